@@ -1,0 +1,217 @@
+"""The table of contents: every name a recipe or config.json may use, and how `{type: name, **arguments}` is built."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from genkit.errors import GenkitError, RecipeError, suggest
+
+CATALOG: dict[str, dict[str, str]] = {
+    "generators": {
+        "gan": "genkit.generators.gan:GAN",
+    },
+    "systems": {
+        "gan_training": "genkit.generators.gan:GANTraining",
+        "classifier_training": "genkit.generators.classifier:ClassifierTraining",
+    },
+    "networks": {
+        "mlp_generator": "genkit.networks.mlp:MLPGenerator",
+        "mlp_critic": "genkit.networks.mlp:MLPCritic",
+        "dcgan_generator": "genkit.networks.dcgan:DCGANGenerator",
+        "dcgan_critic": "genkit.networks.dcgan:DCGANCritic",
+        "resnet_generator": "genkit.networks.resnet_gan:ResNetGenerator",
+        "resnet_critic": "genkit.networks.resnet_gan:ResNetCritic",
+        "classifier": "genkit.networks.classifier:Classifier",
+    },
+    "techniques": {
+        "wasserstein": "genkit.techniques.objectives:Wasserstein",
+        "hinge": "genkit.techniques.objectives:Hinge",
+        "non_saturating": "genkit.techniques.objectives:NonSaturating",
+        "gradient_penalty": "genkit.techniques.gradient_penalty:GradientPenalty",
+        "r1": "genkit.techniques.gradient_penalty:R1",
+        "consistency": "genkit.techniques.consistency:Consistency",
+        "softmax_weighting": "genkit.techniques.softmax_weighting:SoftmaxWeighting",
+        "ascent": "genkit.techniques.slots:Ascent",
+        "ratio_clipping": "genkit.techniques.ratio_clipping:RatioClipping",
+        "official_ratio_clipping": "genkit.techniques.ratio_clipping:OfficialRatioClipping",
+    },
+    "optimizers": {
+        "adam": "genkit.training.optimizers:Adam",
+        "adamw": "genkit.training.optimizers:AdamW",
+        "sgd": "genkit.training.optimizers:SGD",
+        "constant": "genkit.training.schedules:Constant",
+        "linear": "genkit.training.schedules:Linear",
+        "cosine": "genkit.training.schedules:Cosine",
+    },
+    "data": {
+        "digits": "genkit.data.digits:digits",
+        "mnist": "genkit.data.torchvision_sets:mnist",
+        "fashion_mnist": "genkit.data.torchvision_sets:fashion_mnist",
+        "cifar10": "genkit.data.torchvision_sets:cifar10",
+        "celeba": "genkit.data.torchvision_sets:celeba",
+        "folder": "genkit.data.folder:folder",
+        "gaussians25": "genkit.data.points:gaussians25",
+        "gaussians8": "genkit.data.points:gaussians8",
+        "swiss_roll": "genkit.data.points:swiss_roll",
+    },
+}
+"""kind -> name -> "module:class or function". Nothing is imported before it is built."""
+
+
+def register(kind: str, name: str, target: str) -> None:
+    """Adds a name, so that recipes and weights may use a class of your own.
+
+    Only code can do this: a recipe or a weights folder never names a module to import.
+
+    Raises:
+        RecipeError: the kind is unknown or the name is taken.
+    """
+    if kind not in CATALOG:
+        raise RecipeError(f"no kind {kind!r} in the catalog{suggest(kind, CATALOG)}")
+    if name in _targets() and _targets()[name] != target:
+        raise RecipeError(f"the catalog already has {name!r} ({_targets()[name]}); choose another name")
+    CATALOG[kind][name] = target
+
+
+def _targets() -> dict[str, str]:
+    return {name: target for names in CATALOG.values() for name, target in names.items()}
+
+
+def find(name: Any, *, kind: str | None = None, where: str = "") -> Any:
+    """The class or function that `name` stands for.
+
+    Raises:
+        RecipeError: with the nearest accepted name.
+    """
+    accepted = CATALOG[kind] if kind else _targets()
+    if not isinstance(name, str) or name not in accepted:
+        raise RecipeError(f"{_at(where)}unknown type {name!r}{suggest(name, accepted)}")
+    module, _, attribute = accepted[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def name_of(cls: type) -> str:
+    """The catalog's name of a class, else its dotted path (which can be written, but not built)."""
+    path = f"{cls.__module__}:{cls.__qualname__}"
+    return next((name for name, target in _targets().items() if target == path), path)
+
+
+def build(spec: Any, *, kind: str | None = None, where: str = "") -> Any:
+    """The object that `{type: name, **arguments}` describes, arguments built first, depth first.
+
+    Args:
+        spec: a mapping with the key `type`.
+        kind: accept only names of this kind.
+        where: path of `spec` in its file, for messages.
+
+    Raises:
+        RecipeError: `where.key: what was got; what is accepted`.
+    """
+    if not isinstance(spec, Mapping):
+        raise RecipeError(f"{_at(where)}needs a mapping with the key 'type', got {_show(spec)}")
+    if "type" not in spec:
+        raise RecipeError(f"{_at(where)}needs the key 'type'{suggest('', CATALOG[kind]) if kind else ''}")
+    make = find(spec["type"], kind=kind, where=_join(where, "type"))
+    arguments = check_arguments(make, {k: v for k, v in spec.items() if k != "type"}, where=where)
+    try:
+        return make(**arguments)
+    except RecipeError as error:
+        raise error if str(error).startswith(where) else RecipeError(f"{_at(where)}{error}") from error
+    except GenkitError:
+        raise
+    except ValueError as error:
+        raise RecipeError(f"{_at(where)}{error}") from error
+
+
+def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+    """`given`, checked against the signature of `make` and converted by its type hints."""
+    parameters, hints = _signature(make)
+    for key in given:
+        if key not in parameters:
+            raise RecipeError(f"{_join(where, str(key))}: unknown key{suggest(key, parameters)}")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in given:
+            raise RecipeError(f"{_at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
+    return {k: convert(hints.get(k, Any), v, where=_join(where, k)) for k, v in given.items()}
+
+
+@cache
+def _signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
+    parameters = {
+        k: p for k, p in inspect.signature(make).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    return parameters, get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+
+
+def convert(hint: Any, value: Any, *, where: str = "") -> Any:
+    """`value` as `hint` asks: nested specs are built, plain values are converted and range-checked.
+
+    PyYAML reads 1e-4 as a string, hence numbers in strings are numbers where the hint says so.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in inner:
+            return None
+        if len(rest := [h for h in inner if h is not type(None)]) == 1:
+            return convert(rest[0], value, where=where)
+    if origin in (list, tuple, Sequence) and inner and _is_built(inner[0]):
+        if not isinstance(value, (list, tuple)):
+            raise RecipeError(f"{_at(where)}needs a list, got {_show(value)}")
+        return [convert(inner[0], v, where=f"{where}[{i}]") for i, v in enumerate(value)]
+    if _is_built(hint):
+        return _build_instance(hint, value, where)
+    return _plain_value(hint, value, where)
+
+
+def _is_built(hint: Any) -> bool:
+    return inspect.isclass(hint) and hint.__module__.split(".")[0] in {"genkit", "torch"}
+
+
+def _build_instance(hint: type, value: Any, where: str) -> Any:
+    made = value if isinstance(value, hint) else build(value, where=where)
+    if not isinstance(made, hint):
+        raise RecipeError(f"{_at(where)}{value['type']!r} is not a {hint.__name__}")
+    return made
+
+
+def _plain_value(hint: Any, value: Any, where: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
+        raise RecipeError(f"{_at(where)}got {str(value).lower()}; a yes or no is not accepted here")
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        inside = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
+        raise RecipeError(f"{where}{inside}: {_lower(detail['msg'])}, got {_show(detail['input'])}") from error
+
+
+def shipped(folder: str) -> Path:
+    """`recipes` or `weights` as shipped: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).parent
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _at(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,53 @@
+"""Writing files so that a crash, a full disk or a kill leaves the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from genkit.errors import CheckpointError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """`content` to `path`: a temporary file beside it, synced, then renamed.
+
+    Raises:
+        CheckpointError: with the path, the reason and the free space.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_synced(temporary, content)
+        os.replace(temporary, path)
+    except OSError as failure:
+        temporary.unlink(missing_ok=True)
+        raise cannot_write(path, failure) from failure
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """`content` to `path`, on the disk when this returns."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cannot_write(path: Path, failure: OSError) -> CheckpointError:
+    """One line about a failed write: path, reason, free space."""
+    existing = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
+    try:
+        free = f", {shutil.disk_usage(existing).free / 2**20:.0f} MiB free there"
+    except OSError:
+        free = ""
+    return CheckpointError(f"cannot write {path}: {failure.strerror or failure}{free}")

@@ -1,0 +1,103 @@
+"""The sampling contract: a Generator is what you keep, sample, steer and score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genkit.condition import ConditionSpace
+from genkit.errors import GenkitError
+from genkit.pretrained import Pretrained
+from genkit.randomness import Rows
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """`module` in eval mode, every submodule's own mode restored after."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+
+
+class Generator(Pretrained, nn.Module, ABC):
+    """Something that makes samples.
+
+    Attributes:
+        sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
+        conditions: what it can be asked for; empty when unconditional.
+    """
+
+    sample_shape: tuple[int, ...]
+    conditions: ConditionSpace = ConditionSpace()
+
+    @property
+    def device(self) -> torch.device:
+        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+
+    def sample(
+        self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
+    ) -> Tensor:
+        """n samples, (n, *sample_shape) float32, without a graph; images lie in [-1, 1].
+
+        A pure function of weights, condition and rng, always in eval mode; sample i does not depend on the batch that
+        it is drawn in.
+
+        Args:
+            n: how many, at least 1.
+            condition: name -> one row per sample (or one for all), checked against `conditions`; what is not given is
+                drawn.
+            rng: CPU generator; None uses torch's global one.
+
+        Raises:
+            ConditionError: naming the wrong key and the accepted ones.
+            GenkitError: n below 1.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise GenkitError(f"the number of samples must be a whole number of at least 1, got {n!r}")
+        rows = Rows(n, rng, self.device)
+        wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, n, rows).items()}
+        with torch.no_grad(), evaluating(self):
+            return self._sample(wanted, rows).float()
+
+    @abstractmethod
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """len(rows) samples; `condition` is complete and checked, all noise comes from `rows`."""
+
+    def stream(
+        self,
+        n: int,
+        batch_size: int = 64,
+        *,
+        condition: Mapping[str, Any] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Iterator[Tensor]:
+        """The n samples of `sample(n)`, as batches when they are ready: same rng, same samples at any batch size."""
+        wanted = {k: torch.as_tensor(v).flatten() for k, v in (condition or {}).items()}
+        for start in range(0, n, batch_size):
+            size = min(batch_size, n - start)
+            part = {k: v if len(v) == 1 else v[start : start + size] for k, v in wanted.items()}
+            yield self.sample(size, condition=part, rng=rng)
+
+
+class LatentGenerator(Generator):
+    """A generator that maps a latent z, drawn from a prior, to a sample."""
+
+    @abstractmethod
+    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """n latents on the CPU, rows independent."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+        """(n, latent) -> (n, *sample_shape), with a graph."""
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        return self(rows.draw(self.prior), condition)

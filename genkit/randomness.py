@@ -1,0 +1,53 @@
+"""Where noise comes from. Sampling gives every sample its own stream; training shares one stream over processes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Sampler = Callable[[int, torch.Generator], Tensor]
+"""(n, rng) -> n rows."""
+
+
+class Randomness(ABC):
+    """A source of rows of noise; the first dimension of everything drawn is the number of rows."""
+
+    @abstractmethod
+    def draw(self, sampler: Sampler) -> Tensor:
+        """The rows of `sampler` that belong here."""
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, (rows, *shape) float32."""
+        return self.draw(lambda n, rng: torch.randn(n, *shape, generator=rng))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1), (rows, *shape) float32."""
+        return self.draw(lambda n, rng: torch.rand(n, *shape, generator=rng))
+
+    def integers(self, high: int) -> Tensor:
+        """Uniform on {0, ..., high - 1}, (rows,) int64."""
+        return self.draw(lambda n, rng: torch.randint(high, (n,), generator=rng))
+
+
+class Rows(Randomness):
+    """One independent stream per sample: row i is the same whatever the batch it is drawn in.
+
+    Args:
+        n: number of rows.
+        rng: CPU generator that the seeds of the rows are taken from, in order; None takes torch's global one.
+        device: where the drawn rows are put; they are always drawn on the CPU, hence equal on every device.
+    """
+
+    def __init__(self, n: int, rng: torch.Generator | None = None, device: torch.device | str = "cpu"):
+        seeds = torch.randint(2**63 - 1, (n,), generator=rng).tolist()
+        self.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.device = torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.streams)
+
+    def draw(self, sampler: Sampler) -> Tensor:
+        return torch.cat([sampler(1, stream) for stream in self.streams]).to(self.device)

@@ -1,0 +1,138 @@
+"""The learning contract: a System is one iteration of a paper's algorithm box, told as a sequence of Updates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from genkit.condition import Condition
+from genkit.errors import RecipeError
+from genkit.generator import Generator
+from genkit.pretrained import Pretrained
+from genkit.randomness import Sampler
+
+Terms = dict[str, Tensor]
+Report = Mapping[str, Tensor]
+Turns = Iterator["Update"]
+"""A Python generator of Updates; what `yield` gives back is a Report."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of the data that belong to this process.
+
+    Attributes:
+        x: images in [-1, 1], (B, C, H, W) float32, or points (B, D).
+        condition: e.g. {"label": (B,) int64}; empty for unlabelled data.
+        index: position of each row in its data set, (B,) int64.
+    """
+
+    x: Tensor
+    condition: Condition
+    index: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Data(Protocol):
+    """What `iteration` learns from: endless batches, and noise that all processes share.
+
+    Item k and every draw are functions of the seed and the position alone. A draw is made for the whole batch and each
+    process takes its own rows, so that two processes see what one process with the whole batch would.
+    """
+
+    def __next__(self) -> Batch: ...
+    def draw(self, sampler: Sampler) -> Tensor: ...
+    def normal(self, *shape: int) -> Tensor: ...
+    def uniform(self, *shape: int) -> Tensor: ...
+    def integers(self, high: int) -> Tensor: ...
+    def fetch(self, index: Tensor) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser step of one learner, as a value: built by a system, performed by the trainer.
+
+    Attributes:
+        learner: whose parameters move; a key of `learners`.
+        loss: called as loss(**on, **shared) -> {name: scalar mean over the batch}. The terms that carry a graph are
+            summed and descended; the others are observations. All are logged. All randomness enters through `on`, so a
+            loss is a pure function.
+        on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
+        shared: whatever every micro-batch needs whole.
+        coupled: samples interact (softmax weights, batch statistics), so splitting is refused with a message.
+    """
+
+    learner: str
+    loss: Callable[..., Terms]
+    on: Mapping[str, Any]
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    coupled: bool = False
+
+
+class Learning(nn.Module):
+    """Anything with networks of its own to train: a system, or a technique inside one.
+
+    `learners` maps a name to the submodules that one optimiser steps, e.g. {"generator": ("generator", "encoder")}.
+    """
+
+    learners: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def all_learners(self) -> dict[str, list[nn.Module]]:
+        """The learners of this module and of every Learning inside it.
+
+        Raises:
+            RecipeError: two of them share a name.
+        """
+        found = {name: [self.get_submodule(path) for path in paths] for name, paths in self.learners.items()}
+        for child in self.children():
+            inner = child.all_learners() if isinstance(child, Learning) else {}
+            for name, modules in inner.items():
+                if name in found:
+                    raise RecipeError(
+                        f"two learners are called {name!r}: {type(self).__name__} and {type(child).__name__}"
+                    )
+                found[name] = modules
+        return found
+
+
+class System(Learning, ABC):
+    """How a generator learns.
+
+    Attributes:
+        generator: what is being learned.
+        local_state: names of the buffers that differ from process to process (replay chains); all else is shared.
+    """
+
+    generator: Generator
+    local_state: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def product(self) -> Pretrained:
+        """What training leaves behind: averaged, sampled when it is a Generator, and saved."""
+        return self.generator
+
+    @abstractmethod
+    def iteration(self, data: Data, step: int) -> Turns:
+        """One pass of the paper's outer loop.
+
+        Between yields everything is frozen; code after a yield runs after that step; `report = yield update` hands
+        back the logged scalars. State that survives the iteration is a buffer.
+        """
+
+
+def whole_batch(values: Tensor) -> Tensor:
+    """`values` of every process, in order of rank, along the first dimension, without a graph."""
+    values = values.detach()
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return values
+    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
