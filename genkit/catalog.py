@@ -37,6 +37,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "r1": "genkit.techniques.gradient_penalty:R1",
         "consistency": "genkit.techniques.consistency:Consistency",
         "softmax_weighting": "genkit.techniques.softmax_weighting:SoftmaxWeighting",
+        "anneal": "genkit.techniques.anneal:Anneal",
         "ascent": "genkit.techniques.slots:Ascent",
         "ratio_clipping": "genkit.techniques.ratio_clipping:RatioClipping",
         "official_ratio_clipping": "genkit.techniques.ratio_clipping:OfficialRatioClipping",

@@ -53,10 +53,10 @@ class Pretrained:
         """
         folder = locate(source)
         module = catalog.build(_read_config(folder), where=str(folder / CONFIG))
-        if not isinstance(module, cls):
+        if not isinstance(module, cls) or not isinstance(module, nn.Module):
             raise WeightsError(f"{folder} holds a {type(module).__name__}, not a {cls.__name__}")
         _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
-        return module.eval()  # type: ignore[attr-defined, no-any-return]
+        return module.eval()
 
 
 def _recording(cls: type, init: Any) -> Any:

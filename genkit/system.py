@@ -91,16 +91,18 @@ class Learning(nn.Module):
         Raises:
             RecipeError: two of them share a name.
         """
-        found = {name: [self.get_submodule(path) for path in paths] for name, paths in self.learners.items()}
-        for child in self.children():
-            inner = child.all_learners() if isinstance(child, Learning) else {}
-            for name, modules in inner.items():
-                if name in found:
-                    raise RecipeError(
-                        f"two learners are called {name!r}: {type(self).__name__} and {type(child).__name__}"
-                    )
-                found[name] = modules
-        return found
+        return _learners(self)
+
+
+def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
+    own = module.learners if isinstance(module, Learning) else {}
+    found = {name: [module.get_submodule(path) for path in paths] for name, paths in own.items()}
+    for child in module.children():
+        for name, modules in _learners(child).items():
+            if name in found:
+                raise RecipeError(f"two learners of {type(module).__name__} are called {name!r}")
+            found[name] = modules
+    return found
 
 
 class System(Learning, ABC):

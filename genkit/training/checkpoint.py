@@ -1,0 +1,199 @@
+"""Checkpoints that survive kills, full disks and bit rot.
+
+`checkpoints/step-00001234/` holds system.safetensors, ema.safetensors, optimizers.safetensors, state.json, one
+process-<rank>.safetensors for buffers that differ per process, and manifest.json with the size and sha256 of each file.
+It is written under a temporary name, synced, and renamed, so that a folder without `.tmp` is complete. No pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from genkit.errors import CheckpointError
+from genkit.files import cannot_write, sync_folder, write_synced
+from genkit.training.trainer import Trainer
+
+MANIFEST = "manifest.json"
+
+
+def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None = None) -> Path:
+    """Writes `folder`/step-<iteration>; every process calls it, the first one names it.
+
+    Raises:
+        CheckpointError: with path, reason and free space; what was there before is untouched.
+    """
+    accelerator = trainer.accelerator
+    final = folder / f"step-{trainer.step:08d}"
+    temporary = folder / f".step-{trainer.step:08d}.tmp"
+    try:
+        if accelerator.is_main_process:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+        accelerator.wait_for_everyone()
+        _write_local(trainer, temporary)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            _write_shared(trainer, temporary, extra or {})
+            _publish(temporary, final)
+    except OSError as failure:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise cannot_write(final, failure) from failure
+    accelerator.wait_for_everyone()
+    return final
+
+
+def _write_local(trainer: Trainer, folder: Path) -> None:
+    names = set(trainer.system.local_state)
+    local = {k: v for k, v in trainer.system.state_dict().items() if k in names}
+    if local:
+        write_synced(folder / f"process-{trainer.accelerator.process_index}.safetensors", _packed(local))
+
+
+def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None:
+    tensors, plain = _flatten({k: o.state_dict() for k, o in trainer.optimizers.items()})
+    state = {
+        "step": trainer.step,
+        "position": trainer.stream.position,
+        "seed": trainer.stream.seed,
+        "processes": trainer.accelerator.num_processes,
+        "optimizers": plain,
+        **extra,
+    }
+    write_synced(folder / "system.safetensors", _packed(trainer.system.state_dict()))
+    write_synced(folder / "ema.safetensors", _packed(trainer.ema.module.state_dict()))
+    write_synced(folder / "optimizers.safetensors", _packed(tensors))
+    write_synced(folder / "state.json", json.dumps(state).encode())
+    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in sorted(folder.iterdir())}
+    write_synced(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    sync_folder(temporary)
+    if final.exists():
+        shutil.rmtree(final)
+    os.rename(temporary, final)
+    sync_folder(final.parent)
+
+
+def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
+    """Puts the state in `folder` back into `trainer`; returns what state.json holds.
+
+    Raises:
+        CheckpointError: a file is missing, changed or does not fit.
+    """
+    verify(folder)
+    state = json.loads((folder / "state.json").read_text())
+    device = trainer.accelerator.device
+    local = folder / f"process-{trainer.accelerator.process_index}.safetensors"
+    try:
+        system = _unpacked(folder / "system.safetensors") | (_unpacked(local) if local.is_file() else {})
+        trainer.system.load_state_dict(system)
+        trainer.ema.module.load_state_dict(_unpacked(folder / "ema.safetensors"))
+        optimizers = _unflatten(_unpacked(folder / "optimizers.safetensors"), state["optimizers"])
+        for name, optimizer in trainer.optimizers.items():
+            optimizer.load_state_dict(optimizers[name])
+    except (RuntimeError, KeyError, ValueError) as misfit:
+        reason = str(misfit).splitlines()[0]
+        raise CheckpointError(f"{folder} does not fit this recipe: {reason}") from misfit
+    trainer.system.to(device)
+    trainer.step, trainer.stream.position = state["step"], state["position"]
+    return state
+
+
+def verify(folder: Path) -> None:
+    """Raises CheckpointError unless every file of the manifest is there with its size and hash."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as damage:
+        raise CheckpointError(f"{folder.name} has no readable {MANIFEST}") from damage
+    for name, entry in manifest.items():
+        path = folder / name
+        if not path.is_file():
+            raise CheckpointError(f"{folder.name}/{name} is missing")
+        if path.stat().st_size != entry["bytes"]:
+            raise CheckpointError(f"{folder.name}/{name} has {path.stat().st_size} bytes instead of {entry['bytes']}")
+        if _digest(path) != entry["sha256"]:
+            raise CheckpointError(f"{folder.name}/{name} has changed since it was written (sha256 differs)")
+
+
+def complete(folder: Path) -> list[Path]:
+    """The finished checkpoints in `folder`, oldest first; leftovers of a kill are removed."""
+    if not folder.is_dir():
+        return []
+    for leftover in folder.glob(".step-*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    return sorted(p for p in folder.glob("step-*") if p.is_dir())
+
+
+def newest_good(folder: Path, warn: Callable[[str], None]) -> Path | None:
+    """The newest checkpoint that passes `verify`; each one passed over is told to `warn` in one line."""
+    for candidate in reversed(complete(folder)):
+        try:
+            verify(candidate)
+            return candidate
+        except CheckpointError as damage:
+            warn(f"{damage}; trying the checkpoint before it")
+    return None
+
+
+def prune(folder: Path, keep: int, spare: Path | None = None) -> None:
+    """Removes all but the newest `keep` checkpoints, and `spare`."""
+    for old in complete(folder)[:-keep]:
+        if spare is None or old.name != spare.name:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _digest(path: Path) -> str:
+    digest = sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _packed(tensors: dict[str, Tensor]) -> bytes:
+    return save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+
+
+def _unpacked(path: Path) -> dict[str, Tensor]:
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as damage:
+        raise CheckpointError(f"{path} cannot be read ({damage})") from damage
+
+
+def _flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
+    """A nested state as (tensors by path, JSON with the paths in their places)."""
+    tensors: dict[str, Tensor] = {}
+    return tensors, _strip(tree, "", tensors)
+
+
+def _strip(node: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(node, Tensor):
+        tensors[path] = node
+        return {"tensor": path}
+    if isinstance(node, dict):
+        return {"items": [[k, _strip(v, f"{path}/{k}", tensors)] for k, v in node.items()]}
+    if isinstance(node, (list, tuple)):
+        return [_strip(v, f"{path}/{i}", tensors) for i, v in enumerate(node)]
+    return node
+
+
+def _unflatten(tensors: dict[str, Tensor], node: Any) -> Any:
+    if isinstance(node, dict) and "tensor" in node:
+        return tensors[node["tensor"]]
+    if isinstance(node, dict):
+        return {k: _unflatten(tensors, v) for k, v in node["items"]}
+    if isinstance(node, list):
+        return [_unflatten(tensors, v) for v in node]
+    return node

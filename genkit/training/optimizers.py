@@ -1,0 +1,80 @@
+"""Optimisers as a recipe writes them: what to step with, how to clip, how the learning rate moves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from genkit.training.schedules import Constant, LearningRate
+
+Rate = Annotated[float, Field(gt=0)]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(ABC):
+    """One learner's optimiser.
+
+    Attributes:
+        lr: learning rate before its schedule.
+        clip_norm: the gradient is scaled down to this norm when longer; None leaves it.
+        schedule: factor of the learning rate, by iteration.
+    """
+
+    lr: Rate
+    clip_norm: Rate | None = None
+    schedule: LearningRate = field(default_factory=Constant)
+
+    @abstractmethod
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """The torch optimiser that steps `parameters`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Optimizer):
+    """Kingma & Ba 2015, arXiv:1412.6980. GANs mostly take betas [0, 0.9]."""
+
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    eps: Rate = 1e-8
+    weight_decay: Decay = 0.0
+
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Optimizer):
+    """Loshchilov & Hutter 2019, arXiv:1711.05101."""
+
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    eps: Rate = 1e-8
+    weight_decay: Decay = 0.01
+
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(Optimizer):
+    """Gradient descent with momentum."""
+
+    momentum: Momentum = 0.0
+    nesterov: bool = False
+    weight_decay: Decay = 0.0
+
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            parameters,
+            self.lr,
+            self.momentum,
+            weight_decay=self.weight_decay,
+            nesterov=self.nesterov,
+            fused=True,
+        )

@@ -1,0 +1,106 @@
+"""Data and noise of training as a pure function of (seed, position): resuming needs one integer."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from genkit.errors import RecipeError
+from genkit.randomness import Randomness, Sampler
+from genkit.system import Batch
+from genkit.training.seeds import stable_seed
+
+
+class Source(Protocol):
+    """What a data set must offer: see genkit.data.dataset.DataSet."""
+
+    labels: Tensor | None
+
+    def __len__(self) -> int: ...
+    def rows(self, index: Tensor) -> Tensor: ...
+
+
+class Stream(Randomness):
+    """Endless shuffled batches, and noise, shared out over processes.
+
+    Item k is a function of (seed, k): its place in epoch k // n's permutation, and whether it is mirrored. Noise is a
+    function of (seed, iteration) and the order of the draws in it. Everything is laid out for the whole batch and each
+    process takes its rows, so that the number of processes changes nothing.
+
+    Args:
+        source: the data.
+        batch_size: rows an iteration step sees over all processes.
+        seed: of order and noise.
+        rank, world_size: which rows are this process's.
+        device: where batches and draws are put.
+        mirror: flip each image left-right with probability one half.
+
+    Raises:
+        RecipeError: the batch cannot be shared out equally.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        batch_size: int,
+        *,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+        mirror: bool = False,
+    ):
+        if batch_size % world_size:
+            raise RecipeError(
+                f"train.batch_size: {batch_size} cannot be shared by {world_size} processes; use a multiple"
+            )
+        self.source, self.batch_size, self.seed, self.mirror = source, batch_size, seed, mirror
+        share = batch_size // world_size
+        self.mine = slice(rank * share, (rank + 1) * share)
+        self.device = torch.device(device)
+        self.position = 0
+        self.rng = torch.Generator()
+        self._epoch, self._order, self._flips = -1, torch.empty(0), torch.empty(0)
+
+    def begin(self, step: int) -> None:
+        """Restarts the noise for iteration `step`."""
+        self.rng.manual_seed(stable_seed(self.seed, "noise", step))
+
+    def draw(self, sampler: Sampler) -> Tensor:
+        return sampler(self.batch_size, self.rng)[self.mine].to(self.device, non_blocking=True)
+
+    def __next__(self) -> Batch:
+        places = torch.arange(self.position + self.mine.start, self.position + self.mine.stop)
+        self.position += self.batch_size
+        index, flips = self._look_up(places)
+        return self._batch(index, flips)
+
+    def fetch(self, index: Tensor) -> Batch:
+        """The rows `index` of the data as they are."""
+        return self._batch(index.cpu(), None)
+
+    def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
+        x = self.source.rows(index)
+        if flips is not None and self.mirror:
+            x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
+        labels = self.source.labels
+        condition = {} if labels is None else {"label": labels[index].to(self.device)}
+        return Batch(x.to(self.device, non_blocking=True), condition, index)
+
+    def _look_up(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        n = len(self.source)
+        index, flips = torch.empty_like(places), torch.zeros(len(places), dtype=torch.bool)
+        for epoch in range(int(places[0]) // n, int(places[-1]) // n + 1):
+            here = places // n == epoch
+            self._lay_out(epoch, n)
+            index[here], flips[here] = self._order[places[here] % n], self._flips[places[here] % n]
+        return index, flips
+
+    def _lay_out(self, epoch: int, n: int) -> None:
+        if epoch == self._epoch:
+            return
+        rng = torch.Generator().manual_seed(stable_seed(self.seed, "epoch", epoch))
+        self._epoch, self._order = epoch, torch.randperm(n, generator=rng)
+        self._flips = torch.rand(n, generator=rng) < 0.5

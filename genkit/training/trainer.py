@@ -1,0 +1,187 @@
+"""Moves weights and knows no paper: performs the Updates of a System, one iteration at a time.
+
+Everything is frozen except the learner whose turn it is; each micro-batch goes forward and backward; one all-reduce of
+the gradient, clip, step, freeze. No DistributedDataParallel: with several networks and several backward passes it gives
+unsynchronised gradients without an error.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from genkit.errors import RecipeError, TrainingError, suggest
+from genkit.system import Report, System, Update
+from genkit.training.ema import EMA
+from genkit.training.optimizers import Optimizer
+from genkit.training.seeds import stable_seed
+from genkit.training.stream import Stream
+
+
+class Trainer:
+    """Owns the optimisers, the averaged copy and the count of iterations.
+
+    Args:
+        system: moved to the accelerator's device, equal in all processes from the start.
+        stream: data and noise.
+        optimizers: one for every learner of the system, by name.
+        steps: length of the run in iterations; the learning-rate schedules refer to it.
+        accumulate: micro-batches that every Update is split into.
+        ema_decay: of the averaged copy.
+
+    Raises:
+        RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        stream: Stream,
+        optimizers: Mapping[str, Optimizer],
+        *,
+        steps: int,
+        accumulate: int = 1,
+        ema_decay: float = 0.999,
+        accelerator: Accelerator | None = None,
+    ):
+        self.accelerator = accelerator or Accelerator(cpu=True)
+        self.system = system.to(self.accelerator.device)
+        self.stream, self.steps, self.accumulate, self.step = stream, steps, accumulate, 0
+        self.learners = system.all_learners()
+        _check(self.learners, optimizers, stream, accumulate)
+        self._agree()
+        self.rules = dict(optimizers)
+        self.parameters = {k: [p for m in ms for p in m.parameters()] for k, ms in self.learners.items()}
+        self.optimizers = {k: optimizers[k].over(ps) for k, ps in self.parameters.items()}
+        system.requires_grad_(False)
+        self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
+
+    def iterate(self) -> dict[str, Tensor]:
+        """One iteration of the system; what was logged, averaged over the updates that logged it, on the device."""
+        self._set_rates()
+        self.stream.begin(self.step)
+        torch.manual_seed(stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index))
+        seen: dict[str, list[Tensor]] = defaultdict(list)
+        turns = self.system.iteration(self.stream, self.step)
+        report: Report | None = None
+        while (update := _next(turns, report)) is not None:
+            report = self.perform(update)
+            for name, value in report.items():
+                seen[f"{update.learner}/{name}"].append(value)
+        self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
+        self.step += 1
+        return {name: torch.stack(values).mean() for name, values in seen.items()}
+
+    def perform(self, update: Update) -> dict[str, Tensor]:
+        """One optimiser step; the terms of the loss, and the norm of the gradient before clipping."""
+        parameters, rule = self.parameters[update.learner], self.rules[update.learner]
+        report = self._descend(update, parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        self._average(gradients)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self._refuse_non_finite(update, report, norm)
+        if rule.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)
+        self.optimizers[update.learner].step()
+        self.optimizers[update.learner].zero_grad(set_to_none=True)
+        return {**report, "gradient_norm": norm}
+
+    def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
+        report: dict[str, Tensor] = {}
+        _thaw(parameters, True)
+        try:
+            for on in self._pieces(update):
+                with self.accelerator.autocast():
+                    terms = update.loss(**on, **update.shared)
+                descended = [term for term in terms.values() if term.requires_grad]
+                if not descended:
+                    raise TrainingError(f"no term of {_name(update)} depends on the {update.learner}")
+                (sum(descended[1:], descended[0]) / self.accumulate).backward()
+                for name, term in terms.items():
+                    report[name] = report.get(name, 0.0) + term.detach().float() / self.accumulate
+        finally:
+            _thaw(parameters, False)
+        return report
+
+    def _pieces(self, update: Update) -> Iterator[dict[str, Any]]:
+        if self.accumulate == 1:
+            yield dict(update.on)
+            return
+        if update.coupled:
+            raise RecipeError(
+                f"train.accumulate: {_name(update)} couples the samples of a batch, so it cannot be split into "
+                f"{self.accumulate}; set train.accumulate to 1 or lower train.batch_size"
+            )
+        for i in range(self.accumulate):
+            yield pytree.tree_map_only(Tensor, partial(_chunk, self.accumulate, i), dict(update.on))
+
+    def _average(self, gradients: list[Tensor]) -> None:
+        if self.accelerator.num_processes == 1 or not gradients:
+            return
+        flat = torch.cat([g.flatten() for g in gradients])
+        flat = self.accelerator.reduce(flat, "mean")
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _refuse_non_finite(self, update: Update, report: Mapping[str, Tensor], norm: Tensor) -> None:
+        if torch.isfinite(torch.stack([norm, *report.values()]).sum()):
+            return
+        self.optimizers[update.learner].zero_grad(set_to_none=True)
+        values = ", ".join(f"{k} {v.item():.4g}" for k, v in {**report, "gradient norm": norm}.items())
+        raise TrainingError(
+            f"iteration {self.step}: the {update.learner}'s loss is not finite ({values}); "
+            "lower its learning rate, set clip_norm, or start again from the last checkpoint"
+        )
+
+    def _set_rates(self) -> None:
+        for name, optimizer in self.optimizers.items():
+            rate = self.rules[name].lr * self.rules[name].schedule.factor(self.step, self.steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def _agree(self) -> None:
+        """Every process starts from the first one's weights."""
+        if self.accelerator.num_processes > 1:
+            for name, tensor in self.system.state_dict().items():
+                if name not in self.system.local_state:
+                    torch.distributed.broadcast(tensor, 0)
+
+
+def _next(turns: Iterator[Update], report: Report | None) -> Update | None:
+    try:
+        return turns.send(report)  # type: ignore[attr-defined, no-any-return]
+    except StopIteration:
+        return None
+
+
+def _chunk(pieces: int, i: int, rows: Tensor) -> Tensor:
+    return rows.chunk(pieces)[i]
+
+
+def _thaw(parameters: list[nn.Parameter], thawed: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(thawed)
+
+
+def _name(update: Update) -> str:
+    function = getattr(update.loss, "func", update.loss)
+    return getattr(function, "__qualname__", type(function).__name__)
+
+
+def _check(learners: Mapping[str, object], optimizers: Mapping[str, object], stream: Stream, accumulate: int) -> None:
+    for name in learners:
+        if name not in optimizers:
+            raise RecipeError(f"optimizers: the {name} has none; learners: {', '.join(sorted(learners))}")
+    for name in optimizers:
+        if name not in learners:
+            raise RecipeError(f"optimizers.{name}: there is no such learner{suggest(name, learners)}")
+    share = stream.mine.stop - stream.mine.start
+    if share % accumulate:
+        raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
