@@ -1,0 +1,74 @@
+"""A small image classifier: a judge of samples and, by its features, an extractor for distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch.nn.functional as F
+from einops import reduce
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.errors import RecipeError
+from genkit.networks.layers.arguments import Channels, ImageSize, Width
+from genkit.pretrained import Pretrained
+
+
+class Classifier(Pretrained, nn.Module):
+    """Images in [-1, 1], (B, channels, size, size) -> logits (B, classes).
+
+    Four 3x3 convolutions with batch norm and ReLU, two max-pools, the mean over pixels, one linear layer; initialised
+    Kaiming-normal (fan-out). 28 grey pixels at width 32: 113 k parameters.
+
+    Args:
+        size: pixels of a side, for reference: any size of at least 8 gives features of the same width.
+        channels: 1 for grey, 3 for colour.
+        classes: at least 2.
+        width: channels of the first map.
+        class_names: one name a class, for tables; empty when they have none.
+
+    Raises:
+        RecipeError: another number of names than classes.
+    """
+
+    def __init__(
+        self,
+        size: ImageSize = 28,
+        channels: Channels = 1,
+        classes: Annotated[int, Field(ge=2, le=10_000)] = 10,
+        width: Width = 32,
+        class_names: Sequence[str] = (),
+    ):
+        super().__init__()
+        if class_names and len(class_names) != classes:
+            raise RecipeError(f"class_names: {classes} classes need {classes} names, got {len(class_names)}")
+        self.sample_shape, self.classes = (channels, size, size), classes
+        self.class_names, self.feature_dim = tuple(class_names), 3 * width
+        self.stages = nn.Sequential(
+            ConvNormReLU(channels, width),
+            nn.MaxPool2d(2),
+            ConvNormReLU(width, 2 * width),
+            ConvNormReLU(2 * width, 2 * width),
+            nn.MaxPool2d(2),
+            ConvNormReLU(2 * width, 3 * width),
+        )
+        self.head = nn.Linear(self.feature_dim, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, feature_dim), not negative: the mean over pixels of the last map."""
+        return reduce(self.stages(x), "b c h w -> b c", "mean")
+
+
+class ConvNormReLU(nn.Module):
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(x)))
