@@ -1,0 +1,105 @@
+"""A data set is one tensor: 8-bit images or points, decoded once, indexed without per-item Python."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from genkit.condition import ConditionSpace, Labels
+from genkit.errors import DataError
+from genkit.image_files import Intake
+from genkit.images import from_uint8
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Real samples.
+
+    Attributes:
+        name: what it is called in reports.
+        x: images (N, C, H, W) uint8, or points (N, D) float32; may lie in a memory-mapped file.
+        labels: class of every row, (N,) int64; None when unlabelled.
+        classes: names of the classes; may be empty.
+        report: what happened to the files, when it was read from files.
+
+    Raises:
+        DataError: empty, another shape or type, points that are not finite, labels that do not fit.
+    """
+
+    name: str
+    x: Tensor
+    labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    report: Intake | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        images = self.x.dtype == torch.uint8 and self.x.dim() == 4
+        points = self.x.dtype == torch.float32 and self.x.dim() == 2
+        if not (images or points) or not self.x.numel():
+            got = f"{tuple(self.x.shape)} {self.x.dtype}"
+            raise DataError(f"{self.name}: needs uint8 (N, C, H, W) or float32 (N, D) with N of at least 1, got {got}")
+        if points and not self.x.isfinite().all():
+            raise DataError(f"{self.name}: point {int((~self.x.isfinite()).any(1).nonzero()[0])} is not finite")
+        if self.labels is not None:
+            self._check_labels(self.labels)
+
+    def _check_labels(self, labels: Tensor) -> None:
+        if labels.dtype != torch.int64 or labels.shape != (len(self.x),):
+            got = f"{tuple(labels.shape)} {labels.dtype}"
+            raise DataError(f"{self.name}: needs one int64 label a row, ({len(self.x)},), got {got}")
+        top = len(self.classes) or int(labels.max()) + 1
+        bad = (labels < 0) | (labels >= top)
+        if bad.any():
+            index = int(bad.nonzero()[0])
+            raise DataError(f"{self.name}: label {int(labels[index])} of row {index} is not in 0 to {top - 1}")
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """(C, H, W) or (D,)."""
+        return tuple(self.x.shape[1:])
+
+    @cached_property
+    def conditions(self) -> ConditionSpace:
+        """{"label": Labels} with two classes or more, else empty."""
+        if self.labels is None:
+            return ConditionSpace()
+        classes = len(self.classes) or int(self.labels.max()) + 1
+        return ConditionSpace({"label": Labels(classes, self.classes)} if classes >= 2 else {})
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Rows `index`, (B,) int64: images (B, C, H, W) float32 in [-1, 1], or points (B, D) float32.
+
+        Raises:
+            DataError: a row that does not exist.
+        """
+        picked = self._pick(self.x, index)
+        return from_uint8(picked) if picked.dtype == torch.uint8 else picked
+
+    def condition(self, index: Tensor) -> dict[str, Tensor]:
+        """The conditions of rows `index`: {"label": (B,) int64}, or {} when there are none."""
+        if self.labels is None or not self.conditions:
+            return {}
+        return {"label": self._pick(self.labels, index)}
+
+    def _pick(self, values: Tensor, index: Tensor) -> Tensor:
+        try:
+            return values[index]
+        except IndexError as outside:
+            raise DataError(f"{self.name} has rows 0 to {len(self) - 1} ({outside})") from outside
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of shape, content and labels: equal data, equal fingerprint, wherever it came from."""
+        total = hashlib.sha256(f"{self.x.dtype} {tuple(self.x.shape)}".encode())
+        total.update(self.x.contiguous().numpy().data)
+        if self.labels is not None:
+            total.update(b"labels")
+            total.update(self.labels.contiguous().numpy().data)
+        return total.hexdigest()
