@@ -177,7 +177,7 @@ def _is_built(hint: Any) -> bool:
 def _build_instance(hint: type, value: Any, where: str) -> Any:
     made = value if isinstance(value, hint) else build(value, where=where)
     if not isinstance(made, hint):
-        raise RecipeError(f"{_at(where)}{value['type']!r} is not a {hint.__name__}")
+        raise RecipeError(f"{_at(where)}{value['type']!r} does not make a {hint.__name__}")
     return made
 
 

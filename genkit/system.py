@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genkit.condition import Condition
+from genkit.condition import Condition, ConditionSpace
 from genkit.errors import RecipeError
 from genkit.generator import Generator
 from genkit.pretrained import Pretrained
@@ -120,6 +120,20 @@ class System(Learning, ABC):
     def product(self) -> Pretrained:
         """What training leaves behind: averaged, sampled when it is a Generator, and saved."""
         return self.generator
+
+    def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+        """Raises RecipeError when the data are not what this system learns from."""
+        if tuple(sample_shape) != tuple(self.generator.sample_shape):
+            raise RecipeError(
+                f"data: samples are {list(sample_shape)}, but the generator makes {list(self.generator.sample_shape)}; "
+                "set the size and channels of one to those of the other"
+            )
+        for name, space in self.generator.conditions.items():
+            offered = conditions[name].classes if name in conditions else 0
+            if offered != space.classes:
+                raise RecipeError(
+                    f"data: the generator takes {space.classes} classes of {name!r}, but the data have {offered}"
+                )
 
     @abstractmethod
     def iteration(self, data: Data, step: int) -> Turns:

@@ -138,7 +138,7 @@ class GANTraining(System):
             return Judged(x, y, self.score(x, y), None)
         critic: Any = self.critic
         features = critic.features(self.view(x))
-        return Judged(x, y, critic.head(features, y), features)
+        return Judged(x, y, critic.score(features, y), features)
 
     def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor) -> Terms:
         real, fake = self.judge(x, y), self.judge(self.generator(z, y).detach(), y)

@@ -1,0 +1,80 @@
+"""Scalars of a run: averaged over an interval, one JSON line each, and to accelerate's trackers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from genkit.files import cannot_write, write_atomically
+
+
+class Window:
+    """Running means of scalars since the last line of the log; kept on the device until read."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, scalars: Mapping[str, Tensor]) -> None:
+        for name, value in scalars.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.double()
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def close(self, accelerator: Accelerator) -> dict[str, float]:
+        """The means over the interval and over processes; starts the next interval."""
+        names = sorted(self.sums)
+        if not names:
+            return {}
+        means = torch.stack([self.sums[n] / self.counts[n] for n in names])
+        means = accelerator.reduce(means, "mean") if accelerator.num_processes > 1 else means
+        self.sums, self.counts = {}, {}
+        return dict(zip(names, means.tolist(), strict=True))
+
+    def state(self) -> dict[str, Any]:
+        return {name: [value.item(), self.counts[name]] for name, value in self.sums.items()}
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        self.sums = {k: torch.tensor(v[0], dtype=torch.float64, device=device) for k, v in state.items()}
+        self.counts = {k: v[1] for k, v in state.items()}
+
+
+class MetricsLog:
+    """`metrics.jsonl`: a line {"step": ..., "seconds": ..., name: value, ...}; scores have names that start with eval/."""
+
+    def __init__(self, path: Path):
+        self.path, self.started = path, time.monotonic()
+
+    def rewind(self, step: int) -> None:
+        """Drops the lines after iteration `step`, and one that a kill cut short."""
+        lines = [json.dumps(row) for row in read_metrics(self.path) if row["step"] <= step]
+        write_atomically(self.path, "".join(f"{line}\n" for line in lines).encode())
+
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        row = {"step": step, "seconds": round(time.monotonic() - self.started, 3), **scalars}
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as failure:
+            raise cannot_write(self.path, failure) from failure
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The complete lines of a metrics file."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "step" in row:
+            rows.append(row)
+    return rows
