@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 class Decoded(NamedTuple):
     """One image: its position in `ImageFiles.names` and its pixels, (C, H, W) uint8."""
 
-    index: int
+    position: int
     image: Tensor
 
 
@@ -251,7 +251,8 @@ def _is_image(name: str) -> bool:
 
 def _classes(names: Sequence[str]) -> tuple[tuple[str, ...], list[int] | None]:
     parents = [name.split("/")[:-1] for name in names]
-    shared = len(os.path.commonprefix(parents))
+    first, last = min(parents), max(parents)
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     if any(len(parent) == shared for parent in parents):
         return (), None
     folders = [parent[shared] for parent in parents]

@@ -34,7 +34,7 @@ def to_uint8(x: Tensor) -> Tensor:
     if not x.is_floating_point():
         raise DataError(f"pixels to be rounded are floats in [-1, 1], got {x.dtype}")
     x = x.detach().float()
-    if x.numel() and not bool((x.abs().amax() <= 1 + OVERSHOOT)):
+    if x.numel() and not bool(x.abs().amax() <= 1 + OVERSHOOT):
         raise DataError(_outside(x))
     return (x * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
 

@@ -1,0 +1,113 @@
+"""Sets of points in the plane whose density is known, and how well samples cover their modes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genkit.data.dataset import DataSet
+from genkit.errors import DataError, suggest
+
+Count = Annotated[int, Field(ge=1, le=100_000_000)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _grid25() -> Tensor:
+    line = torch.arange(-2.0, 3.0)
+    return torch.cartesian_prod(line, line)
+
+
+def _circle8() -> Tensor:
+    angle = torch.arange(8) * (math.pi / 4)
+    return 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+MIXTURES = {"gaussians25": (_grid25(), 0.05), "gaussians8": (_circle8(), 0.02)}
+"""name -> (centres (K, 2), default standard deviation)."""
+
+
+def gaussians25(n: Count = 100_000, std: Positive = 0.05, seed: Seed = 0) -> DataSet:
+    """25 Gaussians at the whole numbers of [-2, 2]^2, equally likely, labelled by mode.
+
+    The grid of Gulrajani et al. 2017 (appendix, toy sets) before their division by 2.828.
+    """
+    return _mixture("gaussians25", n, std, seed)
+
+
+def gaussians8(n: Count = 100_000, std: Positive = 0.02, seed: Seed = 0) -> DataSet:
+    """8 Gaussians on a circle of radius 2, equally likely, labelled by mode.
+
+    The ring of Gulrajani et al. 2017 before their division by 1.414.
+    """
+    return _mixture("gaussians8", n, std, seed)
+
+
+def swiss_roll(n: Count = 100_000, std: Positive = 0.25, seed: Seed = 0) -> DataSet:
+    """The spiral t (cos t, sin t), t uniform in [1.5 pi, 4.5 pi], plus noise of `std`, divided by 7.5; no labels.
+
+    As in Gulrajani et al. 2017, so that points lie in about [-2, 2].
+    """
+    rng = torch.Generator().manual_seed(seed)
+    t = 1.5 * math.pi * (1 + 2 * torch.rand(_at_least_one(n), generator=rng))
+    roll = torch.stack([t * t.cos(), t * t.sin()], dim=1)
+    return DataSet("swiss_roll", (roll + std * torch.randn(n, 2, generator=rng)) / 7.5)
+
+
+def _mixture(name: str, n: int, std: float, seed: int) -> DataSet:
+    rng = torch.Generator().manual_seed(seed)
+    centres, _ = MIXTURES[name]
+    mode = torch.randint(len(centres), (_at_least_one(n),), generator=rng)
+    x = centres[mode] + std * torch.randn(n, 2, generator=rng)
+    return DataSet(name, x, mode, tuple(str(k) for k in range(len(centres))))
+
+
+def _at_least_one(n: int) -> int:
+    if n < 1:
+        raise DataError(f"a point set needs at least 1 point, got n={n}")
+    return n
+
+
+@dataclass(frozen=True)
+class ModeStatistics:
+    """Coverage of a mixture.
+
+    Attributes:
+        modes: how many modes hold at least one good sample.
+        good: share of the samples that are good, in [0, 1].
+        counts: good samples of each mode, (K,) int64.
+    """
+
+    modes: int
+    good: float
+    counts: Tensor
+
+
+def mode_statistics(points: Tensor, name: str, *, std: float | None = None, radius: float = 3.0) -> ModeStatistics:
+    """How many modes samples (N, 2) find, and how many samples are good: within `radius` std of the nearest centre.
+
+    The definition of Srivastava et al. 2017 (VEEGAN, section 5), radius 3; Azadi et al. 2019 use 4. Perfect samples
+    give 1 - exp(-radius^2 / 2): 0.9889 for 3, 0.9997 for 4. Samples that are not finite are not good.
+
+    Args:
+        name: gaussians25 or gaussians8.
+        std: of the modes; None takes the set's default.
+
+    Raises:
+        DataError: another shape, no samples, or a name without modes.
+    """
+    if name not in MIXTURES:
+        raise DataError(f"{name!r} has no modes to count{suggest(name, MIXTURES)}")
+    if points.dim() != 2 or points.shape[1] != 2 or not len(points):
+        raise DataError(f"modes are counted for points (N, 2) with N of at least 1, got {tuple(points.shape)}")
+    centres, default = MIXTURES[name]
+    gaps = points.detach().cpu().double()[:, None] - centres.double()
+    distance, nearest = gaps.square().sum(-1).sqrt().min(1)
+    good = distance <= radius * (default if std is None else std)
+    counts = nearest[good].bincount(minlength=len(centres))
+    return ModeStatistics(int((counts > 0).sum()), float(good.double().mean()), counts)
