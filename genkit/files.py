@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from genkit.errors import CheckpointError
@@ -22,7 +23,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         write_synced(temporary, content)
         os.replace(temporary, path)
     except OSError as failure:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be what is missing
+            temporary.unlink()
         raise cannot_write(path, failure) from failure
 
 

@@ -13,6 +13,7 @@ import math
 import os
 import uuid
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -128,7 +129,8 @@ class _Job:
         except OSError as failure:
             raise cannot_write(base.with_suffix(".u8"), failure) from failure
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # it was renamed, or its folder could not be made
+                temporary.unlink()
         about = {"shape": [len(kept), *self.shape], "kept": kept, "report": report.as_dict()}
         write_atomically(base.with_suffix(".json"), json.dumps(about).encode())
 
