@@ -96,14 +96,14 @@ class ImageFiles:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._members: dict[str, zipfile.ZipInfo] = {}
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # unlike Path.is_dir, False for whatever cannot be a path
             found = list(_walk(self.path))
-        elif self.path.is_file():
+        elif os.path.isfile(self.path):
             self._zip = _open_zip(self.path)
             self._members = {info.filename: _checked(info, self.path) for info in self._zip.infolist()}
             found = [name for name, info in self._members.items() if not info.is_dir()]
         else:
-            raise DataError(f"{self.path} does not exist; give a folder or a zip of images")
+            raise DataError(f"{printable(str(self.path))} does not exist; give a folder or a zip of images")
         self.names = sorted(name for name in found if _is_image(name))
         if not self.names:
             kinds = ", ".join(s[1:] for s in SUFFIXES)
@@ -234,13 +234,17 @@ def _fitted(image: Tensor, size: int, crop: str, name: str) -> Tensor:
 def _walk(root: Path) -> Iterator[str]:
     """Files below `root` by relative path; folders may be links, but none is entered twice."""
     seen: set[str] = set()
-    for folder, inner, files in os.walk(root, followlinks=True):
+    for folder, inner, files in os.walk(root, onerror=_cannot_list, followlinks=True):
         inner[:] = [name for name in inner if not name.startswith(".")]
         if (real := os.path.realpath(folder)) in seen:
             inner.clear()
             continue
         seen.add(real)
         yield from (Path(folder, name).relative_to(root).as_posix() for name in files)
+
+
+def _cannot_list(failure: OSError) -> None:
+    raise DataError(f"{failure.filename} cannot be listed ({failure.strerror})") from failure
 
 
 def _is_image(name: str) -> bool:

@@ -87,6 +87,7 @@ def test_nothing_to_read_is_one_line(tmp_path: Path) -> None:
     for name, reason in {
         "empty": r"no images \(0 other",
         "missing": "does not exist",
+        "long" * 1000: "does not exist",
         "text.txt": "readable zip",
         "empty.zip": r"no images \(1 other",
     }.items():
@@ -109,6 +110,16 @@ def test_zip_links_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(DataError, match=r"link\.png: this member leaves"):
+        ImageFiles(tmp_path / "x.zip")
+
+
+def test_encrypted_zips_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.png", png_bytes(picture(0)))
+    content = bytearray((tmp_path / "x.zip").read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.png: encrypted"):
         ImageFiles(tmp_path / "x.zip")
 
 

@@ -39,7 +39,7 @@ def test_half_a_level_of_overshoot_is_clamped() -> None:
 def test_a_value_out_of_range_names_its_sample(bad: float) -> None:
     x = torch.zeros(5, 3, 4, 4)
     x[3, 1, 2, 2] = bad
-    with pytest.raises(DataError, match="^sample 3 "):
+    with pytest.raises(DataError, match=r"^sample 3 "):
         images.to_uint8(x)
 
 

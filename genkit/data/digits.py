@@ -15,8 +15,8 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.data.dataset import DataSet
+from genkit.data.storage import in_size
 from genkit.errors import DataError
-from genkit.images import resize, to_channels
 
 IMAGES, SIDE = 5000, 28
 TEST_EVERY = 5
@@ -42,7 +42,7 @@ def digits(
     kept = {"all": torch.ones_like(test), "train": ~test, "test": test}.get(split)
     if kept is None:
         raise DataError(f"digits: split {split!r}; accepted: all, train, test")
-    x = to_channels(resize(x[kept], size), channels)
+    x = in_size(x[kept], size, channels, "digits")
     return DataSet(f"digits/{split}", x, labels[kept], tuple(str(d) for d in range(10)))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from genkit.data.dataset import DataSet
 from genkit.errors import DataError, suggest
 
-Count = Annotated[int, Field(ge=1, le=100_000_000)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

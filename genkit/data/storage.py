@@ -24,6 +24,7 @@ from torch import Tensor
 from genkit.errors import DataError
 from genkit.files import cannot_write, write_atomically
 from genkit.image_files import ImageFiles, Intake, Progress
+from genkit.images import resize, to_channels
 
 Crop = Literal["centre", "none"]
 OnBad = Literal["error", "skip"]
@@ -45,6 +46,19 @@ def memory_limit() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
     except (AttributeError, ValueError, OSError):  # not on this system
         return 2**31
+
+
+def in_size(x: Tensor, size: int, channels: int, name: str) -> Tensor:
+    """(N, C, H, W) uint8 -> (N, channels, size, size) uint8, resized and not padded.
+
+    Raises:
+        DataError: the result would not fit in memory.
+    """
+    needed = len(x) * channels * size * size
+    if needed > memory_limit():
+        gib = needed / 2**30
+        raise DataError(f"{name}: {len(x)} images of size {size} need {gib:.0f} GiB of memory; choose a smaller size")
+    return to_channels(resize(x, size), channels)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ They are looked for under `root`, else $GENKIT_DATA, else ~/.cache/genkit/data, 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -17,10 +18,9 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.data.dataset import DataSet
-from genkit.data.storage import data_root, decode_files
+from genkit.data.storage import data_root, decode_files, in_size
 from genkit.errors import DataError, suggest
 from genkit.image_files import ImageFiles, Progress
-from genkit.images import resize, to_channels
 
 Split = Literal["train", "test", "all"]
 Size = Annotated[int, Field(ge=1, le=1024)]
@@ -70,7 +70,7 @@ def cifar10(
 
 
 def _made(name: str, x: Tensor, labels: Tensor | None, classes: tuple[str, ...], size: int, channels: int) -> DataSet:
-    return DataSet(name, to_channels(resize(x, size), channels), labels, () if labels is None else classes)
+    return DataSet(name, in_size(x, size, channels, name), labels, () if labels is None else classes)
 
 
 def _parts(kind: str, split: str, root: Path | None, layout: str) -> tuple[Tensor, Tensor]:
@@ -138,7 +138,7 @@ def celeba(
     if split not in CELEBA_SPLITS:
         raise DataError(f"CelebA: no split {split!r}{suggest(split, CELEBA_SPLITS)}")
     base = data_root(root) / "celeba"
-    if not (base / "img_align_celeba").is_dir():
+    if not os.path.isdir(base / "img_align_celeba"):
         _found_or_downloaded("CelebA", data_root(root), CELEBA_LAYOUT)
     parts = dict(line.split()[:2] for line in _lines(base / "list_eval_partition.txt"))
     names = sorted(name for name, part in parts.items() if part in CELEBA_SPLITS[split])

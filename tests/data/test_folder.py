@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from genkit.catalog import build
+from genkit.data.folder import folder
+from genkit.errors import DataError, RecipeError
+from genkit.images import write_png
+from tests.shared import shared
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    for value, name in enumerate(["cat/0.png", "cat/1.png", "dog/0.png"]):
+        write_png(tmp_path / name, torch.full((3, 8, 8), 50 * value, dtype=torch.uint8))
+    return tmp_path
+
+
+def test_class_folders_become_labels(pets: Path) -> None:
+    data = build({"type": "folder", "path": str(pets), "size": 4}, kind="data")
+    assert data.classes == ("cat", "dog") and data.labels.tolist() == [0, 0, 1]
+    assert data.x[:, 0, 0, 0].tolist() == [0, 50, 100] and data.sample_shape == (3, 4, 4)
+    assert folder(pets, 4, labels=False).labels is None
+
+
+def test_labels_stay_with_their_images_when_one_is_skipped(pets: Path) -> None:
+    (pets / "cat" / "0.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"cat/0\.png: the file is empty"):
+        folder(pets, 4)
+    data = folder(pets, 4, on_bad="skip")
+    assert data.labels is not None and data.labels.tolist() == [0, 1]
+    assert data.x[:, 0, 0, 0].tolist() == [50, 100]
+    assert data.report is not None and data.report.rejected == [("cat/0.png", "the file is empty")]
+
+
+def test_mixed_channels_follow_the_declared_ones(pets: Path) -> None:
+    write_png(pets / "dog" / "grey.png", torch.full((1, 8, 8), 7, dtype=torch.uint8))
+    colour, grey = folder(pets, 8, channels=3), folder(pets, 8, channels=1)
+    assert colour.x[3, :, 0, 0].tolist() == [7, 7, 7] and colour.report.converted == {"grey to colour": 1}
+    assert grey.sample_shape == (1, 8, 8) and grey.report.converted == {"colour to grey": 3}
+
+
+def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:
+    with pytest.raises(DataError, match=r"cat/0\.png: 8 x 8 pixels are smaller than size 9; choose a smaller size"):
+        folder(pets, 9)
+
+
+def test_nothing_usable_at_all(pets: Path) -> None:
+    with pytest.raises(DataError, match="none of 3 images can be used: 0 images; left out: 3"):
+        folder(pets, 9, on_bad="skip")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"size": 0}, "^size: "),
+        ({"channels": 2}, "^channels: "),
+        ({"crop": "left"}, "^crop: "),
+        ({"on_bad": "ignore"}, "^on_bad: "),
+        ({"labels": 3}, "^labels: "),
+        ({"path": "/not/here"}, "does not exist"),
+        ({"sizes": 3}, "^sizes: unknown key; did you mean 'size'"),
+    ],
+)
+def test_wrong_arguments_are_one_line(pets: Path, wrong: dict, reason: str) -> None:
+    with pytest.raises((RecipeError, DataError), match=reason) as caught:
+        build({"type": "folder", "path": str(pets), "size": 4, **wrong}, kind="data")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_shared_cifar10_zip() -> None:
+    data = folder(shared("data", "CIFAR10-jpeg", "train.zip"), 32)
+    assert data.x.shape == (50_000, 3, 32, 32)
+    assert data.labels is not None and torch.equal(data.labels.bincount(), torch.full((10,), 5000))
