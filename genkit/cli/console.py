@@ -1,0 +1,167 @@
+"""What a person sees: aligned tables, and progress as a bar on a terminal or as plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+PLAIN_EVERY_S = 5.0
+MAIN_LOSSES = ("loss", "real", "fake")
+SPEED_OVER_S = 60.0
+
+
+def is_first_process() -> bool:
+    """False in all but one process of `accelerate launch`."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def heading(text: str) -> str:
+    """`text` in bold; click strips the codes when the output is no terminal."""
+    return click.style(text, bold=True)
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), indent: str = "") -> str:
+    """Left-aligned columns; on a terminal the last one is cut to fit."""
+    lines = [[str(cell) for cell in row] for row in ([header, *rows] if header else rows)]
+    if not lines:
+        return f"{indent}(none)"
+    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(max(map(len, lines)))]
+    widths[-1] = 0
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    text = [
+        (indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False))).rstrip()[:room]
+        for line in lines
+    ]
+    return "\n".join([heading(text[0]), *text[1:]] if header else text)
+
+
+def clock(seconds: float) -> str:
+    """1:02:03 or 2:03."""
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Pace:
+    """Speed over the last minute, so that the ETA follows when the machine gets busy."""
+
+    def __init__(self) -> None:
+        self.seen: deque[tuple[float, int]] = deque()
+
+    def tick(self, done: int) -> None:
+        now = time.monotonic()
+        self.seen.append((now, done))
+        while len(self.seen) > 2 and now - self.seen[0][0] > SPEED_OVER_S:
+            self.seen.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Items a second; None before there are two ticks."""
+        if len(self.seen) < 2:
+            return None
+        (t0, n0), (t1, n1) = self.seen[0], self.seen[-1]
+        return (n1 - n0) / (t1 - t0) if t1 > t0 and n1 > n0 else None
+
+    def text(self, total: int, unit: str) -> str:
+        """'12.3 it/s  ETA 1:40'."""
+        if self.rate is None:
+            return ""
+        left = (total - self.seen[-1][1]) / self.rate
+        speed = f"{self.rate:.1f} {unit}/s" if self.rate >= 1 else f"{1 / self.rate:.1f} s/{unit}"
+        return f"{speed}  ETA {clock(left)}"
+
+
+def losses(scalars: Mapping[str, float]) -> str:
+    """The terms that say how the game stands, by learner: 'critic real -3.2 fake 1.1, generator loss -0.03'."""
+    shown: dict[str, list[str]] = {}
+    for name, value in scalars.items():
+        learner, _, term = name.rpartition("/")
+        if term in MAIN_LOSSES:
+            shown.setdefault(learner, []).append(f"{term} {value:.3g}")
+    if not shown:
+        return ", ".join(f"{name} {value:.3g}" for name, value in list(scalars.items())[:3])
+    return ", ".join(f"{learner} {' '.join(terms)}" for learner, terms in shown.items())
+
+
+class Lines:
+    """Plain lines, at most one every few seconds."""
+
+    def __init__(self, every: float = PLAIN_EVERY_S):
+        self.every, self.told, self.scalars = every, time.monotonic(), dict[str, float]()
+        self.paces: dict[str, Pace] = {}
+
+    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
+        pace = self.paces.setdefault(what, Pace())
+        pace.tick(done)
+        if time.monotonic() - self.told < self.every and done < total:
+            return
+        self.told = time.monotonic()
+        parts = [f"{what} {done}/{total}", f"{100 * done // max(total, 1)}%", pace.text(total, unit), detail]
+        click.echo("  ".join(part for part in parts if part))
+
+    def note(self, line: str) -> None:
+        click.echo(line)
+
+
+class Bar:
+    """A rich progress bar for every activity."""
+
+    def __init__(self, progress: Progress):
+        self.progress, self.tasks, self.paces = progress, dict[str, Any](), dict[str, Pace]()
+
+    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
+        if what not in self.tasks or self.progress.tasks[self.tasks[what]].finished:
+            self.paces[what] = Pace()
+            self.tasks[what] = self.progress.add_task(what, total=total, pace="", detail="")
+        self.paces[what].tick(done)
+        pace = self.paces[what].text(total, unit)
+        self.progress.update(self.tasks[what], completed=done, total=total, pace=pace, detail=detail)
+
+    def note(self, line: str) -> None:
+        self.progress.console.print(line, markup=False, highlight=False)
+
+
+@contextmanager
+def display() -> Iterator[Lines | Bar]:
+    """A bar when stdout is a terminal, else lines."""
+    if not sys.stdout.isatty():
+        yield Lines()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = ("{task.description}", BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    with Progress(*columns, TextColumn("[dim]{task.fields[detail]}")) as progress:
+        yield Bar(progress)
+
+
+class TrainingWatcher:
+    """Shows a run as it goes; see genkit.training.run.Watcher."""
+
+    def __init__(self, display: Lines | Bar):
+        self.display, self.detail = display, ""
+
+    def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None:
+        self.detail = losses(scalars) if scalars else self.detail
+        self.display.advance("training", "it", step, steps, self.detail)
+
+    def note(self, line: str) -> None:
+        self.display.note(line)
+
+    def scoring(self, done: int, total: int) -> None:
+        self.display.advance("scoring", "sample", done, total)
+
+
+def progress(display: Lines | Bar, what: str, unit: str) -> Callable[[int, int], None]:
+    """(done, total) -> shown; what library functions take as `progress`."""
+    return lambda done, total: display.advance(what, unit, done, total)

@@ -1,0 +1,110 @@
+"""What a run would be, before it is one: data, learners, order of play and cost. Nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate import Accelerator
+
+from genkit.cli.console import clock, heading, table
+from genkit.recipe import Recipe
+from genkit.training.run import prepare
+
+if TYPE_CHECKING:
+    from genkit.system import Update
+    from genkit.training.trainer import Trainer
+
+TIMED = 3
+"""Iterations that are timed, after one that warms up."""
+
+
+def describe_run(recipe: Recipe) -> str:
+    """Tables of what `recipe` would train, with the time it would take.
+
+    Raises:
+        RecipeError, DataError: as training itself would.
+    """
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=recipe.train.precision)
+    data, trainer = prepare(recipe, accelerator)
+    order = _order(trainer)
+    seconds = _seconds_per_iteration(trainer)
+    sections = {
+        f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],
+        "data": list(_data(data)),
+        "learners": list(_learners(trainer)),
+        "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
+        "run": list(_run(recipe, trainer, seconds, len(data))),
+    }
+    return "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
+
+
+def _section(title: str, rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    yield heading(title)
+    if rows:
+        yield table(rows, indent="  ")
+
+
+def _data(data: Any) -> Iterator[list[object]]:
+    yield ["name", data.name]
+    yield ["samples", f"{len(data):,} of {' x '.join(map(str, data.sample_shape))}"]
+    for name, space in data.conditions.items():
+        names = f": {', '.join(space.names)}" if space.names else ""
+        yield [name, f"{space.classes} classes{names}"]
+    if data.report:
+        yield ["files", data.report.summary()]
+
+
+def _learners(trainer: Trainer) -> Iterator[list[object]]:
+    for name, parameters in trainer.parameters.items():
+        rule = trainer.rules[name]
+        count = sum(p.numel() for p in parameters)
+        settings = [type(rule).__name__, f"lr {rule.lr:g}", f"schedule {type(rule.schedule).__name__.lower()}"]
+        if rule.clip_norm is not None:
+            settings.append(f"gradient norm at most {rule.clip_norm:g}")
+        yield [name, f"{count:,} parameters", ", ".join(settings)]
+
+
+def _order(trainer: Trainer) -> list[str]:
+    """The updates of one iteration, as they happened, repetitions counted."""
+    seen: list[str] = []
+    perform = trainer.perform
+
+    def watched(update: Update) -> dict[str, torch.Tensor]:
+        report = perform(update)
+        terms = " + ".join(name for name in report if name != "gradient_norm")
+        seen.append(f"{update.learner}: {terms}")
+        return report
+
+    trainer.perform = watched  # type: ignore[method-assign]
+    try:
+        trainer.iterate()
+    finally:
+        trainer.perform = perform  # type: ignore[method-assign]
+    return [_times(len(list(same)), turn) for turn, same in groupby(seen)]
+
+
+def _times(count: int, turn: str) -> str:
+    return f"{turn} ({count} times)" if count > 1 else turn
+
+
+def _seconds_per_iteration(trainer: Trainer) -> float:
+    started = time.perf_counter()
+    for _ in range(TIMED):
+        trainer.iterate()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - started) / TIMED
+
+
+def _run(recipe: Recipe, trainer: Trainer, seconds: float, rows: int) -> Iterator[list[object]]:
+    train, processes = recipe.train, trainer.accelerator.num_processes
+    per_iteration = trainer.stream.position / trainer.step
+    yield ["steps", f"{train.steps:,}"]
+    yield ["batch", f"{train.batch_size} over {processes} process{'es' if processes > 1 else ''}"]
+    yield ["passes over the data", f"{train.steps * per_iteration / rows:.1f}"]
+    yield ["device", str(trainer.accelerator.device)]
+    yield ["time", f"about {clock(seconds * train.steps)} ({seconds:.3g} s an iteration), scores not counted"]

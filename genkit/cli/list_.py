@@ -1,0 +1,75 @@
+"""genkit list: what there is, read without importing it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from genkit import catalog
+from genkit.cli.console import heading, table
+
+Row = tuple[str, str]
+
+
+@click.command("list")
+@click.argument("kind", required=False)
+def command(kind: str | None) -> None:
+    """List one KIND, or everything: recipes, weights, data, systems, generators, networks, metrics, layouts and more."""
+    from genkit.errors import GenkitError, suggest
+
+    listings = kinds()
+    if kind is not None and kind not in listings:
+        raise GenkitError(f"nothing is called {kind!r} here{suggest(kind, listings)}")
+    for name in [kind] if kind else listings:
+        if kind is None:
+            click.echo(heading(name))
+        click.echo(table(list(listings[name]()), indent="" if kind else "  "))
+
+
+def kinds() -> dict[str, Callable[[], Iterator[Row]]]:
+    """Kind -> how its (name, what it is) rows are found."""
+    named = {kind: lambda kind=kind: of_catalog(kind) for kind in catalog.CATALOG}
+    return {"recipes": recipes, "weights": weights, **named}  # type: ignore[dict-item]
+
+
+def of_catalog(kind: str) -> Iterator[Row]:
+    for name, target in catalog.CATALOG[kind].items():
+        yield name, first_line(target)
+
+
+def recipes() -> Iterator[Row]:
+    """Shipped recipes with their descriptions."""
+    folder = catalog.shipped("recipes")
+    for path in sorted(folder.glob("*/*.yaml")):
+        yield path.relative_to(folder).with_suffix("").as_posix(), _description(path)
+
+
+def _description(path: Path) -> str:
+    import yaml
+
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return " ".join(str(tree.get("description", "")).split())
+
+
+def weights() -> Iterator[Row]:
+    """Shipped weights with the first sentence of their README."""
+    for config in sorted(catalog.shipped("weights").glob("*/config.json")):
+        readme = config.with_name("README.md")
+        lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
+        yield config.parent.name, next((line for line in lines if line.strip() and not line.startswith("#")), "")
+
+
+def first_line(target: str) -> str:
+    """The first sentence of what `package.module:name` says about itself, from its source."""
+    module, _, name = target.partition(":")
+    path = Path(catalog.__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    if not path.is_file():
+        return ""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+            text = ast.get_docstring(node) or ""
+            return " ".join(text.split("\n\n")[0].split())
+    return ""

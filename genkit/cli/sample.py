@@ -1,0 +1,105 @@
+"""genkit sample: weights become image files, or points."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import display, progress
+from genkit.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+GRID = 256
+"""Samples that the picture of a grid holds at most."""
+
+
+@click.command("sample")
+@click.argument("weights")
+@click.option("-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="Number of samples.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples.")
+@click.option("--label", type=int, help="Class of all samples; drawn at random when not given.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for 000000.png and so on.")
+@click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
+def command(weights: str, n: int, seed: int, label: int | None, out: Path, grid: bool, batch_size: int) -> None:
+    """Draw samples from WEIGHTS: a weights folder, a run folder or a shipped name.
+
+    Images become 000000.png and so on, points become points.npy, points.csv and points.png.
+    """
+    import torch
+
+    from genkit.generator import Generator
+
+    generator = Generator.from_pretrained(weights)
+    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    condition = None if label is None else {"label": label}
+    batches = generator.stream(n, batch_size, condition=condition, rng=torch.Generator().manual_seed(seed))
+    with display() as shown:
+        counted = _counted(batches, n, progress(shown, "sampling", "sample"))
+        written = _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out)
+    click.echo(f"{written} (seed {seed})")
+
+
+def _counted(batches: Iterator[Tensor], n: int, tell: Callable[[int, int], None]) -> Iterator[Tensor]:
+    done = 0
+    for batch in batches:
+        yield batch.cpu()
+        done += len(batch)
+        tell(done, n)
+
+
+def _write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> str:
+    import torch
+
+    from genkit import images
+
+    _refuse_leftovers(out, n)
+    kept: list[Tensor] = []
+    for start, batch in _numbered(batches):
+        images.write_folder([batch], out, start)
+        if grid and start < GRID:
+            kept.append(batch[: GRID - start])
+    if grid:
+        images.write_png(out / "grid.png", images.grid(torch.cat(kept)))
+    return f"{n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")
+
+
+def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
+    start = 0
+    for batch in batches:
+        yield start, batch
+        start += len(batch)
+
+
+def _refuse_leftovers(out: Path, n: int) -> None:
+    """Images of an earlier, longer series would be taken for samples of this one."""
+    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not (p.stem.isdecimal() and int(p.stem) < n)]
+    if left:
+        raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
+
+
+def _points(batches: Iterator[Tensor], out: Path) -> str:
+    import numpy as np
+    import torch
+
+    from genkit.files import write_atomically
+    from genkit.images import points_png
+
+    points = torch.cat(list(batches))
+    binary, text = io.BytesIO(), io.StringIO()
+    np.save(binary, points.numpy(), allow_pickle=False)
+    np.savetxt(text, points.numpy(), delimiter=",", fmt="%.8g")
+    write_atomically(out / "points.npy", binary.getvalue())
+    write_atomically(out / "points.csv", text.getvalue().encode())
+    if points.shape[1] == 2:
+        points_png(points, out / "points.png")
+    return f"{len(points)} points in {out}"
+
+

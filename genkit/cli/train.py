@@ -1,0 +1,81 @@
+"""genkit train: a recipe becomes a run folder with weights, samples, scores and a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
+
+if TYPE_CHECKING:
+    from genkit.recipe import Recipe
+    from genkit.training.folder import RunFolder
+
+
+@click.command("train")
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/<name of the recipe> by default.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
+@click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
+def command(recipe: str, overrides: tuple[str, ...], out: Path | None, resume: bool, dry_run: bool) -> None:
+    """Train RECIPE, a YAML file or a shipped name such as digits/wgan_ratio_clipping.
+
+    KEY=VALUE changes a single value of the recipe: train.steps=500 optimizers.critic.lr=1e-4 data.split=train.
+    Ctrl-C, SIGTERM and SIGUSR1 write a checkpoint and stop; --resume goes on as if nothing had happened.
+    """
+    from genkit.recipe import Recipe
+    from genkit.training.folder import RunFolder
+
+    checked = Recipe.load(recipe, overrides)
+    if dry_run:
+        from genkit.cli.dry_run import describe_run
+
+        report = describe_run(checked)
+        if is_first_process():
+            click.echo(report)
+        return
+    folder = RunFolder(out or Path("runs") / checked.name)
+    if resume and folder.finished(checked) and folder.report.is_file():
+        folder.open(checked, resume)
+        _tell(f"{folder.path} has finished already", folder)
+        return
+    _train(checked, folder, resume)
+    _tell(f"finished {checked.name}", folder)
+
+
+def _train(recipe: Recipe, folder: RunFolder, resume: bool) -> None:
+    from genkit.training.run import train
+    from genkit.training.signals import Stopped
+
+    if is_first_process():
+        click.echo(f"training {recipe.name} into {folder.path}")
+    try:
+        with display() as shown:
+            train(recipe, folder.path, resume=resume, watcher=TrainingWatcher(shown))
+    except Stopped as stopped:
+        if is_first_process():
+            click.echo(f"genkit: {stopped}", err=True)
+        raise SystemExit(stopped.exit_code) from stopped
+
+
+def _tell(title: str, folder: RunFolder) -> None:
+    if is_first_process():
+        click.echo(f"{heading(title)}; look at")
+        click.echo(table(list(_places(folder)), indent="  "))
+
+
+def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
+    """What there is to look at, and where."""
+    for what, path in (("samples", folder.samples), ("report", folder.report)):
+        if path.is_file():
+            yield what, str(path)
+    if folder.weights.is_dir():
+        yield "weights", f"{folder.weights}  (genkit sample {folder.path} -n 64 --out samples)"
+    if folder.scores.is_file():
+        values = json.loads(folder.scores.read_text(encoding="utf-8")).get("values", {})
+        yield "scores", f"{folder.scores}  ({', '.join(f'{k} {v:.4g}' for k, v in values.items())})"
