@@ -147,8 +147,17 @@ class System(Learning, ABC):
 def whole_batch(values: Tensor) -> Tensor:
     """`values` of every process, in order of rank, along the first dimension, without a graph."""
     values = values.detach()
-    if not dist.is_initialized() or dist.get_world_size() == 1:
+    if _processes() == 1:
         return values
-    parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    parts = [torch.empty_like(values) for _ in range(_processes())]
     dist.all_gather(parts, values.contiguous())
     return torch.cat(parts)
+
+
+def my_rows(values: Tensor) -> Tensor:
+    """The rows of this process in `values` of the whole batch; undoes `whole_batch`."""
+    return values if _processes() == 1 else values.chunk(_processes())[dist.get_rank()]
+
+
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1

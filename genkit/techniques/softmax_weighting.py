@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.system import Terms, whole_batch
+from genkit.system import Terms, my_rows, whole_batch
 from genkit.techniques.slots import Judged, Weighting
 
 
@@ -18,8 +18,10 @@ def softmax_weights(score: Tensor, temperature: float = 1.0) -> Tensor:
     Self-normalised importance weights of q(x) = p_theta(x) exp(f(x)) / Z, the E-step of Wu et al. 2020,
     arXiv:2006.06900. Unchanged when the critic is shifted, not when it is scaled.
     """
-    mine, everyone = score.detach().float() / temperature, whole_batch(score).float() / temperature
-    return len(everyone) * (mine - everyone.logsumexp(0)).exp()
+    # As a column, like the authors' scores: the gradient of the critic's last bias is one minus the weights' mean, zero
+    # but for the last bit, and Adam turns a last bit into a full step.
+    everyone = whole_batch(score).float().unsqueeze(1) / temperature
+    return my_rows(len(everyone) * everyone.softmax(0)).squeeze(1)
 
 
 def effective_sample_size(weights: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Window:
 
 
 class MetricsLog:
-    """`metrics.jsonl`: a line {"step": ..., "seconds": ..., name: value, ...}; scores have names that start with eval/."""
+    """`metrics.jsonl`: one line {"step": ..., "seconds": ..., name: value, ...}; scores are called eval/..."""
 
     def __init__(self, path: Path):
         self.path, self.started = path, time.monotonic()

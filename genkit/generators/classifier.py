@@ -1,0 +1,81 @@
+"""Training a classifier on real images alone: the judge of samples and the feature extractor of small grey images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor
+
+from genkit.condition import ConditionSpace
+from genkit.errors import RecipeError
+from genkit.networks.classifier import Classifier
+from genkit.pretrained import Pretrained
+from genkit.system import Data, System, Terms, Turns, Update
+
+
+class ClassifierTraining(System):
+    """Cross-entropy with label smoothing on randomly shifted images.
+
+    Args:
+        classifier: maps images to logits (B, classes).
+        shift: images move by up to this many pixels each way, filled with their darkest value.
+        label_smoothing: share of the target spread over all classes (Szegedy et al. 2016, arXiv:1512.00567, Sec. 7).
+    """
+
+    learners = {"classifier": ("classifier",)}  # noqa: RUF012 - a ClassVar of the base
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        shift: Annotated[int, Field(ge=0, le=8)] = 2,
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+    ):
+        super().__init__()
+        self.classifier, self.shift, self.label_smoothing = classifier, shift, label_smoothing
+
+    @property
+    def product(self) -> Pretrained:
+        return self.classifier
+
+    def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+        wanted = tuple(self.classifier.sample_shape)
+        if tuple(sample_shape) != wanted:
+            raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
+        offered = conditions["label"].classes if "label" in conditions else 0
+        if offered != self.classifier.classes:
+            raise RecipeError(
+                f"data: the classifier has {self.classifier.classes} classes, but the data have {offered}"
+            )
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        batch, reach = next(data), 2 * self.shift + 1
+        on = {
+            "x": batch.x,
+            "label": batch.condition["label"],
+            "down": data.integers(reach),
+            "right": data.integers(reach),
+        }
+        yield Update("classifier", self.loss, on)
+
+    def loss(self, x: Tensor, label: Tensor, down: Tensor, right: Tensor) -> Terms:
+        logits = self.classifier(shifted(x, down, right, self.shift))
+        correct = (logits.detach().argmax(1) == label).float().mean()
+        return {
+            "cross_entropy": F.cross_entropy(logits, label, label_smoothing=self.label_smoothing),
+            "accuracy": correct,
+        }
+
+
+def shifted(x: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:
+    """Each image moved by (down - reach, right - reach) pixels; x (B, C, H, W), offsets (B,) in [0, 2 reach]."""
+    height, width = x.shape[-2:]
+    padded = F.pad(x, [reach] * 4, value=-1.0)
+    rows = rearrange(torch.arange(height, device=x.device), "h -> 1 1 h 1") + rearrange(down, "b -> b 1 1 1")
+    columns = rearrange(torch.arange(width, device=x.device), "w -> 1 1 1 w") + rearrange(right, "b -> b 1 1 1")
+    image = rearrange(torch.arange(len(x), device=x.device), "b -> b 1 1 1")
+    channel = rearrange(torch.arange(x.shape[1], device=x.device), "c -> 1 c 1 1")
+    return padded[image, channel, rows, columns]
