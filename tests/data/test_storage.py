@@ -43,6 +43,8 @@ def test_mapped_equals_in_memory(files: ImageFiles, small_memory: Path, monkeypa
 def test_options_and_contents_have_files_of_their_own(files: ImageFiles, small_memory: Path) -> None:
     storage.decode_files(files, 6, 3, on_bad="skip")
     storage.decode_files(files, 6, 1, on_bad="skip")
+    with pytest.raises(DataError, match=r"07\.png"):
+        storage.decode_files(files, 6, 3)
     write_png(files.path / "07.png", torch.zeros(3, 9, 12))
     fresh = storage.decode_files(ImageFiles(files.path), 6, 3, on_bad="skip")
     assert len(fresh.x) == 20 and int(fresh.x[7].max()) == 128
