@@ -1,0 +1,135 @@
+"""WGAN-GP against + re-weighting against + re-weighting and clipping: equal networks, equal critic and generator steps.
+
+    python -m tests.benchmarks.ratio_clipping points|fashion_mnist [--seeds 0 1 2] [--out runs/bench] [key=value ...]
+
+Trains every arm and seed with genkit itself (what is unfinished is resumed), prints a Markdown table of means and
+standard deviations over seeds, and draws the diagnostics of the method to <out>/<data>-ratio-clipping.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from genkit.data.points import mode_statistics
+from genkit.generator import Generator
+from genkit.recipe import Recipe
+from genkit.training import train
+from genkit.training.folder import RunFolder
+from genkit.training.log import read_metrics
+
+ARMS = {"wgan_gp": "WGAN-GP", "wgan_reweighted": "+ re-weighting", "wgan_ratio_clipping": "+ re-weighting + clipping"}
+SMOOTHING = 101
+
+
+def run(data: str, arm: str, seed: int, out: Path, overrides: list[str]) -> dict[str, float]:
+    """Trains one arm with one seed unless it is finished; its figures."""
+    recipe = Recipe.load(f"{data}/{arm}", [*overrides, f"train.seed={seed}", "train.trackers=[]"])
+    folder = RunFolder(out / f"{data}-{arm}-{seed}")
+    if not folder.finished(recipe):
+        start = time.process_time()
+        train(recipe, folder.path, resume=True)
+        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
+    return {**training_figures(folder, recipe), **sample_figures(folder, data)}
+
+
+def training_figures(folder: RunFolder, recipe: Recipe) -> dict[str, float]:
+    rows = [row for row in read_metrics(folder.metrics) if "critic/real" in row]
+    half = rows[len(rows) // 2 :]
+    loss = np.array([row["critic/real"] + row["critic/fake"] for row in rows])
+    trend = np.convolve(np.pad(loss, SMOOTHING // 2, mode="edge"), np.ones(SMOOTHING) / SMOOTHING, mode="valid")
+    norms = np.array([row["critic/gradient_norm"] for row in half])
+    seconds = float((folder.path / "cpu_seconds").read_text())
+    figures = {
+        "critic loss sd": float((loss - trend)[len(rows) // 2 :].std()),
+        "gradient norm sd/mean": float(norms.std() / norms.mean()),
+        "gradient norm mean": float(norms.mean()),
+        "CPU ms/iteration": 1000 * seconds / recipe.train.steps,
+    }
+    for name, key in (("ESS share", "critic/effective_sample_size"), ("clipped share", "generator/clipped")):
+        values = [row[key] for row in half if key in row]
+        scale = recipe.train.batch_size if name == "ESS share" else 1
+        figures[name] = statistics.mean(values) / scale if values else float("nan")
+    return figures
+
+
+def sample_figures(folder: RunFolder, data: str) -> dict[str, float]:
+    if data != "points":
+        values = json.loads(folder.scores.read_text())["values"]
+        return {k: float(v) for k, v in values.items() if isinstance(v, (int, float))}
+    generator = Generator.from_pretrained(folder.weights)
+    found = mode_statistics(generator.sample(10_000, rng=torch.Generator().manual_seed(0)), "gaussians25")
+    return {"modes of 25": float(found.modes), "good samples": found.good}
+
+
+def table(results: dict[str, list[dict[str, float]]]) -> str:
+    names = list(dict.fromkeys(name for runs in results.values() for figures in runs for name in figures))
+    lines = ["| | " + " | ".join(ARMS[arm] for arm in results) + " |", "|---" * (len(results) + 1) + "|"]
+    for name in names:
+        cells = [spread([figures[name] for figures in runs if name in figures]) for runs in results.values()]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    if not values or any(v != v for v in values):
+        return "-"
+    return f"{statistics.mean(values):.4g} ± {statistics.stdev(values) if len(values) > 1 else 0:.2g}"
+
+
+def draw(data: str, seeds: list[int], out: Path) -> Path:
+    """Effective sample size, share of clipped ratios and the critic's gradient norm, every arm and seed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    panels = {
+        "critic/effective_sample_size": "effective sample size",
+        "generator/clipped": "share of |r - 1| > clip",
+        "critic/gradient_norm": "critic's gradient norm",
+    }
+    figure, axes = plt.subplots(1, len(panels), figsize=(13, 3.4))
+    for colour, (arm, title) in zip(("#777777", "#1f77b4", "#d62728"), ARMS.items(), strict=True):
+        for seed in seeds:
+            rows = read_metrics(RunFolder(out / f"{data}-{arm}-{seed}").metrics)
+            for axis, key in zip(axes, panels, strict=True):
+                points = [(row["step"], row[key]) for row in rows if key in row][::5]
+                if points:
+                    axis.plot(
+                        *zip(*points, strict=True), color=colour, lw=0.6, label=title if seed == seeds[0] else None
+                    )
+    for axis, name in zip(axes, panels.values(), strict=True):
+        axis.set(title=name, xlabel="iteration")
+        axis.legend(fontsize=7)
+    path = out / f"{data}-ratio-clipping.png"
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=["points", "fashion_mnist"])
+    parser.add_argument("overrides", nargs="*", default=[])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    results: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
+    for seed in given.seeds:
+        for arm in ARMS:
+            results[arm].append(run(given.data, arm, seed, given.out, given.overrides))
+            print(arm, seed, {k: round(v, 4) for k, v in results[arm][-1].items()}, flush=True)
+    print(table(results))
+    print(f"diagnostics: {draw(given.data, given.seeds, given.out)}")
+
+
+if __name__ == "__main__":
+    main()
