@@ -1,0 +1,22 @@
+"""Scores that say what they are: metrics, extractors, and the comparison of any two sets of samples."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "evaluate": "genkit.evaluation.scoring",
+    "statistics": "genkit.evaluation.scoring",
+    "Scores": "genkit.evaluation.scores",
+    "Extractor": "genkit.evaluation.extractor",
+    "METRICS": "genkit.evaluation.metrics_by_name",
+    "EXTRACTORS": "genkit.evaluation.features",
+}
+__all__ = ["EXTRACTORS", "METRICS", "Extractor", "Scores", "evaluate", "statistics"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'genkit.evaluation' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

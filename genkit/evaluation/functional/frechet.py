@@ -50,9 +50,15 @@ def frechet_distance_from_features(real: Features, fake: Features) -> float:
     return _distance(x.mean(0), factor_of_rows(centred_rows(x)), y.mean(0), factor_of_rows(centred_rows(y)))
 
 
-def rank_of(sigma: Features) -> int:
+def rank_of(sigma: Tensor) -> int:
     """Numerical rank of a covariance, (d, d)."""
-    return factor(_gaussian("only", torch.zeros(len(sigma)), sigma)[1]).shape[1]
+    return factor(sigma).shape[1]
+
+
+def rank_of_features(x: Tensor) -> int:
+    """Numerical rank of the covariance of (n, d); below n."""
+    rows = centred_rows(x)
+    return rank_of(rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows)
 
 
 def factor(sigma: Tensor) -> Tensor:

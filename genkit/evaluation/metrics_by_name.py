@@ -1,0 +1,163 @@
+"""The metrics that `evaluate` knows, by name, and how each is computed with its standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from genkit.errors import EvaluationError, suggest
+from genkit.evaluation.extractor import Extracted
+from genkit.evaluation.functional import (
+    frechet_distance,
+    frechet_distance_from_features,
+    frechet_standard_error,
+    inception_score,
+    inception_standard_error,
+    kernel_distance_subsets,
+    neighbour_scores,
+    subset_standard_error,
+    vendi_score,
+)
+from genkit.evaluation.functional.checks import as_pair
+from genkit.evaluation.functional.kernel import kernel_sums
+from genkit.evaluation.functional.standard_error import frechet_standard_error_to, jackknife
+from genkit.evaluation.statistics_file import Statistics
+
+Values = dict[str, tuple[float, float | None]]
+"""name -> (value, standard error)."""
+
+METRICS = {
+    "fd": "Frechet distance (FID when the extractor is the published Inception)",
+    "kd": "kernel distance, exact and unbiased over all pairs (KID)",
+    "kds": "kernel distance over 100 subsets of 1,000, as published tools estimate it",
+    "is": "classifier score from logits (IS), one split",
+    "pr": "precision and recall, k = 3",
+    "dc": "density and coverage, k = 5",
+    "vendi": "Vendi score: effective number of different samples",
+    "authenticity": "percent of samples that are no copies of reference samples",
+}
+
+HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "vendi", "authenticity"}
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "kds": {"subsets": 100, "subset_size": 1000},
+    "is": {"splits": 1},
+    "pr": {"precision_recall_k": 3, "rule": "distance <= radius"},
+    "dc": {"density_coverage_k": 5, "rule": "distance <= radius"},
+}
+NEIGHBOURS = {"pr": ("precision", "recall"), "dc": ("density", "coverage"), "authenticity": ("authenticity",)}
+FOLDS = 10
+
+
+def check_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
+    """The names, once each; 'fd,kd' is read as two.
+
+    Raises:
+        EvaluationError: an unknown name, or none.
+    """
+    given = metrics.split(",") if isinstance(metrics, str) else list(metrics)
+    names = tuple(dict.fromkeys(name.strip() for name in given))
+    for name in names:
+        if name not in METRICS:
+            raise EvaluationError(f"no metric {name!r}{suggest(name, METRICS)}")
+    if not names:
+        raise EvaluationError(f"no metrics were asked for; accepted: {', '.join(METRICS)}")
+    return names
+
+
+def compute(metrics: Sequence[str], real: Extracted | Statistics, fake: Extracted | Statistics, seed: int) -> Values:
+    """Every metric of the two sides.
+
+    Raises:
+        EvaluationError: too few samples, features that are not finite, or statistics where samples are needed.
+    """
+    if isinstance(real, Statistics) or isinstance(fake, Statistics):
+        if others := [name for name in metrics if name != "fd"]:
+            raise EvaluationError(
+                f"statistics hold a mean and a covariance only; {others[0]} needs samples, fd does not"
+            )
+        return {"fd": _frechet_of_statistics(real, fake)}
+    values: Values = {}
+    for name in metrics:
+        if name in SINGLE:
+            values[name] = SINGLE[name](real, fake, seed)
+    return values | _neighbours([name for name in metrics if name in NEIGHBOURS], real.features, fake.features)
+
+
+def _frechet(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
+    x, y = as_pair(real.features, fake.features)
+    return frechet_distance_from_features(x, y), frechet_standard_error(x, y)
+
+
+def _frechet_of_statistics(real: Extracted | Statistics, fake: Extracted | Statistics) -> tuple[float, float | None]:
+    sides = [_moments(side) for side in (real, fake)]
+    value = frechet_distance(*sides[0], *sides[1])
+    for exact, drawn in ((real, fake), (fake, real)):
+        if isinstance(exact, Statistics) and isinstance(drawn, Extracted):
+            return value, frechet_standard_error_to(exact.mu, exact.sigma, drawn.features)
+    return value, None
+
+
+def _moments(side: Extracted | Statistics) -> tuple[Tensor, Tensor]:
+    if isinstance(side, Statistics):
+        return side.mu, side.sigma
+    x = side.features.double()
+    return x.mean(0), x.T.cov().reshape(x.shape[1], -1)
+
+
+def _kernel(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
+    sums = kernel_sums(*as_pair(real.features, fake.features))
+    return sums.distance(), jackknife(sums) if min(len(sums.xx), len(sums.yy)) > 2 else None
+
+
+def _kernel_subsets(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
+    rng = torch.Generator().manual_seed(seed)
+    mean, deviation = kernel_distance_subsets(real.features, fake.features, 100, 1000, rng)
+    return mean, deviation / 10
+
+
+def _inception(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
+    if fake.logits is None:
+        raise EvaluationError(
+            "metric is needs a classifier's logits; choose an extractor that is one, such as inception"
+        )
+    return inception_score(fake.logits)[0], inception_standard_error(fake.logits)
+
+
+def _vendi(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
+    errors = _folded(lambda y: (vendi_score(y),), fake.features, least=2)
+    return vendi_score(fake.features), errors[0] if errors else None
+
+
+SINGLE: Mapping[str, Callable[[Extracted, Extracted, int], tuple[float, float | None]]] = {
+    "fd": _frechet,
+    "kd": _kernel,
+    "kds": _kernel_subsets,
+    "is": _inception,
+    "vendi": _vendi,
+}
+
+
+def _neighbours(metrics: Sequence[str], real: Tensor, fake: Tensor) -> Values:
+    """Precision to authenticity from one pass over the pairs."""
+    if not metrics:
+        return {}
+    k_density = 5 if "dc" in metrics else 3 if "pr" in metrics else 1
+    k_precision = 3 if "pr" in metrics else k_density
+    names = [name for metric in metrics for name in NEIGHBOURS[metric]]
+
+    def score(x: Tensor, y: Tensor) -> tuple[float, ...]:
+        scores = neighbour_scores(x, y, k_precision, k_density)
+        return tuple(getattr(scores, name) for name in names)
+
+    values = score(real, fake)
+    errors = _folded(score, real, fake, least=max(k_precision, k_density) + 2) or (None,) * len(names)
+    return dict(zip(names, zip(values, errors, strict=True), strict=True))
+
+
+def _folded(score: Callable[..., tuple[float, ...]], *sets: Tensor, least: int) -> tuple[float, ...] | None:
+    if min(len(s) for s in sets) < 2 * least:
+        return None
+    return subset_standard_error(score, *sets, least=least, folds=FOLDS)

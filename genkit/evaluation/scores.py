@@ -1,0 +1,119 @@
+"""The outcome of an evaluation, with everything that its numbers depend on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from genkit import __version__
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number.
+
+    Attributes:
+        label: what it may be called, e.g. FID or FD/mnist-classifier.
+        value: the estimate.
+        standard_error: how far it would scatter with other samples; None where it cannot be estimated.
+        better: "lower" or "higher".
+    """
+
+    label: str
+    value: float
+    standard_error: float | None
+    better: str
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a classifier sees in one side.
+
+    Attributes:
+        shares: class name -> share of the samples.
+        top_probability: mean of the largest probability.
+    """
+
+    shares: dict[str, float]
+    top_probability: float
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two sets.
+
+    Attributes:
+        name, kind: see `Source`.
+        n: samples used.
+        rank: numerical rank of the covariance of their features.
+        fingerprint: hash of the content; None for samples that were made anew.
+        notes: what was converted or left out at intake.
+        classes: None unless the extractor is a classifier.
+    """
+
+    name: str
+    kind: str
+    n: int
+    rank: int
+    fingerprint: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    classes: Classes | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All scores of `a` against `against`.
+
+    Attributes:
+        scores: name -> Score; names as `fd`, `kd`, `precision`, `recall`.
+        a, against: the two sets.
+        extractor: name, sha256, resize and so on, see `Extractor.describe`.
+        dim: of the features.
+        n: samples asked for.
+        seed: of the samples and of the choice of rows.
+        settings: neighbours, splits and the like.
+        warnings: what a reader should know before comparing.
+        seconds: wall time.
+    """
+
+    scores: dict[str, Score]
+    a: Side
+    against: Side
+    extractor: dict[str, Any]
+    dim: int
+    n: int
+    seed: int
+    settings: dict[str, Any]
+    warnings: list[str]
+    seconds: float
+
+    def __getitem__(self, name: str) -> float:
+        return self.scores[name].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.scores)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `values` and `standard_errors` by name, the rest says what they depend on."""
+        return {
+            "values": {name: score.value for name, score in self.scores.items()},
+            "standard_errors": {name: score.standard_error for name, score in self.scores.items()},
+            "labels": {name: score.label for name, score in self.scores.items()},
+            "better": {name: score.better for name, score in self.scores.items()},
+            **{k: v for k, v in asdict(self).items() if k != "scores"},
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Of everything that could move a number."""
+    found = {"genkit": __version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "pillow", "scipy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found

@@ -1,0 +1,230 @@
+"""Either side of a comparison as one thing: a named stream of 8-bit images or points, drawn by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genkit.catalog import CATALOG, build
+from genkit.errors import DataError, EvaluationError, suggest
+from genkit.evaluation.statistics_file import Statistics
+from genkit.generator import Generator
+from genkit.image_files import ImageFiles, Intake
+from genkit.images import to_uint8
+from genkit.pretrained import CONFIG
+
+Batches = Iterator[Tensor]
+
+
+@dataclass
+class Source:
+    """One side.
+
+    Attributes:
+        name: for tables.
+        kind: "weights", "data set", "files", "batches" or "statistics".
+        batches: (n, seed, batch size) -> at most n samples in random order, uint8 (B, C, H, W) or float points (B, D).
+        available: how many there are; None without an end.
+        sample_shape: None when unknown or mixed.
+        fingerprint: hash of the content; None when the samples are made anew.
+        notes: what intake says: conversions, files left out.
+        warnings: what a reader of the score should know.
+    """
+
+    name: str
+    kind: str
+    batches: Callable[[int, int, int], Batches]
+    available: int | None = None
+    sample_shape: tuple[int, ...] | None = None
+    fingerprint: Callable[[], str] | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def open_source(what: Any, role: str, on_bad: str = "error") -> Source | Statistics:
+    """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
+
+    Args:
+        what: a path may be a folder or zip of images, `.npz` statistics, a weights folder or a run folder. A name may
+            carry the split: `fashion_mnist/test`. Batches are uint8, or floats in [-1, 1]; pairs with labels, as a
+            DataLoader gives them, are accepted.
+        role: for messages.
+        on_bad: for folders and zips, "error" or "skip".
+
+    Raises:
+        EvaluationError: none of these.
+        DataError, WeightsError, RecipeError: of the kind that it is.
+    """
+    if isinstance(what, (Source, Statistics)):
+        return what
+    if isinstance(what, Generator):
+        return of_generator(what, type(what).__name__)
+    if isinstance(what, (str, Path)):
+        return _of_text(str(what), role, on_bad)
+    if isinstance(what, Mapping):
+        return of_data_set(build(what, kind="data", where=role))
+    if all(hasattr(what, name) for name in ("x", "rows", "fingerprint", "sample_shape")):
+        return of_data_set(what)
+    if isinstance(what, (Tensor, np.ndarray)):
+        return of_batches([torch.as_tensor(what)], f"tensor {tuple(what.shape)}")
+    if isinstance(what, Iterable):
+        return of_batches(what, type(what).__name__)
+    raise EvaluationError(
+        f"{role}: a {type(what).__name__} cannot be scored; accepted: a Generator, a data set, batches of images, "
+        "a path or the name of a data set"
+    )
+
+
+def of_generator(generator: Generator, name: str) -> Source:
+    """Fresh samples; sample i depends on the seed alone."""
+
+    def batches(n: int, seed: int, size: int) -> Batches:
+        stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed))
+        return _eight_bit(stream, source, n)
+
+    source = Source(name, "weights", batches, sample_shape=tuple(generator.sample_shape))
+    return source
+
+
+def of_data_set(data: Any) -> Source:
+    """Rows drawn without replacement."""
+
+    def batches(n: int, seed: int, size: int) -> Batches:
+        for index in _chosen(len(data), n, seed).split(size):
+            yield data.x[index]
+
+    report = getattr(data, "report", None)
+    return Source(
+        data.name,
+        "data set",
+        batches,
+        available=len(data),
+        sample_shape=tuple(data.sample_shape),
+        fingerprint=lambda: str(data.fingerprint),
+        notes=report.as_dict() if report else {},
+    )
+
+
+def of_files(files: ImageFiles, on_bad: str = "error") -> Source:
+    """Files drawn without replacement, each at its own size."""
+
+    def batches(n: int, seed: int, size: int) -> Batches:
+        names = [files.names[i] for i in _chosen(len(files), n, seed).tolist()]
+        report = Intake()
+        images = (d.image for d in files.select(names).decode_all(on_bad=on_bad, report=report))  # type: ignore[arg-type]
+        yield from _grouped(images, size)
+        source.notes.update(report.as_dict())
+        if report.rejected:
+            source.warnings.append(report.summary())
+
+    source = Source(str(files.path), "files", batches, len(files), fingerprint=lambda: f"{files.fingerprint}/{on_bad}")
+    return source
+
+
+def of_batches(items: Iterable[Any], name: str) -> Source:
+    """Any iterable of batches, taken in its own order."""
+
+    def batches(n: int, seed: int, size: int) -> Batches:
+        for batch in _eight_bit(map(_first, items), source, n):
+            yield from batch.split(size)
+
+    source = Source(name, "batches", batches)
+    return source
+
+
+def _of_text(text: str, role: str, on_bad: str) -> Source | Statistics:
+    path = Path(text)
+    if path.suffix == ".npz" and path.is_file():
+        return Statistics.load(path)
+    if (path / CONFIG).is_file() or (path / "weights" / CONFIG).is_file():
+        return _of_weights(text)
+    if path.exists():
+        return of_files(ImageFiles(path), on_bad)
+    name, _, split = text.partition("/")
+    if name in CATALOG["data"]:
+        return of_data_set(build({"type": name} | ({"split": split} if split else {}), kind="data", where=role))
+    if path.suffix or path.is_absolute():
+        raise DataError(f"{role}: {text} does not exist")
+    return _of_weights(text) if _is_shipped(text) else _unknown(text, role)
+
+
+def _unknown(text: str, role: str) -> Source:
+    raise EvaluationError(f"{role}: no file, folder, weights or data set {text!r}{suggest(text, CATALOG['data'])}")
+
+
+def _is_shipped(name: str) -> bool:
+    from genkit.catalog import shipped
+
+    return (shipped("weights") / name / CONFIG).is_file()
+
+
+def _of_weights(text: str) -> Source:
+    generator = Generator.from_pretrained(text)
+    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    return of_generator(generator, text)
+
+
+def _chosen(available: int, n: int, seed: int) -> Tensor:
+    return torch.randperm(available, generator=torch.Generator().manual_seed(seed))[:n]
+
+
+def _first(item: Any) -> Any:
+    """The images of (images, labels), or of a Batch."""
+    if isinstance(item, (list, tuple)) and item:
+        item = item[0]
+    return getattr(item, "x", item)
+
+
+def _eight_bit(batches: Iterable[Any], source: Source, n: int) -> Batches:
+    """The first n samples, checked; floats in [-1, 1] are rounded to 8 bits, points stay floats."""
+    lowest, start = 0.0, 0
+    for batch in batches:
+        if not isinstance(batch, (Tensor, np.ndarray)):
+            raise EvaluationError(f"{source.name}: batches must be tensors of images, got {type(batch).__name__}")
+        x = torch.as_tensor(batch).detach()[: n - start]
+        yield _checked(x, source.name, start)
+        floats = x.is_floating_point() and x.dim() == 4
+        lowest = min(lowest, float(x.min()) if floats else -1.0)
+        start += len(x)
+        if start >= n:
+            break
+    if start and lowest >= 0:
+        source.warnings.append(f"{source.name}: no value below 0; floats are read as [-1, 1], not as [0, 1]")
+
+
+def _checked(x: Tensor, name: str, start: int) -> Tensor:
+    where = f"{name}, samples from {start}"
+    if x.dim() == 2 and x.is_floating_point():
+        if not x.isfinite().all():
+            raise DataError(f"{where}: point {int((~x.isfinite()).any(1).nonzero()[0])} is not finite")
+        return x
+    if x.dim() != 4 or x.shape[1] not in (1, 3) or not x.numel():
+        raise DataError(
+            f"{where}: batches must be images (B, C, H, W) with C of 1 or 3, or points (B, D), got {tuple(x.shape)}"
+        )
+    if x.dtype == torch.uint8:
+        return x
+    if not x.is_floating_point():
+        raise DataError(f"{where}: images are uint8 in [0, 255] or floats in [-1, 1], got {x.dtype}")
+    try:
+        return to_uint8(x)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _grouped(images: Iterable[Tensor], size: int) -> Batches:
+    """Consecutive images of one shape as batches, so that the order stays."""
+    held: list[Tensor] = []
+    for image in images:
+        if held and (image.shape != held[0].shape or len(held) == size):
+            yield torch.stack(held)
+            held = []
+        held.append(image)
+    if held:
+        yield torch.stack(held)

@@ -1,0 +1,130 @@
+"""Mean and covariance of a data set's features in a file that says which extractor they belong to."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genkit import __version__
+from genkit.errors import EvaluationError
+from genkit.evaluation.extractor import Extractor
+from genkit.evaluation.functional.checks import as_features
+from genkit.evaluation.functional.frechet import rank_of
+from genkit.files import write_atomically
+
+FORMAT = "genkit statistics 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """The Gaussian fitted to n feature rows; enough for the Frechet distance, not for other metrics.
+
+    Attributes:
+        mu, sigma: (d,) and (d, d) float64, covariance with n - 1.
+        n: samples.
+        name: of the data.
+        extractor: `Extractor.describe()`.
+        extractor_id: `Extractor.id`; statistics of another id are never compared.
+        fingerprint: hash of the data's content.
+        seed: which rows were drawn.
+    """
+
+    mu: Tensor
+    sigma: Tensor
+    n: int
+    name: str
+    extractor: dict[str, Any]
+    extractor_id: str
+    fingerprint: str
+    seed: int
+
+    @classmethod
+    def of(cls, features: Tensor, extractor: Extractor, name: str, fingerprint: str, seed: int) -> Statistics:
+        """Of (n, d) features, in float64."""
+        x = as_features(f"features of {name}", features)
+        described = extractor.describe()
+        return cls(
+            x.mean(0), x.T.cov().reshape(x.shape[1], -1), len(x), name, described, extractor.id, fingerprint, seed
+        )
+
+    @property
+    def rank(self) -> int:
+        return rank_of(self.sigma)
+
+    def check(self, extractor: Extractor) -> None:
+        """Raises EvaluationError when these are statistics of another extractor."""
+        if self.extractor_id != extractor.id:
+            raise EvaluationError(
+                f"{self.name} holds statistics of extractor {_short(self.extractor_id)}, not of "
+                f"{_short(extractor.id)}; make new ones with 'genkit stats' or choose that extractor"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Writes an .npz without pickles: mu, sigma, and `about`, a JSON text.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        about = {
+            "format": FORMAT,
+            "genkit": __version__,
+            "n": self.n,
+            "name": self.name,
+            "extractor": self.extractor,
+            "extractor_id": self.extractor_id,
+            "fingerprint": self.fingerprint,
+            "seed": self.seed,
+        }
+        file = io.BytesIO()
+        np.savez(file, mu=self.mu.numpy(), sigma=self.sigma.numpy(), about=np.array(json.dumps(about)))
+        write_atomically(Path(path), file.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Statistics:
+        """Reads what `save` wrote.
+
+        Raises:
+            EvaluationError: damaged, of another tool (which extractor made it, nobody knows), or no statistics.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                about = json.loads(str(arrays["about"])) if "about" in arrays.files else None
+                mu, sigma = arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64)
+        except Exception as damage:  # a damaged archive can break numpy, zipfile or zlib anywhere
+            raise EvaluationError(f"{path} is no readable statistics file ({_first_line(damage)})") from damage
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise EvaluationError(
+                f"{path} does not say which extractor made it; make statistics with 'genkit stats DATA --out {path}'"
+            )
+        return cls._from(path, torch.from_numpy(mu), torch.from_numpy(sigma), about)
+
+    @classmethod
+    def _from(cls, path: str | Path, mu: Tensor, sigma: Tensor, about: dict[str, Any]) -> Statistics:
+        d = len(mu) if mu.dim() == 1 else -1
+        finite = mu.isfinite().all() and sigma.isfinite().all()
+        try:
+            n, seed = int(about["n"]), int(about["seed"])
+            texts = [str(about[key]) for key in ("name", "extractor_id", "fingerprint")]
+            extractor = dict(about["extractor"])
+        except (KeyError, TypeError, ValueError) as missing:
+            raise EvaluationError(f"{path} is damaged: its description lacks {_first_line(missing)}") from missing
+        if d < 1 or sigma.shape != (d, d) or not finite or n < 2:
+            raise EvaluationError(f"{path} is damaged: mean {tuple(mu.shape)}, covariance {tuple(sigma.shape)}, n {n}")
+        return cls(mu, sigma, n, texts[0], extractor, texts[1], texts[2], seed)
+
+
+def _short(extractor_id: str) -> str:
+    """name/resize/size/first hex digits."""
+    head, _, digest = extractor_id.rpartition("/")
+    return f"{head}/{digest[:8]}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,370 @@
+"""evaluate: every kind of source, the cache, and what a result says about itself."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from genkit.catalog import build
+from genkit.data.dataset import DataSet
+from genkit.errors import DataError, EvaluationError
+from genkit.evaluation import cache, evaluate, statistics
+from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
+from genkit.evaluation.scoring import Reader
+from genkit.generator import LatentGenerator
+from genkit.images import from_uint8, write_folder
+from genkit.networks.classifier import Classifier
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class Noise(LatentGenerator):
+    """Smooth random pictures."""
+
+    def __init__(self, channels: int = 1, size: int = 8):
+        super().__init__()
+        self.sample_shape = (channels, size, size)
+
+    def prior(self, n, rng=None):
+        return torch.randn(n, *self.sample_shape, generator=rng)
+
+    def forward(self, z, condition=None):
+        return torch.tanh(z)
+
+
+class Mean(nn.Module):
+    """Features: means over quarters of each image."""
+
+    def forward(self, x):
+        return nn.functional.adaptive_avg_pool2d(x, 2).flatten(1)
+
+
+def pictures(n: int, seed: int = 0, channels: int = 1, size: int = 8) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=rng)
+
+
+def saved_classifier(folder: Path) -> Path:
+    torch.manual_seed(0)
+    return Classifier(size=8, width=4, classes=3, class_names=("a", "b", "c")).save_pretrained(folder / "judge")
+
+
+def test_scores_are_those_of_the_features():
+    real, fake = DataSet("real", pictures(80)), DataSet("fake", pictures(60, 1))
+    scores = evaluate(fake, real, ("fd", "kd"), n=100, extractor=Mean())
+    x, y = Mean()(from_uint8(real.x)), Mean()(from_uint8(fake.x))
+    assert scores["fd"] == pytest.approx(frechet_distance_from_features(x, y), rel=1e-6)
+    assert scores["kd"] == pytest.approx(kernel_distance(x, y), rel=1e-6)
+    assert scores.scores["fd"].label == "FD/Mean"
+    assert scores.scores["fd"].standard_error > 0
+
+
+def test_a_generator_is_scored_by_its_seed_at_any_batch_size():
+    data = DataSet("real", pictures(50))
+    first = evaluate(Noise(), data, n=50, extractor=Mean(), seed=3)
+    same = evaluate(Noise(), data, n=50, extractor=Mean(), seed=3, batch_size=7)
+    other = evaluate(Noise(), data, n=50, extractor=Mean(), seed=4)
+    assert same["fd"] == pytest.approx(first["fd"], rel=1e-6)
+    assert other["fd"] != pytest.approx(first["fd"], rel=1e-6)
+
+
+def test_folder_zip_tensor_and_batches_agree(tmp_path):
+    images = pictures(40)
+    write_folder([images], tmp_path / "images")
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in sorted((tmp_path / "images").iterdir()):
+            archive.write(path, path.name)
+    reference = DataSet("real", pictures(40, 1))
+    batches = [(from_uint8(part), torch.zeros(len(part))) for part in images.split(9)]
+    sources = [tmp_path / "images", str(tmp_path / "images.zip"), images, batches, DataSet("same", images)]
+    values = [evaluate(source, reference, n=40, extractor=Mean())["fd"] for source in sources]
+    assert values == pytest.approx([values[0]] * len(values), rel=1e-6)
+
+
+def test_weights_and_run_folders(tmp_path):
+    from genkit.catalog import CATALOG
+
+    CATALOG["generators"]["noise_for_tests"] = f"{__name__}:Noise"
+    try:
+        Noise().save_pretrained(tmp_path / "run" / "weights")
+        data = DataSet("real", pictures(30))
+        expected = evaluate(Noise(), data, n=30, extractor=Mean())["fd"]
+        for path in (tmp_path / "run", tmp_path / "run" / "weights"):
+            assert evaluate(str(path), data, n=30, extractor=Mean())["fd"] == expected
+    finally:
+        del CATALOG["generators"]["noise_for_tests"]
+
+
+def test_names_with_splits_and_specs_of_data():
+    scores = evaluate("digits/test", {"type": "digits", "split": "train"}, ("fd",), n=50, extractor=Mean())
+    assert (scores.a.name, scores.against.name) == ("digits/test", "digits/train")
+
+
+def test_points_need_no_extractor():
+    data = build({"type": "gaussians8"})
+    scores = evaluate(data.x[:500] + 1, data, n=500)
+    assert scores.scores["fd"].label == "FD/points"
+    assert scores["fd"] == pytest.approx(2, abs=0.5)
+
+
+def test_the_same_data_is_at_distance_zero_and_says_so():
+    data = DataSet("real", pictures(30))
+    scores = evaluate(data, data, n=30, extractor=Mean())
+    assert abs(scores["fd"]) < 1e-9
+    assert "both sides are the same data" in scores.warnings
+
+
+def test_a_classifier_gives_class_shares(tmp_path):
+    judge = saved_classifier(tmp_path)
+    data = DataSet("real", pictures(64))
+    scores = evaluate(Noise(), data, ("fd", "is"), n=64, extractor=str(judge))
+    module = Classifier.from_pretrained(judge)
+    logits = module(from_uint8(data.x)).detach().double()
+    expected = torch.bincount(logits.argmax(1), minlength=3) / 64
+    assert list(scores.against.classes.shares.values()) == pytest.approx(expected.tolist())
+    assert list(scores.against.classes.shares) == ["a", "b", "c"]
+    assert scores.against.classes.top_probability == pytest.approx(
+        logits.softmax(1).max(1).values.mean().item(), rel=1e-5
+    )
+    assert scores.scores["is"].label == "CS/judge"
+
+
+def test_json_says_what_the_numbers_depend_on():
+    scores = evaluate(
+        Noise(), DataSet("real", pictures(20)), ("fd", "kd", "pr", "dc", "vendi"), n=20, extractor=Mean(), seed=5
+    )
+    found = json.loads(json.dumps(scores.to_json()))
+    assert set(found["values"]) == {"fd", "kd", "precision", "recall", "density", "coverage", "vendi"}
+    assert found["standard_errors"].keys() == found["values"].keys() == found["labels"].keys()
+    assert found["a"]["n"] == found["against"]["n"] == 20
+    assert found["a"]["rank"] == 4 and found["dim"] == 4 and found["seed"] == 5
+    assert len(found["extractor"]["sha256"]) == 64 and found["extractor"]["resize"] == "none"
+    assert (
+        found["against"]["fingerprint"] and found["versions"]["torch"] and found["settings"]["precision_recall_k"] == 3
+    )
+
+
+def test_progress_counts_both_sides():
+    seen = []
+    evaluate(
+        Noise(),
+        DataSet("r", pictures(30)),
+        ("fd",),
+        n=20,
+        extractor=Mean(),
+        batch_size=8,
+        progress=lambda *p: seen.append(p),
+    )
+    assert seen[-1] == (40, 40) and [d for d, _ in seen] == sorted(d for d, _ in seen)
+
+
+def test_few_samples_are_said():
+    data = DataSet("real", pictures(4))
+    warnings = evaluate(Noise(), data, ("fd",), n=5, extractor=Mean()).warnings
+    assert "real: 4 samples instead of 5" in warnings
+    assert any("4 samples for 4 dimensions" in w for w in warnings)
+
+
+class TestCache:
+    def scores(self, tmp_path, data, **more):
+        return evaluate(Noise(), data, ("fd", "is"), n=20, extractor=str(saved_classifier(tmp_path)), **more)
+
+    def test_a_second_run_extracts_only_the_samples(self, tmp_path, monkeypatch):
+        data = DataSet("real", pictures(30))
+        first = self.scores(tmp_path, data)
+        names = []
+        original = Reader._extract
+        monkeypatch.setattr(Reader, "_extract", lambda self, side: names.append(side.name) or original(self, side))
+        again = self.scores(tmp_path, DataSet("copy", data.x.clone()))
+        assert names == ["Noise"]
+        assert again.to_json()["values"] == first.to_json()["values"]
+        assert again.against.classes == first.against.classes
+
+    def test_other_content_seed_or_number_is_another_entry(self, tmp_path, own_cache):
+        for data, seed in (
+            (DataSet("r", pictures(30)), 0),
+            (DataSet("r", pictures(30, 1)), 0),
+            (DataSet("r", pictures(30)), 1),
+        ):
+            self.scores(tmp_path, data, seed=seed)
+        assert len(list((own_cache / "features").glob("*.npz"))) == 3
+
+    @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 not a zip", None])
+    def test_a_damaged_entry_is_computed_again(self, tmp_path, own_cache, damage):
+        data = DataSet("real", pictures(30))
+        first = self.scores(tmp_path, data)
+        (entry,) = (own_cache / "features").glob("*.npz")
+        content = bytearray(entry.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        entry.write_bytes(bytes(content) if damage is None else damage)
+        assert self.scores(tmp_path, data).to_json()["values"] == first.to_json()["values"]
+        assert cache.read(entry) is not None
+
+    def test_a_module_of_the_user_is_not_cached(self, own_cache):
+        evaluate(Noise(), DataSet("r", pictures(20)), ("fd",), n=20, extractor=Mean())
+        assert not own_cache.exists()
+
+    def test_a_folder_that_cannot_be_written_is_a_warning(self, tmp_path, own_cache):
+        own_cache.write_text("a file where the folder should be")
+        assert any("not kept" in w for w in self.scores(tmp_path, DataSet("r", pictures(20))).warnings)
+
+
+class TestStatistics:
+    def test_they_give_the_same_distance(self, tmp_path):
+        real, fake = DataSet("real", pictures(60)), DataSet("fake", pictures(50, 1))
+        judge = saved_classifier(tmp_path)
+        expected = evaluate(fake, real, ("fd",), n=60, extractor=str(judge))
+        for name, data in (("real", real), ("fake", fake)):
+            made, _ = statistics(data, extractor=str(judge))
+            made.save(tmp_path / f"{name}.npz")
+        for a, b in ((fake, "real.npz"), ("fake.npz", "real.npz"), ("fake.npz", real)):
+            sides = [tmp_path / side if isinstance(side, str) else side for side in (a, b)]
+            extractor = None if a == "fake.npz" and b == "real.npz" else str(judge)
+            found = evaluate(*sides, ("fd",), n=60, extractor=extractor)
+            assert found["fd"] == pytest.approx(expected["fd"], rel=1e-6, abs=1e-9)
+            assert found.scores["fd"].label == "FD/judge"
+
+    def test_only_the_frechet_distance(self, tmp_path):
+        made, _ = statistics(DataSet("real", pictures(30)), extractor=str(saved_classifier(tmp_path)))
+        made.save(tmp_path / "s.npz")
+        with pytest.raises(EvaluationError, match="kd needs samples"):
+            evaluate(Noise(), tmp_path / "s.npz", n=20, extractor=str(tmp_path / "judge"))
+
+    def test_of_another_extractor(self, tmp_path):
+        made, _ = statistics(DataSet("real", pictures(30)), extractor=str(saved_classifier(tmp_path)))
+        made.save(tmp_path / "s.npz")
+        torch.manual_seed(1)
+        other = Classifier(size=8, width=4, classes=3).save_pretrained(tmp_path / "other" / "judge")
+        with pytest.raises(EvaluationError, match=r"statistics of extractor judge.*not of judge"):
+            evaluate(Noise(), tmp_path / "s.npz", ("fd",), n=20, extractor=str(other))
+
+    def test_damaged_foreign_or_pickled(self, tmp_path):
+        made, _ = statistics(DataSet("real", pictures(30)), extractor=str(saved_classifier(tmp_path)))
+        path = made and tmp_path / "s.npz"
+        made.save(path)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(EvaluationError, match=r"s\.npz is no readable statistics"):
+            evaluate(Noise(), path, ("fd",), n=20)
+        np.savez(path, mu=np.zeros(3), sigma=np.eye(3))
+        with pytest.raises(EvaluationError, match="which extractor"):
+            evaluate(Noise(), path, ("fd",), n=20)
+        np.savez(path, mu=np.array([{}], dtype=object), sigma=np.eye(3))
+        with pytest.raises(EvaluationError, match="no readable statistics"):
+            evaluate(Noise(), path, ("fd",), n=20)
+
+
+class TestRefusals:
+    def test_unknown_names(self):
+        data = DataSet("real", pictures(10))
+        with pytest.raises(EvaluationError, match="did you mean 'fd'"):
+            evaluate(Noise(), data, ("fdd",), n=10)
+        with pytest.raises(EvaluationError, match="did you mean 'mnist-classifier'"):
+            evaluate(Noise(), data, n=10, extractor="mnist-clasifier")
+        with pytest.raises(EvaluationError, match="did you mean 'digits'"):
+            evaluate("digit", data, n=10)
+        with pytest.raises(DataError, match="does not exist"):
+            evaluate("/nowhere/at/all", data, n=10)
+
+    @pytest.mark.parametrize("n", [0, 1, -5, True, 2.5])
+    def test_numbers_of_samples(self, n):
+        with pytest.raises(EvaluationError, match="at least 2"):
+            evaluate(Noise(), DataSet("real", pictures(10)), n=n)
+
+    @pytest.mark.parametrize(
+        ("batch", "message"),
+        [
+            (torch.full((4, 1, 8, 8), torch.nan), "not finite"),
+            (torch.full((4, 1, 8, 8), 200.0), r"\[-1, 1\]"),
+            (torch.zeros(4, 8, 8, 3), "C of 1 or 3"),
+            (torch.zeros(4, 4, 8, 8), "C of 1 or 3"),
+            (torch.zeros(4, 1, 8, 8, dtype=torch.int64), "uint8"),
+            (torch.zeros(0, 1, 8, 8), "B, C, H, W"),
+            (torch.full((4, 2), torch.inf), "not finite"),
+        ],
+    )
+    def test_batches(self, batch, message):
+        with pytest.raises(DataError, match=f"list, samples from 4.*{message}"):
+            evaluate([pictures(4), batch], DataSet("real", pictures(10)), n=20, extractor=Mean())
+
+    def test_floats_from_0_to_1_are_warned_of(self):
+        warnings = evaluate(
+            [torch.rand(20, 1, 8, 8)], DataSet("r", pictures(20)), ("fd",), n=20, extractor=Mean()
+        ).warnings
+        assert any("no value below 0" in w for w in warnings)
+        assert not evaluate(Noise(), DataSet("r", pictures(20)), ("fd",), n=20, extractor=Mean()).warnings
+
+    def test_no_samples_and_one_sample(self):
+        data = DataSet("real", pictures(10))
+        with pytest.raises(EvaluationError, match="gave no samples"):
+            evaluate([], data, n=10, extractor=Mean())
+        with pytest.raises(EvaluationError, match="1 sample"):
+            evaluate(pictures(1), data, n=10, extractor=Mean())
+
+    def test_what_is_no_source(self):
+        with pytest.raises(EvaluationError, match="int cannot be scored"):
+            evaluate(3, DataSet("real", pictures(10)), n=10)
+        with pytest.raises(EvaluationError, match="must be tensors"):
+            evaluate(["text"], DataSet("real", pictures(10)), n=10, extractor=Mean())
+
+    def test_a_module_that_gives_no_features(self):
+        data = DataSet("real", pictures(10))
+        with pytest.raises(EvaluationError, match=r"shape \(10, d\)"):
+            evaluate(Noise(), data, n=10, extractor=nn.Identity())
+        with pytest.raises(EvaluationError, match="cannot take samples"):
+            evaluate(Noise(), data, n=10, extractor=nn.Linear(3, 4))
+        with pytest.raises(EvaluationError, match="classifier's logits"):
+            evaluate(Noise(), data, ("is",), n=10, extractor=Mean())
+
+    def test_features_that_are_not_finite(self):
+        class Broken(Mean):
+            def forward(self, x):
+                return super().forward(x) / 0
+
+        with pytest.raises(EvaluationError, match=r"real, samples from 0.*not finite"):
+            evaluate(Noise(), DataSet("real", pictures(10)), n=10, extractor=Broken())
+
+    def test_train_mode_does_not_matter(self):
+        torch.manual_seed(0)
+        judge = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), Mean()).train()
+        scores = [evaluate(Noise(), DataSet("r", pictures(20)), ("fd",), n=20, extractor=judge)["fd"] for _ in range(2)]
+        assert judge.training and scores[0] == scores[1]
+
+
+class TestFiles:
+    def make(self, tmp_path, n=12):
+        write_folder([pictures(n, channels=3)], tmp_path / "images")
+        return tmp_path / "images"
+
+    def test_a_damaged_file_is_named_or_left_out(self, tmp_path):
+        folder = self.make(tmp_path)
+        (folder / "000003.png").write_bytes((folder / "000003.png").read_bytes()[:60])
+        data = DataSet("real", pictures(12, 1, 3))
+        with pytest.raises(DataError, match=r"000003\.png"):
+            evaluate(folder, data, ("fd",), n=12, extractor=Mean())
+        scores = evaluate(folder, data, ("fd",), n=12, extractor=Mean(), on_bad="skip")
+        assert scores.a.n == 11 and scores.a.notes["rejected"][0][0] == "000003.png"
+        assert any("000003.png" in w for w in scores.warnings)
+
+    def test_mixed_sizes_go_through_an_extractor_that_resizes(self, tmp_path):
+        folder = self.make(tmp_path)
+        write_folder([pictures(5, 2, 3, 20)], folder, start=12)
+        scores = evaluate(
+            folder, DataSet("real", pictures(17, 1, 3)), ("fd",), n=17, extractor=str(saved_classifier(tmp_path))
+        )
+        assert scores.a.n == 17
+
+    def test_empty_folder(self, tmp_path):
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(DataError, match="holds no images"):
+            evaluate(tmp_path / "empty", DataSet("real", pictures(12)), n=12)
