@@ -32,7 +32,7 @@ def describe_run(recipe: Recipe) -> str:
     data, trainer = prepare(recipe, accelerator)
     order = _order(trainer)
     seconds = _seconds_per_iteration(trainer)
-    sections = {
+    sections: dict[str, Sequence[Sequence[object]]] = {
         f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],
         "data": list(_data(data)),
         "learners": list(_learners(trainer)),

@@ -17,7 +17,7 @@ Row = tuple[str, str]
 @click.command("list")
 @click.argument("kind", required=False)
 def command(kind: str | None) -> None:
-    """List one KIND, or everything: recipes, weights, data, systems, generators, networks, metrics, layouts and more."""
+    """List one KIND, or everything: recipes, weights, layouts, data, systems, techniques, metrics and more."""
     from genkit.errors import GenkitError, suggest
 
     listings = kinds()
@@ -32,7 +32,7 @@ def command(kind: str | None) -> None:
 def kinds() -> dict[str, Callable[[], Iterator[Row]]]:
     """Kind -> how its (name, what it is) rows are found."""
     named = {kind: lambda kind=kind: of_catalog(kind) for kind in catalog.CATALOG}
-    return {"recipes": recipes, "weights": weights, **named}  # type: ignore[dict-item]
+    return {"recipes": recipes, "weights": weights, "layouts": layouts, **named}  # type: ignore[dict-item]
 
 
 def of_catalog(kind: str) -> Iterator[Row]:
@@ -60,6 +60,14 @@ def weights() -> Iterator[Row]:
         readme = config.with_name("README.md")
         lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
         yield config.parent.name, next((line for line in lines if line.strip() and not line.startswith("#")), "")
+
+
+def layouts() -> Iterator[Row]:
+    """Authors' checkpoints that `genkit import` reads."""
+    from genkit.foreign import LAYOUTS
+
+    for name, target in LAYOUTS.items():
+        yield name, first_line(target)
 
 
 def first_line(target: str) -> str:

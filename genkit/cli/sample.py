@@ -23,7 +23,9 @@ GRID = 256
 @click.command("sample")
 @click.argument("weights")
 @click.option("-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="Number of samples.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
+)
 @click.option("--label", type=int, help="Class of all samples; drawn at random when not given.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
@@ -101,5 +103,3 @@ def _points(batches: Iterator[Tensor], out: Path) -> str:
     if points.shape[1] == 2:
         points_png(points, out / "points.png")
     return f"{len(points)} points in {out}"
-
-

@@ -1,9 +1,147 @@
-"""report.html (stub while being written)."""
+"""report.html: everything about a run in one file that needs no network."""
 
 from __future__ import annotations
 
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genkit import __version__
+from genkit.files import write_atomically
 from genkit.recipe import Recipe
+from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
+from genkit.training.log import read_metrics
+
+GRIDS = 12
+"""Pictures of samples over time that are shown at most."""
+
+SCORES = "eval"
+WORDS = {
+    "eval": "scores while training",
+    "gradient_norm": "gradient norm",
+    "effective_sample_size": "effective sample size",
+    "clipped": "clipped ratios",
+    "ratio": "mean probability ratio",
+    "gradient_penalty": "gradient penalty",
+}
 
 
-def write_report(folder: RunFolder, recipe: Recipe) -> None: ...
+def write_report(folder: RunFolder, recipe: Recipe) -> None:
+    """Writes `folder`/report.html from what lies in the folder; whatever is missing there is left out.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    write_atomically(folder.report, report_html(folder, recipe).encode())
+
+
+def report_html(folder: RunFolder, recipe: Recipe) -> str:
+    """The page: curves by learner, samples over time, scores, recipe, environment. Everything is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
+    rows = read_metrics(folder.metrics)
+    return pages.get_template("report.html.j2").render(
+        recipe=recipe,
+        yaml=recipe.to_yaml(),
+        version=__version__,
+        facts=_facts(recipe, rows),
+        curves=_curves(rows),
+        grids=_grids(folder.grids),
+        samples=_picture(folder.samples),
+        scores=_scores(folder.scores),
+        environment=_flat(_read(folder.environment)),
+    )
+
+
+def _facts(recipe: Recipe, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    facts = [("iterations", f"{rows[-1]['step'] if rows else 0:,} of {recipe.train.steps:,}")]
+    if rows and "seconds" in rows[-1]:
+        facts.append(("time", _clock(sum_of_sessions(rows))))
+    return [*facts, ("batch", f"{recipe.train.batch_size}"), ("seed", f"{recipe.train.seed}")]
+
+
+def sum_of_sessions(rows: list[dict[str, Any]]) -> float:
+    """Seconds of training in all: the clock of the log starts again whenever a run is resumed."""
+    total, before = 0.0, 0.0
+    for now in (float(row["seconds"]) for row in rows):
+        total, before = total + (now - before if now >= before else now), now
+    return total
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """(learner, [(what, last value, SVG)]): the scores first, then the learners in the order of their names."""
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        for name, value in row.items():
+            if name not in ("step", "seconds") and isinstance(value, (int, float)):
+                points[name].append((float(row["step"]), float(value)))
+    groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for name in sorted(points):
+        group, _, what = name.rpartition("/")
+        curve = Curve(points[name])
+        groups[group].append((WORDS.get(what, what.replace("_", " ")), curve.last, draw(curve, group == SCORES)))
+    order = sorted(groups, key=lambda group: (group != SCORES, group))
+    return [(WORDS.get(group, group), groups[group]) for group in order]
+
+
+def _grids(folder: Path) -> list[tuple[str, str]]:
+    """(iteration, picture) of at most GRIDS grids, spread evenly, the first and the last among them."""
+    found = sorted(folder.glob("*.png")) if folder.is_dir() else []
+    if len(found) > GRIDS:
+        found = [found[round(i * (len(found) - 1) / (GRIDS - 1))] for i in range(GRIDS)]
+    return [(f"{int(p.stem):,}" if p.stem.isdecimal() else p.stem, _picture(p) or "") for p in found]
+
+
+def _picture(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _scores(path: Path) -> dict[str, list[tuple[str, ...]]]:
+    """'values': (metric, value, standard error) rows; 'about': all else that the file says."""
+    found = _read(path)
+    values = found.pop("values", {})
+    errors: Any = next((found.pop(key) for key in ("standard_errors", "errors", "stderr") if key in found), {})
+    names: Any = found.pop("names", {})
+    rows: list[tuple[str, ...]] = [
+        (str(_get(names, k) or k), _number(v), f"± {_number(e)}" if (e := _get(errors, k)) is not None else "")
+        for k, v in (values.items() if isinstance(values, Mapping) else ())
+    ]
+    return {"values": rows, "about": _flat(found)} if rows else {"values": [], "about": []}
+
+
+def _get(found: Any, key: str) -> Any:
+    return found.get(key) if isinstance(found, Mapping) else None
+
+
+def _flat(tree: Any, path: str = "") -> list[tuple[str, ...]]:
+    """Nested mappings as (path, value) rows; what is empty is left out."""
+    if isinstance(tree, Mapping):
+        return [row for k, v in tree.items() for row in _flat(v, f"{path} {k}".strip().replace("_", " "))]
+    if isinstance(tree, list):
+        return [(path, ", ".join(map(str, tree)))] if tree else []
+    return [(path, _number(tree))] if tree not in (None, "") else []
+
+
+def _number(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,136 @@
+"""genkit info: what something is, what it takes, what it was learned from and how good it is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genkit import catalog
+from genkit.cli.arguments import described
+from genkit.cli.console import heading, table
+from genkit.cli.subject import Subject, find_subject, load_recipe
+from genkit.papers import papers_of, short
+
+Row = tuple[str, str]
+
+
+@click.command("info")
+@click.argument("subject", metavar="X")
+def command(subject: str) -> None:
+    """Explain X: a recipe, weights, a run, or a name from `genkit list`."""
+    found = find_subject(subject)
+    sections = {"run": _run, "weights": _weights, "recipe": _recipe, "name": _name}[found.kind](found)
+    for title, rows in (*sections, ("papers", [(short(key),) for key in papers_of(found.spec)])):
+        if rows:
+            click.echo(heading(title))
+            click.echo(table(rows, indent="  "))
+
+
+Section = tuple[str, list[Any]]
+
+
+def _recipe(found: Subject) -> list[Section]:
+    recipe = load_recipe(found.path or Path(found.name))
+    learners = recipe.build_system().all_learners()
+    counts = [(name, f"{_count(modules):,} parameters") for name, modules in learners.items()]
+    about = [(recipe.description,)] if recipe.description else []
+    return [
+        (f"recipe {recipe.name} ({found.path})", about),
+        ("data", _spec(recipe.data)),
+        ("system", _spec(recipe.system)),
+        ("learners", counts),
+        ("optimizers", [(k, _inline(v)) for k, v in recipe.optimizers.items()]),
+        ("train", [(k, str(v)) for k, v in vars(recipe.train).items()]),
+    ]
+
+
+def _run(found: Subject) -> list[Section]:
+    from genkit.training.folder import RunFolder
+    from genkit.training.log import read_metrics
+
+    assert found.path
+    folder, recipe = RunFolder(found.path), load_recipe(found.path / "recipe.yaml")
+    done = read_metrics(folder.metrics)
+    state = "finished" if folder.finished(recipe) else "not finished: go on with --resume"
+    step = int(done[-1]["step"]) if done else 0
+    rows = [("state", state), ("iteration", f"{step:,} of {recipe.train.steps:,}")]
+    weights = _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else []
+    scores = _scores(folder.scores)
+    return [(f"run {found.path}", rows), ("recipe", [(recipe.name, recipe.description)]), *weights, ("scores", scores)]
+
+
+def _weights(found: Subject) -> list[Section]:
+    from torch import nn
+
+    from genkit.pretrained import Pretrained
+
+    assert found.path
+    module = Pretrained.from_pretrained(found.path)
+    assert isinstance(module, nn.Module)
+    rows = [("type", type(module).__name__), ("parameters", f"{_count([module]):,}")]
+    if shape := getattr(module, "sample_shape", None):
+        rows.append(("samples", " x ".join(map(str, shape))))
+    if conditions := getattr(module, "conditions", None):
+        rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
+    rows.append(("size", f"{(found.path / 'model.safetensors').stat().st_size / 2**20:.1f} MiB"))
+    readme = found.path / "README.md"
+    about = readme.read_text(encoding="utf-8").strip().splitlines() if readme.is_file() else []
+    return [
+        (f"weights {found.path}", rows),
+        ("config", _spec(module.config)),
+        ("scores", _scores(found.path / "scores.json")),
+        ("README.md", [(line,) for line in about]),
+    ]
+
+
+def _name(found: Subject) -> list[Section]:
+    kind = next((k for k, names in catalog.CATALOG.items() if found.name in names), None)
+    if kind is None:
+        return [(found.name, [("a metric or an extractor of genkit evaluate",)])]
+    made = catalog.find(found.name)
+    text = inspect.cleandoc(made.__doc__ or "")
+    rows = list(described(made))
+    return [
+        (f"{found.name} ({kind}, {catalog.CATALOG[kind][found.name]})", [(line,) for line in text.splitlines()]),
+        ("arguments", rows or [("none",)]),
+    ]
+
+
+def _scores(path: Path) -> list[Row]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8")).get("values", {}) if path.is_file() else {}
+    except (ValueError, AttributeError):
+        return [("unreadable", str(path))]
+    return [(str(name), f"{value:.4g}") for name, value in values.items()]
+
+
+def _count(modules: Any) -> int:
+    return sum(p.numel() for module in modules for p in module.parameters())
+
+
+def _spec(spec: Mapping[str, Any]) -> list[Row]:
+    return list(_lines(spec))
+
+
+def _lines(spec: Mapping[str, Any], indent: str = "") -> Iterator[Row]:
+    """One row an argument, nested specs below their own."""
+    for key, value in spec.items():
+        parts = value if isinstance(value, list) and value and isinstance(value[0], Mapping) else [value]
+        for part in parts:
+            if isinstance(part, Mapping):
+                yield f"{indent}{key}", str(part.get("type", ""))
+                yield from _lines({k: v for k, v in part.items() if k != "type"}, indent + "  ")
+            else:
+                yield f"{indent}{key}", str(part)
+
+
+def _inline(spec: Any) -> str:
+    if not isinstance(spec, Mapping):
+        return str(spec)
+    rest = ", ".join(f"{k} {_inline(v)}" for k, v in spec.items() if k != "type")
+    return f"{spec.get('type')}{f' ({rest})' if rest else ''}"

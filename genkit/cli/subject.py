@@ -1,0 +1,94 @@
+"""What the X of `genkit info X` and `genkit cite X` stands for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from genkit import catalog
+from genkit.cli.list_ import kinds
+from genkit.errors import GenkitError, suggest
+from genkit.papers import CITES
+
+if TYPE_CHECKING:
+    from genkit.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that can be explained and cited.
+
+    Attributes:
+        kind: a run holds a recipe and perhaps weights; a name is one of the catalog, a metric, extractor or layout.
+        name: what the user wrote.
+        path: the run's folder, the weights' folder or the recipe's file.
+        spec: `{type: name, **arguments}`, a list of these, or a name.
+    """
+
+    kind: Literal["run", "weights", "recipe", "name"]
+    name: str
+    spec: Any
+    path: Path | None = None
+
+
+def find_subject(text: str) -> Subject:
+    """A run folder, weights, a recipe or a name of the catalog: the first of these that `text` is.
+
+    Raises:
+        GenkitError: it is none of them, with the nearest that there is.
+    """
+    for attempt in _ATTEMPTS:
+        if found := attempt(text):
+            return found
+    near = suggest(text, (name for rows in kinds().values() for name, _ in rows()))
+    hint = near if "did you mean" in near else ""
+    raise GenkitError(f"{text!r} is no run folder, weights folder, recipe or name from genkit list{hint}")
+
+
+def _run(text: str) -> Subject | None:
+    path = Path(text)
+    if not (path / "recipe.yaml").is_file():
+        return None
+    return Subject("run", text, cited(load_recipe(path / "recipe.yaml")), path)
+
+
+def _weights(text: str) -> Subject | None:
+    for folder in (Path(text), catalog.shipped("weights") / text):
+        if (folder / "config.json").is_file():
+            try:
+                return Subject("weights", text, json.loads((folder / "config.json").read_text("utf-8")), folder)
+            except ValueError as damage:
+                raise GenkitError(f"{folder / 'config.json'} cannot be read as JSON ({damage})") from damage
+    return None
+
+
+def _recipe(text: str) -> Subject | None:
+    recipes = catalog.shipped("recipes")
+    for path in (Path(text), recipes / f"{text}.yaml", recipes / text):
+        if path.is_file():
+            return Subject("recipe", text, cited(load_recipe(path)), path)
+    return None
+
+
+def _name(text: str) -> Subject | None:
+    known = {name for kind in kinds().values() for name, _ in kind()}
+    return Subject("name", text, text) if text in known | CITES.keys() else None
+
+
+_ATTEMPTS: tuple[Callable[[str], Subject | None], ...] = (_run, _weights, _recipe, _name)
+
+
+def load_recipe(path: Path) -> Recipe:
+    from genkit.recipe import Recipe
+
+    return Recipe.load(path)
+
+
+def cited(recipe: Recipe) -> list[Any]:
+    """Everything in a recipe that papers may stand behind."""
+    scored = recipe.evaluate
+    metrics = [*scored.metrics, *([scored.extractor] if scored.extractor else [])] if scored else []
+    return [recipe.data, recipe.system, *recipe.optimizers.values(), *metrics]
