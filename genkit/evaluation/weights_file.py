@@ -1,0 +1,109 @@
+"""Weights of published extractors: read without running code from a local file, or from a verified download."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import urllib.error
+import urllib.request
+import uuid
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from genkit.errors import EvaluationError, WeightsError
+from genkit.evaluation.extractor import sha256_of_file
+from genkit.files import cannot_write
+
+TIMEOUT_S = 30
+
+
+def load_state(network: nn.Module, path: Path) -> None:
+    """The tensors of a .safetensors or torch file into `network`, which is frozen and set to eval.
+
+    Raises:
+        WeightsError: missing, damaged, unsafe, or of another network.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist; give the file with the extractor's weights")
+    state = _read(path)
+    expected = network.state_dict()
+    wrong = sorted(k for k in expected if k not in state or state[k].shape != expected[k].shape)
+    if wrong or not all(torch.isfinite(v).all() for v in state.values()):
+        what = f"{wrong[0]!r} is missing or of another shape" if wrong else "numbers that are not finite"
+        raise WeightsError(f"{path} does not hold the weights of {type(network).__name__}: {what}")
+    network.load_state_dict({k: state[k] for k in expected})
+    network.eval().requires_grad_(False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        SafetensorError,
+        zipfile.BadZipFile,
+        KeyError,
+    ) as bad:
+        reason = (str(bad).splitlines() or [type(bad).__name__])[0][:120]
+        raise WeightsError(f"{path} is damaged or not a plain file of tensors ({reason})") from bad
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path} must hold names and tensors only, got {type(state).__name__}")
+    return state
+
+
+def weights_folder() -> Path:
+    """$GENKIT_CACHE/weights, else ~/.cache/genkit/weights: where downloads are kept."""
+    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit") / "weights"
+
+
+def find_or_download(name: str, urls: Sequence[str], sha256: str, option: str) -> Path:
+    """A file of this content: from the cache, torch's hub cache, or the first address that gives it.
+
+    Raises:
+        EvaluationError: none has it, or what came has another hash; the message says where to put it by hand.
+    """
+    hub = Path(torch.hub.get_dir()) / "checkpoints"
+    kept = weights_folder() / name
+    for path in (kept, *(hub / Path(url).name for url in urls)):
+        if path.is_file() and sha256_of_file(path) == sha256:
+            return path
+    reasons = [_download(url, kept, sha256) for url in urls if not kept.exists()]
+    if kept.is_file() and sha256_of_file(kept) == sha256:
+        return kept
+    found = f"{kept} is damaged, delete it" if kept.exists() else reasons[0] if reasons else "no address"
+    raise EvaluationError(
+        f"no weights for {option}: {found}; download {urls[0]} elsewhere and give it as {option} weights"
+    )
+
+
+def _download(url: str, path: Path, sha256: str) -> str:
+    """Fetches `url` to `path` if its hash is right; else says why not."""
+    if path.exists():
+        return ""
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, open(partial, "wb") as file:
+            while piece := answer.read(2**20):
+                file.write(piece)
+        if sha256_of_file(partial) != sha256:
+            return f"{url} gave a file of another hash"
+        os.replace(partial, path)
+    except (urllib.error.URLError, TimeoutError) as failure:
+        return f"{url} cannot be reached ({getattr(failure, 'reason', failure)})"
+    except OSError as failure:
+        return str(cannot_write(path, failure))
+    finally:
+        partial.unlink(missing_ok=True)
+    return ""
