@@ -48,6 +48,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "swiss_roll": ("gulrajani2017wgangp",),
     "fd": ("heusel2017fid",),
     "kd": ("binkowski2018kid",),
+    "kds": ("binkowski2018kid",),
     "is": ("salimans2016is",),
     "pr": ("kynkaanniemi2019pr",),
     "dc": ("naeem2020dc",),
@@ -59,7 +60,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "dinov2": ("oquab2024dinov2",),
     "ppogan": ("wu2020ratioclipping",),
 }
-"""Name in the catalog, metric, extractor or source of a layout -> keys of papers.bib; () needs no citation."""
+"""Name in the catalog, metric, or part of an extractor's or layout's name -> keys of papers.bib; () needs none."""
 
 ARGUMENTS: tuple[tuple[str, str, Any, str], ...] = (
     ("_critic", "spectral_norm", None, "miyato2018spectral"),
@@ -77,7 +78,8 @@ def papers_of(spec: Any) -> list[str]:
 
 def _keys(spec: Any) -> Iterator[str]:
     if isinstance(spec, str):
-        yield from CITES.get(spec.split("/")[0], ())
+        for part in (spec, *spec.split("/")):
+            yield from CITES.get(part, ())
     elif isinstance(spec, Mapping):
         name = spec.get("type")
         if isinstance(name, str):

@@ -13,6 +13,7 @@ import click
 from genkit import catalog
 from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
+from genkit.cli.list_ import kinds
 from genkit.cli.subject import Subject, find_subject, load_recipe
 from genkit.papers import papers_of, short
 
@@ -91,7 +92,9 @@ def _weights(found: Subject) -> list[Section]:
 def _name(found: Subject) -> list[Section]:
     kind = next((k for k, names in catalog.CATALOG.items() if found.name in names), None)
     if kind is None:
-        return [(found.name, [("a metric or an extractor of genkit evaluate",)])]
+        listings = kinds()
+        kind = next((k for k, rows in listings.items() if found.name in dict(rows())), "")
+        return [(f"{found.name} ({kind})", [(dict(listings[kind]()).get(found.name, ""),)] if kind else [])]
     made = catalog.find(found.name)
     text = inspect.cleandoc(made.__doc__ or "")
     rows = list(described(made))

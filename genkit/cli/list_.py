@@ -32,7 +32,8 @@ def command(kind: str | None) -> None:
 def kinds() -> dict[str, Callable[[], Iterator[Row]]]:
     """Kind -> how its (name, what it is) rows are found."""
     named = {kind: lambda kind=kind: of_catalog(kind) for kind in catalog.CATALOG}
-    return {"recipes": recipes, "weights": weights, "layouts": layouts, **named}  # type: ignore[dict-item]
+    own = {"recipes": recipes, "weights": weights, "metrics": metrics, "extractors": extractors, "layouts": layouts}
+    return {**own, **named}  # type: ignore[dict-item]
 
 
 def of_catalog(kind: str) -> Iterator[Row]:
@@ -60,6 +61,24 @@ def weights() -> Iterator[Row]:
         readme = config.with_name("README.md")
         lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
         yield config.parent.name, next((line for line in lines if line.strip() and not line.startswith("#")), "")
+
+
+def metrics() -> Iterator[Row]:
+    """What `genkit evaluate` computes."""
+    return _literal("evaluation/metrics_by_name.py", "METRICS")
+
+
+def extractors() -> Iterator[Row]:
+    """What `genkit evaluate` looks at images with."""
+    return _literal("evaluation/features.py", "EXTRACTORS")
+
+
+def _literal(file: str, name: str) -> Iterator[Row]:
+    """The rows of a dictionary in the source: these modules need torch, listing them does not."""
+    path = Path(catalog.__file__).parent / file
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            yield from ast.literal_eval(node.value).items()
 
 
 def layouts() -> Iterator[Row]:

@@ -19,6 +19,9 @@ from genkit.training.log import read_metrics
 GRIDS = 12
 """Pictures of samples over time that are shown at most."""
 
+MANY = 5
+"""Numbers from which on a mapping is written in one row."""
+
 SCORES = "eval"
 WORDS = {
     "eval": "scores while training",
@@ -120,23 +123,23 @@ def _read(path: Path) -> dict[str, Any]:
 def _scores(path: Path) -> dict[str, list[tuple[str, ...]]]:
     """'values': (metric, value, standard error) rows; 'about': all else that the file says."""
     found = _read(path)
-    values = found.pop("values", {})
-    errors: Any = next((found.pop(key) for key in ("standard_errors", "errors", "stderr") if key in found), {})
-    names: Any = found.pop("names", {})
+    values, errors, labels, _ = (_mapping(found.pop(k, {})) for k in ("values", "standard_errors", "labels", "better"))
     rows: list[tuple[str, ...]] = [
-        (str(_get(names, k) or k), _number(v), f"± {_number(e)}" if (e := _get(errors, k)) is not None else "")
-        for k, v in (values.items() if isinstance(values, Mapping) else ())
+        (str(labels.get(k, k)), _number(v), f"± {_number(errors[k])}" if errors.get(k) is not None else "")
+        for k, v in values.items()
     ]
-    return {"values": rows, "about": _flat(found)} if rows else {"values": [], "about": []}
+    return {"values": rows, "about": _flat(found)}
 
 
-def _get(found: Any, key: str) -> Any:
-    return found.get(key) if isinstance(found, Mapping) else None
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
 
 
 def _flat(tree: Any, path: str = "") -> list[tuple[str, ...]]:
-    """Nested mappings as (path, value) rows; what is empty is left out."""
+    """Nested mappings as (path, value) rows; a mapping of many numbers is one row, and what is empty none."""
     if isinstance(tree, Mapping):
+        if len(tree) >= MANY and all(isinstance(v, float) for v in tree.values()):
+            return [(path, ", ".join(f"{k} {_number(v)}" for k, v in tree.items()))]
         return [row for k, v in tree.items() for row in _flat(v, f"{path} {k}".strip().replace("_", " "))]
     if isinstance(tree, list):
         return [(path, ", ".join(map(str, tree)))] if tree else []

@@ -1,0 +1,46 @@
+# `make demo` trains a generator of digits and says where to look; `make test` checks everything.
+# Each makes its own virtual environment in .venv first, so nothing has to be installed before, and keeps it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO := recipes/digits/wgan_ratio_clipping.yaml
+SMOKE := runs/smoke
+
+.PHONY: demo test install lint types smoke unit clean
+
+# Goes on where it was stopped; says so when it has finished already.
+demo: $(STAMP)
+	$(BIN)/genkit train $(DEMO) --out runs/demo --resume
+
+test: lint types smoke unit
+
+install: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy genkit
+
+# The main job end to end on real data: train, sample, score, explain.
+smoke: export OMP_NUM_THREADS := 2
+smoke: $(STAMP)
+	rm -rf $(SMOKE)
+	$(BIN)/genkit train $(DEMO) train.steps=12 every.log=4 every.grid=6 every.checkpoint=6 evaluate.n=200 --out $(SMOKE)
+	$(BIN)/genkit sample $(SMOKE) -n 256 --grid --out $(SMOKE)/images
+	$(BIN)/genkit evaluate $(SMOKE)/images --against digits -n 200
+	$(BIN)/genkit info $(SMOKE)
+
+unit: export OMP_NUM_THREADS := 2
+unit: $(STAMP)
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv runs/demo $(SMOKE)
