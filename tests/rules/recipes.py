@@ -1,0 +1,43 @@
+"""Shipped recipes made small enough to build and step in a moment."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import yaml
+
+from genkit.recipe import find_recipe
+
+STAND_INS = {
+    "mnist": {"type": "digits"},
+    "fashion_mnist": {"type": "digits"},
+    "cifar10": {"type": "digits", "size": 32, "channels": 3},
+}
+"""Downloaded set -> embedded data of the same shape and number of classes."""
+
+SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200}
+
+
+def read(name: str) -> dict[str, Any]:
+    """The tree of a shipped recipe, as written."""
+    return yaml.safe_load(find_recipe(name).read_text(encoding="utf-8"))
+
+
+def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
+    """Embedded data, narrow networks, few points, two steps, small batches, no scores, no trackers."""
+    small = copy.deepcopy(tree)
+    _shrink(small)
+    small["train"] |= {"steps": 2, "batch_size": 8, "trackers": []}
+    small["every"] = {"log": 1, "grid": 0, "checkpoint": 0}
+    small["data"] = STAND_INS.get(small["data"]["type"], small["data"])
+    small.pop("evaluate", None)
+    return small
+
+
+def _shrink(node: Any) -> None:
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else []):
+        if key in SMALL and isinstance(value, int):
+            node[key] = min(value, SMALL[key])
+        else:
+            _shrink(value)

@@ -1,0 +1,84 @@
+"""Who may import whom, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "genkit"
+ALLOWED = {
+    "top": {"top"},
+    "networks": {"top", "networks"},
+    "techniques": {"top", "networks", "techniques"},
+    "generators": {"top", "networks", "techniques", "generators"},
+    "samplers": {"top", "samplers"},
+    "foreign": {"top", "networks", "generators", "foreign"},
+    "data": {"top", "data"},
+    "evaluation": {"top", "evaluation"},
+    "training": {"top", "training"},
+}
+TOP_LEVEL = {"torch", "einops", "numpy", "PIL", "pydantic", "yaml", "safetensors"}
+EXCEPTIONS = {
+    ("__main__", "genkit.cli.main"): "python -m genkit",
+    ("recipe", "genkit.training.optimizers"): "lazy: a recipe's optimisers are built where they are written",
+    ("run", "genkit.evaluation"): "lazy: scores while training",
+    ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
+}
+EXISTS_FOR = {"genkit.evaluation.metrics": "torchmetrics"}
+HEAVY = {"scipy", "torchvision", "matplotlib", "pandas", "sklearn", "diffusers", "torchmetrics", "rich", "jinja2"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def layer(name: str) -> str:
+    """'top' for genkit.images, 'data' for genkit.data.folder."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() else "top"
+
+
+def imports(path: Path, eager: bool = False) -> Iterator[str]:
+    """Dotted names that a file imports; `eager`: only when it is itself imported."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if eager else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            if node.module == "genkit":
+                yield from (f"genkit.{alias.name}" for alias in node.names)
+            else:
+                yield str(node.module)
+
+
+def own_name(path: Path) -> str:
+    return ".".join(("genkit", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", modules(), ids=own_name)
+def test_imports_keep_to_the_layers(path: Path) -> None:
+    mine = layer(own_name(path))
+    for name in imports(path):
+        if mine == "cli" or (path.stem, name) in EXCEPTIONS:
+            continue
+        if name.split(".")[0] == "genkit":
+            assert layer(name) in ALLOWED[mine], f"{own_name(path)} imports {name}"
+        elif mine == "top" and name.split(".")[0] not in sys.stdlib_module_names:
+            assert name.split(".")[0] in TOP_LEVEL, f"{own_name(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=own_name)
+def test_heavy_packages_are_imported_when_needed(path: Path) -> None:
+    eager = {name.split(".")[0] for name in imports(path, eager=True)}
+    heavy = (eager & HEAVY) - {EXISTS_FOR.get(own_name(path))}
+    assert not heavy, f"{own_name(path)} imports {heavy} whenever it is imported"
+
+
+def test_only_training_knows_accelerate() -> None:
+    users = {layer(own_name(path)) for path in modules() if "accelerate" in {n.split(".")[0] for n in imports(path)}}
+    assert users <= {"training", "cli"}

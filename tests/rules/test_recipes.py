@@ -1,0 +1,35 @@
+"""Every shipped recipe loads, builds, fits its data and takes two steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genkit.pretrained import Pretrained
+from genkit.recipe import Recipe, shipped_recipes
+from genkit.training.run import train
+from tests.rules.recipes import read, shrunk
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_loads_and_says_what_it_is(name: str) -> None:
+    recipe = Recipe.load(name)
+    assert recipe.description, "genkit list shows the description"
+    assert set(recipe.optimizers) == set(recipe.build_system().all_learners())
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_takes_two_steps(name: str, tmp_path: Path) -> None:
+    tree = read(name)
+    folder = train(Recipe.from_dict(shrunk(tree)), tmp_path / "run")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    assert all(rows[1][f"{learner}/gradient_norm"] > 0 for learner in tree["optimizers"])
+    Pretrained.from_pretrained(folder)
+    assert (folder / "report.html").is_file()
+
+
+def test_there_are_recipes() -> None:
+    assert "digits/wgan_ratio_clipping" in shipped_recipes()

@@ -1,0 +1,66 @@
+"""What no file of genkit may do."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.rules.test_imports import PACKAGE, imports, modules, own_name
+
+LINES = 300
+PICKLERS = {"dill", "joblib", "cloudpickle", "shelve", "marshal"}
+RUN_CODE = {
+    "eval",
+    "exec",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "os.system",
+    "pickle.load",
+    "pickle.loads",
+    "pickle.Unpickler",
+}
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def keyword(call: ast.Call, name: str) -> str | None:
+    return next((ast.unparse(k.value) for k in call.keywords if k.arg == name), None)
+
+
+@pytest.mark.parametrize("path", modules(), ids=own_name)
+def test_files_stay_short(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LINES, f"{own_name(path)} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if "cli" not in p.parts], ids=own_name)
+def test_only_the_command_line_prints_and_exits(path: Path) -> None:
+    names = {name for name, _ in calls(path)}
+    if path.stem == "__main__":
+        names -= {"sys.exit"}
+    assert not names & {"print", "sys.exit", "exit", "input", "breakpoint"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=own_name)
+def test_nothing_that_is_read_can_run_code(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imports(path)} & PICKLERS
+    for name, call in calls(path):
+        assert name not in RUN_CODE, name
+        if name == "yaml.load":
+            loader = keyword(call, "Loader") or ast.unparse(call.args[1])
+            assert f"class {loader}(yaml.SafeLoader)" in path.read_text(encoding="utf-8"), loader
+        if name == "torch.load":
+            assert keyword(call, "weights_only") == "True", own_name(path)
+        if name == "np.load":
+            assert keyword(call, "allow_pickle") == "False", own_name(path)
+
+
+def test_no_drawer_for_everything() -> None:
+    assert not list(PACKAGE.rglob("util*.py")) + list(PACKAGE.rglob("helper*.py")) + list(PACKAGE.rglob("misc*.py"))
