@@ -35,7 +35,10 @@ class Labels:
 
     def check(self, name: str, value: Any, n: int) -> Tensor:
         """`value` as (n,) int64; a single label is repeated."""
-        label = torch.as_tensor(value)
+        try:
+            label = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as misfit:
+            raise ConditionError(f"condition {name!r} takes whole numbers, got {value!r:.60}") from misfit
         if label.is_floating_point() or label.is_complex():
             raise ConditionError(f"condition {name!r} takes whole numbers, got {label.dtype}")
         label = label.long().flatten()
@@ -70,11 +73,13 @@ class ConditionSpace(Mapping[str, Labels]):
         Raises:
             ConditionError: an unknown name, a wrong number of rows or a value out of range.
         """
+        given = self.check(condition, n)
+        return {name: given[name] if name in given else space.draw(randomness) for name, space in self.items()}
+
+    def check(self, condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
+        """What is given, one checked row per sample; raises as `resolve`."""
         given = dict(condition or {})
         for name in given:
             if name not in self:
                 raise ConditionError(f"this generator takes no condition {name!r}{suggest(name, self)}")
-        return {
-            name: space.check(name, given[name], n) if name in given else space.draw(randomness)
-            for name, space in self.items()
-        }
+        return {name: self[name].check(name, value, n) for name, value in given.items()}

@@ -28,6 +28,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             m.training = training
 
 
+def _check_count(n: object, what: str) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise GenkitError(f"the {what} must be a whole number of at least 1, got {n!r}")
+
+
 class Generator(Pretrained, nn.Module, ABC):
     """Something that makes samples.
 
@@ -61,8 +66,7 @@ class Generator(Pretrained, nn.Module, ABC):
             ConditionError: naming the wrong key and the accepted ones.
             GenkitError: n below 1.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise GenkitError(f"the number of samples must be a whole number of at least 1, got {n!r}")
+        _check_count(n, "number of samples")
         rows = Rows(n, rng, self.device)
         wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, n, rows).items()}
         with torch.no_grad(), evaluating(self):
@@ -80,12 +84,18 @@ class Generator(Pretrained, nn.Module, ABC):
         condition: Mapping[str, Any] | None = None,
         rng: torch.Generator | None = None,
     ) -> Iterator[Tensor]:
-        """The n samples of `sample(n)`, as batches when they are ready: same rng, same samples at any batch size."""
-        wanted = {k: torch.as_tensor(v).flatten() for k, v in (condition or {}).items()}
+        """The n samples of `sample(n)`, as batches when they are ready: same rng, same samples at any batch size.
+
+        Raises:
+            ConditionError: as `sample`, before the first batch.
+            GenkitError: n or batch_size below 1.
+        """
+        _check_count(n, "number of samples")
+        _check_count(batch_size, "batch size")
+        wanted = self.conditions.check(condition, n)
         for start in range(0, n, batch_size):
-            size = min(batch_size, n - start)
-            part = {k: v if len(v) == 1 else v[start : start + size] for k, v in wanted.items()}
-            yield self.sample(size, condition=part, rng=rng)
+            part = {k: v[start : start + batch_size] for k, v in wanted.items()}
+            yield self.sample(min(batch_size, n - start), condition=part, rng=rng)
 
 
 class LatentGenerator(Generator):
