@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.condition import Condition, ConditionSpace
 from genkit.errors import RecipeError
@@ -142,6 +143,11 @@ class System(Learning, ABC):
         Between yields everything is frozen; code after a yield runs after that step; `report = yield update` hands
         back the logged scalars. State that survives the iteration is a buffer.
         """
+
+
+def mixes_samples(*modules: nn.Module) -> bool:
+    """Whether a batch norm in training mode lets what comes out for a sample depend on the rest of its batch."""
+    return any(isinstance(m, _BatchNorm) and m.training for module in modules for m in module.modules())
 
 
 def whole_batch(values: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genkit.condition import Condition, ConditionSpace, Labels
 from genkit.errors import RecipeError
 from genkit.generator import LatentGenerator
-from genkit.system import Data, System, Terms, Turns, Update
+from genkit.system import Data, System, Terms, Turns, Update, mixes_samples
 from genkit.techniques.objectives import Objective, Wasserstein
 from genkit.techniques.slots import (
     Ascent,
@@ -51,7 +51,7 @@ class GAN(LatentGenerator):
         return torch.randn(n, self.latent_dim, generator=rng)
 
     def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:
-        return self.network(z, condition)
+        return self.network(z, condition).float()
 
 
 class GANTraining(System):
@@ -126,11 +126,12 @@ class GANTraining(System):
 
     @property
     def critic_coupled(self) -> bool:
-        return any(part.coupled for part in (self.real_weighting, self.fake_weighting, *self.penalties))
+        parts = (self.real_weighting, self.fake_weighting, *self.penalties)
+        return any(part.coupled for part in parts) or mixes_samples(self.generator, self.critic)
 
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
-        """The critic's scores (B,) of what it is let to see of x."""
-        return self.critic(self.view(x), y)
+        """The critic's scores (B,) float32 of what it is let to see of x."""
+        return self.critic(self.view(x), y).float()
 
     def judge(self, x: Tensor, y: Condition) -> Judged:
         """Scores together with the critic's features, from one pass; features are None where the critic has none."""
@@ -138,7 +139,7 @@ class GANTraining(System):
             return Judged(x, y, self.score(x, y), None)
         critic: Any = self.critic
         features = critic.features(self.view(x))
-        return Judged(x, y, critic.score(features, y), features)
+        return Judged(x, y, critic.score(features, y).float(), features.float())
 
     def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor) -> Terms:
         real, fake = self.judge(x, y), self.judge(self.generator(z, y).detach(), y)

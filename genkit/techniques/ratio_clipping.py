@@ -30,7 +30,7 @@ from torch.nn.functional import softplus
 
 from genkit.condition import Condition
 from genkit.networks.layers.batch_norm import untracked
-from genkit.system import Batch, Data, Terms, Turns, Update, whole_batch
+from genkit.system import Batch, Data, Terms, Turns, Update, mixes_samples, whole_batch
 from genkit.techniques.slots import Pair, Rule
 
 FLOOR = 1e-7
@@ -75,24 +75,29 @@ class RatioClipping(Rule):
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
         y = gan.asked(real.condition)
         with untracked(gan.generator):
-            logit_old = self.classifier(gan.generator(z, y))
+            logit_old = self.logit(gan.generator(z, y))
         for _ in range(self.steps):
             batch, z_new = next(data), data.draw(gan.generator.prior)
             on = {"x": batch.x, "z": z_new, "y": gan.asked(batch.condition)}
-            yield Update("classifier", partial(self.classifier_loss, gan), on)
+            coupled = mixes_samples(gan.generator, self.classifier)
+            yield Update("classifier", partial(self.classifier_loss, gan), on, coupled=coupled)
             on = {"z": z, "y": y, "logit_old": logit_old}
             yield Update("generator", partial(self.generator_loss, gan), on, coupled=True)
 
+    def logit(self, x: Tensor) -> Tensor:
+        """The classifier's log-odds (B,) float32 that x is real."""
+        return self.classifier(x).float()
+
     def classifier_loss(self, gan: Pair, x: Tensor, z: Tensor, y: Condition) -> Terms:
         """Cross-entropy, real and fake as separate batches, so that BatchNorm normalises them separately."""
-        real, fake = self.classifier(x), self.classifier(gan.generator(z, y))
+        real, fake = self.logit(x), self.logit(gan.generator(z, y))
         return {"real": softplus(-real).mean(), "fake": softplus(fake).mean()}
 
     def generator_loss(self, gan: Pair, z: Tensor, y: Condition, logit_old: Tensor) -> Terms:
         fake = gan.generator(z, y)
         reward = gan.objective.reward(gan.score(fake, y))
         centred = reward - whole_batch(reward).mean()
-        return self.surrogate(probability_ratio(self.classifier(fake), logit_old), centred)
+        return self.surrogate(probability_ratio(self.logit(fake), logit_old), centred)
 
     def surrogate(self, ratio: Tensor, reward: Tensor) -> Terms:
         outside = ((ratio - 1).abs() > self.clip).float().mean()
@@ -112,4 +117,4 @@ class OfficialRatioClipping(RatioClipping):
 
     def generator_loss(self, gan: Pair, z: Tensor, y: Condition, logit_old: Tensor) -> Terms:
         reward = gan.objective.reward(gan.score(gan.generator(z, y), y))
-        return self.surrogate(probability_ratio(self.classifier(gan.generator(z, y)), logit_old), reward)
+        return self.surrogate(probability_ratio(self.logit(gan.generator(z, y)), logit_old), reward)

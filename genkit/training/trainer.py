@@ -71,13 +71,21 @@ class Trainer:
         seen: dict[str, list[Tensor]] = defaultdict(list)
         turns = self.system.iteration(self.stream, self.step)
         report: Report | None = None
-        while (update := _next(turns, report)) is not None:
+        while (update := self._next(turns, report)) is not None:
             report = self.perform(update)
             for name, value in report.items():
                 seen[f"{update.learner}/{name}"].append(value)
         self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
         self.step += 1
         return {name: torch.stack(values).mean() for name, values in seen.items()}
+
+    def _next(self, turns: Iterator[Update], report: Report | None) -> Update | None:
+        """What the system does between updates runs at the precision of the losses."""
+        try:
+            with self.accelerator.autocast():
+                return turns.send(report)  # type: ignore[attr-defined, no-any-return]
+        except StopIteration:
+            return None
 
     def perform(self, update: Update) -> dict[str, Tensor]:
         """One optimiser step; the terms of the loss, and the norm of the gradient before clipping."""
@@ -152,13 +160,6 @@ class Trainer:
             for name, tensor in self.system.state_dict().items():
                 if name not in self.system.local_state:
                     torch.distributed.broadcast(tensor, 0)
-
-
-def _next(turns: Iterator[Update], report: Report | None) -> Update | None:
-    try:
-        return turns.send(report)  # type: ignore[attr-defined, no-any-return]
-    except StopIteration:
-        return None
 
 
 def _chunk(pieces: int, i: int, rows: Tensor) -> Tensor:
