@@ -2,28 +2,33 @@
 
 `checkpoints/step-00001234/` holds system.safetensors, ema.safetensors, optimizers.safetensors, state.json, one
 process-<rank>.safetensors for buffers that differ per process, and manifest.json with the size and sha256 of each file.
-It is written under a temporary name, synced, and renamed, so that a folder without `.tmp` is complete. No pickle.
+It is written under a temporary name, synced, and renamed, so that a folder without `.tmp` is complete; one that is
+written again is moved aside until the new one is in its place. No pickle.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from genkit.errors import CheckpointError
+from genkit.errors import CheckpointError, TrainingError
 from genkit.files import cannot_write, sync_folder, write_synced
 from genkit.training.trainer import Trainer
 
 MANIFEST = "manifest.json"
+FILES = {"system.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json"}
+"""What every checkpoint has; process-<rank>.safetensors only where there is state of that kind."""
 
 
 def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None = None) -> Path:
@@ -31,7 +36,9 @@ def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None
 
     Raises:
         CheckpointError: with path, reason and free space; what was there before is untouched.
+        TrainingError: a weight is not finite: the checkpoint before this one stays the newest.
     """
+    _refuse_non_finite(trainer.system.state_dict(), f"iteration {trainer.step}")
     accelerator = trainer.accelerator
     final = folder / f"step-{trainer.step:08d}"
     temporary = folder / f".step-{trainer.step:08d}.tmp"
@@ -79,10 +86,19 @@ def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None
 
 def _publish(temporary: Path, final: Path) -> None:
     sync_folder(temporary)
+    aside = final.with_name(f".{final.name}.old")
     if final.exists():
-        shutil.rmtree(final)
+        shutil.rmtree(aside, ignore_errors=True)
+        os.rename(final, aside)
     os.rename(temporary, final)
     sync_folder(final.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _refuse_non_finite(state: dict[str, Tensor], where: str) -> None:
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise TrainingError(f"{where}: {name} holds numbers that are not finite; go on from the last checkpoint")
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
@@ -95,6 +111,9 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
     state = json.loads((folder / "state.json").read_text())
     device = trainer.accelerator.device
     local = folder / f"process-{trainer.accelerator.process_index}.safetensors"
+    processes = trainer.accelerator.num_processes
+    if trainer.system.local_state and state["processes"] != processes:
+        raise CheckpointError(f"{folder} is of {state['processes']} processes, and this run has {processes}")
     try:
         system = _unpacked(folder / "system.safetensors") | (_unpacked(local) if local.is_file() else {})
         trainer.system.load_state_dict(system)
@@ -111,46 +130,72 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
 
 
 def verify(folder: Path) -> None:
-    """Raises CheckpointError unless every file of the manifest is there with its size and hash."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except (OSError, ValueError) as damage:
-        raise CheckpointError(f"{folder.name} has no readable {MANIFEST}") from damage
-    for name, entry in manifest.items():
+    """Raises CheckpointError unless every file is there with its size and hash, and every weight is finite."""
+    for name, (size, digest) in _manifest(folder).items():
         path = folder / name
         if not path.is_file():
             raise CheckpointError(f"{folder.name}/{name} is missing")
-        if path.stat().st_size != entry["bytes"]:
-            raise CheckpointError(f"{folder.name}/{name} has {path.stat().st_size} bytes instead of {entry['bytes']}")
-        if _digest(path) != entry["sha256"]:
+        if path.stat().st_size != size:
+            raise CheckpointError(f"{folder.name}/{name} has {path.stat().st_size} bytes instead of {size}")
+        if _digest(path) != digest:
             raise CheckpointError(f"{folder.name}/{name} has changed since it was written (sha256 differs)")
+    for name in ("system.safetensors", "ema.safetensors"):
+        try:
+            _refuse_non_finite(_unpacked(folder / name), f"{folder.name}/{name}")
+        except TrainingError as damage:
+            raise CheckpointError(str(damage).partition(";")[0]) from damage
+
+
+def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    try:
+        read = json.loads((folder / MANIFEST).read_text())
+        manifest = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in read.items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError) as damage:
+        raise CheckpointError(f"{folder.name} has no readable {MANIFEST}") from damage
+    if not manifest.keys() >= FILES:
+        raise CheckpointError(f"{folder.name}/{MANIFEST} does not list {sorted(FILES - manifest.keys())[0]}")
+    return manifest
 
 
 def complete(folder: Path) -> list[Path]:
-    """The finished checkpoints in `folder`, oldest first; leftovers of a kill are removed."""
-    if not folder.is_dir():
-        return []
+    """The finished checkpoints in `folder`, oldest first."""
+    return sorted(p for p in folder.glob("step-*") if p.is_dir() and re.fullmatch(r"step-\d{8}", p.name))
+
+
+def tidy(folder: Path) -> None:
+    """Puts right what a kill left: half a checkpoint is removed, one that was moved aside comes back."""
+    for aside in folder.glob(".step-*.old"):
+        final = aside.with_name(aside.name[1:].removesuffix(".old"))
+        if final.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            os.rename(aside, final)
     for leftover in folder.glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
-    return sorted(p for p in folder.glob("step-*") if p.is_dir())
 
 
 def newest_good(folder: Path, warn: Callable[[str], None]) -> Path | None:
     """The newest checkpoint that passes `verify`; each one passed over is told to `warn` in one line."""
-    for candidate in reversed(complete(folder)):
+    found = complete(folder)
+    for i, candidate in reversed(list(enumerate(found))):
         try:
             verify(candidate)
             return candidate
         except CheckpointError as damage:
-            warn(f"{damage}; trying the checkpoint before it")
+            warn(f"{damage}; going back to {found[i - 1].name if i else 'the beginning'}")
     return None
 
 
-def prune(folder: Path, keep: int, spare: Path | None = None) -> None:
-    """Removes all but the newest `keep` checkpoints, and `spare`."""
-    for old in complete(folder)[:-keep]:
-        if spare is None or old.name != spare.name:
-            shutil.rmtree(old, ignore_errors=True)
+def prune(newest: Path, keep: int, spare: Path | None = None) -> None:
+    """Removes all checkpoints but `newest`, the `keep` - 1 before it, and `spare`.
+
+    One that is newer than the newest was passed over as damaged.
+    """
+    found = complete(newest.parent)
+    kept = [p for p in found if p.name <= newest.name][-keep:]
+    for other in found:
+        if other not in kept and (spare is None or other.name != spare.name):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _digest(path: Path) -> str:

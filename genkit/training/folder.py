@@ -55,6 +55,8 @@ class RunFolder:
             self._same(recipe)
         elif self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
+        for leftover in (*self.path.glob(".*.tmp"), *self.weights.glob(".*.tmp")):
+            leftover.unlink(missing_ok=True)
         write_atomically(self.recipe, recipe.to_yaml().encode())
 
     def _same(self, recipe: Recipe) -> None:

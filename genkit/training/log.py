@@ -46,15 +46,20 @@ class Window:
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one line {"step": ..., "seconds": ..., name: value, ...}; scores are called eval/..."""
+    """`metrics.jsonl`: one line {"step": ..., "seconds": ..., name: value, ...}; scores are called eval/...
+
+    Attributes:
+        lines: how many there are, which a checkpoint remembers.
+    """
 
     def __init__(self, path: Path):
-        self.path, self.started = path, time.monotonic()
+        self.path, self.started, self.lines = path, time.monotonic(), 0
 
-    def rewind(self, step: int) -> None:
-        """Drops the lines after iteration `step`, and one that a kill cut short."""
-        lines = [json.dumps(row) for row in read_metrics(self.path) if row["step"] <= step]
-        write_atomically(self.path, "".join(f"{line}\n" for line in lines).encode())
+    def rewind(self, lines: int) -> None:
+        """Keeps the first `lines`, as they were at a checkpoint; drops later ones, and one that a kill cut short."""
+        rows = [json.dumps(row) for row in read_metrics(self.path)[:lines]]
+        write_atomically(self.path, "".join(f"{row}\n" for row in rows).encode())
+        self.lines = len(rows)
 
     def write(self, step: int, scalars: Mapping[str, float]) -> None:
         row = {"step": step, "seconds": round(time.monotonic() - self.started, 3), **scalars}
@@ -63,6 +68,7 @@ class MetricsLog:
                 file.write(json.dumps(row) + "\n")
         except OSError as failure:
             raise cannot_write(self.path, failure) from failure
+        self.lines += 1
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from genkit.catalog import build
 from genkit.errors import RecipeError
@@ -16,12 +17,12 @@ from genkit.generator import Generator
 from genkit.images import grid, points_png, write_png
 from genkit.pretrained import Pretrained
 from genkit.recipe import Evaluate, Recipe
-from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint
+from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.report import write_report
 from genkit.training.seeds import stable_seed
-from genkit.training.signals import StopFlag, Stopped, stop_flag
+from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 
@@ -64,7 +65,7 @@ def train(
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=recipe.train.precision,
-        log_with=_trackers(recipe),
+        log_with=_trackers(recipe) or None,
         project_dir=folder.path,
     )
     quiet = watcher is None or not accelerator.is_main_process
@@ -96,6 +97,7 @@ class Run:
         self.data, self.trainer = prepare(recipe, accelerator)
         self.window, self.log = Window(), MetricsLog(folder.metrics)
         self.best: dict[str, Any] | None = None
+        self.unscored = False
 
     @property
     def main(self) -> bool:
@@ -103,39 +105,55 @@ class Run:
 
     def go(self, resume: bool) -> None:
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
-            self._start(resume)
-            every, steps = self.recipe.every, self.recipe.train.steps
-            while self.trainer.step < steps:
-                self.window.add(self.trainer.iterate())
-                step = self.trainer.step
-                due = [interval and step % interval == 0 for interval in (every.log, every.grid, every.evaluate)]
-                self._tell(step, write=due[0] or step == steps)
-                if due[1]:
-                    self._draw(self.folder.grid(step))
-                if due[2] and step < steps:
+            try:
+                self._start(resume)
+                if self.unscored and self.trainer.step < self.trainer.steps:
                     self._score(stop)
-                if self._asked_to_stop(stop):
-                    self._checkpoint()
-                    raise Stopped(stop.number, step)
-                if every.checkpoint and step % every.checkpoint == 0 and step < steps:
-                    self._checkpoint()
-            self._finish(stop)
+                while self.trainer.step < self.trainer.steps:
+                    self._iterate(stop)
+                self._finish(stop)
+            finally:
+                self.accelerator.end_training()
+
+    def _iterate(self, stop: StopFlag) -> None:
+        """One iteration, and what is due after it; the last one leaves scores and checkpoint to `_finish`."""
+        every, steps = self.recipe.every, self.trainer.steps
+        self.window.add(self.trainer.iterate())
+        step = self.trainer.step
+        due = [interval and step % interval == 0 for interval in (every.log, every.grid, every.evaluate)]
+        self._tell(step, write=due[0] or step == steps)
+        if due[1]:
+            self._draw(self.folder.grid(step))
+        if due[2] and step < steps:
+            self._score(stop)
+        if self._asked_to_stop(stop):
+            self._checkpoint()
+            raise Stopped(stop.number, step)
+        if every.checkpoint and step % every.checkpoint == 0 and step < steps:
+            self._checkpoint()
 
     def _start(self, resume: bool) -> None:
+        if self.main:
+            tidy(self.folder.checkpoints)
         found = newest_good(self.folder.checkpoints, self.watcher.note) if resume and self.main else None
         found = Path(path) if (path := self._from_main(str(found or ""))) else None
-        if found:
-            state = load_checkpoint(self.trainer, found)
-            self.window.restore(state["window"], self.accelerator.device)
-            self.best = state["best"]
-            self.watcher.note(f"resumed from {found.name}")
-        elif resume:
-            self.watcher.note("no checkpoint yet: starting from the beginning")
+        lines = self._load(found) if found else 0
+        if resume:
+            self.watcher.note(f"resumed from {found.name}" if found else "no checkpoint: starting from the beginning")
         if self.main:
-            self.log.rewind(self.trainer.step)
+            self.log.rewind(lines)
             self.folder.write_environment(self.recipe, processes=self.accelerator.num_processes)
         if self.accelerator.log_with:
             self.accelerator.init_trackers("tensorboard")
+
+    def _load(self, found: Path) -> int:
+        """Everything as it was at checkpoint `found`; the number of lines that the log had then."""
+        state = load_checkpoint(self.trainer, found)
+        windows = state["windows"]
+        mine = self.accelerator.process_index
+        self.window.restore(windows[mine if mine < len(windows) else 0], self.accelerator.device)
+        self.best, self.unscored = state["best"], state["unscored"]
+        return int(state["lines"])
 
     def _from_main(self, text: str) -> str:
         if self.accelerator.num_processes == 1:
@@ -153,16 +171,17 @@ class Run:
 
     def _asked_to_stop(self, stop: StopFlag) -> bool:
         if self.accelerator.num_processes > 1:
-            asked = torch.tensor(stop.number, device=self.accelerator.device)
-            stop.number = int(self.accelerator.reduce(asked, "sum").clamp(max=64))
+            asked = torch.tensor([stop.number], device=self.accelerator.device)
+            stop.number = int(self.accelerator.gather(asked).max())
         return bool(stop)
 
-    def _checkpoint(self) -> None:
-        extra = {"window": self.window.state(), "best": self.best}
-        save_checkpoint(self.trainer, self.folder.checkpoints, extra)
+    def _checkpoint(self, *, unscored: bool = False) -> None:
+        windows = gather_object([self.window.state()])
+        extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "unscored": unscored}
+        newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
         if self.main:
             spare = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
-            prune(self.folder.checkpoints, self.recipe.every.keep, spare)
+            prune(newest, self.recipe.every.keep, spare)
 
     def _draw(self, path: Path) -> None:
         product = self.trainer.ema.module
@@ -170,17 +189,36 @@ class Run:
             draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
-        """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric."""
+        """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
+
+        Raises:
+            Stopped: a signal came; the checkpoint remembers that scores are due.
+        """
         wanted, product = self.recipe.evaluate, self.trainer.ema.module
-        scores: dict[str, Any] = {}
-        if wanted and self.main and isinstance(product, Generator):
-            scores = self._evaluate(product, wanted, stop)
+        if not wanted or not isinstance(product, Generator):
+            return {}
+        scores, verdict = {}, ""
+        if self.main:
+            try:
+                scores = self._evaluate(product, wanted, stop)
+                verdict = "best" if self._is_best(scores, wanted) else ""
+            except Interrupted:
+                verdict = "interrupted"
+        verdict = self._from_main(verdict)
+        if verdict == "interrupted":
+            self._asked_to_stop(stop)
+            self._checkpoint(unscored=True)
+            raise Stopped(stop.number, self.trainer.step)
+        self._log_scores(scores)
+        if verdict == "best":
+            self._keep_best(scores)
+        return scores
+
+    def _log_scores(self, scores: dict[str, Any]) -> None:
+        if self.main:
             values = {f"eval/{name}": value for name, value in scores["values"].items()}
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
-        if wanted and self._from_main(str(self._is_best(scores, wanted))) == "True":
-            self._keep_best(scores)
-        return scores
 
     def _evaluate(self, product: Generator, wanted: Evaluate, stop: StopFlag) -> dict[str, Any]:
         from genkit.evaluation import evaluate
@@ -189,6 +227,8 @@ class Run:
 
         def progress(done: int, total: int) -> None:
             self.watcher.scoring(done, total)
+            if stop:
+                raise Interrupted
 
         return evaluate(
             product,
@@ -201,8 +241,6 @@ class Run:
         ).to_json()
 
     def _is_best(self, scores: dict[str, Any], wanted: Evaluate) -> bool:
-        if not scores:
-            return False
         value = scores["values"][wanted.best]
         return self.best is None or (
             value > self.best["value"] if wanted.best in HIGHER else value < self.best["value"]
@@ -215,7 +253,8 @@ class Run:
             metric = self.recipe.evaluate.best
             self.best = {"metric": metric, "value": scores["values"][metric], "checkpoint": f"step-{step:08d}"}
             write_atomically(self.folder.best, json.dumps(self.best).encode())
-        self._checkpoint()
+        if step < self.trainer.steps:
+            self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
         product = self.trainer.ema.module
@@ -228,7 +267,6 @@ class Run:
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
             write_report(self.folder, self.recipe)
-        self.accelerator.end_training()
 
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:

@@ -19,6 +19,10 @@ class Stopped(Exception):
         self.exit_code = 128 + number
 
 
+class Interrupted(Exception):
+    """Sampling or scoring was left because the stop flag is up."""
+
+
 class StopFlag:
     """The number of the first signal received, or 0."""
 
@@ -44,4 +48,4 @@ def stop_flag() -> Iterator[StopFlag]:
         yield flag
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
