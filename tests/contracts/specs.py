@@ -1,0 +1,168 @@
+"""Tiny specs of everything in the catalog that is built from specs. A new name must join, and is then held to account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genkit import catalog
+from genkit.system import System
+from genkit.training.optimizers import Optimizer
+from genkit.training.stream import Stream
+from genkit.training.trainer import Trainer
+
+Spec = dict[str, Any]
+
+POINTS: Spec = {"type": "gaussians8", "n": 50}
+DIGITS: Spec = {"type": "digits", "split": "test", "size": 8}
+
+MLP_G: Spec = {"type": "mlp_generator", "latent_dim": 3, "width": 8, "depth": 2}
+MLP_C: Spec = {"type": "mlp_critic", "width": 8, "depth": 2}
+DCGAN_G: Spec = {"type": "dcgan_generator", "latent_dim": 3, "size": 8, "width": 4}
+DCGAN_C: Spec = {"type": "dcgan_critic", "size": 8, "width": 4}
+RESNET_G: Spec = {"type": "resnet_generator", "latent_dim": 3, "size": 8, "channels": 1, "width": 4}
+RESNET_C: Spec = {"type": "resnet_critic", "size": 8, "channels": 1, "width": 4}
+
+NETWORKS: dict[str, list[Spec]] = {
+    "mlp_generator": [MLP_G, {**MLP_G, "classes": 8}],
+    "mlp_critic": [MLP_C, {**MLP_C, "classes": 8}],
+    "dcgan_generator": [DCGAN_G, {**DCGAN_G, "classes": 10, "norm": "none", "channels": 3}],
+    "dcgan_critic": [DCGAN_C, {**DCGAN_C, "norm": "batch", "spectral_norm": True, "dropout": 0.2}],
+    "resnet_generator": [RESNET_G, {**RESNET_G, "classes": 10}],
+    "resnet_critic": [RESNET_C, {**RESNET_C, "norm": "layer", "dropout": [0.2, 0.5]}],
+    "classifier": [{"type": "classifier", "size": 8, "width": 4}],
+}
+
+GENERATORS: dict[str, list[Spec]] = {
+    "gan": [
+        {"type": "gan", "network": network}
+        for name in ("mlp_generator", "dcgan_generator", "resnet_generator")
+        for network in NETWORKS[name]
+    ],
+}
+
+
+@dataclass(frozen=True)
+class SystemCase:
+    """A tiny system.
+
+    Attributes:
+        spec: of the system.
+        data: what it learns from.
+        order: learners of one iteration's updates.
+        noisy: its networks draw noise of their own (dropout), so that splitting a batch changes it.
+    """
+
+    spec: Spec
+    data: Spec
+    order: tuple[str, ...]
+    noisy: bool = False
+
+
+def gan_case(order: tuple[str, ...], *, noisy: bool = False, images: bool = False, **slots: Any) -> SystemCase:
+    generator, critic = (DCGAN_G, DCGAN_C) if images else (MLP_G, MLP_C)
+    spec = {
+        "type": "gan_training",
+        "generator": {"type": "gan", "network": slots.pop("network", generator)},
+        "critic": slots.pop("critic", critic),
+        **slots,
+    }
+    return SystemCase(spec, DIGITS if images else POINTS, order, noisy)
+
+
+CLIPPED: Spec = {"type": "ratio_clipping", "classifier": MLP_C, "steps": 2}
+PLAY, CLIPPED_PLAY = ("critic", "generator"), ("critic", "classifier", "generator", "classifier", "generator")
+
+SYSTEMS: dict[str, list[SystemCase]] = {
+    "gan_training": [
+        gan_case(PLAY),
+        gan_case(
+            ("critic", "critic", "generator", "generator"),
+            objective={"type": "hinge"},
+            critic_steps=2,
+            penalties=[{"type": "gradient_penalty", "sides": "one"}],
+            rule={"type": "ascent", "steps": 2},
+        ),
+        gan_case(
+            PLAY,
+            network={**MLP_G, "classes": 8},
+            critic={**MLP_C, "classes": 8},
+            objective={"type": "non_saturating"},
+            penalties=[{"type": "r1"}],
+        ),
+        gan_case(
+            CLIPPED_PLAY,
+            objective={"type": "wasserstein"},
+            fake_weighting={"type": "softmax_weighting"},
+            penalties=[{"type": "gradient_penalty"}],
+            rule=CLIPPED,
+            schedules=[
+                {"type": "anneal", "setting": "fake_weighting.temperature", "start": 2.0, "stop": 1.0, "steps": 4}
+            ],
+        ),
+        gan_case(CLIPPED_PLAY, rule={**CLIPPED, "type": "official_ratio_clipping"}),
+        gan_case(
+            PLAY,
+            images=True,
+            noisy=True,
+            critic={**DCGAN_C, "dropout": 0.3},
+            penalties=[{"type": "consistency"}, {"type": "gradient_penalty"}],
+        ),
+        gan_case(PLAY, images=True, network={**DCGAN_G, "norm": "none"}),
+        gan_case(
+            CLIPPED_PLAY,
+            images=True,
+            critic={**DCGAN_C, "spectral_norm": True},
+            rule={"type": "ratio_clipping", "classifier": {**DCGAN_C, "norm": "batch"}, "steps": 2},
+        ),
+        gan_case(PLAY, images=True, network=RESNET_G, critic=RESNET_C),
+    ],
+    "classifier_training": [
+        SystemCase(
+            {"type": "classifier_training", "classifier": NETWORKS["classifier"][0], "shift": 1},
+            DIGITS,
+            ("classifier",),
+        )
+    ],
+}
+
+
+def techniques() -> set[str]:
+    """Names of the techniques that some system case uses."""
+    return {name for cases in SYSTEMS.values() for case in cases for name in _types(case.spec)}
+
+
+def _types(spec: Any) -> set[str]:
+    if isinstance(spec, dict):
+        return {spec["type"]}.union(*(_types(v) for v in spec.values()))
+    return set().union(*(_types(v) for v in spec)) if isinstance(spec, list) else set()
+
+
+GENERATOR_SPECS = {f"{name}-{i}": spec for name, specs in GENERATORS.items() for i, spec in enumerate(specs)}
+SYSTEM_CASES = {f"{name}-{i}": case for name, cases in SYSTEMS.items() for i, case in enumerate(cases)}
+
+
+def seeded(spec: Spec, seed: int = 0) -> Any:
+    """The object of `spec`, its weights a function of the seed."""
+    torch.manual_seed(seed)
+    return catalog.build(spec)
+
+
+def make_trainer(
+    case: SystemCase,
+    *,
+    optimizer: Spec | None = None,
+    accumulate: int = 1,
+    batch_size: int = 8,
+    seed: int = 0,
+    kind: type[Trainer] = Trainer,
+) -> Trainer:
+    """A trainer at iteration 0."""
+    system: System = seeded(case.spec, seed).train()
+    data = catalog.build(case.data)
+    system.check_data(data.sample_shape, data.conditions)
+    step = catalog.convert(Optimizer, optimizer or {"type": "adam", "lr": 1e-3, "betas": [0.5, 0.9]})
+    optimizers = dict.fromkeys(system.all_learners(), step)
+    return kind(system, Stream(data, batch_size, seed=seed), optimizers, steps=20, accumulate=accumulate, ema_decay=0.9)

@@ -1,0 +1,136 @@
+"""What genkit.generator.Generator promises, held by every generator of the catalog."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.condition import ConditionSpace
+from genkit.errors import ConditionError, GenkitError
+from genkit.generator import Generator
+from genkit.randomness import Rows
+from tests.contracts.specs import GENERATOR_SPECS, seeded
+
+
+@pytest.fixture(params=GENERATOR_SPECS.values(), ids=GENERATOR_SPECS.keys())
+def generator(request: pytest.FixtureRequest) -> Generator:
+    """With running statistics away from their start, so that modes can be told apart."""
+    made: Generator = seeded(request.param)
+    for name, buffer in made.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.uniform_(-0.3, 0.0)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.05, 0.2)
+    return made
+
+
+def rng(seed: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_shape_type_range_and_no_graph(generator: Generator) -> None:
+    x = generator.sample(5, rng=rng())
+    assert x.shape == (5, *generator.sample_shape) and x.dtype == torch.float32
+    assert not x.requires_grad and x.isfinite().all()
+    if len(generator.sample_shape) == 3:
+        assert x.min() >= -1 and x.max() <= 1
+    assert x.std(0).max() > 0, "all samples are equal"
+
+
+def test_same_rng_same_samples_and_another_rng_others(generator: Generator) -> None:
+    assert generator.sample(4, rng=rng()).equal(generator.sample(4, rng=rng()))
+    assert not generator.sample(4, rng=rng()).equal(generator.sample(4, rng=rng(4)))
+
+
+def test_without_rng_the_global_one_is_used(generator: Generator) -> None:
+    torch.manual_seed(1)
+    first, second = generator.sample(3), generator.sample(3)
+    torch.manual_seed(1)
+    assert generator.sample(3).equal(first) and not first.equal(second)
+
+
+def test_with_an_rng_the_global_state_is_left_alone(generator: Generator) -> None:
+    before = torch.get_rng_state()
+    generator.sample(3, rng=rng())
+    assert torch.get_rng_state().equal(before)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 64])
+def test_sample_does_not_depend_on_its_batch(generator: Generator, batch_size: int) -> None:
+    whole = generator.sample(7, rng=rng())
+    parts = list(generator.stream(7, batch_size, rng=rng()))
+    assert [len(p) for p in parts] == [min(batch_size, 7 - s) for s in range(0, 7, batch_size)]
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-5)
+    torch.testing.assert_close(generator.sample(3, rng=rng()), whole[:3], rtol=0, atol=1e-5)
+
+
+def test_a_batch_dependent_generator_would_be_noticed(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaky(self: Generator, condition: dict[str, Tensor], rows: Rows) -> Tensor:
+        x = rows.normal(*self.sample_shape)
+        return x - x.mean(0)
+
+    monkeypatch.setattr(type(generator), "_sample", leaky)
+    whole = generator.sample(7, rng=rng())
+    assert (torch.cat(list(generator.stream(7, 3, rng=rng()))) - whole).abs().max() > 1e-2
+
+
+def test_works_under_no_grad_inference_mode_and_in_training_mode(generator: Generator) -> None:
+    want = generator.eval().sample(3, rng=rng())
+    with torch.no_grad():
+        assert generator.sample(3, rng=rng()).equal(want)
+    with torch.inference_mode():
+        assert generator.sample(3, rng=rng()).equal(want)
+    generator.train()
+    parts = list(generator.children())
+    parts[0].eval()
+    state = {k: v.clone() for k, v in generator.state_dict().items()}
+    assert generator.sample(3, rng=rng()).equal(want)
+    assert generator.training and not parts[0].training, "modes are put back"
+    assert all(v.equal(state[k]) for k, v in generator.state_dict().items()), "sampling changes no state"
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 2.0, "3", None])
+def test_a_wrong_number_is_refused(generator: Generator, n: object) -> None:
+    with pytest.raises(GenkitError, match="at least 1"):
+        generator.sample(n)  # type: ignore[arg-type]
+    with pytest.raises(GenkitError, match="at least 1"):
+        next(generator.stream(n))  # type: ignore[arg-type]
+    with pytest.raises(GenkitError, match="at least 1"):
+        next(generator.stream(3, n))  # type: ignore[arg-type]
+
+
+def test_unknown_conditions_are_refused_by_name(generator: Generator) -> None:
+    for draw in (generator.sample, lambda n, **k: next(generator.stream(n, **k))):
+        with pytest.raises(ConditionError, match="colour"):
+            draw(2, condition={"colour": [1, 2]})
+    if "label" in generator.conditions:
+        with pytest.raises(ConditionError, match="did you mean 'label'"):
+            generator.sample(2, condition={"labels": 1})
+
+
+@pytest.mark.parametrize("value", [[0, 1, 2], [0.5, 1.0], -1, 999, "three", None])
+def test_wrong_labels_are_refused(generator: Generator, value: object) -> None:
+    for draw in (generator.sample, lambda n, **k: list(generator.stream(n, 1, **k))):
+        with pytest.raises(ConditionError, match="label"):
+            draw(2, condition={"label": value})
+
+
+def test_labels_steer_and_one_stands_for_all(generator: Generator) -> None:
+    if "label" not in generator.conditions:
+        assert isinstance(generator.conditions, ConditionSpace) and not len(generator.conditions)
+        return
+    ones = generator.sample(4, condition={"label": 1}, rng=rng())
+    assert generator.sample(4, condition={"label": torch.tensor([1] * 4)}, rng=rng()).equal(ones)
+    assert (generator.sample(4, condition={"label": 2}, rng=rng()) - ones).abs().max() > 1e-4
+    mixed = {"label": [0, 1, 0, 1]}
+    whole = generator.sample(4, condition=mixed, rng=rng())
+    parts = torch.cat(list(generator.stream(4, 3, condition=mixed, rng=rng())))
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5)
+
+
+def test_save_and_load_give_equal_samples(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = generator.save_pretrained(tmp_path_factory.mktemp("weights"))
+    loaded = Generator.from_pretrained(folder)
+    assert type(loaded) is type(generator) and not loaded.training and loaded.config == generator.config
+    assert loaded.sample(4, rng=rng()).equal(generator.sample(4, rng=rng()))

@@ -1,0 +1,41 @@
+"""Every name in the catalog takes part in the contract tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from genkit import catalog
+from tests.contracts import specs
+
+
+@pytest.mark.parametrize(
+    ("kind", "listed"),
+    [
+        ("generators", set(specs.GENERATORS)),
+        ("systems", set(specs.SYSTEMS)),
+        ("networks", set(specs.NETWORKS)),
+        ("techniques", specs.techniques() & set(catalog.CATALOG["techniques"])),
+    ],
+)
+def test_every_entry_is_in_the_table(kind: str, listed: set[str]) -> None:
+    missing = set(catalog.CATALOG[kind]) - listed
+    assert not missing, f"add a tiny spec of {sorted(missing)} to tests/contracts/specs.py"
+    assert listed <= set(catalog.CATALOG[kind])
+
+
+@pytest.mark.parametrize("kind", ["generators", "systems", "networks", "techniques"])
+def test_every_entry_exists_and_knows_its_name(kind: str) -> None:
+    for name in catalog.CATALOG[kind]:
+        assert catalog.name_of(catalog.find(name, kind=kind)) == name
+
+
+@pytest.mark.parametrize("name", specs.NETWORKS)
+def test_network_records_its_config(name: str) -> None:
+    for spec in specs.NETWORKS[name]:
+        network = specs.seeded(spec)
+        assert network.config["type"] == name
+        assert {k: v for k, v in network.config.items() if k in spec} == {
+            k: tuple(v) if isinstance(network.config[k], tuple) else v for k, v in spec.items()
+        }
+        again = specs.seeded(network.config)
+        assert all(a.equal(b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
