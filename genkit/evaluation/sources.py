@@ -188,7 +188,7 @@ def _eight_bit(batches: Iterable[Any], source: Source, n: int) -> Batches:
         if not isinstance(batch, (Tensor, np.ndarray)):
             raise EvaluationError(f"{source.name}: batches must be tensors of images, got {type(batch).__name__}")
         x = torch.as_tensor(batch).detach()[: n - start]
-        yield _checked(x, source.name, start)
+        yield check_batch(x, source.name, start)
         floats = x.is_floating_point() and x.dim() == 4
         lowest = min(lowest, float(x.min()) if floats else -1.0)
         start += len(x)
@@ -198,7 +198,12 @@ def _eight_bit(batches: Iterable[Any], source: Source, n: int) -> Batches:
         source.warnings.append(f"{source.name}: no value below 0; floats are read as [-1, 1], not as [0, 1]")
 
 
-def _checked(x: Tensor, name: str, start: int) -> Tensor:
+def check_batch(x: Tensor, name: str, start: int = 0) -> Tensor:
+    """Points (B, D) as they are, images (B, C, H, W) as uint8; floats in [-1, 1] are rounded to 8 bits.
+
+    Raises:
+        DataError: another shape, type or range, or not finite, naming the sample.
+    """
     where = f"{name}, samples from {start}"
     if x.dim() == 2 and x.is_floating_point():
         if not x.isfinite().all():

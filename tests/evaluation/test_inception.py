@@ -110,7 +110,7 @@ class TestDownload:
 
     def test_no_network(self, weights, monkeypatch, tmp_path):
         self.setup(weights, monkeypatch, tmp_path, (tmp_path / "absent.pth").as_uri())
-        with pytest.raises(EvaluationError, match="cannot be reached.*give it as inception weights"):
+        with pytest.raises(EvaluationError, match=r"cannot be reached.*give it as inception weights"):
             inception.inception()
 
 
