@@ -1,4 +1,4 @@
-"""Tiny specs of everything in the catalog that is built from specs. A new name must join, and is then held to account."""
+"""Tiny specs of everything in the catalog that is built from specs; a new name must join and is then checked."""
 
 from __future__ import annotations
 
