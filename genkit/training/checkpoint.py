@@ -195,7 +195,15 @@ def prune(newest: Path, keep: int, spare: Path | None = None) -> None:
     kept = [p for p in found if p.name <= newest.name][-keep:]
     for other in found:
         if other not in kept and (spare is None or other.name != spare.name):
-            shutil.rmtree(other, ignore_errors=True)
+            _remove(other)
+
+
+def _remove(folder: Path) -> None:
+    """Out of sight first: a kill in between leaves no half checkpoint."""
+    hidden = folder.with_name(f".{folder.name}.gone.tmp")
+    shutil.rmtree(hidden, ignore_errors=True)
+    os.rename(folder, hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _digest(path: Path) -> str:
