@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from genkit.decoding import printable
 from genkit.errors import EvaluationError
 from genkit.evaluation import cache
 from genkit.evaluation.extractor import Extracted, Extractor, label
@@ -163,7 +164,7 @@ class Reader:
             return Read(None, side, side.fingerprint)
         fingerprint = side.fingerprint() if side.fingerprint else None
         found = self._cached(side, fingerprint) if fingerprint and self._may_cache() else self._extract(side)
-        self.warnings += side.warnings
+        self.warnings += [*side.warnings, *_intake_warnings(side, self.extractor)]
         return Read(side, found, fingerprint)
 
     def _may_cache(self) -> bool:
@@ -196,8 +197,6 @@ class Reader:
         size, want = tuple(batch.shape[2:]), self.extractor.size
         if start == 0 and want and size and size != (want, want):
             side.notes["resized_from"] = list(size)
-            if self.extractor.class_names:
-                side.warnings.append(f"{side.name}: images of {size[1]} x {size[0]} were resized to {want} x {want}")
         try:
             return self.extractor(batch)
         except EvaluationError as error:
@@ -278,6 +277,19 @@ def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str]) ->
     if fake.fingerprint and fake.fingerprint == real.fingerprint:
         found.append("both sides are the same data")
     return found
+
+
+def _intake_warnings(side: Source, extractor: Extractor) -> list[str]:
+    """From the notes, so that cached features warn as fresh ones do."""
+    lines = []
+    if rejected := side.notes.get("rejected"):
+        name, reason = rejected[0]
+        lines.append(f"{side.name}: {len(rejected)} files were left out, the first is {printable(name)}: {reason}")
+    if extractor.class_names and (size := side.notes.get("resized_from")):
+        lines.append(
+            f"{side.name}: images of {size[1]} x {size[0]} were resized to {extractor.size} x {extractor.size}"
+        )
+    return lines
 
 
 def _few(name: str, have: int, dim: int, asked: int, kind: str = "") -> list[str]:

@@ -120,8 +120,6 @@ def of_files(files: ImageFiles, on_bad: str = "error") -> Source:
         images = (d.image for d in files.select(names).decode_all(on_bad=on_bad, report=report))  # type: ignore[arg-type]
         yield from _grouped(images, size)
         source.notes.update(report.as_dict())
-        if report.rejected:
-            source.warnings.append(report.summary())
 
     source = Source(str(files.path), "files", batches, len(files), fingerprint=lambda: f"{files.fingerprint}/{on_bad}")
     return source

@@ -1,0 +1,112 @@
+"""genkit evaluate: two sets in, a table of scores out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import display, progress
+
+if TYPE_CHECKING:
+    from genkit.evaluation.scores import Classes, Scores
+
+
+@click.command("evaluate")
+@click.argument("a")
+@click.option("--against", required=True, help="Reference: a data set's name, folder, zip, weights, run or .npz.")
+@click.option("--metrics", default="fd,kd,pr", show_default=True, help="Names from 'genkit list metrics', with commas.")
+@click.option("-n", "n", type=click.IntRange(min=2), default=10_000, show_default=True, help="Samples of each side.")
+@click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
+@click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of samples and rows.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write everything to this file.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
+@click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep features of real data.")
+def command(
+    a: str,
+    against: str,
+    metrics: str,
+    n: int,
+    extractor: str | None,
+    extractor_weights: Path | None,
+    seed: int,
+    json_path: Path | None,
+    batch_size: int,
+    skip_bad: bool,
+    no_cache: bool,
+) -> None:
+    """Score A against a reference.
+
+    A is a weights folder, a run folder, a folder or zip of images, the name of a data set (such as fashion_mnist/test),
+    or .npz statistics of 'genkit stats'.
+    """
+    from genkit.evaluation import evaluate
+
+    with display() as shown:
+        scores = evaluate(
+            a,
+            against,
+            metrics.split(","),
+            n,
+            extractor,
+            seed,
+            batch_size,
+            progress(shown, "features", "sample"),
+            weights=extractor_weights,
+            on_bad="skip" if skip_bad else "error",
+            use_cache=not no_cache,
+        )
+    show(scores)
+    if json_path:
+        write_json(json_path, scores)
+
+
+def write_json(path: Path, scores: Scores) -> None:
+    import json
+
+    from genkit.files import write_atomically
+
+    write_atomically(path, (json.dumps(scores.to_json(), indent=2) + "\n").encode())
+    click.echo(f"written to {path}")
+
+
+def show(scores: Scores) -> None:
+    """The table, what the numbers depend on, class shares and warnings."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(_table(scores))
+    for side in (scores.a, scores.against):
+        if side.classes:
+            console.print(_shares(side.name, side.classes), markup=False)
+    console.print(_basis(scores), markup=False)
+    for warning in scores.warnings:
+        console.print(f"warning: {warning}", markup=False, style="yellow")
+
+
+def _table(scores: Scores) -> object:
+    from rich.table import Table
+
+    table = Table("score", "value", "standard error", "better", title=f"{scores.a.name} against {scores.against.name}")
+    for score in scores.scores.values():
+        error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
+        table.add_row(score.label, f"{score.value:.6g}", error, score.better)
+    return table
+
+
+def _shares(name: str, classes: Classes) -> str:
+    shares = ", ".join(f"{label} {100 * share:.1f}" for label, share in classes.shares.items())
+    return f"classes of {name} in percent: {shares}; mean top probability {classes.top_probability:.3f}"
+
+
+def _basis(scores: Scores) -> str:
+    extractor = scores.extractor
+    resize = f", {extractor['resize']} resize to {extractor['size']}" if extractor["size"] else ""
+    return (
+        f"extractor {extractor['name']} (sha256 {extractor['sha256'][:8]}{resize}), {scores.dim} dimensions, "
+        f"n = {scores.a.n} and {scores.against.n}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
+        f"{scores.seconds:.1f} s"
+    )

@@ -1,0 +1,162 @@
+"""genkit evaluate and genkit stats from the command line: tables, files and one-line refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from genkit.cli.main import main
+from genkit.images import write_folder
+from genkit.networks.classifier import Classifier
+from tests.shared import shared
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def judge(tmp_path):
+    torch.manual_seed(0)
+    return str(Classifier(size=8, channels=3, width=4, classes=3).save_pretrained(tmp_path / "judge"))
+
+
+def folder(path, n=12, seed=0, size=8):
+    rng = torch.Generator().manual_seed(seed)
+    write_folder([torch.randint(0, 256, (n, 3, size, size), dtype=torch.uint8, generator=rng)], path)
+    return str(path)
+
+
+def run(capsys, *arguments):
+    code = main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def refused(capsys, *arguments):
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and err.startswith("genkit: ") and err.count("\n") == 1, err
+    return err
+
+
+def test_table_and_json(capsys, tmp_path, judge):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b", seed=1)
+    arguments = ["--metrics", "fd,kd,is,pr,dc", "-n", 12, "--extractor", judge, "--json", tmp_path / "out.json"]
+    code, out, _ = run(capsys, "evaluate", a, "--against", b, *arguments)
+    assert code == 0
+    for text in ("FD/judge", "KD/judge", "CS/judge", "precision/judge", "coverage/judge", "sha256", "rank", "warning:"):
+        assert text in out
+    assert "FID" not in out
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert set(found["values"]) == {"fd", "kd", "is", "precision", "recall", "density", "coverage"}
+    assert found["extractor"]["name"] == "judge" and found["n"] == 12 and found["seed"] == 0
+
+
+def test_statistics_on_either_side(capsys, tmp_path, judge):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b", seed=1)
+    code, out, _ = run(capsys, "stats", b, "--out", tmp_path / "b.npz", "--extractor", judge)
+    assert code == 0 and "12 samples" in out and "sha256" in out
+    common = ["--metrics", "fd", "-n", 12, "--extractor", judge, "--json", tmp_path / "o.json"]
+    values = []
+    for sides in ((a, b), (a, tmp_path / "b.npz"), (tmp_path / "b.npz", a)):
+        assert run(capsys, "evaluate", sides[0], "--against", sides[1], *common)[0] == 0
+        values.append(json.loads((tmp_path / "o.json").read_text())["values"]["fd"])
+    assert values == pytest.approx([values[0]] * 3, rel=1e-6)
+
+
+def test_refusals_are_one_line(capsys, tmp_path, judge):
+    a = folder(tmp_path / "a")
+    common = ["--against", a, "-n", 12, "--extractor", judge]
+    assert "did you mean 'fd'" in refused(capsys, "evaluate", a, *common, "--metrics", "fdx")
+    assert "does not exist" in refused(capsys, "evaluate", tmp_path / "no", *common)
+    assert "no extractor" in refused(capsys, "evaluate", a, "--against", a, "--extractor", "nothing")
+    assert "digits" in refused(capsys, "evaluate", "digit", *common)
+    assert "n" in refused(capsys, "evaluate", a, *common[:2], "-n", 1)
+    assert "at least 5" in refused(capsys, "evaluate", folder(tmp_path / "few", 4), *common, "--metrics", "pr")
+    assert "got 1 sample" in refused(capsys, "evaluate", folder(tmp_path / "one", 1), *common, "--metrics", "fd")
+    assert "cannot write" in refused(capsys, "evaluate", a, *common, "--json", f"{a}/000000.png/x.json")
+    assert ".npz" in refused(capsys, "stats", a, "--out", tmp_path / "x.csv")
+    (tmp_path / "empty").mkdir()
+    assert "holds no images" in refused(capsys, "evaluate", tmp_path / "empty", *common)
+
+
+def test_another_extractors_statistics_and_damage(capsys, tmp_path, judge):
+    a = folder(tmp_path / "a")
+    run(capsys, "stats", a, "--out", tmp_path / "a.npz", "--extractor", judge)
+    torch.manual_seed(1)
+    other = Classifier(size=8, channels=3, width=4, classes=3).save_pretrained(tmp_path / "other")
+    arguments = ["evaluate", a, "--against", tmp_path / "a.npz", "--metrics", "fd", "-n", 12, "--extractor"]
+    assert "statistics of extractor judge" in refused(capsys, *arguments, other)
+    (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:500])
+    assert "a.npz is no readable statistics file" in refused(capsys, *arguments, judge)
+    np.savez(tmp_path / "a.npz", mu=np.full(12, np.nan), sigma=np.eye(12), about="{}")
+    assert "a.npz" in refused(capsys, *arguments, judge)
+
+
+ACCEPTED = {
+    "ok_rgb.png": None,
+    "gray8.png": None,
+    "gray16.png": "16-bit",
+    "rgba.png": "alpha",
+    "palette.png": "palette",
+    "cmyk.jpg": "colour space",
+    "exif_rotated.jpg": "rotated",
+    "one_bit.png": "1-bit",
+    "tiny_1x1.png": None,
+    "aspect_3000x1.png": "extreme aspect ratio",
+    "UPPER.PNG": None,
+    "ünï code.png": None,
+}
+REFUSED = [
+    "truncated.png",
+    "bitflip.png",
+    "truncated.jpg",
+    "zero_bytes.png",
+    "text.png",
+    "bomb_400mp_1bit.png",
+    "float01.npy",
+    "nan.npy",
+    "objects.npy",
+    "animated.gif",
+]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_unusual_images_are_converted_and_counted(capsys, tmp_path, judge, name):
+    a, source = folder(tmp_path / "a"), shared("fixtures", "eval", "bad_images", name)
+    shutil.copyfile(source, tmp_path / "a" / name)
+    arguments = ["--metrics", "fd", "-n", 13, "--extractor", judge, "--json", tmp_path / "o.json"]
+    code, _, err = run(capsys, "evaluate", a, "--against", a, *arguments)
+    assert code == 0, err
+    found = json.loads((tmp_path / "o.json").read_text())["a"]
+    assert found["n"] == 13 and found["notes"]["accepted"] == 13
+    assert ACCEPTED[name] is None or ACCEPTED[name] in found["notes"]["converted"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_damaged_images_are_named_or_left_out(capsys, tmp_path, judge, name):
+    a, b = folder(tmp_path / "a"), folder(tmp_path / "b")
+    shutil.copyfile(shared("fixtures", "eval", "bad_images", name), tmp_path / "a" / name)
+    arguments = ["--against", b, "--metrics", "fd", "-n", 13, "--extractor", judge, "--json", tmp_path / "o.json"]
+    assert name in refused(capsys, "evaluate", a, *arguments)
+    code, out, _ = run(capsys, "evaluate", a, *arguments, "--skip-bad")
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert code == 0 and name in out and found["a"]["n"] == 12
+    assert found["a"]["notes"]["rejected"][0][0] == name
+
+
+@pytest.mark.parametrize("name", [".hidden.png", "._resource.png"])
+def test_hidden_files_are_ignored(capsys, tmp_path, judge, name):
+    a = folder(tmp_path / "a")
+    source = shared("fixtures", "eval", "bad_images") / name
+    if source.exists():
+        shutil.copyfile(source, tmp_path / "a" / name)
+    else:
+        (tmp_path / "a" / name).write_bytes(b"not an image")
+    code, out, _ = run(capsys, "evaluate", a, "--against", a, "--metrics", "fd", "-n", 12, "--extractor", judge)
+    assert code == 0 and "n = 12" in out
