@@ -18,7 +18,7 @@ from genkit.system import Data, System, Terms, Turns, Update, mixes_samples
 
 
 class ClassifierTraining(System):
-    """Cross-entropy with label smoothing on randomly shifted images.
+    """Cross-entropy on randomly shifted images.
 
     Args:
         classifier: maps images to logits (B, classes).
@@ -32,7 +32,7 @@ class ClassifierTraining(System):
         self,
         classifier: Classifier,
         shift: Annotated[int, Field(ge=0, le=8)] = 2,
-        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+        label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
     ):
         super().__init__()
         self.classifier, self.shift, self.label_smoothing = classifier, shift, label_smoothing
