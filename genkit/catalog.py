@@ -131,7 +131,11 @@ def build(spec: Any, *, kind: str | None = None, where: str = "") -> Any:
 
 
 def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
-    """`given`, checked against the signature of `make` and converted by its type hints."""
+    """`given`, checked against the signature of `make` and converted by its type hints.
+
+    In the order of the signature, not of `given`: networks draw their first weights when they are built, and the order
+    of keys in a file must not change them.
+    """
     parameters, hints = _signature(make)
     for key in given:
         if key not in parameters:
@@ -139,7 +143,7 @@ def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> 
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise RecipeError(f"{_at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
-    return {k: convert(hints.get(k, Any), v, where=_join(where, k)) for k, v in given.items()}
+    return {k: convert(hints.get(k, Any), given[k], where=_join(where, k)) for k in parameters if k in given}
 
 
 @cache
