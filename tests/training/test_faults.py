@@ -1,4 +1,4 @@
-"""Kills, signals, full disks and rotten files: what comes out equals an undisturbed run bit for bit, or nothing does."""
+"""Kills, signals, full disks and rotten files: what comes out equals an undisturbed run bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiny runs for fault tests, and processes to run them in: forked from a warm one, so that a start costs milliseconds."""
+"""Tiny runs for fault tests, and processes to run them in, forked from a warm one: a start costs milliseconds."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _member(rank: int, count: int, meeting: Path, function: Callable[..., None],
 
     facts = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     os.environ.update({k: str(v) for k, v in facts.items()})
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="29500", ACCELERATE_USE_CPU="true")
+    os.environ.update(ACCELERATE_USE_CPU="true", GENKIT_MEETING=str(meeting))
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=timedelta(seconds=40)
     )
