@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from genkit.decoding import printable
 from genkit.errors import EvaluationError
-from genkit.evaluation import cache
 from genkit.evaluation.extractor import Extracted, Extractor, label
 from genkit.evaluation.features import extractor_for
-from genkit.evaluation.functional.frechet import rank_of_features
 from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, check_metrics, compute
-from genkit.evaluation.scores import Classes, Score, Scores, Side
+from genkit.evaluation.reading import Progress, Reader, side_of_statistics
+from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_source
 from genkit.evaluation.statistics_file import Statistics
-
-Progress = Callable[[int, int], None]
-HISTOGRAM_CLASSES = 100
-"""A classifier of more classes, such as ImageNet's, gives no histogram."""
 
 
 def evaluate(
@@ -122,92 +114,6 @@ def check_n(n: Any) -> int:
     return n
 
 
-@dataclass(frozen=True)
-class Read:
-    """One side after extraction."""
-
-    source: Source | None
-    found: Extracted | Statistics
-    fingerprint: str | None
-
-    def describe(self, extractor: Extractor) -> Side:
-        if isinstance(self.found, Statistics):
-            return _side_of_statistics(self.found)
-        assert self.source
-        x = self.found.features.double()
-        classes = _classes(self.found.logits, extractor.class_names)
-        rank = rank_of_features(x) if len(x) > 1 else 0
-        return Side(self.source.name, self.source.kind, len(x), rank, self.fingerprint, self.source.notes, classes)
-
-
-class Reader:
-    """Runs the extractor over both sides, with one progress for all."""
-
-    def __init__(
-        self,
-        extractor: Extractor,
-        n: int,
-        seed: int,
-        batch_size: int,
-        use_cache: bool,
-        progress: Progress | None,
-        sides: Sequence[Source | Statistics],
-    ):
-        self.extractor, self.n, self.seed, self.batch_size = extractor, n, seed, batch_size
-        self.use_cache, self.progress, self.warnings = use_cache, progress, list[str]()
-        self.total = sum(min(n, s.available or n) for s in sides if isinstance(s, Source))
-        self.done = 0
-
-    def read(self, side: Source | Statistics) -> Read:
-        if isinstance(side, Statistics):
-            side.check(self.extractor)
-            return Read(None, side, side.fingerprint)
-        fingerprint = side.fingerprint() if side.fingerprint else None
-        found = self._cached(side, fingerprint) if fingerprint and self._may_cache() else self._extract(side)
-        self.warnings += [*side.warnings, *_intake_warnings(side, self.extractor)]
-        return Read(side, found, fingerprint)
-
-    def _may_cache(self) -> bool:
-        return self.use_cache and self.extractor.by_content and not isinstance(self.extractor.network, nn.Identity)
-
-    def _cached(self, side: Source, fingerprint: str) -> Extracted:
-        path = cache.entry(self.extractor, fingerprint, min(self.n, side.available or self.n), self.seed)
-        if kept := cache.read(path):
-            found, side.notes = kept
-            self._advance(len(found.features))
-            return found
-        found = self._extract(side)
-        if failure := cache.write(path, found, side.notes):
-            self.warnings.append(failure)
-        return found
-
-    def _extract(self, side: Source) -> Extracted:
-        parts: list[Extracted] = []
-        for batch in side.batches(self.n, self.seed, self.batch_size):
-            parts.append(self._features(side, batch, sum(len(p.features) for p in parts)))
-            self._advance(len(batch))
-        if not parts:
-            raise EvaluationError(f"{side.name} gave no samples")
-        if len(widths := {p.features.shape[1] for p in parts}) > 1:
-            raise EvaluationError(f"{side.name}: features of different dimensions, {sorted(widths)}; are sizes mixed?")
-        logits = [p.logits for p in parts if p.logits is not None]
-        return Extracted(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
-
-    def _features(self, side: Source, batch: Tensor, start: int) -> Extracted:
-        size, want = tuple(batch.shape[2:]), self.extractor.size
-        if start == 0 and want and size and size != (want, want):
-            side.notes["resized_from"] = list(size)
-        try:
-            return self.extractor(batch)
-        except EvaluationError as error:
-            raise EvaluationError(f"{side.name}, samples from {start}: {error}") from error
-
-    def _advance(self, samples: int) -> None:
-        self.done += samples
-        if self.progress:
-            self.progress(min(self.done, self.total), self.total)
-
-
 def _judge(
     real: Source | Statistics,
     fake: Source | Statistics,
@@ -242,8 +148,8 @@ def _of_statistics(
     name, published = str(real.extractor.get("name")), bool(real.extractor.get("published"))
     return Scores(
         scores=_scores(values, name, published),
-        a=_side_of_statistics(fake),
-        against=_side_of_statistics(real),
+        a=side_of_statistics(fake),
+        against=side_of_statistics(real),
         extractor=real.extractor,
         dim=len(real.mu),
         n=n,
@@ -252,18 +158,6 @@ def _of_statistics(
         warnings=[],
         seconds=time.monotonic() - started,
     )
-
-
-def _side_of_statistics(found: Statistics) -> Side:
-    return Side(found.name, "statistics", found.n, found.rank, found.fingerprint)
-
-
-def _classes(logits: Tensor | None, names: tuple[str, ...]) -> Classes | None:
-    if logits is None or not names or len(names) > HISTOGRAM_CLASSES:
-        return None
-    top = logits.double().softmax(1).max(1)
-    shares = torch.bincount(top.indices, minlength=len(names)).double() / len(logits)
-    return Classes(dict(zip(names, shares.tolist(), strict=True)), top.values.mean().item())
 
 
 def _settings(names: Sequence[str]) -> dict[str, Any]:
@@ -277,19 +171,6 @@ def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str]) ->
     if fake.fingerprint and fake.fingerprint == real.fingerprint:
         found.append("both sides are the same data")
     return found
-
-
-def _intake_warnings(side: Source, extractor: Extractor) -> list[str]:
-    """From the notes, so that cached features warn as fresh ones do."""
-    lines = []
-    if rejected := side.notes.get("rejected"):
-        name, reason = rejected[0]
-        lines.append(f"{side.name}: {len(rejected)} files were left out, the first is {printable(name)}: {reason}")
-    if extractor.class_names and (size := side.notes.get("resized_from")):
-        lines.append(
-            f"{side.name}: images of {size[1]} x {size[0]} were resized to {extractor.size} x {extractor.size}"
-        )
-    return lines
 
 
 def _few(name: str, have: int, dim: int, asked: int, kind: str = "") -> list[str]:

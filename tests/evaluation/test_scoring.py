@@ -16,7 +16,7 @@ from genkit.data.dataset import DataSet
 from genkit.errors import DataError, EvaluationError
 from genkit.evaluation import cache, evaluate, statistics
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
-from genkit.evaluation.scoring import Reader
+from genkit.evaluation.reading import Reader
 from genkit.generator import LatentGenerator
 from genkit.images import from_uint8, write_folder
 from genkit.networks.classifier import Classifier
