@@ -52,8 +52,8 @@ def losses(run: Path) -> list[dict[str, float]]:
 def without_offset(rows: list[dict[str, float]]) -> list[dict[str, float]]:
     """The critic's two terms added up.
 
-    A Wasserstein critic's offset is arbitrary: the gradient of its last bias is zero but for the last bit when fakes are
-    weighted, and Adam makes a full step of that bit. The terms move by the offset, their sum and all else do not.
+    A Wasserstein critic's offset is arbitrary: with weighted fakes the gradient of its last bias is zero but for the last
+    bit, and Adam makes a full step of that. The terms move by the offset, their sum and all else do not.
     """
     return [
         {k: v for k, v in row.items() if k not in ("critic/real", "critic/fake")}

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from genkit.training.ema import EMA
+
+
+def module(value: float) -> nn.Module:
+    made = nn.BatchNorm1d(2)
+    with torch.no_grad():
+        made.weight.fill_(value)
+        made.running_mean.fill_(value)
+    return made
+
+
+def test_parameters_are_averaged_and_buffers_copied() -> None:
+    ema, mean = EMA(module(0.0), 0.5), 0.0
+    for step, value in enumerate([1.0, 2.0, 5.0, 3.0, 7.0, 1.0, 2.0, 9.0, 4.0, 4.0]):
+        decay = min(0.5, (1 + step) / (10 + step))
+        mean = decay * mean + (1 - decay) * value
+        ema.update(module(value), step)
+        torch.testing.assert_close(ema.module.weight, torch.full((2,), mean))
+        assert ema.module.running_mean.tolist() == [value, value]
+        assert ema.module.num_batches_tracked == 0
+    assert (1 + 9) / (10 + 9) > 0.5, "the ramp has ended"
+
+
+def test_no_decay_is_a_copy_and_the_first_weights_are_left_quickly() -> None:
+    ema = EMA(module(3.0), 0.0)
+    ema.update(module(1.7), 0)
+    assert ema.module.weight.equal(module(1.7).weight)
+    slow = EMA(module(0.0), 0.9999)
+    slow.update(module(1.0), 0)
+    assert slow.module.weight[0].item() == pytest.approx(0.9)
+
+
+def test_the_copy_is_separate_frozen_and_in_eval_mode() -> None:
+    source = module(1.0).train()
+    ema = EMA(source, 0.9)
+    assert not ema.module.training and not any(p.requires_grad for p in ema.module.parameters())
+    ema.update(module(2.0), 3)
+    assert source.weight.tolist() == [1, 1] and source.training

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from genkit.errors import CheckpointError
+from genkit.training.folder import RunFolder, environment
+from tests.training.tiny import child, points
+
+
+def hold(path: Path, held: Path, release: Path) -> None:
+    import time
+
+    with RunFolder(path).locked():
+        held.touch()
+        while not release.exists():
+            time.sleep(0.01)
+
+
+def test_a_second_process_is_refused_while_the_first_one_trains(tmp_path: Path) -> None:
+    import time
+
+    held, release = tmp_path / "held", tmp_path / "release"
+    process = child(hold, tmp_path / "run", held, release)
+    deadline = time.monotonic() + 60
+    while not held.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with (
+        pytest.raises(CheckpointError, match=r"another process is training in .*run"),
+        RunFolder(tmp_path / "run").locked(),
+    ):
+        pass
+    release.touch()
+    process.join(30)
+    with RunFolder(tmp_path / "run").locked():
+        pass
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+    import time
+
+    process = child(hold, tmp_path / "run", tmp_path / "held", tmp_path / "never")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "held").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    with RunFolder(tmp_path / "run").locked():
+        pass
+
+
+def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.open(points(20), resume=False)
+    with pytest.raises(CheckpointError, match="holds a run already; go on with --resume or choose another --out"):
+        folder.open(points(20), resume=False)
+    folder.open(points(20), resume=True)
+
+
+def test_another_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(points(20), resume=False)
+    before = (tmp_path / "recipe.yaml").read_bytes()
+    with pytest.raises(CheckpointError, match=r"another recipe \(train\.seed: 0 -> 3; train\.steps: 20 -> 30\)"):
+        RunFolder(tmp_path).open(points(30, train={"seed": 3}), resume=True)
+    with pytest.raises(CheckpointError, match=r"system\.rule: .* -> None"):
+        RunFolder(tmp_path).open(points(20, clipped=False), resume=True)
+    assert (tmp_path / "recipe.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"{", b"- 1\n"])
+def test_a_damaged_recipe_is_refused(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "recipe.yaml").write_bytes(damage)
+    with pytest.raises(CheckpointError, match=r"cannot be read|another recipe"):
+        RunFolder(tmp_path).open(points(20), resume=True)
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(CheckpointError, match="is a file; a run needs a folder"):
+        RunFolder(tmp_path / "run").open(points(20), resume=False)
+    with pytest.raises(CheckpointError, match=r"cannot write .*run"), RunFolder(tmp_path / "run").locked():
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(CheckpointError, match="Permission denied"), RunFolder(tmp_path / "run").locked():
+        pass
+
+
+def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".metrics.jsonl.12345678.tmp").touch()
+    RunFolder(tmp_path).open(points(20), resume=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["recipe.yaml"]
+
+
+def test_the_environment_is_written(tmp_path: Path) -> None:
+    RunFolder(tmp_path).write_environment(points(20, train={"seed": 4}), processes=2)
+    read = json.loads((tmp_path / "environment.json").read_text())
+    assert (
+        read["seed"] == 4 and read["processes"] == 2 and read["versions"]["torch"] == environment()["versions"]["torch"]
+    )
+    assert read["python"].startswith("3.")

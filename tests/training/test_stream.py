@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genkit.errors import RecipeError
+from genkit.training.stream import Stream
+from tests.training.sources import Numbers
+
+
+def indices(stream: Stream, batches: int) -> torch.Tensor:
+    return torch.cat([next(stream).index for _ in range(batches)])
+
+
+def test_every_epoch_is_another_permutation_across_batches() -> None:
+    order = indices(Stream(Numbers(10), 4, seed=1), 10).view(4, 10)
+    for epoch in order:
+        assert epoch.sort().values.equal(torch.arange(10))
+    assert len({tuple(epoch.tolist()) for epoch in order}) == 4
+
+
+def test_a_batch_larger_than_the_data_takes_several_epochs() -> None:
+    first = next(Stream(Numbers(3), 7, seed=1)).index
+    assert first[:3].sort().values.equal(torch.arange(3)) and first[3:6].sort().values.equal(torch.arange(3))
+
+
+def test_item_k_is_a_function_of_seed_and_k() -> None:
+    order = indices(Stream(Numbers(10), 5, seed=1), 6)
+    assert order.equal(indices(Stream(Numbers(10), 3, seed=1), 10))
+    later = Stream(Numbers(10), 5, seed=1)
+    later.position = 15
+    assert indices(later, 3).equal(order[15:])
+    assert not order.equal(indices(Stream(Numbers(10), 5, seed=2), 6))
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_shares_make_up_the_whole_batch(world: int) -> None:
+    whole = Stream(Numbers(10, images=True), 6, seed=4, mirror=True)
+    parts = [Stream(Numbers(10, images=True), 6, seed=4, mirror=True, rank=r, world_size=world) for r in range(world)]
+    for step in range(4):
+        for stream in (whole, *parts):
+            stream.begin(step)
+        want, got = next(whole), [next(p) for p in parts]
+        assert torch.cat([b.x for b in got]).equal(want.x)
+        assert torch.cat([b.condition["label"] for b in got]).equal(want.condition["label"])
+        for draw in (lambda s: s.normal(2), lambda s: s.uniform(), lambda s: s.integers(9)):
+            assert torch.cat([draw(p) for p in parts]).equal(draw(whole))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"train\.batch_size: 7 cannot be shared by 2"):
+        Stream(Numbers(10), 7, seed=0, rank=0, world_size=2)
+
+
+def test_rows_and_labels_belong_to_the_index() -> None:
+    batch = next(Stream(Numbers(10), 6, seed=1))
+    assert batch.x.squeeze(1).equal(batch.index.float())
+    assert batch.condition["label"].equal(batch.index % 3) and len(batch) == 6
+    assert next(Stream(Numbers(10, labels=False), 6, seed=1)).condition == {}
+
+
+def test_mirroring_is_reproducible_and_happens_half_the_time() -> None:
+    batch = next(Stream(Numbers(400, images=True), 400, seed=1, mirror=True))
+    flipped = batch.x[:, 0, 0, 0] == -batch.index.float()
+    kept = batch.x[:, 0, 0, 0] == batch.index.float()
+    assert (flipped | kept).all() and 150 < flipped.sum() < 250
+    assert next(Stream(Numbers(400, images=True), 400, seed=1, mirror=True)).x.equal(batch.x)
+    plain = next(Stream(Numbers(400, images=True), 400, seed=1))
+    assert plain.index.equal(batch.index) and plain.x[:, 0, 0, 0].equal(plain.index.float())
+
+
+def test_fetch_gives_rows_as_they_are_and_does_not_move_the_stream() -> None:
+    stream = Stream(Numbers(10, images=True), 4, seed=1, mirror=True)
+    batch = stream.fetch(torch.tensor([7, 2]))
+    assert batch.x[:, 0, 0, 0].tolist() == [7, 2] and stream.position == 0
+
+
+def test_noise_is_a_function_of_seed_iteration_and_order() -> None:
+    a, b = Stream(Numbers(10), 4, seed=1), Stream(Numbers(10), 4, seed=1)
+    a.begin(3)
+    b.begin(2)
+    other = b.normal(2)
+    b.begin(3)
+    first = a.normal(2)
+    assert first.equal(b.normal(2)) and not first.equal(other) and not first.equal(a.normal(2))
+    assert first.shape == (4, 2) and a.uniform().shape == (4,) and a.integers(3).dtype == torch.int64

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genkit.errors import RecipeError, TrainingError
+from genkit.generator import LatentGenerator
+from genkit.system import Data, Learning, System, Turns, Update
+from genkit.training.optimizers import SGD
+from genkit.training.schedules import Linear
+from genkit.training.stream import Stream
+from genkit.training.trainer import Trainer
+from tests.training.sources import Numbers
+
+
+class Scaled(LatentGenerator):
+    sample_shape = (1,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, 1, generator=rng)
+
+    def forward(self, z: Tensor, condition: Any = None) -> Tensor:
+        return self.scale * z
+
+
+class Toy(System):
+    """Descends factor * scale, so that the gradient is `factor`."""
+
+    learners = {"generator": ("generator",)}  # noqa: RUF012
+
+    def __init__(self, factor: float = 3.0):
+        super().__init__()
+        self.generator, self.factor = Scaled(), factor
+        self.other = nn.Linear(1, 1)
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        report = yield Update("generator", self.loss, {"x": next(data).x})
+        self.heard = report
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.factor * self.generator.scale.sum(), "seen": x.mean()}
+
+
+def trainer(system: System, accumulate: int = 1, **rule: Any) -> Trainer:
+    rules = {"generator": SGD(**{"lr": 0.1, **rule})}
+    return Trainer(system, Stream(Numbers(8), 8, seed=0), rules, steps=4, accumulate=accumulate, ema_decay=0.0)
+
+
+def test_a_step_is_the_rate_times_the_gradient_and_the_report_comes_back() -> None:
+    made = trainer(Toy())
+    scalars = made.iterate()
+    assert made.system.generator.scale.item() == pytest.approx(1 - 0.1 * 3)
+    assert scalars["generator/gradient_norm"].item() == pytest.approx(3)
+    assert scalars["generator/loss"].item() == pytest.approx(3) and scalars["generator/seen"].item() == 3.5
+    assert made.system.heard["gradient_norm"].item() == pytest.approx(3)
+    assert made.step == 1 and made.ema.module.scale.item() == pytest.approx(0.7)
+
+
+def test_the_gradient_is_clipped_and_the_norm_before_is_told() -> None:
+    made = trainer(Toy(), clip_norm=0.5)
+    assert made.iterate()["generator/gradient_norm"].item() == pytest.approx(3)
+    assert made.system.generator.scale.item() == pytest.approx(1 - 0.1 * 0.5, abs=1e-6)
+    loose = trainer(Toy(), clip_norm=5.0)
+    loose.iterate()
+    assert loose.system.generator.scale.item() == pytest.approx(0.7)
+
+
+def test_rates_follow_the_schedule() -> None:
+    made = trainer(Toy(1.0), schedule=Linear())
+    for _ in range(4):
+        made.iterate()
+    assert made.system.generator.scale.item() == pytest.approx(1 - 0.1 * (1 + 0.75 + 0.5 + 0.25))
+
+
+def test_accumulation_averages_terms_and_gradients() -> None:
+    made = trainer(Toy(), accumulate=4)
+    scalars = made.iterate()
+    assert made.system.generator.scale.item() == pytest.approx(0.7)
+    assert scalars["generator/seen"].item() == pytest.approx(3.5) and scalars["generator/loss"].item() == pytest.approx(
+        3
+    )
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_stops_before_the_weights_move(bad: float) -> None:
+    made = trainer(Toy())
+    made.iterate()
+    before = {k: v.clone() for k, v in made.system.state_dict().items()}
+    made.system.factor = bad
+    with pytest.raises(TrainingError, match=r"iteration 1: the generator's loss is not finite \(loss .*gradient norm"):
+        made.iterate()
+    assert all(v.equal(before[k]) for k, v in made.system.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in made.system.parameters()) and made.step == 1
+
+
+def test_an_observation_that_is_not_finite_stops_too() -> None:
+    made = trainer(Toy())
+    made.system.loss = lambda x: {"loss": made.system.generator.scale.sum(), "seen": x.mean() * math.nan}
+    with pytest.raises(TrainingError, match="seen nan"):
+        made.iterate()
+
+
+def test_a_loss_without_the_learner_is_refused() -> None:
+    made = trainer(Toy())
+    made.system.loss = lambda x: {"loss": made.system.other(x).mean()}
+    with pytest.raises(TrainingError, match=r"no term of .* depends on the generator"):
+        made.iterate()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), r"optimizers: the generator has none; learners: generator"),
+        (("generator", "generater"), r"optimizers\.generater: there is no such learner; did you mean 'generator'"),
+    ],
+)
+def test_optimizers_must_name_the_learners(names: tuple[str, ...], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Trainer(Toy(), Stream(Numbers(8), 8, seed=0), dict.fromkeys(names, SGD(lr=0.1)), steps=1)
+
+
+def test_a_batch_that_cannot_be_split_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"train\.accumulate: 8 rows a process cannot be split into 3"):
+        trainer(Toy(), accumulate=3)
+
+
+def test_two_learners_of_one_name_are_refused() -> None:
+    class Twice(Toy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Toy()
+
+    with pytest.raises(RecipeError, match="two learners of Twice are called 'generator'"):
+        Twice().all_learners()
+    assert isinstance(Toy(), Learning)
+
+
+def test_the_networks_own_noise_is_a_function_of_seed_and_iteration() -> None:
+    class Noisy(Toy):
+        def loss(self, x: Tensor) -> dict[str, Tensor]:
+            return {"loss": self.generator.scale.sum(), "noise": torch.rand(())}
+
+    a, b = trainer(Noisy()), trainer(Noisy())
+    first = a.iterate()["generator/noise"]
+    torch.manual_seed(99)
+    assert b.iterate()["generator/noise"].equal(first)
+    assert not a.iterate()["generator/noise"].equal(first)
