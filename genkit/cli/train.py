@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
+from genkit.cli.launch import join_launch
 
 if TYPE_CHECKING:
     from genkit.recipe import Recipe
@@ -39,6 +40,7 @@ def command(recipe: str, overrides: tuple[str, ...], out: Path | None, resume: b
         if is_first_process():
             click.echo(report)
         return
+    join_launch()
     folder = RunFolder(out or Path("runs") / checked.name)
     if resume and folder.finished(checked) and folder.report.is_file():
         folder.open(checked, resume)

@@ -144,9 +144,10 @@ class GANTraining(System):
     def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor) -> Terms:
         real, fake = self.judge(x, y), self.judge(self.generator(z, y).detach(), y)
         w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake)
+        # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
         terms = {
-            "real": (w_real * self.objective.critic_real(real.score)).mean(),
-            "fake": (w_fake * self.objective.critic_fake(fake.score)).mean(),
+            "loss": (w_real * self.objective.critic_real(real.score)).mean()
+            + (w_fake * self.objective.critic_fake(fake.score)).mean()
         }
         terms |= {penalty.name: penalty(self, real, fake, u) for penalty in self.penalties}
         return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake)

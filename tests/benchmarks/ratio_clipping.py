@@ -40,9 +40,9 @@ def run(data: str, arm: str, seed: int, out: Path, overrides: list[str]) -> dict
 
 
 def training_figures(folder: RunFolder, recipe: Recipe) -> dict[str, float]:
-    rows = [row for row in read_metrics(folder.metrics) if "critic/real" in row]
+    rows = [row for row in read_metrics(folder.metrics) if "critic/loss" in row]
     half = rows[len(rows) // 2 :]
-    loss = np.array([row["critic/real"] + row["critic/fake"] for row in rows])
+    loss = np.array([row["critic/loss"] for row in rows])
     trend = np.convolve(np.pad(loss, SMOOTHING // 2, mode="edge"), np.ones(SMOOTHING) / SMOOTHING, mode="valid")
     norms = np.array([row["critic/gradient_norm"] for row in half])
     seconds = float((folder.path / "cpu_seconds").read_text())
