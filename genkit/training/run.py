@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,15 +89,6 @@ def _trackers(recipe: Recipe) -> list[str]:
     return [name for name in recipe.train.trackers if name in LOGGER_TYPE_TO_CLASS and there[name]()]
 
 
-def _launched_alone() -> bool:
-    """Whether `accelerate launch --cpu --num_processes N` was meant to start several processes.
-
-    accelerate 1.x gives such a launch an address to meet at, and then starts one process without a word.
-    """
-    launched = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" and "MASTER_PORT" in os.environ
-    return launched and "WORLD_SIZE" not in os.environ
-
-
 class Run:
     """One run in one process."""
 
@@ -143,10 +133,6 @@ class Run:
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
-        if _launched_alone():
-            self.watcher.note(
-                "accelerate launch --cpu has started a single process; for several: torchrun --nproc_per_node N -m genkit"
-            )
         if self.main:
             tidy(self.folder.checkpoints)
         found = newest_good(self.folder.checkpoints, self.watcher.note) if resume and self.main else None
