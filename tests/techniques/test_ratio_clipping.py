@@ -221,3 +221,39 @@ def test_weights_follow_the_critic_and_shift_invariance() -> None:
     weights = SoftmaxWeighting()(Judged(score, {}, score, None))
     assert weights.argmax() == 2 and weights.mean() == pytest.approx(1.0)
     torch.testing.assert_close(softmax_weights(score + 100), weights)
+
+
+def test_the_clip_acts_above_one_for_either_sign_and_never_below() -> None:
+    ratio = torch.tensor([0.5, 1.0, 1.3, 2.0])
+    for reward in (3.0, -3.0):
+        target = clipped_target(ratio, torch.full((4,), reward), 0.4)
+        torch.testing.assert_close(target, reward * ratio.clamp(max=1.4))
+
+
+def test_the_ratio_is_of_the_odds_of_being_fake() -> None:
+    new, old = torch.tensor([0.0, -2.0, 1.0]), torch.tensor([0.0, 0.0, 1.0])
+    torch.testing.assert_close(probability_ratio(new, old), (old - new).exp())
+    assert probability_ratio(torch.tensor([-100.0, 100.0]), torch.tensor([100.0, -100.0])).isfinite().all()
+
+
+def test_the_first_inner_step_has_a_ratio_of_nearly_one_and_the_latents_stay() -> None:
+    from genkit.training.stream import Stream
+    from tests.training.sources import Numbers
+
+    class Points(Numbers):
+        def rows(self, index: Tensor) -> Tensor:
+            return super().rows(index).expand(-1, 2) / 8
+
+    system = toy(RatioClipping)
+    system.rule.steps = 3
+    rules = dict.fromkeys(system.all_learners(), Adam(lr=1e-4))
+    trainer, seen = Trainer(system, Stream(Points(16), 8, seed=0), rules, steps=1), []
+    perform = trainer.perform
+    trainer.perform = lambda update: (seen.append(update), perform(update))[1]
+    scalars = trainer.iterate()
+    generator = [u for u in seen if u.learner == "generator"]
+    critic, classifier = (next(u for u in seen if u.learner == name) for name in ("critic", "classifier"))
+    assert all(u.on["z"] is critic.on["z"] and u.coupled for u in generator) and len(generator) == 3
+    assert all(u.on["logit_old"] is generator[0].on["logit_old"] for u in generator)
+    assert not classifier.on["z"].equal(critic.on["z"])
+    assert scalars["generator/ratio"].item() == pytest.approx(1, abs=1e-2) and scalars["generator/clipped"] == 0

@@ -23,7 +23,7 @@ from genkit.training.log import read_metrics
 from genkit.training.signals import StopFlag, Stopped
 from tests.training.tiny import MLP_C, finish, images, on_processes, points
 
-STEPS = 8
+STEPS = 7
 ROOT = Path(__file__).parents[2]
 
 
@@ -110,15 +110,15 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_processes_have_the_losses_of_one(name: str, two: Path, tmp_path: Path) -> None:
     one = train(RECIPES[name], tmp_path / name)
     assert apart(losses(one), losses(two / name)) <= 1e-5
-    if name != "clipped":
-        assert apart(losses(one), losses(two / name)) <= 1e-5
     assert json.loads((two / name / "environment.json").read_text())["processes"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_resume_on_two_processes_is_exact(name: str, two: Path) -> None:
     assert losses(two / f"{name}-resumed") == losses(two / name)
@@ -140,6 +140,7 @@ def train_unsynchronised(folder: Path) -> None:
     train(RECIPES["clipped"], folder / "coupled")
 
 
+@pytest.mark.slow
 def test_missing_synchronisation_would_be_noticed(two: Path, tmp_path: Path) -> None:
     assert on_processes(2, train_unsynchronised, tmp_path, tmp_path) == [0, 0]
     for name, broken in (("penalised", "gradients"), ("clipped", "coupled")):
@@ -179,10 +180,10 @@ def test_nobody_waits_for_a_first_process_that_has_failed(tmp_path: Path) -> Non
     assert codes[0] == 2 and codes[1] != 0
 
 
-def launch(options: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
-    command += ["--mixed_precision", "no", "--dynamo_backend", "no", *options, "-m", "genkit"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command += ["--cpu", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "genkit"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [*command, *arguments], env=environment, capture_output=True, text=True, timeout=150, check=False
     )
@@ -190,25 +191,21 @@ def launch(options: list[str], *arguments: str) -> subprocess.CompletedProcess[s
 
 @pytest.mark.slow
 def test_accelerate_launch_from_the_command_line(two: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "tiny.yaml"
+    recipe, out = tmp_path / "tiny.yaml", tmp_path / "run"
     recipe.write_text(yaml.safe_dump(RECIPES["clipped"].to_dict()))
-    several = ["--multi_gpu", "--main_process_port", "0"]  # without a GPU this means gloo on the CPU
-    done = launch(several, "train", str(recipe), "--out", str(tmp_path / "run"))
+    done = launch("train", str(recipe), "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert losses(tmp_path / "run") == losses(two / "clipped")
+    assert losses(out) == losses(two / "clipped")
+    assert json.loads((out / "environment.json").read_text())["processes"] == 2
     assert done.stdout.count("finished tiny") == 1, "only the first process speaks"
-    started = time.monotonic()
-    again = launch(several, "train", str(recipe), "--out", str(tmp_path / "run"))
-    assert again.returncode != 0 and time.monotonic() - started < 60
-    assert again.stderr.count("holds a run already") == 1
-    assert losses(tmp_path / "run") == losses(two / "clipped")
 
 
 @pytest.mark.slow
-def test_accelerate_that_starts_one_process_where_two_were_asked_is_told(tmp_path: Path) -> None:
-    recipe = tmp_path / "tiny.yaml"
+def test_accelerate_launch_into_a_taken_folder_ends_at_once(two: Path) -> None:
+    recipe, started = two / "tiny.yaml", time.monotonic()
     recipe.write_text(yaml.safe_dump(RECIPES["clipped"].to_dict()))
-    done = launch(["--cpu"], "train", str(recipe), "--out", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr
-    assert "torchrun" in " ".join((done.stdout + done.stderr).split())
-    assert losses(tmp_path / "run") == losses(train(RECIPES["clipped"], tmp_path / "one"))
+    before = losses(two / "clipped")
+    again = launch("train", str(recipe), "--out", str(two / "clipped"))
+    assert again.returncode != 0 and time.monotonic() - started < 60
+    assert again.stderr.count("holds a run already") == 1
+    assert losses(two / "clipped") == before

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from genkit.errors import RecipeError
+from genkit.generators.gan import GAN, GANTraining
+from genkit.networks.mlp import MLPCritic, MLPGenerator
+from genkit.techniques.anneal import Anneal
+from genkit.techniques.gradient_penalty import GradientPenalty
+from genkit.techniques.softmax_weighting import SoftmaxWeighting
+
+
+def game(*schedules: Anneal) -> GANTraining:
+    return GANTraining(
+        GAN(MLPGenerator(3, 2, 4, 1)),
+        MLPCritic(2, 4, 1),
+        fake_weighting=SoftmaxWeighting(),
+        penalties=[GradientPenalty()],
+        schedules=list(schedules),
+    )
+
+
+def test_a_straight_line_then_still() -> None:
+    line = Anneal("fake_weighting.temperature", 4.0, 1.0, 3)
+    system, seen = game(line), []
+    for step in (0, 1, 2, 3, 9, 1):
+        line.apply(system, step)
+        seen.append(system.fake_weighting.temperature)
+    assert seen == pytest.approx([4, 3, 2, 1, 1, 3])
+
+
+@pytest.mark.parametrize("setting", ["fake_weighting.heat", "nothing.there", "critic", "fake_weighting", ""])
+def test_what_is_no_number_of_the_game_is_refused(setting: str) -> None:
+    with pytest.raises(RecipeError, match="is not a number of this game"):
+        game(Anneal(setting, 1.0, 0.0, 2))

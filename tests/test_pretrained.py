@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from genkit.errors import GenkitError, RecipeError, WeightsError
+from genkit.generator import Generator
+from genkit.generators.gan import GAN
+from genkit.networks.mlp import MLPCritic, MLPGenerator
+from genkit.pretrained import Pretrained, locate
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    return GAN(MLPGenerator(3, 2, 4, 1)).save_pretrained(tmp_path / "weights")
+
+
+def test_config_is_nested_and_holds_defaults(saved: Path) -> None:
+    config = json.loads((saved / "config.json").read_text())
+    network = {"type": "mlp_generator", "latent_dim": 3, "dims": 2, "width": 4, "depth": 1, "classes": 0}
+    assert config == {"type": "gan", "network": network}
+    assert sorted(p.name for p in saved.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_a_run_folder_gives_its_weights(saved: Path) -> None:
+    assert locate(saved.parent) == saved
+    assert isinstance(Generator.from_pretrained(str(saved.parent)), GAN)
+
+
+def test_another_class_is_refused(saved: Path) -> None:
+    with pytest.raises(WeightsError, match="holds a GAN, not a MLPCritic"):
+        MLPCritic.from_pretrained(saved)
+
+
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    state = load_file(folder / "model.safetensors")
+    change(state)
+    save_file(state, folder / "model.safetensors")
+
+
+def change_config(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+
+
+def cut(folder: Path) -> None:
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:-3])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut, "damaged or not a safetensors file"),
+        (lambda f: (f / "model.safetensors").write_bytes(b""), "damaged or not a safetensors file"),
+        (lambda f: (f / "model.safetensors").unlink(), r"model\.safetensors is missing"),
+        (lambda f: change_weights(f, lambda s: s.pop("network.out.bias")), "missing 'network.out.bias'"),
+        (lambda f: change_weights(f, lambda s: s.update(x=torch.ones(1))), "unexpected 'x'"),
+        (lambda f: change_weights(f, lambda s: s.update({"network.out.bias": torch.ones(7)})), "of another shape"),
+        (lambda f: change_weights(f, lambda s: s["network.out.bias"].fill_(float("nan"))), "not finite"),
+        (lambda f: change_config(f, "{"), "cannot be read as JSON"),
+        (lambda f: change_config(f, "[1]"), "needs a mapping"),
+        (lambda f: change_config(f, '{"type": "os:system"}'), "unknown type 'os:system'"),
+        (
+            lambda f: change_config(f, '{"type": "gan", "network": {"type": "mlp_generator"}}'),
+            "missing key 'latent_dim'",
+        ),
+    ],
+)
+def test_damage_is_one_line(damage: Callable[[Path], object], message: str, saved: Path) -> None:
+    damage(saved)
+    with pytest.raises(GenkitError, match=message) as error:
+        Generator.from_pretrained(saved)
+    assert "\n" not in str(error.value) and isinstance(error.value, (WeightsError, RecipeError))
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch executed",)
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".pt", ".pth", ".pkl", ".ckpt"])
+def test_a_pickle_is_refused_and_not_run(
+    suffix: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bad = saved / f"model{suffix}"
+    bad.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(WeightsError, match="pickles can run code and are refused: use 'genkit import"):
+        Pretrained.from_pretrained(bad)
+    (saved / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match=f"found model{suffix}; pickles can run code"):
+        Generator.from_pretrained(saved)
+    bad.rename(saved / "model.safetensors")
+    with pytest.raises(WeightsError, match="damaged or not a safetensors file"):
+        Generator.from_pretrained(saved)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights at nowhere; give a folder or one of the shipped"):
+        locate("nowhere")
+    with pytest.raises(WeightsError, match=r"has no config\.json; is it a weights folder or a run"):
+        locate(tmp_path)
