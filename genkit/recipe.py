@@ -32,16 +32,18 @@ class Train:
         ema: decay of the averaged weights; 0 keeps the last ones.
         precision: 'bf16' runs networks under bfloat16 autocast; noise and losses stay float32.
         mirror: flip images left-right at random.
+        threads: CPU threads of each process, on which the last bits of a result depend; None leaves torch's choice.
         trackers: accelerate's, beside metrics.jsonl; one that is not installed is skipped with a note.
     """
 
     steps: Count
-    batch_size: Count = 64
+    batch_size: Annotated[int, Field(ge=1, le=2**20)] = 64
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     accumulate: Count = 1
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16"] = "no"
     mirror: bool = False
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
     trackers: list[Literal["tensorboard", "wandb"]] = field(default_factory=lambda: ["tensorboard"])
 
 
@@ -237,13 +239,13 @@ def _position(node: list[Any], part: str, path: str) -> int:
 
 def _section(cls: type, given: Any, where: str) -> Any:
     if not isinstance(given, Mapping):
-        raise RecipeError(f"{where}: needs a mapping, got {given!r}")
+        raise RecipeError(f"{where}: needs a mapping, got {given!r:.60}")
     return cls(**catalog.check_arguments(cls, given, where=where))
 
 
 def _check_name(name: str) -> None:
     if not name or Path(name).name != name or name.startswith("."):
-        raise RecipeError(f"name: {name!r} names the run folder, so it must be a plain file name")
+        raise RecipeError(f"name: {name!r:.60} names the run folder, so it must be a plain file name")
 
 
 def _types(spec: Any) -> Iterator[str]:

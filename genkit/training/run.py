@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from genkit.catalog import build
-from genkit.errors import RecipeError
+from genkit.errors import EvaluationError, RecipeError, suggest
 from genkit.files import write_atomically
 from genkit.generator import Generator
 from genkit.images import grid, points_png, write_png
@@ -27,7 +27,6 @@ from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 
 POINTS = 2000
-HIGHER = {"is", "precision", "recall", "density", "coverage", "vendi", "authenticity"}
 
 
 class Watcher(Protocol):
@@ -104,6 +103,8 @@ class Run:
         return self.accelerator.is_main_process
 
     def go(self, resume: bool) -> None:
+        if self.recipe.train.threads:
+            torch.set_num_threads(self.recipe.train.threads)
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
             try:
                 self._start(resume)
@@ -241,10 +242,10 @@ class Run:
         ).to_json()
 
     def _is_best(self, scores: dict[str, Any], wanted: Evaluate) -> bool:
-        value = scores["values"][wanted.best]
-        return self.best is None or (
-            value > self.best["value"] if wanted.best in HIGHER else value < self.best["value"]
-        )
+        if self.best is None:
+            return True
+        gain = scores["values"][wanted.best] - self.best["value"]
+        return bool(gain > 0 if scores["better"][wanted.best] == "higher" else gain < 0)
 
     def _keep_best(self, scores: dict[str, Any]) -> None:
         step = self.trainer.step
@@ -272,6 +273,8 @@ class Run:
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     """The data and a trainer at iteration 0, everything checked against everything else."""
     data, system, train = recipe.build_data(), recipe.build_system(), recipe.train
+    if recipe.evaluate:
+        check_evaluation(recipe.evaluate)
     system.check_data(data.sample_shape, data.conditions)
     if train.mirror and len(data.sample_shape) != 3:
         raise RecipeError("train.mirror: only images can be mirrored")
@@ -294,6 +297,21 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         accelerator=accelerator,
     )
     return data, trainer
+
+
+def check_evaluation(wanted: Evaluate) -> None:
+    """Raises RecipeError for a metric or extractor that does not exist, hours before it would be needed."""
+    from genkit.evaluation import EXTRACTORS
+    from genkit.evaluation.metrics_by_name import NEIGHBOURS, check_metrics
+
+    try:
+        names = [score for metric in check_metrics(wanted.metrics) for score in NEIGHBOURS.get(metric, (metric,))]
+    except EvaluationError as error:
+        raise RecipeError(f"evaluate.metrics: {error}") from error
+    if wanted.best not in names:
+        raise RecipeError(f"evaluate.best: {wanted.best!r} is not scored{suggest(wanted.best, names)}")
+    if wanted.extractor and wanted.extractor not in EXTRACTORS and not Path(wanted.extractor).exists():
+        raise RecipeError(f"evaluate.extractor: no {wanted.extractor!r}{suggest(wanted.extractor, EXTRACTORS)}")
 
 
 def draw_samples(generator: Generator, path: Path, *, seed: int) -> None:
