@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -92,7 +92,7 @@ def find(name: Any, *, kind: str | None = None, where: str = "") -> Any:
     """
     accepted = CATALOG[kind] if kind else _targets()
     if not isinstance(name, str) or name not in accepted:
-        raise RecipeError(f"{_at(where)}unknown type {name!r}{suggest(name, accepted)}")
+        raise RecipeError(f"{_at(where)}unknown type {_show(name)}{suggest(name, accepted)}")
     module, _, attribute = accepted[name].partition(":")
     return getattr(import_module(module), attribute)
 
@@ -139,7 +139,7 @@ def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> 
     parameters, hints = _signature(make)
     for key in given:
         if key not in parameters:
-            raise RecipeError(f"{_join(where, str(key))}: unknown key{suggest(key, parameters)}")
+            raise RecipeError(f"{_join(where, f'{key!s:.60}')}: unknown key{suggest(key, parameters)}")
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise RecipeError(f"{_at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
@@ -148,10 +148,18 @@ def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> 
 
 @cache
 def _signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
+    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
     parameters = {
-        k: p for k, p in inspect.signature(make).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        k: p
+        for k, p in inspect.signature(make).parameters.items()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and not _is_function(hints.get(k))
     }
-    return parameters, get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+    return parameters, hints
+
+
+def _is_function(hint: Any) -> bool:
+    """Whether only code can give such an argument, never a file: a callback."""
+    return get_origin(hint) is Callable or any(get_origin(inner) is Callable for inner in get_args(hint))
 
 
 def convert(hint: Any, value: Any, *, where: str = "") -> Any:
