@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from genkit.condition import Condition, ConditionSpace, Labels
 from genkit.errors import RecipeError
 from genkit.generator import LatentGenerator
+from genkit.networks.critic import Critic
+from genkit.networks.latent import LatentNetwork
 from genkit.system import Data, System, Terms, Turns, Update, mixes_samples
 from genkit.techniques.objectives import Objective, Wasserstein
 from genkit.techniques.slots import (
@@ -39,13 +41,11 @@ class GAN(LatentGenerator):
             (0 when unconditional; otherwise the condition `label` is accepted).
     """
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: LatentNetwork):
         super().__init__()
         self.network = network
-        self.latent_dim: int = network.latent_dim  # type: ignore[assignment]
-        self.sample_shape = tuple(network.sample_shape)  # type: ignore[arg-type]
-        classes: int = network.classes  # type: ignore[assignment]
-        self.conditions = ConditionSpace({"label": Labels(classes)} if classes else {})
+        self.latent_dim, self.sample_shape = network.latent_dim, tuple(network.sample_shape)
+        self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
 
     def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
         return torch.randn(n, self.latent_dim, generator=rng)
@@ -82,10 +82,10 @@ class GANTraining(System):
     def __init__(
         self,
         generator: GAN,
-        critic: nn.Module,
+        critic: Critic,
         *,
         objective: Objective | None = None,
-        critic_steps: Annotated[int, Field(ge=1)] = 1,
+        critic_steps: Annotated[int, Field(ge=1, le=1000)] = 1,
         view: View | None = None,
         real_weighting: Weighting | None = None,
         fake_weighting: Weighting | None = None,

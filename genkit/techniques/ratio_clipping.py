@@ -25,10 +25,12 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from genkit.condition import Condition
+from genkit.errors import RecipeError
+from genkit.networks.critic import Critic
 from genkit.networks.layers.batch_norm import untracked
 from genkit.system import Batch, Data, Terms, Turns, Update, mixes_samples, whole_batch
 from genkit.techniques.slots import Pair, Rule
@@ -65,12 +67,19 @@ class RatioClipping(Rule):
 
     def __init__(
         self,
-        classifier: nn.Module,
-        steps: Annotated[int, Field(ge=1)] = 5,
+        classifier: Critic,
+        steps: Annotated[int, Field(ge=1, le=1000)] = 5,
         clip: Annotated[float, Field(gt=0, lt=1)] = 0.4,
     ):
         super().__init__()
         self.classifier, self.steps, self.clip = classifier, steps, clip
+
+    def check(self, gan: Pair) -> None:
+        made, judged = gan.generator.sample_shape, getattr(self.classifier, "sample_shape", gan.generator.sample_shape)
+        if tuple(made) != tuple(judged):
+            raise RecipeError(f"rule.classifier: it judges {list(judged)}, but the generator makes {list(made)}")
+        if getattr(self.classifier, "classes", 0):
+            raise RecipeError("rule.classifier: it is shown no labels; set its classes to 0")
 
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
         y = gan.asked(real.condition)

@@ -108,7 +108,7 @@ class Rule(Technique, Learning, ABC):
 class Ascent(Rule):
     """The plain rule: up the reward of fresh samples, `steps` times."""
 
-    def __init__(self, steps: Annotated[int, Field(ge=1)] = 1):
+    def __init__(self, steps: Annotated[int, Field(ge=1, le=1000)] = 1):
         super().__init__()
         self.steps = steps
 
