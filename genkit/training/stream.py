@@ -72,9 +72,8 @@ class Stream(Randomness):
         return sampler(self.batch_size, self.rng)[self.mine].to(self.device, non_blocking=True)
 
     def __next__(self) -> Batch:
-        places = torch.arange(self.position + self.mine.start, self.position + self.mine.stop)
+        index, flips = self._look_up(self.position + self.mine.start, self.position + self.mine.stop)
         self.position += self.batch_size
-        index, flips = self._look_up(places)
         return self._batch(index, flips)
 
     def fetch(self, index: Tensor) -> Batch:
@@ -89,14 +88,15 @@ class Stream(Randomness):
         condition = {} if labels is None else {"label": labels[index].to(self.device)}
         return Batch(x.to(self.device, non_blocking=True), condition, index)
 
-    def _look_up(self, places: Tensor) -> tuple[Tensor, Tensor]:
-        n = len(self.source)
-        index, flips = torch.empty_like(places), torch.zeros(len(places), dtype=torch.bool)
-        for epoch in range(int(places[0]) // n, int(places[-1]) // n + 1):
-            here = places // n == epoch
+    def _look_up(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Row and mirroring of the items start, ..., stop - 1."""
+        n, index, flips = len(self.source), [], []
+        for epoch in range(start // n, (stop - 1) // n + 1):
             self._lay_out(epoch, n)
-            index[here], flips[here] = self._order[places[here] % n], self._flips[places[here] % n]
-        return index, flips
+            here = slice(max(start - epoch * n, 0), min(stop - epoch * n, n))
+            index.append(self._order[here])
+            flips.append(self._flips[here])
+        return torch.cat(index), torch.cat(flips)
 
     def _lay_out(self, epoch: int, n: int) -> None:
         if epoch == self._epoch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -60,6 +61,8 @@ class Trainer:
         self.rules = dict(optimizers)
         self.parameters = {k: [p for m in ms for p in m.parameters()] for k, ms in self.learners.items()}
         self.optimizers = {k: optimizers[k].over(ps) for k, ps in self.parameters.items()}
+        lower = self.accelerator.mixed_precision != "no"
+        self._precision = self.accelerator.autocast if lower else nullcontext
         system.requires_grad_(False)
         self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
 
@@ -82,7 +85,7 @@ class Trainer:
     def _next(self, turns: Iterator[Update], report: Report | None) -> Update | None:
         """What the system does between updates runs at the precision of the losses."""
         try:
-            with self.accelerator.autocast():
+            with self._precision():
                 return turns.send(report)  # type: ignore[attr-defined, no-any-return]
         except StopIteration:
             return None
@@ -106,7 +109,7 @@ class Trainer:
         _thaw(parameters, True)
         try:
             for on in self._pieces(update):
-                with self.accelerator.autocast():
+                with self._precision():
                     terms = update.loss(**on, **update.shared)
                 descended = [term for term in terms.values() if term.requires_grad]
                 if not descended:

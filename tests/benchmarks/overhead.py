@@ -20,8 +20,8 @@ from genkit.training.run import prepare
 
 TURNS, ITERATIONS = 12, 6
 CASES = {
-    "digits/wgan_ratio_clipping": "28x28 DCGAN pair, batch 64, re-weighting and ratio clipping",
-    "fashion_mnist/wgan_gp": "28x28 DCGAN pair, batch 64, gradient penalty",
+    "fashion_mnist/wgan_ratio_clipping": "28x28 DCGAN pair, batch 32, re-weighting and ratio clipping",
+    "fashion_mnist/wgan_gp": "28x28 DCGAN pair, batch 32, gradient penalty",
     "points/wgan_gp": "MLP pair of width 64, batch 128, gradient penalty",
 }
 
