@@ -193,7 +193,8 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}:" if mark else ""
-        raise RecipeError(f"{path}:{line} not valid YAML, {getattr(error, 'problem', None) or error}") from error
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RecipeError(f"{path}:{line} not valid YAML, {problem}") from error
     except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise RecipeError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(tree, dict):
