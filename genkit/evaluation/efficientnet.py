@@ -43,7 +43,8 @@ def efficientnet_lite0(weights: str | Path | None = None) -> Extractor:
         WeightsError: the file is damaged or of another network.
     """
     path = Path(weights) if weights else _installed()
-    network = EfficientNetLite0()
+    with torch.device("meta"):
+        network = EfficientNetLite0()
     load_state(network, path)
     return Extractor(
         "efficientnet-lite0",

@@ -17,7 +17,7 @@ EXTRACTORS = {
     "inception": "the published FID Inception, TensorFlow 1 resize: FID, KID, IS",
     "inception/clean": "the published FID Inception with clean-fid's resize: FID/clean",
     "efficientnet-lite0": "ImageNet features whose weights come with pip",
-    "dinov2": "DINOv2 ViT-B/14, from a local file or a download",
+    "dinov2": "DINOv2 ViT-L/14 from a download, or S, B, L from a local file",
     "mnist-classifier": "shipped: a classifier of 28x28 grey digits",
     "fashion-mnist-classifier": "shipped: a classifier of 28x28 grey clothes",
 }

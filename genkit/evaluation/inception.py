@@ -49,7 +49,8 @@ def inception_clean(weights: str | Path | None = None) -> Extractor:
 
 def _inception(weights: str | Path | None, resize: str, name: str) -> Extractor:
     path = Path(weights) if weights else find_or_download(FILE, URLS, SHA256, "inception")
-    network = FIDInception()
+    with torch.device("meta"):
+        network = FIDInception()
     load_state(network, path)
     digest = sha256_of_file(path)
     published = digest == SHA256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -108,6 +109,7 @@ class Scores:
         }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of everything that could move a number."""
     found = {"genkit": __version__, "python": platform.python_version()}

@@ -23,22 +23,29 @@ TIMEOUT_S = 30
 def load_state(network: nn.Module, path: Path) -> None:
     """The tensors of a .safetensors or torch file into `network`, which is frozen and set to eval.
 
+    They replace the network's own, which may therefore be on the meta device: initialising takes longer than reading.
+
     Raises:
         WeightsError: missing, damaged, unsafe, or of another network.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path} does not exist; give the file with the extractor's weights")
-    state = _read(path)
+    state = read_state(path)
     expected = network.state_dict()
     wrong = sorted(k for k in expected if k not in state or state[k].shape != expected[k].shape)
-    if wrong or not all(torch.isfinite(v).all() for v in state.values()):
+    if wrong or not all(v.sum().isfinite() for v in state.values()):
         what = f"{wrong[0]!r} is missing or of another shape" if wrong else "numbers that are not finite"
         raise WeightsError(f"{path} does not hold the weights of {type(network).__name__}: {what}")
-    network.load_state_dict({k: state[k] for k in expected})
+    network.load_state_dict({k: state[k] for k in expected}, assign=True)
     network.eval().requires_grad_(False)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Names and tensors of a file; no code in it runs.
+
+    Raises:
+        WeightsError: missing, damaged or unsafe.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist; give the file with the extractor's weights")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
