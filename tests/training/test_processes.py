@@ -185,7 +185,7 @@ def launch(*arguments: str) -> subprocess.CompletedProcess[str]:
     command += ["--cpu", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "genkit"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=150, check=False
+        [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 

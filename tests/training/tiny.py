@@ -130,7 +130,7 @@ def start(
     return process, here
 
 
-def wait_for(pipe: Connection, kind: str, at_least: int = 0, timeout: float = 60.0) -> Any:
+def wait_for(pipe: Connection, kind: str, at_least: int = 0, timeout: float = 180.0) -> Any:
     """Hears the child out until it tells of `kind`, and of a number that is large enough."""
     while pipe.poll(timeout):
         told, value = pipe.recv()
@@ -139,7 +139,7 @@ def wait_for(pipe: Connection, kind: str, at_least: int = 0, timeout: float = 60
     raise TimeoutError(f"the child told of no {kind}")
 
 
-def drain(pipe: Connection, process: multiprocessing.process.BaseProcess, timeout: float = 60.0) -> int | None:
+def drain(pipe: Connection, process: multiprocessing.process.BaseProcess, timeout: float = 180.0) -> int | None:
     """Hears the child out until it ends; its exit code."""
     try:
         while pipe.poll(timeout):
@@ -155,7 +155,7 @@ def on_processes(count: int, function: Callable[..., None], folder: Path, *argum
     meeting = folder / f"meeting-{os.urandom(4).hex()}"
     children = [child(_member, rank, count, meeting, function, *arguments) for rank in range(count)]
     for process in children:
-        process.join(90)
+        process.join(300)
     codes = [process.exitcode for process in children]
     for process in children:
         process.kill()
@@ -169,6 +169,6 @@ def _member(rank: int, count: int, meeting: Path, function: Callable[..., None],
     os.environ.update({k: str(v) for k, v in facts.items()})
     os.environ.update(ACCELERATE_USE_CPU="true", GENKIT_MEETING=str(meeting))
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=timedelta(seconds=40)
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=timedelta(seconds=120)
     )
     function(*arguments)
