@@ -30,7 +30,7 @@ types: $(STAMP)
 	$(BIN)/mypy genkit
 
 # The main job end to end on real data: train, sample, score, explain.
-smoke: export OMP_NUM_THREADS := 2
+smoke: export OMP_NUM_THREADS := 1
 smoke: $(STAMP)
 	rm -rf $(SMOKE)
 	$(BIN)/genkit train $(DEMO) train.steps=12 every.log=4 every.grid=6 every.checkpoint=6 evaluate.n=200 --out $(SMOKE)
@@ -38,7 +38,7 @@ smoke: $(STAMP)
 	$(BIN)/genkit evaluate $(SMOKE)/images --against digits -n 200
 	$(BIN)/genkit info $(SMOKE)
 
-unit: export OMP_NUM_THREADS := 2
+unit: export OMP_NUM_THREADS := 1
 unit: $(STAMP)
 	$(BIN)/python -m pytest
 
