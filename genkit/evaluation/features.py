@@ -55,10 +55,10 @@ def extractor_for(
         EvaluationError: no such extractor, or its weights cannot be had.
         WeightsError: damaged weights.
     """
-    if isinstance(spec, Extractor):
-        return spec
-    if isinstance(spec, nn.Module):
-        return _of_module(spec)
+    if isinstance(spec, (Extractor, nn.Module)):
+        if weights is not None:
+            raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
+        return spec if isinstance(spec, Extractor) else _of_module(spec)
     chosen = default_extractor(name, sample_shape) if spec is None else str(spec)
     if chosen == POINTS:
         return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()))

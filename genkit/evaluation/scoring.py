@@ -145,9 +145,9 @@ def _of_statistics(
             f"{fake.extractor.get('name')} and {real.extractor.get('name')} (or other weights of it)"
         )
     values = compute(names, real, fake, seed)
-    name, published = str(real.extractor.get("name")), bool(real.extractor.get("published"))
+    name = str(real.extractor.get("name"))
     return Scores(
-        scores=_scores(values, name, published),
+        scores=_scores(values, name, real.published),
         a=side_of_statistics(fake),
         against=side_of_statistics(real),
         extractor=real.extractor,

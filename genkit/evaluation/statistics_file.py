@@ -17,6 +17,7 @@ from genkit.errors import EvaluationError
 from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.functional.frechet import rank_of
+from genkit.evaluation.inception import SHA256 as INCEPTION_SHA256
 from genkit.files import write_atomically
 
 FORMAT = "genkit statistics 1"
@@ -57,6 +58,11 @@ class Statistics:
     @property
     def rank(self) -> int:
         return rank_of(self.sigma)
+
+    @property
+    def published(self) -> bool:
+        """Whether the hash, not merely the file's word, says that these are features of the published Inception."""
+        return self.extractor_id.startswith("inception/") and self.extractor_id.endswith(f"/{INCEPTION_SHA256}")
 
     def check(self, extractor: Extractor) -> None:
         """Raises EvaluationError when these are statistics of another extractor."""

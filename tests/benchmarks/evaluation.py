@@ -1,8 +1,8 @@
 """Evaluation beside clean-fid, torchmetrics and torch-fidelity, same inputs: `python -m tests.benchmarks.evaluation`.
 
-Every line is measured in a process of its own with one thread, one after the other, and printed as Markdown. CPU seconds
-are those of the last call, after imports; memory is what the peak grew by. The Frechet distances have a closed form:
-sigma2 = T sigma1 T for a symmetric positive T, whose distance is tr (I - T) sigma1 (I - T).
+Every line is measured in a process of its own with one thread, one after the other, and printed as Markdown. CPU
+seconds are those of the last call, after imports; memory is what the peak grew by. The Frechet distances have a closed
+form: sigma2 = T sigma1 T for a symmetric positive T, whose distance is tr (I - T) sigma1 (I - T).
 """
 
 from __future__ import annotations

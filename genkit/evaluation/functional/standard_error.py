@@ -48,7 +48,7 @@ def potentials(y: Tensor, mean: Tensor, a: Tensor) -> Tensor:
         transported = vectors.square() @ eigenvalues.clamp(min=0).sqrt()
     else:
         eigenvalues, vectors = torch.linalg.eigh(product @ product.T)
-        kept = eigenvalues > torch.finfo(torch.float64).eps * len(eigenvalues) * eigenvalues[-1]
+        kept = eigenvalues > torch.finfo(torch.float64).eps * len(eigenvalues) * eigenvalues.sum()
         scaled = vectors[:, kept] * eigenvalues[kept] ** -0.25
         transported = (product.T @ scaled).square().sum(1)
     return (len(y) - 1) * (rows.square().sum(1) - transported) + 2 * (y - y.mean(0)) @ (y.mean(0) - mean)
