@@ -10,13 +10,13 @@ import yaml
 from genkit.recipe import find_recipe
 
 STAND_INS = {
-    "mnist": {"type": "digits"},
-    "fashion_mnist": {"type": "digits"},
-    "cifar10": {"type": "digits", "size": 32, "channels": 3},
+    "mnist": {"type": "digits", "split": "test"},
+    "fashion_mnist": {"type": "digits", "split": "test"},
+    "cifar10": {"type": "digits", "split": "test", "size": 32, "channels": 3},
 }
 """Downloaded set -> embedded data of the same shape and number of classes."""
 
-SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200}
+SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200, "critic_steps": 2, "steps": 2}
 
 
 def read(name: str) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""genkit list, info and cite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genkit.catalog import CATALOG, find
+from genkit.cli.list_ import kinds
+from genkit.cli.main import COMMANDS
+from genkit.evaluation import EXTRACTORS, METRICS
+from genkit.foreign import LAYOUTS
+from genkit.recipe import shipped_recipes
+from tests.cli.console import run
+
+Capture = pytest.CaptureFixture[str]
+
+LIGHT = """
+import sys
+from genkit.cli.main import main
+codes = [main(words) for words in (["--help"], ["list"], ["cite", "ratio_clipping"], ["--version"])]
+heavy = sorted({name.split(".")[0] for name in sys.modules} & {"torch", "numpy", "pydantic", "accelerate", "rich"})
+print("END", codes, heavy)
+"""
+
+
+def test_looking_around_needs_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "END [0, 0, 0, 0] []", done.stderr
+
+
+def test_listings_are_complete() -> None:
+    names = {kind: [name for name, _ in rows()] for kind, rows in kinds().items()}
+    assert names["recipes"] == shipped_recipes()
+    assert names["metrics"] == list(METRICS) and names["extractors"] == list(EXTRACTORS)
+    assert names["layouts"] == list(LAYOUTS)
+    assert {kind: names[kind] for kind in CATALOG} == {kind: list(entries) for kind, entries in CATALOG.items()}
+
+
+def test_every_listed_name_says_what_it_is() -> None:
+    for kind, rows in kinds().items():
+        for name, about in rows():
+            assert about, f"{kind} {name} has no description"
+
+
+def test_list(capsys: Capture) -> None:
+    ran = run(capsys, "list", "data")
+    assert ran.code == 0
+    assert ran.out.splitlines()[0].startswith("digits         Handwritten digits of the MNIST training set")
+    assert "recipes\n  " in run(capsys, "list").out
+
+
+@pytest.mark.parametrize("name", [name for names in CATALOG.values() for name in names])
+def test_info_knows_every_name(capsys: Capture, name: str) -> None:
+    ran = run(capsys, "info", name)
+    assert ran.code == 0 and "arguments" in ran.out
+    assert (find(name).__doc__ or "").split("\n")[0] in ran.out
+
+
+def test_info_of_a_recipe_a_run_and_weights(capsys: Capture, recipe: Path, finished: Path) -> None:
+    text = " ".join(run(capsys, "info", recipe).out.split())
+    assert "generator gan network dcgan_generator" in text and "Wu et al. 2020" in text
+    text = " ".join(run(capsys, "info", finished).out.split())
+    assert "state finished" in text and "iteration 4 of 4" in text and "Wu et al. 2020" in text
+    text = " ".join(run(capsys, "info", finished / "weights").out.split())
+    assert "samples 1 x 28 x 28" in text and "label: 10 classes" in text
+
+
+def test_cite(capsys: Capture, finished: Path) -> None:
+    ran = run(capsys, "cite", "ratio_clipping")
+    assert ran.out.startswith("@inproceedings{wu2020ratioclipping,") and ran.out.count("@") == 1
+    ran = run(capsys, "cite", finished)
+    assert {"wu2020ratioclipping", "gulrajani2017wgangp", "kingma2015adam", "lecun1998mnist"} <= {
+        line.split("{")[1].rstrip(",") for line in ran.out.splitlines() if line.startswith("@")
+    }
+    assert run(capsys, "cite", "sgd").out == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(capsys: Capture, command: str) -> None:
+    ran = run(capsys, command, "--help")
+    assert ran.code == 0 and f"genkit {command}" in ran.out
+
+
+def test_help_is_what_no_arguments_give(capsys: Capture) -> None:
+    assert run(capsys).out == run(capsys, "--help").out

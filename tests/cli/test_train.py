@@ -1,0 +1,65 @@
+"""genkit train: progress in plain lines, where to look, resuming, and the dry run."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from genkit.training.signals import StopFlag
+from tests.cli.console import run
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_trains_and_says_where_to_look(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
+    ran = run(capsys, "train", recipe, "train.steps=3", "--out", tmp_path / "run")
+    assert ran.code == 0 and ran.err == ""
+    assert "training 3/3  100%" in ran.out
+    for file in ("samples.png", "report.html", "weights"):
+        assert str(tmp_path / "run" / file) in ran.out and (tmp_path / "run" / file).exists()
+    assert "\x1b" not in ran.out, "no colours into a pipe"
+
+
+def test_a_finished_run_is_left_alone(capsys: Capture, recipe: Path, finished: Path) -> None:
+    weights = finished / "weights" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    ran = run(capsys, "train", recipe, "--out", finished, "--resume")
+    assert ran.code == 0 and "finished already" in ran.out and "training" not in ran.out
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_a_stopped_run_says_how_to_go_on(
+    capsys: Capture, recipe: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(StopFlag, "__init__", lambda self: setattr(self, "number", int(signal.SIGTERM)))
+        ran = run(capsys, "train", recipe, "--out", tmp_path)
+    assert ran.code == 143
+    assert ran.err == "genkit: stopped by SIGTERM after iteration 1; go on with --resume\n"
+    ran = run(capsys, "train", recipe, "--out", tmp_path, "--resume")
+    assert ran.code == 0 and "resumed from step-00000001" in ran.out
+    weights = Path("weights") / "model.safetensors"
+    assert (tmp_path / weights).read_bytes() == (finished / weights).read_bytes()
+
+
+def test_dry_run_writes_nothing(capsys: Capture, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run(capsys, "train", recipe, "--dry-run")
+    assert ran.code == 0 and ran.err == ""
+    assert not list(tmp_path.iterdir())
+    words = " ".join(ran.out.split())
+    assert "samples 5,000 of 1 x 28 x 28" in words and "10 classes" in words
+    assert "gradient norm at most 0.5" in words
+    order = [words.index(turn) for turn in ("1. critic:", "2. classifier:", "3. generator:")]
+    assert order == sorted(order)
+    assert "steps 4" in words and "s an iteration" in words
+
+
+def test_only_the_first_process_speaks(
+    capsys: Capture, recipe: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    ran = run(capsys, "train", recipe, "--out", finished, "--resume")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")

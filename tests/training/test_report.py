@@ -1,0 +1,128 @@
+"""report.html: complete, self-contained, and safe with any text."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+
+from genkit.images import write_png
+from genkit.recipe import Recipe
+from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
+from genkit.training.folder import RunFolder
+from genkit.training.report import GRIDS, sum_of_sessions, write_report
+
+NASTY = "<script>alert('x')</script> & \"ünïcødé\""
+
+
+class Page(HTMLParser):
+    """Tags, the attributes that could load something, and the text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in {"src", "href", "srcset", "data"}]
+
+    def handle_data(self, data: str) -> None:
+        self.text += f" {data} "
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run with everything in it and nasty names."""
+    folder = RunFolder(tmp_path)
+    rows = [{"step": i, "seconds": i / 2, "critic/loss": 1 / i, f"critic/{NASTY}": float("nan")} for i in range(1, 30)]
+    rows.append({"step": 30, "seconds": 1.0, "eval/fd": 12.5})
+    folder.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for step in range(1, 31):
+        write_png(folder.grid(step), torch.zeros(1, 4, 4))
+    write_png(folder.samples, torch.zeros(1, 4, 4))
+    scores = {"values": {"fd": 12.5}, "standard_errors": {"fd": 0.25}, "labels": {"fd": f"FD/{NASTY}"}, "n": 100}
+    folder.scores.write_text(json.dumps(scores))
+    folder.environment.write_text(json.dumps({"python": NASTY, "versions": {"torch": "2"}, "gpu": None}))
+    return folder
+
+
+def report(folder: RunFolder, description: str = "") -> Page:
+    recipe = Recipe.load("digits/wgan_ratio_clipping", [f"description={json.dumps(description)}"])
+    write_report(folder, recipe)
+    return Page(folder.report.read_text(encoding="utf-8"))
+
+
+def test_text_is_escaped_and_nothing_is_loaded(folder: RunFolder) -> None:
+    page = report(folder, NASTY)
+    assert "script" not in page.tags and page.text.count(NASTY) >= 4
+    assert page.sources and all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert not re.search(r"https?://|@import|url\(", folder.report.read_text(encoding="utf-8"))
+
+
+def test_everything_is_shown(folder: RunFolder) -> None:
+    text = " ".join(report(folder).text.split())
+    assert "12.5 ± 0.25" in text and "n 100" in text
+    assert "dcgan_generator" in text and "versions torch 2" in text
+    assert report(folder).tags.count("img") == GRIDS + 1
+    assert report(folder).tags.count("svg") == 3
+
+
+def test_an_empty_folder_gives_a_report_of_the_recipe(tmp_path: Path) -> None:
+    page = report(RunFolder(tmp_path))
+    assert "dcgan_generator" in page.text and "svg" not in page.tags and "img" not in page.tags
+
+
+def test_damaged_files_are_left_out(folder: RunFolder) -> None:
+    folder.scores.write_text("{")
+    folder.environment.write_text("[]")
+    with open(folder.metrics, "a", encoding="utf-8") as file:
+        file.write('{"step": 3')
+    assert "svg" in report(folder).tags
+
+
+def test_time_counts_every_session() -> None:
+    assert sum_of_sessions([{"seconds": s} for s in (1.0, 3.0, 0.5, 2.5)]) == 5.5
+
+
+def coordinates(svg: str) -> list[tuple[float, float]]:
+    line = ElementTree.fromstring(svg).find(".//path[@class='line']")
+    assert line is not None
+    return [(float(x), float(y)) for x, y in (pair.split(" ") for pair in line.attrib["d"][1:].split("L"))]
+
+
+def test_larger_values_are_drawn_higher_and_later_ones_to_the_right() -> None:
+    drawn = coordinates(draw(Curve([(1, 0.0), (2, 1.0), (3, -5.0)])))
+    assert drawn[0][0] < drawn[1][0] < drawn[2][0]
+    assert drawn[1][1] < drawn[0][1] < drawn[2][1], "y grows downwards in SVG"
+
+
+def test_long_curves_keep_their_extremes_as_a_band() -> None:
+    points = [(float(i), 100.0 if i == 5000 else 0.0) for i in range(10_000)]
+    curve = Curve(points)
+    assert len(curve.stretches) <= COLUMNS and max(high for *_, high in curve.stretches) == 100
+    assert 'class="band"' in draw(curve)
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")], [1.0], [2.0, 2.0], [0.0, 0.0], [1e300, -1e300], [1e-300]])
+def test_any_values_give_a_picture(values: list[float]) -> None:
+    ElementTree.fromstring(draw(Curve(list(enumerate(values)))))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-3.2, 14.1), (0.299, 0.301), (5, 5), (0, 0), (1e-9, 1e9)])
+def test_ticks_are_few_and_enclose(low: float, high: float) -> None:
+    ticks = nice_ticks(low, high)
+    assert ticks[0] <= low + 1e-9 and ticks[-1] >= high - 1e-9
+    assert 2 <= len(ticks) <= 6 and ticks == sorted(set(ticks))
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), (0.25, "0.25"), (1234, "1,234"), (3.14e-7, "3.1e-07")])
+def test_labels_are_short(value: float, text: str) -> None:
+    assert label(value) == text
