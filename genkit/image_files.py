@@ -79,7 +79,8 @@ class Intake:
 class ImageFiles:
     """The images below a folder or inside a zip, in the order of their names' code points, whatever the locale.
 
-    Hidden files, macOS resource forks and files that are no images by their suffix are ignored. The folders that all
+    Hidden files, macOS resource forks and files that are no images by their suffix are ignored, and so is the picture
+    of all samples that `genkit sample --grid` puts beside them. The folders that all
     images share are left out of `classes`: when every image then lies in a folder and there are at least two of these,
     they are the classes.
 
@@ -105,6 +106,8 @@ class ImageFiles:
         else:
             raise DataError(f"{printable(str(self.path))} does not exist; give a folder or a zip of images")
         self.names = sorted(name for name in found if _is_image(name))
+        if {"grid.png", "000000.png"} <= set(self.names):
+            self.names.remove("grid.png")
         if not self.names:
             kinds = ", ".join(s[1:] for s in SUFFIXES)
             raise DataError(f"{self.path} holds no images ({len(found)} other files); accepted: {kinds}")

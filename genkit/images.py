@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +185,8 @@ def write_png(path: str | Path, image: Tensor) -> None:
 def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0) -> int:
     """Batches (N, C, H, W) or single images (C, H, W) to `folder`/000000.png and so on; returns how many.
 
-    Files are not synced one by one: that would take longer than making the images.
+    Whenever this is killed the files there are whole. They are not synced one by one: that would take longer than
+    making the images.
 
     Args:
         start: number of the first file.
@@ -194,13 +196,18 @@ def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0) -
         CheckpointError: the folder cannot be written.
     """
     folder, count = Path(folder), 0
+    temporary = folder / ".image.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for image in _singles(images):
-            (folder / f"{start + count:06d}.png").write_bytes(png_bytes(image))
+            temporary.write_bytes(png_bytes(image))
+            temporary.replace(folder / f"{start + count:06d}.png")
             count += 1
     except OSError as failure:
         raise cannot_write(folder, failure) from failure
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
     return count
 
 

@@ -1,6 +1,6 @@
 """How long a command takes before it does anything: the median of several starts.
 
-    python -m tests.benchmarks.startup
+python -m tests.benchmarks.startup
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from genkit import images
+from genkit.image_files import ImageFiles
 from tests.cli.console import refusal, run
 
 Capture = pytest.CaptureFixture[str]
@@ -68,3 +69,8 @@ def test_interrupted_sampling_leaves_complete_files(
     for path in tmp_path.glob("*.png"):
         Image.open(path).load()
     assert len(contents(tmp_path)) == 3
+
+
+def test_the_grid_is_no_sample(capsys: Capture, finished: Path, tmp_path: Path) -> None:
+    run(capsys, "sample", finished, "-n", 5, "--grid", "--out", tmp_path)
+    assert ImageFiles(tmp_path).names == [f"{i:06d}.png" for i in range(5)]

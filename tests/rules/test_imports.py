@@ -26,6 +26,8 @@ EXCEPTIONS = {
     ("__main__", "genkit.cli.main"): "python -m genkit",
     ("recipe", "genkit.training.optimizers"): "lazy: a recipe's optimisers are built where they are written",
     ("run", "genkit.evaluation"): "lazy: scores while training",
+    ("preparation", "genkit.evaluation"): "lazy: what is to be scored is checked before training",
+    ("preparation", "genkit.evaluation.metrics_by_name"): "lazy: the same",
     ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
 }
 EXISTS_FOR = {"genkit.evaluation.metrics": "torchmetrics"}
