@@ -9,12 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import click
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 PLAIN_EVERY_S = 5.0
 MAIN_LOSSES = ("loss", "real", "fake")
@@ -94,6 +91,13 @@ def losses(scalars: Mapping[str, float]) -> str:
     return ", ".join(f"{learner} {' '.join(terms)}" for learner, terms in shown.items())
 
 
+class Display(Protocol):
+    """Where progress is shown: `what` is done to `done` of `total` things called `unit`."""
+
+    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None: ...
+    def note(self, line: str) -> None: ...
+
+
 class Lines:
     """Plain lines, at most one every few seconds."""
 
@@ -114,41 +118,22 @@ class Lines:
         click.echo(line)
 
 
-class Bar:
-    """A rich progress bar for every activity."""
-
-    def __init__(self, progress: Progress):
-        self.progress, self.tasks, self.paces = progress, dict[str, Any](), dict[str, Pace]()
-
-    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
-        if what not in self.tasks or self.progress.tasks[self.tasks[what]].finished:
-            self.paces[what] = Pace()
-            self.tasks[what] = self.progress.add_task(what, total=total, pace="", detail="")
-        self.paces[what].tick(done)
-        pace = self.paces[what].text(total, unit)
-        self.progress.update(self.tasks[what], completed=done, total=total, pace=pace, detail=detail)
-
-    def note(self, line: str) -> None:
-        self.progress.console.print(line, markup=False, highlight=False)
-
-
 @contextmanager
-def display() -> Iterator[Lines | Bar]:
+def display() -> Iterator[Display]:
     """A bar when stdout is a terminal, else lines."""
     if not sys.stdout.isatty():
         yield Lines()
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from genkit.cli.bar import Bar, TwoLines
 
-    columns = ("{task.description}", BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    with Progress(*columns, TextColumn("[dim]{task.fields[detail]}")) as progress:
+    with TwoLines() as progress:
         yield Bar(progress)
 
 
 class TrainingWatcher:
     """Shows a run as it goes; see genkit.training.run.Watcher."""
 
-    def __init__(self, display: Lines | Bar):
+    def __init__(self, display: Display):
         self.display, self.detail = display, ""
 
     def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None:
@@ -162,6 +147,6 @@ class TrainingWatcher:
         self.display.advance("scoring", "sample", done, total)
 
 
-def progress(display: Lines | Bar, what: str, unit: str) -> Callable[[int, int], None]:
+def progress(display: Display, what: str, unit: str) -> Callable[[int, int], None]:
     """(done, total) -> shown; what library functions take as `progress`."""
     return lambda done, total: display.advance(what, unit, done, total)

@@ -30,7 +30,7 @@ EXCEPTIONS = {
     ("preparation", "genkit.evaluation.metrics_by_name"): "lazy: the same",
     ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
 }
-EXISTS_FOR = {"genkit.evaluation.metrics": "torchmetrics"}
+EXISTS_FOR = {"genkit.evaluation.metrics": "torchmetrics", "genkit.cli.bar": "rich"}
 HEAVY = {"scipy", "torchvision", "matplotlib", "pandas", "sklearn", "diffusers", "torchmetrics", "rich", "jinja2"}
 
 
