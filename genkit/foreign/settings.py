@@ -43,7 +43,7 @@ class _Loader(yaml.SafeLoader):
     """The safe loader, for which Python's tuples, common in authors' files, are lists."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))  # type: ignore[arg-type]
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

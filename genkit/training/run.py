@@ -79,11 +79,11 @@ def train(
 
 
 def _trackers(recipe: Recipe) -> list[str]:
-    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+    """Those that the recipe asks for and that are installed."""
     from accelerate.utils import is_tensorboard_available, is_wandb_available
 
     there = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
-    return [name for name in recipe.train.trackers if name in LOGGER_TYPE_TO_CLASS and there[name]()]
+    return [name for name in recipe.train.trackers if there[name]()]
 
 
 class Run:
@@ -139,6 +139,9 @@ class Run:
         lines = self._load(found) if found else 0
         if resume:
             self.watcher.note(f"resumed from {found.name}" if found else "no checkpoint: starting from the beginning")
+        for name in self.recipe.train.trackers:
+            if name not in _trackers(self.recipe):
+                self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
         if self.main:
             self.log.rewind(lines)
             self.folder.write_environment(self.recipe, processes=self.accelerator.num_processes)

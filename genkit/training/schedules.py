@@ -30,7 +30,7 @@ class Constant(LearningRate):
 
 @dataclass(frozen=True)
 class Linear(LearningRate):
-    """Stays at 1 until iteration `start`, then falls in a straight line to `floor` at the last."""
+    """Stays at 1 until iteration `start`, then falls in a straight line that would reach `floor` one past the last."""
 
     start: Annotated[int, Field(ge=0)] = 0
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
