@@ -100,6 +100,12 @@ def _of_arguments(name: str, spec: Mapping[str, Any]) -> Iterator[str]:
             yield key
 
 
+def mentioned(text: str) -> list[str]:
+    """Keys of the papers whose arXiv numbers stand in `text`."""
+    numbers = set(re.findall(r"arXiv:(\d{4}\.\d{4,5})", text))
+    return [key for key, entry in entries().items() if any(f"{{{number}}}" in entry for number in numbers)]
+
+
 def bibtex(keys: Iterable[str]) -> str:
     """The entries of `keys`, in order, an empty line between them."""
     return "\n\n".join(entries()[key] for key in keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from genkit.cli.subject import find_subject
-from genkit.papers import bibtex, papers_of
+from genkit.papers import bibtex
 
 
 @click.command("cite")
@@ -13,8 +13,7 @@ from genkit.papers import bibtex, papers_of
 def command(subject: str) -> None:
     """Print BibTeX of the papers that X uses: a recipe, weights, a run, or a name from `genkit list`."""
     found = find_subject(subject)
-    keys = papers_of(found.spec)
-    if keys:
-        click.echo(bibtex(keys))
+    if found.papers:
+        click.echo(bibtex(found.papers))
     else:
         click.echo(f"{subject} needs no citation", err=True)

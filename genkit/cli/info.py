@@ -15,7 +15,7 @@ from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
 from genkit.cli.list_ import kinds
 from genkit.cli.subject import Subject, find_subject, load_recipe
-from genkit.papers import papers_of, short
+from genkit.papers import short
 
 Row = tuple[str, str]
 
@@ -26,7 +26,7 @@ def command(subject: str) -> None:
     """Explain X: a recipe, weights, a run, or a name from `genkit list`."""
     found = find_subject(subject)
     sections = {"run": _run, "weights": _weights, "recipe": _recipe, "name": _name}[found.kind](found)
-    for title, rows in (*sections, ("papers", [(short(key),) for key in papers_of(found.spec)])):
+    for title, rows in (*sections, ("papers", [(short(key),) for key in found.papers])):
         if rows:
             click.echo(heading(title))
             click.echo(table(rows, indent="  "))
@@ -79,13 +79,11 @@ def _weights(found: Subject) -> list[Section]:
     if conditions := getattr(module, "conditions", None):
         rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
     rows.append(("size", f"{(found.path / 'model.safetensors').stat().st_size / 2**20:.1f} MiB"))
-    readme = found.path / "README.md"
-    about = readme.read_text(encoding="utf-8").strip().splitlines() if readme.is_file() else []
     return [
         (f"weights {found.path}", rows),
         ("config", _spec(module.config)),
         ("scores", _scores(found.path / "scores.json")),
-        ("README.md", [(line,) for line in about]),
+        ("README.md", [(line,) for line in found.about.splitlines()]),
     ]
 
 

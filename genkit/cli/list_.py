@@ -59,8 +59,13 @@ def weights() -> Iterator[Row]:
     """Shipped weights with the first sentence of their README."""
     for config in sorted(catalog.shipped("weights").glob("*/config.json")):
         readme = config.with_name("README.md")
-        lines = readme.read_text(encoding="utf-8").splitlines() if readme.is_file() else []
-        yield config.parent.name, next((line for line in lines if line.strip() and not line.startswith("#")), "")
+        yield config.parent.name, _first_sentence(readme.read_text(encoding="utf-8")) if readme.is_file() else ""
+
+
+def _first_sentence(text: str) -> str:
+    """Of the first paragraph that is no heading."""
+    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
+    return paragraphs[0].partition(". ")[0].rstrip(".") + "." if paragraphs else ""
 
 
 def metrics() -> Iterator[Row]:

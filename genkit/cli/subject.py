@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from genkit import catalog
 from genkit.cli.list_ import kinds
 from genkit.errors import GenkitError, suggest
-from genkit.papers import CITES
+from genkit.papers import CITES, mentioned, papers_of
 
 if TYPE_CHECKING:
     from genkit.recipe import Recipe
@@ -26,12 +26,19 @@ class Subject:
         name: what the user wrote.
         path: the run's folder, the weights' folder or the recipe's file.
         spec: `{type: name, **arguments}`, a list of these, or a name.
+        about: what the weights' README.md says; they were learned by more than their config tells.
     """
 
     kind: Literal["run", "weights", "recipe", "name"]
     name: str
     spec: Any
     path: Path | None = None
+    about: str = ""
+
+    @property
+    def papers(self) -> list[str]:
+        """Keys of the papers behind it."""
+        return list(dict.fromkeys([*papers_of(self.spec), *mentioned(self.about)]))
 
 
 def find_subject(text: str) -> Subject:
@@ -59,10 +66,16 @@ def _weights(text: str) -> Subject | None:
     for folder in (Path(text), catalog.shipped("weights") / text):
         if (folder / "config.json").is_file():
             try:
-                return Subject("weights", text, json.loads((folder / "config.json").read_text("utf-8")), folder)
+                config = json.loads((folder / "config.json").read_text("utf-8"))
+                return Subject("weights", text, config, folder, _readme(folder))
             except ValueError as damage:
                 raise GenkitError(f"{folder / 'config.json'} cannot be read as JSON ({damage})") from damage
     return None
+
+
+def _readme(folder: Path) -> str:
+    path = folder / "README.md"
+    return path.read_text("utf-8", errors="replace").strip() if path.is_file() else ""
 
 
 def _recipe(text: str) -> Subject | None:

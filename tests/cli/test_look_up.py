@@ -79,6 +79,10 @@ def test_cite(capsys: Capture, finished: Path) -> None:
     assert run(capsys, "cite", "sgd").out == ""
 
 
+def test_shipped_weights_are_cited_with_how_they_were_learned(capsys: Capture) -> None:
+    assert "wu2020ratioclipping" in run(capsys, "cite", "digits-wgan-ratio-clipping").out
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(capsys: Capture, command: str) -> None:
     ran = run(capsys, command, "--help")
