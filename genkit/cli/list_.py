@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def weights() -> Iterator[Row]:
 def _first_sentence(text: str) -> str:
     """Of the first paragraph that is no heading."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
-    return paragraphs[0].partition(". ")[0].rstrip(".") + "." if paragraphs else ""
+    return re.split(r"(?<!et al)\. ", paragraphs[0])[0].rstrip(".") + "." if paragraphs else ""
 
 
 def metrics() -> Iterator[Row]:
