@@ -92,6 +92,8 @@ def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, 
     groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for name in sorted(points):
         group, _, what = name.rpartition("/")
+        if group == SCORES and len(points[name]) == 1:
+            continue  # the final score has a table of its own
         curve = Curve(points[name])
         groups[group].append((WORDS.get(what, what.replace("_", " ")), curve.last, draw(curve, group == SCORES)))
     order = sorted(groups, key=lambda group: (group != SCORES, group))
@@ -120,15 +122,16 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _scores(path: Path) -> dict[str, list[tuple[str, ...]]]:
-    """'values': (metric, value, standard error) rows; 'about': all else that the file says."""
+def _scores(path: Path) -> dict[str, list[Any]]:
+    """'values': (metric, value, standard error) rows; 'warnings': lines; 'about': all else that the file says."""
     found = _read(path)
     values, errors, labels, _ = (_mapping(found.pop(k, {})) for k in ("values", "standard_errors", "labels", "better"))
     rows: list[tuple[str, ...]] = [
-        (str(labels.get(k, k)), _number(v), f"± {_number(errors[k])}" if errors.get(k) is not None else "")
+        (str(labels.get(k, k)), _number(v), f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "")
         for k, v in values.items()
     ]
-    return {"values": rows, "about": _flat(found)}
+    warnings = found.pop("warnings", [])
+    return {"values": rows, "warnings": warnings if isinstance(warnings, list) else [warnings], "about": _flat(found)}
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

@@ -43,12 +43,13 @@ def folder(tmp_path: Path) -> RunFolder:
     """A run with everything in it and nasty names."""
     folder = RunFolder(tmp_path)
     rows = [{"step": i, "seconds": i / 2, "critic/loss": 1 / i, f"critic/{NASTY}": float("nan")} for i in range(1, 30)]
-    rows.append({"step": 30, "seconds": 1.0, "eval/fd": 12.5})
+    rows += [{"step": step, "seconds": 1.0, "eval/fd": 12.5} for step in (20, 30)]
     folder.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
     for step in range(1, 31):
         write_png(folder.grid(step), torch.zeros(1, 4, 4))
     write_png(folder.samples, torch.zeros(1, 4, 4))
-    scores = {"values": {"fd": 12.5}, "standard_errors": {"fd": 0.25}, "labels": {"fd": f"FD/{NASTY}"}, "n": 100}
+    scores = {"values": {"fd": 12.5}, "standard_errors": {"fd": 0.25}, "labels": {"fd": f"FD/{NASTY}"}}
+    scores |= {"n": 100, "warnings": ["few samples"]}
     folder.scores.write_text(json.dumps(scores))
     folder.environment.write_text(json.dumps({"python": NASTY, "versions": {"torch": "2"}, "gpu": None}))
     return folder
@@ -69,7 +70,7 @@ def test_text_is_escaped_and_nothing_is_loaded(folder: RunFolder) -> None:
 
 def test_everything_is_shown(folder: RunFolder) -> None:
     text = " ".join(report(folder).text.split())
-    assert "12.5 ± 0.25" in text and "n 100" in text
+    assert "12.5 ± 0.25" in text and "n 100" in text and "few samples" in text
     assert "dcgan_generator" in text and "versions torch 2" in text
     assert report(folder).tags.count("img") == GRIDS + 1
     assert report(folder).tags.count("svg") == 3
