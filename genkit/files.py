@@ -11,6 +11,11 @@ from pathlib import Path
 from genkit.errors import CheckpointError
 
 
+def cache_folder() -> Path:
+    """$GENKIT_CACHE, else ~/.cache/genkit."""
+    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """`content` to `path`: a temporary file beside it, synced, then renamed.
 

@@ -22,17 +22,12 @@ import torch
 from torch import Tensor
 
 from genkit.errors import DataError
-from genkit.files import cannot_write, write_atomically
+from genkit.files import cache_folder, cannot_write, write_atomically
 from genkit.image_files import ImageFiles, Intake, Progress
 from genkit.images import resize, to_channels
 
 Crop = Literal["centre", "none"]
 OnBad = Literal["error", "skip"]
-
-
-def cache_folder() -> Path:
-    """$GENKIT_CACHE, else ~/.cache/genkit."""
-    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit")
 
 
 def data_root(root: Path | None) -> Path:

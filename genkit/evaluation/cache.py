@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genkit import files
 from genkit.errors import GenkitError
 from genkit.evaluation.extractor import Extracted, Extractor
 from genkit.files import write_atomically
@@ -28,7 +28,7 @@ VERSION = 1
 
 def cache_folder() -> Path:
     """$GENKIT_CACHE/features, else ~/.cache/genkit/features."""
-    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit") / "features"
+    return files.cache_folder() / "features"
 
 
 def entry(extractor: Extractor, fingerprint: str, n: int, seed: int) -> Path:

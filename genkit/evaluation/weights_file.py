@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genkit.errors import EvaluationError, WeightsError
 from genkit.evaluation.extractor import sha256_of_file
-from genkit.files import cannot_write
+from genkit.files import cache_folder, cannot_write
 
 TIMEOUT_S = 30
 
@@ -60,7 +60,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def weights_folder() -> Path:
     """$GENKIT_CACHE/weights, else ~/.cache/genkit/weights: where downloads are kept."""
-    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit") / "weights"
+    return cache_folder() / "weights"
 
 
 def find_or_download(name: str, urls: Sequence[str], sha256: str, option: str) -> Path:
