@@ -29,6 +29,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "resnet_critic": "genkit.networks.resnet_gan:ResNetCritic",
         "classifier": "genkit.networks.classifier:Classifier",
     },
+    "diffusion": {},
     "techniques": {
         "wasserstein": "genkit.techniques.objectives:Wasserstein",
         "hinge": "genkit.techniques.objectives:Hinge",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from genkit.condition import ConditionSpace
+from genkit.condition import Condition, ConditionSpace
 from genkit.errors import GenkitError
 from genkit.pretrained import Pretrained
 from genkit.randomness import Rows
@@ -111,3 +112,29 @@ class LatentGenerator(Generator):
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         return self(rows.draw(self.prior), condition)
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """log p(x) of some samples, or a bound on it.
+
+    Attributes:
+        nats: (B,) float64, natural logarithm of the probability of the 8-bit (or binary) sample.
+        bound: what the number is, e.g. "variational lower bound" or "importance-weighted lower bound, 5000 samples".
+        parts: name -> (B,), what it is made of, in nats.
+    """
+
+    nats: Tensor
+    bound: str
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A generator that can say how probable a sample is."""
+
+    def log_likelihood(
+        self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Likelihood:
+        """x (B, *sample_shape) in the range of the generator's samples; the same rng gives the same numbers."""
+        ...

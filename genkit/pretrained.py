@@ -21,8 +21,8 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
-class Pretrained:
-    """Mixin of nn.Module: records the constructor's arguments as `config`, nested where they are Pretrained too."""
+class Configured:
+    """Records the constructor's arguments as `config`, nested where they are Configured too."""
 
     config: dict[str, Any]
 
@@ -30,6 +30,10 @@ class Pretrained:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             cls.__init__ = _recording(cls, cls.__init__)  # type: ignore[method-assign]
+
+
+class Pretrained(Configured):
+    """Mixin of nn.Module: what can be written to a folder and read back from it."""
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes config.json and model.safetensors, each in one piece.
