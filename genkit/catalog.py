@@ -28,6 +28,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "resnet_generator": "genkit.networks.resnet_gan:ResNetGenerator",
         "resnet_critic": "genkit.networks.resnet_gan:ResNetCritic",
         "classifier": "genkit.networks.classifier:Classifier",
+        "unet": "genkit.networks.unet:UNet",
     },
     "diffusion": {},
     "techniques": {

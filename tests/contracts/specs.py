@@ -24,6 +24,8 @@ DCGAN_G: Spec = {"type": "dcgan_generator", "latent_dim": 3, "size": 8, "width":
 DCGAN_C: Spec = {"type": "dcgan_critic", "size": 8, "width": 4}
 RESNET_G: Spec = {"type": "resnet_generator", "latent_dim": 3, "size": 8, "channels": 1, "width": 4}
 RESNET_C: Spec = {"type": "resnet_critic", "size": 8, "channels": 1, "width": 4}
+UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
+UNET |= {"attention": [4], "head_width": 8}
 
 NETWORKS: dict[str, list[Spec]] = {
     "mlp_generator": [MLP_G, {**MLP_G, "classes": 8}],
@@ -33,6 +35,7 @@ NETWORKS: dict[str, list[Spec]] = {
     "resnet_generator": [RESNET_G, {**RESNET_G, "classes": 10}],
     "resnet_critic": [RESNET_C, {**RESNET_C, "norm": "layer", "dropout": [0.2, 0.5]}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
+    "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
 }
 
 GENERATORS: dict[str, list[Spec]] = {

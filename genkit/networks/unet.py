@@ -1,0 +1,128 @@
+"""The UNets of diffusion models: DDPM, improved DDPM and ADM, through diffusers' UNet2DModel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from einops import rearrange
+from torch import Tensor
+
+from genkit.errors import ConditionError, RecipeError
+from genkit.networks.denoiser import Denoiser
+from genkit.networks.layers.arguments import Channels, Classes, Rate, Width
+from genkit.networks.layers.diffusers_unet import unet2d
+from genkit.networks.layers.labels import check_classes
+from genkit.networks.layers.unet_plan import Blocks, Count, Multiplier, Patch, Resample, Side, UNetPlan, patched_side
+
+
+class UNet(Denoiser):
+    """The UNet of Dhariwal and Nichol 2021 (arXiv:2105.05233), and with other arguments those of its predecessors.
+
+    ADM is the default. Improved DDPM (Nichol and Dhariwal 2021) has `resample="conv"`, `heads=4`; DDPM (Ho et al.
+    2020) has `resample="conv"`, `scale_shift=False`, `heads=1`. Whatever the arguments, the last layers of every
+    residual branch and of the network start at zero, so that a new network answers zero.
+
+    Args:
+        size: pixels of a side.
+        channels: 1 for grey, 3 for colour.
+        width: channels of a map at multiplier 1, and of the sinusoidal embedding of the step.
+        multipliers: a level's channels over `width`, from fine to coarse; each level has half the side of the last.
+        blocks: residual blocks of an encoder level; a decoder level has one more.
+        attention: sides of the maps that attention follows, in pixels of the map (size / patch / 2**level). The middle
+            always has attention.
+        head_width: channels of an attention head.
+        heads: that many heads at every width instead; 0 goes by head_width.
+        decoder_heads: that many in the decoder; 0 is as everywhere.
+        classes: 0 is unconditional.
+        unlabelled: the label `classes` stands for "no label", as classifier-free guidance needs.
+        variance: it makes 2C channels, the prediction and then what says the variance.
+        dropout: in residual blocks, before their last convolution.
+        scale_shift: the embedding scales and shifts after a block's second norm ("AdaGN"); else it is added before it.
+        resample: between levels: residual blocks, 3x3 convolutions, or pooling and repetition without parameters.
+        patch: side of the squares of pixels that become channels, and back at the end: 2 makes a network of half the
+            side, four times as fast.
+
+    Norms have 32 groups, or the largest power of two below it that divides every width.
+
+    Raises:
+        RecipeError: sides that do not halve, attention where there is no map, or heads or norms that do not divide.
+    """
+
+    def __init__(
+        self,
+        size: Side = 32,
+        channels: Channels = 3,
+        width: Width = 128,
+        multipliers: Sequence[Multiplier] = (1, 2, 2, 2),
+        blocks: Blocks = 2,
+        attention: Sequence[Side] = (16, 8),
+        head_width: Width = 64,
+        heads: Count = 0,
+        decoder_heads: Count = 0,
+        classes: Classes = 0,
+        unlabelled: bool = False,
+        variance: bool = False,
+        dropout: Rate = 0.0,
+        scale_shift: bool = True,
+        resample: Resample = "residual",
+        patch: Patch = 1,
+    ):
+        super().__init__()
+        side = patched_side(size, patch)
+        plan = UNetPlan(
+            side,
+            width,
+            multipliers,
+            blocks,
+            attention,
+            head_width,
+            heads,
+            scale_shift,
+            resample,
+            dropout,
+            decoder_heads,
+        )
+        self.sample_shape, self.outputs = (channels, size, size), channels * (1 + variance)
+        self.classes, self.unlabelled, self.patch = check_classes(classes), check_unlabelled(classes, unlabelled), patch
+        self.unet = unet2d(plan, channels * patch**2, self.outputs * patch**2, classes + unlabelled)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, C, H, W), step (B,) whole or fractional, label (B,) int64 -> (B, outputs, H, W).
+
+        Raises:
+            ConditionError: a label that it does not take, or none where it needs one.
+        """
+        self._check_label(y)
+        x = to_patches(x, self.patch)
+        return from_patches(self.unet(x, t, class_labels=y, return_dict=False)[0], self.patch)
+
+    def _check_label(self, y: Tensor | None) -> None:
+        if y is None and self.classes:
+            raise ConditionError(
+                f"this network needs labels, (B,) int64 below {self.classes + self.unlabelled}; got none"
+            )
+        if y is not None and not self.classes:
+            raise ConditionError("this network is unconditional and takes no labels; leave them out")
+
+
+def check_unlabelled(classes: int, unlabelled: bool) -> bool:
+    """`unlabelled`.
+
+    Raises:
+        RecipeError: an unconditional network, which has no labels to leave out.
+    """
+    if unlabelled and not classes:
+        raise RecipeError(
+            "unlabelled: only a network with classes can be without a label; set classes, or leave it out"
+        )
+    return unlabelled
+
+
+def to_patches(x: Tensor, patch: int) -> Tensor:
+    """(B, C, H, W) -> (B, C * patch**2, H / patch, W / patch)."""
+    return x if patch == 1 else rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=patch, q=patch)
+
+
+def from_patches(x: Tensor, patch: int) -> Tensor:
+    """(B, C * patch**2, H, W) -> (B, C, H * patch, W * patch)."""
+    return x if patch == 1 else rearrange(x, "b (c p q) h w -> b c (h p) (w q)", p=patch, q=patch)
