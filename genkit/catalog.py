@@ -15,9 +15,11 @@ from genkit.errors import GenkitError, RecipeError, suggest
 CATALOG: dict[str, dict[str, str]] = {
     "generators": {
         "gan": "genkit.generators.gan:GAN",
+        "ddpm": "genkit.generators.ddpm:DDPM",
     },
     "systems": {
         "gan_training": "genkit.generators.gan:GANTraining",
+        "ddpm_training": "genkit.generators.ddpm:DDPMTraining",
         "classifier_training": "genkit.generators.classifier:ClassifierTraining",
     },
     "networks": {
@@ -29,8 +31,20 @@ CATALOG: dict[str, dict[str, str]] = {
         "resnet_critic": "genkit.networks.resnet_gan:ResNetCritic",
         "classifier": "genkit.networks.classifier:Classifier",
         "unet": "genkit.networks.unet:UNet",
+        "super_resolution_unet": "genkit.networks.unet:SuperResolutionUNet",
+        "encoder_unet": "genkit.networks.noisy_classifier:EncoderUNet",
     },
-    "diffusion": {},
+    "diffusion": {
+        "process": "genkit.diffusion.process:Process",
+        "ancestral": "genkit.diffusion.solvers:Ancestral",
+        "ddim": "genkit.diffusion.solvers:DDIM",
+        "dpm_solver": "genkit.diffusion.multistep:DPMSolver",
+        "unipc": "genkit.diffusion.multistep:UniPC",
+        "simple": "genkit.diffusion.losses:Simple",
+        "hybrid": "genkit.diffusion.losses:Hybrid",
+        "bound": "genkit.diffusion.losses:Bound",
+        "second_moment": "genkit.diffusion.step_choice:SecondMoment",
+    },
     "techniques": {
         "wasserstein": "genkit.techniques.objectives:Wasserstein",
         "hinge": "genkit.techniques.objectives:Hinge",

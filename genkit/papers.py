@@ -20,6 +20,8 @@ CITES: dict[str, tuple[str, ...]] = {
     "resnet_generator": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "resnet_critic": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "classifier": (),
+    "super_resolution_unet": ("dhariwal2021adm", "nichol2021iddpm"),
+    "encoder_unet": ("dhariwal2021adm",),
     "unet": ("dhariwal2021adm", "nichol2021iddpm", "ho2020ddpm"),
     "wasserstein": ("arjovsky2017wgan",),
     "hinge": ("lim2017hinge", "miyato2018spectral"),

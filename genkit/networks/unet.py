@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from einops import rearrange
-from torch import Tensor
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from genkit.errors import ConditionError, RecipeError
 from genkit.networks.denoiser import Denoiser
 from genkit.networks.layers.arguments import Channels, Classes, Rate, Width
 from genkit.networks.layers.diffusers_unet import unet2d
 from genkit.networks.layers.labels import check_classes
+from genkit.networks.layers.patches import from_patches, to_patches
 from genkit.networks.layers.unet_plan import Blocks, Count, Multiplier, Patch, Resample, Side, UNetPlan, patched_side
 
 
@@ -84,7 +87,7 @@ class UNet(Denoiser):
         )
         self.sample_shape, self.outputs = (channels, size, size), channels * (1 + variance)
         self.classes, self.unlabelled, self.patch = check_classes(classes), check_unlabelled(classes, unlabelled), patch
-        self.unet = unet2d(plan, channels * patch**2, self.outputs * patch**2, classes + unlabelled)
+        self.unet: Any = unet2d(plan, channels * patch**2, self.outputs * patch**2, classes + unlabelled)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, C, H, W), step (B,) whole or fractional, label (B,) int64 -> (B, outputs, H, W).
@@ -105,6 +108,62 @@ class UNet(Denoiser):
             raise ConditionError("this network is unconditional and takes no labels; leave them out")
 
 
+class SuperResolutionUNet(UNet):
+    """A UNet that also sees a small image: enlarged bilinearly and laid beside the noisy one (arXiv:2105.05233, 4.3).
+
+    Published: 64 -> 256 has width 192, `multipliers=[1, 1, 2, 2, 4, 4]`, `heads=4`; 128 -> 512 attends at 32 and 16 and
+    has heads of 64 channels.
+
+    Args:
+        low_size: pixels of a side of the small image.
+        size, channels, width, multipliers, blocks, attention, head_width, heads, decoder_heads, classes, unlabelled,
+            variance, dropout, scale_shift, resample: as in UNet.
+
+    Raises:
+        RecipeError: as UNet, and a low_size that is not below size.
+    """
+
+    def __init__(
+        self,
+        low_size: Side,
+        size: Side = 256,
+        channels: Channels = 3,
+        width: Width = 192,
+        multipliers: Sequence[Multiplier] = (1, 1, 2, 2, 4, 4),
+        blocks: Blocks = 2,
+        attention: Sequence[Side] = (32, 16, 8),
+        head_width: Width = 64,
+        heads: Count = 0,
+        decoder_heads: Count = 0,
+        classes: Classes = 0,
+        unlabelled: bool = False,
+        variance: bool = False,
+        dropout: Rate = 0.0,
+        scale_shift: bool = True,
+        resample: Resample = "residual",
+    ):
+        if low_size >= size:
+            raise RecipeError(f"low_size: must be below size, {size}; got {low_size}")
+        super().__init__(
+            size, channels, width, multipliers, blocks, attention, head_width, heads, decoder_heads,
+            classes, unlabelled, variance, dropout, scale_shift, resample,
+        )  # fmt: skip
+        self.low_shape = (channels, low_size, low_size)
+        self.unet.conv_in = nn.Conv2d(2 * channels, self.unet.conv_in.out_channels, 3, padding=1)
+        self.unet.register_to_config(in_channels=2 * channels)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None, *, low_res: Tensor | None = None) -> Tensor:
+        """As UNet, given the small images too, (B, C, low_size, low_size) in [-1, 1].
+
+        Raises:
+            ConditionError: no small image, or as UNet.
+        """
+        if low_res is None:
+            raise ConditionError(f"this network needs low_res, small images (B, {', '.join(map(str, self.low_shape))})")
+        large = F.interpolate(low_res, x.shape[-2:], mode="bilinear")
+        return super().forward(torch.cat([x, large], dim=1), t, y)
+
+
 def check_unlabelled(classes: int, unlabelled: bool) -> bool:
     """`unlabelled`.
 
@@ -116,13 +175,3 @@ def check_unlabelled(classes: int, unlabelled: bool) -> bool:
             "unlabelled: only a network with classes can be without a label; set classes, or leave it out"
         )
     return unlabelled
-
-
-def to_patches(x: Tensor, patch: int) -> Tensor:
-    """(B, C, H, W) -> (B, C * patch**2, H / patch, W / patch)."""
-    return x if patch == 1 else rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=patch, q=patch)
-
-
-def from_patches(x: Tensor, patch: int) -> Tensor:
-    """(B, C * patch**2, H, W) -> (B, C, H * patch, W * patch)."""
-    return x if patch == 1 else rearrange(x, "b (c p q) h w -> b c (h p) (w q)", p=patch, q=patch)

@@ -36,6 +36,11 @@ NETWORKS: dict[str, list[Spec]] = {
     "resnet_critic": [RESNET_C, {**RESNET_C, "norm": "layer", "dropout": [0.2, 0.5]}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
+    "super_resolution_unet": [{**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True}],
+    "encoder_unet": [
+        {**UNET, "type": "encoder_unet"},
+        {**UNET, "type": "encoder_unet", "size": 16, "patch": 2, "classes": 3, "pool": "spatial_v2"},
+    ],
 }
 
 GENERATORS: dict[str, list[Spec]] = {

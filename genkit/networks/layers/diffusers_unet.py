@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from genkit.networks.layers.unet_plan import UNetPlan
 
-if TYPE_CHECKING:
-    from diffusers import UNet2DModel
+UNet2D = Any
+"""A diffusers.UNet2DModel; its package's lazy imports hide its type."""
 
 _BLOCKS = {"residual": ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"), "conv": ("DownBlock2D", "UpBlock2D")}
 
 
-def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2DModel:
+def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
     """The UNet, initialised as Dhariwal and Nichol do: every residual branch and the output start at zero.
 
     Args:
@@ -25,7 +25,9 @@ def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2DMode
     """
     from diffusers import UNet2DModel
 
-    unet = UNet2DModel(in_channels=inputs, out_channels=outputs, num_class_embeds=labels or None, **settings(plan))
+    unet: UNet2D = UNet2DModel(
+        in_channels=inputs, out_channels=outputs, num_class_embeds=labels or None, **settings(plan)
+    )
     if plan.widths[0] != plan.width:
         unet.time_proj.num_channels = plan.width
         unet.time_embedding.linear_1 = nn.Linear(plan.width, 4 * plan.width)
@@ -38,6 +40,26 @@ def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2DMode
     zero_outputs(unet)
     zero(unet.conv_out)
     return unet
+
+
+def encoder2d(plan: UNetPlan, inputs: int) -> UNet2D:
+    """The encoder and the middle of such a UNet, for `encode`; its decoder is gone."""
+    encoder = unet2d(plan, inputs, outputs=1, labels=0)
+    del encoder.up_blocks, encoder.conv_norm_out, encoder.conv_act, encoder.conv_out
+    return encoder
+
+
+def encode(unet: UNet2D, x: Tensor, t: Tensor) -> list[Tensor]:
+    """The maps of the encoder and the middle, given images (B, C, H, W) and steps (B,).
+
+    In order: after the stem; of each level after every residual block (and its attention) and after the halving; after
+    the middle. Their channels are `plan.map_widths`.
+    """
+    embedding = unet.time_embedding(unet.time_proj(t).to(x.dtype))
+    maps = [unet.conv_in(x)]
+    for block in unet.down_blocks:
+        maps += block(hidden_states=maps[-1], temb=embedding)[1]
+    return [*maps, unet.mid_block(maps[-1], embedding)]
 
 
 def settings(plan: UNetPlan) -> dict[str, Any]:
@@ -96,6 +118,8 @@ def _drop_resampling_convs(unet: nn.Module) -> None:
 
     for part in unet.modules():
         if isinstance(part, Downsample2D):
-            part.use_conv, part.conv = False, nn.AvgPool2d(2)
+            part.use_conv = False
+            part.register_module("conv", nn.AvgPool2d(2))
         elif isinstance(part, Upsample2D):
-            part.use_conv, part.conv = False, None
+            part.use_conv = False
+            part.register_module("conv", None)

@@ -71,6 +71,13 @@ class UNetPlan:
         return [int(self.width * multiplier) for multiplier in self.multipliers]
 
     @property
+    def map_widths(self) -> list[int]:
+        """Of all maps that the encoder and the middle make, in order."""
+        stem, *_, last = self.widths
+        levels = [width for width in self.widths for _ in range(self.blocks + 1)]
+        return [stem, *levels[:-1], last]
+
+    @property
     def attends(self) -> list[bool]:
         """Whether attention follows the residual blocks of a level."""
         return [side in self.attention for side in self.sides]
@@ -106,11 +113,14 @@ class UNetPlan:
 
     def _check_heads(self) -> None:
         for width in self.attention_widths:
-            for name in ("heads", "decoder_heads"):
-                if (count := getattr(self, name)) and width % count:
-                    raise RecipeError(f"{name}: {count} heads do not divide {width} channels")
-            if not self.heads and width % self.head_width:
-                raise RecipeError(f"head_width: {self.head_width} does not divide {width} channels")
+            for name in ("heads", "decoder_heads") if self.heads else ("head_width", "decoder_heads"):
+                self.check_divides(name, getattr(self, name), width)
+
+    @staticmethod
+    def check_divides(name: str, count: int, width: int) -> None:
+        """Refuses a count that does not divide the channels of a map; 0 is none."""
+        if count and width % count:
+            raise RecipeError(f"{name}: {count} does not divide {width} channels")
 
 
 def patched_side(size: int, patch: int) -> int:
