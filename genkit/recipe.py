@@ -32,6 +32,10 @@ class Train:
         ema: decay of the averaged weights; 0 keeps the last ones.
         precision: 'bf16' runs networks under bfloat16 autocast; noise and losses stay float32.
         mirror: flip images left-right at random.
+        channels_last: keep images and convolutions in that memory layout, which many devices compute faster in; changes
+            the last bits of a result.
+        compile: run the learners' networks through torch.compile; not for losses that differentiate twice, such as a
+            gradient penalty.
         threads: CPU threads of each process, on which the last bits of a result depend; None leaves torch's choice.
         trackers: accelerate's, beside metrics.jsonl; one that is not installed is skipped with a note.
     """
@@ -43,6 +47,8 @@ class Train:
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16"] = "no"
     mirror: bool = False
+    channels_last: bool = False
+    compile: bool = False
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     trackers: list[Literal["tensorboard", "wandb"]] = field(default_factory=lambda: ["tensorboard"])
 

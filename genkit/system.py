@@ -64,8 +64,9 @@ class Update:
     Attributes:
         learner: whose parameters move; a key of `learners`.
         loss: called as loss(**on, **shared) -> {name: scalar mean over the batch}. The terms that carry a graph are
-            summed and descended; the others are observations. All are logged. All randomness enters through `on`, so a
-            loss is a pure function.
+            summed and descended; the others are observations, which may also have one value a sample: the Report hands
+            those back whole. All are logged, by their means. All randomness enters through `on`, so a loss is a pure
+            function.
         on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
         shared: whatever every micro-batch needs whole.
         coupled: samples interact (softmax weights, batch statistics), so splitting is refused with a message.

@@ -37,6 +37,8 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         steps=train.steps,
         accumulate=train.accumulate,
         ema_decay=train.ema,
+        channels_last=train.channels_last,
+        compile=train.compile,
         accelerator=accelerator,
     )
     return data, trainer

@@ -36,6 +36,8 @@ class Trainer:
         steps: length of the run in iterations; the learning-rate schedules refer to it.
         accumulate: micro-batches that every Update is split into.
         ema_decay: of the averaged copy.
+        channels_last: memory layout of the networks.
+        compile: compile the learners' networks.
 
     Raises:
         RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split.
@@ -50,10 +52,13 @@ class Trainer:
         steps: int,
         accumulate: int = 1,
         ema_decay: float = 0.999,
+        channels_last: bool = False,
+        compile: bool = False,
         accelerator: Accelerator | None = None,
     ):
         self.accelerator = accelerator or Accelerator(cpu=True)
-        self.system = system.to(self.accelerator.device)
+        layout = torch.channels_last if channels_last else torch.preserve_format
+        self.system = system.to(self.accelerator.device).to(memory_format=layout)
         self.stream, self.steps, self.accumulate, self.step = stream, steps, accumulate, 0
         self.learners = system.all_learners()
         _check(self.learners, optimizers, stream, accumulate)
@@ -65,6 +70,8 @@ class Trainer:
         self._precision = self.accelerator.autocast if lower else nullcontext
         system.requires_grad_(False)
         self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
+        for module in (m for ms in self.learners.values() for m in ms if compile):
+            module.compile()
 
     def iterate(self) -> dict[str, Tensor]:
         """One iteration of the system; what was logged, averaged over the updates that logged it, on the device."""
@@ -77,7 +84,7 @@ class Trainer:
         while (update := self._next(turns, report)) is not None:
             report = self.perform(update)
             for name, value in report.items():
-                seen[f"{update.learner}/{name}"].append(value)
+                seen[f"{update.learner}/{name}"].append(value.mean())
         self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
         self.step += 1
         return {name: torch.stack(values).mean() for name, values in seen.items()}
@@ -105,7 +112,7 @@ class Trainer:
         return {**report, "gradient_norm": norm}
 
     def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
-        report: dict[str, Tensor] = {}
+        pieces: dict[str, list[Tensor]] = defaultdict(list)
         _thaw(parameters, True)
         try:
             for on in self._pieces(update):
@@ -116,10 +123,10 @@ class Trainer:
                     raise TrainingError(f"no term of {_name(update)} depends on the {update.learner}")
                 (sum(descended[1:], descended[0]) / self.accumulate).backward()
                 for name, term in terms.items():
-                    report[name] = report.get(name, 0.0) + term.detach().float() / self.accumulate
+                    pieces[name].append(term.detach().float())
         finally:
             _thaw(parameters, False)
-        return report
+        return {name: _whole(parts) for name, parts in pieces.items()}
 
     def _pieces(self, update: Update) -> Iterator[dict[str, Any]]:
         if self.accumulate == 1:
@@ -142,10 +149,10 @@ class Trainer:
             gradient.copy_(part.view_as(gradient))
 
     def _refuse_non_finite(self, update: Update, report: Mapping[str, Tensor], norm: Tensor) -> None:
-        if torch.isfinite(torch.stack([norm, *report.values()]).sum()):
+        if torch.isfinite(torch.stack([norm, *(value.sum() for value in report.values())]).sum()):
             return
         self.optimizers[update.learner].zero_grad(set_to_none=True)
-        values = ", ".join(f"{k} {v.item():.4g}" for k, v in {**report, "gradient norm": norm}.items())
+        values = ", ".join(f"{k} {v.mean().item():.4g}" for k, v in {**report, "gradient norm": norm}.items())
         raise TrainingError(
             f"iteration {self.step}: the {update.learner}'s loss is not finite ({values}); "
             "lower its learning rate, set clip_norm, or start again from the last checkpoint"
@@ -163,6 +170,11 @@ class Trainer:
             for name, tensor in self.system.state_dict().items():
                 if name not in self.system.local_state:
                     torch.distributed.broadcast(tensor, 0)
+
+
+def _whole(parts: list[Tensor]) -> Tensor:
+    """Of micro-batches: the mean of scalars, all values of observations that have one a sample."""
+    return torch.cat(parts) if parts[0].dim() else torch.stack(parts).mean()
 
 
 def _chunk(pieces: int, i: int, rows: Tensor) -> Tensor:

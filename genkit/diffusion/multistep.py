@@ -1,0 +1,83 @@
+"""Fast solvers of the probability-flow equation, diffusers' own, on this toolkit's process and guidance."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor
+
+from genkit.diffusion.denoising import Denoising, steps_like
+from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import Solver, Watch, silence
+from genkit.errors import RecipeError
+from genkit.randomness import Randomness
+
+Evaluations = Annotated[int, Field(ge=1, le=100_000)]
+NOISIEST = -5.1
+"""Half log-SNR below which steps are skipped: the last ones of a cosine schedule tell nothing and upset the solvers."""
+
+
+class MultistepSolver(Solver):
+    """A scheduler of diffusers that is handed the (guided) image of each step.
+
+    Args:
+        steps: network evaluations.
+        order: 1 to 3; 2 is advised when guided.
+    """
+
+    def __init__(self, steps: Evaluations = 20, order: Annotated[int, Field(ge=1, le=3)] = 2):
+        self.steps, self.order = steps, order
+
+    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+        usable = _usable(way.process)
+        if self.steps > usable:
+            raise RecipeError(f"steps: {self.steps} evaluations need as many steps, but the process has {usable}")
+        scheduler = self.scheduler(way.process.betas[:usable].numpy())
+        scheduler.set_timesteps(self.steps)
+        scheduler.set_begin_index(0)
+        x = noise.normal(*shape)
+        for done, t in enumerate(scheduler.timesteps.tolist(), start=1):
+            x = scheduler.step(self._image(way, x, t), t, x, return_dict=False)[0]
+            watch(done, self.steps)
+        return x
+
+    def _image(self, way: Denoising, x: Tensor, t: int) -> Tensor:
+        at = steps_like(t, x)
+        p = way.predict(x, at)
+        if way.gradient is None:
+            return p.x0
+        return way.process.x0_from_eps(way.guided_eps(p, x, at), x, at)
+
+    @abstractmethod
+    def scheduler(self, betas: Any) -> Any:
+        """diffusers' scheduler, told to expect clean images."""
+
+
+class DPMSolver(MultistepSolver):
+    """DPM-Solver++ (multistep). Lu et al. 2022, arXiv:2211.01095."""
+
+    def scheduler(self, betas: Any) -> Any:
+        from diffusers import DPMSolverMultistepScheduler
+
+        return DPMSolverMultistepScheduler(
+            num_train_timesteps=len(betas), trained_betas=betas, prediction_type="sample", solver_order=self.order
+        )
+
+
+class UniPC(MultistepSolver):
+    """UniPC (data prediction). Zhao et al. 2023, arXiv:2302.04867."""
+
+    def scheduler(self, betas: Any) -> Any:
+        from diffusers import UniPCMultistepScheduler
+
+        return UniPCMultistepScheduler(
+            num_train_timesteps=len(betas), trained_betas=betas, prediction_type="sample", solver_order=self.order
+        )
+
+
+def _usable(process: Process) -> int:
+    half_log_snr = 0.5 * (process.abar / (1 - process.abar)).log()
+    return int((half_log_snr >= NOISIEST).sum())

@@ -1,0 +1,127 @@
+"""Ways back from noise to images."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from genkit.diffusion.denoising import Denoising, steps_like
+from genkit.diffusion.process import Process
+from genkit.pretrained import Configured
+from genkit.randomness import Randomness
+
+Watch = Callable[[int, int], None]
+"""Called with (network evaluations done, in total) after each step."""
+
+
+def silence(done: int, total: int) -> None: ...
+
+
+class Solver(Configured, ABC):
+    """Turns noise into images in a number of network evaluations that the user chooses."""
+
+    @abstractmethod
+    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+        """Images (rows, *shape), one row for each row of `noise`."""
+
+
+class StepwiseSolver(Solver):
+    """One network evaluation a step of a respaced process.
+
+    Args:
+        steps: which steps of training are taken, in guided-diffusion's notation (see
+            `genkit.diffusion.schedules.space_steps`); "" takes all.
+    """
+
+    def __init__(self, steps: str = ""):
+        self.steps = steps
+
+    def process_of(self, full: Process) -> Process:
+        return _respaced(full, self.steps)
+
+    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+        way = way.on(self.process_of(way.process))
+        total, x = len(way.process), noise.normal(*shape)
+        for i in reversed(range(total)):
+            x = self.step(way, x, i, noise)
+            watch(total - i, total)
+        return x
+
+    @abstractmethod
+    def step(self, way: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
+        """x_{t-1} from x_t at step i of the respaced process."""
+
+
+class Ancestral(StepwiseSolver):
+    """x_{t-1} ~ N(mu + Sigma g, Sigma). DDPM Algorithm 2; guidance g: Dhariwal & Nichol 2021, Algorithm 1.
+
+    Args:
+        steps: as StepwiseSolver.
+        variance: takes a fixed variance instead of the one that the network learned; None keeps the process's.
+    """
+
+    def __init__(self, steps: str = "", variance: Literal["fixed_small", "fixed_large"] | None = None):
+        super().__init__(steps)
+        self.variance = variance
+
+    def process_of(self, full: Process) -> Process:
+        return _respaced(full, self.steps, self.variance)
+
+    def step(self, way: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
+        at = steps_like(i, x)
+        p = way.predict(x, at)
+        mean = way.guided_mean(p, x, at)
+        return mean + (0.5 * p.log_variance).exp() * noise.normal(*x.shape[1:]) if i else mean
+
+
+class DDIM(StepwiseSolver):
+    """Song, Meng & Ermon 2021, arXiv:2010.02502, Eq. 12; guidance: Dhariwal & Nichol 2021, Algorithm 2.
+
+    As the authors of guided diffusion do, the noise is derived again from the clipped image, and the image of the
+    guided noise is not clipped again.
+
+    Args:
+        steps: as StepwiseSolver; "ddim25" is the authors' spacing.
+        eta: 0 is deterministic, 1 has the variance of ancestral sampling.
+    """
+
+    def __init__(self, steps: str = "", eta: Annotated[float, Field(ge=0, le=1)] = 0.0):
+        super().__init__(steps)
+        self.eta = eta
+
+    def step(self, way: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
+        at = steps_like(i, x)
+        p = way.predict(x, at)
+        eps, x0 = way.guided_eps(p, x, at), p.x0
+        if way.gradient is not None:
+            x0 = way.process.x0_from_eps(eps, x, at)
+        abar, before = (way.process.look_up(k, at, x) for k in ("abar", "abar_before"))
+        sigma = self.eta * ((1 - before) / (1 - abar)).sqrt() * (1 - abar / before).sqrt()
+        mean = before.sqrt() * x0 + (1 - before - sigma**2).sqrt() * eps
+        return mean + sigma * noise.normal(*x.shape[1:]) if i and self.eta else mean
+
+    def invert(self, way: Denoising, x0: Tensor, watch: Watch = silence) -> Tensor:
+        """The noise x_T (B, ...) that the deterministic steps lead back to x0; guidance is left out."""
+        way, x = way.on(self.process_of(way.process)), x0
+        for i in range(len(way.process)):
+            x = self.step_up(way, x, i)
+            watch(i + 1, len(way.process))
+        return x
+
+    def step_up(self, way: Denoising, x: Tensor, i: int) -> Tensor:
+        """x_{t+1} from x_t by the reversed ODE."""
+        at = steps_like(i, x)
+        p = way.predict(x, at)
+        eps = way.process.eps_from_x0(p.x0, x, at)
+        after = way.process.look_up("abar_after", at, x)
+        return after.sqrt() * p.x0 + (1 - after).sqrt() * eps
+
+
+def _respaced(full: Process, kept: str, variance: str | None = None) -> Process:
+    settings = {"kept": kept, "variance": variance}
+    asked = {name: value for name, value in settings.items() if value}
+    return full.with_settings(**asked) if asked else full
