@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LAYOUTS: dict[str, str] = {
+    "guided-diffusion/unet": "genkit.foreign.guided_diffusion:unet",
+    "guided-diffusion/super_resolution_unet": "genkit.foreign.guided_diffusion:super_resolution_unet",
+    "guided-diffusion/classifier": "genkit.foreign.guided_diffusion:classifier",
+    "improved-diffusion/unet": "genkit.foreign.guided_diffusion:improved_unet",
     "ppogan/generator": "genkit.foreign.ppogan:generator",
     "ppogan/critic": "genkit.foreign.ppogan:critic",
     "ppogan/classifier": "genkit.foreign.ppogan:classifier",

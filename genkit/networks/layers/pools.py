@@ -50,16 +50,18 @@ class AttentionPool(nn.Module):
         super().__init__()
         self.heads = width // head_width
         self.norm = NormSiLU(width, groups)
-        self.positions = nn.Parameter(torch.randn(side**2 + 1, width) / width**0.5)
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
+        self.positions = nn.Parameter(torch.randn(width, side**2 + 1) / width**0.5)
+        self.qkv = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, outputs)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         pixels = rearrange(self.norm(maps[-1]), "b c h w -> b (h w) c")
-        tokens = torch.cat([pixels.mean(dim=1, keepdim=True), pixels], dim=1) + self.positions
-        query = rearrange(self.query(tokens[:, :1]), "b n (head c) -> b head n c", head=self.heads)
-        key, value = rearrange(self.key_value(tokens), "b n (kv head c) -> kv b head n c", kv=2, head=self.heads)
+        tokens = torch.cat([pixels.mean(dim=1, keepdim=True), pixels], dim=1) + self.positions.T
+        width = tokens.shape[2]
+        query = F.linear(tokens[:, :1], self.qkv.weight[:width], self.qkv.bias[:width])
+        key_value = F.linear(tokens, self.qkv.weight[width:], self.qkv.bias[width:])
+        query = rearrange(query, "b n (head c) -> b head n c", head=self.heads)
+        key, value = rearrange(key_value, "b n (kv head c) -> kv b head n c", kv=2, head=self.heads)
         answer = F.scaled_dot_product_attention(query, key, value)
         return self.project(rearrange(answer, "b head 1 c -> b (head c)"))
 
