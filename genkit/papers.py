@@ -61,6 +61,8 @@ CITES: dict[str, tuple[str, ...]] = {
     "clean": ("parmar2022cleanfid",),
     "efficientnet-lite0": ("tan2019efficientnet",),
     "dinov2": ("oquab2024dinov2",),
+    "guided-diffusion": ("dhariwal2021adm",),
+    "improved-diffusion": ("nichol2021iddpm",),
     "ppogan": ("wu2020ratioclipping",),
 }
 """Name in the catalog, metric, or part of an extractor's or layout's name -> keys of papers.bib; () needs none."""
