@@ -16,10 +16,15 @@ CATALOG: dict[str, dict[str, str]] = {
     "generators": {
         "gan": "genkit.generators.gan:GAN",
         "ddpm": "genkit.generators.ddpm:DDPM",
+        "classifier_guided": "genkit.samplers.classifier_guidance:ClassifierGuided",
+        "classifier_free_guided": "genkit.samplers.classifier_free_guidance:ClassifierFreeGuided",
+        "vae": "genkit.generators.vae:VAE",
     },
     "systems": {
         "gan_training": "genkit.generators.gan:GANTraining",
         "ddpm_training": "genkit.generators.ddpm:DDPMTraining",
+        "noisy_classifier_training": "genkit.generators.noisy_classifier:NoisyClassifierTraining",
+        "vae_training": "genkit.generators.vae_training:VAETraining",
         "classifier_training": "genkit.generators.classifier:ClassifierTraining",
     },
     "networks": {
@@ -30,11 +35,22 @@ CATALOG: dict[str, dict[str, str]] = {
         "resnet_generator": "genkit.networks.resnet_gan:ResNetGenerator",
         "resnet_critic": "genkit.networks.resnet_gan:ResNetCritic",
         "classifier": "genkit.networks.classifier:Classifier",
+        "vae_network": "genkit.networks.vae:GatedVAENetwork",
+        "hvae_network": "genkit.networks.vae:GatedHVAENetwork",
         "unet": "genkit.networks.unet:UNet",
         "super_resolution_unet": "genkit.networks.unet:SuperResolutionUNet",
         "encoder_unet": "genkit.networks.noisy_classifier:EncoderUNet",
     },
+    "vae": {
+        "bernoulli": "genkit.generators.pixel_likelihoods:Bernoulli",
+        "logistic_256": "genkit.generators.pixel_likelihoods:Logistic256",
+        "standard_prior": "genkit.generators.latent_priors:StandardNormal",
+        "vamp_prior": "genkit.generators.latent_priors:VampPrior",
+        "exemplar_prior": "genkit.generators.latent_priors:ExemplarPrior",
+        "random_exemplars": "genkit.generators.exemplar_choice:RandomExemplars",
+    },
     "diffusion": {
+        "noisy_classifier": "genkit.generators.noisy_classifier:NoisyClassifier",
         "process": "genkit.diffusion.process:Process",
         "ancestral": "genkit.diffusion.solvers:Ancestral",
         "ddim": "genkit.diffusion.solvers:DDIM",
@@ -60,6 +76,7 @@ CATALOG: dict[str, dict[str, str]] = {
     },
     "optimizers": {
         "adam": "genkit.training.optimizers:Adam",
+        "adam_norm_grad": "genkit.training.optimizers:AdamNormGrad",
         "adamw": "genkit.training.optimizers:AdamW",
         "sgd": "genkit.training.optimizers:SGD",
         "constant": "genkit.training.schedules:Constant",

@@ -34,9 +34,7 @@ def to_uint8(x: Tensor) -> Tensor:
     """
     if not x.is_floating_point():
         raise DataError(f"pixels to be rounded are floats in [-1, 1], got {x.dtype}")
-    x = x.detach().float()
-    if x.numel() and not bool(x.abs().amax() <= 1 + OVERSHOOT):
-        raise DataError(_outside(x))
+    x = check_range(x.detach().float())
     return (x * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -57,6 +55,28 @@ def from_uint8(x: Tensor) -> Tensor:
     if x.dtype != torch.uint8:
         raise DataError(f"8-bit images are uint8 in [0, 255], got {x.dtype}")
     return x.float().div_(127.5).sub_(1)
+
+
+def to_unit(x: Tensor) -> Tensor:
+    """Images in [-1, 1] -> [0, 1], for models that count in intensities. The range is not looked at: `check_range`."""
+    return x.add(1).div_(2)
+
+
+def from_unit(x: Tensor) -> Tensor:
+    """Intensities -> images in [-1, 1]; what lies outside [0, 1] is cut."""
+    return x.clamp(0, 1).mul(2).sub(1)
+
+
+def check_range(x: Tensor) -> Tensor:
+    """x, (..., C, H, W).
+
+    Raises:
+        DataError: with the index of the first sample that is not finite or lies outside [-1, 1] by more than
+            `OVERSHOOT`.
+    """
+    if x.numel() and not bool(x.abs().amax() <= 1 + OVERSHOOT):
+        raise DataError(_outside(x))
+    return x
 
 
 def _as_uint8(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -42,11 +43,23 @@ class Batch:
         return len(self.x)
 
 
+class Items(Protocol):
+    """The training set itself, in order: see genkit.data.dataset.DataSet."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def __len__(self) -> int: ...
+    def rows(self, index: Tensor) -> Tensor: ...
+
+
 class Data(Protocol):
     """What `iteration` learns from: endless batches, and noise that all processes share.
 
     Item k and every draw are functions of the seed and the position alone. A draw is made for the whole batch and each
-    process takes its own rows, so that two processes see what one process with the whole batch would.
+    process takes its own rows, so that two processes see what one process with the whole batch would. What `common`
+    draws is whole, and the same, on every process.
     """
 
     def __next__(self) -> Batch: ...
@@ -54,6 +67,7 @@ class Data(Protocol):
     def normal(self, *shape: int) -> Tensor: ...
     def uniform(self, *shape: int) -> Tensor: ...
     def integers(self, high: int) -> Tensor: ...
+    def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor: ...
     def fetch(self, index: Tensor) -> Batch: ...
 
 
@@ -136,6 +150,20 @@ class System(Learning, ABC):
                 raise RecipeError(
                     f"data: the generator takes {space.classes} classes of {name!r}, but the data have {offered}"
                 )
+
+    def meet(self, items: Items) -> None:
+        """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.
+
+        Raises:
+            RecipeError: the items are not what this system learns from.
+        """
+
+    def presented(self, product: Pretrained) -> AbstractContextManager[None]:
+        """Called when `product`, the averaged copy, is looked at, scored or saved: what it needs beside its weights.
+
+        Must leave no trace that training could see.
+        """
+        return nullcontext()
 
     @abstractmethod
     def iteration(self, data: Data, step: int) -> Turns:

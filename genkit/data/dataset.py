@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from genkit.condition import ConditionSpace, Labels
 from genkit.errors import DataError
+from genkit.fingerprint import fingerprint
 from genkit.image_files import Intake
 from genkit.images import from_uint8
 
@@ -97,9 +97,4 @@ class DataSet:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of shape, content and labels: equal data, equal fingerprint, wherever it came from."""
-        total = hashlib.sha256(f"{self.x.dtype} {tuple(self.x.shape)}".encode())
-        total.update(self.x.contiguous().numpy().data)
-        if self.labels is not None:
-            total.update(b"labels")
-            total.update(self.labels.contiguous().numpy().data)
-        return total.hexdigest()
+        return fingerprint(self.x, self.labels)

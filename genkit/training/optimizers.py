@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -47,6 +47,30 @@ class Adam(Optimizer):
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamNormGrad(Optimizer):
+    """Adam on gradients of length one: each tensor's is divided by its norm + 1e-7 first, weight decay added after.
+
+    As in the code of Norouzi et al. 2020, arXiv:2004.04795.
+    """
+
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    eps: Rate = 1e-8
+    weight_decay: Decay = 0.0
+
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+
+
+class _AdamNormGrad(torch.optim.Adam):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if gradients:
+            torch._foreach_div_(gradients, torch._foreach_add(torch._foreach_norm(gradients), 1e-7))
+        return super().step(closure)
 
 
 @dataclass(frozen=True, kw_only=True)

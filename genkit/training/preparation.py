@@ -7,7 +7,9 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from genkit.classifying import Classifying
 from genkit.errors import EvaluationError, RecipeError, suggest
+from genkit.pretrained import Pretrained
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
@@ -17,8 +19,9 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     """The data and a trainer at iteration 0, everything checked against everything else."""
     data, system, train = recipe.build_data(), recipe.build_system(), recipe.train
     if recipe.evaluate:
-        check_evaluation(recipe.evaluate)
+        check_evaluation(recipe.evaluate, system.product)
     system.check_data(data.sample_shape, data.conditions)
+    system.meet(data)
     if train.mirror and len(data.sample_shape) != 3:
         raise RecipeError("train.mirror: only images can be mirrored")
     stream = Stream(
@@ -44,8 +47,12 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     return data, trainer
 
 
-def check_evaluation(wanted: Evaluate) -> None:
+def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
     """Raises RecipeError for a metric or extractor that does not exist, hours before it would be needed."""
+    if isinstance(product, Classifying):
+        if list(wanted.metrics) != ["accuracy"] or wanted.best != "accuracy":
+            raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
+        return
     from genkit.evaluation import EXTRACTORS
     from genkit.evaluation.metrics_by_name import NEIGHBOURS, check_metrics
 

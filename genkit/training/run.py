@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from genkit.catalog import build
+from genkit.classifying import Classifying
 from genkit.files import write_atomically
 from genkit.generator import Generator
 from genkit.images import grid, points_png, write_png
@@ -188,7 +189,8 @@ class Run:
     def _draw(self, path: Path) -> None:
         product = self.trainer.ema.module
         if self.main and isinstance(product, Generator):
-            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
+            with self.trainer.system.presented(product):
+                draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
@@ -197,12 +199,13 @@ class Run:
             Stopped: a signal came; the checkpoint remembers that scores are due.
         """
         wanted, product = self.recipe.evaluate, self.trainer.ema.module
-        if not wanted or not isinstance(product, Generator):
+        if not wanted or not isinstance(product, (Generator, Classifying)):
             return {}
         scores, verdict = {}, ""
         if self.main:
             try:
-                scores = self._evaluate(product, wanted, stop)
+                with self.trainer.system.presented(product):
+                    scores = self._evaluate(product, wanted, stop)
                 verdict = "best" if self._is_best(scores, wanted) else ""
             except Interrupted:
                 verdict = "interrupted"
@@ -222,8 +225,8 @@ class Run:
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
 
-    def _evaluate(self, product: Generator, wanted: Evaluate, stop: StopFlag) -> dict[str, Any]:
-        from genkit.evaluation import evaluate
+    def _evaluate(self, product: Generator | Classifying, wanted: Evaluate, stop: StopFlag) -> dict[str, Any]:
+        from genkit.evaluation import accuracy, evaluate
 
         against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else self.data
 
@@ -232,6 +235,8 @@ class Run:
             if stop:
                 raise Interrupted
 
+        if not isinstance(product, Generator):
+            return accuracy(product, against, wanted.n, self.recipe.train.seed, progress)
         return evaluate(
             product,
             against,
@@ -264,7 +269,8 @@ class Run:
         scores = self._score(stop)
         if self.main:
             assert isinstance(product, Pretrained)
-            product.save_pretrained(self.folder.weights)
+            with self.trainer.system.presented(product):
+                product.save_pretrained(self.folder.weights)
             self._draw(self.folder.samples)
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -70,6 +71,10 @@ class Stream(Randomness):
 
     def draw(self, sampler: Sampler) -> Tensor:
         return sampler(self.batch_size, self.rng)[self.mine].to(self.device, non_blocking=True)
+
+    def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        """What `draw` makes of the noise of this iteration, whole on every process."""
+        return draw(self.rng).to(self.device, non_blocking=True)
 
     def __next__(self) -> Batch:
         index, flips = self._look_up(self.position + self.mine.start, self.position + self.mine.stop)

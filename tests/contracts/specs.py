@@ -27,7 +27,15 @@ RESNET_C: Spec = {"type": "resnet_critic", "size": 8, "channels": 1, "width": 4}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
 UNET |= {"attention": [4], "head_width": 8}
 
+VAE_N: Spec = {"type": "vae_network", "size": 8, "latent_dim": 3, "width": 8}
+HVAE_N: Spec = {"type": "hvae_network", "size": 8, "latent_dim": 3, "width": 8}
+LOGISTIC: Spec = {"type": "logistic_256"}
+VAMP: Spec = {"type": "vamp_prior", "components": 4}
+BY_EXAMPLE: Spec = {"type": "exemplar_prior"}
+
 NETWORKS: dict[str, list[Spec]] = {
+    "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
+    "hvae_network": [HVAE_N, {**HVAE_N, "scaled": True, "channels": 3}],
     "mlp_generator": [MLP_G, {**MLP_G, "classes": 8}],
     "mlp_critic": [MLP_C, {**MLP_C, "classes": 8}],
     "dcgan_generator": [DCGAN_G, {**DCGAN_G, "classes": 10, "norm": "none", "channels": 3}],
@@ -43,7 +51,46 @@ NETWORKS: dict[str, list[Spec]] = {
     ],
 }
 
+PROCESS: Spec = {"type": "process", "steps": 20}
+FIXED: Spec = {**PROCESS, "variance": "fixed_large"}
+DDPM: Spec = {"type": "ddpm", "network": {**UNET, "classes": 10, "unlabelled": True, "variance": True}, "process": PROCESS}
+PLAIN_DDPM: Spec = {"type": "ddpm", "network": UNET, "process": {**FIXED, "schedule": "linear", "prediction": "v"}}
+ENCODER: Spec = {**UNET, "type": "encoder_unet"}
+NOISY: Spec = {"type": "noisy_classifier", "network": ENCODER, "process": PROCESS}
+
 GENERATORS: dict[str, list[Spec]] = {
+    "ddpm": [
+        {**DDPM, "solver": {"type": "ancestral", "steps": "4"}},
+        {**PLAIN_DDPM, "solver": {"type": "ddim", "steps": "ddim5", "eta": 0.5}},
+        {**PLAIN_DDPM, "solver": {"type": "dpm_solver", "steps": 4}},
+        {**DDPM, "solver": {"type": "unipc", "steps": 4}},
+    ],
+    "classifier_guided": [
+        {
+            "type": "classifier_guided",
+            "generator": {**PLAIN_DDPM, "process": FIXED, "solver": {"type": "ddim", "steps": "ddim5"}},
+            "classifier": NOISY,
+            "scale": 3.0,
+        },
+        {
+            "type": "classifier_guided",
+            "generator": {
+                "type": "classifier_free_guided",
+                "generator": {**DDPM, "solver": {"type": "ancestral", "steps": "4"}},
+                "scale": 0.0,
+            },
+            "classifier": NOISY,
+            "at": "mean",
+        },
+    ],
+    "classifier_free_guided": [
+        {"type": "classifier_free_guided", "generator": {**DDPM, "solver": {"type": "ancestral", "steps": "4"}}}
+    ],
+    "vae": [
+        {"type": "vae", "network": VAE_N},
+        {"type": "vae", "network": {**VAE_N, "scaled": True}, "likelihood": LOGISTIC, "prior": VAMP},
+        {"type": "vae", "network": HVAE_N, "prior": {"type": "exemplar_prior", "exemplars": 5}},
+    ],
     "gan": [
         {"type": "gan", "network": network}
         for name in ("mlp_generator", "dcgan_generator", "resnet_generator")
@@ -61,12 +108,14 @@ class SystemCase:
         data: what it learns from.
         order: learners of one iteration's updates.
         noisy: its networks draw noise of their own (dropout), so that splitting a batch changes it.
+        rate: learning rate at which plain gradient descent does not blow up rounding errors.
     """
 
     spec: Spec
     data: Spec
     order: tuple[str, ...]
     noisy: bool = False
+    rate: float = 0.05
 
 
 def gan_case(order: tuple[str, ...], *, noisy: bool = False, images: bool = False, **slots: Any) -> SystemCase:
@@ -83,7 +132,39 @@ def gan_case(order: tuple[str, ...], *, noisy: bool = False, images: bool = Fals
 CLIPPED: Spec = {"type": "ratio_clipping", "classifier": MLP_C, "steps": 2}
 PLAY, CLIPPED_PLAY = ("critic", "generator"), ("critic", "classifier", "generator", "classifier", "generator")
 
+
+def vae_case(generator: Spec, **arguments: Any) -> SystemCase:
+    spec = {"type": "vae_training", "generator": {"type": "vae", **generator}, "warmup": 4, **arguments}
+    return SystemCase(spec, DIGITS, ("vae",), rate=1e-4)
+
+
 SYSTEMS: dict[str, list[SystemCase]] = {
+    "ddpm_training": [
+        SystemCase({"type": "ddpm_training", "generator": DDPM, "label_dropout": 0.5}, DIGITS, ("denoiser",)),
+        SystemCase({"type": "ddpm_training", "generator": PLAIN_DDPM}, DIGITS, ("denoiser",)),
+        SystemCase(
+            {
+                "type": "ddpm_training",
+                "generator": DDPM,
+                "loss": {"type": "bound"},
+                "steps": {"type": "second_moment", "groups": 2, "history": 3},
+            },
+            DIGITS,
+            ("denoiser",),
+        ),
+    ],
+    "noisy_classifier_training": [
+        SystemCase({"type": "noisy_classifier_training", "classifier": NOISY}, DIGITS, ("classifier",))
+    ],
+    "vae_training": [
+        vae_case({"network": VAE_N}),
+        vae_case({"network": {**VAE_N, "scaled": True}, "likelihood": LOGISTIC, "prior": VAMP}),
+        vae_case({"network": VAE_N, "prior": BY_EXAMPLE}, exemplars={"type": "random_exemplars", "size": 20}),
+        vae_case(
+            {"network": HVAE_N, "prior": BY_EXAMPLE},
+            exemplars={"type": "random_exemplars", "size": 20, "replacement": False},
+        ),
+    ],
     "gan_training": [
         gan_case(PLAY),
         gan_case(
@@ -171,6 +252,7 @@ def make_trainer(
     system: System = seeded(case.spec, seed).train()
     data = catalog.build(case.data)
     system.check_data(data.sample_shape, data.conditions)
+    system.meet(data)
     step = catalog.convert(Optimizer, optimizer or {"type": "adam", "lr": 1e-3, "betas": [0.5, 0.9]})
     optimizers = dict.fromkeys(system.all_learners(), step)
     return kind(system, Stream(data, batch_size, seed=seed), optimizers, steps=20, accumulate=accumulate, ema_decay=0.9)

@@ -98,7 +98,7 @@ def test_the_watch_notices_a_graph_into_another_player() -> None:
 @cases
 def test_accumulation_equals_the_whole_batch_or_is_refused(case: SystemCase) -> None:
     whole, split = (
-        make_trainer(case, accumulate=k, optimizer={"type": "sgd", "lr": 0.05, "momentum": 0.5}) for k in (1, 4)
+        make_trainer(case, accumulate=k, optimizer={"type": "sgd", "lr": case.rate, "momentum": 0.5}) for k in (1, 4)
     )
     updates: list[Update] = []
     perform = whole.perform

@@ -1,0 +1,145 @@
+"""Log-density of a mixture of very many Gaussians, in blocks: memory does not grow with their number.
+
+log N(z; m, s2) is an affine function of z (of z and its squares, where the variances differ) plus what does not depend
+on the component, so that the mixture is a log-sum-exp of a matrix product. The blocks of that product are summed as
+they come, and made again in the backward pass: never (n, m, d) numbers, nor (n, m) for more than a block.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from genkit.errors import GenkitError
+
+LOG_2PI = math.log(2 * math.pi)
+BLOCK = 8192
+"""Components at a time."""
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """Which components each row must not see.
+
+    Attributes:
+        rows: (B,) int64, the item that each row of z comes from.
+        items: (M,) int64, the item that each component comes from; an item may come more than once.
+    """
+
+    rows: Tensor
+    items: Tensor
+
+
+def log_mixture(
+    z: Tensor,
+    means: Tensor,
+    log_variance: Tensor,
+    *,
+    leave_out: LeaveOut | None = None,
+    count: Tensor | None = None,
+    block: int = BLOCK,
+) -> Tensor:
+    """log of the mean of N(z; means, exp(log_variance)) over the components that a row may see, in nats.
+
+    Differentiable in z, means and log_variance. Computed in the precision of z, at least float32.
+
+    Args:
+        z: (B, D).
+        means: (M, D).
+        log_variance: one number shared by everything, or (M, D).
+        leave_out: components that belong to a row itself; Norouzi et al. 2020, Eq. 6.
+        count: (B,), how many components the sum is divided by, where that is not how many it has.
+        block: components at a time.
+
+    Returns:
+        (B,).
+
+    Raises:
+        GenkitError: a row may see no component.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        z, means, log_variance = (t if t.dtype == torch.float64 else t.float() for t in (z, means, log_variance))
+        total = _log_sum(z, means, log_variance, leave_out, block)
+    seen = _seen(len(z), len(means), leave_out, z.device)
+    if not bool((seen > 0).all()):
+        row = int((seen <= 0).nonzero()[0])
+        raise GenkitError(
+            f"row {row} of the batch is left without any of the {len(means)} exemplars after its own are taken out; "
+            "use more exemplars, or draw them without replacement"
+        )
+    return total - (seen if count is None else count).log()
+
+
+def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int) -> Tensor:
+    """log sum_n N(z; m_n, s2_n), means centred first: squares of what lies far from zero lose digits."""
+    dims, centre = z.shape[1], means.detach().mean(0)
+    z, means = z - centre, means - centre
+    if log_variance.numel() == 1:
+        precision = (-log_variance).exp().squeeze()
+        slopes, offsets = means * precision, -0.5 * precision * means.square().sum(1)
+        rest = -0.5 * (precision * z.square().sum(1) + dims * (log_variance.squeeze() + LOG_2PI))
+        return rest + _affine_log_sum(z, slopes, offsets, leave_out, block)
+    z, means, log_variance = z.double(), means.double(), log_variance.double()
+    precision = (-log_variance).exp()
+    slopes = torch.cat([means * precision, -0.5 * precision], dim=1)
+    offsets = -0.5 * (precision * means.square() + log_variance + LOG_2PI).sum(1)
+    return _affine_log_sum(torch.cat([z, z.square()], dim=1), slopes, offsets, leave_out, block).float()
+
+
+def _affine_log_sum(x: Tensor, slopes: Tensor, offsets: Tensor, leave_out: LeaveOut | None, block: int) -> Tensor:
+    rows, items = (None, None) if leave_out is None else (leave_out.rows, leave_out.items)
+    return _AffineLogSum.apply(x, slopes, offsets, rows, items, block)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _AffineLogSum(torch.autograd.Function):
+    """log sum_n exp(x . slopes_n + offsets_n), (B, F), (M, F), (M,) -> (B,)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, slopes: Tensor, offsets: Tensor, rows: Tensor | None, items: Tensor | None, block: int
+    ) -> Tensor:
+        total = x.new_full((len(x),), -math.inf)
+        for here in _blocks(len(slopes), block):
+            total = torch.logaddexp(total, _scores(x, slopes, offsets, rows, items, here).logsumexp(1))
+        ctx.save_for_backward(x, slopes, offsets, rows, items, total)
+        ctx.block = block
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, slopes, offsets, rows, items, total = ctx.saved_tensors
+        d_x, d_slopes, d_offsets = torch.zeros_like(x), torch.empty_like(slopes), torch.empty_like(offsets)
+        for here in _blocks(len(slopes), ctx.block):
+            share = _scores(x, slopes, offsets, rows, items, here).sub_(total[:, None]).exp_().mul_(grad[:, None])
+            d_x.addmm_(share, slopes[here])
+            torch.mm(share.T, x, out=d_slopes[here])
+            torch.sum(share, dim=0, out=d_offsets[here])
+        return d_x, d_slopes, d_offsets, None, None, None
+
+
+def _scores(
+    x: Tensor, slopes: Tensor, offsets: Tensor, rows: Tensor | None, items: Tensor | None, here: slice
+) -> Tensor:
+    scores = torch.addmm(offsets[here], x, slopes[here].T)
+    if rows is not None and items is not None:
+        scores.masked_fill_(rows[:, None] == items[None, here], -math.inf)
+    return scores
+
+
+def _blocks(count: int, block: int) -> list[slice]:
+    return [slice(start, min(start + block, count)) for start in range(0, count, block)]
+
+
+def _seen(rows: int, components: int, leave_out: LeaveOut | None, device: torch.device) -> Tensor:
+    """(B,) float32, how many components each row may see: sorted search, not a table of comparisons."""
+    if leave_out is None:
+        return torch.full((rows,), float(components), device=device)
+    ordered = leave_out.items.sort().values
+    own = torch.searchsorted(ordered, leave_out.rows, right=True) - torch.searchsorted(ordered, leave_out.rows)
+    return (components - own).float()
