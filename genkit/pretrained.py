@@ -29,7 +29,7 @@ class Configured:
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
-            cls.__init__ = _recording(cls, cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
 
 
 class Pretrained(Configured):
@@ -63,14 +63,14 @@ class Pretrained(Configured):
         return module.eval()
 
 
-def _recording(cls: type, init: Any) -> Any:
+def _recording(init: Any) -> Any:
     @wraps(init)
     def record(self: Any, *args: Any, **kwargs: Any) -> None:
-        if type(self) is cls:
+        if "config" not in self.__dict__:  # else a derived class's constructor has recorded already
             bound = inspect.signature(init).bind(self, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(list(bound.arguments.items())[1:])
-            self.__dict__["config"] = {"type": catalog.name_of(cls), **{k: _plain(v) for k, v in arguments.items()}}
+            self.__dict__["config"] = {"type": catalog.name_of(type(self)), **{k: _plain(v) for k, v in arguments.items()}}
         init(self, *args, **kwargs)
 
     return record

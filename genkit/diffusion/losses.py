@@ -24,7 +24,7 @@ PerSample = dict[str, Tensor]
 class DiffusionLoss(ABC):
     """Terms of one value a sample."""
 
-    def check(self, process: Process) -> None:
+    def check(self, process: Process) -> None:  # noqa: B027 - most losses train every process
         """Raises RecipeError for a process that this loss does not train."""
 
     @abstractmethod
@@ -55,9 +55,7 @@ class Hybrid(DiffusionLoss):
             lambda = 0.001 on the sum over all T steps. They agree at T = 1000.
     """
 
-    def __init__(
-        self, weight: Literal["guided_diffusion", "improved_diffusion"] | Annotated[float, Field(gt=0)] = 1.0
-    ):
+    def __init__(self, weight: Literal["guided_diffusion", "improved_diffusion"] | Annotated[float, Field(gt=0)] = 1.0):
         self.weight = weight
 
     def check(self, process: Process) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 _PUBLIC = {
     "evaluate": "genkit.evaluation.scoring",
+    "accuracy": "genkit.evaluation.classification",
     "statistics": "genkit.evaluation.scoring",
     "Scores": "genkit.evaluation.scores",
     "Extractor": "genkit.evaluation.extractor",
     "METRICS": "genkit.evaluation.metrics_by_name",
     "EXTRACTORS": "genkit.evaluation.features",
 }
-__all__ = ["EXTRACTORS", "METRICS", "Extractor", "Scores", "evaluate", "statistics"]
+__all__ = ["EXTRACTORS", "METRICS", "Extractor", "Scores", "accuracy", "evaluate", "statistics"]
 
 
 def __getattr__(name: str) -> Any:

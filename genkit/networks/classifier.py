@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+import torch
 import torch.nn.functional as F
 from einops import reduce
 from pydantic import Field
@@ -61,6 +62,15 @@ class Classifier(Pretrained, nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """(B, feature_dim), not negative: the mean over pixels of the last map."""
         return reduce(self.stages(x), "b c h w -> b c", "mean")
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+    @torch.no_grad()
+    def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """See genkit.classifying."""
+        return {"accuracy": self(x).argmax(1) == label}
 
 
 class ConvNormReLU(nn.Module):

@@ -33,6 +33,10 @@ LOGISTIC: Spec = {"type": "logistic_256"}
 VAMP: Spec = {"type": "vamp_prior", "components": 4}
 BY_EXAMPLE: Spec = {"type": "exemplar_prior"}
 
+UNET2D: Spec = {"sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": [8, 16]}
+UNET2D |= {"layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": None}
+UNET2D |= {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"]}
+
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
     "hvae_network": [HVAE_N, {**HVAE_N, "scaled": True, "channels": 3}],
@@ -44,6 +48,7 @@ NETWORKS: dict[str, list[Spec]] = {
     "resnet_critic": [RESNET_C, {**RESNET_C, "norm": "layer", "dropout": [0.2, 0.5]}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
+    "diffusers_unet": [{"type": "diffusers_unet", "settings": UNET2D}],
     "super_resolution_unet": [{**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True}],
     "encoder_unet": [
         {**UNET, "type": "encoder_unet"},
@@ -53,7 +58,11 @@ NETWORKS: dict[str, list[Spec]] = {
 
 PROCESS: Spec = {"type": "process", "steps": 20}
 FIXED: Spec = {**PROCESS, "variance": "fixed_large"}
-DDPM: Spec = {"type": "ddpm", "network": {**UNET, "classes": 10, "unlabelled": True, "variance": True}, "process": PROCESS}
+DDPM: Spec = {
+    "type": "ddpm",
+    "network": {**UNET, "classes": 10, "unlabelled": True, "variance": True},
+    "process": PROCESS,
+}
 PLAIN_DDPM: Spec = {"type": "ddpm", "network": UNET, "process": {**FIXED, "schedule": "linear", "prediction": "v"}}
 ENCODER: Spec = {**UNET, "type": "encoder_unet"}
 NOISY: Spec = {"type": "noisy_classifier", "network": ENCODER, "process": PROCESS}

@@ -114,7 +114,7 @@ def test_accumulation_equals_the_whole_batch_or_is_refused(case: SystemCase) -> 
     if case.noisy:
         return
     for (name, a), b in zip(whole.system.state_dict().items(), split.system.state_dict().values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
 
 
 def run(trainer: Trainer, iterations: int) -> list[dict[str, float]]:

@@ -1,0 +1,57 @@
+"""How often a classifier is right on labelled data; that of noisy images, level by level."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.classifying import Classifying
+from genkit.errors import EvaluationError
+from genkit.evaluation.scores import versions
+
+Progress = Callable[[int, int], None]
+
+
+def accuracy(
+    product: Classifying, data: Any, n: int = 10_000, seed: int = 0, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Shares of right answers, as `Scores.to_json` gives scores.
+
+    Args:
+        product: a classifier.
+        data: a labelled data set, see genkit.data.dataset.DataSet.
+        n: rows, drawn without replacement; all when there are fewer.
+        seed: of the rows and of the noise.
+        progress: called with (rows done, in total).
+
+    Raises:
+        EvaluationError: the data have no labels.
+    """
+    if "label" not in data.conditions:
+        raise EvaluationError(f"{data.name} has no labels; accuracy needs labelled data")
+    started, rng = time.monotonic(), torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(data), generator=rng)[:n]
+    found: dict[str, list[Tensor]] = {}
+    for done, index in enumerate(chosen.split(250)):
+        x, label = data.rows(index).to(product.device), data.labels[index].to(product.device)
+        for name, right in product.right(x, label, rng).items():
+            found.setdefault(name, []).append(right.cpu().double())
+        if progress:
+            progress(min((done + 1) * 250, len(chosen)), len(chosen))
+    values = {name: torch.cat(parts).mean().item() for name, parts in found.items()}
+    return {
+        "values": values,
+        "standard_errors": {name: math.sqrt(v * (1 - v) / len(chosen)) for name, v in values.items()},
+        "labels": {name: name for name in values},
+        "better": dict.fromkeys(values, "higher"),
+        "against": {"name": data.name, "n": len(chosen), "fingerprint": data.fingerprint},
+        "seed": seed,
+        "warnings": [],
+        "seconds": time.monotonic() - started,
+        "versions": versions(),
+    }

@@ -1,0 +1,129 @@
+"""The classifier of noisy images that guides a diffusion model. Dhariwal & Nichol 2021, arXiv:2105.05233, Sec. 4."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.condition import ConditionSpace
+from genkit.diffusion.denoising import steps_like
+from genkit.diffusion.process import Process
+from genkit.diffusion.step_choice import quarters
+from genkit.errors import RecipeError
+from genkit.generator import evaluating
+from genkit.networks.denoiser import NoisyEncoder
+from genkit.pretrained import Pretrained
+from genkit.system import Data, System, Terms, Turns, Update
+
+LEVELS = 5
+"""Noise levels that accuracy is told for, evenly spread from the first step to the last."""
+
+
+class NoisyClassifier(Pretrained, nn.Module):
+    """log p(y | x_t, t) of the images of one process.
+
+    Args:
+        network: from (x_t, t) to logits.
+        process: how the images are noised; a diffusion model that is to be guided must noise alike.
+    """
+
+    def __init__(self, network: NoisyEncoder, process: Process):
+        super().__init__()
+        self.network, self.process = network, process
+        self.sample_shape, self.classes = tuple(network.sample_shape), network.classes
+
+    @property
+    def device(self) -> torch.device:
+        return self.process.told.device
+
+    def forward(self, x_t: Tensor, told: Tensor) -> Tensor:
+        """x_t (B, C, H, W), steps as told (B,), see `Process.told` -> logits (B, classes) float32."""
+        return self.network(x_t, told).float()
+
+    def log_probability(self, x_t: Tensor, told: Tensor, label: Tensor) -> Tensor:
+        """log p(label | x_t), (B,)."""
+        return self(x_t, told).log_softmax(1).gather(1, rearrange(label, "b -> b 1")).squeeze(1)
+
+    @torch.no_grad()
+    def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """See genkit.classifying; "accuracy" is over uniformly drawn steps."""
+        steps = len(self.process)
+        noise = torch.randn(x.shape, generator=rng).to(x.device)
+        anywhere = torch.randint(steps, (len(x),), generator=rng).to(x.device)
+        at = {"accuracy": anywhere}
+        for k in range(LEVELS):
+            step = round(k * (steps - 1) / (LEVELS - 1))
+            at[f"accuracy_at_{self.process.kept[step]}"] = steps_like(step, x)
+        with evaluating(self):
+            return {name: self._guess(x, i, noise) == label for name, i in at.items()}
+
+    def _guess(self, x: Tensor, i: Tensor, noise: Tensor) -> Tensor:
+        return self(self.process.noised(x, i, noise), self.process.told[i]).argmax(1)
+
+
+class NoisyClassifierTraining(System):
+    """Cross-entropy on cropped and noised images, at steps drawn uniformly.
+
+    Args:
+        classifier: what is trained.
+        smallest_crop: images are cropped to a random square of this to all of their side, and enlarged again; 1 leaves
+            them. Mirroring is the recipe's train.mirror.
+    """
+
+    learners = {"classifier": ("classifier",)}  # noqa: RUF012 - a ClassVar of the base
+
+    def __init__(self, classifier: NoisyClassifier, smallest_crop: Annotated[float, Field(gt=0, le=1)] = 0.8):
+        super().__init__()
+        self.classifier, self.smallest_crop = classifier, smallest_crop
+
+    @property
+    def product(self) -> Pretrained:
+        return self.classifier
+
+    def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+        if tuple(sample_shape) != self.classifier.sample_shape:
+            wanted = list(self.classifier.sample_shape)
+            raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {wanted}")
+        offered = conditions["label"].classes if "label" in conditions else 0
+        if offered != self.classifier.classes:
+            raise RecipeError(
+                f"data: the classifier has {self.classifier.classes} classes, but the data have {offered}"
+            )
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        batch, crop = next(data), data.uniform(3)
+        on = {
+            "x0": batch.x,
+            "label": batch.condition["label"],
+            "crop": crop,
+            "i": data.integers(len(self.classifier.process)),
+            "noise": data.normal(*self.classifier.sample_shape),
+        }
+        yield Update("classifier", self.classification_loss, on)
+
+    def classification_loss(self, x0: Tensor, label: Tensor, crop: Tensor, i: Tensor, noise: Tensor) -> Terms:
+        process = self.classifier.process
+        x_t = process.noised(cropped(x0, crop, self.smallest_crop), i, noise)
+        logits = self.classifier(x_t, process.told[i])
+        right = (logits.detach().argmax(1) == label).float()
+        return {"cross_entropy": F.cross_entropy(logits, label), "accuracy": right.mean(), **quarters(i, right)}
+
+
+def cropped(x: Tensor, u: Tensor, smallest: float) -> Tensor:
+    """A random square of each image, enlarged to all of it by bilinear interpolation.
+
+    x (B, C, H, W); u (B, 3) uniform on [0, 1): how large, and where across and down.
+    """
+    if smallest == 1:
+        return x
+    side = smallest + (1 - smallest) * u[:, 0]
+    across, down = ((1 - side) * (2 * u[:, k] - 1) for k in (1, 2))
+    zero = torch.zeros_like(side)
+    theta = torch.stack([torch.stack([side, zero, across], 1), torch.stack([zero, side, down], 1)], 1)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
