@@ -113,26 +113,26 @@ class ClassifierSettings(UNetSettings):
 
 def unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """guided-diffusion's UNetModel, called (x, timesteps, y)."""
-    settings = check_settings(UNetSettings, _constructor(config))
+    settings = check_settings(UNetSettings, constructor(config))
     return _load_unet(_built(UNet, settings, settings.denoiser()), state, settings.order)
 
 
 def improved_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """improved-diffusion's UNetModel, called (x, timesteps, y)."""
-    settings = check_settings(ImprovedSettings, _constructor(config))
+    settings = check_settings(ImprovedSettings, constructor(config))
     return _load_unet(_built(UNet, settings, settings.denoiser()), state, settings.order)
 
 
 def super_resolution_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> SuperResolutionUNet:
     """guided-diffusion's SuperResModel, called (x, timesteps, low_res=..., y=...)."""
-    settings = check_settings(SuperResolutionSettings, _constructor(config))
+    settings = check_settings(SuperResolutionSettings, constructor(config))
     arguments = {"low_size": settings.small_size, **settings.denoiser()}
     return _load_unet(_built(SuperResolutionUNet, settings, arguments), state, settings.order)
 
 
 def classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> EncoderUNet:
     """guided-diffusion's EncoderUNetModel, called (x, timesteps)."""
-    settings = check_settings(ClassifierSettings, _constructor(config))
+    settings = check_settings(ClassifierSettings, constructor(config))
     if settings.pool == "attention" and settings.num_head_channels == -1:
         raise WeightsError("config.num_head_channels: the pool 'attention' needs it, got -1")
     arguments = {**settings.shared(), "classes": settings.out_channels, "pool": settings.pool}
@@ -166,7 +166,7 @@ def _filled(network: M, state: Mapping[str, Tensor], pairs: list[tuple[str, str]
     return load_named(network, as_matrices(theirs, names, network), names)
 
 
-def _constructor(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def constructor(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments of their constructor, which may lie under that key beside notes about them."""
     inner = config.get("constructor")
     return inner if isinstance(inner, Mapping) else config

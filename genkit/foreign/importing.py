@@ -8,25 +8,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from genkit.errors import WeightsError
 from genkit.files import write_atomically
-from genkit.foreign import load
+from genkit.foreign import LAYOUTS, diffusion_settings, load
 from genkit.foreign.checkpoint import read_checkpoint
+from genkit.foreign.diffusers_import import differences, read_pipeline
+from genkit.networks.denoiser import Denoiser, NoisyEncoder
 from genkit.networks.latent import LatentNetwork
+from genkit.networks.unet import SuperResolutionUNet
 from genkit.pretrained import Pretrained
+
+PIPELINE = "diffusers/pipeline"
 
 
 def import_checkpoint(
-    layout: str, checkpoint: str | Path, config: Mapping[str, Any], out: str | Path, part: str | None = None
+    layout: str, checkpoint: str | Path, config: Mapping[str, Any] | None, out: str | Path, part: str | None = None
 ) -> Pretrained:
     """Writes config.json, model.safetensors and README.md to `out`; returns what `from_pretrained(out)` would.
 
     Args:
         layout: one of `foreign.layouts()`.
-        checkpoint: file for `read_checkpoint`, with its `part`.
-        config: the authors' settings, by their names.
+        checkpoint: file for `read_checkpoint`, with its `part`; of `diffusers/pipeline`, its folder.
+        config: the authors' settings, by their names; a pipeline's folder holds its own.
         out: a folder that is new or empty.
 
     Raises:
@@ -36,19 +41,37 @@ def import_checkpoint(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise WeightsError(f"{out} exists and is not empty; choose another folder")
-    product = _product(load(layout, read_checkpoint(checkpoint, part), config))
+    state, settings, weights = _read(layout, Path(checkpoint), config, part)
+    product = _product(load(layout, state, settings), layout, settings)
     product.save_pretrained(out)
-    write_atomically(out / "README.md", _readme(out.name, layout, Path(checkpoint), config, product).encode())
+    write_atomically(out / "README.md", _readme(out.name, layout, weights, settings, product).encode())
     return product
 
 
-def _product(loaded: nn.Module) -> Pretrained:
-    """The part that genkit keeps: ours, not the wrapper that answers as the authors' does."""
+def _read(
+    layout: str, checkpoint: Path, config: Mapping[str, Any] | None, part: str | None
+) -> tuple[Mapping[str, Tensor], Mapping[str, Any], Path]:
+    """Tensors, settings, and the file of the tensors."""
+    if layout == PIPELINE:
+        if config is not None or part is not None:
+            raise WeightsError(f"{PIPELINE}: the folder holds its settings and one network; leave out config and part")
+        return read_pipeline(checkpoint)
+    if config is None and layout in LAYOUTS:
+        raise WeightsError(f"{layout}: needs a config, the authors' settings (--config FILE, JSON or YAML)")
+    return read_checkpoint(checkpoint, part), config or {}, checkpoint
+
+
+def _product(loaded: nn.Module, layout: str, config: Mapping[str, Any]) -> Pretrained:
+    """What genkit keeps: a generator where one can be made, never a wrapper that answers as the authors' does."""
     network = loaded if isinstance(loaded, Pretrained) else loaded.network
     if isinstance(network, LatentNetwork):
         from genkit.generators.gan import GAN
 
         return GAN(network=network).eval()
+    if isinstance(network, Denoiser) and not isinstance(network, SuperResolutionUNet):
+        return diffusion_settings.ddpm(network, layout, config).eval()
+    if isinstance(network, NoisyEncoder):
+        return diffusion_settings.noisy_classifier(network, layout, config).eval()
     assert isinstance(network, Pretrained)
     return network
 
@@ -56,6 +79,7 @@ def _product(loaded: nn.Module) -> Pretrained:
 def _readme(name: str, layout: str, checkpoint: Path, config: Mapping[str, Any], product: Pretrained) -> str:
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     settings = json.dumps({str(key): value for key, value in config.items()}, indent=2, default=str)
+    notes = "".join(f"\nDifferent here: {line}.\n" for line in (differences(config) if layout == PIPELINE else []))
     return f"""# {name}
 
 A {type(product).__name__}, imported from the authors' checkpoint `{checkpoint.name}` (SHA-256 {digest})
@@ -70,4 +94,4 @@ from genkit.pretrained import Pretrained
 
 module = Pretrained.from_pretrained("{name}")  # the path of this folder
 ```
-"""
+{notes}"""

@@ -13,10 +13,15 @@ STAND_INS = {
     "mnist": {"type": "digits", "split": "test"},
     "fashion_mnist": {"type": "digits", "split": "test"},
     "cifar10": {"type": "digits", "split": "test", "size": 32, "channels": 3},
+    "folder": {"type": "digits", "split": "test", "size": 16, "channels": 3},
 }
-"""Downloaded set -> embedded data of the same shape and number of classes."""
+"""Downloaded set, or a folder of your own -> embedded data of the shape and number of classes that `shrunk` leaves."""
 
 SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200, "critic_steps": 2, "steps": 2}
+SMALL |= {"head_width": 8, "blocks": 1, "classes": 10}
+LARGEST_UNET = 32
+PROCESS_STEPS = 40
+"""A linear schedule of twenty steps or fewer would remove the whole image in its last one."""
 
 
 def read(name: str) -> dict[str, Any]:
@@ -28,7 +33,7 @@ def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
     """Embedded data, narrow networks, few points, two steps, small batches, no scores, no trackers."""
     small = copy.deepcopy(tree)
     _shrink(small)
-    small["train"] |= {"steps": 2, "batch_size": 8, "trackers": []}
+    small["train"] |= {"steps": 2, "batch_size": 8, "trackers": [], "precision": "no"}
     small["every"] = {"log": 1, "grid": 0, "checkpoint": 0}
     small["data"] = STAND_INS.get(small["data"]["type"], small["data"])
     small.pop("evaluate", None)
@@ -36,8 +41,19 @@ def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shrink(node: Any) -> None:
+    if isinstance(node, dict):
+        _shrink_diffusion(node)
     for key, value in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else []):
         if key in SMALL and isinstance(value, int):
             node[key] = min(value, SMALL[key])
-        else:
+        elif key != "process":
             _shrink(value)
+
+
+def _shrink_diffusion(node: dict[str, Any]) -> None:
+    if "multipliers" in node and node["size"] > LARGEST_UNET:
+        node |= {"size": 16, "multipliers": node["multipliers"][-2:], "attention": [8]}
+    if "process" in node:
+        node["process"] |= {"steps": PROCESS_STEPS}
+    if node.get("type") == "ddpm":
+        node["solver"] = {"type": "ancestral", "steps": "2"}

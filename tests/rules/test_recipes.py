@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from genkit.pretrained import Pretrained
 from genkit.recipe import Recipe, shipped_recipes
@@ -17,7 +18,8 @@ from tests.rules.recipes import read, shrunk
 def test_loads_and_says_what_it_is(name: str) -> None:
     recipe = Recipe.load(name)
     assert recipe.description, "genkit list shows the description"
-    assert set(recipe.optimizers) == set(recipe.build_system().all_learners())
+    with torch.device("meta"):  # the largest have half a billion weights
+        assert set(recipe.optimizers) == set(recipe.build_system().all_learners())
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
