@@ -38,6 +38,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "vae_network": "genkit.networks.vae:GatedVAENetwork",
         "hvae_network": "genkit.networks.vae:GatedHVAENetwork",
         "unet": "genkit.networks.unet:UNet",
+        "diffusers_unet": "genkit.networks.diffusers_unet:DiffusersUNet",
         "super_resolution_unet": "genkit.networks.unet:SuperResolutionUNet",
         "encoder_unet": "genkit.networks.noisy_classifier:EncoderUNet",
     },

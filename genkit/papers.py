@@ -46,6 +46,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "resnet_generator": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "resnet_critic": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "classifier": (),
+    "diffusers_unet": ("ho2020ddpm",),
     "super_resolution_unet": ("dhariwal2021adm", "nichol2021iddpm"),
     "encoder_unet": ("dhariwal2021adm",),
     "unet": ("dhariwal2021adm", "nichol2021iddpm", "ho2020ddpm"),

@@ -10,15 +10,17 @@ import click
 @click.command("import")
 @click.argument("layout")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--config", required=True, type=click.Path(path_type=Path), help="The authors' settings, JSON or YAML.")
+@click.option("--config", type=click.Path(path_type=Path), help="The authors' settings, JSON or YAML.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder, such as weights/NAME.")
 @click.option("--part", help="Which state dict of the file, where it holds several: netG, model.ema, ...")
-def command(layout: str, checkpoint: Path, config: Path, out: Path, part: str | None) -> None:
+def command(layout: str, checkpoint: Path, config: Path | None, out: Path, part: str | None) -> None:
     """Write the authors' CHECKPOINT, whose tensors are named as in LAYOUT, as a weights folder.
 
-    LAYOUT is one of `genkit list layouts`. CHECKPOINT is a safetensors file, or a PyTorch file that holds tensors only.
+    LAYOUT is one of `genkit list layouts`. CHECKPOINT is a safetensors file, or a PyTorch file that holds tensors only;
+    of diffusers/pipeline it is the pipeline's folder, which needs no --config.
     """
     from genkit.foreign import import_checkpoint, read_settings
 
-    product = import_checkpoint(layout, checkpoint, read_settings(config), out, part)
+    settings = None if config is None else read_settings(config)
+    product = import_checkpoint(layout, checkpoint, settings, out, part)
     click.echo(f"{out}: {type(product).__name__} from {layout}")

@@ -26,6 +26,7 @@ COMMANDS = {
     "info": ("info", "Explain a recipe, weights, a run or a catalog name."),
     "cite": ("cite", "Print BibTeX of the papers behind a recipe, weights or a catalog name."),
     "import": ("import_", "Turn an author's checkpoint into weights."),
+    "export": ("export", "Turn weights into the files of another library."),
 }
 """Command -> (module of genkit.cli, help). Help is here so that `genkit --help` imports no command."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LAYOUTS: dict[str, str] = {
+    "diffusers/pipeline": "genkit.foreign.diffusers_import:pipeline",
     "guided-diffusion/unet": "genkit.foreign.guided_diffusion:unet",
     "guided-diffusion/super_resolution_unet": "genkit.foreign.guided_diffusion:super_resolution_unet",
     "guided-diffusion/classifier": "genkit.foreign.guided_diffusion:classifier",
@@ -30,6 +31,7 @@ _ELSEWHERE = {
     "read_checkpoint": "genkit.foreign.checkpoint",
     "read_settings": "genkit.foreign.settings",
     "import_checkpoint": "genkit.foreign.importing",
+    "export_pipeline": "genkit.foreign.diffusers_pipeline",
 }
 __all__ = ["LAYOUTS", "layouts", "load", *_ELSEWHERE]
 

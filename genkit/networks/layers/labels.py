@@ -20,6 +20,18 @@ def check_classes(classes: int) -> int:
     return classes
 
 
+def check_labels(y: Tensor | None, rows: int) -> None:
+    """Refuses labels (B,) for an embedding without rows, and none for one with `rows`.
+
+    Raises:
+        ConditionError: there are labels, or none, and it should be the other way round.
+    """
+    if y is None and rows:
+        raise ConditionError(f"this network needs labels, (B,) int64 below {rows}; got none")
+    if y is not None and not rows:
+        raise ConditionError("this network is unconditional and takes no labels; leave them out")
+
+
 def labels(condition: Mapping[str, Tensor] | None) -> Tensor:
     """The (B,) int64 labels of a condition.
 

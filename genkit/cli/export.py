@@ -1,0 +1,23 @@
+"""genkit export: weights become the files of another library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export")
+@click.argument("weights")
+@click.option("--to", "library", type=click.Choice(["diffusers"]), required=True, help="Whose files.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+def command(weights: str, library: str, out: Path) -> None:
+    """Write WEIGHTS, a weights folder, a run folder or a shipped name, as the files of another library.
+
+    diffusers: a ddpm becomes the folder of a DDPMPipeline or DDIMPipeline, with a README.md that says how to sample it.
+    """
+    from genkit.foreign import export_pipeline
+    from genkit.generator import Generator
+
+    export_pipeline(Generator.from_pretrained(weights), out)  # type: ignore[arg-type]
+    click.echo(f"{out}: a pipeline of {library}; {out / 'README.md'} says how to sample it")
