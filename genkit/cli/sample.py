@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.console import display, progress
+from genkit.cli.diffusion_options import configured, diffusion_options
 from genkit.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from genkit.generator import Generator
 
 
 GRID = 256
@@ -30,7 +33,10 @@ GRID = 256
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
-def command(weights: str, n: int, seed: int, label: int | None, out: Path, grid: bool, batch_size: int) -> None:
+@diffusion_options
+def command(
+    weights: str, n: int, seed: int, label: int | None, out: Path, grid: bool, batch_size: int, **diffusion: Any
+) -> None:
     """Draw samples from WEIGHTS: a weights folder, a run folder or a shipped name.
 
     Images become 000000.png and so on, points become points.npy, points.csv and points.png.
@@ -41,16 +47,26 @@ def command(weights: str, n: int, seed: int, label: int | None, out: Path, grid:
 
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    generator = configured(generator, diffusion)
     condition = None if label is None else {"label": label}
     batches = generator.stream(n, batch_size, condition=condition, rng=torch.Generator().manual_seed(seed))
     with display() as shown:
-        counted = _counted(batches, n, progress(shown, "sampling", "sample"))
+        counted = _counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
         written = _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out)
     click.echo(f"{written} (seed {seed})")
 
 
-def _counted(batches: Iterator[Tensor], n: int, tell: Callable[[int, int], None]) -> Iterator[Tensor]:
+def _counted(
+    batches: Iterator[Tensor], n: int, batch_size: int, generator: Generator, tell: Callable[[int, int], None]
+) -> Iterator[Tensor]:
+    """Also counts the steps of a diffusion, as parts of its batch."""
     done = 0
+
+    def step(i: int, steps: int) -> None:
+        tell(done + min(batch_size, n - done) * i // steps, n)
+
+    if hasattr(generator, "watch"):
+        generator.watch = step
     for batch in batches:
         yield batch.cpu()
         done += len(batch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
@@ -46,7 +45,14 @@ class DiffusionWrapper(DiffusionGenerator):
         super().__init__()
         self.generator, self.sample_shape, self.conditions = generator, generator.sample_shape, generator.conditions
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("process", "solver"):
-            return getattr(self.generator, name)
-        return super().__getattr__(name)
+    @property
+    def process(self) -> Process:  # type: ignore[override]
+        return self.generator.process
+
+    @property
+    def solver(self) -> Solver:  # type: ignore[override]
+        return self.generator.solver
+
+    @solver.setter
+    def solver(self, solver: Solver) -> None:
+        self.generator.solver = solver

@@ -31,11 +31,13 @@ class MultistepSolver(Solver):
     def __init__(self, steps: Evaluations = 20, order: Annotated[int, Field(ge=1, le=3)] = 2):
         self.steps, self.order = steps, order
 
-    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
-        usable = _usable(way.process)
-        if self.steps > usable:
+    def check(self, process: Process) -> None:
+        if self.steps > (usable := _usable(process)):
             raise RecipeError(f"steps: {self.steps} evaluations need as many steps, but the process has {usable}")
-        scheduler = self.scheduler(way.process.betas[:usable].numpy())
+
+    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+        self.check(way.process)
+        scheduler = self.scheduler(way.process.betas[: _usable(way.process)].numpy())
         scheduler.set_timesteps(self.steps)
         scheduler.set_begin_index(0)
         x = noise.normal(*shape)

@@ -25,6 +25,10 @@ class Solver(Configured, ABC):
     """Turns noise into images in a number of network evaluations that the user chooses."""
 
     @abstractmethod
+    def check(self, process: Process) -> None:
+        """Raises RecipeError when the process cannot be solved in these steps."""
+
+    @abstractmethod
     def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
         """Images (rows, *shape), one row for each row of `noise`."""
 
@@ -42,6 +46,9 @@ class StepwiseSolver(Solver):
 
     def process_of(self, full: Process) -> Process:
         return _respaced(full, self.steps)
+
+    def check(self, process: Process) -> None:
+        self.process_of(process)
 
     def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
         way = way.on(self.process_of(way.process))

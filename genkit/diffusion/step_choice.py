@@ -33,7 +33,7 @@ class StepChoice(nn.Module):
 class SecondMoment(StepChoice):
     """p_t ~ sqrt(E[L_t^2]), estimated from each step's last losses. Nichol & Dhariwal 2021, Eq. 18.
 
-    Until all have been seen often enough, steps are drawn uniformly. The authors wait for 10 losses of every step, 23,000
+    Until all have been seen often enough, steps are drawn uniformly. The authors wait for 10 losses of every step, 23 k
     samples at T = 1000. Neighbouring steps may share a history, which shortens the wait to that of so many steps.
 
     Args:

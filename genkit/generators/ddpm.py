@@ -42,6 +42,16 @@ class DDPM(DiffusionGenerator):
         self.sample_shape = tuple(network.sample_shape)
         self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
         _check_outputs(network, process)
+        self.solver.check(process)
+
+    @property
+    def solver(self) -> Solver:  # type: ignore[override]
+        return self._solver
+
+    @solver.setter
+    def solver(self, solver: Solver) -> None:
+        self._solver = solver
+        self.config["solver"] = solver.config
 
     def output(self, x_t: Tensor, told: Tensor, label: Tensor | None) -> Tensor:
         """The network's float32 answer to x_t (B, C, H, W) at the steps `told` (B,), see `Process.told`."""

@@ -13,7 +13,17 @@ from genkit.networks.layers.arguments import Channels, Rate, Width
 from genkit.networks.layers.diffusers_unet import encode, encoder2d
 from genkit.networks.layers.patches import to_patches
 from genkit.networks.layers.pools import Pool, make_pool
-from genkit.networks.layers.unet_plan import Blocks, Count, Multiplier, Patch, Resample, Side, UNetPlan, patched_side
+from genkit.networks.layers.unet_plan import (
+    Blocks,
+    Count,
+    Groups,
+    Multiplier,
+    Patch,
+    Resample,
+    Side,
+    UNetPlan,
+    patched_side,
+)
 
 
 class EncoderUNet(NoisyEncoder):
@@ -38,6 +48,7 @@ class EncoderUNet(NoisyEncoder):
         scale_shift: the embedding scales and shifts after a block's second norm; else it is added before it.
         resample: between levels: residual blocks, 3x3 convolutions, or pooling without parameters.
         patch: side of the squares of pixels that become channels.
+        groups: of every norm, see `UNet`.
 
     Raises:
         RecipeError: sides that do not halve, attention where there is no map, or heads or norms that do not divide.
@@ -59,10 +70,13 @@ class EncoderUNet(NoisyEncoder):
         scale_shift: bool = True,
         resample: Resample = "residual",
         patch: Patch = 1,
+        groups: Groups = 32,
     ):
         super().__init__()
         side = patched_side(size, patch)
-        plan = UNetPlan(side, width, multipliers, blocks, attention, head_width, heads, scale_shift, resample, dropout)
+        plan = UNetPlan(
+            side, width, multipliers, blocks, attention, head_width, heads, scale_shift, resample, dropout, 0, groups
+        )
         if pool == "attention":
             plan.check_divides("head_width", head_width, plan.widths[-1])
         self.sample_shape, self.classes, self.patch = (channels, size, size), classes, patch

@@ -15,7 +15,17 @@ from genkit.networks.layers.arguments import Channels, Classes, Rate, Width
 from genkit.networks.layers.diffusers_unet import unet2d
 from genkit.networks.layers.labels import check_classes, check_labels
 from genkit.networks.layers.patches import from_patches, to_patches
-from genkit.networks.layers.unet_plan import Blocks, Count, Groups, Multiplier, Patch, Resample, Side, UNetPlan, patched_side
+from genkit.networks.layers.unet_plan import (
+    Blocks,
+    Count,
+    Groups,
+    Multiplier,
+    Patch,
+    Resample,
+    Side,
+    UNetPlan,
+    patched_side,
+)
 
 
 class UNet(Denoiser):

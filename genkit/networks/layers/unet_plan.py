@@ -16,6 +16,7 @@ Multiplier = Annotated[float, Field(gt=0, le=16)]
 Blocks = Annotated[int, Field(ge=1, le=16)]
 Count = Annotated[int, Field(ge=0, le=1024)]
 Patch = Annotated[int, Field(ge=1, le=16)]
+Groups = Annotated[int, Field(ge=1, le=32)]
 Resample = Literal["residual", "conv", "pool"]
 """Between levels: residual blocks (BigGAN, ADM), 3x3 convolutions (DDPM, IDDPM), or no parameters at all."""
 
@@ -36,6 +37,7 @@ class UNetPlan:
         heads: how many heads at every width.
         scale_shift: whether the embedding scales and shifts after the second norm, or is added before it.
         decoder_heads: how many heads in the decoder; 0 is as everywhere.
+        most_groups: of every norm, see `groups`.
 
     Raises:
         RecipeError: sides that do not halve, attention where there is no map, or heads or norms that do not divide.
@@ -52,6 +54,7 @@ class UNetPlan:
     resample: Resample = "residual"
     dropout: float = 0.0
     decoder_heads: int = 0
+    most_groups: int = GROUPS
 
     def __post_init__(self) -> None:
         if not self.multipliers:
@@ -89,8 +92,8 @@ class UNetPlan:
 
     @property
     def groups(self) -> int:
-        """Of every GroupNorm: 32 as published, or the largest power of two below it that divides every width."""
-        return gcd(GROUPS, *self.widths)
+        """Of every GroupNorm: the largest number that divides `most_groups` and every width."""
+        return gcd(self.most_groups, *self.widths)
 
     def _check_sides(self) -> None:
         factor = 2 ** (len(self.multipliers) - 1)

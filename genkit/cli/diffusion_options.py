@@ -1,0 +1,71 @@
+"""Options of genkit sample that only diffusion models take: solver, number of steps, guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.errors import GenkitError
+
+if TYPE_CHECKING:
+    from genkit.diffusion.generator import DiffusionGenerator
+    from genkit.generator import Generator
+
+SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
+OPTIONS = ("solver", "steps", "classifier", "scale")
+
+
+def diffusion_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of this file to a command."""
+    for option in (
+        click.option("--scale", type=click.FloatRange(0, 1000), help="Guidance; without --classifier classifier-free."),
+        click.option("--classifier", metavar="WEIGHTS", help="Noisy classifier that guides towards the label."),
+        click.option("--steps", help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20."),
+        click.option("--solver", type=click.Choice(SOLVERS), help="Way from noise to images."),
+    ):
+        command = option(command)
+    return command
+
+
+def configured(generator: Generator, given: dict[str, Any]) -> Generator:
+    """`generator` with its solver exchanged and guided, as far as options were given.
+
+    Raises:
+        GenkitError: an option for a generator that has no use for it.
+    """
+    asked = {name: value for name, value in given.items() if value is not None}
+    if not asked:
+        return generator
+    from genkit.diffusion.generator import DiffusionGenerator
+
+    if not isinstance(generator, DiffusionGenerator):
+        raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
+    _set_solver(generator, asked.get("solver"), asked.get("steps"))
+    return _guided(generator, asked.get("classifier"), asked.get("scale"))
+
+
+def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | None) -> None:
+    if solver is None and steps is None:
+        return
+    from genkit.catalog import build
+
+    now = generator.solver.config
+    spec = dict(now) if solver in (None, now["type"]) else {"type": solver}
+    generator.solver = build(spec | ({} if steps is None else {"steps": steps}), kind="diffusion")
+    generator.solver.check(generator.process)
+
+
+def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float | None) -> DiffusionGenerator:
+    if classifier is not None:
+        from genkit.pretrained import Pretrained
+        from genkit.samplers.classifier_guidance import ClassifierGuided
+
+        guide = Pretrained.from_pretrained(classifier).to(generator.device)  # type: ignore[attr-defined]
+        return ClassifierGuided(generator, guide, 1.0 if scale is None else scale)
+    if scale is not None:
+        from genkit.samplers.classifier_free_guidance import ClassifierFreeGuided
+
+        return ClassifierFreeGuided(generator, scale)
+    return generator
