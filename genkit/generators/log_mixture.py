@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -18,8 +19,12 @@ from torch.autograd.function import once_differentiable
 from genkit.errors import GenkitError
 
 LOG_2PI = math.log(2 * math.pi)
-BLOCK = 8192
+BLOCK = 2048
 """Components at a time."""
+ROWS = 512
+"""Rows at a time: a block of this many stays in a processor's cache."""
+NEGLIGIBLE = -80.0
+"""Logarithm of a share of the sum that is as good as none: exponentials of less are subnormal, fifty times as slow."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,14 @@ def log_mixture(
     with torch.autocast(z.device.type, enabled=False):
         z, means, log_variance = (t if t.dtype == torch.float64 else t.float() for t in (z, means, log_variance))
         total = _log_sum(z, means, log_variance, leave_out, block)
-    seen = _seen(len(z), len(means), leave_out, z.device)
-    if not bool((seen > 0).all()):
-        row = int((seen <= 0).nonzero()[0])
+    left = z.new_full((len(z),), len(means)) if leave_out is None else seen(leave_out)
+    if not bool((left > 0).all()):
+        row = int((left <= 0).nonzero()[0])
         raise GenkitError(
             f"row {row} of the batch is left without any of the {len(means)} exemplars after its own are taken out; "
             "use more exemplars, or draw them without replacement"
         )
-    return total - (seen if count is None else count).log()
+    return total - (left if count is None else count).log()
 
 
 def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int) -> Tensor:
@@ -92,20 +97,24 @@ def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut
 
 
 def _affine_log_sum(x: Tensor, slopes: Tensor, offsets: Tensor, leave_out: LeaveOut | None, block: int) -> Tensor:
-    rows, items = (None, None) if leave_out is None else (leave_out.rows, leave_out.items)
-    return _AffineLogSum.apply(x, slopes, offsets, rows, items, block)  # type: ignore[no-untyped-call, no-any-return]
+    """log sum_n exp(x . slopes_n + offsets_n), (B, F), (M, F), (M,) -> (B,)."""
+    size = ROWS if x.device.type == "cpu" else max(len(x), 1)
+    rows, items = (repeat(None), None) if leave_out is None else (leave_out.rows.split(size), leave_out.items)
+    parts = [
+        _AffineLogSum.apply(part, slopes, offsets, of, items, block)  # type: ignore[no-untyped-call]
+        for part, of in zip(x.split(size), rows, strict=False)
+    ]
+    return torch.cat(parts)
 
 
 class _AffineLogSum(torch.autograd.Function):
-    """log sum_n exp(x . slopes_n + offsets_n), (B, F), (M, F), (M,) -> (B,)."""
-
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, slopes: Tensor, offsets: Tensor, rows: Tensor | None, items: Tensor | None, block: int
     ) -> Tensor:
         total = x.new_full((len(x),), -math.inf)
         for here in _blocks(len(slopes), block):
-            total = torch.logaddexp(total, _scores(x, slopes, offsets, rows, items, here).logsumexp(1))
+            total = torch.logaddexp(total, _log_sum_exp_(_scores(x, slopes, offsets, rows, items, here)))
         ctx.save_for_backward(x, slopes, offsets, rows, items, total)
         ctx.block = block
         return total
@@ -116,7 +125,8 @@ class _AffineLogSum(torch.autograd.Function):
         x, slopes, offsets, rows, items, total = ctx.saved_tensors
         d_x, d_slopes, d_offsets = torch.zeros_like(x), torch.empty_like(slopes), torch.empty_like(offsets)
         for here in _blocks(len(slopes), ctx.block):
-            share = _scores(x, slopes, offsets, rows, items, here).sub_(total[:, None]).exp_().mul_(grad[:, None])
+            share = _scores(x, slopes, offsets, rows, items, here).sub_(total[:, None])
+            share = share.clamp_(min=NEGLIGIBLE).exp_().mul_(grad[:, None])
             d_x.addmm_(share, slopes[here])
             torch.mm(share.T, x, out=d_slopes[here])
             torch.sum(share, dim=0, out=d_offsets[here])
@@ -132,14 +142,18 @@ def _scores(
     return scores
 
 
+def _log_sum_exp_(scores: Tensor) -> Tensor:
+    """(B, M) -> (B,); overwrites `scores`, of which a row may be all -inf."""
+    top = scores.amax(1).clamp_(min=torch.finfo(scores.dtype).min)
+    return scores.sub_(top[:, None]).clamp_(min=NEGLIGIBLE).exp_().sum(1).log_().add_(top)
+
+
 def _blocks(count: int, block: int) -> list[slice]:
     return [slice(start, min(start + block, count)) for start in range(0, count, block)]
 
 
-def _seen(rows: int, components: int, leave_out: LeaveOut | None, device: torch.device) -> Tensor:
-    """(B,) float32, how many components each row may see: sorted search, not a table of comparisons."""
-    if leave_out is None:
-        return torch.full((rows,), float(components), device=device)
+def seen(leave_out: LeaveOut) -> Tensor:
+    """(B,) float32, how many components each row may see: by sorted search, not a table of comparisons."""
     ordered = leave_out.items.sort().values
     own = torch.searchsorted(ordered, leave_out.rows, right=True) - torch.searchsorted(ordered, leave_out.rows)
-    return (components - own).float()
+    return (len(ordered) - own).float()
