@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LAYOUTS: dict[str, str] = {
+    "exemplar-vae/vae": "genkit.foreign.exemplar_vae:vae",
+    "exemplar-vae/hvae_2level": "genkit.foreign.exemplar_vae:hvae_2level",
+    "exemplar-vae/convhvae_2level": "genkit.foreign.exemplar_vae:convhvae_2level",
     "diffusers/pipeline": "genkit.foreign.diffusers_import:pipeline",
     "guided-diffusion/unet": "genkit.foreign.guided_diffusion:unet",
     "guided-diffusion/super_resolution_unet": "genkit.foreign.guided_diffusion:super_resolution_unet",

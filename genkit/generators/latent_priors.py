@@ -112,7 +112,7 @@ class ExemplarPrior(LatentPrior):
         """Takes (N, D) means in place of those it had."""
         self.means, self.exemplars, self.origin = means, len(means), origin
         # The generator's config refers to this very dictionary, so that its weights folder is right as well.
-        self.config.update(exemplars=len(means), origin=origin)
+        self.config.update(exemplars=len(means), origin=origin or None)
 
     def around(self, means: Tensor) -> Mixture:
         """The prior with other exemplars' means (M, D)."""

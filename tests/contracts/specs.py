@@ -29,6 +29,8 @@ UNET |= {"attention": [4], "head_width": 8}
 
 VAE_N: Spec = {"type": "vae_network", "size": 8, "latent_dim": 3, "width": 8}
 HVAE_N: Spec = {"type": "hvae_network", "size": 8, "latent_dim": 3, "width": 8}
+CONV_HVAE_N: Spec = {**HVAE_N, "type": "conv_hvae_network", "maps": 4}
+PIXELSNAIL_N: Spec = {**HVAE_N, "type": "pixelsnail_vae_network", "size": 4, "maps": 16, "depth": 1}
 LOGISTIC: Spec = {"type": "logistic_256"}
 VAMP: Spec = {"type": "vamp_prior", "components": 4}
 BY_EXAMPLE: Spec = {"type": "exemplar_prior"}
@@ -39,6 +41,8 @@ UNET2D |= {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_typ
 
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
+    "conv_hvae_network": [CONV_HVAE_N, {**CONV_HVAE_N, "scaled": True, "channels": 3, "size": 10}],
+    "pixelsnail_vae_network": [PIXELSNAIL_N, {**PIXELSNAIL_N, "scaled": True, "channels": 3}],
     "hvae_network": [HVAE_N, {**HVAE_N, "scaled": True, "channels": 3}],
     "mlp_generator": [MLP_G, {**MLP_G, "classes": 8}],
     "mlp_critic": [MLP_C, {**MLP_C, "classes": 8}],
@@ -99,6 +103,8 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": VAE_N},
         {"type": "vae", "network": {**VAE_N, "scaled": True}, "likelihood": LOGISTIC, "prior": VAMP},
         {"type": "vae", "network": HVAE_N, "prior": {"type": "exemplar_prior", "exemplars": 5}},
+        {"type": "vae", "network": {**CONV_HVAE_N, "scaled": True, "channels": 3}, "likelihood": LOGISTIC},
+        {"type": "vae", "network": PIXELSNAIL_N},
     ],
     "gan": [
         {"type": "gan", "network": network}
@@ -144,7 +150,8 @@ PLAY, CLIPPED_PLAY = ("critic", "generator"), ("critic", "classifier", "generato
 
 def vae_case(generator: Spec, **arguments: Any) -> SystemCase:
     spec = {"type": "vae_training", "generator": {"type": "vae", **generator}, "warmup": 4, **arguments}
-    return SystemCase(spec, DIGITS, ("vae",), rate=1e-4)
+    noisy = generator["network"]["type"] == "pixelsnail_vae_network"
+    return SystemCase(spec, DIGITS, ("vae",), noisy=noisy, rate=1e-4)
 
 
 SYSTEMS: dict[str, list[SystemCase]] = {
@@ -173,6 +180,23 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             {"network": HVAE_N, "prior": BY_EXAMPLE},
             exemplars={"type": "random_exemplars", "size": 20, "replacement": False},
         ),
+        vae_case(
+            {"network": VAE_N, "prior": BY_EXAMPLE},
+            exemplars={"type": "retrieved_exemplars", "size": 40, "neighbours": 3, "period": 2},
+        ),
+        vae_case(
+            {"network": CONV_HVAE_N, "prior": BY_EXAMPLE},
+            exemplars={
+                "type": "retrieved_exemplars",
+                "size": 40,
+                "neighbours": 3,
+                "estimator": "authors",
+                "refresh": "rolling",
+                "period": 3,
+            },
+        ),
+        vae_case({"network": VAE_N, "prior": BY_EXAMPLE}, exemplars={"type": "frozen_exemplars", "period": 2}),
+        vae_case({"network": {**PIXELSNAIL_N, "size": 8}}),
     ],
     "gan_training": [
         gan_case(PLAY),
