@@ -59,10 +59,10 @@ def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | 
 
 def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float | None) -> DiffusionGenerator:
     if classifier is not None:
-        from genkit.pretrained import Pretrained
+        from genkit.diffusion.noisy_classifier import NoisyClassifier
         from genkit.samplers.classifier_guidance import ClassifierGuided
 
-        guide = Pretrained.from_pretrained(classifier).to(generator.device)  # type: ignore[attr-defined]
+        guide = NoisyClassifier.from_pretrained(classifier).to(generator.device)
         return ClassifierGuided(generator, guide, 1.0 if scale is None else scale)
     if scale is not None:
         from genkit.samplers.classifier_free_guidance import ClassifierFreeGuided

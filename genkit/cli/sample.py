@@ -66,7 +66,7 @@ def _counted(
         tell(done + min(batch_size, n - done) * i // steps, n)
 
     if hasattr(generator, "watch"):
-        generator.watch = step
+        generator.watch = step  # type: ignore[assignment]
     for batch in batches:
         yield batch.cpu()
         done += len(batch)

@@ -55,6 +55,8 @@ class Process(Configured, nn.Module):
         RecipeError: fewer than two steps, or a spacing that is impossible.
     """
 
+    told: Tensor
+
     def __init__(
         self,
         steps: Annotated[int, Field(ge=2, le=100_000)] = 1000,

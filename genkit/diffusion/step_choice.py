@@ -10,8 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.errors import RecipeError
-from genkit.randomness import Randomness
-from genkit.system import whole_batch
+from genkit.system import Data, whole_batch
 
 
 class StepChoice(nn.Module):
@@ -21,9 +20,9 @@ class StepChoice(nn.Module):
         """Told once how many steps there are."""
         self.steps = steps
 
-    def draw(self, randomness: Randomness) -> tuple[Tensor, Tensor]:
+    def draw(self, data: Data) -> tuple[Tensor, Tensor]:
         """Steps (B,) int64 and the weights (B,) that keep the loss unbiased."""
-        i = randomness.integers(self.steps)
+        i = data.integers(self.steps)
         return i, torch.ones(len(i), device=i.device)
 
     def learn(self, i: Tensor, losses: Tensor) -> None:
@@ -42,6 +41,7 @@ class SecondMoment(StepChoice):
         uniform: share of draws that stays uniform.
     """
 
+    group: Tensor
     squares: Tensor
     seen: Tensor
 
@@ -71,9 +71,9 @@ class SecondMoment(StepChoice):
         root = self.squares.double().mean(1).sqrt()[self.group]
         return (1 - self.uniform) * root / root.sum() + self.uniform * uniform
 
-    def draw(self, randomness: Randomness) -> tuple[Tensor, Tensor]:
+    def draw(self, data: Data) -> tuple[Tensor, Tensor]:
         p = self.probabilities()
-        u = randomness.draw(lambda n, rng: torch.rand(n, generator=rng, dtype=torch.float64))
+        u = data.draw(lambda n, rng: torch.rand(n, generator=rng, dtype=torch.float64))
         i = torch.searchsorted(p.cumsum(0), u).clamp(max=self.steps - 1)
         return i, (1 / (self.steps * p[i])).float()
 

@@ -121,6 +121,7 @@ class DDPMTraining(System):
         label = self._label(batch.condition, data)
         on = {"x0": batch.x, "i": i, "noise": noise, "label": label, "weight": weight}
         report = yield Update("denoiser", self.denoising_loss, on)  # line 5
+        assert report is not None
         self.steps.learn(i, report["loss_per_sample"])
 
     def denoising_loss(self, x0: Tensor, i: Tensor, noise: Tensor, label: Tensor | None, weight: Tensor) -> Terms:

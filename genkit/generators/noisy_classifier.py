@@ -1,4 +1,4 @@
-"""The classifier of noisy images that guides a diffusion model. Dhariwal & Nichol 2021, arXiv:2105.05233, Sec. 4."""
+"""Training a classifier of noisy images. Dhariwal & Nichol 2021, arXiv:2105.05233, Sec. 4 and H."""
 
 from __future__ import annotations
 
@@ -6,64 +6,15 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from genkit.condition import ConditionSpace
-from genkit.diffusion.denoising import steps_like
-from genkit.diffusion.process import Process
+from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.step_choice import quarters
 from genkit.errors import RecipeError
-from genkit.generator import evaluating
-from genkit.networks.denoiser import NoisyEncoder
 from genkit.pretrained import Pretrained
 from genkit.system import Data, System, Terms, Turns, Update
-
-LEVELS = 5
-"""Noise levels that accuracy is told for, evenly spread from the first step to the last."""
-
-
-class NoisyClassifier(Pretrained, nn.Module):
-    """log p(y | x_t, t) of the images of one process.
-
-    Args:
-        network: from (x_t, t) to logits.
-        process: how the images are noised; a diffusion model that is to be guided must noise alike.
-    """
-
-    def __init__(self, network: NoisyEncoder, process: Process):
-        super().__init__()
-        self.network, self.process = network, process
-        self.sample_shape, self.classes = tuple(network.sample_shape), network.classes
-
-    @property
-    def device(self) -> torch.device:
-        return self.process.told.device
-
-    def forward(self, x_t: Tensor, told: Tensor) -> Tensor:
-        """x_t (B, C, H, W), steps as told (B,), see `Process.told` -> logits (B, classes) float32."""
-        return self.network(x_t, told).float()
-
-    def log_probability(self, x_t: Tensor, told: Tensor, label: Tensor) -> Tensor:
-        """log p(label | x_t), (B,)."""
-        return self(x_t, told).log_softmax(1).gather(1, rearrange(label, "b -> b 1")).squeeze(1)
-
-    @torch.no_grad()
-    def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """See genkit.classifying; "accuracy" is over uniformly drawn steps."""
-        steps = len(self.process)
-        noise = torch.randn(x.shape, generator=rng).to(x.device)
-        anywhere = torch.randint(steps, (len(x),), generator=rng).to(x.device)
-        at = {"accuracy": anywhere}
-        for k in range(LEVELS):
-            step = round(k * (steps - 1) / (LEVELS - 1))
-            at[f"accuracy_at_{self.process.kept[step]}"] = steps_like(step, x)
-        with evaluating(self):
-            return {name: self._guess(x, i, noise) == label for name, i in at.items()}
-
-    def _guess(self, x: Tensor, i: Tensor, noise: Tensor) -> Tensor:
-        return self(self.process.noised(x, i, noise), self.process.told[i]).argmax(1)
 
 
 class NoisyClassifierTraining(System):

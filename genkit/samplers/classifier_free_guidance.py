@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -32,7 +32,7 @@ class ClassifierFreeGuided(DiffusionWrapper):
 
     def __init__(self, generator: DiffusionGenerator, scale: Annotated[float, Field(ge=0, le=1000)] = 2.0):
         super().__init__(generator)
-        network = getattr(generator, "network", None)
+        network: Any = getattr(generator, "network", None)
         if not getattr(network, "unlabelled", False):
             raise GenkitError(
                 "guidance without a classifier needs a model trained with label_dropout (network: unlabelled: true); "
@@ -50,10 +50,11 @@ class ClassifierFreeGuided(DiffusionWrapper):
 
     def output(self, x_t: Tensor, told: Tensor, label: Tensor | None) -> Tensor:
         """The guided answer of the network, (B, C or 2C, H, W)."""
+        model: Any = self.generator
         none = torch.full((len(x_t),), self.classes, device=x_t.device)
         if label is None:
-            return self.generator.output(x_t, told, none)
-        both = self.generator.output(torch.cat([x_t, x_t]), torch.cat([told, told]), torch.cat([label, none]))
+            return model.output(x_t, told, none)
+        both = model.output(torch.cat([x_t, x_t]), torch.cat([told, told]), torch.cat([label, none]))
         labelled, unlabelled = both.chunk(2)
         channels = x_t.shape[1]
         guided = unlabelled[:, :channels] + self.scale * (labelled[:, :channels] - unlabelled[:, :channels])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -13,21 +13,11 @@ from torch import Tensor
 from genkit.condition import ConditionSpace, Labels
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.generator import DiffusionGenerator, DiffusionWrapper
+from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
 from genkit.errors import GenkitError
-from genkit.pretrained import Pretrained
 
 Scale = Annotated[float, Field(ge=0, le=1000)]
-
-
-class StepClassifier(Protocol):
-    """genkit.generators.noisy_classifier.NoisyClassifier, or anything like it."""
-
-    process: Process
-    sample_shape: tuple[int, ...]
-    classes: int
-
-    def log_probability(self, x_t: Tensor, told: Tensor, label: Tensor) -> Tensor: ...
 
 
 class ClassifierGuided(DiffusionWrapper):
@@ -48,12 +38,12 @@ class ClassifierGuided(DiffusionWrapper):
     def __init__(
         self,
         generator: DiffusionGenerator,
-        classifier: Pretrained,
+        classifier: NoisyClassifier,
         scale: Scale = 1.0,
         at: Literal["x_t", "mean"] = "x_t",
     ):
         super().__init__(generator)
-        self.classifier: Any = classifier
+        self.classifier = classifier
         self.scale, self.at = scale, at
         _check_fit(generator, self.classifier)
         self.classifier.requires_grad_(False)
@@ -75,14 +65,11 @@ class ClassifierGuided(DiffusionWrapper):
         return self.scale * found
 
 
-def _labels(generator: DiffusionGenerator, classifier: StepClassifier) -> Labels:
+def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
     return generator.conditions.get("label") or Labels(classifier.classes)
 
 
-def _check_fit(generator: DiffusionGenerator, classifier: Any) -> None:
-    if not hasattr(classifier, "log_probability"):
-        kind = type(classifier).__name__
-        raise GenkitError(f"guidance needs a classifier of noisy images (noisy_classifier), got a {kind}")
+def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:
     if not classifier.process.same_noise(generator.process):
         told = [", ".join(f"{k} {v}" for k, v in _noise(p).items()) for p in (classifier.process, generator.process)]
         raise GenkitError(f"the classifier was trained on another process ({told[0]}) than the generator ({told[1]})")
