@@ -40,10 +40,12 @@ class Generator(Pretrained, nn.Module, ABC):
     Attributes:
         sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
         conditions: what it can be asked for; empty when unconditional.
+        binary: whether the likelihood that it gives is of pixels that are -1 or 1.
     """
 
     sample_shape: tuple[int, ...]
     conditions: ConditionSpace = ConditionSpace()
+    binary: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -122,11 +124,13 @@ class Likelihood:
         nats: (B,) float64, natural logarithm of the probability of the 8-bit (or binary) sample.
         bound: what the number is, e.g. "variational lower bound" or "importance-weighted lower bound, 5000 samples".
         parts: name -> (B,), what it is made of, in nats.
+        spread: name -> (B,), how far an estimate by sampling scatters, such as the effective sample size.
     """
 
     nats: Tensor
     bound: str
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+    spread: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -23,14 +23,25 @@ class Mixture:
     Attributes:
         means: (M, D).
         log_variance: one number shared by all, or (M, D).
+        size: how many the sum is divided by, where these are only some of the components; None is M.
     """
 
     means: Tensor
     log_variance: Tensor
+    size: int | None = None
 
     def log_density(self, z: Tensor, leave_out: LeaveOut | None = None, count: Tensor | None = None) -> Tensor:
         """(B, D) -> (B,) in nats; see `log_mixture`."""
+        if count is None and self.size is not None:
+            count = z.new_full((len(z),), self.size)
         return log_mixture(z, self.means, self.log_variance, leave_out=leave_out, count=count)
+
+    def nearest(self, z: Tensor, k: int) -> Mixture:
+        """Only the k components whose means are nearest to z (D,), of the weights that they have here: a density that
+        is nowhere higher than the whole one's, and near z almost as high."""
+        near = (self.means - z).square().sum(1).topk(min(k, len(self.means)), largest=False).indices
+        log_variance = self.log_variance if self.log_variance.numel() == 1 else self.log_variance[near]
+        return Mixture(self.means[near], log_variance, len(self.means))
 
     def at(self, component: Tensor, noise: Tensor) -> Tensor:
         """Samples (n, D) of the components (n,) int64, from standard normal noise (n, D)."""

@@ -9,7 +9,7 @@ from genkit.errors import DataError, GenkitError, RecipeError
 from genkit.generator import Density, Generator
 from genkit.generators.latent_priors import ExemplarPrior, Mixture, StandardNormal, VampPrior
 from genkit.generators.pixel_likelihoods import Logistic256
-from genkit.generators.vae import VAE
+from genkit.generators.vae import VAE, Bound, importance_weighted
 from genkit.networks.pixelsnail_vae import PixelSNAILVAENetwork
 from genkit.networks.vae import GatedHVAENetwork, GatedVAENetwork
 
@@ -213,3 +213,33 @@ def test_weights_without_their_means_are_refused(tmp_path) -> None:
     save_file(state, folder / "model.safetensors")
     with pytest.raises(WeightsError, match=r"missing 'latent_prior.means'"):
         Generator.from_pretrained(folder)
+
+
+def test_the_nearest_components_are_a_lower_bound_with_the_whole_sum_as_its_limit() -> None:
+    model, x = vae(ExemplarPrior(40), latent_dim=2), images(3)
+    with torch.no_grad():
+        model.latent_prior.means.normal_(std=2, generator=rng(3))
+        model.latent_prior.log_variance.fill_(-1.0)
+    whole = model.log_likelihood(x, rng=rng(), samples=20)
+    few, more, all_ = (model.log_likelihood(x, rng=rng(), samples=20, nearest=k) for k in (2, 10, 40))
+    assert (few.nats < more.nats).all() and (more.nats < whole.nats).all()
+    torch.testing.assert_close(all_.nats, whole.nats)
+    assert few.bound.endswith("20 samples, 2 of 40 exemplars") and all_.bound == whole.bound
+    top = model.latent_prior.mixture(model.network)
+    z = torch.randn(5, 2, generator=rng())
+    near = (z[0] - top.means).norm(dim=1).topk(2, largest=False).indices
+    want = torch.logsumexp(
+        torch.stack([Mixture(top.means[i : i + 1], top.log_variance).log_density(z) for i in near]), 0
+    )
+    torch.testing.assert_close(top.nearest(z[0], 2).log_density(z), want - math.log(40))
+
+
+def test_the_spread_of_the_weights_is_told() -> None:
+    model, x = vae(), images(2)
+    found = model.log_likelihood(x, rng=rng(), samples=50)
+    ess = found.spread["effective_sample_size"]
+    assert ((ess > 1) & (ess < 50)).all()
+    terms = Bound(torch.tensor([[0.0, 0.0, math.log(2)]]), torch.zeros(1, 3))
+    told = importance_weighted(terms)
+    assert told.spread["effective_sample_size"].item() == pytest.approx(16 / 6)
+    assert told.nats.item() == pytest.approx(math.log(4 / 3))
