@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from genkit import catalog
 from genkit.errors import RecipeError
 from genkit.training.optimizers import Optimizer
+from tests.shared import shared
 
 SPECS = [
     ({"type": "adam", "lr": "1e-2", "betas": [0.0, 0.9], "weight_decay": 0.1}, torch.optim.Adam),
@@ -45,3 +49,31 @@ def test_arguments_reach_torch(spec: dict, kind: type[torch.optim.Optimizer]) ->
 def test_wrong_arguments_are_refused_by_key(change: dict, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         catalog.convert(Optimizer, {"type": "adam", "lr": 0.1, **change}, where="o")
+
+
+@pytest.mark.parametrize("folder", ["wd0", "wd"])
+def test_adam_on_normalised_gradients_steps_as_the_authors_does(folder: str) -> None:
+    place = shared("fixtures", "exemplar_vae", "adam_norm_grad")
+    io, settings = load_file(place / "io.safetensors"), json.loads((place / "config.json").read_text())[folder]
+    rule = catalog.convert(Optimizer, {"type": "adam_norm_grad", **settings})
+    parameters = [nn.Parameter(io[f"{folder}/p{i}/init"].clone()) for i in range(2)]
+    optimizer = rule.over(parameters)
+    for step in range(3):
+        for i, parameter in enumerate(parameters):
+            parameter.grad = io[f"{folder}/p{i}/grad{step}"].clone()
+        optimizer.step()
+        for i, parameter in enumerate(parameters):
+            torch.testing.assert_close(parameter.detach(), io[f"{folder}/p{i}/after{step}"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_length_of_a_normalised_gradient_does_not_matter() -> None:
+    rule, ends = catalog.convert(Optimizer, {"type": "adam_norm_grad", "lr": 0.1}), []
+    for scale in (1.0, 1000.0):
+        parameter, unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(2))
+        optimizer = rule.over([parameter, unused])
+        for size in (1.0, 5.0):
+            parameter.grad = torch.tensor([1.0, -2.0, 3.0]) * scale * size
+            optimizer.step()
+        ends.append(parameter.detach())
+        assert unused.equal(torch.ones(2))
+    torch.testing.assert_close(ends[0], ends[1])

@@ -45,6 +45,8 @@ def test_shares_make_up_the_whole_batch(world: int) -> None:
         assert torch.cat([b.condition["label"] for b in got]).equal(want.condition["label"])
         for draw in (lambda s: s.normal(2), lambda s: s.uniform(), lambda s: s.integers(9)):
             assert torch.cat([draw(p) for p in parts]).equal(draw(whole))
+        common = [stream.common(lambda rng: torch.randperm(20, generator=rng)[:11]) for stream in (whole, *parts)]
+        assert len(common[0]) == 11 and all(drawn.equal(common[0]) for drawn in common)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:

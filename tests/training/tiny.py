@@ -49,8 +49,27 @@ def images(steps: int = 20, *, dropout: float = 0.0, norm: str = "none", **secti
     return finish(system, {"type": "digits", "split": "test", "size": 8}, steps, sections)
 
 
+def by_example(steps: int = 20, **sections: dict[str, Any]) -> Recipe:
+    """An exemplar VAE with retrieval: a cache in the system, exemplars in the product only when it is looked at."""
+    system = {
+        "type": "vae_training",
+        "generator": {
+            "type": "vae",
+            "network": {"type": "vae_network", "size": 8, "latent_dim": 3, "width": 8},
+            "prior": {"type": "exemplar_prior"},
+        },
+        "warmup": 4,
+        "exemplars": {"type": "retrieved_exemplars", "size": 40, "neighbours": 3, "period": 3, "refresh": "rolling"},
+    }
+    sections["optimizers"] = {"vae": {"type": "adam_norm_grad", "lr": 2e-3}}
+    sections["every"] = {"grid": 2, **sections.get("every", {})}
+    return finish(system, {"type": "digits", "split": "test", "size": 8}, steps, sections)
+
+
 def finish(system: dict[str, Any], data: dict[str, Any], steps: int, sections: dict[str, dict[str, Any]]) -> Recipe:
-    learners = ("critic", "generator", "classifier") if "rule" in system else ("critic", "generator")
+    learners: tuple[str, ...] = ("critic", "generator", "classifier") if "rule" in system else ("critic", "generator")
+    if system["type"] != "gan_training":
+        learners = ()
     tree = {
         "name": "tiny",
         "data": data,
