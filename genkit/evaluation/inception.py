@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from genkit.evaluation.extractor import Extractor, sha256_of_file
+from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.weights_file import find_or_download, load_state
+from genkit.files import sha256_of_file
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 """Of the 95,628,359 bytes that pytorch-fid and torch-fidelity publish."""

@@ -6,10 +6,10 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from genkit import __version__
+from genkit.versions import installed
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,5 @@ class Scores:
 @cache
 def versions() -> dict[str, str]:
     """Of everything that could move a number."""
-    found = {"genkit": __version__, "python": platform.python_version()}
-    for package in ("torch", "numpy", "pillow", "scipy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
+    packages = {name: found or "absent" for name, found in installed("torch", "numpy", "pillow", "scipy").items()}
+    return {"genkit": __version__, "python": platform.python_version(), **packages}

@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from genkit.errors import EvaluationError, WeightsError
-from genkit.evaluation.extractor import sha256_of_file
-from genkit.files import cache_folder, cannot_write
+from genkit.files import cache_folder, cannot_write, sha256_of_file
 
 TIMEOUT_S = 30
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from genkit.errors import WeightsError
-from genkit.files import write_atomically
+from genkit.files import sha256_of_file, write_atomically
 from genkit.foreign import LAYOUTS, diffusion_settings, load
 from genkit.foreign.checkpoint import read_checkpoint
 from genkit.foreign.diffusers_import import differences, read_pipeline
@@ -77,7 +76,7 @@ def _product(loaded: nn.Module, layout: str, config: Mapping[str, Any]) -> Pretr
 
 
 def _readme(name: str, layout: str, checkpoint: Path, config: Mapping[str, Any], product: Pretrained) -> str:
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    digest = sha256_of_file(checkpoint)
     settings = json.dumps({str(key): value for key, value in config.items()}, indent=2, default=str)
     notes = "".join(f"\nDifferent here: {line}.\n" for line in (differences(config) if layout == PIPELINE else []))
     return f"""# {name}

@@ -14,7 +14,7 @@ from genkit.condition import ConditionSpace
 from genkit.errors import RecipeError
 from genkit.networks.classifier import Classifier
 from genkit.pretrained import Pretrained
-from genkit.system import Data, System, Terms, Turns, Update, mixes_samples
+from genkit.system import Data, System, Terms, Turns, Update
 
 
 class ClassifierTraining(System):
@@ -59,7 +59,7 @@ class ClassifierTraining(System):
             "down": data.integers(reach),
             "right": data.integers(reach),
         }
-        yield Update("classifier", self.loss, on, coupled=mixes_samples(self.classifier))
+        yield Update("classifier", self.loss, on)
 
     def loss(self, x: Tensor, label: Tensor, down: Tensor, right: Tensor) -> Terms:
         logits = self.classifier(shifted(x, down, right, self.shift))

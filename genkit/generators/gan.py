@@ -17,7 +17,7 @@ from genkit.errors import RecipeError
 from genkit.generator import LatentGenerator
 from genkit.networks.critic import Critic
 from genkit.networks.latent import LatentNetwork
-from genkit.system import Data, System, Terms, Turns, Update, mixes_samples
+from genkit.system import Data, System, Terms, Turns, Update
 from genkit.techniques.objectives import Objective, Wasserstein
 from genkit.techniques.slots import (
     Ascent,
@@ -127,7 +127,7 @@ class GANTraining(System):
     @property
     def critic_coupled(self) -> bool:
         parts = (self.real_weighting, self.fake_weighting, *self.penalties)
-        return any(part.coupled for part in parts) or mixes_samples(self.generator, self.critic)
+        return any(part.coupled for part in parts)
 
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
         """The critic's scores (B,) float32 of what it is let to see of x."""

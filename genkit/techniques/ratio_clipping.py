@@ -32,7 +32,7 @@ from genkit.condition import Condition
 from genkit.errors import RecipeError
 from genkit.networks.critic import Critic
 from genkit.networks.layers.batch_norm import untracked
-from genkit.system import Batch, Data, Terms, Turns, Update, mixes_samples, whole_batch
+from genkit.system import Batch, Data, Terms, Turns, Update, whole_batch
 from genkit.techniques.slots import Pair, Rule
 
 FLOOR = 1e-7
@@ -88,8 +88,7 @@ class RatioClipping(Rule):
         for _ in range(self.steps):
             batch, z_new = next(data), data.draw(gan.generator.prior)
             on = {"x": batch.x, "z": z_new, "y": gan.asked(batch.condition)}
-            coupled = mixes_samples(gan.generator, self.classifier)
-            yield Update("classifier", partial(self.classifier_loss, gan), on, coupled=coupled)
+            yield Update("classifier", partial(self.classifier_loss, gan), on)
             on = {"z": z, "y": y, "logit_old": logit_old}
             yield Update("generator", partial(self.generator_loss, gan), on, coupled=True)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genkit.condition import Condition
 from genkit.generator import LatentGenerator
-from genkit.system import Batch, Data, Learning, Terms, Turns, Update, mixes_samples
+from genkit.system import Batch, Data, Learning, Terms, Turns, Update
 from genkit.techniques.objectives import Objective
 
 
@@ -115,7 +115,7 @@ class Ascent(Rule):
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
         for _ in range(self.steps):
             on = {"z": data.draw(gan.generator.prior), "y": gan.asked(real.condition)}
-            yield Update("generator", partial(self.loss, gan), on, coupled=mixes_samples(gan.generator, gan.critic))
+            yield Update("generator", partial(self.loss, gan), on)
 
     def loss(self, gan: Pair, z: Tensor, y: Condition) -> Terms:
         return {"loss": -gan.objective.reward(gan.score(gan.generator(z, y), y)).mean()}

@@ -13,7 +13,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from genkit.errors import CheckpointError, TrainingError
-from genkit.files import cannot_write, sync_folder, write_synced
+from genkit.files import cannot_write, sha256_of_file, sync_folder, write_synced
 from genkit.training.trainer import Trainer
 
 MANIFEST = "manifest.json"
@@ -80,7 +79,7 @@ def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None
     write_synced(folder / "ema.safetensors", _packed(trainer.ema.module.state_dict()))
     write_synced(folder / "optimizers.safetensors", _packed(tensors))
     write_synced(folder / "state.json", json.dumps(state).encode())
-    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": _digest(p)} for p in sorted(folder.iterdir())}
+    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of_file(p)} for p in sorted(folder.iterdir())}
     write_synced(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
@@ -137,7 +136,7 @@ def verify(folder: Path) -> None:
             raise CheckpointError(f"{folder.name}/{name} is missing")
         if path.stat().st_size != size:
             raise CheckpointError(f"{folder.name}/{name} has {path.stat().st_size} bytes instead of {size}")
-        if _digest(path) != digest:
+        if sha256_of_file(path) != digest:
             raise CheckpointError(f"{folder.name}/{name} has changed since it was written (sha256 differs)")
     for name in ("system.safetensors", "ema.safetensors"):
         try:
@@ -204,14 +203,6 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
     os.rename(folder, hidden)
     shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _packed(tensors: dict[str, Tensor]) -> bytes:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from genkit.errors import RecipeError, TrainingError, suggest
-from genkit.system import Report, System, Update
+from genkit.system import Report, System, Update, mixes_samples
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer
 from genkit.training.seeds import stable_seed
@@ -132,7 +132,7 @@ class Trainer:
         if self.accumulate == 1:
             yield dict(update.on)
             return
-        if update.coupled:
+        if update.coupled or mixes_samples(self.system):
             raise RecipeError(
                 f"train.accumulate: {_name(update)} couples the samples of a batch, so it cannot be split into "
                 f"{self.accumulate}; set train.accumulate to 1 or lower train.batch_size"

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from genkit.errors import EvaluationError, WeightsError
-from genkit.evaluation.extractor import label, sha256_of_file, sha256_of_state
+from genkit.evaluation.extractor import label, sha256_of_state
 from genkit.evaluation.features import EXTRACTORS, default_extractor, extractor_for
 from genkit.evaluation.resize import clean
+from genkit.files import sha256_of_file
 from genkit.images import from_uint8, to_channels
 from genkit.networks.classifier import Classifier
 from genkit.pretrained import WEIGHTS

@@ -15,7 +15,7 @@ from genkit.condition import Condition
 from genkit.errors import RecipeError
 from genkit.generators.gan import GAN, GANTraining
 from genkit.networks.mlp import MLPCritic, MLPGenerator
-from genkit.system import Batch, Data, Terms, Turns, Update, mixes_samples
+from genkit.system import Batch, Data, Terms, Turns, Update
 from genkit.techniques.anneal import Anneal
 from genkit.techniques.gradient_penalty import GradientPenalty
 from genkit.techniques.ratio_clipping import RatioClipping
@@ -245,13 +245,6 @@ def test_scores_and_samples_are_float32_under_autocast() -> None:
         judged = system.judge(x, {})
         assert x.dtype == judged.score.dtype == judged.features.dtype == system.rule.logit(x).dtype == torch.float32
         assert {v.dtype for v in system.critic_loss(**on(system)).values()} == {torch.float32}
-
-
-def test_batch_norm_couples_samples_in_training_only() -> None:
-    norm = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    assert (
-        mixes_samples(nn.Linear(1, 1), norm) and not mixes_samples(norm.eval()) and not mixes_samples(nn.Linear(1, 1))
-    )
 
 
 PAIRS = [

@@ -132,7 +132,7 @@ def with_a_right_manifest(one: Path, name: str, change: Callable[[dict[str, torc
     save_file(state, one / name)
     manifest = json.loads((one / "manifest.json").read_text())
     content = (one / name).read_bytes()
-    manifest[name] = {"bytes": len(content), "sha256": checkpoint._digest(one / name)}
+    manifest[name] = {"bytes": len(content), "sha256": checkpoint.sha256_of_file(one / name)}
     (one / "manifest.json").write_text(json.dumps(manifest))
 
 
