@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -64,7 +64,13 @@ def command(
         write_json(json_path, scores)
 
 
-def write_json(path: Path, scores: Scores) -> None:
+class Plain(Protocol):
+    """A result that can be written."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+def write_json(path: Path, scores: Plain) -> None:
     import json
 
     from genkit.files import write_atomically

@@ -11,6 +11,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
+from genkit.cli.sample_like import imitations, like_options
 from genkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,9 +34,19 @@ GRID = 256
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
+@like_options
 @diffusion_options
 def command(
-    weights: str, n: int, seed: int, label: int | None, out: Path, grid: bool, batch_size: int, **diffusion: Any
+    weights: str,
+    n: int,
+    seed: int,
+    label: int | None,
+    out: Path,
+    grid: bool,
+    batch_size: int,
+    like: Path | None,
+    between: tuple[Path, Path] | None,
+    **diffusion: Any,
 ) -> None:
     """Draw samples from WEIGHTS: a weights folder, a run folder or a shipped name.
 
@@ -49,7 +60,10 @@ def command(
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
     generator = configured(generator, diffusion)
     condition = None if label is None else {"label": label}
-    batches = generator.stream(n, batch_size, condition=condition, rng=torch.Generator().manual_seed(seed))
+    rng = torch.Generator().manual_seed(seed)
+    generator.conditions.check(condition, n)
+    batches = imitations(generator, like, between, n, batch_size, rng)
+    batches = batches or generator.stream(n, batch_size, condition=condition, rng=rng)
     with display() as shown:
         counted = _counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
         written = _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out)

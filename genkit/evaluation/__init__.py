@@ -8,13 +8,25 @@ from typing import Any
 _PUBLIC = {
     "evaluate": "genkit.evaluation.scoring",
     "accuracy": "genkit.evaluation.classification",
+    "log_likelihood": "genkit.evaluation.likelihood",
+    "latent_knn": "genkit.evaluation.latent_knn",
     "statistics": "genkit.evaluation.scoring",
     "Scores": "genkit.evaluation.scores",
     "Extractor": "genkit.evaluation.extractor",
     "METRICS": "genkit.evaluation.metrics_by_name",
     "EXTRACTORS": "genkit.evaluation.features",
 }
-__all__ = ["EXTRACTORS", "METRICS", "Extractor", "Scores", "accuracy", "evaluate", "statistics"]
+__all__ = [
+    "EXTRACTORS",
+    "METRICS",
+    "Extractor",
+    "Scores",
+    "accuracy",
+    "evaluate",
+    "latent_knn",
+    "log_likelihood",
+    "statistics",
+]
 
 
 def __getattr__(name: str) -> Any:

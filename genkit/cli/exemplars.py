@@ -1,0 +1,41 @@
+"""genkit exemplars: weights that generate by other examples, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from genkit.errors import GenkitError
+
+
+@click.command("exemplars")
+@click.argument("weights")
+@click.option("--replace", metavar="DATA", help="Generate by these alone: a data set's name, a folder or a zip.")
+@click.option("--extend", metavar="DATA", help="Generate by these too.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the new weights.")
+def command(weights: str, replace: str | None, extend: str | None, out: Path | None) -> None:
+    """Look at the exemplars of WEIGHTS, or write weights with others to --out.
+
+    WEIGHTS is a weights folder, a run folder or a shipped name, of a VAE with an exemplar prior. Their means are all
+    that is kept of the images, beside the name and fingerprint of the data.
+    """
+    from genkit.evaluation.real_data import open_data
+    from genkit.generators.vae import VAE
+
+    vae = VAE.from_pretrained(weights)
+    if (replace or extend) and out is None:
+        raise GenkitError("other exemplars make other weights: say where to with --out FOLDER")
+    if out is not None and not (replace or extend):
+        raise GenkitError("nothing to write: give --replace DATA or --extend DATA")
+    exemplars = vae.exemplars
+    if replace:
+        exemplars.replace(open_data(replace, vae.sample_shape, "--replace"))
+    if extend:
+        exemplars.extend(open_data(extend, vae.sample_shape, "--extend"))
+    for origin in exemplars.origin:
+        click.echo(f"{origin['items']} exemplars of {origin['data']} (fingerprint {origin['fingerprint'][:12]})")
+    click.echo(f"{len(exemplars)} in all")
+    if out is not None:
+        vae.save_pretrained(out)
+        click.echo(f"weights in {out}")

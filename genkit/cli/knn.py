@@ -1,0 +1,56 @@
+"""genkit knn: labels from nearest neighbours among latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from genkit.cli.console import display, progress
+from genkit.errors import GenkitError
+
+
+@click.command("knn")
+@click.argument("weights")
+@click.option("--train", required=True, help="Labelled data to compare with: a data set's name, a folder or a zip.")
+@click.option("--test", required=True, help="Labelled data to classify, all of it.")
+@click.option("-k", "k", default="1,5,9,15", show_default=True, help="Numbers of neighbours, with commas.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write everything to this file.")
+def command(weights: str, train: str, test: str, k: str, json_path: Path | None) -> None:
+    """Classify TEST by the nearest latents of TRAIN, as WEIGHTS encode them; says how good the features are.
+
+    WEIGHTS is a weights folder, a run folder or a shipped name, of a VAE.
+    """
+    import torch
+
+    from genkit.evaluation.latent_knn import latent_knn
+    from genkit.generator import Generator
+
+    generator = Generator.from_pretrained(weights)
+    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    with display() as shown:
+        tell = progress(shown, "encoding", "image")
+        found = latent_knn(generator, train, test, _numbers(k), tell)  # type: ignore[arg-type]
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{found.test['name']} by the nearest latents of {found.train['name']}, {weights}"
+    table = Table("k", "right, %", "standard error", title=title)
+    for neighbours, share in found.accuracy.items():
+        table.add_row(str(neighbours), f"{100 * share:.2f}", f"{100 * found.standard_error(neighbours):.2f}")
+    Console(highlight=False).print(table)
+    click.echo(
+        f"{found.active} of {found.dims} latent dimensions are active, n = {found.train['n']} and {found.test['n']}, "
+        f"{found.seconds:.1f} s"
+    )
+    if json_path:
+        from genkit.cli.evaluate import write_json
+
+        write_json(json_path, found)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise GenkitError(f"-k takes whole numbers with commas, such as 1,5,9, got {text!r}") from None

@@ -1,0 +1,156 @@
+"""What a classifier that only compares latents gets right: labels from the nearest encoded training images."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genkit.errors import EvaluationError
+from genkit.evaluation.real_data import open_data
+from genkit.evaluation.scores import versions
+
+Progress = Callable[[int, int], None]
+ENCODED, QUERIES, BLOCK = 1000, 256, 16384
+"""Images encoded, and rows and columns of the table of distances, at a time."""
+ACTIVE = 0.01
+"""Variance of a latent dimension's mean over images from which it counts as active. Burda et al. 2016, Sec. 5.3."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Whatever has latents."""
+
+    sample_shape: tuple[int, ...]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] -> means of their latents (B, D)."""
+        ...
+
+
+@dataclass(frozen=True)
+class LatentKNN:
+    """Accuracies of nearest neighbours among latents.
+
+    Attributes:
+        accuracy: k -> share of test images told right.
+        active, dims: latent dimensions whose mean varies over the training images, and all.
+        train, test: name, number and fingerprint of either set.
+        seconds: wall time.
+    """
+
+    accuracy: dict[int, float]
+    active: int
+    dims: int
+    train: dict[str, Any]
+    test: dict[str, Any]
+    seconds: float
+
+    def standard_error(self, k: int) -> float:
+        """Of the share, over test images."""
+        return math.sqrt(self.accuracy[k] * (1 - self.accuracy[k]) / int(self.test["n"]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "values": {f"k={k}": share for k, share in self.accuracy.items()},
+            "standard_errors": {f"k={k}": self.standard_error(k) for k in self.accuracy},
+            "better": {f"k={k}": "higher" for k in self.accuracy},
+            "active_latents": self.active,
+            "latents": self.dims,
+            "train": self.train,
+            "test": self.test,
+            "seconds": self.seconds,
+            "versions": versions(),
+        }
+
+
+def latent_knn(
+    encoder: Encoder, train: Any, test: Any, k: Sequence[int] = (1, 5, 9, 15), progress: Progress | None = None
+) -> LatentKNN:
+    """Accuracy on all of `test` of the majority label of the k nearest means of `train`, grey levels as they are.
+
+    Euclidean distance in float32 between centred means; among labels that are equally frequent the lowest wins.
+
+    Args:
+        train, test: labelled data, see `open_data`.
+        k: numbers of neighbours.
+        progress: called with (images encoded, in total).
+
+    Raises:
+        EvaluationError: no `encode`, no labels, or k outside 1 to the number of training images.
+        DataError: data of another shape.
+    """
+    if not isinstance(encoder, Encoder):
+        raise EvaluationError(f"a {type(encoder).__name__} has no latents to compare; a VAE has")
+    started = time.monotonic()
+    sets = [_labelled(what, encoder, role) for what, role in ((train, "the training set"), (test, "the test set"))]
+    k = _checked(k, len(sets[0]))
+    known, asked = _encoded(encoder, sets, progress)
+    labels = neighbour_labels(known, sets[0].labels, asked, max(k))
+    right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
+    told = ({"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets)
+    return LatentKNN(right, active_dimensions(known), known.shape[1], *told, time.monotonic() - started)
+
+
+def active_dimensions(means: Tensor) -> int:
+    """How many of the dimensions of latent means (N, D) vary with the image. Burda et al. 2016, Sec. 5.3."""
+    return int((means.double().var(0) > ACTIVE).sum())
+
+
+def neighbour_labels(known: Tensor, labels: Tensor, asked: Tensor, k: int) -> Tensor:
+    """Labels (Q, k) of the k nearest of `known` (N, D) to each row of `asked` (Q, D), nearest first."""
+    centre = known.mean(0)
+    known, asked = known - centre, asked - centre
+    squares = known.square().sum(1)
+    return torch.cat([labels[_nearest(part, known, squares, k)] for part in asked.split(QUERIES)])
+
+
+def _nearest(asked: Tensor, known: Tensor, squares: Tensor, k: int) -> Tensor:
+    """In blocks, keeping the k best so far."""
+    distances, rows = [], []
+    for start in range(0, len(known), BLOCK):
+        here = slice(start, start + BLOCK)
+        distance = torch.addmm(squares[here], asked, known[here].T, alpha=-2)
+        found = distance.topk(min(k, distance.shape[1]), dim=1, largest=False)
+        distances.append(found.values)
+        rows.append(found.indices + start)
+    best = torch.cat(distances, 1).topk(k, dim=1, largest=False).indices
+    return torch.cat(rows, 1).gather(1, best)
+
+
+def vote(labels: Tensor) -> Tensor:
+    """(Q, k) -> the most frequent label of each row, the lowest of those that tie (Q,)."""
+    return F.one_hot(labels).sum(1).argmax(1)
+
+
+def _labelled(what: Any, encoder: Encoder, role: str) -> Any:
+    data = open_data(what, encoder.sample_shape, role)
+    if getattr(data, "labels", None) is None:
+        raise EvaluationError(f"{role}: {data.name} has no labels")
+    return data
+
+
+def _checked(k: Iterable[int], available: int) -> list[int]:
+    k = sorted(set(k))
+    if not k or k[0] < 1 or k[-1] > available:
+        raise EvaluationError(f"k must be numbers from 1 to the {available} training images, got {k}")
+    return k
+
+
+def _encoded(encoder: Encoder, sets: list[Any], progress: Progress | None) -> Iterator[Tensor]:
+    total, done = sum(map(len, sets)), 0
+    for data in sets:
+        means = []
+        for index in torch.arange(len(data)).split(ENCODED):
+            with torch.no_grad():
+                means.append(encoder.encode(data.rows(index)).float().cpu())
+            done += len(index)
+            if progress:
+                progress(done, total)
+        yield torch.cat(means)

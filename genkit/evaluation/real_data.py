@@ -1,0 +1,44 @@
+"""Real data as a data set, whatever it was named by: rows that keep their numbers and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genkit.catalog import CATALOG, build
+from genkit.errors import DataError, suggest
+
+
+def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> Any:
+    """A data set of samples of the given shape, see genkit.data.dataset.DataSet.
+
+    Args:
+        what: a data set, a spec, the name of one with or without its split (`fashion_mnist/test`), or a folder or zip
+            of images, which are brought to the shape.
+        sample_shape: (C, H, W) or (D,).
+        role: for messages.
+
+    Raises:
+        DataError: none of these, or of another shape.
+        RecipeError: a spec that cannot be built.
+    """
+    if isinstance(what, (str, Path)):
+        what = _spec(str(what), sample_shape, role)
+    data = build(what, kind="data", where=role) if isinstance(what, Mapping) else what
+    if not all(hasattr(data, name) for name in ("rows", "condition", "fingerprint", "sample_shape")):
+        raise DataError(f"{role}: a {type(data).__name__} is no data set; accepted: a data set, its name, or a folder")
+    if tuple(data.sample_shape) != tuple(sample_shape):
+        raise DataError(f"{role}: samples of {data.name} are {list(data.sample_shape)}, wanted {list(sample_shape)}")
+    return data
+
+
+def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]:
+    name, _, split = text.partition("/")
+    if name in CATALOG["data"] and not Path(text).exists():
+        return {"type": name} | ({"split": split} if split else {})
+    if not Path(text).exists():
+        raise DataError(f"{role}: no file, folder or data set {text!r}{suggest(text, CATALOG['data'])}")
+    if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
+        raise DataError(f"{role}: files become square images, but samples of {list(sample_shape)} are wanted")
+    return {"type": "folder", "path": text, "size": sample_shape[1], "channels": sample_shape[0]}
