@@ -40,7 +40,9 @@ def dinov2(weights: str | Path | None = None) -> Extractor:
     network = DINOv2.like(read_state(path), path)
     load_state(network, path)
     name = NAMES.get(network.width, f"dinov2-{network.width}")
-    return Extractor(name, network(path), channels=3, size=SIZE, resize="clean", offset=0.0, scale=255.0)
+    return Extractor(
+        name, network, sha256_of_file(path), channels=3, size=SIZE, resize="clean", offset=0.0, scale=255.0
+    )
 
 
 class DINOv2(nn.Module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genkit.errors import EvaluationError, suggest
 from genkit.evaluation.extractor import Extractor, sha256_of_state
+from genkit.files import sha256_of_file
 from genkit.pretrained import WEIGHTS, Pretrained, locate
 
 EXTRACTORS = {
@@ -87,7 +88,7 @@ def shipped(source: str) -> Extractor:
     module = Pretrained.from_pretrained(source)
     if not _is_classifier(module):
         raise EvaluationError(f"{source} holds a {type(module).__name__}, which has no features; give a classifier")
-    return _of_classifier(module, Path(source).name(locate(source) / WEIGHTS), by_content=True)
+    return _of_classifier(module, Path(source).name, sha256_of_file(locate(source) / WEIGHTS), by_content=True)
 
 
 class FeaturesAndLogits(nn.Module):
