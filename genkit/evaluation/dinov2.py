@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genkit.errors import WeightsError
 from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.weights_file import find_or_download, load_state, read_state
+from genkit.files import sha256_of_file
 
 SHA256 = "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"
 """Of the authors' ViT-L/14, 1,217,586,395 bytes."""
