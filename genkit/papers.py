@@ -50,6 +50,8 @@ CITES: dict[str, tuple[str, ...]] = {
     "resnet_generator": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "resnet_critic": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "classifier": (),
+    "mlp_classifier": (),
+    "exemplar_augment": ("norouzi2020exemplar",),
     "diffusers_unet": ("ho2020ddpm",),
     "super_resolution_unet": ("dhariwal2021adm", "nichol2021iddpm"),
     "encoder_unet": ("dhariwal2021adm",),

@@ -1,4 +1,4 @@
-"""Training a classifier on real images alone: the judge of samples and the feature extractor of small grey images."""
+"""Training a classifier: the judge of samples and the feature extractor of small grey images."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ from torch import Tensor
 
 from genkit.condition import ConditionSpace
 from genkit.errors import RecipeError
-from genkit.networks.classifier import Classifier
+from genkit.generators.augment import Augment
+from genkit.networks.image_classifier import ImageClassifier
 from genkit.pretrained import Pretrained
 from genkit.system import Data, System, Terms, Turns, Update
 
 
 class ClassifierTraining(System):
-    """Cross-entropy on randomly shifted images.
+    """Cross-entropy on randomly shifted images, and on images made from them.
 
     Args:
         classifier: maps images to logits (B, classes).
         shift: images move by up to this many pixels each way, filled with their darkest value.
         label_smoothing: share of the target spread over all classes (Szegedy et al. 2016, arXiv:1512.00567, Sec. 7).
+        augment: makes another image of the same class from each one, which share the loss with the real ones.
     """
 
     learners = {"classifier": ("classifier",)}  # noqa: RUF012 - a ClassVar of the base
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: ImageClassifier,
         shift: Annotated[int, Field(ge=0, le=8)] = 2,
         label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+        augment: Augment | None = None,
     ):
         super().__init__()
         self.classifier, self.shift, self.label_smoothing = classifier, shift, label_smoothing
+        self.augment = augment
 
     @property
     def product(self) -> Pretrained:
@@ -53,21 +57,21 @@ class ClassifierTraining(System):
 
     def iteration(self, data: Data, step: int) -> Turns:
         batch, reach = next(data), 2 * self.shift + 1
-        on = {
-            "x": batch.x,
-            "label": batch.condition["label"],
-            "down": data.integers(reach),
-            "right": data.integers(reach),
-        }
+        x = shifted(batch.x, data.integers(reach), data.integers(reach), self.shift)
+        on = {"x": x, "label": batch.condition["label"], "made": self.augment.made(x, data) if self.augment else None}
         yield Update("classifier", self.loss, on)
 
-    def loss(self, x: Tensor, label: Tensor, down: Tensor, right: Tensor) -> Terms:
-        logits = self.classifier(shifted(x, down, right, self.shift))
-        correct = (logits.detach().argmax(1) == label).float().mean()
-        return {
-            "cross_entropy": F.cross_entropy(logits, label, label_smoothing=self.label_smoothing),
-            "accuracy": correct,
-        }
+    def loss(self, x: Tensor, label: Tensor, made: Tensor | None = None) -> Terms:
+        """Smoothed cross-entropy, weighted (1 - share) on x and share on what was made of it."""
+        logits = self.classifier(x)
+        accuracy = (logits.detach().argmax(1) == label).float().mean()
+        real = F.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
+        if made is None:
+            return {"cross_entropy": real, "accuracy": accuracy}
+        assert self.augment is not None
+        share = self.augment.share
+        on_made = F.cross_entropy(self.classifier(made), label, label_smoothing=self.label_smoothing)
+        return {"cross_entropy": (1 - share) * real, "on_made": share * on_made, "accuracy": accuracy}
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:

@@ -25,6 +25,7 @@ from genkit.images import check_range
 from genkit.networks.layers.gaussian import Gaussian
 from genkit.networks.vae_network import VAENetwork
 from genkit.randomness import Randomness, Rows
+from genkit.system import Data
 
 ROWS = 8192
 """Latents that go through the networks at a time when a bound of many samples is computed."""
@@ -128,14 +129,14 @@ class VAE(LatentGenerator):
         component = randomness.integers(len(mixture.means)).to(self.device)
         return self.beside_noise(mixture.at(component, self._normal(randomness, self.latent_dims[0])), randomness)
 
-    def beside_noise(self, top: Tensor, randomness: Randomness) -> Tensor:
+    def beside_noise(self, top: Tensor, randomness: Randomness | Data) -> Tensor:
         """Top latents (n, D) -> latents for `forward`, the noise of all that is below drawn from `randomness`."""
         parts = [top, *(self._normal(randomness, dim) for dim in self.latent_dims[1:])]
         if self.network.autoregressive:
             parts.append(randomness.uniform(*self.sample_shape).flatten(1).to(self.device))
         return torch.cat(parts, dim=1)
 
-    def _normal(self, randomness: Randomness, dim: int) -> Tensor:
+    def _normal(self, randomness: Randomness | Data, dim: int) -> Tensor:
         return randomness.normal(dim).to(self.device)
 
     def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:

@@ -13,9 +13,10 @@ from genkit.generator import evaluating
 from genkit.generators.latent_priors import ExemplarPrior
 from genkit.generators.vae import VAE
 from genkit.randomness import Randomness, Rows, Sampler
+from genkit.system import Data
 
 
-def regenerated(vae: VAE, x: Tensor, randomness: Randomness) -> Tensor:
+def regenerated(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
     """One variation of each image: encode, take a latent from around its mean, decode. No graph.
 
     The latent is a sample of the prior's component that the image is, or would be, the exemplar of; with a prior

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import torch
 import torch.nn.functional as F
 from einops import reduce
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.errors import RecipeError
+from genkit.networks.image_classifier import ImageClassifier
 from genkit.networks.layers.arguments import Channels, ImageSize, Width
-from genkit.pretrained import Pretrained
 
 
-class Classifier(Pretrained, nn.Module):
+class Classifier(ImageClassifier):
     """Images in [-1, 1], (B, channels, size, size) -> logits (B, classes).
 
     Four 3x3 convolutions with batch norm and ReLU, two max-pools, the mean over pixels, one linear layer; initialised
@@ -28,9 +26,6 @@ class Classifier(Pretrained, nn.Module):
         classes: at least 2.
         width: channels of the first map.
         class_names: one name a class, for tables; empty when they have none.
-
-    Raises:
-        RecipeError: another number of names than classes.
     """
 
     def __init__(
@@ -41,11 +36,7 @@ class Classifier(Pretrained, nn.Module):
         width: Width = 32,
         class_names: Sequence[str] = (),
     ):
-        super().__init__()
-        if class_names and len(class_names) != classes:
-            raise RecipeError(f"class_names: {classes} classes need {classes} names, got {len(class_names)}")
-        self.sample_shape, self.classes = (channels, size, size), classes
-        self.class_names, self.feature_dim = tuple(class_names), 3 * width
+        super().__init__((channels, size, size), classes, 3 * width, class_names)
         self.stages = nn.Sequential(
             ConvNormReLU(channels, width),
             nn.MaxPool2d(2),
@@ -56,21 +47,9 @@ class Classifier(Pretrained, nn.Module):
         )
         self.head = nn.Linear(self.feature_dim, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
-
     def features(self, x: Tensor) -> Tensor:
         """(B, feature_dim), not negative: the mean over pixels of the last map."""
         return reduce(self.stages(x), "b c h w -> b c", "mean")
-
-    @property
-    def device(self) -> torch.device:
-        return self.head.weight.device
-
-    @torch.no_grad()
-    def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """See genkit.classifying."""
-        return {"accuracy": self(x).argmax(1) == label}
 
 
 class ConvNormReLU(nn.Module):

@@ -51,6 +51,7 @@ NETWORKS: dict[str, list[Spec]] = {
     "resnet_generator": [RESNET_G, {**RESNET_G, "classes": 10}],
     "resnet_critic": [RESNET_C, {**RESNET_C, "norm": "layer", "dropout": [0.2, 0.5]}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
+    "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
     "diffusers_unet": [{"type": "diffusers_unet", "settings": UNET2D}],
     "super_resolution_unet": [{**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True}],
@@ -67,7 +68,8 @@ DDPM: Spec = {
     "network": {**UNET, "classes": 10, "unlabelled": True, "variance": True},
     "process": PROCESS,
 }
-PLAIN_DDPM: Spec = {"type": "ddpm", "network": UNET, "process": {**FIXED, "schedule": "linear", "prediction": "v"}}
+PLAIN: Spec = {**FIXED, "steps": 25, "schedule": "linear", "prediction": "v"}
+PLAIN_DDPM: Spec = {"type": "ddpm", "network": UNET, "process": PLAIN}
 ENCODER: Spec = {**UNET, "type": "encoder_unet"}
 NOISY: Spec = {"type": "noisy_classifier", "network": ENCODER, "process": PROCESS}
 
@@ -246,7 +248,12 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             {"type": "classifier_training", "classifier": NETWORKS["classifier"][0], "shift": 1},
             DIGITS,
             ("classifier",),
-        )
+        ),
+        SystemCase(
+            {"type": "classifier_training", "classifier": NETWORKS["mlp_classifier"][0], "shift": 0},
+            DIGITS,
+            ("classifier",),
+        ),
     ],
 }
 
