@@ -15,7 +15,7 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.diffusion.schedules import SCHEDULES, space_steps
+from genkit.diffusion.schedules import SCHEDULES, Spacing, space_steps
 from genkit.errors import RecipeError
 from genkit.pretrained import Configured
 
@@ -64,15 +64,15 @@ class Process(Configured, nn.Module):
         prediction: Literal["eps", "x0", "v"] = "eps",
         variance: Literal["fixed_small", "fixed_large", "learned", "learned_range"] = "learned_range",
         rescale_steps: bool = False,
-        kept: str = "",
+        kept: Spacing = "",
     ):
         super().__init__()
         self.prediction, self.variance, self.steps = prediction, variance, steps
         self.kept = space_steps(steps, kept)
         if len(self.kept) < 2:
             raise RecipeError(f"steps {kept!r} leave a single step; a diffusion needs at least 2")
-        told = torch.tensor(self.kept, dtype=torch.float32) * (1000 / steps if rescale_steps else 1)
-        self.register_buffer("told", told, persistent=False)
+        self.pace = 1000 / steps if rescale_steps else 1.0
+        self.register_buffer("told", torch.tensor(self.kept, dtype=torch.float32) * self.pace, persistent=False)
         self._tabulate(_spaced(_betas(schedule, steps), self.kept))
 
     def __len__(self) -> int:
@@ -85,8 +85,10 @@ class Process(Configured, nn.Module):
 
     def same_noise(self, other: Process) -> bool:
         """Whether both noise an image alike and number the steps alike, whatever is predicted and kept."""
-        names = ("steps", "schedule", "rescale_steps")
-        return all(self.config[name] == other.config[name] for name in names)
+        if (self.steps, self.pace) != (other.steps, other.pace):
+            return False
+        mine, theirs = (_betas(p.config["schedule"], p.steps) for p in (self, other))
+        return torch.allclose(mine, theirs, rtol=1e-4, atol=0)
 
     @property
     def learns_variance(self) -> bool:
@@ -194,7 +196,12 @@ class Process(Configured, nn.Module):
 
 def _betas(schedule: str | Sequence[float], steps: int) -> Tensor:
     if isinstance(schedule, str):
-        return SCHEDULES[schedule](steps)
+        betas = SCHEDULES[schedule](steps)
+        if betas.max() >= 1:
+            raise RecipeError(
+                f"steps: the {schedule} schedule needs more than {steps} (a beta would reach 1); use 21 up"
+            )
+        return betas
     if len(schedule) != steps:
         raise RecipeError(f"schedule: {steps} steps need {steps} betas, got {len(schedule)}")
     return torch.tensor(list(schedule), dtype=torch.float64)
