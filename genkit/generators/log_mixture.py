@@ -19,10 +19,10 @@ from torch.autograd.function import once_differentiable
 from genkit.errors import GenkitError
 
 LOG_2PI = math.log(2 * math.pi)
-BLOCK = 2048
-"""Components at a time."""
+CPU_BLOCK, GPU_BLOCK = 2**20, 2**26
+"""Scores, of all rows, that are held at a time: what stays in a core's cache, and what keeps a GPU busy."""
 ROWS = 512
-"""Rows at a time: a block of this many stays in a processor's cache."""
+"""Rows at a time, on a processor."""
 NEGLIGIBLE = -80.0
 """Logarithm of a share of the sum that is as good as none: exponentials of less are subnormal, fifty times as slow."""
 
@@ -47,7 +47,7 @@ def log_mixture(
     *,
     leave_out: LeaveOut | None = None,
     count: Tensor | None = None,
-    block: int = BLOCK,
+    block: int | None = None,
 ) -> Tensor:
     """log of the mean of N(z; means, exp(log_variance)) over the components that a row may see, in nats.
 
@@ -59,7 +59,7 @@ def log_mixture(
         log_variance: one number shared by everything, or (M, D).
         leave_out: components that belong to a row itself; Norouzi et al. 2020, Eq. 6.
         count: (B,), how many components the sum is divided by, where that is not how many it has.
-        block: components at a time.
+        block: components at a time; None chooses by the device.
 
     Returns:
         (B,).
@@ -80,7 +80,7 @@ def log_mixture(
     return total - (left if count is None else count).log()
 
 
-def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int) -> Tensor:
+def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int | None) -> Tensor:
     """log sum_n N(z; m_n, s2_n), means centred first: squares of what lies far from zero lose digits."""
     dims, centre = z.shape[1], means.detach().mean(0)
     z, means = z - centre, means - centre
@@ -96,56 +96,64 @@ def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut
     return _affine_log_sum(torch.cat([z, z.square()], dim=1), slopes, offsets, leave_out, block).float()
 
 
-def _affine_log_sum(x: Tensor, slopes: Tensor, offsets: Tensor, leave_out: LeaveOut | None, block: int) -> Tensor:
+def _affine_log_sum(
+    x: Tensor, slopes: Tensor, offsets: Tensor, leave_out: LeaveOut | None, block: int | None
+) -> Tensor:
     """log sum_n exp(x . slopes_n + offsets_n), (B, F), (M, F), (M,) -> (B,)."""
-    size = ROWS if x.device.type == "cpu" else max(len(x), 1)
-    rows, items = (repeat(None), None) if leave_out is None else (leave_out.rows.split(size), leave_out.items)
-    parts = [
-        _AffineLogSum.apply(part, slopes, offsets, of, items, block)  # type: ignore[no-untyped-call]
-        for part, of in zip(x.split(size), rows, strict=False)
-    ]
+    rows = min(len(x), ROWS) if x.device.type == "cpu" else len(x)
+    block = block or max(1, (CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK) // max(rows, 1))
+    slopes = torch.cat([slopes, offsets[:, None]], dim=1)
+    outs = repeat(None) if leave_out is None else (_pairs(of, leave_out.items) for of in leave_out.rows.split(rows))
+    parts = [_AffineLogSum.apply(part, slopes, out, block) for part, out in zip(x.split(rows), outs, strict=False)]  # type: ignore[no-untyped-call]
     return torch.cat(parts)
 
 
 class _AffineLogSum(torch.autograd.Function):
+    """As `_affine_log_sum`, the offsets being the last column of slopes."""
+
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, slopes: Tensor, offsets: Tensor, rows: Tensor | None, items: Tensor | None, block: int
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slopes: Tensor, pairs: Tensor | None, block: int) -> Tensor:
         total = x.new_full((len(x),), -math.inf)
+        beside_one = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         for here in _blocks(len(slopes), block):
-            total = torch.logaddexp(total, _log_sum_exp_(_scores(x, slopes, offsets, rows, items, here)))
-        ctx.save_for_backward(x, slopes, offsets, rows, items, total)
+            scores = _without(beside_one @ slopes[here].T, pairs, here)
+            top = scores.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).min)
+            total = torch.logaddexp(total, scores.sub_(top).clamp_(min=NEGLIGIBLE).exp_().sum(1).log() + top.squeeze(1))
+        ctx.save_for_backward(x, slopes, pairs, total)
         ctx.block = block
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, slopes, offsets, rows, items, total = ctx.saved_tensors
-        d_x, d_slopes, d_offsets = torch.zeros_like(x), torch.empty_like(slopes), torch.empty_like(offsets)
+        x, slopes, pairs, total = ctx.saved_tensors
+        ones, d_x, d_slopes = torch.ones_like(x[:, :1]), torch.zeros_like(x), torch.empty_like(slopes)
+        beside_total, weighted = torch.cat([x, ones, -total[:, None]], dim=1), torch.cat([x, ones], 1) * grad[:, None]
         for here in _blocks(len(slopes), ctx.block):
-            share = _scores(x, slopes, offsets, rows, items, here).sub_(total[:, None])
-            share = share.clamp_(min=NEGLIGIBLE).exp_().mul_(grad[:, None])
-            d_x.addmm_(share, slopes[here])
-            torch.mm(share.T, x, out=d_slopes[here])
-            torch.sum(share, dim=0, out=d_offsets[here])
-        return d_x, d_slopes, d_offsets, None, None, None
+            part = slopes[here]
+            shares = beside_total @ torch.cat([part, torch.ones_like(part[:, :1])], dim=1).T
+            shares = _without(shares, pairs, here).clamp_(min=NEGLIGIBLE).exp_()
+            d_x.addmm_(shares, part[:, :-1])
+            torch.mm(shares.T, weighted, out=d_slopes[here])
+        return d_x * grad[:, None], d_slopes, None, None
 
 
-def _scores(
-    x: Tensor, slopes: Tensor, offsets: Tensor, rows: Tensor | None, items: Tensor | None, here: slice
-) -> Tensor:
-    scores = torch.addmm(offsets[here], x, slopes[here].T)
-    if rows is not None and items is not None:
-        scores.masked_fill_(rows[:, None] == items[None, here], -math.inf)
+def _pairs(rows: Tensor, items: Tensor) -> Tensor:
+    """(K, 2) int64, row and component of each pair that must not meet: few, and found by sorted search."""
+    ordered = rows.sort().values
+    at = torch.searchsorted(ordered, items).clamp_max(len(ordered) - 1)
+    components = (ordered[at] == items).nonzero().squeeze(1)
+    which, row = (items[components, None] == rows).nonzero().unbind(1)
+    return torch.stack([row, components[which]], dim=1)
+
+
+def _without(scores: Tensor, pairs: Tensor | None, here: slice) -> Tensor:
+    """`scores` of the components `here`, minus infinity where row and component must not meet."""
+    if pairs is None:
+        return scores
+    inside = pairs[(pairs[:, 1] >= here.start) & (pairs[:, 1] < here.stop)]
+    scores[inside[:, 0], inside[:, 1] - here.start] = -math.inf
     return scores
-
-
-def _log_sum_exp_(scores: Tensor) -> Tensor:
-    """(B, M) -> (B,); overwrites `scores`, of which a row may be all -inf."""
-    top = scores.amax(1).clamp_(min=torch.finfo(scores.dtype).min)
-    return scores.sub_(top[:, None]).clamp_(min=NEGLIGIBLE).exp_().sum(1).log_().add_(top)
 
 
 def _blocks(count: int, block: int) -> list[slice]:

@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from genkit.generators.log_mixture import BLOCK, LeaveOut
+from genkit.generators.log_mixture import LeaveOut
+
+BLOCK = 8192
 
 
 def nearest(
