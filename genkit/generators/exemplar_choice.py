@@ -99,7 +99,8 @@ def log_prior_of(vae: VAE, chosen: Chosen, index: Tensor, count: Tensor | None) 
     """The leave-one-out prior of Eq. 6 around the chosen exemplars, with a graph through their means."""
     prior = vae.latent_prior
     assert isinstance(prior, ExemplarPrior)
-    means = chosen.means if chosen.means is not None else encode_means(vae, chosen.values)
+    means = chosen.means if chosen.values is None else encode_means(vae, chosen.values)
+    assert means is not None
     mixture = prior.around(means)
     return lambda z: mixture.log_density(z, LeaveOut(index, chosen.items), count)
 

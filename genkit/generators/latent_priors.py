@@ -64,6 +64,8 @@ class LatentPrior(Configured, nn.Module, ABC):
 class StandardNormal(LatentPrior):
     """N(0, I): a mixture of one."""
 
+    mean: Tensor
+
     def __init__(self) -> None:
         super().__init__()
 
@@ -117,6 +119,7 @@ class ExemplarPrior(LatentPrior):
         self.log_variance = nn.Parameter(torch.randn(1))
 
     def attach(self, network: VAENetwork) -> None:
+        self.means: Tensor
         self.register_buffer("means", torch.zeros(self.exemplars, network.latent_dims[0]))
 
     def put(self, means: Tensor, origin: list[dict[str, Any]]) -> None:

@@ -169,7 +169,8 @@ class VAE(LatentGenerator):
             log_prior: of the top latent.
             top: q(z_1 | x), where it is known.
         """
-        network, latents, log_q, log_p = self.network, [], 0.0, 0.0
+        network, latents = self.network, list[Tensor]()
+        log_q, log_p = x.new_zeros(()), x.new_zeros(())
         for eps in noise:
             q = network.posterior(x, *latents) if latents or top is None else top
             z = q.at(eps)
