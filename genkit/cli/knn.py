@@ -23,7 +23,7 @@ def command(weights: str, train: str, test: str, k: str, json_path: Path | None)
     """
     import torch
 
-    from genkit.evaluation.latent_knn import latent_knn
+    from genkit.evaluation.latent_neighbours import latent_knn
     from genkit.generator import Generator
 
     generator = Generator.from_pretrained(weights)

@@ -9,7 +9,7 @@ _PUBLIC = {
     "evaluate": "genkit.evaluation.scoring",
     "accuracy": "genkit.evaluation.classification",
     "log_likelihood": "genkit.evaluation.likelihood",
-    "latent_knn": "genkit.evaluation.latent_knn",
+    "latent_knn": "genkit.evaluation.latent_neighbours",
     "statistics": "genkit.evaluation.scoring",
     "Scores": "genkit.evaluation.scores",
     "Extractor": "genkit.evaluation.extractor",

@@ -5,8 +5,8 @@ import torch
 
 from genkit.data.dataset import DataSet
 from genkit.errors import DataError, EvaluationError
-from genkit.evaluation import latent_knn as module
-from genkit.evaluation.latent_knn import active_dimensions, latent_knn, neighbour_labels, vote
+from genkit.evaluation import latent_neighbours as module
+from genkit.evaluation.latent_neighbours import active_dimensions, latent_knn, neighbour_labels, vote
 
 
 class Corner:
