@@ -74,7 +74,7 @@ class Hybrid(DiffusionLoss):
         predicted, spoken = process.halves(output, x0)
         held = predicted.detach() if spoken is None else torch.cat([predicted.detach(), spoken], 1)
         bound = bound_term(process, held, x0, process.noised(x0, i, noise), i, clip=False)
-        return {**Simple()(process, output, x0, noise, i), "bound": self.weight_at(process.steps) * bound}
+        return {**Simple()(process, output, x0, noise, i), "bound": self.weight_at(len(process)) * bound}
 
 
 class Bound(DiffusionLoss):

@@ -32,8 +32,8 @@ class MultistepSolver(Solver):
         self.steps, self.order = steps, order
 
     def check(self, process: Process) -> None:
-        if self.steps > (usable := _usable(process)):
-            raise RecipeError(f"steps: {self.steps} evaluations need as many steps, but the process has {usable}")
+        if self.steps > (most := _usable(process) - 1):
+            raise RecipeError(f"steps: {self.steps} evaluations are too many for this process; use at most {most}")
 
     def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
         self.check(way.process)
@@ -81,5 +81,6 @@ class UniPC(MultistepSolver):
 
 
 def _usable(process: Process) -> int:
+    """How many of the first steps are not too noisy; a scheduler takes each but the first at most once."""
     half_log_snr = 0.5 * (process.abar / (1 - process.abar)).log()
     return int((half_log_snr >= NOISIEST).sum())

@@ -11,7 +11,13 @@ from genkit.errors import RecipeError
 
 
 def linear_betas(steps: int) -> Tensor:
-    """From 0.1 / T to 20 / T in a straight line: 1e-4 to 0.02 at T = 1000. Ho et al. 2020, Sec. 4; (steps,) float64."""
+    """From 0.1 / T to 20 / T in a straight line: 1e-4 to 0.02 at T = 1000. Ho et al. 2020, Sec. 4; (steps,) float64.
+
+    Raises:
+        RecipeError: 20 steps or fewer, the last of which would leave nothing of the image.
+    """
+    if steps <= 20:
+        raise RecipeError(f"steps: a linear schedule needs more than 20, got {steps}; take more, or schedule: cosine")
     return torch.linspace(0.1 / steps, 20 / steps, steps, dtype=torch.float64)
 
 
@@ -28,7 +34,11 @@ def cosine_betas(steps: int) -> Tensor:
 SCHEDULES = {"linear": linear_betas, "cosine": cosine_betas}
 
 
-def space_steps(steps: int, kept: str) -> list[int]:
+Spacing = int | str
+"""Which steps are kept, see `space_steps`; a number may also be written as one."""
+
+
+def space_steps(steps: int, kept: Spacing) -> list[int]:
     """Which of `steps` steps are kept, ascending, in the notation of guided-diffusion.
 
     Args:

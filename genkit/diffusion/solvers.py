@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.process import Process
+from genkit.diffusion.schedules import Spacing
 from genkit.pretrained import Configured
 from genkit.randomness import Randomness
 
@@ -41,8 +43,8 @@ class StepwiseSolver(Solver):
             `genkit.diffusion.schedules.space_steps`); "" takes all.
     """
 
-    def __init__(self, steps: str = ""):
-        self.steps = steps
+    def __init__(self, steps: Spacing = ""):
+        self.steps = str(steps)
 
     def process_of(self, full: Process) -> Process:
         return _respaced(full, self.steps)
@@ -71,7 +73,7 @@ class Ancestral(StepwiseSolver):
         variance: takes a fixed variance instead of the one that the network learned; None keeps the process's.
     """
 
-    def __init__(self, steps: str = "", variance: Literal["fixed_small", "fixed_large"] | None = None):
+    def __init__(self, steps: Spacing = "", variance: Literal["fixed_small", "fixed_large"] | None = None):
         super().__init__(steps)
         self.variance = variance
 
@@ -96,7 +98,7 @@ class DDIM(StepwiseSolver):
         eta: 0 is deterministic, 1 has the variance of ancestral sampling.
     """
 
-    def __init__(self, steps: str = "", eta: Annotated[float, Field(ge=0, le=1)] = 0.0):
+    def __init__(self, steps: Spacing = "", eta: Annotated[float, Field(ge=0, le=1)] = 0.0):
         super().__init__(steps)
         self.eta = eta
 
@@ -111,8 +113,9 @@ class DDIM(StepwiseSolver):
         mean = before.sqrt() * x0 + (1 - before - sigma**2).sqrt() * eps
         return mean + sigma * noise.normal(*x.shape[1:]) if i and self.eta else mean
 
+    @torch.no_grad()
     def invert(self, way: Denoising, x0: Tensor, watch: Watch = silence) -> Tensor:
-        """The noise x_T (B, ...) that the deterministic steps lead back to x0; guidance is left out."""
+        """The noise x_T (B, ...) that the deterministic steps lead back to x0; no guidance, no graph."""
         way, x = way.on(self.process_of(way.process)), x0
         for i in range(len(way.process)):
             x = self.step_up(way, x, i)

@@ -15,6 +15,7 @@ from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.generator import DiffusionGenerator
 from genkit.diffusion.losses import DiffusionLoss, Hybrid, Simple
 from genkit.diffusion.process import Process
+from genkit.diffusion.schedules import Spacing
 from genkit.diffusion.solvers import Ancestral, Solver
 from genkit.diffusion.step_choice import StepChoice, label_or_none, quarters
 from genkit.errors import RecipeError
@@ -64,7 +65,7 @@ class DDPM(DiffusionGenerator):
 
     @torch.no_grad()
     def log_likelihood(
-        self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None, steps: str = ""
+        self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None, steps: Spacing = ""
     ) -> Likelihood:
         """Variational lower bound on log p(x) of 8-bit images, one fresh noise a step. DDPM Eq. 5.
 
@@ -77,7 +78,7 @@ class DDPM(DiffusionGenerator):
         rows = Rows(len(x), rng, self.device)
         wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(x), rows).items()}
         way = self.denoising(wanted)
-        way = way.on(self.process.with_settings(kept=steps)) if steps else way
+        way = way.on(self.process.with_settings(kept=steps)) if steps != "" else way
         with evaluating(self):
             return variational_bound(way, x.to(self.device), rows, self.watch)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
@@ -72,9 +73,12 @@ def cropped(x: Tensor, u: Tensor, smallest: float) -> Tensor:
     """
     if smallest == 1:
         return x
-    side = smallest + (1 - smallest) * u[:, 0]
-    across, down = ((1 - side) * (2 * u[:, k] - 1) for k in (1, 2))
-    zero = torch.zeros_like(side)
-    theta = torch.stack([torch.stack([side, zero, across], 1), torch.stack([zero, side, down], 1)], 1)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    side = rearrange(smallest + (1 - smallest) * u[:, 0], "b -> b 1")
+    across, down = ((1 - side) * (2 * u[:, k : k + 1] - 1) + side * _centres(x.shape[-k], x.device) for k in (1, 2))
+    grid = torch.stack(torch.broadcast_tensors(across[:, None, :], down[:, :, None]), -1)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _centres(pixels: int, device: torch.device) -> Tensor:
+    """Of the pixels of a side, on [-1, 1], float32: F.affine_grid would give bfloat16 under autocast."""
+    return (2 * torch.arange(pixels, device=device) + 1) / pixels - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -70,8 +70,12 @@ def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Label
 
 
 def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:
+    if not isinstance(classifier, NoisyClassifier):
+        raise GenkitError(
+            f"guidance takes a noisy_classifier, which is told the step; got a {type(classifier).__name__}"
+        )
     if not classifier.process.same_noise(generator.process):
-        told = [", ".join(f"{k} {v}" for k, v in _noise(p).items()) for p in (classifier.process, generator.process)]
+        told = [_noise(p) for p in (classifier.process, generator.process)]
         raise GenkitError(f"the classifier was trained on another process ({told[0]}) than the generator ({told[1]})")
     if tuple(classifier.sample_shape) != tuple(generator.sample_shape):
         shapes = [list(part.sample_shape) for part in (classifier, generator)]
@@ -81,5 +85,7 @@ def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> No
         raise GenkitError(f"the classifier knows {classifier.classes} classes, but the generator {offered}")
 
 
-def _noise(process: Process) -> dict[str, Any]:
-    return {name: process.config[name] for name in ("steps", "schedule", "rescale_steps")}
+def _noise(process: Process) -> str:
+    schedule = process.config["schedule"]
+    named = schedule if isinstance(schedule, str) else f"betas {schedule[0]:.4g} to {schedule[-1]:.4g}"
+    return f"{process.steps} steps, {named}, last one told as {process.pace * (process.steps - 1):g}"

@@ -28,7 +28,7 @@ Capture = pytest.CaptureFixture[str]
     ("process", "steps", "taken"),
     [
         ({}, "", 20),
-        ({"schedule": "linear", "prediction": "v", "variance": "fixed_small"}, "", 20),
+        ({"steps": 25, "schedule": "linear", "prediction": "v", "variance": "fixed_small"}, "", 25),
         ({"prediction": "x0"}, "5", 5),
         ({"variance": "learned_range"}, "ddim5", 5),
         ({"variance": "learned_range", "steps": 40}, "7", 7),
