@@ -59,7 +59,7 @@ class _Steps:
     def __init__(self, shown: Display, generator: Generator, n: int, batch_size: int):
         self.tell, self.done, self.n, self.batch_size = progress(shown, "likelihood", "sample"), 0, n, batch_size
         if hasattr(generator, "watch"):
-            generator.watch = self.steps
+            generator.watch = self.steps  # type: ignore[assignment]
 
     def rows(self, done: int, total: int) -> None:
         self.done, self.n = done, total

@@ -94,8 +94,9 @@ def latent_knn(
     known, asked = _encoded(encoder, sets, progress)
     labels = neighbour_labels(known, sets[0].labels, asked, max(k))
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
-    told = ({"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets)
-    return LatentKNN(right, active_dimensions(known), known.shape[1], *told, time.monotonic() - started)
+    told = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
+    seconds = time.monotonic() - started
+    return LatentKNN(right, active_dimensions(known), known.shape[1], told[0], told[1], seconds)
 
 
 def active_dimensions(means: Tensor) -> int:
