@@ -71,7 +71,7 @@ class _Steps:
 
 
 def show(weights: str, found: Likelihoods) -> None:
-    """The table, what the numbers are, and warnings."""
+    """The table, what the numbers depend on, and warnings."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -95,10 +95,7 @@ def _table(weights: str, found: Likelihoods) -> object:
 
 
 def _basis(found: Likelihoods) -> str:
-    spread = [
-        f"{name.replace('_', ' ')} {values.mean():.3g} (lowest {values.min():.3g})"
-        for name, values in found.spread.items()
-    ]
+    spread = [f"{name.replace('_', ' ')} {values.mean():.3g}" for name, values in found.spread.items()]
     seen = ["binarised once"] if found.binarised else []
     parts = [found.bound, *spread, f"n = {len(found.nats)}", *seen, f"seed {found.seed}", f"{found.seconds:.1f} s"]
     return ", ".join(parts)
