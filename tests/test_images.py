@@ -30,6 +30,22 @@ def test_rounds_to_the_nearest_level_instead_of_truncating() -> None:
     assert images.to_uint8(x).flatten().tolist() == [10, 11, 255, 0]
 
 
+def test_intensities_there_and_back() -> None:
+    x = torch.tensor([-1.0, -0.5, 0.0, 1.0])
+    assert images.to_unit(x).tolist() == [0, 0.25, 0.5, 1]
+    assert images.from_unit(images.to_unit(x)).equal(x)
+    assert images.from_unit(torch.tensor([-0.2, 1.3])).tolist() == [-1, 1]
+    assert x.tolist() == [-1, -0.5, 0, 1], "the argument is left alone"
+
+
+def test_a_range_is_checked_without_rounding() -> None:
+    x = torch.zeros(2, 1, 2, 2)
+    assert images.check_range(x) is x
+    x[1] = 1.5
+    with pytest.raises(DataError, match=r"sample 1 holds 1\.5 to 1\.5"):
+        images.check_range(x)
+
+
 def test_half_a_level_of_overshoot_is_clamped() -> None:
     x = torch.tensor([-1 - 0.9 / 255, 1 + 0.9 / 255]).reshape(1, 1, 2)
     assert images.to_uint8(x).flatten().tolist() == [0, 255]

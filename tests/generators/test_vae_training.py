@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from genkit.data.dataset import DataSet
 from genkit.errors import RecipeError
+from genkit.generator import Generator
 from genkit.generators.exemplar_choice import Chosen, RandomExemplars
 from genkit.generators.latent_priors import ExemplarPrior
 from genkit.generators.vae import VAE
 from genkit.generators.vae_training import VAETraining
 from genkit.networks.vae import GatedVAENetwork
+from genkit.training import train
 from genkit.training.optimizers import Adam
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
+from tests.training.tiny import by_example
 
 SIDE = 4
 
@@ -139,3 +144,13 @@ def test_many_exemplars_are_encoded_in_chunks_with_the_same_gradient(monkeypatch
         gradients = [p.grad.clone() for p in system.generator.network.encoder.parameters()]
         found.append((means.detach(), gradients))
     torch.testing.assert_close(found[0], found[1])
+
+
+def test_a_run_leaves_a_model_with_its_exemplars(tmp_path: Path) -> None:
+    recipe = by_example(3)
+    folder = train(recipe, tmp_path / "run")
+    assert len(list((folder / "grids").glob("*.png"))) == 1
+    vae, items = Generator.from_pretrained(folder), recipe.build_data()
+    assert isinstance(vae, VAE) and len(vae.exemplars) == len(items)
+    torch.testing.assert_close(vae.exemplars.means, vae.encode(items.rows(torch.arange(len(items)))).detach())
+    assert vae.exemplars.origin[0]["fingerprint"] == items.fingerprint
