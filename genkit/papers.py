@@ -49,6 +49,9 @@ CITES: dict[str, tuple[str, ...]] = {
     "dcgan_critic": ("radford2016dcgan",),
     "resnet_generator": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
     "resnet_critic": ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
+    "transgan_generator": ("jiang2021transgan",),
+    "transgan_critic": ("jiang2021transgan", "dosovitskiy2021vit"),
+    "two_scale_transgan_critic": ("jiang2021transgan",),
     "classifier": (),
     "mlp_classifier": (),
     "exemplar_augment": ("norouzi2020exemplar",),
@@ -63,6 +66,10 @@ CITES: dict[str, tuple[str, ...]] = {
     "r1": ("mescheder2018r1",),
     "consistency": ("wei2018ctgan",),
     "softmax_weighting": ("wu2020ratioclipping",),
+    "score_drift": ("karras2018progressive",),
+    "diff_augment": ("zhao2020diffaugment", "jiang2021transgan"),
+    "super_resolution": ("jiang2021transgan",),
+    "locality_mask": ("jiang2021transgan",),
     "anneal": (),
     "ascent": (),
     "ratio_clipping": ("wu2020ratioclipping",),
@@ -98,6 +105,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "guided-diffusion": ("dhariwal2021adm",),
     "improved-diffusion": ("nichol2021iddpm",),
     "ppogan": ("wu2020ratioclipping",),
+    "transgan": ("jiang2021transgan",),
 }
 """Name in the catalog, metric, or part of an extractor's or layout's name -> keys of papers.bib; () needs none."""
 

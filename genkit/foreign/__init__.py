@@ -27,6 +27,10 @@ LAYOUTS: dict[str, str] = {
     "ppogan/generator": "genkit.foreign.ppogan:generator",
     "ppogan/critic": "genkit.foreign.ppogan:critic",
     "ppogan/classifier": "genkit.foreign.ppogan:classifier",
+    "transgan/v1_generator": "genkit.foreign.transgan:v1_generator",
+    "transgan/v1_critic": "genkit.foreign.transgan:v1_critic",
+    "transgan/neurips_generator": "genkit.foreign.transgan:neurips_generator",
+    "transgan/neurips_critic": "genkit.foreign.transgan:neurips_critic",
 }
 """Layout -> "module:function", a function (state_dict, config) -> module. Nothing is imported before it is used."""
 

@@ -17,6 +17,7 @@ from genkit.errors import RecipeError
 from genkit.generator import LatentGenerator
 from genkit.networks.critic import Critic
 from genkit.networks.latent import LatentNetwork
+from genkit.randomness import Rows
 from genkit.system import Data, System, Terms, Turns, Update
 from genkit.techniques.objectives import Objective, Wasserstein
 from genkit.techniques.slots import (
@@ -52,6 +53,11 @@ class GAN(LatentGenerator):
 
     def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         return self.network(z, condition).float()
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """Images are cut to [-1, 1], which networks without a tanh may leave; training sees them uncut."""
+        x = super()._sample(condition, rows)
+        return x.clamp(-1, 1) if x.dim() == 4 else x
 
 
 class GANTraining(System):
@@ -104,7 +110,7 @@ class GANTraining(System):
         self.rule = rule or Ascent()
         self.schedules = tuple(schedules or ())
         _check_fit(generator, critic)
-        techniques: list[Technique] = [*self.penalties, self.rule, *self.cotasks, *self.schedules]
+        techniques: list[Technique] = [self.view, *self.penalties, self.rule, *self.cotasks, *self.schedules]
         for technique in techniques:
             technique.check(self)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Protocol
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -57,7 +58,7 @@ class Technique:
         """Raises RecipeError when the pair lacks what the technique needs."""
 
 
-class View(nn.Module):
+class View(Technique, nn.Module):
     """All that the critic ever sees: real, fake and in between. This one shows samples as they are."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,15 +107,24 @@ class Rule(Technique, Learning, ABC):
 
 
 class Ascent(Rule):
-    """The plain rule: up the reward of fresh samples, `steps` times."""
+    """The plain rule: up the reward of fresh samples, `steps` times.
 
-    def __init__(self, steps: Annotated[int, Field(ge=1, le=1000)] = 1):
+    Args:
+        steps: generator updates an iteration.
+        batches: how many times the critic's batch each of them samples; labels are repeated.
+    """
+
+    def __init__(
+        self, steps: Annotated[int, Field(ge=1, le=1000)] = 1, batches: Annotated[int, Field(ge=1, le=64)] = 1
+    ):
         super().__init__()
-        self.steps = steps
+        self.steps, self.batches = steps, batches
 
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
+        y = {name: torch.cat([value] * self.batches) for name, value in gan.asked(real.condition).items()}
         for _ in range(self.steps):
-            on = {"z": data.draw(gan.generator.prior), "y": gan.asked(real.condition)}
+            latents = torch.cat([data.draw(gan.generator.prior) for _ in range(self.batches)])
+            on = {"z": latents, "y": y}
             yield Update("generator", partial(self.loss, gan), on)
 
     def loss(self, gan: Pair, z: Tensor, y: Condition) -> Terms:

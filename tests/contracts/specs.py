@@ -24,6 +24,9 @@ DCGAN_G: Spec = {"type": "dcgan_generator", "latent_dim": 3, "size": 8, "width":
 DCGAN_C: Spec = {"type": "dcgan_critic", "size": 8, "width": 4}
 RESNET_G: Spec = {"type": "resnet_generator", "latent_dim": 3, "size": 8, "channels": 1, "width": 4}
 RESNET_C: Spec = {"type": "resnet_critic", "size": 8, "channels": 1, "width": 4}
+TRANSGAN_G: Spec = {"type": "transgan_generator", "latent_dim": 3, "size": 8, "channels": 1, "width": 16}
+TRANSGAN_G |= {"depths": [1, 1], "heads": 2}
+TRANSGAN_C: Spec = {"type": "transgan_critic", "size": 8, "channels": 1, "width": 8, "depth": 1, "heads": 2}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
 UNET |= {"attention": [4], "head_width": 8}
 
@@ -50,6 +53,12 @@ NETWORKS: dict[str, list[Spec]] = {
     "dcgan_critic": [DCGAN_C, {**DCGAN_C, "norm": "batch", "spectral_norm": True, "dropout": 0.2}],
     "resnet_generator": [RESNET_G, {**RESNET_G, "classes": 10}],
     "resnet_critic": [RESNET_C, {**RESNET_C, "norm": "layer", "dropout": [0.2, 0.5]}],
+    "transgan_generator": [
+        {**TRANSGAN_G, "low_resolution": True},
+        {**TRANSGAN_G, "relative": True, "windows": [0, 4], "norm": "pixel", "skips": True, "normalised": True},
+    ],
+    "transgan_critic": [TRANSGAN_C],
+    "two_scale_transgan_critic": [{**TRANSGAN_C, "type": "two_scale_transgan_critic", "patch": 2}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
     "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
@@ -110,7 +119,7 @@ GENERATORS: dict[str, list[Spec]] = {
     ],
     "gan": [
         {"type": "gan", "network": network}
-        for name in ("mlp_generator", "dcgan_generator", "resnet_generator")
+        for name in ("mlp_generator", "dcgan_generator", "resnet_generator", "transgan_generator")
         for network in NETWORKS[name]
     ],
 }
@@ -242,6 +251,19 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             rule={"type": "ratio_clipping", "classifier": {**DCGAN_C, "norm": "batch"}, "steps": 2},
         ),
         gan_case(PLAY, images=True, network=RESNET_G, critic=RESNET_C),
+        gan_case(
+            ("critic", "critic", "generator", "generator"),
+            images=True,
+            noisy=True,
+            network={**TRANSGAN_G, "low_resolution": True},
+            critic=TRANSGAN_C,
+            critic_steps=2,
+            view={"type": "diff_augment"},
+            penalties=[{"type": "gradient_penalty"}, {"type": "score_drift"}],
+            rule={"type": "ascent", "batches": 2},
+            cotasks=[{"type": "super_resolution"}],
+            schedules=[{"type": "locality_mask", "widths": [4, 6], "until": [2, 3]}],
+        ),
     ],
     "classifier_training": [
         SystemCase(

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genkit.errors import RecipeError
+from genkit.generators.gan import GAN, GANTraining
+from genkit.networks.dcgan import DCGANCritic, DCGANGenerator
+from genkit.networks.transgan import TransGANGenerator
+from genkit.techniques.super_resolution import SuperResolution
+
+SMALL = {"latent_dim": 3, "size": 8, "channels": 1, "width": 16, "depths": (1, 1), "heads": 2}
+
+
+def game(low_resolution: bool = True) -> GANTraining:
+    torch.manual_seed(0)
+    generator = GAN(TransGANGenerator(**SMALL, low_resolution=low_resolution))
+    return GANTraining(generator, DCGANCritic(8, 1, 4), cotasks=[SuperResolution()])
+
+
+def test_the_term_is_fifty_times_the_error_of_the_enlarged_mean() -> None:
+    gan = game()
+    x = torch.rand(2, 1, 8, 8)
+    low = x.view(2, 1, 4, 2, 4, 2).mean((3, 5))
+    wanted = 50 * (gan.generator.network.from_low_res(low) - x).square().mean()
+    term = gan.cotasks[0].loss(gan, x)["super_resolution"]
+    torch.testing.assert_close(term, wanted)
+    term.backward()
+    network = gan.generator.network
+    assert network.from_low.weight.grad.any() and network.stages[0].blocks[0].widen.weight.grad.any()
+    assert network.stem.weight.grad is None, "the image stands in for the latent"
+
+
+def test_pairs_that_cannot_are_refused_in_one_line() -> None:
+    with pytest.raises(RecipeError, match="low_resolution: true"):
+        game(low_resolution=False)
+    with pytest.raises(RecipeError, match="DCGANGenerator cannot start from a small image"):
+        GANTraining(GAN(DCGANGenerator(3, 8, 1, 4)), DCGANCritic(8, 1, 4), cotasks=[SuperResolution()])
+    with pytest.raises(RecipeError, match="starts from z only"):
+        TransGANGenerator(**SMALL).from_low_res(torch.zeros(1, 1, 4, 4))
