@@ -3,6 +3,7 @@
     python -m tests.benchmarks.diffusion solvers  WEIGHTS [-n 500] [--evaluations 10 25 50]
     python -m tests.benchmarks.diffusion guidance WEIGHTS --classifier NOISY [-n 500]
     python -m tests.benchmarks.diffusion bits [--out runs/bench] [key=value ...]
+    python -m tests.benchmarks.diffusion variances WEIGHTS [-n 24]
     python -m tests.benchmarks.diffusion gradients WEIGHTS
 
 WEIGHTS is a run of recipes/fashion_mnist/ddpm, NOISY one of recipes/fashion_mnist/noisy_classifier. Samples are scored
@@ -116,18 +117,18 @@ def picture(x: Tensor, path: Path) -> None:
 
 
 def bits(given: argparse.Namespace) -> None:
-    """Bits per dimension of three losses after equal training, and of three variances of one network."""
+    """Bits per dimension of three losses after equal training."""
     images, label = test_images(given.n)
     print("| trained on | 25 steps | 100 steps | all 1,000 |\n|---|---|---|---|")
     models = {arm: trained(arm, given) for arm in ARMS}
     for arm, model in models.items():
         found = [bits_per_dimension(model, images, label, steps).mean().item() for steps in ("25", "100", "")]
         print(f"| {arm} | " + " | ".join(f"{value:.3f}" for value in found) + " |", flush=True)
-    if given.weights:
-        variances(DDPM.from_pretrained(given.weights), images, label)
 
 
-def variances(model: DDPM, images: Tensor, label: Tensor) -> None:
+def variances(given: argparse.Namespace) -> None:
+    """Bits per dimension of three variances around the means of one network, on the same images with the same noise."""
+    model, (images, label) = DDPM.from_pretrained(given.weights), test_images(given.n)
     print("| steps | learned | fixed small | fixed large | learned better than both on |\n|---|---|---|---|---|")
     for steps in ("10", "25", "50", "100"):
         found = {}
@@ -209,9 +210,12 @@ def warm_up(steps: int) -> None:
         print(f"| {groups or 'one a step'} | {count:,} |")
 
 
+COMMANDS = {"solvers": solvers, "guidance": guidance, "bits": bits, "variances": variances, "gradients": gradients}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["solvers", "guidance", "bits", "gradients"])
+    parser.add_argument("what", choices=list(COMMANDS))
     parser.add_argument("weights", nargs="?")
     parser.add_argument("overrides", nargs="*", default=[])
     parser.add_argument("--classifier")
@@ -221,7 +225,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     given = parser.parse_args()
     torch.set_num_threads(1)
-    {"solvers": solvers, "guidance": guidance, "bits": bits, "gradients": gradients}[given.what](given)
+    COMMANDS[given.what](given)
 
 
 if __name__ == "__main__":
