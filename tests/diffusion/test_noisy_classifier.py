@@ -8,24 +8,9 @@ from genkit import catalog
 from genkit.classifying import Classifying
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
-from genkit.networks.denoiser import NoisyEncoder
 from genkit.pretrained import Pretrained
 from tests.contracts.specs import NOISY, seeded
-
-
-class Brightness(NoisyEncoder):
-    """Calls bright images 1; as sure as `gain`."""
-
-    def __init__(self, gain: float = 5.0):
-        super().__init__()
-        self.sample_shape, self.classes, self.gain = (1, 4, 4), 2, gain
-        self.told: list[Tensor] = []
-        self.dropout = torch.nn.Dropout(0.9)
-
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        self.told.append(t)
-        bright = self.gain * self.dropout(x).mean((1, 2, 3))
-        return torch.stack([-bright, bright], 1).bfloat16()
+from tests.diffusion.toys import Brightness
 
 
 def images(n: int = 400) -> tuple[Tensor, Tensor]:
