@@ -190,6 +190,19 @@ def whole_batch(values: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+def whole_batch_with_graph(values: Tensor) -> Tensor:
+    """As `whole_batch`, with a graph through the rows of this process, for a loss of the whole batch.
+
+    Every process has the same loss and the gradients of its own rows alone; those count once for each process, so that
+    the trainer's average over processes is the gradient of that loss.
+    """
+    if _processes() == 1:
+        return values
+    parts = list(whole_batch(values).chunk(_processes()))
+    parts[dist.get_rank()] = values.detach() + _processes() * (values - values.detach())
+    return torch.cat(parts)
+
+
 def my_rows(values: Tensor) -> Tensor:
     """The rows of this process in `values` of the whole batch; undoes `whole_batch`."""
     return values if _processes() == 1 else values.chunk(_processes())[dist.get_rank()]

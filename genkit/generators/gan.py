@@ -110,18 +110,22 @@ class GANTraining(System):
         self.rule = rule or Ascent()
         self.schedules = tuple(schedules or ())
         _check_fit(generator, critic)
-        techniques: list[Technique] = [self.view, *self.penalties, self.rule, *self.cotasks, *self.schedules]
+        self.real_weighting.take("real")
+        self.fake_weighting.take("fake")
+        seen: list[Technique] = [self.view, self.real_weighting, self.fake_weighting, *self.penalties]
+        techniques: list[Technique] = [*seen, self.rule, *self.cotasks, *self.schedules]
         for technique in techniques:
             technique.check(self)
 
     def iteration(self, data: Data, step: int) -> Turns:
         for schedule in self.schedules:
             schedule.apply(self, step)
-        for _ in range(self.critic_steps):
+        for i in range(step * self.critic_steps, (step + 1) * self.critic_steps):
             real, z = next(data), data.draw(self.generator.prior)
             on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
+            yield from self.real_weighting.turns(self, on, i)
+            yield from self.fake_weighting.turns(self, on, i)
             yield Update("critic", self.critic_loss, on, coupled=self.critic_coupled)
-            yield from self.real_weighting.turns(self, data, real)
         yield from self.rule.turns(self, data, real, z)
         for cotask in self.cotasks:
             yield from cotask.turns(self, data)
@@ -152,8 +156,8 @@ class GANTraining(System):
         w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake)
         # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
         terms = {
-            "loss": (w_real * self.objective.critic_real(real.score)).mean()
-            + (w_fake * self.objective.critic_fake(fake.score)).mean()
+            "loss": self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
+            + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
         }
         terms |= {penalty.name: penalty(self, real, fake, u) for penalty in self.penalties}
         return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake)

@@ -6,9 +6,10 @@ A technique sees the pair only through `gan.generator`, `gan.score`, `gan.judge`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -65,20 +66,37 @@ class View(Technique, nn.Module):
         return x
 
 
-class Weighting(Learning):
-    """Mean-one weights (B,) of samples, without a graph; may have a learner of its own."""
+Side = Literal["real", "fake"]
+
+
+class Weighting(Technique, Learning):
+    """Mean-one weights (B,) of samples, without a graph; may have a learner of its own.
+
+    Attributes:
+        side: of the critic's loss, whose samples it weighs.
+    """
 
     coupled: ClassVar[bool] = False
+    side: Side = "real"
+
+    def take(self, side: Side) -> None:
+        """The game says which side this is for."""
+        self.side = side
 
     def forward(self, judged: Judged) -> Tensor:
         raise NotImplementedError
+
+    def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
+        """The mean of the critic's `term` of scores (B,), weighted."""
+        return (weights * term(score)).mean()
 
     def observe(self, weights: Tensor) -> Terms:
         """Scalars to log."""
         return {}
 
-    def turns(self, gan: Pair, data: Data, real: Batch) -> Turns:
-        """The weighting's own updates, after each critic step."""
+    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
+        """The weighting's own updates before the critic's step number `step`, on what that step will be given:
+        x, y, z and u, see GANTraining."""
         yield from ()
 
 

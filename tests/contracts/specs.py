@@ -27,6 +27,7 @@ RESNET_C: Spec = {"type": "resnet_critic", "size": 8, "channels": 1, "width": 4}
 TRANSGAN_G: Spec = {"type": "transgan_generator", "latent_dim": 3, "size": 8, "channels": 1, "width": 16}
 TRANSGAN_G |= {"depths": [1, 1], "heads": 2}
 TRANSGAN_C: Spec = {"type": "transgan_critic", "size": 8, "channels": 1, "width": 8, "depth": 1, "heads": 2}
+WEIGHT_N: Spec = {"type": "weight_network", "size": 8, "channels": 1, "width": 2}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
 UNET |= {"attention": [4], "head_width": 8}
 
@@ -59,6 +60,12 @@ NETWORKS: dict[str, list[Spec]] = {
     ],
     "transgan_critic": [TRANSGAN_C],
     "two_scale_transgan_critic": [{**TRANSGAN_C, "type": "two_scale_transgan_critic", "patch": 2}],
+    "robust_dcgan_generator": [{"type": "robust_dcgan_generator", "latent_dim": 3, "width": 2}],
+    "robust_dcgan_critic": [{"type": "robust_dcgan_critic", "width": 2, "bias": True}],
+    "sndcgan_critic": [{"type": "sndcgan_critic", "width": 2}],
+    "weight_network": [WEIGHT_N],
+    "robust_resnet_generator": [{"type": "robust_resnet_generator", "latent_dim": 3, "width": 4}],
+    "robust_resnet_critic": [{"type": "robust_resnet_critic", "width": 4}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
     "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
@@ -249,6 +256,24 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             images=True,
             critic={**DCGAN_C, "spectral_norm": True},
             rule={"type": "ratio_clipping", "classifier": {**DCGAN_C, "norm": "batch"}, "steps": 2},
+        ),
+        gan_case(
+            ("weights", *PLAY),
+            images=True,
+            real_weighting={"type": "robust_weights", "network": WEIGHT_N, "outlier_share": 0.2},
+            penalties=[{"type": "sup_norm_penalty", "outlier_share": 0.1}],
+        ),
+        gan_case(
+            ("weights", *PLAY),
+            objective={"type": "hinge"},
+            real_weighting={"type": "official_robust_weights", "network": MLP_C, "rho": 0.1},
+            rule={"type": "reused_ascent"},
+        ),
+        gan_case(
+            ("fake_weights", *PLAY),
+            real_weighting={"type": "closed_form_weights", "outlier_share": 0.2},
+            fake_weighting={"type": "robust_weights", "network": MLP_C, "outlier_share": 0.2},
+            penalties=[{"type": "gradient_penalty"}],
         ),
         gan_case(PLAY, images=True, network=RESNET_G, critic=RESNET_C),
         gan_case(

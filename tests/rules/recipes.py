@@ -18,7 +18,9 @@ STAND_INS = {
 """Downloaded set, or a folder of your own -> embedded data of the shape and number of classes that `shrunk` leaves."""
 
 SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200, "critic_steps": 2, "steps": 2}
-SMALL |= {"head_width": 8, "blocks": 1, "classes": 10}
+SMALL |= {"head_width": 8, "blocks": 1, "classes": 10, "start": 0}
+NARROW = {"width": 32, "heads": 2, "latent_dim": 4, "depths": [1, 1, 1]}
+"""Of a TransGAN generator, whose pixel shuffles divide the width."""
 LARGEST_UNET = 32
 PROCESS_STEPS = 40
 """A linear schedule of twenty steps or fewer would remove the whole image in its last one."""
@@ -35,14 +37,25 @@ def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
     _shrink(small)
     small["train"] |= {"steps": 2, "batch_size": 8, "trackers": [], "precision": "no"}
     small["every"] = {"log": 1, "grid": 0, "checkpoint": 0}
-    small["data"] = STAND_INS.get(small["data"]["type"], small["data"])
+    small["data"] = _stand_in(small["data"])
     small.pop("evaluate", None)
     return small
+
+
+def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
+    """Of the same size, where a set of digits is not taken as it comes."""
+    stand_in = STAND_INS.get(data["type"], data)
+    return (
+        stand_in | {"size": data["size"]} if data["type"] in ("mnist", "fashion_mnist") and "size" in data else stand_in
+    )
 
 
 def _shrink(node: Any) -> None:
     if isinstance(node, dict):
         _shrink_diffusion(node)
+        if node.get("type") == "transgan_generator":
+            node |= NARROW
+            return
     for key, value in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else []):
         if key in SMALL and isinstance(value, int):
             node[key] = min(value, SMALL[key])
