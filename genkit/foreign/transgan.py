@@ -118,7 +118,7 @@ def v1_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     settings, state = check_settings(CriticSettings, config), _alive(own_part(state, "D"))
     depth = len(_numbered(state, "blocks.{}"))
     network = _built(TransGANCritic, **_critic_arguments(state, settings, "patch_embed"), depth=depth)
-    names = {"token": ("cls_token",), "positions": ("pos_embed",)}
+    names: Names = {"token": ("cls_token",), "positions": ("pos_embed",)}
     names |= layer_names("to_tokens", "patch_embed") | layer_names("norm", "norm") | layer_names("head", "head")
     for i in range(depth):
         names |= _block_names(f"blocks.{i}", f"blocks.{i}", ("weight", "bias"), "")
@@ -137,7 +137,7 @@ def neurips_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Lo
         norm=norm,
         activation=ACTIVATIONS[settings.d_act],
     )
-    names = {"token": ("cls_token",), "fine_positions": ("pos_embed_1",), "coarse_positions": ("pos_embed_2",)}
+    names: Names = {"token": ("cls_token",), "fine_positions": ("pos_embed_1",), "coarse_positions": ("pos_embed_2",)}
     names |= layer_names("to_fine", "fRGB_1") | layer_names("to_coarse", "fRGB_2") | layer_names("head", "head")
     names |= layer_names("norm", "norm.norm", tensors=_norm_tensors(norm))
     blocks = {f"{ours}.blocks.{i}": f"{theirs}.{i}" for ours, theirs in SCALES.items() for i in range(depth)}
@@ -183,7 +183,7 @@ def _block_names(
     ours: str, theirs: str, norm: tuple[str, ...], inner: str, *, relative: bool = False, noise: bool = False
 ) -> Names:
     """Of one block; `inner` is what their norms' names have before the tensor's."""
-    names = layer_names(f"{ours}.attention.qkv", f"{theirs}.attn.qkv", tensors=("weight",))
+    names: Names = layer_names(f"{ours}.attention.qkv", f"{theirs}.attn.qkv", tensors=("weight",))
     names |= layer_names(f"{ours}.attention.project", f"{theirs}.attn.proj")
     names |= layer_names(f"{ours}.widen", f"{theirs}.mlp.fc1") | layer_names(f"{ours}.narrow", f"{theirs}.mlp.fc2")
     for name in ("norm1", "norm2"):
@@ -223,7 +223,8 @@ def _expect(state: Mapping[str, Tensor], name: str, *shape: int) -> None:
     found = state.get(name)
     if isinstance(found, Tensor) and found.shape != shape:
         raise WeightsError(
-            f"the checkpoint does not fit the layout: of another shape: {name} {list(found.shape)} instead of {list(shape)}"
+            f"the checkpoint does not fit the layout: of another shape: {name} {list(found.shape)} instead of "
+            f"{list(shape)}"
         )
 
 
@@ -239,7 +240,7 @@ def _critic_arguments(state: Mapping[str, Tensor], settings: CriticSettings, pat
 
 
 def _channels(state: Mapping[str, Tensor], name: str, dimension: int) -> int:
-    """Of the images, by the shape of a convolution; 3 where that cannot be told, so that the tensor is named as wrong."""
+    """Of the images, by the shape of a convolution; 3 where it does not tell, so that the tensor is named as wrong."""
     weight = state.get(name)
     found = weight.shape[dimension] if isinstance(weight, Tensor) and weight.dim() == 4 else 3
     return found if found in (1, 3) else 3

@@ -108,8 +108,8 @@ class TransGANGenerator(LatentNetwork):
     def from_low_res(self, x: Tensor) -> Tensor:
         """Images (B, C, low_size, low_size) -> (B, *sample_shape): their pixels stand in for what z gives.
 
-        The paper trains this task without saying how the image enters; a linear layer from a pixel's colour to its token
-        is our choice.
+        The paper trains this task without saying how the image enters; a linear layer from a pixel's colour to its
+        token is our choice.
 
         Raises:
             RecipeError: the network has no `low_resolution`.
@@ -182,4 +182,5 @@ def _start(network: TransGANGenerator) -> None:
     for position in network.positions:
         nn.init.trunc_normal_(position, std=0.02)
     for layer in network.to_images:
+        assert isinstance(layer, nn.Conv2d)
         nn.init.xavier_uniform_(layer.weight)

@@ -16,7 +16,7 @@ Iteration = Annotated[int, Field(ge=1)]
 
 
 class LocalityMask(Schedule):
-    """Widens the band |i - j| <= w of the generator's last attention, then takes it away. Jiang et al., arXiv:2102.07074.
+    """Widens the band |i - j| <= w of the generator's last attention, then lifts it. Jiang et al., arXiv:2102.07074.
 
     The authors count epochs of the critic's batches: with n images, batches of B and k critic steps an iteration, an
     epoch is n / (B k) iterations. Their half-widths 4, 6, 8, 10 of 1024 tokens hold until epochs 22, 32, 42, 60.
@@ -45,8 +45,8 @@ class LocalityMask(Schedule):
             )
         if max(self.widths) >= network.grid:
             raise RecipeError(
-                f"locality_mask: a half-width of {max(self.widths)} is not below the {network.grid} tokens that the last "
-                "block attends over; lower widths"
+                f"locality_mask: a half-width of {max(self.widths)} is not below the {network.grid} tokens that the "
+                "last block attends over; lower widths"
             )
 
     def apply(self, gan: Pair, step: int) -> None:

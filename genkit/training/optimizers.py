@@ -100,5 +100,6 @@ class SGD(Optimizer):
             self.momentum,
             weight_decay=self.weight_decay,
             nesterov=self.nesterov,
-            fused=True,
+            # The fused kernel fails on momentum of parameters whose first gradient comes in a later step than others'.
+            fused=not self.momentum,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def test_v1_generator_under_every_mask(v1: Case) -> None:
         network.locality = halfwidth
         outs.append(network(io["z"]))
         torch.testing.assert_close(outs[-1], io[f"G.out.epoch{epoch}"], **CLOSE)
-    assert all((a - b).abs().max() > 1e-3 for a, b in zip(outs, outs[1:], strict=False))
+    assert all((a - b).abs().max() > 1e-3 for a, b in pairwise(outs))
 
 
 @pytest.mark.parametrize("name", ["v1_TransGAN_8_8_1", "neurips_rp"])
@@ -128,7 +129,7 @@ def test_dead_and_derived_tensors_are_dropped_and_the_rest_is_needed(layout: str
     for key in list(state)[::4]:
         without = {k: v for k, v in state.items() if k != key}
         if "noise" not in key or part == "D":
-            with pytest.raises(WeightsError, match="missing|of another shape"):
+            with pytest.raises(WeightsError, match=r"missing|of another shape"):
                 foreign.load(layout, without, config)
     with pytest.raises(WeightsError, match="unexpected: more"):
         foreign.load(layout, state | {"more": torch.zeros(1)}, config)

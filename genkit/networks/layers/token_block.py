@@ -113,6 +113,6 @@ def from_windows(x: Tensor, count: int) -> Tensor:
 
 
 def shuffled_up(x: Tensor) -> Tensor:
-    """(B, h^2, 4 C) -> (B, 4 h^2, C), four channels of a token to its four pixels. Shi et al. 2016, arXiv:1609.05158."""
+    """(B, h^2, 4 C) -> (B, 4 h^2, C), four channels of a token to four pixels. Shi et al. 2016, arXiv:1609.05158."""
     side = round(x.shape[1] ** 0.5)
     return rearrange(x, "b (h w) (c p q) -> b (h p w q) c", h=side, p=2, q=2)
