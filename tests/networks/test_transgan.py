@@ -116,15 +116,16 @@ def test_critics_are_differentiable_twice_and_keep_samples_apart(kind: type) -> 
     critic = kind(size=4, channels=1, patch=1, width=8, depth=1, heads=2).double()
     x = torch.randn(2, 1, 4, 4, dtype=torch.double, requires_grad=True)
     scores = critic(x)
-    assert scores.shape == (3,) and torch.allclose(critic(x[1:2]), scores[1:2])
-    along, step = torch.randn_like(x), 1e-4
+    assert scores.shape == (2,) and torch.allclose(critic(x[1:2]), scores[1:2])
+    along, step = torch.randn_like(x), 1e-5
 
     def slope(v: Tensor) -> Tensor:
         return torch.autograd.grad(critic(v).sum(), v, create_graph=True)[0]
 
     (curvature,) = torch.autograd.grad((slope(x) * along).sum(), x)
     difference = (slope((x + step * along).detach().requires_grad_(True)) - slope(x)) / step
-    torch.testing.assert_close(curvature, difference, rtol=1e-2, atol=1e-4)
+    assert curvature.any()
+    torch.testing.assert_close(curvature, difference, rtol=1e-2, atol=1e-3 * curvature.abs().max().item())
 
 
 def test_rows_outside_the_band_are_exactly_zero() -> None:
