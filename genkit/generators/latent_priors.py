@@ -111,12 +111,19 @@ class ExemplarPrior(LatentPrior):
     Args:
         exemplars: how many means there are; a recipe leaves it at 0, training puts in those of its data.
         origin: which data they came from, `{data, fingerprint, items}` for each set.
+        start: the logarithm of the variance that learning starts from. None draws it from N(0, 1), as the authors do;
+            a short training may not get far from there.
     """
 
-    def __init__(self, exemplars: Annotated[int, Field(ge=0)] = 0, origin: list[dict[str, Any]] | None = None):
+    def __init__(
+        self,
+        exemplars: Annotated[int, Field(ge=0)] = 0,
+        origin: list[dict[str, Any]] | None = None,
+        start: float | None = None,
+    ):
         super().__init__()
         self.exemplars, self.origin = exemplars, list(origin or [])
-        self.log_variance = nn.Parameter(torch.randn(1))
+        self.log_variance = nn.Parameter(torch.randn(1) if start is None else torch.full((1,), start))
 
     def attach(self, network: VAENetwork) -> None:
         self.means: Tensor

@@ -176,6 +176,13 @@ def test_replacing_and_extending_exemplars(tmp_path) -> None:
     assert loaded.sample(3, rng=rng()).equal(model.sample(3, rng=rng()))
 
 
+def test_the_variance_starts_where_it_is_told_to() -> None:
+    torch.manual_seed(0)
+    drawn = torch.stack([ExemplarPrior().log_variance.detach() for _ in range(300)])
+    assert abs(drawn.mean().item()) < 0.2 and abs(drawn.std().item() - 1) < 0.2
+    assert ExemplarPrior(start=-2).log_variance.tolist() == [-2]
+
+
 def test_exemplars_decide_what_is_generated() -> None:
     model = vae(ExemplarPrior(), latent_dim=2)
     model.latent_prior.log_variance.data.fill_(-30.0)
