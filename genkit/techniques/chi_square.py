@@ -20,7 +20,7 @@ FLOOR = 1e-4
 
 
 def rho_of_share(share: float) -> float:
-    """rho = e / (2 (1 - e)): the smallest ball that holds weight 0 on a share e of the data and 1 / (1 - e) on the rest.
+    """rho = e / (2 (1 - e)): the smallest ball with weight 0 on a share e of the data and 1 / (1 - e) on the rest.
 
     Raises:
         RecipeError: a share outside 0 to 0.5, 0.5 excluded.

@@ -1,8 +1,8 @@
 """Robust optimal transport in the critic's loss: samples that the other side cannot match lose weight.
 
 Balaji et al. 2020, arXiv:2010.05862, Sec. 4: min over weights in a chi-square ball, max over critics. The weights fall
-on what the generator finds hard, which need not be what is foreign: among clothes, uniform noise is found, digits, which
-are easy, are not.
+on what the generator finds hard, which need not be what is foreign: among clothes, uniform noise is found; digits,
+which are easy, are not.
 """
 
 from __future__ import annotations

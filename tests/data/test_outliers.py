@@ -33,7 +33,7 @@ def test_noise_of_images_and_points() -> None:
 
 @pytest.mark.parametrize("share", [0.5, -0.1])
 def test_refuses_shares(share: float) -> None:
-    with pytest.raises(DataError, match="0 to below 0.5"):
+    with pytest.raises(DataError, match=r"0 to below 0\.5"):
         outlier_mixture(CLEAN, share)
 
 
