@@ -123,7 +123,7 @@ class ExemplarPrior(LatentPrior):
     ):
         super().__init__()
         self.exemplars, self.origin = exemplars, list(origin or [])
-        self.log_variance = nn.Parameter(torch.randn(1) if start is None else torch.full((1,), start))
+        self.log_variance = nn.Parameter(torch.randn(1) if start is None else torch.full((1,), float(start)))
 
     def attach(self, network: VAENetwork) -> None:
         self.means: Tensor
