@@ -14,6 +14,7 @@ from genkit.training.run import train
 from tests.rules.recipes import read, shrunk
 
 
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # a recipe may name shipped weights
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_loads_and_says_what_it_is(name: str) -> None:
     recipe = Recipe.load(name)
