@@ -82,7 +82,7 @@ def dcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Colu
 def sndcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
     """Their SNDCGAN netD, of hinge and non-saturating runs."""
     settings, state = check_settings(CriticSettings, config), own_part(state, "netD")
-    names = _spectral_names("head", "network.14.conv_layer")
+    names = {**_spectral_names("head", "network.14.conv_layer")}
     for i in range(7):
         names |= _spectral_names(f"convs.{i}", f"network.{2 * i}.conv_layer")
     return Column(
