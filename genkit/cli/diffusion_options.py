@@ -64,8 +64,14 @@ def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float 
 
         guide = NoisyClassifier.from_pretrained(classifier).to(generator.device)
         return ClassifierGuided(generator, guide, 1.0 if scale is None else scale)
-    if scale is not None:
-        from genkit.samplers.classifier_free_guidance import ClassifierFreeGuided
+    return generator if scale is None else _scaled(generator, scale)
 
-        return ClassifierFreeGuided(generator, scale)
-    return generator
+
+def _scaled(generator: DiffusionGenerator, scale: float) -> DiffusionGenerator:
+    """A guided model's scale is replaced; any other is guided without a classifier."""
+    from genkit.samplers.classifier_free_guidance import ClassifierFreeGuided
+    from genkit.samplers.classifier_guidance import ClassifierGuided
+
+    if isinstance(generator, ClassifierGuided):
+        return ClassifierGuided(generator.generator, generator.classifier, scale, generator.at)
+    return ClassifierFreeGuided(getattr(generator, "generator", generator), scale)

@@ -24,7 +24,7 @@ class ClassifierGuided(DiffusionWrapper):
     """A diffusion model whose every step is pulled towards what a classifier takes for the wanted label.
 
     Args:
-        generator: any diffusion generator, with labels or without.
+        generator: any diffusion generator, with labels or without; when a classifier guides it already, both do.
         classifier: of images noised by the same process; it is frozen.
         scale: s of s * grad log p(y | x_t); 0 never calls the classifier. Published: 1 at 64 pixels, 0.5 at 128, 1 at
             256 and 10 without labels there, 4 at 512.
@@ -54,7 +54,12 @@ class ClassifierGuided(DiffusionWrapper):
         way, label = self.generator.denoising(asked), condition["label"]
         if not self.scale:
             return way
-        return replace(way, gradient=lambda x_t, mean, told: self.gradient(x_t, mean, told, label))
+
+        def gradient(x_t: Tensor, mean: Tensor, told: Tensor) -> Tensor:
+            mine = self.gradient(x_t, mean, told, label)
+            return mine if way.gradient is None else mine + way.gradient(x_t, mean, told)
+
+        return replace(way, gradient=gradient)
 
     def gradient(self, x_t: Tensor, mean: Tensor, told: Tensor, label: Tensor) -> Tensor:
         """s * grad log p(label | x), (B, C, H, W); a sample's gradient depends on no other sample."""

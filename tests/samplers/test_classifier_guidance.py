@@ -24,6 +24,8 @@ from tests.contracts.specs import NOISY, seeded
 from tests.diffusion.toys import Brightness, Toy
 
 FIXED: dict[str, Any] = {"schedule": "linear", "variance": "fixed_small"}
+ROUNDING = 2e-3
+"""Of sums in another order, as a network of random weights and a strong gradient enlarge it over a few steps."""
 SOLVERS = [Ancestral("10"), DDIM("10"), DDIM("ddim10", eta=0.5), DPMSolver(10), UniPC(10)]
 
 
@@ -85,10 +87,10 @@ def test_samples_do_not_interact() -> None:
     together = guided.sample(3, condition={"label": [0, 4, 9]}, rng=rng())
     seeds = rng()
     singles = torch.cat([guided.sample(1, condition={"label": y}, rng=seeds) for y in (0, 4, 9)])
-    torch.testing.assert_close(together, singles, rtol=0, atol=1e-4)
+    torch.testing.assert_close(together, singles, rtol=0, atol=ROUNDING)
     swapped = guided.sample(3, condition={"label": [0, 5, 1]}, rng=rng())
-    torch.testing.assert_close(swapped[0], together[0], rtol=0, atol=1e-4)
-    assert (swapped[1] - together[1]).abs().max() > 1e-3
+    torch.testing.assert_close(swapped[0], together[0], rtol=0, atol=ROUNDING)
+    assert (swapped[1] - together[1]).abs().max() > 10 * ROUNDING
 
 
 @pytest.mark.parametrize("at", ["x_t", "mean"])
@@ -229,6 +231,14 @@ def test_a_solver_is_exchanged_through_wrappers_and_recorded() -> None:
         assert config["solver"] == {"type": "unipc", "steps": 6, "order": 2}
     assert catalog.build(guided.config).solver.config == guided.solver.config
     assert not guided.sample(2, condition={"label": 1}, rng=rng()).equal(before)
+
+
+def test_two_classifiers_pull_together() -> None:
+    wanted = {"label": 1}
+    twice = ClassifierGuided(ClassifierGuided(ddpm(), guide(), 2.0), guide(), 3.0).sample(
+        4, condition=wanted, rng=rng()
+    )
+    torch.testing.assert_close(twice, ClassifierGuided(ddpm(), guide(), 5.0).sample(4, condition=wanted, rng=rng()))
 
 
 def test_steps_are_told_to_who_watches_the_wrapper() -> None:

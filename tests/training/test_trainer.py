@@ -153,3 +153,32 @@ def test_the_networks_own_noise_is_a_function_of_seed_and_iteration() -> None:
     torch.manual_seed(99)
     assert b.iterate()["generator/noise"].equal(first)
     assert not a.iterate()["generator/noise"].equal(first)
+
+
+class Observing(Toy):
+    """Tells of every sample, beside its loss."""
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        return {**super().loss(x), "each": 10 * x.squeeze(1), "pair": torch.stack([x.min(), x.max()]).view(1, 2)}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 8])
+def test_what_is_observed_of_each_sample_comes_back_whole_and_is_logged_by_its_mean(accumulate: int) -> None:
+    made = trainer(Observing(), accumulate)
+    seen: list[Tensor] = []
+    perform = made.perform
+    made.perform = lambda update: (seen.append(update.on["x"]), perform(update))[1]  # type: ignore[method-assign]
+    scalars = made.iterate()
+    heard = made.system.heard
+    assert heard["each"].equal(10 * seen[0].squeeze(1)), "in the order of the batch"
+    assert heard["pair"].shape == (accumulate, 2)
+    assert scalars["generator/each"].item() == pytest.approx(35) and scalars["generator/each"].dim() == 0
+    assert made.system.generator.scale.item() == pytest.approx(0.7), "observations are not descended"
+
+
+def test_one_sample_that_is_not_finite_stops_too() -> None:
+    made = trainer(Toy(), 2)
+    made.system.loss = lambda x: {"loss": made.system.generator.scale.sum(), "each": 1 / (x.squeeze(1) - 3)}
+    with pytest.raises(TrainingError, match="each inf"):
+        made.iterate()
+    assert made.system.generator.scale.item() == 1

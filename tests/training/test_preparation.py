@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import copy
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from genkit.errors import RecipeError
+from genkit.generator import Generator
+from genkit.pretrained import Pretrained
+from genkit.recipe import Evaluate, Recipe
+from genkit.training.preparation import check_evaluation, prepare
+from genkit.training.trainer import Trainer
+from tests.contracts.specs import DDPM, DIGITS, NETWORKS, NOISY, seeded
+
+DIFFUSION = {"type": "ddpm_training", "generator": {**DDPM, "solver": {"type": "ancestral", "steps": "2"}}}
+CLASSIFIER = {"type": "classifier_training", "classifier": NETWORKS["classifier"][0]}
+
+
+def recipe(system: dict[str, Any], learner: str, **train: Any) -> Recipe:
+    return Recipe.from_dict(
+        {
+            "name": "tiny",
+            "data": DIGITS,
+            "system": copy.deepcopy(system),
+            "optimizers": {learner: {"type": "adam", "lr": 1e-3}},
+            "train": {"steps": 4, "batch_size": 8, "trackers": [], **train},
+        }
+    )
+
+
+def prepared(system: dict[str, Any], learner: str, **train: Any) -> Trainer:
+    return prepare(recipe(system, learner, **train), Accelerator(cpu=True))[1]
+
+
+def walk(trainer: Trainer, steps: int = 4) -> list[dict[str, float]]:
+    return [{k: v.item() for k, v in trainer.iterate().items()} for _ in range(steps)]
+
+
+def same_walk(a: Trainer, b: Trainer) -> None:
+    for mine, other in zip(walk(a), walk(b), strict=True):
+        assert mine == pytest.approx(other, rel=1e-5, abs=1e-5)
+
+
+def test_channels_last_changes_nothing_but_the_layout(tmp_path: Path) -> None:
+    plain, made = prepared(DIFFUSION, "denoiser"), prepared(DIFFUSION, "denoiser", channels_last=True)
+    kernels = [p for p in made.system.generator.network.parameters() if p.dim() == 4 and p.shape[1] > 1 < p.shape[2]]
+    assert kernels and all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+    same_walk(plain, made)
+    loaded = Generator.from_pretrained(made.ema.module.save_pretrained(tmp_path))
+    assert all(p.is_contiguous() for p in loaded.parameters())
+    rng = [torch.Generator().manual_seed(0) for _ in range(2)]
+    torch.testing.assert_close(loaded.sample(2, rng=rng[0]), plain.ema.module.sample(2, rng=rng[1]), rtol=0, atol=1e-3)
+
+
+def test_learners_are_compiled_and_leave_plain_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the cheapest compiler: which code comes out is not our affair."""
+    compiled, compile = list[nn.Module](), nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda m: (compiled.append(m), compile(m, backend="eager")))
+    plain, made = prepared(CLASSIFIER, "classifier"), prepared(CLASSIFIER, "classifier", compile=True)
+    assert compiled == [made.system.classifier] and made.ema.module._compiled_call_impl is None
+    same_walk(plain, made)
+    assert list(made.system.state_dict()) == list(plain.system.state_dict())
+    loaded = Pretrained.from_pretrained(made.ema.module.save_pretrained(tmp_path))
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(loaded(x), plain.ema.module(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_compiled_diffusion_learns_alike(tmp_path: Path) -> None:
+    if not shutil.which("g++") or not importlib.util.find_spec("torch._inductor"):
+        pytest.skip("torch.compile needs a C++ compiler on this machine")
+    plain, made = prepared(DIFFUSION, "denoiser"), prepared(DIFFUSION, "denoiser", compile=True)
+    for mine, other in zip(walk(plain, 2), walk(made, 2), strict=True):
+        assert mine == pytest.approx(other, rel=1e-4, abs=1e-5)
+    Generator.from_pretrained(made.ema.module.save_pretrained(tmp_path)).sample(1)
+
+
+@pytest.mark.parametrize("spec", [NOISY, NETWORKS["classifier"][0]], ids=["noisy_classifier", "classifier"])
+def test_classifiers_are_scored_by_accuracy_alone(spec: dict[str, Any]) -> None:
+    product = seeded(spec)
+    check_evaluation(Evaluate(metrics=["accuracy"], best="accuracy"), product)
+    for metrics, best in ((["fd"], "fd"), (["accuracy"], "fd"), (["accuracy", "fd"], "accuracy"), ([], "accuracy")):
+        with pytest.raises(RecipeError, match=r"scored by metrics: \[accuracy\] and best: accuracy") as refusal:
+            check_evaluation(Evaluate(metrics=metrics, best=best), product)
+        assert "\n" not in str(refusal.value)
+
+
+def test_generators_are_not() -> None:
+    product = seeded(DDPM)
+    check_evaluation(Evaluate(metrics=["fd"], best="fd"), product)
+    with pytest.raises(RecipeError, match=r"evaluate\.metrics: .*accuracy"):
+        check_evaluation(Evaluate(metrics=["accuracy"], best="accuracy"), product)
+    with pytest.raises(RecipeError, match=r"evaluate\.best: 'kd' is not scored"):
+        check_evaluation(Evaluate(metrics=["fd"], best="kd"), product)
+
+
+def test_a_bad_evaluation_is_refused_before_training() -> None:
+    tree = recipe({"type": "noisy_classifier_training", "classifier": NOISY}, "classifier").to_dict()
+    with pytest.raises(RecipeError, match="a classifier is scored by"):
+        prepare(Recipe.from_dict({**tree, "evaluate": {"metrics": ["fd"]}}), Accelerator(cpu=True))
+    prepare(
+        Recipe.from_dict({**tree, "evaluate": {"metrics": ["accuracy"], "best": "accuracy"}}), Accelerator(cpu=True)
+    )
