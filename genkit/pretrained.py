@@ -70,7 +70,10 @@ def _recording(init: Any) -> Any:
             bound = inspect.signature(init).bind(self, *args, **kwargs)
             bound.apply_defaults()
             arguments = dict(list(bound.arguments.items())[1:])
-            self.__dict__["config"] = {"type": catalog.name_of(type(self)), **{k: _plain(v) for k, v in arguments.items()}}
+            self.__dict__["config"] = {
+                "type": catalog.name_of(type(self)),
+                **{k: _plain(v) for k, v in arguments.items()},
+            }
         init(self, *args, **kwargs)
 
     return record
