@@ -14,6 +14,7 @@ import click
 
 from genkit import __version__
 from genkit.cli.console import is_first_process
+from genkit.cli.memory import keep_memory
 from genkit.errors import GenkitError, suggest
 
 COMMANDS = {
@@ -81,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 is success, 2 is input that cannot be used, 1 is a fault of genkit, 128 + n is being stopped by signal n.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    keep_memory()
     try:
         return _run([argument for argument in given if argument != DEBUG] or ["--help"])
     except BrokenPipeError:

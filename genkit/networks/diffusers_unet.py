@@ -11,6 +11,7 @@ from torch import Tensor
 from genkit.errors import RecipeError, suggest
 from genkit.networks.denoiser import Denoiser
 from genkit.networks.layers.labels import check_labels
+from genkit.networks.layers.quick_blocks import quick_layout, quicken
 
 
 class DiffusersUNet(Denoiser):
@@ -38,7 +39,7 @@ class DiffusersUNet(Denoiser):
             ConditionError: labels where it takes none, or none where it needs them.
         """
         check_labels(y, self.classes)
-        output: Tensor = self.unet(x, t, class_labels=y, return_dict=False)[0]
+        output: Tensor = self.unet(quick_layout(x), t, class_labels=y, return_dict=False)[0]
         return output
 
 
@@ -49,10 +50,12 @@ def _built(settings: Mapping[str, Any]) -> Any:
     if unknown := sorted(settings.keys() - known):
         raise RecipeError(f"settings.{unknown[0]}: UNet2DModel has no such argument{suggest(unknown[0], known)}")
     try:
-        return UNet2DModel(**settings)
+        unet = UNet2DModel(**settings)
     except Exception as refusal:  # diffusers checks little, and what it meets then is of a dozen unrelated types
         reason = " ".join(str(refusal).split())[:160]
         raise RecipeError(f"settings: UNet2DModel cannot be built from them ({reason})") from refusal
+    quicken(unet)  # type: ignore[arg-type]
+    return unet
 
 
 def _sides(size: Any) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from genkit.networks.layers.arguments import Channels, Classes, Rate, Width
 from genkit.networks.layers.diffusers_unet import unet2d
 from genkit.networks.layers.labels import check_classes, check_labels
 from genkit.networks.layers.patches import from_patches, to_patches
+from genkit.networks.layers.quick_blocks import quick_layout
 from genkit.networks.layers.unet_plan import (
     Blocks,
     Count,
@@ -109,7 +110,7 @@ class UNet(Denoiser):
             ConditionError: a label that it does not take, or none where it needs one.
         """
         check_labels(y, self.classes + self.unlabelled)
-        x = to_patches(x, self.patch)
+        x = quick_layout(to_patches(x, self.patch))
         return from_patches(self.unet(x, t, class_labels=y, return_dict=False)[0], self.patch)
 
 

@@ -61,7 +61,8 @@ def test_unet_fixtures(name, layout):
     torch.testing.assert_close(out, io["out"], **CLOSE)
     torch.testing.assert_close(network(x, io["timesteps_fractional"], io.get("y")), io["out_fractional"], **CLOSE)
     (out * io["cotangent"]).sum().backward()
-    torch.testing.assert_close(x.grad, io["grad_x"], rtol=1e-4, atol=5e-5)
+    # Of numbers up to 12, in which the authors' float32 is 8e-5 off a float64 evaluation.
+    torch.testing.assert_close(x.grad, io["grad_x"], rtol=1e-4, atol=2e-4)
     torch.testing.assert_close(fused_norms(network, config), io["grad_param_norms"], rtol=1e-4, atol=2e-3)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from genkit.networks.layers.quick_blocks import quick_layout, quicken
 from genkit.networks.layers.unet_plan import UNetPlan
 
 UNet2D = Any
@@ -39,6 +40,7 @@ def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
         _set_heads(unet.up_blocks, plan.decoder_heads)
     zero_outputs(unet)
     zero(unet.conv_out)
+    quicken(unet)
     return unet
 
 
@@ -56,7 +58,7 @@ def encode(unet: UNet2D, x: Tensor, t: Tensor) -> list[Tensor]:
     the middle. Their channels are `plan.map_widths`.
     """
     embedding = unet.time_embedding(unet.time_proj(t).to(x.dtype))
-    maps = [unet.conv_in(x)]
+    maps = [unet.conv_in(quick_layout(x))]
     for block in unet.down_blocks:
         maps += block(hidden_states=maps[-1], temb=embedding)[1]
     return [*maps, unet.mid_block(maps[-1], embedding)]
