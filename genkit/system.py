@@ -83,8 +83,8 @@ class Update:
             function.
         on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
         shared: whatever every micro-batch needs whole.
-        coupled: samples interact (softmax weights, a centred reward), so splitting is refused with a message; the trainer
-            sees by itself that batch norms couple them.
+        coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; the trainer itself
+            sees that batch norms couple them.
     """
 
     learner: str

@@ -73,7 +73,7 @@ def likelihood(runs: Path, chosen: list[str], n: int) -> None:
         whole = scored(runs, data, "exemplar_vae", CHECKED, 0)["nats_of_each"]
         looser = [a - b for a, b in zip(whole, found["exemplar_vae"]["nats_of_each"], strict=False)]
         print(
-            f"\nall exemplars, {CHECKED} images: higher by {statistics.mean(looser):.1e} nats, {max(looser):.1e} at most"
+            f"\nall exemplars, {CHECKED} images: more by {statistics.mean(looser):.1e} nats, at most {max(looser):.1e}"
         )
 
 
