@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_every_listed_name_says_what_it_is() -> None:
 def test_list(capsys: Capture) -> None:
     ran = run(capsys, "list", "data")
     assert ran.code == 0
-    assert ran.out.splitlines()[0].startswith("digits         Handwritten digits of the MNIST training set")
+    assert re.match(r"digits +Handwritten digits of the MNIST training set", ran.out)
     assert "recipes\n  " in run(capsys, "list").out
 
 
