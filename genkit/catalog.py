@@ -118,6 +118,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "gaussians25": "genkit.data.points:gaussians25",
         "gaussians8": "genkit.data.points:gaussians8",
         "outlier_mixture": "genkit.data.outliers:outlier_mixture",
+        "part": "genkit.data.part:part",
         "swiss_roll": "genkit.data.points:swiss_roll",
     },
 }

@@ -83,6 +83,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "sup_norm_penalty": ("nietert2022robust",),
     "sndcgan_critic": ("miyato2018spectral", "balaji2020robust"),
     "outlier_mixture": (),
+    "part": (),
     "anneal": (),
     "ascent": (),
     "ratio_clipping": ("wu2020ratioclipping",),
