@@ -15,7 +15,7 @@ from genkit.condition import Condition
 from genkit.errors import RecipeError
 from genkit.generators.gan import GAN, GANTraining
 from genkit.networks.mlp import MLPCritic, MLPGenerator
-from genkit.system import Batch, Data, Terms, Turns, Update
+from genkit.system import Data, Terms, Turns, Update
 from genkit.techniques.anneal import Anneal
 from genkit.techniques.gradient_penalty import GradientPenalty
 from genkit.techniques.ratio_clipping import RatioClipping
@@ -173,9 +173,9 @@ class Learned(Weighting):
     def observe(self, weights: Tensor) -> Terms:
         return {"largest_weight": weights.max()}
 
-    def turns(self, gan: Pair, data: Data, real: Batch) -> Turns:
-        target = gan.score(real.x, gan.asked(real.condition))
-        report = yield Update("weigher", self.loss, {"x": real.x, "target": target})
+    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
+        target = gan.score(on["x"], on["y"])
+        report = yield Update("weigher", self.loss, {"x": on["x"], "target": target})
         assert set(report) == {"error", "gradient_norm"}
 
     def loss(self, x: Tensor, target: Tensor) -> Terms:
@@ -221,7 +221,7 @@ def test_a_view_a_learning_weighting_and_a_cotask_compose_in_one_game() -> None:
     perform = trainer.perform
     trainer.perform = lambda update: (order.append(update.learner), perform(update))[1]  # type: ignore[method-assign, func-returns-value]
     scalars = trainer.iterate()
-    assert order == ["critic", "weigher"] * 2 + ["classifier", "generator"] * 2 + ["generator", "shrinker"]
+    assert order == ["weigher", "critic"] * 2 + ["classifier", "generator"] * 2 + ["generator", "shrinker"]
     assert {"critic/largest_weight", "critic/effective_sample_size", "weigher/error", "shrinker/size"} <= set(scalars)
     assert view.looks > 0 and system.fake_weighting.temperature == 2.5
     x = torch.randn(3, 2)

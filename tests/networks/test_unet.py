@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from genkit import catalog
 from genkit.errors import ConditionError, RecipeError
 from genkit.networks.layers.patches import from_patches, to_patches
+from genkit.networks.layers.quick_blocks import QuickResidual
 from genkit.networks.unet import SuperResolutionUNet, UNet
 from genkit.pretrained import Pretrained
 
@@ -70,11 +71,10 @@ def test_whole_and_fractional_steps_are_the_same_numbers():
 
 def test_only_the_last_layer_of_every_branch_starts_at_zero():
     from diffusers.models.attention_processor import Attention
-    from diffusers.models.resnet import ResnetBlock2D
 
     network = unet(blocks=2)
     parts = list(network.unet.modules())
-    last = [part.conv2 for part in parts if isinstance(part, ResnetBlock2D)]
+    last = [part.conv2 for part in parts if isinstance(part, QuickResidual)]
     last += [part.to_out[0] for part in parts if isinstance(part, Attention)] + [network.unet.conv_out]
     zero = {id(p) for p in network.parameters() if p.dim() > 1 and not p.any()}
     assert len(last) == 14 + 6 + 1 and zero == {id(layer.weight) for layer in last}
