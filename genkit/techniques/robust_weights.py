@@ -16,12 +16,12 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from genkit.chi_square import PENALTY, ball_penalty, closed_form, normalised, radius
 from genkit.condition import Condition
 from genkit.errors import RecipeError
 from genkit.networks.critic import Critic
 from genkit.networks.layers.batch_norm import untracked
 from genkit.system import Terms, Turns, Update, my_rows, whole_batch, whole_batch_with_graph
-from genkit.techniques.chi_square import PENALTY, ball_penalty, closed_form, normalised, radius
 from genkit.techniques.objectives import NonSaturating, Objective
 from genkit.techniques.slots import Judged, Pair, Side, Weighting
 from genkit.techniques.softmax_weighting import effective_sample_size
@@ -127,7 +127,7 @@ class RobustWeights(BallWeighting):
     def check(self, gan: Pair) -> None:
         made, judged = gan.generator.sample_shape, getattr(self.network, "sample_shape", gan.generator.sample_shape)
         if tuple(made) != tuple(judged):
-            raise RecipeError(f"robust weights: the network judges {list(judged)}, the generator makes {list(made)}")
+            raise RecipeError(f"robust weights: the network judges {list(judged)}, samples are {list(made)}")
         if getattr(self.network, "classes", 0):
             raise RecipeError("robust weights: the network is shown no labels; set its classes to 0")
 

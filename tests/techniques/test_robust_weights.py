@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genkit import foreign
+from genkit.chi_square import ball_penalty, normalised
 from genkit.errors import RecipeError
 from genkit.generators.gan import GAN, GANTraining
 from genkit.networks.mlp import MLPCritic, MLPGenerator
 from genkit.randomness import Sampler
 from genkit.system import Batch
-from genkit.techniques.chi_square import ball_penalty, normalised
 from genkit.techniques.gradient_penalty import GradientPenalty
 from genkit.techniques.objectives import Hinge, NonSaturating, Objective, Wasserstein
 from genkit.techniques.reused_ascent import ReusedAscent
@@ -287,7 +287,7 @@ def test_refuses(arguments: dict[str, float], message: str) -> None:
 
 
 def test_networks_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(RecipeError, match=r"judges \[3\], the generator makes \[2\]"):
+    with pytest.raises(RecipeError, match=r"judges \[3\], samples are \[2\]"):
         game(RobustWeights(MLPCritic(3, 4, 1), rho=0.1))
     with pytest.raises(RecipeError, match="set its classes to 0"):
         game(RobustWeights(MLPCritic(2, 4, 1, classes=3), rho=0.1))

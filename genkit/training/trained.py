@@ -1,0 +1,42 @@
+"""What a run has learned beside its product: the whole system, as its newest checkpoint holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from genkit.errors import CheckpointError
+from genkit.recipe import Recipe
+from genkit.system import System
+from genkit.training.checkpoint import newest_good
+from genkit.training.folder import RunFolder
+
+
+def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: None) -> tuple[Recipe, System]:
+    """The recipe and the system of a run folder, in eval mode on the CPU: critic, weight network and all.
+
+    Args:
+        run: a run folder, finished or not. For systems that need no training set to know their sizes.
+        warn: is told of each damaged checkpoint that is passed over.
+
+    Raises:
+        CheckpointError: no run, no whole checkpoint, or one that does not fit the recipe beside it.
+    """
+    folder = RunFolder(run)
+    if not folder.recipe.is_file():
+        raise CheckpointError(
+            f"{run} is no run folder; give what genkit train wrote, with recipe.yaml and checkpoints/"
+        )
+    recipe = Recipe.load(folder.recipe)
+    checkpoint = newest_good(folder.checkpoints, warn)
+    if checkpoint is None:
+        raise CheckpointError(f"{run} holds no whole checkpoint; critics are kept in checkpoints/, not in weights/")
+    system = recipe.build_system()
+    try:
+        system.load_state_dict(load_file(checkpoint / "system.safetensors"))
+    except RuntimeError as misfit:
+        reason = str(misfit).splitlines()[0]
+        raise CheckpointError(f"{checkpoint} does not fit {folder.recipe}: {reason}") from misfit
+    return recipe, system.eval()
