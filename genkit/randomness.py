@@ -50,4 +50,11 @@ class Rows(Randomness):
         return len(self.streams)
 
     def draw(self, sampler: Sampler) -> Tensor:
-        return torch.cat([sampler(1, stream) for stream in self.streams]).to(self.device)
+        return sent(torch.cat([sampler(1, stream) for stream in self.streams]), self.device)
+
+
+def sent(rows: Tensor, device: torch.device | str) -> Tensor:
+    """`rows` of the CPU on `device`. A GPU copies from pinned memory, else the copy would wait for all work before it."""
+    if torch.device(device).type != "cuda":
+        return rows.to(device)
+    return rows.pin_memory().to(device, non_blocking=True)
