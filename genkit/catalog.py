@@ -26,6 +26,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "noisy_classifier_training": "genkit.generators.noisy_classifier:NoisyClassifierTraining",
         "vae_training": "genkit.generators.vae_training:VAETraining",
         "classifier_training": "genkit.generators.classifier:ClassifierTraining",
+        "domain_adaptation": "genkit.generators.domain_adaptation:DomainAdaptation",
     },
     "networks": {
         "mlp_generator": "genkit.networks.mlp:MLPGenerator",
@@ -107,9 +108,11 @@ CATALOG: dict[str, dict[str, str]] = {
         "constant": "genkit.training.schedules:Constant",
         "linear": "genkit.training.schedules:Linear",
         "cosine": "genkit.training.schedules:Cosine",
+        "inverse": "genkit.training.schedules:Inverse",
     },
     "data": {
         "digits": "genkit.data.digits:digits",
+        "domains": "genkit.data.domains:domains",
         "mnist": "genkit.data.torchvision_sets:mnist",
         "fashion_mnist": "genkit.data.torchvision_sets:fashion_mnist",
         "cifar10": "genkit.data.torchvision_sets:cifar10",
@@ -119,6 +122,7 @@ CATALOG: dict[str, dict[str, str]] = {
         "gaussians8": "genkit.data.points:gaussians8",
         "outlier_mixture": "genkit.data.outliers:outlier_mixture",
         "part": "genkit.data.part:part",
+        "shifted": "genkit.data.shifts:shifted",
         "swiss_roll": "genkit.data.points:swiss_roll",
     },
 }

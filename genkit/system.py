@@ -33,11 +33,13 @@ class Batch:
         x: images in [-1, 1], (B, C, H, W) float32, or points (B, D).
         condition: e.g. {"label": (B,) int64}; empty for unlabelled data.
         index: position of each row in its data set, (B,) int64.
+        target: as many unlabelled rows of the domain to adapt to, shaped like x; None where the data have one domain.
     """
 
     x: Tensor
     condition: Condition
     index: Tensor
+    target: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -46,14 +46,7 @@ class ClassifierTraining(System):
         return self.classifier
 
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
-        wanted = tuple(self.classifier.sample_shape)
-        if tuple(sample_shape) != wanted:
-            raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
-        offered = conditions["label"].classes if "label" in conditions else 0
-        if offered != self.classifier.classes:
-            raise RecipeError(
-                f"data: the classifier has {self.classifier.classes} classes, but the data have {offered}"
-            )
+        check_classified(self.classifier, sample_shape, conditions)
 
     def iteration(self, data: Data, step: int) -> Turns:
         batch, reach = next(data), 2 * self.shift + 1
@@ -72,6 +65,16 @@ class ClassifierTraining(System):
         share = self.augment.share
         on_made = F.cross_entropy(self.classifier(made), label, label_smoothing=self.label_smoothing)
         return {"cross_entropy": (1 - share) * real, "on_made": share * on_made, "accuracy": accuracy}
+
+
+def check_classified(classifier: ImageClassifier, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+    """Raises RecipeError when the data are not what the classifier tells apart."""
+    wanted = tuple(classifier.sample_shape)
+    if tuple(sample_shape) != wanted:
+        raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
+    offered = conditions["label"].classes if "label" in conditions else 0
+    if offered != classifier.classes:
+        raise RecipeError(f"data: the classifier has {classifier.classes} classes, but the data have {offered}")
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:

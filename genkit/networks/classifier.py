@@ -11,13 +11,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.networks.image_classifier import ImageClassifier
-from genkit.networks.layers.arguments import Channels, ImageSize, Width
+from genkit.networks.layers.arguments import Channels, ImageSize, Norm, Width
+from genkit.networks.layers.norm import norm_layer
 
 
 class Classifier(ImageClassifier):
     """Images in [-1, 1], (B, channels, size, size) -> logits (B, classes).
 
-    Four 3x3 convolutions with batch norm and ReLU, two max-pools, the mean over pixels, one linear layer; initialised
+    Four 3x3 convolutions with a norm and ReLU, two max-pools, the mean over pixels, one linear layer; initialised
     Kaiming-normal (fan-out). 28 grey pixels at width 32: 113 k parameters.
 
     Args:
@@ -26,6 +27,7 @@ class Classifier(ImageClassifier):
         classes: at least 2.
         width: channels of the first map.
         class_names: one name a class, for tables; empty when they have none.
+        norm: "none" and "layer" keep samples apart, so that junk in a batch leaves the others alone.
     """
 
     def __init__(
@@ -35,15 +37,16 @@ class Classifier(ImageClassifier):
         classes: Annotated[int, Field(ge=2, le=10_000)] = 10,
         width: Width = 32,
         class_names: Sequence[str] = (),
+        norm: Norm = "batch",
     ):
         super().__init__((channels, size, size), classes, 3 * width, class_names)
         self.stages = nn.Sequential(
-            ConvNormReLU(channels, width),
+            ConvNormReLU(channels, width, norm),
             nn.MaxPool2d(2),
-            ConvNormReLU(width, 2 * width),
-            ConvNormReLU(2 * width, 2 * width),
+            ConvNormReLU(width, 2 * width, norm),
+            ConvNormReLU(2 * width, 2 * width, norm),
             nn.MaxPool2d(2),
-            ConvNormReLU(2 * width, 3 * width),
+            ConvNormReLU(2 * width, 3 * width, norm),
         )
         self.head = nn.Linear(self.feature_dim, classes)
 
@@ -53,10 +56,10 @@ class Classifier(ImageClassifier):
 
 
 class ConvNormReLU(nn.Module):
-    def __init__(self, inputs: int, outputs: int):
+    def __init__(self, inputs: int, outputs: int, norm: Norm):
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")
+        self.norm = norm_layer(norm, outputs)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genkit.networks.critic import Critic
 from genkit.networks.latent import LatentNetwork
 from genkit.networks.layers.arguments import Classes, Depth, Dims, LatentDim, Width
+from genkit.networks.layers.spectral import spectrally_normalise
 
 
 class MLPGenerator(LatentNetwork):
@@ -44,11 +45,21 @@ class MLPCritic(Critic):
         width: units of a hidden layer, and of the features.
         depth: number of hidden layers.
         classes: 0 is unconditional.
+        spectral_norm: divide every weight by its largest singular value.
     """
 
-    def __init__(self, dims: Dims = 2, width: Width = 128, depth: Depth = 3, classes: Classes = 0):
+    def __init__(
+        self,
+        dims: Dims = 2,
+        width: Width = 128,
+        depth: Depth = 3,
+        classes: Classes = 0,
+        spectral_norm: bool = False,
+    ):
         super().__init__((dims,), width, classes)
         self.hidden = _hidden_layers(dims, width, depth)
+        if spectral_norm:
+            spectrally_normalise(self)
 
     def features(self, x: Tensor) -> Tensor:
         return self.hidden(x)

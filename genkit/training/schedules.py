@@ -52,3 +52,17 @@ class Cosine(LearningRate):
             return (step + 1) / (self.warmup + 1)
         done = (step - self.warmup) / max(1, steps - self.warmup)
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Inverse(LearningRate):
+    """(1 + rate * iteration)^-power. Ganin & Lempitsky 2015, arXiv:1409.7495, appendix, by the share of the run done.
+
+    The defaults are those of Balaji et al. 2020 for domain adaptation, arXiv:2010.05862, by their code.
+    """
+
+    rate: Annotated[float, Field(ge=0)] = 1e-4
+    power: Annotated[float, Field(ge=0)] = 0.75
+
+    def factor(self, step: int, steps: int) -> float:
+        return (1 + self.rate * step) ** -self.power

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -15,7 +16,7 @@ from genkit.training.seeds import stable_seed
 
 
 class Source(Protocol):
-    """What a data set must offer: see genkit.data.dataset.DataSet."""
+    """What a data set must offer: see genkit.data.dataset.DataSet. It may carry another one, called `target`."""
 
     labels: Tensor | None
 
@@ -28,7 +29,8 @@ class Stream(Randomness):
 
     Item k is a function of (seed, k): its place in epoch k // n's permutation, and whether it is mirrored. Noise is a
     function of (seed, iteration) and the order of the draws in it. Everything is laid out for the whole batch and each
-    process takes its rows, so that the number of processes changes nothing.
+    process takes its rows, so that the number of processes changes nothing. A second domain is shuffled on its own, and
+    its item k goes with item k of the first.
 
     Args:
         source: the data.
@@ -63,7 +65,9 @@ class Stream(Randomness):
         self.device = torch.device(device)
         self.position = 0
         self.rng = torch.Generator()
-        self._epoch, self._order, self._flips = -1, torch.empty(0), torch.empty(0)
+        self._shuffle = Shuffle(len(source))
+        self._target: Source | None = getattr(source, "target", None)
+        self._target_shuffle = Shuffle(len(self._target), "target") if self._target else None
 
     def begin(self, step: int) -> None:
         """Restarts the noise for iteration `step`."""
@@ -77,35 +81,55 @@ class Stream(Randomness):
         return draw(self.rng).to(self.device, non_blocking=True)
 
     def __next__(self) -> Batch:
-        index, flips = self._look_up(self.position + self.mine.start, self.position + self.mine.stop)
+        span = (self.position + self.mine.start, self.position + self.mine.stop)
+        batch = self._batch(*self._shuffle.items(self.seed, *span))
+        if self._target and self._target_shuffle:
+            index, flips = self._target_shuffle.items(self.seed, *span)
+            batch = replace(batch, target=self._samples(self._target, index, flips))
         self.position += self.batch_size
-        return self._batch(index, flips)
+        return batch
 
     def fetch(self, index: Tensor) -> Batch:
         """The rows `index` of the data as they are."""
         return self._batch(index.cpu(), None)
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
-        x = self.source.rows(index)
-        if flips is not None and self.mirror:
-            x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
         labels = self.source.labels
         condition = {} if labels is None else {"label": labels[index].to(self.device)}
-        return Batch(x.to(self.device, non_blocking=True), condition, index)
+        return Batch(self._samples(self.source, index, flips), condition, index)
 
-    def _look_up(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    def _samples(self, source: Source, index: Tensor, flips: Tensor | None) -> Tensor:
+        x = source.rows(index)
+        if flips is not None and self.mirror:
+            x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
+        return x.to(self.device, non_blocking=True)
+
+
+class Shuffle:
+    """The endless order of n rows, a new one every epoch, as a function of the seed.
+
+    Args:
+        n: rows.
+        name: sets of different names are shuffled apart.
+    """
+
+    def __init__(self, n: int, *name: str):
+        self.n, self.name = n, name
+        self._laid_out, self._order, self._flips = (-1, -1), torch.empty(0), torch.empty(0)
+
+    def items(self, seed: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Row and mirroring of the items start, ..., stop - 1."""
-        n, index, flips = len(self.source), [], []
+        n, index, flips = self.n, [], []
         for epoch in range(start // n, (stop - 1) // n + 1):
-            self._lay_out(epoch, n)
+            self._lay_out(seed, epoch)
             here = slice(max(start - epoch * n, 0), min(stop - epoch * n, n))
             index.append(self._order[here])
             flips.append(self._flips[here])
         return torch.cat(index), torch.cat(flips)
 
-    def _lay_out(self, epoch: int, n: int) -> None:
-        if epoch == self._epoch:
+    def _lay_out(self, seed: int, epoch: int) -> None:
+        if (seed, epoch) == self._laid_out:
             return
-        rng = torch.Generator().manual_seed(stable_seed(self.seed, "epoch", epoch))
-        self._epoch, self._order = epoch, torch.randperm(n, generator=rng)
-        self._flips = torch.rand(n, generator=rng) < 0.5
+        rng = torch.Generator().manual_seed(stable_seed(seed, *self.name, "epoch", epoch))
+        self._laid_out, self._order = (seed, epoch), torch.randperm(self.n, generator=rng)
+        self._flips = torch.rand(self.n, generator=rng) < 0.5
