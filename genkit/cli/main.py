@@ -24,6 +24,7 @@ COMMANDS = {
     "stats": ("stats", "Compute and keep the statistics of a data set."),
     "likelihood": ("likelihood", "Log-likelihood that weights give to real data."),
     "knn": ("knn", "Classify real data by the nearest latents."),
+    "outliers": ("outliers", "Rank a data set's images, the most suspicious first."),
     "exemplars": ("exemplars", "Show, replace or extend what weights generate by."),
     "bench": ("bench", "Compare several sets of weights in one table."),
     "list": ("list_", "List what there is: recipes, data, weights, metrics and more."),

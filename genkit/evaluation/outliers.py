@@ -1,0 +1,134 @@
+"""Which samples of a data set look like junk, by the weights of robust optimal transport.
+
+Balaji et al. 2020, arXiv:2010.05862. What gets a low weight is what the generator finds hard, which need not be what
+is foreign: noise or clothes among digits are found, digits, which are easy, among clothes are not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from genkit.chi_square import closed_form, normalised, rho_of_share
+from genkit.errors import EvaluationError
+from genkit.files import write_atomically
+
+Progress = Callable[[int, int], None]
+AT_ONCE = 250
+
+
+@runtime_checkable
+class Game(Protocol):
+    """A trained critic with whatever weighed its real samples, see genkit.generators.gan.GANTraining."""
+
+    generator: Any
+    critic: Any
+    real_weighting: Any
+
+    def score(self, x: Tensor, y: Any = None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What a game thinks of a data set, row by row.
+
+    Attributes:
+        weight: (N,) of mean one; 0 is junk.
+        score: (N,) the critic's, high for what the generator does not make.
+        by: where the weights come from: a weight network, or the best weights for the scores.
+        rho: radius of the ball that the weights may fill.
+    """
+
+    weight: Tensor
+    score: Tensor
+    by: Literal["weight network", "closed form"]
+    rho: float
+
+    @property
+    def order(self) -> Tensor:
+        """(N,) rows, the most suspicious first: by weight, and by score where weights are equal."""
+        by_score = self.score.argsort(descending=True, stable=True)
+        return by_score[self.weight[by_score].argsort(stable=True)]
+
+    @property
+    def junk(self) -> Tensor:
+        """(N,) bool, true where less than half of a sample is left."""
+        return self.weight < 0.5
+
+
+def rank_outliers(game: Game, data: Any, share: float | None = None, progress: Progress | None = None) -> Ranking:
+    """Weights of every row of `data`: those of the game's weight network, else the best ones for the critic's scores.
+
+    Args:
+        game: trained on these data, or on data like them.
+        data: samples of the shape that the critic judges, see genkit.data.dataset.DataSet.
+        share: up to this share may be junk; the ball's size for the best weights. None takes the game's own. A weight
+            network has learned for one size, so it takes none.
+        progress: called with (rows done, in total).
+
+    Raises:
+        EvaluationError: samples of another shape, a share for a weight network, or none for a plain game.
+        RecipeError: a share outside 0 to below 0.5.
+    """
+    if tuple(data.sample_shape) != tuple(game.generator.sample_shape):
+        got, want = list(data.sample_shape), list(game.generator.sample_shape)
+        raise EvaluationError(f"samples of {data.name} are {got}, but the critic judges {want}")
+    raw = getattr(game.real_weighting, "raw", None)
+    if raw is not None and share is not None:
+        raise EvaluationError("the weight network has learned for the share that it was trained with; give no other")
+    rho = _radius(game, share)
+    score, drawn = _judged(game, data, raw, progress)
+    if raw is None:
+        return Ranking(closed_form(score, rho), score, "closed form", rho)
+    return Ranking(normalised(drawn), score, "weight network", rho)
+
+
+def _radius(game: Game, share: float | None) -> float:
+    if share is not None:
+        return rho_of_share(share)
+    rho = getattr(game.real_weighting, "rho", None)
+    if rho is None:
+        raise EvaluationError("the run was trained without weights; say what share of the data may be junk")
+    return float(rho)
+
+
+def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[Tensor, Tensor]:
+    """The critic's scores and the raw weights of all rows, float64; the latter empty without a network."""
+    device = next(game.critic.parameters()).device
+    classes = getattr(game.critic, "classes", 0)
+    if classes and "label" not in data.conditions:
+        raise EvaluationError(f"the critic judges samples of {classes} classes, and {data.name} has no labels")
+    scores, weights = [], []
+    for index in torch.arange(len(data)).split(AT_ONCE):
+        x = data.rows(index).to(device)
+        y = {k: v.to(device) for k, v in data.condition(index).items()} if classes else {}
+        with torch.no_grad():
+            scores.append(game.score(x, y).cpu().double())
+            weights.append(raw(x).cpu().double() if raw else torch.empty(0).double())
+        if progress:
+            progress(int(index[-1]) + 1, len(data))
+    return torch.cat(scores), torch.cat(weights)
+
+
+def write_ranking(ranking: Ranking, path: Path, names: Sequence[str] = ()) -> None:
+    """A CSV, the most suspicious sample first: rank, row of the data set, its file if there are names, weight, score.
+
+    Raises:
+        EvaluationError: not one name a row.
+    """
+    if names and len(names) != len(ranking.weight):
+        raise EvaluationError(f"{len(names)} names for {len(ranking.weight)} samples")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["rank", "row", *(["file"] if names else []), "weight", "score"])
+    for rank, row in enumerate(ranking.order.tolist(), 1):
+        values = f"{ranking.weight[row]:.6g}", f"{ranking.score[row]:.6g}"
+        table.writerow([rank, row, *([names[row]] if names else []), *values])
+    write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
