@@ -1,6 +1,6 @@
 """TransGAN on 2,000 images of 16 pixels: augmentation, co-training, locality; and the time of a step.
 
-    python -m tests.benchmarks.transgan train [--arms B C D E] [--seeds 0] [--out runs/bench] [key=value ...]
+    python -m tests.benchmarks.transgan train [key=value ...] [--arms B C D E] [--seeds 0] [--out runs/bench]
     python -m tests.benchmarks.transgan report [--out runs/bench]
     python -m tests.benchmarks.transgan step_time [16 32]
 
@@ -35,6 +35,7 @@ from genkit.training import train
 from genkit.training.checkpoint import complete, load_checkpoint
 from genkit.training.folder import RunFolder
 from genkit.training.preparation import prepare
+from tests.benchmarks import transgan_step_time as step_time
 
 ARMS = {
     "B": "plain",
@@ -161,7 +162,10 @@ def report(out: Path) -> str:
     lines.append("|---" * (len(found) + 1) + "|")
     rows = {"FD, last": ("FD", -1), "FD, best checkpoint": ("FD", None)}
     rows |= {f"{name}, last": (name, -1) for name in ("gap", "gap/sd", "gap/distance", "MSE", "bilinear MSE")}
-    rows |= {"neighbours, a third through": ("neighbours", CHECKPOINTS // 3 - 1), "neighbours, last": ("neighbours", -1)}
+    rows |= {
+        "neighbours, a third through": ("neighbours", CHECKPOINTS // 3 - 1),
+        "neighbours, last": ("neighbours", -1),
+    }
     for title, (name, at) in rows.items():
         cells = [spread([value(run, name, at) for run in runs if name in run[-1]]) for runs in found.values()]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
@@ -216,6 +220,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.what == "step_time":
+        step_time.main([int(size) for size in given.overrides] or [16, 32])
+        return
     if given.what == "train":
         judge(given.out)
         for seed in given.seeds:
