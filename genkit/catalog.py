@@ -46,6 +46,8 @@ CATALOG: dict[str, dict[str, str]] = {
         "robust_resnet_critic": "genkit.networks.robust_ot_resnet:RobustResNetCritic",
         "classifier": "genkit.networks.classifier:Classifier",
         "mlp_classifier": "genkit.networks.mlp_classifier:MLPClassifier",
+        "imagenet_resnet_classifier": "genkit.networks.imagenet_resnet:ImageNetResNetClassifier",
+        "imagenet_resnet_critic": "genkit.networks.imagenet_resnet:ImageNetResNetCritic",
         "vae_network": "genkit.networks.vae:GatedVAENetwork",
         "hvae_network": "genkit.networks.vae:GatedHVAENetwork",
         "conv_hvae_network": "genkit.networks.conv_hvae:ConvHVAENetwork",

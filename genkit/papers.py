@@ -55,6 +55,8 @@ CITES: dict[str, tuple[str, ...]] = {
     "two_scale_transgan_critic": ("jiang2021transgan",),
     "classifier": (),
     "mlp_classifier": (),
+    "imagenet_resnet_classifier": ("he2016resnet",),
+    "imagenet_resnet_critic": ("he2016resnet", "balaji2020robust"),
     "exemplar_augment": ("norouzi2020exemplar",),
     "diffusers_unet": ("ho2020ddpm",),
     "super_resolution_unet": ("dhariwal2021adm", "nichol2021iddpm"),

@@ -6,7 +6,7 @@ import inspect
 import json
 from functools import wraps
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +19,21 @@ from genkit.files import write_atomically
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """A module that starts from published weights: fetched when a training is prepared, not when the module is built.
+
+    So a network that is about to be given other weights needs no download.
+    """
+
+    def fetch_start(self) -> None:
+        """Loads them.
+
+        Raises:
+            WeightsError: they cannot be had.
+        """
 
 
 class Configured:

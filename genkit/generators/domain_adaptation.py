@@ -158,7 +158,10 @@ class Costs:
     """The game as the weights see it, whose part in it is linear: a Wasserstein critic that scores costs."""
 
     system: DomainAdaptation
-    objective: Objective = Wasserstein()
+
+    @property
+    def objective(self) -> Objective:
+        return Wasserstein()
 
     @property
     def generator(self) -> ImageClassifier:

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 
 from genkit.classifying import Classifying
 from genkit.errors import EvaluationError, RecipeError, suggest
-from genkit.pretrained import Pretrained
+from genkit.pretrained import Pretrained, Starting
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
@@ -22,6 +22,9 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         check_evaluation(recipe.evaluate, system.product)
     system.check_data(data.sample_shape, data.conditions)
     system.meet(data)
+    for module in system.modules():
+        if isinstance(module, Starting):
+            module.fetch_start()
     if train.mirror and len(data.sample_shape) != 3:
         raise RecipeError("train.mirror: only images can be mirrored")
     stream = Stream(

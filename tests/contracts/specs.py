@@ -28,6 +28,7 @@ TRANSGAN_G: Spec = {"type": "transgan_generator", "latent_dim": 3, "size": 8, "c
 TRANSGAN_G |= {"depths": [1, 1], "heads": 2}
 TRANSGAN_C: Spec = {"type": "transgan_critic", "size": 8, "channels": 1, "width": 8, "depth": 1, "heads": 2}
 WEIGHT_N: Spec = {"type": "weight_network", "size": 8, "channels": 1, "width": 2}
+RESNET18_C: Spec = {"type": "imagenet_resnet_classifier", "classes": 10, "layers": 18, "size": 8, "start": "random"}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
 UNET |= {"attention": [4], "head_width": 8}
 
@@ -68,6 +69,8 @@ NETWORKS: dict[str, list[Spec]] = {
     "robust_resnet_critic": [{"type": "robust_resnet_critic", "width": 4}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
     "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
+    "imagenet_resnet_classifier": [RESNET18_C],
+    "imagenet_resnet_critic": [{"type": "imagenet_resnet_critic", "size": 8, "start": "random"}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
     "diffusers_unet": [{"type": "diffusers_unet", "settings": UNET2D}],
     "super_resolution_unet": [{**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True}],
@@ -172,7 +175,32 @@ def vae_case(generator: Spec, **arguments: Any) -> SystemCase:
     return SystemCase(spec, DIGITS, ("vae",), noisy=noisy, rate=1e-4)
 
 
+INVERTED: Spec = {"type": "domains", "source": DIGITS, "target": {"type": "shifted", "data": DIGITS, "inverted": True}}
+CLASSIFIER: Spec = {"type": "classifier", "size": 8, "width": 4}
+
+
+def adaptation_case(order: tuple[str, ...], **arguments: Any) -> SystemCase:
+    critic = {**MLP_C, "dims": 12, "spectral_norm": True} if "critic" in order else None
+    spec = {"type": "domain_adaptation", "classifier": {**CLASSIFIER, "norm": "layer"}, "critic": critic, **arguments}
+    # The power iteration of a spectral norm moves on with every micro-batch.
+    return SystemCase({k: v for k, v in spec.items() if v is not None}, INVERTED, order, noisy=critic is not None)
+
+
 SYSTEMS: dict[str, list[SystemCase]] = {
+    "domain_adaptation": [
+        adaptation_case(("classifier",), classifier=CLASSIFIER),
+        adaptation_case(("classifier",), entropy=0.1),
+        adaptation_case(("critic", "classifier"), objective={"type": "hinge"}, critic_steps=2),
+        adaptation_case(
+            ("weights", "critic", "classifier"),
+            weighting={"type": "robust_weights", "network": WEIGHT_N, "outlier_share": 0.2},
+            critic_steps=1,
+            entropy=0.25,
+        ),
+        adaptation_case(
+            ("critic", "classifier"), weighting={"type": "closed_form_weights", "rho": 0.1}, critic_steps=1, entropy=0.25
+        ),
+    ],
     "ddpm_training": [
         SystemCase({"type": "ddpm_training", "generator": DDPM, "label_dropout": 0.5}, DIGITS, ("denoiser",)),
         SystemCase({"type": "ddpm_training", "generator": PLAIN_DDPM}, DIGITS, ("denoiser",)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from genkit.catalog import build
 from genkit.recipe import find_recipe
 
 STAND_INS = {
@@ -38,16 +39,31 @@ def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
     small["train"] |= {"steps": 2, "batch_size": 8, "trackers": [], "precision": "no"}
     small["every"] = {"log": 1, "grid": 0, "checkpoint": 0}
     small["data"] = _stand_in(small["data"])
+    if small["system"]["type"] == "domain_adaptation":
+        _shrink_adaptation(small["system"])
     small.pop("evaluate", None)
     return small
 
 
 def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
-    """Of the same size, where a set of digits is not taken as it comes."""
-    stand_in = STAND_INS.get(data["type"], data)
-    return (
-        stand_in | {"size": data["size"]} if data["type"] in ("mnist", "fashion_mnist") and "size" in data else stand_in
-    )
+    """Of the same size and channels, where a set of digits is not taken as it comes; also inside others."""
+    stand_in = STAND_INS.get(data["type"])
+    if stand_in is None:
+        return {k: _stand_in(v) if isinstance(v, dict) and "type" in v else v for k, v in data.items()}
+    as_it_comes = data["type"] in ("cifar10", "folder")
+    return stand_in | {k: data[k] for k in ("size", "channels") if k in data and not as_it_comes}
+
+
+def _shrink_adaptation(system: dict[str, Any]) -> None:
+    """ResNets of few layers and random weights; the critic judges as many features as the classifier now has."""
+    weighting = system.get("weighting") or {}
+    if "every" in weighting:
+        weighting["every"] = 1
+    for node in (system["classifier"], weighting.get("network", {})):
+        if node.get("type", "").startswith("imagenet_resnet"):
+            node |= {"layers": 18, "size": 16, "start": "random"}
+    if system.get("critic"):
+        system["critic"]["dims"] = build(system["classifier"]).feature_dim
 
 
 def _shrink(node: Any) -> None:
