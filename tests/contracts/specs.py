@@ -198,7 +198,10 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             entropy=0.25,
         ),
         adaptation_case(
-            ("critic", "classifier"), weighting={"type": "closed_form_weights", "rho": 0.1}, critic_steps=1, entropy=0.25
+            ("critic", "classifier"),
+            weighting={"type": "closed_form_weights", "rho": 0.1},
+            critic_steps=1,
+            entropy=0.25,
         ),
     ],
     "ddpm_training": [

@@ -86,3 +86,42 @@ def test_noise_is_a_function_of_seed_iteration_and_order() -> None:
     first = a.normal(2)
     assert first.equal(b.normal(2)) and not first.equal(other) and not first.equal(a.normal(2))
     assert first.shape == (4, 2) and a.uniform().shape == (4,) and a.integers(3).dtype == torch.int64
+
+
+class TwoDomains(Numbers):
+    """Numbers, and a second domain of other numbers."""
+
+    def __init__(self, n: int, other: int, *, images: bool = False):
+        super().__init__(n, images=images)
+        self.target = Numbers(other, images=images, labels=False)
+
+
+def targets(stream: Stream, batches: int) -> torch.Tensor:
+    return torch.cat([next(stream).target for _ in range(batches)]).squeeze(1).long()
+
+
+def test_a_second_domain_has_epochs_of_its_own_and_needs_no_state() -> None:
+    order = targets(Stream(TwoDomains(10, 6), 4, seed=1), 6).view(4, 6)
+    assert all(epoch.sort().values.equal(torch.arange(6)) for epoch in order)
+    later = Stream(TwoDomains(10, 6), 4, seed=5)
+    later.seed, later.position = 1, 12
+    assert targets(later, 3).equal(order.flatten()[12:])
+    assert next(Stream(Numbers(10), 4, seed=1)).target is None
+
+
+def test_the_second_domain_is_shuffled_apart_and_leaves_the_first_alone() -> None:
+    both = Stream(TwoDomains(10, 10), 5, seed=1)
+    first, second = zip(*((b.index, b.target.squeeze(1).long()) for b in (next(both) for _ in range(6))), strict=True)
+    assert torch.cat(first).equal(indices(Stream(Numbers(10), 5, seed=1), 6))
+    assert not torch.cat(first).equal(torch.cat(second))
+
+
+def test_shares_and_mirroring_of_the_second_domain() -> None:
+    whole = next(Stream(TwoDomains(10, 8, images=True), 6, seed=4, mirror=True)).target
+    parts = [
+        next(Stream(TwoDomains(10, 8, images=True), 6, seed=4, mirror=True, rank=r, world_size=2)).target
+        for r in range(2)
+    ]
+    assert torch.cat(parts).equal(whole)
+    mirrored = whole[:, 0, 0, 0] < whole[:, 0, 0, 1]
+    assert 0 < mirrored.sum() < 6
