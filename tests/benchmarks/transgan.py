@@ -123,7 +123,7 @@ def figures(recipe: Recipe, folder: RunFolder, extractor: Extractor) -> list[dic
 def gap(system: GANTraining, fake: Tensor) -> dict[str, float]:
     """mean D(train) - mean D(held-out) of images as they are: raw, over the scores' standard deviation on held-out
     images, and over the distance of mean D(train) from mean D(fake)."""
-    seen, held, made = (scores(system, x) for x in (real("train")[:TRAINING], real("test")[:TRAINING], fake[:TRAINING]))
+    seen, held, made = (scores(system, x) for x in (real("train")[:TRAINING], real("test"), fake))
     raw = (seen.mean() - held.mean()).item()
     distance = (seen.mean() - made.mean()).item()
     return {"gap": raw, "gap/sd": raw / held.std().item(), "gap/distance": raw / distance, "D(real)-D(fake)": distance}
