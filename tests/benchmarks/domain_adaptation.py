@@ -1,0 +1,126 @@
+"""Source only, plain adversarial and robust domain adaptation: digits with labels to noisy digits without.
+
+    python -m tests.benchmarks.domain_adaptation [--seeds 0 1 2] [--shares 0.3 0] [--out runs/bench] [key=value ...]
+
+Trains every arm, share of outliers in the target, and seed with genkit itself (what is unfinished is resumed); prints a
+Markdown table of accuracies on clean target test images, which training never saw, and of how well the weights, or
+without weights the critic, tell outliers from digits. The robust arms are told the true share; with none, 5 % is
+allowed for. Source only never looks at the target, so it is trained once a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from genkit.data.outliers import OutlierMixture
+from genkit.generators.domain_adaptation import DomainAdaptation
+from genkit.recipe import Recipe
+from genkit.training import train
+from genkit.training.checkpoint import load_checkpoint, newest_good
+from genkit.training.folder import RunFolder
+from genkit.training.preparation import prepare
+
+ARMS = {
+    "_source_only": "source only",
+    "_adversarial": "adversarial",
+    "_closed_form": "robust, closed form",
+    "": "robust, network",
+}
+ALLOWED_ON_CLEAN = 0.05
+IMAGES = 2000
+
+
+def recipe_of(arm: str, share: float, seed: int, overrides: list[str]) -> Recipe:
+    weights = [f"system.weighting.outlier_share={share or ALLOWED_ON_CLEAN}"] if arm in ("", "_closed_form") else []
+    given = [*overrides, *weights, f"data.target.share={share}", f"train.seed={seed}", "train.trackers=[]"]
+    return Recipe.load(f"mnist/domain_adaptation{arm}", given)
+
+
+def run(arm: str, share: float, seed: int, out: Path, overrides: list[str]) -> dict[str, float]:
+    """Trains one arm unless it is finished; its figures."""
+    recipe = recipe_of(arm, share, seed, overrides)
+    folder = RunFolder(out / f"domain-adaptation{arm}-{share}-{seed}")
+    if not folder.finished(recipe):
+        start = time.process_time()
+        train(recipe, folder.path, resume=True)
+        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
+    seconds = float((folder.path / "cpu_seconds").read_text())
+    figures = {"accuracy": json.loads(folder.scores.read_text())["values"]["accuracy"], "CPU seconds": seconds}
+    return figures | (told_apart(recipe, folder) if share and arm != "_source_only" else {})
+
+
+@torch.no_grad()
+def told_apart(recipe: Recipe, folder: RunFolder) -> dict[str, float]:
+    """Of the first target images at the end of training: AUROC of weights and scores, mean weight of outliers."""
+    data, trainer = prepare(recipe, Accelerator(cpu=True))
+    found = newest_good(folder.checkpoints, lambda line: None)
+    assert found
+    load_checkpoint(trainer, found)
+    system: Any = trainer.system.eval()
+    assert isinstance(system, DomainAdaptation)
+    mixture = Recipe.build_data(recipe_target(recipe))
+    assert isinstance(mixture, OutlierMixture)
+    junk, x = mixture.outliers[:IMAGES], data.target.rows(torch.arange(IMAGES))
+    features = system.classifier.features(x)
+    figures = {"AUROC of D": auroc(-system.critic(features), junk)}
+    if system.weighting:
+        weights = torch.cat([system.weights(a, b) for a, b in zip(x.split(64), features.split(64), strict=True)])
+        figures |= {"AUROC of w": auroc(-weights, junk), "mean w of outliers": weights[junk].mean().item()}
+    return figures
+
+
+def recipe_target(recipe: Recipe) -> Recipe:
+    return Recipe.from_dict({**recipe.to_dict(), "data": recipe.data["target"]})
+
+
+def auroc(score: Tensor, positive: Tensor) -> float:
+    """How often a positive scores above a negative; ties count half."""
+    a, b = score[positive], score[~positive]
+    return ((a[:, None] > b).double() + 0.5 * (a[:, None] == b).double()).mean().item()
+
+
+def table(results: dict[tuple[float, str], list[dict[str, float]]]) -> str:
+    names = ["accuracy", "AUROC of w", "mean w of outliers", "AUROC of D", "CPU seconds"]
+    lines = ["| outliers | arm | " + " | ".join(names) + " | seeds |", "|---" * (len(names) + 3) + "|"]
+    for (share, arm), runs in results.items():
+        cells = [spread([figures[name] for figures in runs if name in figures]) for name in names]
+        lines.append(f"| {100 * share:g} % | {ARMS[arm]} | " + " | ".join(cells) + f" | {len(runs)} |")
+    return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values) if len(values) > 1 else 0:.3f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("overrides", nargs="*", default=[])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--shares", nargs="+", type=float, default=[0.3, 0.0])
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    results: dict[tuple[float, str], list[dict[str, float]]] = {(s, a): [] for s in given.shares for a in ARMS}
+    for seed in given.seeds:
+        for share in given.shares:
+            for arm in ARMS:
+                trained_with = given.shares[0] if arm == "_source_only" else share
+                figures = run(arm, trained_with, seed, given.out, given.overrides)
+                results[share, arm].append(figures)
+                print(arm or "_network", share, seed, {k: round(v, 4) for k, v in figures.items()}, flush=True)
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
