@@ -43,18 +43,18 @@ CLEAN_RHO = 0.025
 ARMS = {"plain": "wgan_gp", "network": "robust_wgan", "closed": "robust_wgan_closed_form"}
 TITLES = {"plain": "WGAN-GP", "network": "+ weight network", "closed": "+ closed form"}
 SETTINGS = [
-    "system.generator.network={type: dcgan_generator, latent_dim: 64, size: 14, channels: 1, width: 24}",
-    "system.critic={type: dcgan_critic, size: 14, channels: 1, width: 24}",
+    "system.generator.network={type: dcgan_generator, latent_dim: 64, size: 14, channels: 1, width: 16}",
+    "system.critic={type: dcgan_critic, size: 14, channels: 1, width: 16}",
     "system.critic_steps=5",
     "system.rule={type: ascent, steps: 1}",
-    "train.steps=480",
+    "train.steps=400",
     "train.batch_size=64",
     "train.ema=0.98",
     "train.trackers=[]",
-    "every={log: 10, grid: 0, checkpoint: 120, keep: 1}",
+    "every={log: 10, grid: 0, checkpoint: 100, keep: 1}",
     "evaluate=null",
 ]
-ADAM = "{type: adam, lr: 2e-4, betas: [0.5, 0.9]}"
+ADAM = "{type: adam, lr: 1e-3, betas: [0.5, 0.9]}"
 START = 400
 """Critic steps before the weights begin."""
 
@@ -105,10 +105,13 @@ class Case:
 
 def cases() -> list[Case]:
     """Most important first."""
-    wanted = [Case("noise", percent, arm, seed) for percent in (25, 0) for seed in range(3) for arm in ARMS]
-    wanted += [Case("noise", percent, arm, 0) for percent in (10, 5) for arm in ARMS]
+    first, more = (
+        [(25, 0), (0, 0), (25, 1), (25, 2), (0, 1), (0, 2), (10, 0), (5, 0)],
+        [(10, 1), (5, 1), (10, 2), (5, 2)],
+    )
+    wanted = [Case("noise", percent, arm, seed) for percent, seed in first for arm in ARMS]
     wanted += [Case("digits", 10, arm, 0) for arm in ("plain", "closed")]
-    return wanted + [Case("noise", percent, arm, seed) for seed in (1, 2) for percent in (10, 5) for arm in ARMS]
+    return wanted + [Case("noise", percent, arm, seed) for percent, seed in more for arm in ARMS]
 
 
 def judge_classes(seed: int = 0) -> DataSet:
