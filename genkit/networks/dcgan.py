@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from genkit.networks.critic import Critic
-from genkit.networks.latent import LatentNetwork
+from genkit.networks.latent import LatentNetwork, low_map
 from genkit.networks.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
 from genkit.networks.layers.dropout import AlwaysDropout
 from genkit.networks.layers.norm import norm_layer
@@ -36,6 +36,10 @@ class DCGANGenerator(LatentNetwork):
         width: channels of the last hidden map; the paper's network is size 64, width 128.
         norm: "batch" as in the paper, or "none".
         classes: 0 is unconditional.
+        low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
+
+    Attributes:
+        low_size: pixels of a side of what `from_low_res` takes; None where there is no `low_resolution`.
 
     Raises:
         RecipeError: a size outside 8 to 256.
@@ -49,6 +53,7 @@ class DCGANGenerator(LatentNetwork):
         width: Width = 64,
         norm: Literal["batch", "none"] = "batch",
         classes: Classes = 0,
+        low_resolution: bool = False,
     ):
         super().__init__(latent_dim, (channels, size, size), classes)
         sizes = halved(size)[::-1]
@@ -61,9 +66,17 @@ class DCGANGenerator(LatentNetwork):
             for (a, b), large in zip(pairwise([*widths, channels]), sizes[1:], strict=True)
         )
         self.apply(_dcgan_init)
+        self.from_low = nn.Conv2d(channels, widths[0], 1) if low_resolution else None
+        self.low_size = self.base if low_resolution else None
 
     def decode(self, z: Tensor) -> Tensor:
-        h = rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base)
+        return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
+
+    def from_low_res(self, x: Tensor) -> Tensor:
+        """Images (B, C, low_size, low_size) -> (B, *sample_shape): they stand in for what z gives, without a label."""
+        return self._grown(low_map(self.from_low, x))
+
+    def _grown(self, h: Tensor) -> Tensor:
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(F.relu(norm(h)))
         return h.tanh()

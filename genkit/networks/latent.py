@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from genkit.errors import RecipeError
 from genkit.networks.layers.labels import check_classes, labels
 from genkit.pretrained import Pretrained
 
@@ -46,3 +47,15 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
     @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
         """(B, input_dim) -> (B, *sample_shape)."""
+
+
+def low_map(layer: nn.Module | None, x: Tensor) -> Tensor:
+    """What `layer` makes of a small image, to stand in for what z gives.
+
+    Raises:
+        RecipeError: a network without `low_resolution` has no such layer.
+    """
+    if layer is None:
+        raise RecipeError("this network starts from z only; build it with low_resolution: true")
+    made: Tensor = layer(x)
+    return made

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genkit.errors import RecipeError
 from genkit.networks.critic import Critic
-from genkit.networks.latent import LatentNetwork
+from genkit.networks.latent import LatentNetwork, low_map
 from genkit.networks.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
 from genkit.networks.layers.blocks import DownBlock, FirstBlock, PlainBlock, UpBlock
 from genkit.networks.layers.dropout import AlwaysDropout
@@ -36,6 +36,10 @@ class ResNetGenerator(LatentNetwork):
         channels: 1 for grey, 3 for colour.
         width: channels of every hidden map.
         classes: 0 is unconditional.
+        low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
+
+    Attributes:
+        low_size: pixels of a side of what `from_low_res` takes; None where there is no `low_resolution`.
 
     Raises:
         RecipeError: another size.
@@ -48,6 +52,7 @@ class ResNetGenerator(LatentNetwork):
         channels: Channels = 3,
         width: Width = 128,
         classes: Classes = 0,
+        low_resolution: bool = False,
     ):
         super().__init__(latent_dim, (channels, size, size), classes)
         self.base, times = doublings(size)
@@ -58,9 +63,17 @@ class ResNetGenerator(LatentNetwork):
         _kaiming_convs(self.blocks, mode="fan_in")
         nn.init.xavier_uniform_(self.stem.weight)
         nn.init.xavier_uniform_(self.to_image.weight, nn.init.calculate_gain("tanh"))
+        self.from_low = nn.Conv2d(channels, width, 1) if low_resolution else None
+        self.low_size = self.base if low_resolution else None
 
     def decode(self, z: Tensor) -> Tensor:
-        h = rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base)
+        return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
+
+    def from_low_res(self, x: Tensor) -> Tensor:
+        """Images (B, C, low_size, low_size) -> (B, *sample_shape): they stand in for what z gives, without a label."""
+        return self._grown(low_map(self.from_low, x))
+
+    def _grown(self, h: Tensor) -> Tensor:
         return self.to_image(F.relu(self.norm(self.blocks(h)))).tanh()
 
 

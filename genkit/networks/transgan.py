@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.errors import RecipeError
-from genkit.networks.latent import LatentNetwork
+from genkit.networks.latent import LatentNetwork, low_map
 from genkit.networks.layers.arguments import Channels, LatentDim, Width
 from genkit.networks.layers.token_block import Activation, BlockStyle, TokenStage, shuffled_up
 from genkit.networks.layers.token_norm import TokenNorm
@@ -114,9 +114,7 @@ class TransGANGenerator(LatentNetwork):
         Raises:
             RecipeError: the network has no `low_resolution`.
         """
-        if self.from_low is None:
-            raise RecipeError("this network starts from z only; build it with low_resolution: true")
-        return self._grown(self.from_low(rearrange(x, "b c h w -> b (h w) c")))
+        return self._grown(low_map(self.from_low, rearrange(x, "b c h w -> b (h w) c")))
 
     def stage_tokens(self, x: Tensor) -> list[Tensor]:
         """First-stage tokens without positions -> the tokens (B, side^2, C) after every stage."""

@@ -8,8 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.condition import Condition
+from genkit.errors import RecipeError
 from genkit.techniques.slots import Judged, Pair, Penalty
 
 
@@ -24,7 +26,18 @@ def input_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
     return gradient.flatten(1)
 
 
-class GradientPenalty(Penalty):
+class InputGradientPenalty(Penalty):
+    """A penalty on every sample's own gradient, which a critic that mixes samples does not have."""
+
+    def check(self, gan: Pair) -> None:
+        if any(isinstance(module, _BatchNorm) for module in gan.critic.modules()):
+            raise RecipeError(
+                f"{self.name}: the critic's batch norm mixes samples, so no sample has a gradient of its own; set the "
+                "critic's norm to layer or none"
+            )
+
+
+class GradientPenalty(InputGradientPenalty):
     """weight * E (|grad f(x_hat)| - 1)^2, x_hat = u x + (1 - u) G(z). Gulrajani et al. 2017, arXiv:1704.00028, Eq. (3).
 
     Args:
@@ -45,7 +58,7 @@ class GradientPenalty(Penalty):
         return self.weight * (relu(excess) if self.sides == "one" else excess).square().mean()
 
 
-class R1(Penalty):
+class R1(InputGradientPenalty):
     """weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, arXiv:1801.04406, Eq. (9)."""
 
     name = "r1"

@@ -41,7 +41,8 @@ class LocalityMask(Schedule):
         network: Any = getattr(gan.generator, "network", None)
         if not hasattr(network, "locality"):
             raise RecipeError(
-                f"locality_mask: {type(network).__name__} has no attention to mask; use transgan_generator"
+                f"locality_mask: {type(network).__name__} has no attention to mask (a convolution is local as it is); "
+                "use transgan_generator"
             )
         if max(self.widths) >= network.grid:
             raise RecipeError(
