@@ -33,8 +33,8 @@ class SuperResolution(Cotask):
         network: Any = getattr(gan.generator, "network", None)
         if getattr(network, "low_size", None) is None:
             raise RecipeError(
-                f"super_resolution: {type(network).__name__} cannot start from a small image; use a transgan_generator, "
-                "dcgan_generator or resnet_generator with low_resolution: true"
+                f"super_resolution: {type(network).__name__} cannot start from a small image; use a transgan_generator,"
+                " dcgan_generator or resnet_generator with low_resolution: true"
             )
 
     def turns(self, gan: Pair, data: Data) -> Turns:
