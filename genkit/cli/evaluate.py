@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("a")
 @click.option("--against", required=True, help="Reference: a data set's name, folder, zip, weights, run or .npz.")
-@click.option("--metrics", default="fd,kd,pr", show_default=True, help="Names from 'genkit list metrics', with commas.")
+@click.option("--metrics", default="fd,kd,pr", show_default=True, help="Of 'genkit list metrics', or accuracy.")
 @click.option("-n", "n", type=click.IntRange(min=2), default=10_000, show_default=True, help="Samples of each side.")
 @click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
@@ -41,8 +41,14 @@ def command(
     """Score A against a reference.
 
     A is a weights folder, a run folder, a folder or zip of images, the name of a data set (such as fashion_mnist/test),
-    or .npz statistics of 'genkit stats'.
+    or .npz statistics of 'genkit stats'. With --metrics accuracy, A is a classifier, and the reference labelled data:
+    a name, a folder, a zip, or a spec such as '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'.
     """
+    if metrics == "accuracy":
+        from genkit.cli import accuracy
+
+        accuracy.command(a, against, n, seed, json_path)
+        return
     from genkit.evaluation import evaluate
 
     with display() as shown:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from genkit.catalog import CATALOG, build
 from genkit.errors import DataError, suggest
 
@@ -14,8 +16,8 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") 
     """A data set of samples of the given shape, see genkit.data.dataset.DataSet.
 
     Args:
-        what: a data set, a spec, the name of one with or without its split (`fashion_mnist/test`), or a folder or zip
-            of images, which are brought to the shape.
+        what: a data set, a spec, as a mapping or as its YAML text `{type: ...}`, the name of one with or without its
+            split (`fashion_mnist/test`), or a folder or zip of images, which are brought to the shape.
         sample_shape: (C, H, W) or (D,).
         role: for messages.
 
@@ -34,6 +36,8 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") 
 
 
 def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        return _written(text, role)
     name, _, split = text.partition("/")
     if name in CATALOG["data"] and not Path(text).exists():
         return {"type": name} | ({"split": split} if split else {})
@@ -42,3 +46,10 @@ def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]
     if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
         raise DataError(f"{role}: files become square images, but samples of {list(sample_shape)} are wanted")
     return {"type": "folder", "path": text, "size": sample_shape[1], "channels": sample_shape[0]}
+
+
+def _written(text: str, role: str) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(text))
+    except (yaml.YAMLError, TypeError, ValueError) as damage:
+        raise DataError(f"{role}: {text!r:.80} is no YAML mapping; write '{{type: name, key: value}}'") from damage

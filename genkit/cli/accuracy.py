@@ -1,0 +1,48 @@
+"""genkit evaluate --metrics accuracy: how often a classifier is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from genkit.cli.console import display, progress
+from genkit.errors import GenkitError
+
+
+def command(weights: str, against: str, n: int, seed: int, json_path: Path | None) -> None:
+    """The table of one classifier on labelled data, and the same as JSON."""
+    import torch
+
+    from genkit.classifying import Classifying
+    from genkit.evaluation import accuracy
+    from genkit.evaluation.real_data import open_data
+    from genkit.pretrained import Pretrained
+
+    product = Pretrained.from_pretrained(weights)
+    if not isinstance(product, Classifying) or not isinstance(product, torch.nn.Module):
+        raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
+    product.to("cuda" if torch.cuda.is_available() else "cpu")
+    data = open_data(against, tuple(product.sample_shape), "--against")
+    with display() as shown:
+        found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"))
+    _show(f"{weights} on {data.name}", found)
+    if json_path:
+        import json
+
+        from genkit.files import write_atomically
+
+        write_atomically(json_path, (json.dumps(found, indent=2) + "\n").encode())
+        click.echo(f"written to {json_path}")
+
+
+def _show(title: str, found: dict) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("score", "value", "standard error", "better", title=title)
+    for name, value in found["values"].items():
+        table.add_row(name, f"{value:.4f}", f"{found['standard_errors'][name]:.2g}", found["better"][name])
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s", markup=False)

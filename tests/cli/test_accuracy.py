@@ -1,0 +1,42 @@
+"""genkit evaluate --metrics accuracy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from genkit.networks.classifier import Classifier
+from genkit.networks.mlp import MLPCritic
+from tests.cli.console import refusal, run
+
+SHIFTED = "{type: shifted, data: {type: digits, split: test, size: 8}, inverted: true}"
+
+
+@pytest.fixture
+def always_three(tmp_path: Path) -> Path:
+    network = Classifier(8, width=2)
+    with torch.no_grad():
+        network.head.bias.zero_()[3] = 1e6
+    return network.save_pretrained(tmp_path / "three")
+
+
+def test_a_classifier_is_scored_on_a_written_spec(
+    always_three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--against", SHIFTED, "--metrics", "accuracy", "-n", 1000, "--json", tmp_path / "scores.json")
+    ran = run(capsys, "evaluate", always_three, *arguments)
+    assert ran.code == 0 and "0.1000" in ran.out and "inverted" in ran.out
+    assert json.loads((tmp_path / "scores.json").read_text())["values"] == {"accuracy": pytest.approx(0.1)}
+
+
+def test_refuses(always_three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy = ("--metrics", "accuracy")
+    assert "no YAML mapping" in refusal(capsys, "evaluate", always_three, "--against", "{type", *accuracy)
+    assert "[1, 28, 28], wanted [1, 8, 8]" in refusal(
+        capsys, "evaluate", always_three, "--against", "digits", *accuracy
+    )
+    critic = MLPCritic(2, 4, 1).save_pretrained(tmp_path / "critic")
+    assert "accuracy is of classifiers" in refusal(capsys, "evaluate", critic, "--against", SHIFTED, *accuracy)
