@@ -100,7 +100,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "cosine": ("loshchilov2017sgdr",),
     "domains": (),
     "shifted": ("ganin2015backprop",),
-    "inverse": ("ganin2015backprop",),
+    "inverse": ("ganin2015backprop", "balaji2020robust"),
     "digits": ("lecun1998mnist", "raschka2018mlxtend"),
     "mnist": ("lecun1998mnist",),
     "fashion_mnist": ("xiao2017fashion",),

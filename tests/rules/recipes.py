@@ -46,7 +46,9 @@ def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
-    """Of the same size and channels, where a set of digits is not taken as it comes; also inside others."""
+    """Of the same size and channels, where a set of digits is not taken as it comes; also inside others; the whole of it instead of a part."""
+    if data["type"] == "part":
+        return _stand_in(data["data"])
     stand_in = STAND_INS.get(data["type"])
     if stand_in is None:
         return {k: _stand_in(v) if isinstance(v, dict) and "type" in v else v for k, v in data.items()}
