@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from math import pi
+from typing import Annotated, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Tensor
 from genkit.errors import RecipeError, suggest
 from genkit.techniques.slots import Pair, View
 
-Policy = Literal["translation", "cutout", "color"]
+Policy = Literal["translation", "cutout", "color", "erase_ratio", "hue"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -36,9 +37,15 @@ def cut_out(x: Tensor, share: float = 0.5, probability: float = 0.3) -> Tensor:
     """
     if torch.rand(()).item() >= probability:
         return x
-    inside = [_in_box(x, side, int(side * share + 0.5)) for side in x.shape[-2:]]
-    box = rearrange(inside[0], "b h -> b 1 h 1") & rearrange(inside[1], "b w -> b 1 1 w")
-    return x.masked_fill(box, 0.0)
+    return _without_boxes(x, [int(side * share + 0.5) for side in x.shape[-2:]])
+
+
+def erase(x: Tensor, low: float = 0.2, high: float = 0.7, probability: float = 0.3) -> Tensor:
+    """As `cut_out`, with boxes of one height and one width a batch, uniform between `low` and `high` of the image's."""
+    if torch.rand(()).item() >= probability:
+        return x
+    sides = [int(torch.randint(int(side * low), int(side * high) + 1, ())) for side in x.shape[-2:]]
+    return _without_boxes(x, sides)
 
 
 def recolour(x: Tensor) -> Tensor:
@@ -53,17 +60,30 @@ def recolour(x: Tensor) -> Tensor:
     return mean + (x - mean) * (_uniform(x) + 0.5)
 
 
+def turn_hue(x: Tensor, probability: float = 0.5) -> Tensor:
+    """With `probability`, an image's colours (3 channels) turned about the axis of greys by an angle U(-pi, pi)."""
+    angle = (2 * torch.rand(len(x), device=x.device) - 1) * pi
+    angle = torch.where(torch.rand(len(x), device=x.device) < probability, angle, torch.zeros_like(angle)).to(x.dtype)
+    grey, red = torch.full((3, 3), 1 / 3), torch.eye(3)
+    cross = (red.roll(1, 0) - red.roll(1, 1)) / 3**0.5
+    cos, sin = rearrange(angle.cos(), "b -> b 1 1"), rearrange(angle.sin(), "b -> b 1 1")
+    grey, red, cross = (part.to(x) for part in (grey, red, cross))
+    return torch.einsum("b i j, b j h w -> b i h w", grey + cos * (red - grey) + sin * cross, x)
+
+
 class DiffAugment(View):
     """Zhao et al. 2020, arXiv:2006.10738, with the strengths of TransGAN (arXiv:2102.07074, code of its first version).
 
     Real, fake and interpolated batches draw independently, from torch's global generator. A gradient penalty sees the
-    gradient through the augmentation. Unlike Zhao et al., cutout takes the whole batch or nothing.
+    gradient through the augmentation. Unlike Zhao et al., cutout takes the whole batch or nothing. Of the second
+    version's code are `erase_ratio`, boxes of changing shape in place of `cutout`, and `hue`.
 
     Args:
         policy: what is done, in this order.
         translation: largest shift over the side.
         cutout: side of the box over that of the image.
-        cutout_probability: share of batches that have boxes; 1 in Zhao et al., and translation 0.125 there.
+        cutout_probability: share of batches that have boxes, of either kind; 1 in Zhao et al., and translation 0.125
+            there.
 
     Raises:
         RecipeError: an unknown or repeated policy.
@@ -77,7 +97,7 @@ class DiffAugment(View):
         cutout_probability: Share = 0.3,
     ):
         super().__init__()
-        known = ("translation", "cutout", "color")
+        known = get_args(Policy)
         for name in policy:
             if name not in known:
                 raise RecipeError(f"policy: got {name!r}{suggest(name, known)}")
@@ -90,16 +110,29 @@ class DiffAugment(View):
         shape = tuple(gan.generator.sample_shape)
         if len(shape) != 3:
             raise RecipeError(f"view: diff_augment changes images, and the generator makes {list(shape)}; leave it out")
+        if "hue" in self.policy and shape[0] != 3:
+            raise RecipeError(f"view.policy: hue turns colours of 3 channels, the generator makes {shape[0]}; drop hue")
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.policy:
-            if name == "translation":
-                x = translate(x, self.translation)
-            elif name == "cutout":
-                x = cut_out(x, self.cutout, self.cutout_probability)
-            else:
-                x = recolour(x)
+            x = self._done(name, x)
         return x
+
+    def _done(self, policy: Policy, x: Tensor) -> Tensor:
+        if policy == "translation":
+            return translate(x, self.translation)
+        if policy == "cutout":
+            return cut_out(x, self.cutout, self.cutout_probability)
+        if policy == "erase_ratio":
+            return erase(x, probability=self.cutout_probability)
+        return turn_hue(x) if policy == "hue" else recolour(x)
+
+
+def _without_boxes(x: Tensor, sides: Sequence[int]) -> Tensor:
+    """Zeros where each image's box of that height and width lies, its centre anywhere."""
+    inside = [_in_box(x, side, box) for side, box in zip(x.shape[-2:], sides, strict=True)]
+    box = rearrange(inside[0], "b h -> b 1 h 1") & rearrange(inside[1], "b w -> b 1 1 w")
+    return x.masked_fill(box, 0.0)
 
 
 def _in_box(x: Tensor, side: int, box: int) -> Tensor:

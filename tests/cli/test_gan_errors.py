@@ -32,7 +32,10 @@ BATCH_NORM = "{type: dcgan_critic, size: 16, channels: 1, norm: batch}"
         (["system.schedules.0.widths=[2, 3, 4, 256]"], "a half-width of 256 is not below the 256 tokens"),
         (["system.schedules.0.until=[9, 9, 10, 11]"], "until: the iterations must grow"),
         (["system.generator.network.low_resolution=false"], "low_resolution: true"),
-        (["system.view.policy=[translation, colour]"], "'translation', 'cutout' or 'color', got 'colour'"),
+        (
+            ["system.view.policy=[translation, colour]"],
+            "'translation', 'cutout', 'color', 'erase_ratio' or 'hue', got 'colour'",
+        ),
         (["system.critic=" + BATCH_NORM], "gradient_penalty: the critic's batch norm mixes samples"),
         (["system.real_weighting=" + CLOSED_FORM], "0.5"),
         (["system.real_weighting=" + CLOSED_FORM.replace("outlier_share: 0.5", "rho: -1")], "-1"),

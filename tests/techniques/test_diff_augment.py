@@ -10,7 +10,7 @@ from genkit import catalog
 from genkit.errors import RecipeError
 from genkit.generators.gan import GAN, GANTraining
 from genkit.networks.dcgan import DCGANCritic, DCGANGenerator
-from genkit.techniques.diff_augment import DiffAugment, cut_out, recolour, translate
+from genkit.techniques.diff_augment import DiffAugment, cut_out, erase, recolour, translate, turn_hue
 from genkit.techniques.gradient_penalty import GradientPenalty, input_gradient
 from tests.techniques.game import Linear, linear_game
 
@@ -63,6 +63,32 @@ def test_colour_keeps_what_it_should() -> None:
     assert 0.5 <= ratio.min() < 0.55 and 1.45 < ratio.max() <= 1.5
 
 
+def test_erasing_takes_boxes_of_one_shape_a_batch() -> None:
+    x, seen = torch.ones(64, 1, 10, 20), set()
+    for _ in range(40):
+        gone = (erase(x, probability=1.0) == 0)[:, 0]
+        sides = gone.any(2).sum(1).max().item(), gone.any(1).sum(1).max().item()
+        assert gone.flatten(1).sum(1).max() == sides[0] * sides[1], "some box of 64 lies inside"
+        seen.add(sides)
+    heights, widths = {h for h, _ in seen}, {w for _, w in seen}
+    assert min(heights) >= 2 and max(heights) <= 7 and min(widths) >= 4 and max(widths) <= 14 and len(seen) > 10
+    assert erase(x, probability=0.0).equal(x)
+
+
+def test_hues_turn_about_the_greys() -> None:
+    x = torch.randn(400, 3, 2, 2)
+    y = turn_hue(x, probability=1.0)
+    torch.testing.assert_close(y.mean(1), x.mean(1), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(y.norm(dim=1), x.norm(dim=1), atol=1e-5, rtol=1e-5)
+    red = torch.zeros(400, 3, 1, 1)
+    red[:, 0] = 1
+    turned = turn_hue(red, probability=1.0)[:, :, 0, 0] - 1 / 3
+    angle = torch.atan2((turned[:, 1] - turned[:, 2]) / 2**0.5, turned[:, 0] * 1.5**0.5)
+    assert angle.min() < -3 and angle.max() > 3 and angle.mean().abs() < 0.3
+    still = (turn_hue(x) - x).flatten(1).abs().amax(1) < 1e-5
+    assert 0.4 < still.float().mean() < 0.6
+
+
 def test_the_penalty_sees_the_gradient_through_the_augmentation() -> None:
     """Of a linear critic behind a shift it is the weights, shifted back, and shorter where they fell out."""
     w = torch.arange(1.0, 17.0).view(1, 4, 4)
@@ -102,6 +128,8 @@ def test_the_order_is_the_list_and_mistakes_are_one_line() -> None:
             DiffAugment(policy)  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="cutout"):
         catalog.build({"type": "diff_augment", "cutout": 1.5})
+    with pytest.raises(RecipeError, match="hue turns colours of 3 channels, the generator makes 1"):
+        GANTraining(GAN(DCGANGenerator(3, 8, 1, 4)), DCGANCritic(8, 1, 4), view=DiffAugment(["hue"]))
     game = linear_game(1.0, 2.0)
     with pytest.raises(RecipeError, match=r"diff_augment changes images, and the generator makes \[2\]"):
         GANTraining(game.generator, game.critic, view=DiffAugment())
