@@ -74,6 +74,9 @@ def _shrink(node: Any) -> None:
         if node.get("type") == "transgan_generator":
             node |= NARROW
             return
+        if node.get("type") == "two_scale_transgan_critic":
+            node |= {"width": 32, "heads": 2, "depth": 1}
+            return
     for key, value in node.items() if isinstance(node, dict) else enumerate(node if isinstance(node, list) else []):
         if key in SMALL and isinstance(value, int):
             node[key] = min(value, SMALL[key])
