@@ -22,7 +22,7 @@ from genkit.recipe import Recipe
 from genkit.training.preparation import prepare
 from tests.benchmarks import transgan_plain as plain
 
-TURNS = {16: 9, 32: 5}
+TURNS = {16: 6, 32: 3}
 ITERATIONS = {16: 3, 32: 1}
 CONTENDERS = ("genkit", "authors' loop", "frozen")
 
