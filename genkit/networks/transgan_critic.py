@@ -18,7 +18,7 @@ from genkit.networks.critic import Critic
 from genkit.networks.layers.arguments import Channels, Width
 from genkit.networks.layers.token_block import Activation, BlockStyle, TokenBlock, TokenStage
 from genkit.networks.layers.token_norm import TokenNorm, token_norm
-from genkit.networks.transgan import Blocks, Heads, Ratio, Side
+from genkit.networks.transgan import Blocks, Heads, Ratio, Side, Window
 
 Patch = Annotated[int, Field(ge=1, le=64)]
 
@@ -87,9 +87,11 @@ class TwoScaleTransGANCritic(Critic):
         ratio: hidden width of the MLPs over the token's.
         norm: before attention and MLP, and before the head. With "none" residual sums are scaled by sqrt(1/2).
         activation: of the MLPs.
+        window: side of the windows that attention of the smaller patches is confined to, 0 for none; for 128 pixels
+            and more, whose maps would not fit.
 
     Raises:
-        RecipeError: a size that the patches do not fill, or a width that cannot be shared.
+        RecipeError: a size that the patches do not fill, a width that cannot be shared, or windows that do not fit.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class TwoScaleTransGANCritic(Critic):
         ratio: Ratio = 4,
         norm: TokenNorm = "layer",
         activation: Activation = "gelu",
+        window: Window = 0,
     ):
         super().__init__((channels, size, size), width, 0)
         coarse, fine = _patches(size, 2 * patch), _patches(size, patch)
@@ -117,7 +120,7 @@ class TwoScaleTransGANCritic(Critic):
         self.fine_positions = nn.Parameter(torch.empty(1, fine**2, narrow))
         self.coarse_positions = nn.Parameter(torch.empty(1, coarse**2, width))
         self.token = nn.Parameter(torch.empty(1, 1, width))
-        self.fine = TokenStage(narrow, depth, fine, style, relative=True)
+        self.fine = TokenStage(narrow, depth, fine, style, grid=window, relative=True)
         self.coarse = TokenStage(width, depth, coarse, style, relative=True)
         self.last = TokenBlock(width, style)
         self.norm = token_norm(norm, width)

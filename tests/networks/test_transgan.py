@@ -128,6 +128,18 @@ def test_critics_are_differentiable_twice_and_keep_samples_apart(kind: type) -> 
     torch.testing.assert_close(curvature, difference, rtol=1e-2, atol=1e-3 * curvature.abs().max().item())
 
 
+def test_windows_confine_the_finer_half_of_the_critic() -> None:
+    critic = TwoScaleTransGANCritic(size=16, channels=1, patch=2, width=16, depth=1, heads=2, window=4)
+    tokens = torch.randn(1, 64, 12)
+    reached = torch.autograd.functional.jacobian(lambda v: critic.fine(v)[0, 0].sum(), tokens)[0].abs().sum(-1) > 0
+    assert reached.view(8, 8)[:4, :4].all() and reached.sum() == 16
+    with torch.device("meta"):
+        large = TwoScaleTransGANCritic(size=256, patch=4, window=8)
+    assert large.fine.window == 8 and large.coarse.window == 32
+    with pytest.raises(RecipeError, match="windows: 3 does not divide a stage of 8 tokens"):
+        TwoScaleTransGANCritic(size=16, patch=2, window=3)
+
+
 def test_rows_outside_the_band_are_exactly_zero() -> None:
     """Attention's Jacobian: token i depends on j through values only within the band, and on nothing outside."""
     attention = TokenAttention(8, 2)
