@@ -1,7 +1,7 @@
 """Which samples of a data set look like junk, by the weights of robust optimal transport.
 
 Balaji et al. 2020, arXiv:2010.05862. What gets a low weight is what the generator finds hard, which need not be what
-is foreign: noise or clothes among digits are found, digits, which are easy, among clothes are not.
+is foreign: noise is found, digits among clothes are not.
 """
 
 from __future__ import annotations

@@ -1,0 +1,97 @@
+"""genkit outliers: from a data set or a run to a ranking, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from genkit import images
+from genkit.data.digits import digits
+from genkit.recipe import Recipe
+from genkit.training.run import train
+from tests.cli.console import refusal, run
+from tests.rules.recipes import read, shrunk
+
+Capture = pytest.CaptureFixture[str]
+QUICK = ("--steps", 2, "--size", 8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 digits and a file that is none."""
+    path = tmp_path_factory.mktemp("pictures")
+    images.write_folder([digits().x[::80][:60]], path)
+    (path / "000030.png").write_bytes(b"no picture")
+    return path
+
+
+@pytest.fixture(scope="module")
+def robust(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tree = shrunk(read("digits/robust_wgan_closed_form"))
+    return train(Recipe.from_dict(tree), tmp_path_factory.mktemp("runs") / "robust")
+
+
+def test_a_folder_is_learned_and_ranked(capsys: Capture, folder: Path, tmp_path: Path) -> None:
+    out, picture = tmp_path / "ranked.csv", tmp_path / "worst.png"
+    ran = run(capsys, "outliers", folder, *QUICK, "--skip-bad", "--out", out, "--grid", picture, "--worst", 12)
+    assert ran.code == 0, ran
+    assert "59 images" in ran.out and "left out: 1" in ran.out and "of 59 images" in ran.out
+    rows = list(csv.DictReader(out.open()))
+    assert sorted(int(row["row"]) for row in rows) == list(range(59))
+    at = {int(row["row"]): row["file"] for row in rows}
+    assert at[29] == "000029.png" and at[30] == "000031.png" and at[58] == "000059.png"
+    weights = [float(row["weight"]) for row in rows]
+    assert weights == sorted(weights) and sum(weights) == pytest.approx(59, rel=1e-4)
+    assert images.decode(picture.read_bytes(), "worst.png")[0].shape == (1, 3 * 10 - 2, 4 * 10 - 2)
+    assert not list(tmp_path.glob("run*"))
+
+
+def test_a_run_ranks_a_named_set(capsys: Capture, robust: Path, tmp_path: Path) -> None:
+    ran = run(capsys, "outliers", "digits/test", "--run", robust, "--out", tmp_path / "a.csv")
+    assert ran.code == 0 and "of 1000 images" in ran.out and "closed form, rho 0.0263" in ran.out, ran
+    assert (tmp_path / "a.csv").read_text().startswith("rank,row,weight,score\n")
+    ran = run(capsys, "outliers", "digits/test", "--run", robust, "--share", 0.2)
+    assert "rho 0.125" in ran.out and "first rows: " in ran.out
+
+
+def test_a_runs_weight_network_ranks(capsys: Capture, tmp_path: Path) -> None:
+    tree = shrunk(read("fashion_mnist/robust_wgan")) | {"data": {"type": "digits", "split": "test"}}
+    tree["evaluate"] = None
+    made = train(Recipe.from_dict(tree), tmp_path / "run")
+    assert "weight network" in run(capsys, "outliers", "digits/test", "--run", made).out
+    assert "give no other" in refusal(capsys, "outliers", "digits/test", "--run", made, "--share", 0.1)
+
+
+@pytest.mark.parametrize("share", ["0.5", "-0.1", "nan", "7"])
+def test_a_share_that_would_be_the_data(capsys: Capture, folder: Path, share: str) -> None:
+    assert "0 to below 0.5" in refusal(capsys, "outliers", folder, f"--share={share}")
+
+
+def test_data_that_cannot_be_ranked(capsys: Capture, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "no images" in refusal(capsys, "outliers", tmp_path / "empty")
+    assert "does not exist" in refusal(capsys, "outliers", tmp_path / "none")
+    assert "holds points" in refusal(capsys, "outliers", "gaussians8")
+    assert "000030.png" in refusal(capsys, "outliers", folder, *QUICK)
+    few = tmp_path / "few"
+    images.write_folder([torch.zeros(3, 1, 8, 8, dtype=torch.uint8)], few)
+    assert "has 3 images; what is usual is learned from 50 or more" in refusal(capsys, "outliers", few, *QUICK)
+
+
+def test_runs_that_cannot_rank(capsys: Capture, robust: Path, finished: Path, tmp_path: Path) -> None:
+    assert "leave one of them out" in refusal(capsys, "outliers", "digits", "--run", robust, "--steps", 9)
+    assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", tmp_path)
+    assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", robust / "weights")
+    assert "trained without weights" in refusal(capsys, "outliers", "digits", "--run", finished)
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "recipe.yaml").write_bytes((robust / "recipe.yaml").read_bytes())
+    assert "no whole checkpoint" in refusal(capsys, "outliers", "digits", "--run", tmp_path / "half")
+
+
+def test_a_run_without_a_critic(capsys: Capture, tmp_path: Path) -> None:
+    tree = shrunk(read("mnist/classifier")) | {"data": {"type": "digits"}}
+    made = train(Recipe.from_dict(tree), tmp_path / "run")
+    assert "classifier_training, which has no critic" in refusal(capsys, "outliers", "digits", "--run", made)

@@ -1,0 +1,104 @@
+"""Ranking a data set by robust weights: by hand-made games, and by one that has learned."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from genkit.chi_square import closed_form
+from genkit.data.dataset import DataSet
+from genkit.data.digits import digits
+from genkit.data.outliers import outlier_mixture
+from genkit.errors import EvaluationError, RecipeError
+from genkit.evaluation.functional.ranking import auroc
+from genkit.evaluation.outliers import Ranking, rank_outliers, write_ranking
+from genkit.recipe import Recipe
+from genkit.training.stream import Stream
+from genkit.training.trainer import Trainer
+
+POINTS = DataSet("points", torch.tensor([[0.0], [3.0], [1.0], [2.0], [9.0]]))
+
+
+class Scored(SimpleNamespace):
+    """A game whose critic gives a point its coordinate."""
+
+    def score(self, x: Tensor, y: Any = None) -> Tensor:
+        return x.sum(1)
+
+
+def game(weighting: Any, classes: int = 0) -> Any:
+    critic = torch.nn.Linear(1, 1)
+    critic.classes = classes  # type: ignore[assignment]
+    return Scored(generator=SimpleNamespace(sample_shape=(1,)), critic=critic, real_weighting=weighting)
+
+
+def test_high_scores_are_suspicious() -> None:
+    found = rank_outliers(game(None), POINTS, share=0.2)
+    assert found.by == "closed form" and found.order.tolist() == [4, 1, 3, 2, 0] and found.junk.tolist()[4]
+    torch.testing.assert_close(found.weight, closed_form(POINTS.x[:, 0].double(), 0.125))
+
+
+def test_the_games_own_radius_and_another() -> None:
+    own = rank_outliers(game(SimpleNamespace(rho=0.0)), POINTS)
+    assert own.rho == 0 and torch.equal(own.weight, torch.ones(5).double())
+    assert rank_outliers(game(SimpleNamespace(rho=0.0)), POINTS, share=0.2).rho == 0.125
+
+
+def test_a_weight_networks_weights_come_before_scores() -> None:
+    weighting = SimpleNamespace(rho=0.1, raw=lambda x: (x[:, 0] - 1).abs())
+    found = rank_outliers(game(weighting), POINTS)
+    assert found.by == "weight network" and found.weight.mean().item() == pytest.approx(1)
+    assert found.order.tolist() == [2, 3, 0, 1, 4]  # rows 0 and 3 weigh the same, and 3 scores higher
+    with pytest.raises(EvaluationError, match="give no other"):
+        rank_outliers(game(weighting), POINTS, share=0.1)
+
+
+def test_refusals() -> None:
+    with pytest.raises(EvaluationError, match="without weights"):
+        rank_outliers(game(None), POINTS)
+    with pytest.raises(RecipeError, match="0 to below"):
+        rank_outliers(game(None), POINTS, share=0.5)
+    with pytest.raises(EvaluationError, match=r"are \[2\], but the critic judges \[1\]"):
+        rank_outliers(game(None), DataSet("plane", torch.zeros(3, 2)), share=0.1)
+    with pytest.raises(EvaluationError, match="no labels"):
+        rank_outliers(game(None, classes=3), POINTS, share=0.1)
+
+
+def test_the_table(tmp_path: Path) -> None:
+    found = Ranking(torch.tensor([1.5, 0.0, 1.5]), torch.tensor([0.0, 7.0, 1.0]), "closed form", 0.1)
+    write_ranking(found, tmp_path / "a.csv", ["x,y.png", "b.png", "c.png"])
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert [(row["rank"], row["row"], row["file"]) for row in rows] == [
+        ("1", "1", "b.png"),
+        ("2", "2", "c.png"),
+        ("3", "0", "x,y.png"),
+    ]
+    assert rows[0]["weight"] == "0" and rows[0]["score"] == "7"
+    write_ranking(found, tmp_path / "b.csv")
+    assert (tmp_path / "b.csv").read_text().splitlines()[0] == "rank,row,weight,score"
+    with pytest.raises(EvaluationError, match="2 names for 3"):
+        write_ranking(found, tmp_path / "c.csv", ["a", "b"])
+
+
+def test_a_game_finds_noise_among_digits_that_it_was_trained_on() -> None:
+    settings = [
+        "system.generator.network={type: dcgan_generator, latent_dim: 16, size: 14, channels: 1, width: 16}",
+        "system.critic={type: dcgan_critic, size: 14, channels: 1, width: 16}",
+        "system.real_weighting.start=300",
+    ]
+    recipe = Recipe.load("digits/robust_wgan_closed_form", settings)
+    data = outlier_mixture(digits(size=14), share=0.05)
+    system, stream = recipe.build_system(), Stream(data, 32, seed=0)
+    trainer = Trainer(system, stream, recipe.build_optimizers(), steps=100, accelerator=Accelerator(cpu=True))
+    for _ in range(100):
+        trainer.iterate()
+    found = rank_outliers(trainer.system, data)  # type: ignore[arg-type]
+    assert auroc(found.score, data.outliers) > 0.85
+    assert found.weight[data.outliers].mean() < 0.8 < 1 < found.weight[~data.outliers].mean()
