@@ -122,6 +122,15 @@ def test_the_classifier_sees_samples_as_they_are() -> None:
     assert len(seen) == 1
 
 
+def test_the_weight_network_sees_samples_as_they_are() -> None:
+    """While the scores that it is held against are of what the critic sees."""
+    system, seen = game("dcgan", ["robust_weights", "diff_augment"]), []
+    system.real_weighting.network.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    x = torch.rand(2, 1, 8, 8)
+    system.critic_loss(x, {}, torch.randn(2, 3), torch.rand(2))
+    assert len(seen) == 1 and seen[0].equal(x)
+
+
 def test_ratio_clipping_reuses_the_critics_latents_and_one_mask() -> None:
     """Old and new images are of the same latents, under the mask of the iteration."""
     system = game("transgan", ["ratio_clipping", "locality_mask"])

@@ -6,6 +6,8 @@ import torch
 from genkit.errors import RecipeError
 from genkit.generators.gan import GAN, GANTraining
 from genkit.networks.dcgan import DCGANCritic, DCGANGenerator
+from genkit.networks.latent import LatentNetwork
+from genkit.networks.resnet_gan import ResNetGenerator
 from genkit.networks.transgan import TransGANGenerator
 from genkit.techniques.super_resolution import SuperResolution
 
@@ -31,10 +33,29 @@ def test_the_term_is_fifty_times_the_error_of_the_enlarged_mean() -> None:
     assert network.stem.weight.grad is None, "the image stands in for the latent"
 
 
+@pytest.mark.parametrize(
+    ("network", "low"),
+    [
+        (DCGANGenerator(3, 28, 1, 4, low_resolution=True), 4),
+        (DCGANGenerator(3, 16, 3, 4, low_resolution=True, classes=5), 4),
+        (ResNetGenerator(3, 28, 1, 4, low_resolution=True), 7),
+    ],
+)
+def test_convolutional_generators_start_from_small_images_too(network: LatentNetwork, low: int) -> None:
+    gan = GANTraining(
+        GAN(network), DCGANCritic(network.sample_shape[1], network.sample_shape[0], 4), cotasks=[SuperResolution()]
+    )
+    assert network.low_size == low
+    x = torch.rand(2, *network.sample_shape)
+    gan.cotasks[0].loss(gan, x)["super_resolution"].backward()
+    assert network.from_low.weight.grad.any() and network.stem.weight.grad is None
+
+
 def test_pairs_that_cannot_are_refused_in_one_line() -> None:
     with pytest.raises(RecipeError, match="low_resolution: true"):
         game(low_resolution=False)
     with pytest.raises(RecipeError, match="DCGANGenerator cannot start from a small image"):
         GANTraining(GAN(DCGANGenerator(3, 8, 1, 4)), DCGANCritic(8, 1, 4), cotasks=[SuperResolution()])
-    with pytest.raises(RecipeError, match="starts from z only"):
-        TransGANGenerator(**SMALL).from_low_res(torch.zeros(1, 1, 4, 4))
+    for network in (TransGANGenerator(**SMALL), DCGANGenerator(3, 8, 1, 4), ResNetGenerator(3, 8, 1, 4)):
+        with pytest.raises(RecipeError, match="starts from z only"):
+            network.from_low_res(torch.zeros(1, 1, 4, 4))
