@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genkit.chi_square import closed_form, normalised
 from genkit.data.dataset import DataSet
 from genkit.data.domains import Domains, domains
 from genkit.errors import RecipeError
@@ -20,7 +21,6 @@ from genkit.networks.image_classifier import ImageClassifier
 from genkit.networks.mlp import MLPCritic
 from genkit.networks.robust_ot import WeightNetwork
 from genkit.system import Update
-from genkit.techniques.chi_square import closed_form, normalised
 from genkit.techniques.objectives import Wasserstein
 from genkit.techniques.robust_weights import ClosedFormWeights, RobustWeights
 from genkit.training.optimizers import Adam

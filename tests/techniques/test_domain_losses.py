@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from genkit.techniques.chi_square import ball_penalty, normalised
+from genkit.chi_square import ball_penalty, normalised
 from genkit.techniques.domain_losses import distance_loss, entropy, weight_cost, weighted_entropy
 from genkit.techniques.objectives import Hinge, NonSaturating, Objective, Wasserstein
 from tests.shared import shared
