@@ -96,8 +96,8 @@ def test_a_game_finds_noise_among_digits_that_it_was_trained_on() -> None:
     recipe = Recipe.load("digits/robust_wgan_closed_form", settings)
     data = outlier_mixture(digits(size=14), share=0.05)
     system, stream = recipe.build_system(), Stream(data, 32, seed=0)
-    trainer = Trainer(system, stream, recipe.build_optimizers(), steps=100, accelerator=Accelerator(cpu=True))
-    for _ in range(100):
+    trainer = Trainer(system, stream, recipe.build_optimizers(), steps=75, accelerator=Accelerator(cpu=True))
+    for _ in range(75):
         trainer.iterate()
     found = rank_outliers(trainer.system, data)  # type: ignore[arg-type]
     assert auroc(found.score, data.outliers) > 0.85
