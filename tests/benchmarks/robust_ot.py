@@ -47,7 +47,6 @@ SETTINGS = [
     "system.critic={type: dcgan_critic, size: 14, channels: 1, width: 16}",
     "system.critic_steps=5",
     "system.rule={type: ascent, steps: 1}",
-    "train.steps=400",
     "train.batch_size=64",
     "train.ema=0.98",
     "train.trackers=[]",
@@ -67,6 +66,7 @@ class Case:
     percent: int
     arm: str
     seed: int
+    steps: int = 400
 
     @property
     def group(self) -> str:
@@ -91,7 +91,7 @@ class Case:
     def recipe(self) -> Recipe:
         weights = ["weights"] if self.arm == "network" else []
         given = [*SETTINGS, *(f"optimizers.{name}={ADAM}" for name in ("critic", "generator", *weights))]
-        given += [f"data={json.dumps(self.data())}", f"train.seed={self.seed}"]
+        given += [f"data={json.dumps(self.data())}", f"train.seed={self.seed}", f"train.steps={self.steps}"]
         if self.arm != "plain":
             given.append(f"system.real_weighting={json.dumps(self.weighting())}")
         return Recipe.load(f"fashion_mnist/{ARMS[self.arm]}", given)
@@ -103,15 +103,15 @@ class Case:
         return {"type": "robust_weights", "network": network, "rho": self.rho, "every": 1, "start": START}
 
 
-def cases() -> list[Case]:
-    """Most important first."""
+def cases(steps: int = 400) -> list[Case]:
+    """Most important first; `steps` iterations of five critic steps."""
     first, more = (
         [(25, 0), (0, 0), (25, 1), (25, 2), (0, 1), (0, 2), (10, 0), (5, 0)],
         [(10, 1), (5, 1), (10, 2), (5, 2)],
     )
-    wanted = [Case("noise", percent, arm, seed) for percent, seed in first for arm in ARMS]
-    wanted += [Case("digits", 10, arm, 0) for arm in ("plain", "closed")]
-    return wanted + [Case("noise", percent, arm, seed) for percent, seed in more for arm in ARMS]
+    wanted = [Case("noise", percent, arm, seed, steps) for percent, seed in first for arm in ARMS]
+    wanted += [Case("digits", 10, arm, 0, steps) for arm in ("plain", "closed")]
+    return wanted + [Case("noise", percent, arm, seed, steps) for percent, seed in more for arm in ARMS]
 
 
 def judge_classes(seed: int = 0) -> DataSet:
@@ -260,13 +260,14 @@ def main() -> None:
     parser.add_argument("what", choices=["train", "report", "points"])
     parser.add_argument("--only", default="", help="cases whose name starts with this, such as noise-25-closed")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=400, help="iterations; another number wants another --out")
     parser.add_argument("--out", type=Path, default=Path("runs/robust"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     if given.what == "points":
         return print(points(given.out / "robust-ot-coupling.png"))
-    wanted = [case for case in cases() if case.name.startswith(given.only) and case.seed in given.seeds]
+    wanted = [case for case in cases(given.steps) if case.name.startswith(given.only) and case.seed in given.seeds]
     for case in wanted if given.what == "train" else []:
         print(case.name, {k: round(v, 4) for k, v in run(case, given.out).items()}, flush=True)
     print(report(given.out))
