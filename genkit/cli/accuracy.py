@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,13 +15,12 @@ def command(weights: str, against: str, n: int, seed: int, json_path: Path | Non
     """The table of one classifier on labelled data, and the same as JSON."""
     import torch
 
-    from genkit.classifying import Classifying
     from genkit.evaluation import accuracy
     from genkit.evaluation.real_data import open_data
     from genkit.pretrained import Pretrained
 
-    product = Pretrained.from_pretrained(weights)
-    if not isinstance(product, Classifying) or not isinstance(product, torch.nn.Module):
+    product: Any = Pretrained.from_pretrained(weights)
+    if not _classifies(product):
         raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
     product.to("cuda" if torch.cuda.is_available() else "cpu")
     data = open_data(against, tuple(product.sample_shape), "--against")
@@ -36,7 +36,13 @@ def command(weights: str, against: str, n: int, seed: int, json_path: Path | Non
         click.echo(f"written to {json_path}")
 
 
-def _show(title: str, found: dict) -> None:
+def _classifies(product: object) -> bool:
+    from genkit.classifying import Classifying
+
+    return isinstance(product, Classifying)
+
+
+def _show(title: str, found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
