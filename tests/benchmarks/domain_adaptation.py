@@ -25,6 +25,7 @@ from torch import Tensor
 
 from genkit.data.outliers import OutlierMixture
 from genkit.generators.domain_adaptation import DomainAdaptation
+from genkit.images import grid, write_png
 from genkit.recipe import Recipe
 from genkit.training import train
 from genkit.training.checkpoint import load_checkpoint, newest_good
@@ -127,6 +128,16 @@ def main() -> None:
                 results[target, arm].append(run(arm, seen, seed, given.out, given.overrides))
                 print(arm or "_network", target, seed, rounded(results[target, arm][-1]), flush=True)
     print(table(results))
+    print(f"the domains: {draw(given.out)}")
+
+
+def draw(out: Path) -> Path:
+    """Two rows of the source, and two of the target with clothes among them."""
+    data: Any = recipe_of("", "clothes", 0, []).build_data()
+    first = torch.arange(32)
+    images = torch.cat([data.rows(first), data.target.rows(first)])
+    write_png(out / "domains.png", grid(images.repeat_interleave(3, -1).repeat_interleave(3, -2), 16))
+    return out / "domains.png"
 
 
 def rounded(figures: dict[str, float]) -> dict[str, float]:
