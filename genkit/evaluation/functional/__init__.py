@@ -13,6 +13,9 @@ from genkit.evaluation.functional.neighbours import (
     neighbour_scores,
     precision_recall,
 )
+from genkit.evaluation.functional.ranking import auroc
+from genkit.evaluation.functional.robust_dual import robust_wasserstein_dual
+from genkit.evaluation.functional.robust_transport import robust_wasserstein
 from genkit.evaluation.functional.standard_error import (
     frechet_standard_error,
     inception_standard_error,
@@ -22,6 +25,7 @@ from genkit.evaluation.functional.standard_error import (
 from genkit.evaluation.functional.vendi import vendi_score
 
 __all__ = [
+    "auroc",
     "authenticity",
     "density_coverage",
     "frechet_distance",
@@ -35,6 +39,8 @@ __all__ = [
     "nearest",
     "neighbour_scores",
     "precision_recall",
+    "robust_wasserstein",
+    "robust_wasserstein_dual",
     "subset_standard_error",
     "vendi_score",
 ]
