@@ -21,7 +21,7 @@ from genkit.techniques.softmax_weighting import effective_sample_size, softmax_w
 from genkit.training import train
 from genkit.training.log import read_metrics
 from genkit.training.signals import StopFlag, Stopped
-from tests.training.tiny import MLP_C, by_example, finish, images, on_processes, points
+from tests.training.tiny import MLP_C, adapted, by_example, finish, images, on_processes, points
 
 STEPS = 7
 ROOT = Path(__file__).parents[2]
@@ -43,6 +43,7 @@ RECIPES = {
     "clipped": points(STEPS),
     "images": images(STEPS),
     "by_example": by_example(STEPS),
+    "adapted": adapted(STEPS),
 }
 
 

@@ -66,6 +66,28 @@ def by_example(steps: int = 20, **sections: dict[str, Any]) -> Recipe:
     return finish(system, {"type": "digits", "split": "test", "size": 8}, steps, sections)
 
 
+def adapted(steps: int = 20, **sections: dict[str, Any]) -> Recipe:
+    """Domain adaptation with a weight network, both domains mirrored."""
+    digits = {"type": "digits", "split": "test", "size": 8}
+    system = {
+        "type": "domain_adaptation",
+        "classifier": {"type": "classifier", "size": 8, "width": 4, "norm": "layer"},
+        "critic": {**MLP_C, "dims": 12, "spectral_norm": True},
+        "weighting": {
+            "type": "robust_weights",
+            "network": {"type": "weight_network", "size": 8, "channels": 1, "width": 2},
+            "outlier_share": 0.2,
+            "every": 2,
+        },
+        "critic_steps": 2,
+        "entropy": 0.1,
+    }
+    sections["optimizers"] = dict.fromkeys(("classifier", "critic", "weights"), ADAM)
+    sections["train"] = {"mirror": True, **sections.get("train", {})}
+    data = {"type": "domains", "source": digits, "target": {"type": "shifted", "data": digits, "noise": 0.2}}
+    return finish(system, data, steps, sections)
+
+
 def finish(system: dict[str, Any], data: dict[str, Any], steps: int, sections: dict[str, dict[str, Any]]) -> Recipe:
     learners: tuple[str, ...] = ("critic", "generator", "classifier") if "rule" in system else ("critic", "generator")
     if system["type"] != "gan_training":
