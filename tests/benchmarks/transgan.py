@@ -129,14 +129,13 @@ def figures(recipe: Recipe, folder: RunFolder, extractor: Extractor) -> list[dic
 
 
 def gap(system: GANTraining, train: Tensor, fake: Tensor) -> dict[str, float]:
-    """mean D(train) - mean D(held-out) of images as they are, also over the scores' standard deviation on held-out ones.
+    """mean D(train) - mean D(held-out) of images as they are; also over the standard deviation on held-out ones.
 
     With augmentation D(real) - D(fake) may be negative: the critic has learned to score augmented images.
     """
     seen, held, made = (scores(system, x) for x in (train, real("test"), fake))
     raw = (seen.mean() - held.mean()).item()
-    distance = (seen.mean() - made.mean()).item()
-    return {"gap": raw, "gap/sd": raw / held.std().item(), "D(real)-D(fake)": distance}
+    return {"gap": raw, "gap/sd": raw / held.std().item(), "D(real)-D(fake)": (seen.mean() - made.mean()).item()}
 
 
 def scores(system: GANTraining, x: Tensor) -> Tensor:
