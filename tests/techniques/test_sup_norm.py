@@ -26,7 +26,7 @@ def test_it_is_two_shares_of_the_largest_score_of_either_side_and_sign() -> None
 
 
 def test_the_robust_distance_of_two_atoms() -> None:
-    """Half a mass of `share` lies at 10 instead of 0: the distance 10 share / 2 is no longer worth its price."""
+    """A tenth of the mass lies far off, less than the share that may be junk: no critic is worth its price."""
     share, place = 0.2, torch.tensor([0.0] * 9 + [10.0])
     slopes = torch.linspace(-1, 1, 201)
     gains = []
