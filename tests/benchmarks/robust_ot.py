@@ -2,7 +2,7 @@
 
     GENKIT_DATA=... python -m tests.benchmarks.robust_ot train [--only noise-25] [--seeds 0 1 2] [--out runs/robust]
     python -m tests.benchmarks.robust_ot report [--out runs/robust]
-    python -m tests.benchmarks.robust_ot points
+    python -m tests.benchmarks.robust_ot points | picture [--out runs/robust]
 
 `train` is resumed where it stopped; its cases come in the order of their importance. Fashion-MNIST at 14 pixels, equal
 networks and equal critic and generator steps in every arm; the radius is that of the true share e, e / (2 (1 - e)), and
@@ -219,6 +219,19 @@ def suspicion_figures(case: Case, recipe: Recipe, folder: RunFolder) -> dict[str
     }
 
 
+def picture(out: Path) -> Path:
+    """Training data with 25 % noise, and samples of two arms, seed 0, side by side."""
+    data = next(case for case in cases() if case.group == "noise-25").recipe().build_data()
+    seen = [data.x[:64]]
+    for arm in ("plain", "closed"):
+        generator = Generator.from_pretrained(out / f"noise-25-{arm}-0" / "weights")
+        seen.append(to_uint8(generator.sample(64, rng=torch.Generator().manual_seed(1))))
+    panels = [grid(x.repeat_interleave(2, 2).repeat_interleave(2, 3), 8) for x in seen]
+    gap = panels[0].new_full((1, panels[0].shape[1], 16), 255)
+    write_png(out / "robust-ot-samples.png", torch.cat([panels[0], gap, panels[1], gap, panels[2]], 2))
+    return out / "robust-ot-samples.png"
+
+
 def report(out: Path) -> str:
     """A table for every kind and share of junk: means and standard deviations over the seeds that are there."""
     lines = []
@@ -257,7 +270,7 @@ def spread(values: list[float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "report", "points"])
+    parser.add_argument("what", choices=["train", "report", "points", "picture"])
     parser.add_argument("--only", default="", help="cases whose name starts with this, such as noise-25-closed")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=400, help="iterations; another number wants another --out")
@@ -267,6 +280,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     if given.what == "points":
         return print(points(given.out / "robust-ot-coupling.png"))
+    if given.what == "picture":
+        return print(picture(given.out))
     wanted = [case for case in cases(given.steps) if case.name.startswith(given.only) and case.seed in given.seeds]
     for case in wanted if given.what == "train" else []:
         print(case.name, {k: round(v, 4) for k, v in run(case, given.out).items()}, flush=True)
