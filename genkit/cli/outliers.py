@@ -54,6 +54,9 @@ def command(
     from genkit.evaluation.outliers import rank_outliers
 
     rho_of_share(SHARE if share is None else share)
+    for path in (out, picture):
+        if path and path.is_dir():
+            raise GenkitError(f"{path} is a folder; name a file in it")
     with display() as shown:
         if run:
             game = _of_run(run, training, shown)

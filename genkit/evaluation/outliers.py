@@ -32,8 +32,6 @@ class Game(Protocol):
     critic: Any
     real_weighting: Any
 
-    def score(self, x: Tensor, y: Any = None) -> Tensor: ...
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -100,7 +98,10 @@ def _radius(game: Game, share: float | None) -> float:
 
 
 def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[Tensor, Tensor]:
-    """The critic's scores and the raw weights of all rows, float64; the latter empty without a network."""
+    """The critic's scores and the raw weights of all rows, float64; the latter empty without a network.
+
+    Of images as they are, without the view that training may have put before the critic, whose draws are random.
+    """
     device = next(game.critic.parameters()).device
     classes = getattr(game.critic, "classes", 0)
     if classes and "label" not in data.conditions:
@@ -110,7 +111,7 @@ def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[
         x = data.rows(index).to(device)
         y = {k: v.to(device) for k, v in data.condition(index).items()} if classes else {}
         with torch.no_grad():
-            scores.append(game.score(x, y).cpu().double())
+            scores.append(game.critic(x, y).cpu().double())
             weights.append(raw(x).cpu().double() if raw else torch.empty(0).double())
         if progress:
             progress(int(index[-1]) + 1, len(data))

@@ -70,6 +70,11 @@ def test_a_share_that_would_be_the_data(capsys: Capture, folder: Path, share: st
     assert "0 to below 0.5" in refusal(capsys, "outliers", folder, f"--share={share}")
 
 
+@pytest.mark.parametrize("option", ["--out", "--grid"])
+def test_a_folder_where_a_file_should_be(capsys: Capture, folder: Path, tmp_path: Path, option: str) -> None:
+    assert "is a folder; name a file in it" in refusal(capsys, "outliers", folder, option, tmp_path)
+
+
 def test_data_that_cannot_be_ranked(capsys: Capture, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "no images" in refusal(capsys, "outliers", tmp_path / "empty")

@@ -26,17 +26,20 @@ from genkit.training.trainer import Trainer
 POINTS = DataSet("points", torch.tensor([[0.0], [3.0], [1.0], [2.0], [9.0]]))
 
 
-class Scored(SimpleNamespace):
-    """A game whose critic gives a point its coordinate."""
+class Coordinate(torch.nn.Module):
+    """A critic that gives a point its coordinate."""
 
-    def score(self, x: Tensor, y: Any = None) -> Tensor:
-        return x.sum(1)
+    def __init__(self, classes: int):
+        super().__init__()
+        self.classes, self.one = classes, torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor, y: Any) -> Tensor:
+        return self.one * x.sum(1)
 
 
 def game(weighting: Any, classes: int = 0) -> Any:
-    critic = torch.nn.Linear(1, 1)
-    critic.classes = classes  # type: ignore[assignment]
-    return Scored(generator=SimpleNamespace(sample_shape=(1,)), critic=critic, real_weighting=weighting)
+    generator = SimpleNamespace(sample_shape=(1,))
+    return SimpleNamespace(generator=generator, critic=Coordinate(classes), real_weighting=weighting)
 
 
 def test_high_scores_are_suspicious() -> None:
