@@ -212,7 +212,7 @@ def draw(out: Path) -> Path:
                 label = f"{arm}: {ARMS[arm]}" if i == 0 else None
                 axis.plot([r["step"] for r in rows], [r[key] for r in rows], color=colour, lw=1, label=label)
     for axis, title in zip(axes, panels.values(), strict=True):
-        axis.set(title=title, xlabel="iteration", ylim=(0, None))
+        axis.set(title=title, xlabel="iteration", **({"ylim": (0, None)} if title == panels["FD"] else {}))
         axis.legend(fontsize=7)
     path = out / "transgan.png"
     figure.tight_layout()
