@@ -45,7 +45,7 @@ PAIRS: dict[str, tuple[Spec, Spec, Spec]] = {
     "TransGAN": (
         {"type": "transgan_generator", "width": 64, "depths": [2, 1, 1]},
         {"type": "transgan_critic", "patch": 4, "width": 64, "depth": 2},
-        {"type": "adam", "lr": 1e-3, "betas": [0.0, 0.99], "clip_norm": 5},
+        {"type": "adam", "lr": 5e-4, "betas": [0.0, 0.99], "clip_norm": 5},
     ),
 }
 WAYS = ("plain", "ratio clipping", "robust")
