@@ -54,7 +54,7 @@ class Rows(Randomness):
 
 
 def sent(rows: Tensor, device: torch.device | str) -> Tensor:
-    """`rows` of the CPU on `device`. A GPU copies from pinned memory, else the copy would wait for all work before it."""
+    """`rows` of the CPU on `device`; from pinned memory for a GPU, else the copy would wait for all work before it."""
     if torch.device(device).type != "cuda":
         return rows.to(device)
     return rows.pin_memory().to(device, non_blocking=True)

@@ -46,7 +46,7 @@ def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
-    """Of the same size and channels, where a set of digits is not taken as it comes; also inside others; the whole of it instead of a part."""
+    """Of the same size and channels, where a set of digits is not taken as it comes; the whole of it for a part."""
     if data["type"] == "part":
         return _stand_in(data["data"])
     stand_in = STAND_INS.get(data["type"])
