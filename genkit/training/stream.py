@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.errors import RecipeError
-from genkit.randomness import Randomness, Sampler
+from genkit.randomness import Randomness, Sampler, sent
 from genkit.system import Batch
 from genkit.training.seeds import stable_seed
 
@@ -74,11 +74,11 @@ class Stream(Randomness):
         self.rng.manual_seed(stable_seed(self.seed, "noise", step))
 
     def draw(self, sampler: Sampler) -> Tensor:
-        return sampler(self.batch_size, self.rng)[self.mine].to(self.device, non_blocking=True)
+        return sent(sampler(self.batch_size, self.rng)[self.mine], self.device)
 
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What `draw` makes of the noise of this iteration, whole on every process."""
-        return draw(self.rng).to(self.device, non_blocking=True)
+        return sent(draw(self.rng), self.device)
 
     def __next__(self) -> Batch:
         span = (self.position + self.mine.start, self.position + self.mine.stop)
@@ -95,14 +95,14 @@ class Stream(Randomness):
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
         labels = self.source.labels
-        condition = {} if labels is None else {"label": labels[index].to(self.device)}
+        condition = {} if labels is None else {"label": sent(labels[index], self.device)}
         return Batch(self._samples(self.source, index, flips), condition, index)
 
     def _samples(self, source: Source, index: Tensor, flips: Tensor | None) -> Tensor:
         x = source.rows(index)
         if flips is not None and self.mirror:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
-        return x.to(self.device, non_blocking=True)
+        return sent(x, self.device)
 
 
 class Shuffle:
