@@ -126,7 +126,7 @@ def test_inversion_keeps_no_graph_and_counts() -> None:
         (DDIM(4), [99, 66, 33, 0]),
         (Ancestral(), list(range(99, -1, -1))),
     ],
-    ids=str,
+    ids=["ancestral", "another variance", "ddim notation", "ddim", "every step"],
 )
 def test_the_network_is_called_once_a_step_and_told_its_number_in_training(solver: Solver, told: list[int]) -> None:
     network, seen = Counted(lambda x_t, told: x_t), []
