@@ -38,10 +38,16 @@ class EvaluationError(GenkitError):
     """A score that would be undefined or misleading for the given sets."""
 
 
+LISTED = 60
+"""Names that a message tells; nobody reads more."""
+
+
 def suggest(got: object, accepted: Iterable[str]) -> str:
     """'; did you mean 'x'?' for the nearest accepted name, else the accepted names."""
     names = sorted(accepted)
     near = get_close_matches(str(got), names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
+    if len(names) > LISTED:
+        return f"; none of the {len(names)} accepted names is like it"
     return f"; accepted: {', '.join(names) if names else 'none'}"

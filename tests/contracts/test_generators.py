@@ -12,8 +12,8 @@ from genkit.generator import Generator, LatentGenerator
 from genkit.randomness import Rows
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 
-ROUNDING = 1e-4
-"""Of sums in another order, over the steps of a diffusion."""
+ROUNDING = 1e-3
+"""Of sums in another order, over the steps of a diffusion from pure noise, which multiply them: an eighth of a level."""
 
 
 @pytest.fixture(params=GENERATOR_SPECS.values(), ids=GENERATOR_SPECS.keys())
