@@ -13,7 +13,7 @@ from genkit.randomness import Rows
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 
 ROUNDING = 1e-3
-"""Of sums in another order, over the steps of a diffusion from pure noise, which multiply them: an eighth of a level."""
+"""Of sums in another order, over the steps of a diffusion, which multiply them: an eighth of a grey level."""
 
 
 @pytest.fixture(params=GENERATOR_SPECS.values(), ids=GENERATOR_SPECS.keys())
