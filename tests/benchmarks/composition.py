@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from genkit.evaluation.functional.frechet import frechet_distance_from_features
 from genkit.generator import Generator
 from genkit.images import to_uint8
 from genkit.recipe import Recipe
-from genkit.training import train
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
+from tests.benchmarks.runs import cpu_seconds, train_once
 from tests.benchmarks.transgan import CLOTHES, extracted, judge, real_features
 
 Spec = dict[str, Any]
@@ -93,17 +92,14 @@ def cell(pair: str, way: str, seed: int, out: Path, overrides: list[str]) -> dic
     recipe = recipe_of(pair, way, seed, overrides)
     folder = RunFolder(out / f"composition-{pair}-{way.replace(' ', '-')}-{seed}")
     done = folder.path / "figures.json"
-    if not folder.finished(recipe):
-        start = time.process_time()
-        train(recipe, folder.path, resume=True)
-        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
+    train_once(recipe, folder)
     if not done.exists():
         extractor = judge(out)
         x = Generator.from_pretrained(folder.weights).sample(5000, rng=torch.Generator().manual_seed(seed))
         fd = frechet_distance_from_features(real_features(extractor), extracted(extractor, to_uint8(x)))
         rows = [value for row in read_metrics(folder.metrics) for value in row.values()]
         finite = all(abs(value) < float("inf") for value in rows)
-        cost = 1000 * float((folder.path / "cpu_seconds").read_text()) / recipe.train.steps
+        cost = 1000 * cpu_seconds(folder) / recipe.train.steps
         done.write_text(json.dumps({"FD": fd, "ms": cost, "finite": finite}))
     found: dict[str, float] = json.loads(done.read_text())
     return found

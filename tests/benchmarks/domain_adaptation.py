@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +26,10 @@ from genkit.data.outliers import OutlierMixture
 from genkit.generators.domain_adaptation import DomainAdaptation
 from genkit.images import grid, write_png
 from genkit.recipe import Recipe
-from genkit.training import train
 from genkit.training.checkpoint import load_checkpoint, newest_good
 from genkit.training.folder import RunFolder
 from genkit.training.preparation import prepare
+from tests.benchmarks.runs import cpu_seconds, train_once
 
 ARMS = {
     "_source_only": "source only",
@@ -58,11 +57,8 @@ def run(arm: str, target: str, seed: int, out: Path, overrides: list[str]) -> di
     """Trains one arm unless it is finished; its figures."""
     recipe = recipe_of(arm, target, seed, overrides)
     folder = RunFolder(out / f"domain-adaptation{arm}-{target}-{seed}")
-    if not folder.finished(recipe):
-        start = time.process_time()
-        train(recipe, folder.path, resume=True)
-        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
-    seconds = float((folder.path / "cpu_seconds").read_text())
+    train_once(recipe, folder)
+    seconds = cpu_seconds(folder)
     figures = {"accuracy": json.loads(folder.scores.read_text())["values"]["accuracy"], "CPU seconds": seconds}
     return figures | (told_apart(recipe, folder) if target != "clean" and arm != "_source_only" else {})
 

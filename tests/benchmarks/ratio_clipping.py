@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,9 @@ import torch
 from genkit.data.points import mode_statistics
 from genkit.generator import Generator
 from genkit.recipe import Recipe
-from genkit.training import train
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
+from tests.benchmarks.runs import cpu_seconds, train_once
 
 ARMS = {"wgan_gp": "WGAN-GP", "wgan_reweighted": "+ re-weighting", "wgan_ratio_clipping": "+ re-weighting + clipping"}
 SMOOTHING = 101
@@ -32,10 +31,7 @@ def run(data: str, arm: str, seed: int, out: Path, overrides: list[str]) -> dict
     """Trains one arm with one seed unless it is finished; its figures."""
     recipe = Recipe.load(f"{data}/{arm}", [*overrides, f"train.seed={seed}", "train.trackers=[]"])
     folder = RunFolder(out / f"{data}-{arm}-{seed}")
-    if not folder.finished(recipe):
-        start = time.process_time()
-        train(recipe, folder.path, resume=True)
-        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
+    train_once(recipe, folder)
     return {**training_figures(folder, recipe), **sample_figures(folder, data)}
 
 
@@ -45,7 +41,7 @@ def training_figures(folder: RunFolder, recipe: Recipe) -> dict[str, float]:
     loss = np.array([row["critic/loss"] for row in rows])
     trend = np.convolve(np.pad(loss, SMOOTHING // 2, mode="edge"), np.ones(SMOOTHING) / SMOOTHING, mode="valid")
     norms = np.array([row["critic/gradient_norm"] for row in half])
-    seconds = float((folder.path / "cpu_seconds").read_text())
+    seconds = cpu_seconds(folder)
     figures = {
         "critic loss sd": float((loss - trend)[len(rows) // 2 :].std()),
         "gradient norm sd/mean": float(norms.std() / norms.mean()),

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +32,10 @@ from genkit.generator import Generator
 from genkit.images import from_uint8, grid, to_uint8, write_png
 from genkit.pretrained import Pretrained
 from genkit.recipe import Recipe
-from genkit.training import train
 from genkit.training.folder import RunFolder
 from genkit.training.trained import trained_system
 from tests.benchmarks.robust_ot_points import points
+from tests.benchmarks.runs import cpu_seconds, train_once
 
 SIZE = 14
 CLEAN_RHO = 0.025
@@ -159,8 +158,7 @@ def judge(out: Path) -> Any:
         ],
     )
     folder = RunFolder(out / "judge")
-    if not folder.finished(recipe):
-        train(recipe, folder.path, resume=True)
+    train_once(recipe, folder)
     return Pretrained.from_pretrained(folder.weights)
 
 
@@ -174,10 +172,7 @@ def shares(classifier: Any, images: Tensor) -> dict[str, float]:
 def run(case: Case, out: Path) -> dict[str, float]:
     """Trains a case unless it is finished; its figures."""
     recipe, folder = case.recipe(), RunFolder(out / case.name)
-    if not folder.finished(recipe):
-        start = time.process_time()
-        train(recipe, folder.path, resume=True)
-        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
+    train_once(recipe, folder)
     kept = folder.path / "figures.json"
     if not kept.is_file():
         kept.write_text(json.dumps(figures(case, recipe, folder, out), indent=1))
@@ -190,7 +185,7 @@ def figures(case: Case, recipe: Recipe, folder: RunFolder, out: Path) -> dict[st
     images = to_uint8(generator.sample(5000, rng=torch.Generator().manual_seed(1)))
     test = {"type": "fashion_mnist", "split": "test", "size": SIZE}
     scores = genkit.evaluate(images, test, metrics=["fd"], n=5000, extractor="fashion-mnist-classifier")
-    seconds = float((folder.path / "cpu_seconds").read_text())
+    seconds = cpu_seconds(folder)
     steps = recipe.train.steps * recipe.system["critic_steps"]
     found = {"FD": scores["fd"], "ms a critic step": 1000 * seconds / steps}
     found |= {f"{name} share": share for name, share in shares(judge(out), images).items()}

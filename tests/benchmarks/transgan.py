@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,11 @@ from genkit.evaluation.functional.frechet import frechet_distance_from_features
 from genkit.generators.gan import GANTraining
 from genkit.images import to_uint8
 from genkit.recipe import Recipe
-from genkit.training import train
 from genkit.training.checkpoint import complete, load_checkpoint
 from genkit.training.folder import RunFolder
 from genkit.training.preparation import prepare
 from tests.benchmarks import transgan_step_time as step_time
+from tests.benchmarks.runs import train_once
 
 ARMS = {
     "B": "plain",
@@ -71,10 +70,7 @@ def recipe_of(arm: str, seed: int, overrides: list[str]) -> Recipe:
 def run(arm: str, seed: int, out: Path, overrides: list[str]) -> list[dict[str, float]]:
     """Trains one arm with one seed and scores its checkpoints, unless that is done; one row a checkpoint."""
     recipe, folder = recipe_of(arm, seed, overrides), RunFolder(out / f"transgan-{arm}-{seed}")
-    if not folder.finished(recipe):
-        start = time.process_time()
-        train(recipe, folder.path, resume=True)
-        (folder.path / "cpu_seconds").write_text(str(time.process_time() - start))
+    train_once(recipe, folder)
     done = folder.path / "figures.json"
     if not done.exists():
         done.write_text(json.dumps(figures(recipe, folder, judge(out)), indent=1))
@@ -85,8 +81,7 @@ def judge(out: Path) -> Extractor:
     folder = RunFolder(out / "classifier-16")
     overrides = ["data.size=16", "system.classifier.size=16", "train.steps=2000", "train.threads=1"]
     recipe = Recipe.load("fashion_mnist/classifier", [*overrides, "train.trackers=[]"])
-    if not folder.finished(recipe):
-        train(recipe, folder.path, resume=True)
+    train_once(recipe, folder)
     return extractor_for(str(folder.weights))
 
 
