@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.condition import Condition, ConditionSpace
 from genkit.errors import RecipeError
-from genkit.generator import Generator
+from genkit.generator import Generator, LatentGenerator
 from genkit.pretrained import Pretrained
 from genkit.randomness import Sampler
 
@@ -168,6 +167,16 @@ class System(Learning, ABC):
         """
         return nullcontext()
 
+    def exercise(self, product: Any, data: Data) -> None:
+        """Runs `product`, the averaged copy, on the next batch of `data` as training does, for the statistics of its
+        batch norms. Here: the fakes of a batch, or what else takes images.
+        """
+        batch = next(data)
+        if isinstance(product, LatentGenerator):
+            product(data.draw(product.prior), {name: batch.condition[name] for name in product.conditions})
+        else:
+            product(batch.x)
+
     @abstractmethod
     def iteration(self, data: Data, step: int) -> Turns:
         """One pass of the paper's outer loop.
@@ -180,35 +189,3 @@ class System(Learning, ABC):
 def mixes_samples(*modules: nn.Module) -> bool:
     """Whether a batch norm in training mode lets what comes out for a sample depend on the rest of its batch."""
     return any(isinstance(m, _BatchNorm) and m.training for module in modules for m in module.modules())
-
-
-def whole_batch(values: Tensor) -> Tensor:
-    """`values` of every process, in order of rank, along the first dimension, without a graph."""
-    values = values.detach()
-    if _processes() == 1:
-        return values
-    parts = [torch.empty_like(values) for _ in range(_processes())]
-    dist.all_gather(parts, values.contiguous())
-    return torch.cat(parts)
-
-
-def whole_batch_with_graph(values: Tensor) -> Tensor:
-    """As `whole_batch`, with a graph through the rows of this process, for a loss of the whole batch.
-
-    Every process has the same loss and the gradients of its own rows alone; those count once for each process, so that
-    the trainer's average over processes is the gradient of that loss.
-    """
-    if _processes() == 1:
-        return values
-    parts = list(whole_batch(values).chunk(_processes()))
-    parts[dist.get_rank()] = values.detach() + _processes() * (values - values.detach())
-    return torch.cat(parts)
-
-
-def my_rows(values: Tensor) -> Tensor:
-    """The rows of this process in `values` of the whole batch; undoes `whole_batch`."""
-    return values if _processes() == 1 else values.chunk(_processes())[dist.get_rank()]
-
-
-def _processes() -> int:
-    return dist.get_world_size() if dist.is_initialized() else 1

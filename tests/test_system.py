@@ -8,7 +8,8 @@ from genkit.condition import ConditionSpace, Labels
 from genkit.errors import RecipeError
 from genkit.generators.gan import GAN, GANTraining
 from genkit.networks.mlp import MLPCritic, MLPGenerator
-from genkit.system import Batch, Learning, mixes_samples, my_rows, whole_batch
+from genkit.processes import my_rows, whole_batch
+from genkit.system import Batch, Learning, mixes_samples
 
 
 def game(classes: int = 0) -> GANTraining:

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.errors import RecipeError
-from genkit.system import Data, whole_batch
+from genkit.processes import whole_batch
+from genkit.system import Data
 
 
 class StepChoice(nn.Module):

@@ -49,10 +49,18 @@ class ClassifierTraining(System):
         check_classified(self.classifier, sample_shape, conditions)
 
     def iteration(self, data: Data, step: int) -> Turns:
-        batch, reach = next(data), 2 * self.shift + 1
-        x = shifted(batch.x, data.integers(reach), data.integers(reach), self.shift)
+        batch = next(data)
+        x = self.seen(batch.x, data)
         on = {"x": x, "label": batch.condition["label"], "made": self.augment.made(x, data) if self.augment else None}
         yield Update("classifier", self.loss, on)
+
+    def seen(self, x: Tensor, data: Data) -> Tensor:
+        reach = 2 * self.shift + 1
+        return shifted(x, data.integers(reach), data.integers(reach), self.shift)
+
+    def exercise(self, product: Pretrained, data: Data) -> None:
+        assert isinstance(product, ImageClassifier)
+        product(self.seen(next(data).x, data))
 
     def loss(self, x: Tensor, label: Tensor, made: Tensor | None = None) -> Terms:
         """Smoothed cross-entropy, weighted (1 - share) on x and share on what was made of it."""

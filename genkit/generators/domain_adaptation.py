@@ -114,6 +114,13 @@ class DomainAdaptation(System):
             coupled=self.weighting is not None,
         )
 
+    def exercise(self, product: Pretrained, data: Data) -> None:
+        assert isinstance(product, ImageClassifier)
+        batch = next(data)
+        for x in (batch.x, batch.target if self.uses_target else None):
+            if x is not None:
+                product(x)
+
     def critic_loss(self, source: Tensor, target: Tensor) -> Terms:
         s, t = self.classifier.features(source), self.classifier.features(target)
         weights = self.weights(target, t)

@@ -13,7 +13,8 @@ from genkit.generators.exemplar_choice import Chosen, ExemplarChoice, Subset, ch
 from genkit.generators.log_mixture import LeaveOut, seen
 from genkit.generators.nearest import nearest
 from genkit.generators.vae import VAE
-from genkit.system import Data, Items, whole_batch
+from genkit.processes import whole_batch
+from genkit.system import Data, Items
 
 Refresh = Literal["whole", "rolling"]
 Period = Annotated[int, Field(ge=1)]

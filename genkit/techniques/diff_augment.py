@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.errors import RecipeError, suggest
+from genkit.processes import common_noise, network_noise
 from genkit.techniques.slots import Pair, View
 
 Policy = Literal["translation", "cutout", "color", "erase_ratio", "hue"]
@@ -35,16 +36,16 @@ def cut_out(x: Tensor, share: float = 0.5, probability: float = 0.3) -> Tensor:
 
     A box has sides of `share` of the image's and a centre anywhere in it, so that part of it may lie outside.
     """
-    if torch.rand(()).item() >= probability:
+    if _chance() >= probability:
         return x
     return _without_boxes(x, [int(side * share + 0.5) for side in x.shape[-2:]])
 
 
 def erase(x: Tensor, low: float = 0.2, high: float = 0.7, probability: float = 0.3) -> Tensor:
     """As `cut_out`, with boxes of one height and one width a batch, uniform between `low` and `high` of the image's."""
-    if torch.rand(()).item() >= probability:
+    if _chance() >= probability:
         return x
-    sides = [int(torch.randint(int(side * low), int(side * high) + 1, ())) for side in x.shape[-2:]]
+    sides = [_integer(int(side * low), int(side * high)) for side in x.shape[-2:]]
     return _without_boxes(x, sides)
 
 
@@ -53,17 +54,17 @@ def recolour(x: Tensor) -> Tensor:
 
     Saturation is the distance from the mean over channels, contrast that from the mean over the image.
     """
-    x = x + _uniform(x) - 0.5
+    x = x + _uniform(x, 1, 1, 1) - 0.5
     grey = reduce(x, "b c h w -> b 1 h w", "mean")
-    x = grey + (x - grey) * 2 * _uniform(x)
+    x = grey + (x - grey) * 2 * _uniform(x, 1, 1, 1)
     mean = reduce(x, "b c h w -> b 1 1 1", "mean")
-    return mean + (x - mean) * (_uniform(x) + 0.5)
+    return mean + (x - mean) * (_uniform(x, 1, 1, 1) + 0.5)
 
 
 def turn_hue(x: Tensor, probability: float = 0.5) -> Tensor:
     """With `probability`, an image's colours (3 channels) turned about the axis of greys by an angle U(-pi, pi)."""
-    angle = (2 * torch.rand(len(x), device=x.device) - 1) * pi
-    angle = torch.where(torch.rand(len(x), device=x.device) < probability, angle, torch.zeros_like(angle)).to(x.dtype)
+    angle = (2 * _uniform(x, dtype=torch.float32) - 1) * pi
+    angle = torch.where(_uniform(x, dtype=torch.float32) < probability, angle, torch.zeros_like(angle)).to(x.dtype)
     grey, red = torch.full((3, 3), 1 / 3), torch.eye(3)
     cross = (red.roll(1, 0) - red.roll(1, 1)) / 3**0.5
     cos, sin = rearrange(angle.cos(), "b -> b 1 1"), rearrange(angle.sin(), "b -> b 1 1")
@@ -74,8 +75,8 @@ def turn_hue(x: Tensor, probability: float = 0.5) -> Tensor:
 class DiffAugment(View):
     """Zhao et al. 2020, arXiv:2006.10738, with the strengths of TransGAN (arXiv:2102.07074, code of its first version).
 
-    Real, fake and interpolated batches draw independently, from torch's global generator. A gradient penalty sees the
-    gradient through the augmentation. Unlike Zhao et al., cutout takes the whole batch or nothing. Of the second
+    Real, fake and interpolated batches draw independently. A gradient penalty sees the gradient
+    through the augmentation. Unlike Zhao et al., cutout takes the whole batch or nothing. Of the second
     version's code are `erase_ratio`, boxes of changing shape in place of `cutout`, and `hue`.
 
     Args:
@@ -144,8 +145,23 @@ def _in_box(x: Tensor, side: int, box: int) -> Tensor:
 
 def _integers(x: Tensor, low: int, high: int) -> Tensor:
     """(B, 1), uniform on low..high, both included."""
-    return torch.randint(low, high + 1, (len(x), 1), device=x.device)
+    return network_noise(
+        lambda n, rng: torch.randint(low, high + 1, (n, 1), generator=rng, device=x.device), len(x), x.device
+    )
 
 
-def _uniform(x: Tensor) -> Tensor:
-    return torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=x.device)
+def _uniform(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+    """(B, *shape), uniform on [0, 1)."""
+    return network_noise(
+        lambda n, rng: torch.rand(n, *shape, generator=rng, dtype=dtype or x.dtype, device=x.device), len(x), x.device
+    )
+
+
+def _chance() -> float:
+    """Uniform on [0, 1), one number for the whole batch."""
+    return common_noise(lambda rng: torch.rand((), generator=rng)).item()
+
+
+def _integer(low: int, high: int) -> int:
+    """Uniform on low..high, one number for the whole batch."""
+    return int(common_noise(lambda rng: torch.randint(low, high + 1, (), generator=rng)))

@@ -32,7 +32,8 @@ from genkit.condition import Condition
 from genkit.errors import RecipeError
 from genkit.networks.critic import Critic
 from genkit.networks.layers.batch_norm import untracked
-from genkit.system import Batch, Data, Terms, Turns, Update, whole_batch
+from genkit.processes import whole_batch
+from genkit.system import Batch, Data, Terms, Turns, Update
 from genkit.techniques.slots import Pair, Rule
 
 FLOOR = 1e-7

@@ -21,7 +21,8 @@ from genkit.condition import Condition
 from genkit.errors import RecipeError
 from genkit.networks.critic import Critic
 from genkit.networks.layers.batch_norm import untracked
-from genkit.system import Terms, Turns, Update, my_rows, whole_batch, whole_batch_with_graph
+from genkit.processes import my_rows, whole_batch, whole_batch_with_graph
+from genkit.system import Terms, Turns, Update
 from genkit.techniques.objectives import NonSaturating, Objective
 from genkit.techniques.slots import Judged, Pair, Side, Weighting
 from genkit.techniques.softmax_weighting import effective_sample_size

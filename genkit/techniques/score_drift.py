@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from genkit.system import whole_batch
+from genkit.processes import whole_batch
 from genkit.techniques.slots import Judged, Pair, Penalty
 
 

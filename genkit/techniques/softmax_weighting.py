@@ -8,7 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.system import Terms, my_rows, whole_batch
+from genkit.processes import my_rows, whole_batch
+from genkit.system import Terms
 from genkit.techniques.slots import Judged, Weighting
 
 

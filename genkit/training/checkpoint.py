@@ -76,7 +76,7 @@ def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None
         **extra,
     }
     write_synced(folder / "system.safetensors", _packed(trainer.system.state_dict()))
-    write_synced(folder / "ema.safetensors", _packed(trainer.ema.module.state_dict()))
+    write_synced(folder / "ema.safetensors", _packed(trainer.averaged().state_dict()))
     write_synced(folder / "optimizers.safetensors", _packed(tensors))
     write_synced(folder / "state.json", json.dumps(state).encode())
     manifest = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of_file(p)} for p in sorted(folder.iterdir())}
@@ -124,7 +124,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
         reason = str(misfit).splitlines()[0]
         raise CheckpointError(f"{folder} does not fit this recipe: {reason}") from misfit
     trainer.system.to(device)
-    trainer.step, trainer.stream.position = state["step"], state["position"]
+    trainer.go_to(state["step"], state["position"])
     return state
 
 

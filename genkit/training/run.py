@@ -15,7 +15,6 @@ from genkit.classifying import Classifying
 from genkit.files import write_atomically
 from genkit.generator import Generator
 from genkit.images import grid, points_png, write_png
-from genkit.pretrained import Pretrained
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.folder import RunFolder
@@ -187,8 +186,8 @@ class Run:
             prune(newest, self.recipe.every.keep, spare)
 
     def _draw(self, path: Path) -> None:
-        product = self.trainer.ema.module
-        if self.main and isinstance(product, Generator):
+        if self.main and isinstance(self.trainer.ema.module, Generator):
+            product = self.trainer.averaged()
             with self.trainer.system.presented(product):
                 draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
 
@@ -204,7 +203,7 @@ class Run:
         scores, verdict = {}, ""
         if self.main:
             try:
-                with self.trainer.system.presented(product):
+                with self.trainer.system.presented(self.trainer.averaged()):
                     scores = self._evaluate(product, wanted, stop)
                 verdict = "best" if self._is_best(scores, wanted) else ""
             except Interrupted:
@@ -264,11 +263,10 @@ class Run:
             self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
-        product = self.trainer.ema.module
         self._checkpoint()
         scores = self._score(stop)
         if self.main:
-            assert isinstance(product, Pretrained)
+            product = self.trainer.averaged()
             with self.trainer.system.presented(product):
                 product.save_pretrained(self.folder.weights)
             self._draw(self.folder.samples)

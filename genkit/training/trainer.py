@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from genkit.errors import RecipeError, TrainingError, suggest
+from genkit.processes import shared_noise, synchronise
 from genkit.system import Report, System, Update, mixes_samples
+from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer
 from genkit.training.seeds import stable_seed
@@ -70,14 +72,35 @@ class Trainer:
         self._precision = self.accelerator.autocast if lower else nullcontext
         system.requires_grad_(False)
         self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
+        synchronise(system)
+        self._measured_at: int | None = None
         for module in (m for ms in self.learners.values() for m in ms if compile):
             module.compile()
+
+    def go_to(self, step: int, position: int) -> None:
+        """The next iteration is number `step`, and the next item of the data number `position`."""
+        self.step, self.stream.position, self._measured_at = step, position, None
+
+    def averaged(self) -> Any:
+        """The averaged copy of the product, fit to be looked at, scored and saved: with batch statistics of its own."""
+        product = self.ema.module
+        if self._measured_at != self.step:
+            measure_statistics(self.system, product, self.stream)
+            self._measured_at = self.step
+        return product
 
     def iterate(self) -> dict[str, Tensor]:
         """One iteration of the system; what was logged, averaged over the updates that logged it, on the device."""
         self._set_rates()
         self.stream.begin(self.step)
         torch.manual_seed(stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index))
+        with shared_noise(stable_seed(self.stream.seed, "networks", self.step, 0)):
+            scalars = self._play()
+        self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
+        self.step += 1
+        return scalars
+
+    def _play(self) -> dict[str, Tensor]:
         seen: dict[str, list[Tensor]] = defaultdict(list)
         turns = self.system.iteration(self.stream, self.step)
         report: Report | None = None
@@ -85,8 +108,6 @@ class Trainer:
             report = self.perform(update)
             for name, value in report.items():
                 seen[f"{update.learner}/{name}"].append(value.mean())
-        self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
-        self.step += 1
         return {name: torch.stack(values).mean() for name, values in seen.items()}
 
     def _next(self, turns: Iterator[Update], report: Report | None) -> Update | None:

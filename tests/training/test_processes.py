@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from genkit.errors import CheckpointError
+from genkit.processes import my_rows, whole_batch
 from genkit.recipe import Recipe
-from genkit.system import my_rows, whole_batch
 from genkit.techniques.softmax_weighting import effective_sample_size, softmax_weights
 from genkit.training import train
 from genkit.training.log import read_metrics

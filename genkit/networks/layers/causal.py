@@ -8,6 +8,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from genkit.processes import dropout
+
 
 def wn_conv(inputs: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
     """A convolution with normalised weights (Salimans & Kingma 2016, arXiv:1602.07868), without padding."""
@@ -71,8 +73,11 @@ class CausalAttention(nn.Module):
         q, k, v = (self._split(layer(x)) for layer, x in ((self.query, query), (self.key, key), (self.value, key)))
         before = torch.ones(height * width, height * width, dtype=torch.bool, device=key.device).tril(-1)
         before[0, 0] = True  # a row without anything to look at would be 0 / 0
-        dropout = self.dropout if self.training else 0.0
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=before, dropout_p=dropout)
+        if self.training and self.dropout:
+            weights = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~before, -torch.inf).softmax(-1)
+            found = dropout(weights, self.dropout) @ v
+        else:
+            found = F.scaled_dot_product_attention(q, k, v, attn_mask=before)
         found = torch.cat([torch.zeros_like(found[:, :, :1]), found[:, :, 1:]], dim=2)
         return rearrange(found, "b n (h w) c -> b (n c) h w", h=height)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from genkit.processes import dropout
 
 
 class AlwaysDropout(nn.Module):
     """Dropout in training and in eval mode, as the critic of CT-GAN uses it.
 
     Wei et al. 2018, section 3.2: the consistency term compares two noisy passes, and its authors' code leaves the
-    noise on in the penalty and in the generator's step. Draws from torch's global generator.
+    noise on in the penalty and in the generator's step. See `genkit.processes.network_noise`.
 
     Args:
         rate: share of the values set to zero, in [0, 1).
@@ -21,7 +22,7 @@ class AlwaysDropout(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.rate, training=True) if self.rate else x
+        return dropout(x, self.rate)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"

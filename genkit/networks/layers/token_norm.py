@@ -8,6 +8,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from genkit.processes import BatchNorm1d
+
 TokenNorm = Literal["layer", "batch", "instance", "pixel", "none"]
 
 
@@ -26,7 +28,7 @@ def token_norm(kind: TokenNorm, width: int) -> nn.Module:
     return PixelNorm() if kind == "pixel" else nn.Identity()
 
 
-class TokenBatchNorm(nn.BatchNorm1d):
+class TokenBatchNorm(BatchNorm1d):
     """Batch norm whose channels come last."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,49 @@
+"""Statistics of batch norms for averaged weights.
+
+The live network's running statistics are of other weights. Those of the averaged ones are measured, as in stochastic
+weight averaging (Izmailov et al. 2018, arXiv:1803.05407, Sec. 3.2): plain means over batches made for the purpose.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from genkit.system import System
+from genkit.training.seeds import stable_seed
+from genkit.training.stream import Stream
+
+SAMPLES = 2048
+"""How many the statistics are of, at least."""
+
+
+def tracked_norms(module: nn.Module) -> list[_BatchNorm]:
+    """The batch norms inside `module` that keep running statistics."""
+    return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+@torch.no_grad()
+def measure_statistics(system: System, product: nn.Module, stream: Stream) -> None:
+    """Gives the batch norms of `product` mean and variance of what they see of the data and noise of `stream`.
+
+    A function of the weights and the seed alone: the stream starts anew, and no random state is left changed.
+    """
+    norms = tracked_norms(product)
+    if not norms:
+        return
+    momentum = [norm.momentum for norm in norms]
+    fresh = stream.restarted(stable_seed(stream.seed, "statistics"))
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.training = True
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(fresh.seed)
+            for _ in range(-(-SAMPLES // fresh.batch_size)):
+                system.exercise(product, fresh)
+    finally:
+        for norm, rate in zip(norms, momentum, strict=True):
+            norm.momentum = rate
+            norm.training = False
