@@ -120,12 +120,24 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
         optimizers = _unflatten(_unpacked(folder / "optimizers.safetensors"), state["optimizers"])
         for name, optimizer in trainer.optimizers.items():
             optimizer.load_state_dict(optimizers[name])
+            _lay_out(optimizer)
     except (RuntimeError, KeyError, ValueError) as misfit:
         reason = str(misfit).splitlines()[0]
         raise CheckpointError(f"{folder} does not fit this recipe: {reason}") from misfit
     trainer.system.to(device)
     trainer.go_to(state["step"], state["position"])
     return state
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Gives what was loaded the memory layout of its parameter, as the optimiser itself would have made it.
+
+    Files hold contiguous tensors, and a fused step walks parameter and moments in the order of memory.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def verify(folder: Path) -> None:

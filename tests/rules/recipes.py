@@ -32,12 +32,12 @@ def read(name: str) -> dict[str, Any]:
     return yaml.safe_load(find_recipe(name).read_text(encoding="utf-8"))
 
 
-def shrunk(tree: dict[str, Any]) -> dict[str, Any]:
-    """Embedded data, narrow networks, few points, two steps, small batches, no scores, no trackers."""
+def shrunk(tree: dict[str, Any], steps: int = 2, checkpoint: int = 0) -> dict[str, Any]:
+    """Embedded data, narrow networks, few points, few steps, small batches, no scores, no trackers; all else stays."""
     small = copy.deepcopy(tree)
     _shrink(small)
-    small["train"] |= {"steps": 2, "batch_size": 8, "trackers": [], "precision": "no"}
-    small["every"] = {"log": 1, "grid": 0, "checkpoint": 0}
+    small["train"] |= {"steps": steps, "batch_size": 8, "trackers": []}
+    small["every"] = {"log": 1, "grid": 0, "checkpoint": checkpoint}
     small["data"] = _stand_in(small["data"])
     if small["system"]["type"] == "domain_adaptation":
         _shrink_adaptation(small["system"])

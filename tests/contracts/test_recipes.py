@@ -1,0 +1,149 @@
+"""What is promised of every training, held by every shipped recipe, made small, through the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from genkit.recipe import shipped_recipes
+from genkit.training.log import read_metrics
+from tests.rules.recipes import read, shrunk
+from tests.training.tiny import child, contents, on_processes
+
+pytestmark = pytest.mark.slow
+
+STEPS, CHECKPOINT, DEATH = 5, 2, 3
+OPTIONS: dict[str, dict[str, Any]] = {
+    "channels_last": {"channels_last": True},
+    "bf16": {"precision": "bf16"},
+    "mirror": {"mirror": True},
+    "threads": {"threads": 2},
+    "no average": {"ema": 0},
+}
+FAMILIES = ("fashion_mnist/ddpm", "digits/wgan_ratio_clipping", "fashion_mnist/transgan", "mnist/classifier")
+
+
+def write(name: str, folder: Path, **train: Any) -> Path:
+    """The recipe `name`, small, as a file."""
+    tree = shrunk(read(name), STEPS, CHECKPOINT)
+    tree["train"] |= train
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    return path
+
+
+def command_line(*arguments: str, dies_in: int | None = None) -> None:
+    """What a process does that was started as `genkit train ...`."""
+    from genkit.cli.main import main
+
+    if dies_in is not None:
+        die_in(dies_in)
+    code = main(["train", *arguments])
+    if code:
+        raise SystemExit(code)
+
+
+def die_in(iteration: int) -> None:
+    """SIGKILL when iteration `iteration` (from 0) has moved the weights and nothing is written yet."""
+    from genkit.training.trainer import Trainer
+
+    honest = Trainer.iterate
+
+    def iterate(self: Trainer) -> Any:
+        scalars = honest(self)
+        if self.step == iteration + 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return scalars
+
+    Trainer.iterate = iterate  # type: ignore[method-assign]
+
+
+def alone(recipe: Path, out: Path, **how: Any) -> int | None:
+    process = child(partial(command_line, **how), str(recipe), "--out", str(out), "--resume")
+    process.join(300)
+    return process.exitcode
+
+
+def together(recipe: Path, out: Path, **how: Any) -> list[int | None]:
+    return on_processes(2, partial(command_line, **how), out.parent, str(recipe), "--out", str(out), "--resume")
+
+
+def check_killed_and_resumed(recipe: Path, folder: Path) -> None:
+    straight, killed = folder / "straight", folder / "killed"
+    assert alone(recipe, straight) == 0
+    assert alone(recipe, killed, dies_in=DEATH) == -signal.SIGKILL
+    assert alone(recipe, killed) == 0
+    assert contents(killed) == contents(straight)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_killed_run_goes_on_to_the_same_weights(name: str, tmp_path: Path) -> None:
+    check_killed_and_resumed(write(name, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_so_it_does_with_every_option(name: str, option: str, tmp_path: Path) -> None:
+    check_killed_and_resumed(write(name, tmp_path, **OPTIONS[option]), tmp_path)
+
+
+def test_so_it_does_with_micro_batches(tmp_path: Path) -> None:
+    check_killed_and_resumed(write("fashion_mnist/ddpm", tmp_path, accumulate=2), tmp_path)
+
+
+def test_so_it_does_compiled(tmp_path: Path) -> None:
+    check_killed_and_resumed(write("fashion_mnist/vae", tmp_path, compile=True), tmp_path)
+
+
+def without_layouts() -> None:
+    from genkit.training import checkpoint
+
+    checkpoint._lay_out = lambda optimizer: None  # type: ignore[assignment]
+
+
+def test_moments_in_another_layout_would_be_noticed(tmp_path: Path) -> None:
+    recipe = write("fashion_mnist/ddpm", tmp_path)
+    assert alone(recipe, tmp_path / "straight") == 0
+    assert alone(recipe, tmp_path / "killed", dies_in=DEATH) == -signal.SIGKILL
+    process = child(patched, without_layouts, str(recipe), "--out", str(tmp_path / "killed"), "--resume")
+    process.join(300)
+    assert process.exitcode == 0
+    assert contents(tmp_path / "killed") != contents(tmp_path / "straight")
+
+
+def patched(patch: Any, *arguments: str) -> None:
+    patch()
+    command_line(*arguments)
+
+
+def scalars(run: Path) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(run / "metrics.jsonl")]
+
+
+def assert_close(a: list[dict[str, float]], b: list[dict[str, float]]) -> None:
+    assert len(a) == len(b)
+    for one, two in zip(a, b, strict=True):
+        assert one == pytest.approx(two, rel=1e-4, abs=1e-5), f"iteration {one['step']}"
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_two_processes_have_the_losses_of_one(name: str, tmp_path: Path) -> None:
+    recipe = write(name, tmp_path, precision="no")
+    assert alone(recipe, tmp_path / "one") == 0
+    assert together(recipe, tmp_path / "two") == [0, 0]
+    assert_close(scalars(tmp_path / "one"), scalars(tmp_path / "two"))
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "mnist/exemplar_vae", "mnist/domain_adaptation"])
+def test_two_killed_processes_go_on_to_the_same_weights(name: str, tmp_path: Path) -> None:
+    recipe = write(name, tmp_path)
+    assert together(recipe, tmp_path / "straight") == [0, 0]
+    assert together(recipe, tmp_path / "killed", dies_in=DEATH) == [-signal.SIGKILL] * 2
+    assert together(recipe, tmp_path / "killed") == [0, 0]
+    assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
