@@ -15,7 +15,7 @@ from torch import nn
 
 from genkit import catalog
 from genkit.errors import WeightsError
-from genkit.files import write_atomically
+from genkit.files import only_writer, write_atomically
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
@@ -51,16 +51,17 @@ class Pretrained(Configured):
     """Mixin of nn.Module: what can be written to a folder and read back from it."""
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Writes config.json and model.safetensors, each in one piece.
+        """Writes model.safetensors and config.json, each in one piece.
 
         Raises:
-            WeightsError: the folder cannot be written.
+            CheckpointError: the folder cannot be written, or another process writes there.
         """
         assert isinstance(self, nn.Module)
         folder = Path(folder)
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        write_atomically(folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
-        write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
+        with only_writer(folder, "writing weights to"):
+            write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
+            write_atomically(folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
         return folder
 
     @classmethod
