@@ -7,9 +7,11 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -17,7 +19,7 @@ from genkit import __version__
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import has_launcher
 from genkit.cli.memory import keep_memory
-from genkit.errors import GenkitError, suggest
+from genkit.errors import GenkitError, UnfinishedRun, suggest
 from genkit.interruption import LOST, Interrupted, RunEnded, stop_flag
 
 COMMANDS = {
@@ -104,7 +106,8 @@ def _leave(code: int) -> None:
 
 def _answered(given: list[str]) -> int:
     try:
-        with stop_flag() as stop, stop:
+        with stop_flag() as stop, stop, warnings.catch_warnings():
+            _tell_unfinished()
             return _run([argument for argument in given if argument != DEBUG] or ["--help"])
     except BrokenPipeError:
         _discard_output()
@@ -122,6 +125,20 @@ def _answered(given: list[str]) -> int:
             traceback.print_exc()
             return _explain(error)[1]
         return _fail(*_explain(error))
+
+
+def _tell_unfinished() -> None:
+    """Lets an UnfinishedRun be one line, each time; other warnings are shown as ever."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, UnfinishedRun):
+            click.echo(f"genkit: {message}", err=True)
+        else:
+            shown(message, category, *place)
+
+    warnings.simplefilter("always", UnfinishedRun)
+    warnings.showwarning = show  # type: ignore[assignment]
 
 
 def _run(arguments: list[str]) -> int:
