@@ -38,6 +38,10 @@ class EvaluationError(GenkitError):
     """A score that would be undefined or misleading for the given sets."""
 
 
+class UnfinishedRun(UserWarning):
+    """Weights were taken from a checkpoint of a run that has not finished; the message says of which iteration."""
+
+
 LISTED = 60
 """Names that a message tells; nobody reads more."""
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from genkit.errors import CheckpointError
+
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.image\.tmp")
+"""Names of `temporary_beside`, and the one that samples had once."""
 
 
 def cache_folder() -> Path:
@@ -23,15 +29,71 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         CheckpointError: with the path, the reason and the free space.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_synced(temporary, content)
         os.replace(temporary, path)
     except OSError as failure:
-        with suppress(OSError):  # the folder itself may be what is missing
-            temporary.unlink()
         raise cannot_write(path, failure) from failure
+    finally:
+        with suppress(OSError):  # it was renamed, or the folder itself is missing
+            temporary.unlink()
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of `path` that no other process uses; `remove_leftovers` knows it."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes the temporary files of writers that were killed; for a folder in which nobody else writes."""
+    for leftover in folder.glob(".*.tmp"):
+        if LEFTOVER.fullmatch(leftover.name) and leftover.is_file():
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(folder: Path, doing: str) -> Iterator[None]:
+    """Makes `folder`, refuses a second process that would write there, and removes what killed ones left.
+
+    The lock ends with its process.
+
+    Args:
+        doing: what is done here, for the message, such as "training in".
+
+    Raises:
+        CheckpointError: somebody is at it already, or the folder cannot be written.
+    """
+    lock = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    except BlockingIOError as busy:
+        raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
+    except OSError as failure:
+        raise cannot_write(folder, failure) from failure
+    try:
+        remove_leftovers(folder)
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int:
+    """The open, locked file; again where its last owner deleted it meanwhile."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
 
 
 def write_synced(path: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genkit.decoding import read_pixels, refusal
 from genkit.errors import DataError
-from genkit.files import cannot_write, write_atomically
+from genkit.files import cannot_write, temporary_beside, write_atomically
 
 OVERSHOOT = 1 / 255
 """How far outside [-1, 1] a value may lie: half an 8-bit level, which rounds to the same pixel as the bound itself."""
@@ -216,7 +216,7 @@ def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0) -
         CheckpointError: the folder cannot be written.
     """
     folder, count = Path(folder), 0
-    temporary = folder / ".image.tmp"
+    temporary = temporary_beside(folder / "image")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for image in _singles(images):

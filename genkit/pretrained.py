@@ -15,7 +15,8 @@ from torch import nn
 
 from genkit import catalog
 from genkit.errors import WeightsError
-from genkit.files import write_atomically
+from genkit.files import only_writer, sha256_of_file, write_atomically
+from genkit.unfinished import Averaged, newest_averaged
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
@@ -51,30 +52,33 @@ class Pretrained(Configured):
     """Mixin of nn.Module: what can be written to a folder and read back from it."""
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Writes config.json and model.safetensors, each in one piece.
+        """Writes model.safetensors and config.json, each in one piece.
 
         Raises:
-            WeightsError: the folder cannot be written.
+            CheckpointError: the folder cannot be written, or another process writes there.
         """
         assert isinstance(self, nn.Module)
         folder = Path(folder)
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        write_atomically(folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
-        write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
+        with only_writer(folder, "writing weights to"):
+            write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
+            write_atomically(folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
         return folder
 
     @classmethod
     def from_pretrained(cls, source: str | Path) -> Self:
         """The module in `source` (a weights or run folder, the name of shipped weights, or a hub id), in eval mode.
 
+        Of a run that has not finished it is the averaged copy in its newest checkpoint, with a warning that says so.
+
         Raises:
             WeightsError: nothing there, a pickle, damaged or non-finite weights, or a module of another class.
         """
-        folder = locate(source)
-        module = catalog.build(_read_config(folder), where=str(folder / CONFIG))
+        found = locate(source)
+        module = _read(found) if isinstance(found, Path) else found.product()
         if not isinstance(module, cls) or not isinstance(module, nn.Module):
-            raise WeightsError(f"{folder} holds a {type(module).__name__}, not a {cls.__name__}")
-        _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+            place = found if isinstance(found, Path) else found.checkpoint
+            raise WeightsError(f"{place} holds a {type(module).__name__}, not a {cls.__name__}")
         return module.eval()
 
 
@@ -104,8 +108,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def locate(source: str | Path) -> Path:
-    """The local folder of `source`.
+def locate(source: str | Path) -> Path | Averaged:
+    """The local folder of `source`, or the averaged weights of a run that has not finished.
 
     A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and, with the extra
     `genkit[hub]`, a model id `owner/name` downloaded from the Hugging Face Hub.
@@ -114,14 +118,26 @@ def locate(source: str | Path) -> Path:
     for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
         if (folder / CONFIG).is_file():
             return folder
+    if averaged := newest_averaged(path):
+        return averaged
     if path.is_file():
         raise WeightsError(f"{path} is a file; weights are a folder with {CONFIG} and {WEIGHTS}{_about_pickle(path)}")
     if path.is_dir():
-        raise WeightsError(f"{path} has no {CONFIG}; is it a weights folder or a run that was never finished?")
+        raise WeightsError(f"{path} has no {CONFIG}; it is neither a weights folder nor a run with a whole checkpoint")
     if _is_hub_id(str(source)):
         return _download(str(source))
     known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
     raise WeightsError(f"no weights at {source}; give a folder or one of the shipped: {', '.join(known) or 'none'}")
+
+
+def sha256_of_weights(source: str | Path) -> str:
+    """Hash of the file that holds the weights of `source`.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    found = locate(source)
+    return sha256_of_file(found / WEIGHTS) if isinstance(found, Path) else found.sha256
 
 
 def _is_hub_id(source: str) -> bool:
@@ -149,6 +165,13 @@ def _about_pickle(path: Path) -> str:
             "; pickles can run code and are refused: use 'genkit import LAYOUT CHECKPOINT' for an author's checkpoint"
         )
     return ""
+
+
+def _read(folder: Path) -> Any:
+    module = catalog.build(_read_config(folder), where=str(folder / CONFIG))
+    if isinstance(module, nn.Module):
+        _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+    return module
 
 
 def _read_config(folder: Path) -> Any:

@@ -29,10 +29,11 @@ def command(bench: Path, out: Path | None) -> None:
     """
     from genkit.evaluation.bench import run_bench
     from genkit.evaluation.bench_spec import Bench
+    from genkit.files import only_writer
 
     spec = Bench.load(bench)
     folder = out or Path("bench") / bench.stem
-    with display() as shown:
+    with only_writer(folder, "writing a bench to"), display() as shown:
 
         def train(recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
             return _train(recipe, overrides, seed, run, TrainingWatcher(shown))

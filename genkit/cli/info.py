@@ -60,9 +60,22 @@ def _run(found: Subject) -> list[Section]:
     state = "finished" if folder.finished(recipe) else "not finished: go on with --resume"
     step = int(done[-1]["step"]) if done else 0
     rows = [("state", state), ("iteration", f"{step:,} of {recipe.train.steps:,}")]
-    weights = _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else []
+    weights = (
+        _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else _so_far(found)
+    )
     scores = _scores(folder.scores)
     return [(f"run {found.path}", rows), ("recipe", [(recipe.name, recipe.description)]), *weights, ("scores", scores)]
+
+
+def _so_far(found: Subject) -> list[Section]:
+    """What `genkit sample` would take of a run that has not finished."""
+    from genkit.unfinished import newest_averaged
+
+    averaged = newest_averaged(found.path or Path(found.name))
+    if averaged is None:
+        return []
+    rows = _about(averaged.bare(), len(averaged.content))
+    return [(f"averaged weights of iteration {averaged.step:,}", rows)]
 
 
 def _weights(found: Subject) -> list[Section]:
@@ -73,18 +86,23 @@ def _weights(found: Subject) -> list[Section]:
     assert found.path
     module = Pretrained.from_pretrained(found.path)
     assert isinstance(module, nn.Module)
-    rows = [("type", type(module).__name__), ("parameters", f"{_count([module]):,}")]
-    if shape := getattr(module, "sample_shape", None):
-        rows.append(("samples", " x ".join(map(str, shape))))
-    if conditions := getattr(module, "conditions", None):
-        rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
-    rows.append(("size", f"{(found.path / 'model.safetensors').stat().st_size / 2**20:.1f} MiB"))
+    rows = _about(module, (found.path / "model.safetensors").stat().st_size)
     return [
         (f"weights {found.path}", rows),
         ("config", _spec(module.config)),
         ("scores", _scores(found.path / "scores.json")),
         ("README.md", [(line,) for line in found.about.splitlines()]),
     ]
+
+
+def _about(module: Any, size: int) -> list[Row]:
+    """Of a module whose file has `size` bytes."""
+    rows = [("type", type(module).__name__), ("parameters", f"{_count([module]):,}")]
+    if shape := getattr(module, "sample_shape", None):
+        rows.append(("samples", " x ".join(map(str, shape))))
+    if conditions := getattr(module, "conditions", None):
+        rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
+    return [*rows, ("size", f"{size / 2**20:.1f} MiB")]
 
 
 def _name(found: Subject) -> list[Section]:

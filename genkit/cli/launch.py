@@ -1,7 +1,10 @@
-"""Starting the processes that `accelerate launch --cpu` was asked for.
+"""The processes of a launch: those that `accelerate launch --cpu` was asked for are started here, and none outlives it.
 
 accelerate 1.x exports an address to meet at when `--num_processes` is above one, and then starts a single process on
 CPUs; the number is left on its command line alone. genkit reads it there and starts the processes itself.
+
+accelerate dies of a signal without a word to what it started. So every process of a launch looks whether the one that
+started it is still there, and stops as by SIGTERM when it is gone.
 """
 
 from __future__ import annotations
@@ -11,14 +14,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from itertools import pairwise
 from types import FrameType
 
 import click
 
+from genkit.interruption import LOST
+
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-POLL_S, GRACE_S = 0.1, 20.0
+LAUNCHER = "GENKIT_LAUNCHER"
+"""Set for the processes that are started here: the launcher's number, which a child may find gone already."""
+
+POLL_S, GRACE_S = 0.1, 8.0
 
 
 def join_launch() -> None:
@@ -26,19 +35,42 @@ def join_launch() -> None:
 
     Returns at once in a process that is alone on purpose, or one of several already.
     """
+    if launcher := _launcher():
+        threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
     count = _asked_for()
     if count > 1:
         raise SystemExit(_run(count))
+
+
+def has_launcher() -> bool:
+    """Whether this process was started here, by a launcher that says what became of the others."""
+    return LAUNCHER in os.environ
+
+
+def _launcher() -> int | None:
+    """The process that must not be outlived: genkit's launcher, torchrun or accelerate. A shell may be."""
+    if has_launcher():
+        return int(os.environ[LAUNCHER])
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return os.getppid()
+    if "ACCELERATE_MIXED_PRECISION" in os.environ and any("accelerate" in word for word in _words_of_parent()):
+        return os.getppid()
+    return None
+
+
+def _end_with(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _asked_for() -> int:
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     if not on_cpu or "MASTER_PORT" not in os.environ or "WORLD_SIZE" in os.environ:
         return 1
-    import psutil
-
-    words = psutil.Process(os.getppid()).cmdline()
-    words = [part for word in words for part in word.split("=", 1)]
+    words = [part for word in _words_of_parent() for part in word.split("=", 1)]
     for name, value in pairwise(words):
         if name in ("--num_processes", "--num-processes") and value.isdecimal():
             return int(value)
@@ -46,44 +78,72 @@ def _asked_for() -> int:
     return 1
 
 
+def _words_of_parent() -> list[str]:
+    import psutil
+
+    try:
+        words: list[str] = psutil.Process(os.getppid()).cmdline()
+    except psutil.Error:  # it has just ended, or belongs to somebody else
+        return []
+    return words
+
+
 def _run(count: int) -> int:
-    """The exit code of the first process that fails, else 0; a signal reaches all of them."""
-    port = _free_port()
-    group = [_start(rank, count, port) for rank in range(count)]
+    """The exit code of the group, see `_verdict`; a signal reaches all of it."""
+    port, group, asked = _free_port(), list[subprocess.Popen[bytes]](), list[int]()
 
     def forward(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
         for process in group:
             process.send_signal(number)
 
     for number in FORWARDED:
         signal.signal(number, forward)
-    while any(process.poll() is None for process in group):
-        if any(process.poll() for process in group):
-            return _end(group)
+    for rank in range(count):
+        group.append(_start(rank, count, port))
+    if asked:  # before all were there
+        forward(asked[0], None)
+    while any(process.poll() is None for process in group) and not any(process.poll() for process in group):
         time.sleep(POLL_S)
-    return next((_code(process) for process in group if process.returncode), 0)
+    return _verdict(_end(group), bool(asked))
 
 
 def _start(rank: int, count: int, port: int) -> subprocess.Popen[bytes]:
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     environment = threads | dict(os.environ) | {k: str(v) for k, v in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    environment[LAUNCHER] = str(os.getpid())
     return subprocess.Popen([sys.executable, "-m", "genkit", *sys.argv[1:]], env=environment)
 
 
-def _end(group: list[subprocess.Popen[bytes]]) -> int:
-    """One has failed: the others get a while to end by themselves, then are killed."""
-    first = next(_code(process) for process in group if process.poll())
+def _end(group: list[subprocess.Popen[bytes]]) -> list[int | None]:
+    """The exit codes. Where one has failed the others get a while to end by themselves, then are killed: None."""
     deadline = time.monotonic() + GRACE_S
     while any(process.poll() is None for process in group) and time.monotonic() < deadline:
         time.sleep(POLL_S)
+    codes = [process.returncode for process in group]
     for process in group:
         process.kill()
-    return first
+    return codes
 
 
-def _code(process: subprocess.Popen[bytes]) -> int:
-    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+def _verdict(codes: list[int | None], asked: bool) -> int:
+    """0 if all went well, else what the first to fail by itself ended with: those that lost it are only its victims.
+
+    One that was killed unasked is told, and makes it LOST.
+    """
+    from genkit.training.peers import ProcessLost
+
+    failed = {rank: code for rank, code in enumerate(codes) if code}
+    causes = {rank: code for rank, code in failed.items() if code != LOST}
+    if not causes:
+        return LOST if failed else 0
+    rank, code = next(iter(causes.items()))
+    if code > 0 or asked:
+        return code if code > 0 else 128 - code
+    name = signal.Signals(-code).name
+    click.echo(f"genkit: {ProcessLost(f'process {rank} of {len(codes)} (killed by {name})')}", err=True)
+    return LOST
 
 
 def _free_port() -> int:

@@ -7,15 +7,20 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import click
 
 from genkit import __version__
 from genkit.cli.console import is_first_process
+from genkit.cli.launch import has_launcher
 from genkit.cli.memory import keep_memory
-from genkit.errors import GenkitError, suggest
+from genkit.errors import GenkitError, UnfinishedRun, suggest
+from genkit.interruption import LOST, Interrupted, RunEnded, stop_flag
 
 COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
@@ -80,22 +85,60 @@ def genkit() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit code.
 
-    0 is success, 2 is input that cannot be used, 1 is a fault of genkit, 128 + n is being stopped by signal n.
+    0 is success, 2 is input that cannot be used, 1 is a fault of genkit, 3 is the loss of another process of the run,
+    128 + n is being stopped by signal n.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     keep_memory()
+    code = _answered(given)
+    if arguments is None and (code == LOST or code > 128):
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """Ends this process now: in order it takes seconds, and could crash under a thread that was left at its work."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def _answered(given: list[str]) -> int:
     try:
-        return _run([argument for argument in given if argument != DEBUG] or ["--help"])
+        with stop_flag() as stop, stop, warnings.catch_warnings():
+            _tell_unfinished()
+            return _run([argument for argument in given if argument != DEBUG] or ["--help"])
     except BrokenPipeError:
         _discard_output()
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    except (Interrupted, RunEnded) as ended:
+        if DEBUG in given:
+            traceback.print_exc()
+        if not has_launcher() if ended.exit_code == LOST else is_first_process():
+            click.echo(f"genkit: {ended}", err=True)
+        return ended.exit_code
     except Exception as error:
         if DEBUG in given:
             traceback.print_exc()
             return _explain(error)[1]
         return _fail(*_explain(error))
+
+
+def _tell_unfinished() -> None:
+    """Lets an UnfinishedRun be one line, each time; other warnings are shown as ever."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, UnfinishedRun):
+            click.echo(f"genkit: {message}", err=True)
+        else:
+            shown(message, category, *place)
+
+    warnings.simplefilter("always", UnfinishedRun)
+    warnings.showwarning = show  # type: ignore[assignment]
 
 
 def _run(arguments: list[str]) -> int:

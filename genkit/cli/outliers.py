@@ -85,17 +85,13 @@ def _of_run(run: Path, training: dict[str, int | None], shown: Display) -> Game:
 def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str, int | None], shown: Display) -> Game:
     """A small robust WGAN, learned from the data themselves in a folder that goes away."""
     from genkit.training.run import train
-    from genkit.training.signals import Stopped
     from genkit.training.trained import trained_system
 
     if len(items) < LEAST:
         raise GenkitError(f"{items.name} has {len(items)} images; what is usual is learned from {LEAST} or more")
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
-        try:
-            train(recipe, Path(folder) / "run", watcher=TrainingWatcher(shown))
-        except Stopped as stopped:
-            raise SystemExit(stopped.exit_code) from stopped
+        train(recipe, Path(folder) / "run", watcher=TrainingWatcher(shown))
         game: Any = trained_system(Path(folder) / "run")[1]
     return game  # type: ignore[no-any-return]
 

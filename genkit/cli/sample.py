@@ -54,6 +54,7 @@ def command(
     """
     import torch
 
+    from genkit.files import only_writer
     from genkit.generator import Generator
 
     generator = Generator.from_pretrained(weights)
@@ -64,7 +65,7 @@ def command(
     generator.conditions.check(condition, n)
     batches = imitations(generator, like, between, n, batch_size, rng)
     batches = batches or generator.stream(n, batch_size, condition=condition, rng=rng)
-    with display() as shown:
+    with only_writer(out, "writing samples to"), display() as shown:
         counted = _counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
         written = _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out)
     click.echo(f"{written} (seed {seed})")
@@ -92,9 +93,11 @@ def _write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> s
 
     from genkit import images
 
-    _refuse_leftovers(out, n)
+    _refuse_others(out, n)
     kept: list[Tensor] = []
     for start, batch in _numbered(batches):
+        if start == 0:
+            _remove_earlier(out)
         images.write_folder([batch], out, start)
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
@@ -110,11 +113,17 @@ def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
         start += len(batch)
 
 
-def _refuse_leftovers(out: Path, n: int) -> None:
+def _refuse_others(out: Path, n: int) -> None:
     """Images of an earlier, longer series would be taken for samples of this one."""
     left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not (p.stem.isdecimal() and int(p.stem) < n)]
     if left:
         raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
+
+
+def _remove_earlier(out: Path) -> None:
+    """The series that this one replaces: if this one is stopped, nothing of the other must be among it."""
+    for image in out.glob("*.png"):
+        image.unlink()
 
 
 def _points(batches: Iterator[Tensor], out: Path) -> str:

@@ -52,17 +52,11 @@ def command(recipe: str, overrides: tuple[str, ...], out: Path | None, resume: b
 
 def _train(recipe: Recipe, folder: RunFolder, resume: bool) -> None:
     from genkit.training.run import train
-    from genkit.training.signals import Stopped
 
     if is_first_process():
         click.echo(f"training {recipe.name} into {folder.path}")
-    try:
-        with display() as shown:
-            train(recipe, folder.path, resume=resume, watcher=TrainingWatcher(shown))
-    except Stopped as stopped:
-        if is_first_process():
-            click.echo(f"genkit: {stopped}", err=True)
-        raise SystemExit(stopped.exit_code) from stopped
+    with display() as shown:
+        train(recipe, folder.path, resume=resume, watcher=TrainingWatcher(shown))
 
 
 def _tell(title: str, folder: RunFolder) -> None:

@@ -25,6 +25,7 @@ from genkit.errors import DataError
 from genkit.files import cache_folder, cannot_write, write_atomically
 from genkit.image_files import ImageFiles, Intake, Progress
 from genkit.images import resize, to_channels
+from genkit.interruption import beside
 
 Crop = Literal["centre", "none"]
 OnBad = Literal["error", "skip"]
@@ -53,7 +54,7 @@ def in_size(x: Tensor, size: int, channels: int, name: str) -> Tensor:
     if needed > memory_limit():
         gib = needed / 2**30
         raise DataError(f"{name}: {len(x)} images of size {size} need {gib:.0f} GiB of memory; choose a smaller size")
-    return to_channels(resize(x, size), channels)
+    return to_channels(beside(lambda: resize(x, size)), channels)
 
 
 @dataclass(frozen=True)

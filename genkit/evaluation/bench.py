@@ -24,8 +24,8 @@ from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
 from genkit.evaluation.sources import Source, open_source
 from genkit.evaluation.statistics_file import Statistics
-from genkit.files import sha256_of_file, write_atomically
-from genkit.pretrained import WEIGHTS, locate
+from genkit.files import write_atomically
+from genkit.pretrained import sha256_of_weights
 
 Train = Callable[[str, list[str], int, Path], Path]
 """(recipe, overrides, seed, run folder) -> run or weights folder; what is finished is not trained again."""
@@ -182,7 +182,7 @@ def _samples(what: Any, role: str) -> Source:
 
 def _identity(what: Any, source: Source) -> str | None:
     """What an entry is by content: the hash of its weights, or the fingerprint of its data."""
-    return sha256_of_file(locate(what) / WEIGHTS) if source.kind == "weights" else _content(source)
+    return sha256_of_weights(what) if source.kind == "weights" else _content(source)
 
 
 def _content(source: Source) -> str | None:

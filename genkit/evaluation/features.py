@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from genkit.errors import EvaluationError, suggest
 from genkit.evaluation.extractor import Extractor, sha256_of_state
-from genkit.files import sha256_of_file
-from genkit.pretrained import WEIGHTS, Pretrained, locate
+from genkit.pretrained import Pretrained, sha256_of_weights
 
 EXTRACTORS = {
     "inception": "the published FID Inception, TensorFlow 1 resize: FID, KID, IS",
@@ -88,7 +87,7 @@ def shipped(source: str) -> Extractor:
     module = Pretrained.from_pretrained(source)
     if not _is_classifier(module):
         raise EvaluationError(f"{source} holds a {type(module).__name__}, which has no features; give a classifier")
-    return _of_classifier(module, Path(source).name, sha256_of_file(locate(source) / WEIGHTS), by_content=True)
+    return _of_classifier(module, Path(source).name, sha256_of_weights(source), by_content=True)
 
 
 class FeaturesAndLogits(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor
 from genkit.errors import EvaluationError
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
+from genkit.interruption import beside
 
 Progress = Callable[[int, int], None]
 ENCODED, QUERIES, BLOCK = 1000, 256, 16384
@@ -92,7 +93,7 @@ def latent_knn(
     sets = [_labelled(what, encoder, role) for what, role in ((train, "the training set"), (test, "the test set"))]
     k = _checked(k, len(sets[0]))
     known, asked = _encoded(encoder, sets, progress)
-    labels = neighbour_labels(known, sets[0].labels, asked, max(k))
+    labels = beside(lambda: neighbour_labels(known, sets[0].labels, asked, max(k)))
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
     told = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
     seconds = time.monotonic() - started

@@ -17,6 +17,7 @@ from genkit.evaluation.reading import Progress, Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_source
 from genkit.evaluation.statistics_file import Statistics
+from genkit.interruption import beside
 
 
 def evaluate(
@@ -60,8 +61,8 @@ def evaluate(
     judge = _judge(real, fake, extractor, weights)
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
     sides = [reader.read(side) for side in (real, fake)]
-    values = compute(names, sides[0].found, sides[1].found, seed)
-    described = [side.describe(judge) for side in sides]
+    values = beside(lambda: compute(names, sides[0].found, sides[1].found, seed))
+    described = beside(lambda: [side.describe(judge) for side in sides])
     dim = next(s.found.features.shape[1] for s in sides if isinstance(s.found, Extracted))
     return Scores(
         scores=_scores(values, judge.name, judge.published),
@@ -103,7 +104,8 @@ def statistics(
     reader = Reader(judge, n, seed, batch_size, True, progress, [source])
     side = reader.read(source)
     assert isinstance(side.found, Extracted)
-    made = Statistics.of(side.found.features, judge, source.name, side.fingerprint or "", seed)
+    features, fingerprint = side.found.features, side.fingerprint or ""
+    made = beside(lambda: Statistics.of(features, judge, source.name, fingerprint, seed))
     return made, [*reader.warnings, *_few(source.name, made.n, len(made.mu), n)]
 
 
@@ -144,7 +146,7 @@ def _of_statistics(
             f"{fake.name} and {real.name} hold statistics of different extractors, "
             f"{fake.extractor.get('name')} and {real.extractor.get('name')} (or other weights of it)"
         )
-    values = compute(names, real, fake, seed)
+    values = beside(lambda: compute(names, real, fake, seed))
     name = str(real.extractor.get("name"))
     return Scores(
         scores=_scores(values, name, real.published),

@@ -18,6 +18,7 @@ from genkit.generator import Generator
 from genkit.image_files import ImageFiles, Intake
 from genkit.images import to_uint8
 from genkit.pretrained import CONFIG
+from genkit.unfinished import RECIPE
 
 Batches = Iterator[Tensor]
 
@@ -140,7 +141,7 @@ def _of_text(text: str, role: str, on_bad: str) -> Source | Statistics:
     path = Path(text)
     if path.suffix == ".npz" and path.is_file():
         return Statistics.load(path)
-    if (path / CONFIG).is_file() or (path / "weights" / CONFIG).is_file():
+    if any((folder / name).is_file() for folder in (path, path / "weights") for name in (CONFIG, RECIPE)):
         return _of_weights(text)
     if path.exists():
         return of_files(ImageFiles(path), on_bad)

@@ -98,8 +98,8 @@ class VAETraining(System):
             return
         assert isinstance(product, VAE) and isinstance(product.latent_prior, ExemplarPrior)
         empty = product.exemplars.means
-        product.exemplars.replace(self._items)
         try:
+            product.exemplars.replace(self._items)
             yield
         finally:
             product.latent_prior.put(empty, [])

@@ -73,6 +73,7 @@ def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None
         "seed": trainer.stream.seed,
         "processes": trainer.accelerator.num_processes,
         "optimizers": plain,
+        "product": getattr(trainer.ema.module, "config", None),
         **extra,
     }
     write_synced(folder / "system.safetensors", _packed(trainer.system.state_dict()))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ import torch
 import yaml
 
 from genkit.errors import CheckpointError
-from genkit.files import cannot_write, write_atomically
+from genkit.files import only_writer, remove_leftovers, write_atomically
+from genkit.pretrained import CONFIG
 from genkit.recipe import Recipe, differences
 from genkit.training.checkpoint import complete
 from genkit.versions import installed
@@ -55,8 +54,8 @@ class RunFolder:
             self._same(recipe)
         elif self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
-        for leftover in (*self.path.glob(".*.tmp"), *self.weights.glob(".*.tmp")):
-            leftover.unlink(missing_ok=True)
+        for folder in (self.path, self.grids, self.weights):
+            remove_leftovers(folder)
         write_atomically(self.recipe, recipe.to_yaml().encode())
 
     def _same(self, recipe: Recipe) -> None:
@@ -72,25 +71,13 @@ class RunFolder:
                 "resume with the same one or choose another --out"
             )
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Refuses a second process in the same run.
 
         Raises:
             CheckpointError: it is being trained already, or cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
-        except OSError as failure:
-            raise cannot_write(self.path, failure) from failure
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError as busy:
-            raise CheckpointError(f"another process is training in {self.path}; wait or choose another --out") from busy
-        finally:
-            os.close(handle)
+        return only_writer(self.path, "training in")
 
     def write_environment(self, recipe: Recipe, **facts: Any) -> None:
         write_atomically(
@@ -100,7 +87,7 @@ class RunFolder:
     def finished(self, recipe: Recipe) -> bool:
         """Whether the last checkpoint is the last iteration and the weights are written."""
         done = complete(self.checkpoints)
-        return bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}" and self.weights.is_dir()
+        return bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}" and (self.weights / CONFIG).is_file()
 
 
 def environment() -> dict[str, Any]:

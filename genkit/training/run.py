@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -14,33 +16,17 @@ from genkit.catalog import build
 from genkit.classifying import Classifying
 from genkit.files import write_atomically
 from genkit.generator import Generator
-from genkit.images import grid, points_png, write_png
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
+from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare
 from genkit.training.report import write_report
+from genkit.training.samples import draw_samples
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
-
-POINTS = 2000
-
-
-class Watcher(Protocol):
-    """Who is told how a run goes; only the first process tells."""
-
-    def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
-    def note(self, line: str) -> None: ...
-    def scoring(self, done: int, total: int) -> None: ...
-
-
-class Silence:
-    """A Watcher that says nothing."""
-
-    def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
-    def note(self, line: str) -> None: ...
-    def scoring(self, done: int, total: int) -> None: ...
+from genkit.training.watcher import Silence, Watcher
 
 
 def train(
@@ -56,6 +42,7 @@ def train(
         CheckpointError: the folder is taken, of another recipe, or cannot be written.
         TrainingError: a loss is not finite.
         Stopped: a signal asked to stop; a checkpoint has been written.
+        ProcessLost: another process of the run is gone.
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     folder = RunFolder(out or Path("runs") / recipe.name)
@@ -67,12 +54,10 @@ def train(
     )
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
-    if not accelerator.is_main_process:
-        accelerator.wait_for_everyone()
-        run.go(resume)
-        return folder.path
-    with folder.locked():
-        folder.open(recipe, resume)
+    with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
+        if accelerator.is_main_process:
+            held.enter_context(folder.locked())
+            folder.open(recipe, resume)
         accelerator.wait_for_everyone()
         run.go(resume)
     return folder.path
@@ -94,7 +79,7 @@ class Run:
         self.data, self.trainer = prepare(recipe, accelerator)
         self.window, self.log = Window(), MetricsLog(folder.metrics)
         self.best: dict[str, Any] | None = None
-        self.unscored = False
+        self.due: Sequence[str] = ()
 
     @property
     def main(self) -> bool:
@@ -106,8 +91,8 @@ class Run:
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
             try:
                 self._start(resume)
-                if self.unscored and self.trainer.step < self.trainer.steps:
-                    self._score(stop)
+                if self.trainer.step < self.trainer.steps:
+                    self._look(self.due, stop)
                 while self.trainer.step < self.trainer.steps:
                     self._iterate(stop)
                 self._finish(stop)
@@ -119,12 +104,10 @@ class Run:
         every, steps = self.recipe.every, self.trainer.steps
         self.window.add(self.trainer.iterate())
         step = self.trainer.step
-        due = [interval and step % interval == 0 for interval in (every.log, every.grid, every.evaluate)]
-        self._tell(step, write=due[0] or step == steps)
-        if due[1]:
-            self._draw(self.folder.grid(step))
-        if due[2] and step < steps:
-            self._score(stop)
+        intervals = {"log": every.log, "grid": every.grid, "scores": every.evaluate if step < steps else 0}
+        due = [what for what, interval in intervals.items() if interval and step % interval == 0]
+        self._tell(step, write="log" in due or step == steps)
+        self._look([what for what in due if what != "log"], stop)
         if self._asked_to_stop(stop):
             self._checkpoint()
             raise Stopped(stop.number, step)
@@ -154,7 +137,7 @@ class Run:
         windows = state["windows"]
         mine = self.accelerator.process_index
         self.window.restore(windows[mine if mine < len(windows) else 0], self.accelerator.device)
-        self.best, self.unscored = state["best"], state["unscored"]
+        self.best, self.due = state["best"], state.get("due", ["scores"] if state.get("unscored") else [])
         return int(state["lines"])
 
     def _from_main(self, text: str) -> str:
@@ -177,42 +160,74 @@ class Run:
             stop.number = int(self.accelerator.gather(asked).max())
         return bool(stop)
 
-    def _checkpoint(self, *, unscored: bool = False) -> None:
+    def _checkpoint(self, due: Sequence[str] = ()) -> None:
         windows = gather_object([self.window.state()])
-        extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "unscored": unscored}
+        extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
         newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
         if self.main:
             spare = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
             prune(newest, self.recipe.every.keep, spare)
 
-    def _draw(self, path: Path) -> None:
-        if self.main and isinstance(self.trainer.ema.module, Generator):
-            product = self.trainer.averaged()
-            with self.trainer.system.presented(product):
-                draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
+    def _look(self, due: Sequence[str], stop: StopFlag) -> None:
+        """Draws a grid and scores, as far as they are due.
+
+        Raises:
+            Stopped: a signal came; the checkpoint remembers what is left to do.
+        """
+        for i, what in enumerate(due):
+            try:
+                if what == "grid":
+                    self._draw(self.folder.grid(self.trainer.step), stop)
+                else:
+                    self._score(stop)
+            except Interrupted:
+                self._asked_to_stop(stop)
+                self._checkpoint(due[i:])
+                raise Stopped(stop.number, self.trainer.step) from None
+
+    def _shown(self, work: Callable[[Any], str], stop: StopFlag) -> str:
+        """What `work` makes of the averaged copy in the first process, told to all.
+
+        Raises:
+            Interrupted: on all, when a signal came to the first.
+        """
+        verdict = ""
+        if self.main:
+            try:
+                with ExitStack() as shown, stop:
+                    product = self.trainer.averaged()
+                    shown.enter_context(self.trainer.system.presented(product))
+                    verdict = work(product)
+            except Interrupted as interrupted:
+                verdict = str(interrupted.exit_code)
+        verdict = self._from_main(verdict)
+        if verdict.isdecimal():
+            raise Interrupted(int(verdict) - 128)
+        return verdict
+
+    def _draw(self, path: Path, stop: StopFlag) -> None:
+        def draw(product: Any) -> str:
+            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
+            return ""
+
+        if isinstance(self.trainer.ema.module, Generator):
+            self._shown(draw, stop)
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
 
         Raises:
-            Stopped: a signal came; the checkpoint remembers that scores are due.
+            Interrupted: a signal came.
         """
-        wanted, product = self.recipe.evaluate, self.trainer.ema.module
-        if not wanted or not isinstance(product, (Generator, Classifying)):
+        wanted, scores = self.recipe.evaluate, dict[str, Any]()
+        if not wanted or not isinstance(self.trainer.ema.module, (Generator, Classifying)):
             return {}
-        scores, verdict = {}, ""
-        if self.main:
-            try:
-                with self.trainer.system.presented(self.trainer.averaged()):
-                    scores = self._evaluate(product, wanted, stop)
-                verdict = "best" if self._is_best(scores, wanted) else ""
-            except Interrupted:
-                verdict = "interrupted"
-        verdict = self._from_main(verdict)
-        if verdict == "interrupted":
-            self._asked_to_stop(stop)
-            self._checkpoint(unscored=True)
-            raise Stopped(stop.number, self.trainer.step)
+
+        def score(product: Any) -> str:
+            scores.update(self._evaluate(product, wanted))
+            return "best" if self._is_best(scores, wanted) else ""
+
+        verdict = self._shown(score, stop)
         self._log_scores(scores)
         if verdict == "best":
             self._keep_best(scores)
@@ -224,18 +239,12 @@ class Run:
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
 
-    def _evaluate(self, product: Generator | Classifying, wanted: Evaluate, stop: StopFlag) -> dict[str, Any]:
+    def _evaluate(self, product: Generator | Classifying, wanted: Evaluate) -> dict[str, Any]:
         from genkit.evaluation import accuracy, evaluate
 
         against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else self.data
-
-        def progress(done: int, total: int) -> None:
-            self.watcher.scoring(done, total)
-            if stop:
-                raise Interrupted
-
         if not isinstance(product, Generator):
-            return accuracy(product, against, wanted.n, self.recipe.train.seed, progress)
+            return accuracy(product, against, wanted.n, self.recipe.train.seed, self.watcher.scoring)
         return evaluate(
             product,
             against,
@@ -243,7 +252,7 @@ class Run:
             n=wanted.n,
             extractor=wanted.extractor,
             seed=self.recipe.train.seed,
-            progress=progress,
+            progress=self.watcher.scoring,
         ).to_json()
 
     def _is_best(self, scores: dict[str, Any], wanted: Evaluate) -> bool:
@@ -263,26 +272,19 @@ class Run:
             self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
+        def save(product: Any) -> str:
+            product.save_pretrained(self.folder.weights)
+            return ""
+
         self._checkpoint()
-        scores = self._score(stop)
+        try:
+            scores = self._score(stop)
+            self._shown(save, stop)
+            self._draw(self.folder.samples, stop)
+        except Interrupted:
+            self._asked_to_stop(stop)
+            raise Stopped(stop.number, self.trainer.step) from None
         if self.main:
-            product = self.trainer.averaged()
-            with self.trainer.system.presented(product):
-                product.save_pretrained(self.folder.weights)
-            self._draw(self.folder.samples)
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
             write_report(self.folder, self.recipe)
-
-
-def draw_samples(generator: Generator, path: Path, *, seed: int) -> None:
-    """A picture of samples: a grid of 64 images, one class a column where there are classes, or a scatter of points."""
-    rng = torch.Generator().manual_seed(seed)
-    if len(generator.sample_shape) != 3:
-        points_png(generator.sample(POINTS, rng=rng), path)
-        return
-    columns, condition = 8, None
-    if "label" in generator.conditions:
-        columns = min(generator.conditions["label"].classes, 16)
-        condition = {"label": torch.arange(8 * columns) % columns}
-    write_png(path, grid(generator.sample(8 * columns, condition=condition, rng=rng), columns))

@@ -1,0 +1,108 @@
+"""Being asked to stop by SIGTERM, SIGINT or SIGUSR1: noted, or answered at once where work may be left at any point.
+
+Python hears a signal between two of its own instructions, so sampling, decoding and extracting features are left within
+one call of a library. What stays inside such a call for long, as linear algebra does, runs in a thread beside the one
+that listens (`beside`).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+LOST = 3
+"""Exit code of a run that lost one of its processes."""
+
+
+class Interrupted(BaseException):
+    """Work was left because of a signal; `exit_code` is 128 + the signal's number.
+
+    Like KeyboardInterrupt no Exception, so that no handler of some library's errors takes it for one of them.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
+
+class RunEnded(Exception):
+    """A training that ended early and can go on with --resume.
+
+    Attributes:
+        exit_code: of the command line.
+    """
+
+    exit_code: int
+
+
+class StopFlag:
+    """The number of the first signal received, or 0."""
+
+    def __init__(self) -> None:
+        self.number, self._leaving = 0, False
+
+    def __bool__(self) -> bool:
+        return self.number != 0
+
+    def catch(self, number: int, frame: FrameType | None) -> None:
+        self.number = self.number or number
+        if self._leaving:
+            self._leaving = False
+            raise Interrupted(self.number)
+
+    def __enter__(self) -> None:
+        """A block that a signal ends with Interrupted, wherever it is, or at once if it came before. Not nested."""
+        self._leaving = not self
+        if self:
+            raise Interrupted(self.number)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._leaving = False
+        if self and kind is None:  # it was raised where Python drops errors, such as a destructor
+            raise Interrupted(self.number)
+
+
+@contextmanager
+def stop_flag() -> Iterator[StopFlag]:
+    """A flag that the signals raise; outside the main thread nothing is caught."""
+    flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = {number: signal.signal(number, flag.catch) for number in SIGNALS}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def beside(work: Callable[[], T]) -> T:
+    """What `work` returns or raises, from a thread beside the main one, so that signals are heard meanwhile.
+
+    When one comes the thread is left to itself. Where nobody listens to signals there is no thread.
+    """
+    listener = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if not isinstance(listener, StopFlag) or threading.current_thread() is not threading.main_thread():
+        return work()
+    import torch
+
+    threads, done = torch.get_num_threads(), Future[T]()
+
+    def run() -> None:
+        torch.set_num_threads(threads)
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done.result()

@@ -1,0 +1,25 @@
+"""The picture of samples that a run leaves behind at intervals and at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from genkit.generator import Generator
+from genkit.images import grid, points_png, write_png
+
+POINTS = 2000
+
+
+def draw_samples(generator: Generator, path: Path, *, seed: int) -> None:
+    """A picture of samples: a grid of 64 images, one class a column where there are classes, or a scatter of points."""
+    rng = torch.Generator().manual_seed(seed)
+    if len(generator.sample_shape) != 3:
+        points_png(generator.sample(POINTS, rng=rng), path)
+        return
+    columns, condition = 8, None
+    if "label" in generator.conditions:
+        columns = min(generator.conditions["label"].classes, 16)
+        condition = {"label": torch.arange(8 * columns) % columns}
+    write_png(path, grid(generator.sample(8 * columns, condition=condition, rng=rng), columns))
