@@ -50,10 +50,9 @@ def recipes() -> Iterator[Row]:
 
 
 def _description(path: Path) -> str:
-    import yaml
+    from genkit.documents import read_yaml
 
-    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return " ".join(str(tree.get("description", "")).split())
+    return " ".join(str(read_yaml(path).get("description", "")).split())
 
 
 def weights() -> Iterator[Row]:

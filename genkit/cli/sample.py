@@ -11,6 +11,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
+from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
 from genkit.errors import DataError
 
@@ -59,6 +60,7 @@ def command(
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
     generator = configured(generator, diffusion)
+    refuse_what_cannot_fit(n, generator.sample_shape, out)
     condition = None if label is None else {"label": label}
     rng = torch.Generator().manual_seed(seed)
     generator.conditions.check(condition, n)
@@ -95,7 +97,7 @@ def _write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> s
     _refuse_leftovers(out, n)
     kept: list[Tensor] = []
     for start, batch in _numbered(batches):
-        images.write_folder([batch], out, start)
+        images.write_folder([batch], out, start, images.digits(n))
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
     if grid:
@@ -112,9 +114,15 @@ def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
 
 def _refuse_leftovers(out: Path, n: int) -> None:
     """Images of an earlier, longer series would be taken for samples of this one."""
-    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not (p.stem.isdecimal() and int(p.stem) < n)]
+    from genkit.images import digits
+
+    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
     if left:
         raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
+
+
+def _is_of(stem: str, n: int, digits: int) -> bool:
+    return stem.isdecimal() and len(stem) == digits and int(stem) < n
 
 
 def _points(batches: Iterator[Tensor], out: Path) -> str:
