@@ -10,7 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from genkit.errors import GenkitError, RecipeError, suggest
+from genkit.errors import GenkitError, RecipeError, shown, suggest
+from genkit.values import at, join, plain_value
 
 CATALOG: dict[str, dict[str, str]] = {
     "generators": {
@@ -150,17 +151,38 @@ def _targets() -> dict[str, str]:
     return {name: target for names in CATALOG.values() for name, target in names.items()}
 
 
-def find(name: Any, *, kind: str | None = None, where: str = "") -> Any:
+def find(name: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> Any:
     """The class or function that `name` stands for.
+
+    Args:
+        name: of the catalog.
+        kind: accept only names of this kind.
+        makes: of what the names that a message offers make one.
+        where: path of the name in its file, for messages.
 
     Raises:
         RecipeError: with the nearest accepted name.
     """
     accepted = CATALOG[kind] if kind else _targets()
     if not isinstance(name, str) or name not in accepted:
-        raise RecipeError(f"{_at(where)}unknown type {_show(name)}{suggest(name, accepted)}")
-    module, _, attribute = accepted[name].partition(":")
+        raise RecipeError(f"{at(where)}unknown type {shown(name)}{suggest(name, _fitting(accepted, makes))}")
+    return _load(accepted[name])
+
+
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def _makes(make: Any, wanted: type) -> bool:
+    """Whether a class or function makes a `wanted`, as far as it can be told before it is called."""
+    made = make if inspect.isclass(make) else get_type_hints(make).get("return")
+    return not inspect.isclass(made) or issubclass(made, wanted)
+
+
+def _fitting(names: Mapping[str, str], wanted: type) -> list[str]:
+    """Those of `names` that make a `wanted`; all are imported to know, so this is for messages."""
+    return [name for name, target in names.items() if wanted is object or _makes(_load(target), wanted)]
 
 
 def name_of(cls: type) -> str:
@@ -169,31 +191,36 @@ def name_of(cls: type) -> str:
     return next((name for name, target in _targets().items() if target == path), path)
 
 
-def build(spec: Any, *, kind: str | None = None, where: str = "") -> Any:
+def build(spec: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> Any:
     """The object that `{type: name, **arguments}` describes, arguments built first, depth first.
 
     Args:
         spec: a mapping with the key `type`.
         kind: accept only names of this kind.
+        makes: accept only what makes one of these.
         where: path of `spec` in its file, for messages.
 
     Raises:
         RecipeError: `where.key: what was got; what is accepted`.
     """
     if not isinstance(spec, Mapping):
-        raise RecipeError(f"{_at(where)}needs a mapping with the key 'type', got {_show(spec)}")
+        raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
-        raise RecipeError(f"{_at(where)}needs the key 'type'{suggest('', CATALOG[kind]) if kind else ''}")
-    make = find(spec["type"], kind=kind, where=_join(where, "type"))
+        names = _fitting(CATALOG[kind] if kind else _targets(), makes)
+        raise RecipeError(f"{at(where)}needs the key 'type'{suggest('', names)}")
+    make = find(spec["type"], kind=kind, makes=makes, where=join(where, "type"))
+    if not _makes(make, makes):
+        near = suggest(spec["type"], _fitting(CATALOG[kind] if kind else _targets(), makes))
+        raise RecipeError(f"{at(where)}{spec['type']!r} does not make a {makes.__name__}{near}")
     arguments = check_arguments(make, {k: v for k, v in spec.items() if k != "type"}, where=where)
     try:
         return make(**arguments)
     except RecipeError as error:
-        raise error if str(error).startswith(where) else RecipeError(f"{_at(where)}{error}") from error
+        raise error if str(error).startswith(where) else RecipeError(f"{at(where)}{error}") from error
     except GenkitError:
         raise
     except ValueError as error:
-        raise RecipeError(f"{_at(where)}{error}") from error
+        raise RecipeError(f"{at(where)}{error}") from error
 
 
 def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
@@ -202,18 +229,19 @@ def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> 
     In the order of the signature, not of `given`: networks draw their first weights when they are built, and the order
     of keys in a file must not change them.
     """
-    parameters, hints = _signature(make)
+    parameters, hints = signature(make)
     for key in given:
         if key not in parameters:
-            raise RecipeError(f"{_join(where, f'{key!s:.60}')}: unknown key{suggest(key, parameters)}")
+            raise RecipeError(f"{join(where, f'{key!s:.60}')}: unknown key{suggest(key, parameters)}")
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
-            raise RecipeError(f"{_at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
-    return {k: convert(hints.get(k, Any), given[k], where=_join(where, k)) for k in parameters if k in given}
+            raise RecipeError(f"{at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
+    return {k: convert(hints.get(k, Any), given[k], where=join(where, k)) for k in parameters if k in given}
 
 
 @cache
-def _signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
+def signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
+    """The parameters of a class or function that a file can give, and the type hints of all."""
     hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
     parameters = {
         k: p
@@ -241,11 +269,11 @@ def convert(hint: Any, value: Any, *, where: str = "") -> Any:
             return convert(rest[0], value, where=where)
     if origin in (list, tuple, Sequence) and inner and _is_built(inner[0]):
         if not isinstance(value, (list, tuple)):
-            raise RecipeError(f"{_at(where)}needs a list, got {_show(value)}")
+            raise RecipeError(f"{at(where)}needs a list, got {shown(value)}")
         return [convert(inner[0], v, where=f"{where}[{i}]") for i, v in enumerate(value)]
     if _is_built(hint):
         return _build_instance(hint, value, where)
-    return _plain_value(hint, value, where)
+    return plain_value(hint, value, where)
 
 
 def _is_built(hint: Any) -> bool:
@@ -253,23 +281,10 @@ def _is_built(hint: Any) -> bool:
 
 
 def _build_instance(hint: type, value: Any, where: str) -> Any:
-    made = value if isinstance(value, hint) else build(value, where=where)
-    if not isinstance(made, hint):
-        raise RecipeError(f"{_at(where)}{value['type']!r} does not make a {hint.__name__}")
+    made = value if isinstance(value, hint) else build(value, makes=hint, where=where)
+    if not isinstance(made, hint):  # of a function that does not say what it makes
+        raise RecipeError(f"{at(where)}{shown(value['type'])} does not make a {hint.__name__}")
     return made
-
-
-def _plain_value(hint: Any, value: Any, where: str) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
-    if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
-        raise RecipeError(f"{_at(where)}got {str(value).lower()}; a yes or no is not accepted here")
-    try:
-        return TypeAdapter(hint).validate_python(value)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        inside = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
-        raise RecipeError(f"{where}{inside}: {_lower(detail['msg'])}, got {_show(detail['input'])}") from error
 
 
 def shipped(folder: str) -> Path:
@@ -277,20 +292,3 @@ def shipped(folder: str) -> Path:
     package = Path(__file__).parent
     inside = package / folder
     return inside if inside.is_dir() else package.parent / folder
-
-
-def _join(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
-
-
-def _at(where: str) -> str:
-    return f"{where}: " if where else ""
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from genkit.arrays import header
 from genkit.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -137,7 +138,12 @@ def _array_of(picture: Image.Image) -> Pixels:
 
 def _array(content: bytes, name: str) -> Pixels:
     try:
+        shape, dtype = header(io.BytesIO(content))
+        if math.prod(shape) * dtype.itemsize > len(content):
+            raise refusal(name, f"shape {shape} of {dtype} needs more than the file's {len(content)} bytes")
         values = np.load(io.BytesIO(content), allow_pickle=False)
+    except DataError:
+        raise
     except Exception as damage:  # numpy raises by where the header breaks; a huge shape is a MemoryError
         raise refusal(name, f"not a plain array ({_first_line(damage)})") from damage
     if not isinstance(values, np.ndarray) or values.dtype != np.uint8:

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LINE, WORD, VALUE = 1200, 300, 60
+"""Characters that a message, a word of one, and a value told in one have at most."""
+
+
+def one_line(message: str) -> str:
+    """`message` as one printable line of bounded length, whatever it quotes: what is too long loses its middle.
+
+    Control characters and lone surrogates, as file names may hold, are written as Python escapes them.
+    """
+    message = _cut(message, 100 * LINE)
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.splitlines()))
+    words = (_cut(word, WORD) if len(word) > WORD else word for word in re.split("( +)", plain))
+    return _cut("".join(words).strip(), LINE)
+
+
+def shown(value: object) -> str:
+    """`value` as Python writes it, cut after 60 characters."""
+    start = value[: VALUE + 1] if isinstance(value, str) else value
+    try:
+        text = repr(start)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a deep nest
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= VALUE else f"{text[: VALUE - 3]}..."
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    note = f"...({len(text):,} characters)..."
+    return f"{text[: most * 3 // 4 - len(note)]}{note}{text[-most // 4 :]}"
+
 
 class GenkitError(ValueError):
-    """Input that cannot be used. The command line prints its message as one line and exits with code 2."""
+    """Input that cannot be used. The command line prints its message, one line of bounded length, and exits with 2."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class ConditionError(GenkitError):
@@ -49,7 +84,7 @@ LISTED = 60
 def suggest(got: object, accepted: Iterable[str]) -> str:
     """'; did you mean 'x'?' for the nearest accepted name, else the accepted names."""
     names = sorted(accepted)
-    near = get_close_matches(str(got), names, n=1)
+    near = get_close_matches(got[:LINE] if isinstance(got, str) else shown(got), names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     if len(names) > LISTED:

@@ -202,7 +202,16 @@ def write_png(path: str | Path, image: Tensor) -> None:
     write_atomically(Path(path), png_bytes(image))
 
 
-def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0) -> int:
+DIGITS = 6
+"""Of a file's number; more where there are more files, so that their names sort in order."""
+
+
+def digits(n: int) -> int:
+    """Digits of the file names of n images."""
+    return max(DIGITS, len(str(n - 1)))
+
+
+def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0, digits: int = DIGITS) -> int:
     """Batches (N, C, H, W) or single images (C, H, W) to `folder`/000000.png and so on; returns how many.
 
     Whenever this is killed the files there are whole. They are not synced one by one: that would take longer than
@@ -210,6 +219,7 @@ def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0) -
 
     Args:
         start: number of the first file.
+        digits: of the numbers, see `digits`.
 
     Raises:
         DataError: with the index of an image out of range.
@@ -221,7 +231,7 @@ def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0) -
         folder.mkdir(parents=True, exist_ok=True)
         for image in _singles(images):
             temporary.write_bytes(png_bytes(image))
-            temporary.replace(folder / f"{start + count:06d}.png")
+            temporary.replace(folder / f"{start + count:0{digits}d}.png")
             count += 1
     except OSError as failure:
         raise cannot_write(folder, failure) from failure

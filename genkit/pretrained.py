@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from genkit import catalog
+from genkit.documents import Unreadable, check_plain, read_json
 from genkit.errors import WeightsError
 from genkit.files import only_writer, sha256_of_file, write_atomically
+from genkit.tensors import load_into
 from genkit.unfinished import Averaged, newest_averaged
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -176,9 +178,11 @@ def _read(folder: Path) -> Any:
 
 def _read_config(folder: Path) -> Any:
     try:
-        return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError, RecursionError) as damage:
+        config = read_json(folder / CONFIG)
+        check_plain(config)
+    except Unreadable as damage:
         raise WeightsError(f"{folder / CONFIG} cannot be read as JSON ({damage})") from damage
+    return config
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -190,21 +194,11 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         state = load_file(path)
     except (SafetensorError, OSError) as damage:
         raise WeightsError(f"{path} is damaged or not a safetensors file ({damage})") from damage
-    for name, tensor in state.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise WeightsError(f"{path}: {name} holds numbers that are not finite")
     return state
 
 
 def _load(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    expected = module.state_dict()
-    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
-    shapes = [k for k in expected.keys() & state.keys() if expected[k].shape != state[k].shape]
-    if missing or extra or shapes:
-        parts = [
-            f"{what} {names[0]!r} and {len(names) - 1} more" if len(names) > 1 else f"{what} {names[0]!r}"
-            for what, names in (("missing", missing), ("unexpected", extra), ("of another shape", sorted(shapes)))
-            if names
-        ]
-        raise WeightsError(f"{path} does not fit its {CONFIG}: {'; '.join(parts)}")
-    module.load_state_dict(state)
+    try:
+        load_into(module, state)
+    except ValueError as misfit:
+        raise WeightsError(f"{path} does not fit its {CONFIG}: {misfit}") from misfit

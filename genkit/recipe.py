@@ -13,11 +13,14 @@ import yaml
 from pydantic import Field
 
 from genkit import catalog
-from genkit.errors import RecipeError
+from genkit.documents import Unreadable, check_plain, parse_yaml, read_yaml
+from genkit.errors import RecipeError, shown
 from genkit.system import System
 
 Count = Annotated[int, Field(ge=1)]
 Interval = Annotated[int, Field(ge=0)]
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, and something may be added."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,15 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Recipe:
-        """From nested mappings, every key and value of the top two levels checked."""
+        """From nested mappings, every key and value of the top two levels checked.
+
+        Raises:
+            RecipeError: beginning with the key's path.
+        """
+        try:
+            check_plain(tree)
+        except Unreadable as fault:
+            raise RecipeError(str(fault)) from fault
         sections = {"train": Train, "every": Every, "evaluate": Evaluate}
         tree = {k: _section(sections[k], v, k) if k in sections and v is not None else v for k, v in tree.items()}
         tree = {k: v for k, v in tree.items() if v is not None or k not in ("every", "evaluate")}
@@ -161,7 +172,7 @@ def find_recipe(source: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     known = ", ".join(shipped_recipes())
-    raise RecipeError(f"no recipe {str(source)!r}; give a YAML file or one of: {known}")
+    raise RecipeError(f"no recipe {shown(str(source))}; give a YAML file or one of: {known}")
 
 
 def shipped_recipes() -> list[str]:
@@ -177,32 +188,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             yield from differences(a, b, where)
         elif a != b:
-            yield f"{where}: {a!r} -> {b!r}"
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, and refuses a key that is given twice."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(k, deep=True) for k, _ in node.value]
-        for i, key in enumerate(keys):
-            if isinstance(key, (dict, list)):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a plain name", node.start_mark)
-            if key in keys[:i]:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+            yield f"{where}: {shown(a)} -> {shown(b)}"
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError(f"{path}:{line} not valid YAML, {problem}") from error
-    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise RecipeError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]})") from error
+        tree = read_yaml(path)
+    except Unreadable as fault:
+        line = f" line {fault.line}:" if fault.line else ""
+        raise RecipeError(f"{path}:{line} not valid YAML, {fault}") from fault
     if not isinstance(tree, dict):
         raise RecipeError(f"{path} holds no mapping; a recipe starts with 'name:', 'data:', 'system:', ...")
     return tree
@@ -211,11 +205,11 @@ def _read(path: Path) -> dict[str, Any]:
 def _override(tree: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
-        raise RecipeError(f"override {override!r}: write key.path=value, such as train.steps=100")
+        raise RecipeError(f"override {shown(override)}: write key.path=value, such as train.steps=100")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"override {override!r}: {text!r} is not a YAML value") from error
+        value = parse_yaml(text)
+    except Unreadable as fault:
+        raise RecipeError(f"override {shown(override)}: {shown(text)} is not a YAML value ({fault})") from fault
     *parents, last = path.split(".")
     node: Any = tree
     for depth, part in enumerate(parents):
@@ -225,34 +219,35 @@ def _override(tree: dict[str, Any], override: str) -> None:
     elif isinstance(node, dict):
         node[last] = value
     else:
-        raise RecipeError(f"override {path}: {'.'.join(parents)} has no keys")
+        raise RecipeError(f"override {shown(path)}: {shown('.'.join(parents))} has no keys")
 
 
 def _child(node: Any, part: str, path: str) -> Any:
     if isinstance(node, list):
         return node[_position(node, part, path)]
     if not isinstance(node, dict):
-        raise RecipeError(f"override {path}: there are no keys there")
+        raise RecipeError(f"override {shown(path)}: there are no keys there")
     if node.get(part) is None:
         node[part] = {}
     return node[part]
 
 
 def _position(node: list[Any], part: str, path: str) -> int:
-    if not part.isdecimal() or int(part) >= len(node):
-        raise RecipeError(f"override {path}: the list has positions 0 to {len(node) - 1}, got {part!r}")
+    if not part.isdecimal() or len(part) > 9 or int(part) >= len(node):
+        raise RecipeError(f"override {shown(path)}: the list has positions 0 to {len(node) - 1}, got {shown(part)}")
     return int(part)
 
 
 def _section(cls: type, given: Any, where: str) -> Any:
     if not isinstance(given, Mapping):
-        raise RecipeError(f"{where}: needs a mapping, got {given!r:.60}")
+        raise RecipeError(f"{where}: needs a mapping, got {shown(given)}")
     return cls(**catalog.check_arguments(cls, given, where=where))
 
 
 def _check_name(name: str) -> None:
-    if not name or Path(name).name != name or name.startswith("."):
-        raise RecipeError(f"name: {name!r:.60} names the run folder, so it must be a plain file name")
+    fits = name.isprintable() and len(name.encode()) <= LONGEST_NAME
+    if not name or Path(name).name != name or name.startswith(".") or not fits:
+        raise RecipeError(f"name: {shown(name)} names the run folder, so it must be a plain file name")
 
 
 def _types(spec: Any) -> Iterator[str]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from genkit.catalog import signature
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def described(make: Any) -> Iterator[tuple[str, str, str]]:
-    """(name, what it takes, default) for every argument of a class or function."""
-    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
-    for name, parameter in inspect.signature(make).parameters.items():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
+    """(name, what it takes, default) for every argument of a class or function that a file can give."""
+    parameters, hints = signature(make)
+    for name, parameter in parameters.items():
         yield name, words(hints.get(name, Any)), _default(parameter.default)
 
 

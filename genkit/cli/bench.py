@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.console import TrainingWatcher, display, progress
+from genkit.cli.console import TrainingWatcher, display, progress, table
 
 
 @click.command("bench")
@@ -27,6 +27,7 @@ def command(bench: Path, out: Path | None) -> None:
 
     Started again it goes on where it was stopped; a score is computed anew only when something it depends on changed.
     """
+    from genkit.evaluation import bench_report
     from genkit.evaluation.bench import run_bench
     from genkit.evaluation.bench_spec import Bench
     from genkit.files import only_writer
@@ -38,8 +39,11 @@ def command(bench: Path, out: Path | None) -> None:
         def train(recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
             return _train(recipe, overrides, seed, run, TrainingWatcher(shown))
 
-        run_bench(spec, folder, train, progress(shown, "scoring", "sample"), shown.note)
-    click.echo((folder / "bench.md").read_text(encoding="utf-8"))
+        result = run_bench(spec, folder, train, progress(shown, "scoring", "sample"), shown.note)
+    header, rows = bench_report.table(result)
+    click.echo(bench_report.about(result))
+    click.echo(table([[cell for cell, _ in row] for row in rows], header))
+    click.echo("\n".join([bench_report.LEGEND, *(f"warning: {line}" for line in result["warnings"])]))
     click.echo(f"look at {folder / 'bench.html'}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from genkit import catalog
 from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
 from genkit.cli.list_ import kinds
-from genkit.cli.subject import Subject, find_subject, load_recipe
+from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.papers import short
 
 Row = tuple[str, str]
@@ -121,11 +120,10 @@ def _name(found: Subject) -> list[Section]:
 
 
 def _scores(path: Path) -> list[Row]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8")).get("values", {}) if path.is_file() else {}
-    except (ValueError, AttributeError):
+    values = read_values(path)
+    if not values and path.is_file():
         return [("unreadable", str(path))]
-    return [(str(name), f"{value:.4g}") for name, value in values.items()]
+    return [(name, f"{value:.4g}") for name, value in values.items()]
 
 
 def _count(modules: Any) -> int:

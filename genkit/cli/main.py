@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from genkit import __version__
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import has_launcher
 from genkit.cli.memory import keep_memory
-from genkit.errors import GenkitError, UnfinishedRun, suggest
+from genkit.errors import GenkitError, UnfinishedRun, one_line, shown, suggest
 from genkit.interruption import LOST, Interrupted, RunEnded, stop_flag
 
 COMMANDS = {
@@ -64,7 +65,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}{suggest(args[0], COMMANDS)}")
+            raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -90,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     keep_memory()
+    _write_any_name()
     code = _answered(given)
     if arguments is None and (code == LOST or code > 128):
         _leave(code)
@@ -108,6 +110,7 @@ def _answered(given: list[str]) -> int:
     try:
         with stop_flag() as stop, stop, warnings.catch_warnings():
             _tell_unfinished()
+            _refuse_empty(given)
             return _run([argument for argument in given if argument != DEBUG] or ["--help"])
     except BrokenPipeError:
         _discard_output()
@@ -139,6 +142,22 @@ def _tell_unfinished() -> None:
 
     warnings.simplefilter("always", UnfinishedRun)
     warnings.showwarning = show  # type: ignore[assignment]
+
+
+def _write_any_name() -> None:
+    """What the terminal's encoding lacks, such as bytes of a file name that are no text, is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _refuse_empty(given: list[str]) -> None:
+    """An empty text names nothing; as a path it would be the current folder, which is written `.`."""
+    for before, argument in zip(["", *given], given, strict=False):
+        option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "=", argument)
+        if equals and not value:
+            place = f"option {option}" if option.startswith("-") else "an argument"
+            raise click.UsageError(f"{place} is empty; give a value, or '.' for the current folder")
 
 
 def _run(arguments: list[str]) -> int:
@@ -181,7 +200,7 @@ def _out_of_memory(error: Exception) -> bool:
 def _fail(message: str, code: int) -> int:
     """`genkit: message` in one line. All processes of a run meet most errors together, and the first one tells; by the
     time another has waited the launcher has stopped it, unless the error is its own."""
-    line = " ".join(message.split())
+    line = one_line(" ".join(message.split()))
     if is_first_process():
         click.echo(f"genkit: {line}", err=True)
     else:

@@ -11,6 +11,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
+from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
 from genkit.errors import DataError
 
@@ -60,6 +61,7 @@ def command(
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
     generator = configured(generator, diffusion)
+    refuse_what_cannot_fit(n, generator.sample_shape, out)
     condition = None if label is None else {"label": label}
     rng = torch.Generator().manual_seed(seed)
     generator.conditions.check(condition, n)
@@ -98,7 +100,7 @@ def _write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> s
     for start, batch in _numbered(batches):
         if start == 0:
             _remove_earlier(out)
-        images.write_folder([batch], out, start)
+        images.write_folder([batch], out, start, images.digits(n))
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
     if grid:
@@ -115,7 +117,9 @@ def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
 
 def _refuse_others(out: Path, n: int) -> None:
     """Images of an earlier, longer series would be taken for samples of this one."""
-    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not (p.stem.isdecimal() and int(p.stem) < n)]
+    from genkit.images import digits
+
+    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
     if left:
         raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
 
@@ -124,6 +128,10 @@ def _remove_earlier(out: Path) -> None:
     """The series that this one replaces: if this one is stopped, nothing of the other must be among it."""
     for image in out.glob("*.png"):
         image.unlink()
+
+
+def _is_of(stem: str, n: int, digits: int) -> bool:
+    return stem.isdecimal() and len(stem) == digits and int(stem) < n
 
 
 def _points(batches: Iterator[Tensor], out: Path) -> str:

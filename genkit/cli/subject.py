@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from genkit import catalog
 from genkit.cli.list_ import kinds
-from genkit.errors import GenkitError, suggest
+from genkit.documents import Unreadable, read_json, read_mapping
+from genkit.errors import GenkitError, shown, suggest
 from genkit.papers import CITES, mentioned, papers_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def find_subject(text: str) -> Subject:
             return found
     near = suggest(text, (name for rows in kinds().values() for name, _ in rows()))
     hint = near if "did you mean" in near else ""
-    raise GenkitError(f"{text!r} is no run folder, weights folder, recipe or name from genkit list{hint}")
+    raise GenkitError(f"{shown(text)} is no run folder, weights folder, recipe or name from genkit list{hint}")
 
 
 def _run(text: str) -> Subject | None:
@@ -66,9 +66,8 @@ def _weights(text: str) -> Subject | None:
     for folder in (Path(text), catalog.shipped("weights") / text):
         if (folder / "config.json").is_file():
             try:
-                config = json.loads((folder / "config.json").read_text("utf-8"))
-                return Subject("weights", text, config, folder, _readme(folder))
-            except ValueError as damage:
+                return Subject("weights", text, read_json(folder / "config.json"), folder, _readme(folder))
+            except Unreadable as damage:
                 raise GenkitError(f"{folder / 'config.json'} cannot be read as JSON ({damage})") from damage
     return None
 
@@ -92,6 +91,13 @@ def _name(text: str) -> Subject | None:
 
 
 _ATTEMPTS: tuple[Callable[[str], Subject | None], ...] = (_run, _weights, _recipe, _name)
+
+
+def read_values(path: Path) -> dict[str, float]:
+    """The scores in a scores.json by name; none where there is no such file or it is damaged."""
+    values = read_mapping(path).get("values")
+    found = values if isinstance(values, dict) else {}
+    return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
 
 def load_recipe(path: Path) -> Recipe:

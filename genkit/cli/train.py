@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,5 +72,7 @@ def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
     if folder.weights.is_dir():
         yield "weights", f"{folder.weights}  (genkit sample {folder.path} -n 64 --out samples)"
     if folder.scores.is_file():
-        values = json.loads(folder.scores.read_text(encoding="utf-8")).get("values", {})
+        from genkit.cli.subject import read_values
+
+        values = read_values(folder.scores)
         yield "scores", f"{folder.scores}  ({', '.join(f'{k} {v:.4g}' for k, v in values.items())})"

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from genkit.documents import read_mapping
 from genkit.errors import EvaluationError
 from genkit.evaluation.bench_pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench_report import write_reports
@@ -203,8 +204,5 @@ def _seconds_per_1000(source: Source, seed: int) -> float | None:
 
 def _read(path: Path) -> dict[str, Any]:
     """An earlier result; {} when there is none or it is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and isinstance(found.get("pictures"), dict) else {}
+    found = read_mapping(path)
+    return found if isinstance(found.get("pictures"), dict) else {}

@@ -26,8 +26,8 @@ def write_reports(result: dict[str, Any], folder: Path) -> None:
 
 def markdown(result: dict[str, Any]) -> str:
     """Title, what all numbers depend on, and a table with the best mean of every column in bold."""
-    header, rows = _table(result)
-    lines = [f"# {_escaped(result['bench']['name'])}", "", _escaped(_about(result)), "", _line(header)]
+    header, rows = table(result)
+    lines = [f"# {_escaped(result['bench']['name'])}", "", _escaped(about(result)), "", _line(header)]
     lines.append("|" + "|".join([" --- ", *[" ---: "] * (len(header) - 1)]) + "|")
     lines += [_line([f"**{_escaped(c)}**" if bold else _escaped(c) for c, bold in row]) for row in rows]
     lines += ["", LEGEND, *[f"\nWarning: {_escaped(w)}" for w in result["warnings"]]]
@@ -39,13 +39,13 @@ def html(result: dict[str, Any], folder: Path) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
-    header, rows = _table(result)
+    header, rows = table(result)
     entries = [
         {k: _of_file(folder, e[k]) for k in ("samples", "neighbours")} | {"name": e["name"]} for e in result["entries"]
     ]
     return pages.get_template("bench.html.j2").render(
         bench=result["bench"],
-        about=_about(result),
+        about=about(result),
         legend=LEGEND,
         header=header,
         rows=rows,
@@ -56,7 +56,8 @@ def html(result: dict[str, Any], folder: Path) -> str:
     )
 
 
-def _table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+    """Header and rows of cells, each with whether it is the best of its column."""
     entries = result["entries"]
     names = list(dict.fromkeys(name for e in entries for name in e["summary"]))
     labels = [next(e["summary"][n] for e in entries if n in e["summary"]) for n in names]
@@ -80,10 +81,12 @@ def _cost(entry: dict[str, Any]) -> str:
     return "" if entry["cost"] is None else f"{entry['cost']:.3g}"
 
 
-def _about(result: dict[str, Any]) -> str:
+def about(result: dict[str, Any]) -> str:
+    """What all numbers depend on."""
+    seeds = ", ".join(map(str, result["bench"]["seeds"]))
     extractor, versions = result["extractor"], result["versions"]
     return (
-        f"Against {result['reference']}; n = {result['bench']['n']}, seeds {result['bench']['seeds']}, extractor "
+        f"Against {result['reference']}; n = {result['bench']['n']}, seeds {seeds}, extractor "
         f"{extractor['name']} (sha256 {extractor['sha256'][:8]}, resize {extractor['resize']}), genkit "
         f"{versions['genkit']}, torch {versions['torch']}."
     )

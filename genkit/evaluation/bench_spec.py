@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field
 
 from genkit.catalog import check_arguments
-from genkit.errors import RecipeError
+from genkit.documents import Unreadable, read_yaml
+from genkit.errors import RecipeError, shown
 from genkit.evaluation.metrics_by_name import check_metrics
 
 
@@ -35,7 +35,7 @@ class Entry:
 
     def __post_init__(self) -> None:
         if (self.source is None) == (self.recipe is None):
-            raise RecipeError(f"entry {self.name!r} needs either 'source' or 'recipe'")
+            raise RecipeError(f"entry {shown(self.name)} needs either 'source' or 'recipe'")
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class Bench:
             RecipeError: missing, no YAML, or with the path of a wrong key or value.
         """
         try:
-            tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            reason = str(error).splitlines()[0]
-            raise RecipeError(f"{path} cannot be read as YAML ({reason})") from error
+            tree = read_yaml(Path(path))
+        except Unreadable as fault:
+            line = f", line {fault.line}" if fault.line else ""
+            raise RecipeError(f"{path} cannot be read as YAML ({fault}{line})") from fault
         if not isinstance(tree, dict):
             raise RecipeError(f"{path} holds no mapping; a bench starts with 'against:' and 'entries:'")
         return cls.from_dict(tree)

@@ -22,6 +22,7 @@ from genkit.files import write_atomically
 
 Progress = Callable[[int, int], None]
 AT_ONCE = 250
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @runtime_checkable
@@ -118,6 +119,11 @@ def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[
     return torch.cat(scores), torch.cat(weights)
 
 
+def plain_cell(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula: with `'` before it where it begins like one."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
 def write_ranking(ranking: Ranking, path: Path, names: Sequence[str] = ()) -> None:
     """A CSV, the most suspicious sample first: rank, row of the data set, its file if there are names, weight, score.
 
@@ -131,5 +137,5 @@ def write_ranking(ranking: Ranking, path: Path, names: Sequence[str] = ()) -> No
     table.writerow(["rank", "row", *(["file"] if names else []), "weight", "score"])
     for rank, row in enumerate(ranking.order.tolist(), 1):
         values = f"{ranking.weight[row]:.6g}", f"{ranking.score[row]:.6g}"
-        table.writerow([rank, row, *([names[row]] if names else []), *values])
+        table.writerow([rank, row, *([plain_cell(names[row])] if names else []), *values])
     write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))

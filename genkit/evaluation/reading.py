@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -94,6 +95,7 @@ class Reader:
         parts: list[Extracted] = []
         for batch in side.batches(self.n, self.seed, self.batch_size):
             parts.append(self._features(side, batch, sum(len(p.features) for p in parts)))
+            _refuse_too_many(side, self.n, parts[0].features)
             self._advance(len(batch))
         if not parts:
             raise EvaluationError(f"{side.name} gave no samples")
@@ -115,6 +117,14 @@ class Reader:
         self.done += samples
         if self.progress:
             self.progress(min(self.done, self.total), self.total)
+
+
+def _refuse_too_many(side: Source, n: int, features: Tensor) -> None:
+    needed = min(n, side.available or n) * features.shape[1] * features.element_size()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        gib = f"{needed / 2**30:,.0f} GiB of memory, and there are {memory / 2**30:,.0f}"
+        raise EvaluationError(f"{side.name}: features of {n:,} samples need {gib}; ask for fewer")
 
 
 def side_of_statistics(found: Statistics) -> Side:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from genkit.catalog import CATALOG, build
-from genkit.errors import DataError, suggest
+from genkit.documents import Unreadable, parse_yaml
+from genkit.errors import DataError, shown, suggest
 
 
 def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> Any:
@@ -42,7 +41,7 @@ def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]
     if name in CATALOG["data"] and not Path(text).exists():
         return {"type": name} | ({"split": split} if split else {})
     if not Path(text).exists():
-        raise DataError(f"{role}: no file, folder or data set {text!r}{suggest(text, CATALOG['data'])}")
+        raise DataError(f"{role}: no file, folder or data set {shown(text)}{suggest(text, CATALOG['data'])}")
     if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
         raise DataError(f"{role}: files become square images, but samples of {list(sample_shape)} are wanted")
     return {"type": "folder", "path": text, "size": sample_shape[1], "channels": sample_shape[0]}
@@ -50,6 +49,6 @@ def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]
 
 def _written(text: str, role: str) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(text))
-    except (yaml.YAMLError, TypeError, ValueError) as damage:
-        raise DataError(f"{role}: {text!r:.80} is no YAML mapping; write '{{type: name, key: value}}'") from damage
+        return dict(parse_yaml(text))
+    except (Unreadable, TypeError, ValueError) as damage:
+        raise DataError(f"{role}: {shown(text)} is no YAML mapping; write '{{type: name, key: value}}'") from damage

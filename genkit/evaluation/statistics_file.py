@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from genkit import __version__
+from genkit.arrays import read_npz
+from genkit.documents import parse_json
 from genkit.errors import EvaluationError
 from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.functional.checks import as_features
@@ -21,6 +24,8 @@ from genkit.evaluation.inception import SHA256 as INCEPTION_SHA256
 from genkit.files import write_atomically
 
 FORMAT = "genkit statistics 1"
+DIMENSIONS = 2**13
+"""Of features; more than any extractor has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +105,9 @@ class Statistics:
             EvaluationError: damaged, of another tool (which extractor made it, nobody knows), or no statistics.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                about = json.loads(str(arrays["about"])) if "about" in arrays.files else None
-                mu, sigma = arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64)
+            arrays = read_npz(Path(path), {"about": 1, "mu": DIMENSIONS, "sigma": DIMENSIONS**2})
+            about = parse_json(str(arrays["about"])) if "about" in arrays else None
+            mu, sigma = (_floats(arrays[name]) for name in ("mu", "sigma"))
         except Exception as damage:  # a damaged archive can break numpy, zipfile or zlib anywhere
             raise EvaluationError(f"{path} is no readable statistics file ({_first_line(damage)})") from damage
         if not isinstance(about, dict) or about.get("format") != FORMAT:
@@ -119,11 +124,17 @@ class Statistics:
             n, seed = int(about["n"]), int(about["seed"])
             texts = [str(about[key]) for key in ("name", "extractor_id", "fingerprint")]
             extractor = dict(about["extractor"])
-        except (KeyError, TypeError, ValueError) as missing:
+        except (KeyError, TypeError, ValueError, OverflowError) as missing:
             raise EvaluationError(f"{path} is damaged: its description lacks {_first_line(missing)}") from missing
         if d < 1 or sigma.shape != (d, d) or not finite or n < 2:
             raise EvaluationError(f"{path} is damaged: mean {tuple(mu.shape)}, covariance {tuple(sigma.shape)}, n {n}")
         return cls(mu, sigma, n, texts[0], extractor, texts[1], texts[2], seed)
+
+
+def _floats(array: NDArray[Any]) -> NDArray[np.float64]:
+    if array.dtype.kind != "f":
+        raise ValueError(f"holds {array.dtype} instead of floats")
+    return array.astype(np.float64)
 
 
 def _short(extractor_id: str) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genkit.errors import EvaluationError, WeightsError
 from genkit.files import cache_folder, cannot_write, sha256_of_file
+from genkit.tensors import kind
 
 TIMEOUT_S = 30
 
@@ -25,15 +26,18 @@ def load_state(network: nn.Module, path: Path) -> None:
     They replace the network's own, which may therefore be on the meta device: initialising takes longer than reading.
 
     Raises:
-        WeightsError: missing, damaged, unsafe, or of another network.
+        WeightsError: missing, damaged, unsafe, or of another network: by names, shapes or kinds of tensors.
     """
     state = read_state(path)
     expected = network.state_dict()
-    wrong = sorted(k for k in expected if k not in state or state[k].shape != expected[k].shape)
-    if wrong or not all(v.sum().isfinite() for v in state.values()):
+    wrong = sorted(k for k, v in expected.items() if k not in state or state[k].shape != v.shape)
+    other = sorted(k for k in expected if not wrong and kind(state[k].dtype) != kind(expected[k].dtype))
+    own = {} if wrong or other else {k: state[k].to(v.dtype) for k, v in expected.items()}
+    if wrong or other or not all(v.sum().isfinite() for v in own.values()):
         what = f"{wrong[0]!r} is missing or of another shape" if wrong else "numbers that are not finite"
+        what = f"{other[0]!r} is {state[other[0]].dtype}, not {expected[other[0]].dtype}" if other else what
         raise WeightsError(f"{path} does not hold the weights of {type(network).__name__}: {what}")
-    network.load_state_dict({k: state[k] for k in expected}, assign=True)
+    network.load_state_dict(own, assign=True)
     network.eval().requires_grad_(False)
 
 

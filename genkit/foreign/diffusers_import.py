@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
+from genkit.documents import Unreadable, read_json
 from genkit.errors import RecipeError, WeightsError
 from genkit.foreign.checkpoint import read_checkpoint
 from genkit.foreign.settings import Settings, check_settings
@@ -169,12 +169,12 @@ def _modern(name: str) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise WeightsError(f"cannot read {path}: no such file; is this a pipeline's folder?")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as failure:
-        raise WeightsError(f"cannot read {path}: {failure.strerror}; is this a pipeline's folder?") from failure
-    except (ValueError, RecursionError) as damage:
-        raise WeightsError(f"{path} cannot be read as JSON ({' '.join(str(damage).split())[:120]})") from damage
+        found = read_json(path)
+    except Unreadable as fault:
+        raise WeightsError(f"{path} cannot be read as JSON ({fault})") from fault
     if not isinstance(found, dict):
         raise WeightsError(f"{path} must hold a mapping, got {type(found).__name__}")
     return found

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from genkit.errors import WeightsError
+from genkit.documents import Unreadable, read_yaml
+from genkit.errors import WeightsError, shown
 
 
 class Settings(BaseModel):
@@ -36,14 +36,7 @@ def check_settings(kind: type[S], config: Mapping[str, Any]) -> S:
             needed = ", ".join(name for name, field in kind.model_fields.items() if field.is_required())
             raise WeightsError(f"config: missing key {key!r}; this layout needs {needed}") from error
         message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
-        raise WeightsError(f"config.{key}: {message}, got {str(detail['input'])[:60]!r}") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, for which Python's tuples, common in authors' files, are lists."""
-
-
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))  # type: ignore[arg-type]
+        raise WeightsError(f"config.{key}: {message}, got {shown(detail['input'])}") from error
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
@@ -53,12 +46,13 @@ def read_settings(path: str | Path) -> dict[str, Any]:
         WeightsError: the file is missing, is neither, or holds no mapping.
     """
     path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"cannot read {path}: no such file")
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as failure:
-        raise WeightsError(f"cannot read {path}: {failure.strerror}") from failure
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as damage:
-        raise WeightsError(f"{path} is neither JSON nor plain YAML: {' '.join(str(damage).split())[:160]}") from damage
+        found = read_yaml(path)
+    except Unreadable as fault:
+        line = f"line {fault.line}: " if fault.line else ""
+        raise WeightsError(f"{path} is neither JSON nor plain YAML: {line}{fault}") from fault
     if not isinstance(found, dict):
         raise WeightsError(f"{path} must hold a mapping of the authors' settings, got {type(found).__name__}")
     return found

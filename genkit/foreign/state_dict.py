@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.errors import WeightsError
+from genkit.tensors import is_finite, kind
 
 Names = Mapping[str, tuple[str, ...]]
 """Our name -> the authors' names of the same tensor; more than one where their code registers a module twice."""
@@ -49,8 +50,8 @@ def load_named(module: M, state: Mapping[str, Tensor], names: Names) -> M:
         names: who is who.
 
     Raises:
-        WeightsError: naming the tensors that are missing, unexpected, of another shape, unequal to their double, or
-            not finite.
+        WeightsError: naming the tensors that are missing, unexpected, of another shape or kind (see
+            `genkit.tensors.load_into`), unequal to their double, or not finite.
     """
     theirs = [name for aliases in names.values() for name in aliases]
     _refuse("missing", (name for name in theirs if name not in state))
@@ -66,7 +67,19 @@ def load_named(module: M, state: Mapping[str, Tensor], names: Names) -> M:
             if state[name].shape != expected[ours].shape
         ),
     )
-    _refuse("not finite", (name for name in theirs if not torch.isfinite(state[name]).all()))
+    _refuse(
+        "of another kind",
+        (
+            f"{name} {state[name].dtype} instead of {expected[ours].dtype}"
+            for ours, aliases in names.items()
+            for name in aliases
+            if kind(state[name].dtype) != kind(expected[ours].dtype)
+        ),
+    )
+    _refuse(
+        "not finite",
+        (n for ours, aliases in names.items() for n in aliases if not is_finite(state[n], expected[ours].dtype)),
+    )
     _refuse(
         "unequal, yet one tensor in the authors' code",
         (

@@ -14,6 +14,7 @@ from genkit.images import to_unit
 from genkit.networks.critic import Critic
 from genkit.networks.image_classifier import ImageClassifier
 from genkit.networks.layers.arguments import ImageSize
+from genkit.tensors import load_into
 
 Layers = Literal[18, 34, 50, 101]
 Start = Literal["imagenet", "random"]
@@ -101,10 +102,10 @@ class ResNetTrunk(nn.Module):
         weights = models.get_model_weights(f"resnet{self.layers}").IMAGENET1K_V1
         try:
             state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+            load_into(self.network, {k: v for k, v in state.items() if not k.startswith("fc.")})
         except Exception as failure:  # network, disk, hash, or a damaged file
             folder, line = torch.hub.get_dir(), (str(failure).splitlines() or [type(failure).__name__])[0][:120]
             raise WeightsError(
                 f"ImageNet weights of resnet{self.layers} cannot be had ({line}); put {weights.url} into "
                 f"{folder}/checkpoints, or set start: random"
             ) from failure
-        self.network.load_state_dict({k: v for k, v in state.items() if not k.startswith("fc.")})

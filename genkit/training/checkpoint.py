@@ -21,13 +21,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from genkit.errors import CheckpointError, TrainingError
+from genkit.documents import Unreadable, read_json
+from genkit.errors import CheckpointError, TrainingError, shown
 from genkit.files import cannot_write, sha256_of_file, sync_folder, write_synced
+from genkit.tensors import load_into
 from genkit.training.trainer import Trainer
 
 MANIFEST = "manifest.json"
 FILES = {"system.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json"}
 """What every checkpoint has; process-<rank>.safetensors only where there is state of that kind."""
+STATE = {"step", "position", "processes", "optimizers"}
 
 
 def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None = None) -> Path:
@@ -108,7 +111,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
         CheckpointError: a file is missing, changed or does not fit.
     """
     verify(folder)
-    state = json.loads((folder / "state.json").read_text())
+    state = _state(folder)
     device = trainer.accelerator.device
     local = folder / f"process-{trainer.accelerator.process_index}.safetensors"
     processes = trainer.accelerator.num_processes
@@ -116,8 +119,8 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder} is of {state['processes']} processes, and this run has {processes}")
     try:
         system = _unpacked(folder / "system.safetensors") | (_unpacked(local) if local.is_file() else {})
-        trainer.system.load_state_dict(system)
-        trainer.ema.module.load_state_dict(_unpacked(folder / "ema.safetensors"))
+        load_into(trainer.system, system)
+        load_into(trainer.ema.module, _unpacked(folder / "ema.safetensors"))
         optimizers = _unflatten(_unpacked(folder / "optimizers.safetensors"), state["optimizers"])
         for name, optimizer in trainer.optimizers.items():
             optimizer.load_state_dict(optimizers[name])
@@ -151,6 +154,7 @@ def verify(folder: Path) -> None:
             raise CheckpointError(f"{folder.name}/{name} has {path.stat().st_size} bytes instead of {size}")
         if sha256_of_file(path) != digest:
             raise CheckpointError(f"{folder.name}/{name} has changed since it was written (sha256 differs)")
+    _state(folder)
     for name in ("system.safetensors", "ema.safetensors"):
         try:
             _refuse_non_finite(_unpacked(folder / name), f"{folder.name}/{name}")
@@ -160,13 +164,25 @@ def verify(folder: Path) -> None:
 
 def _manifest(folder: Path) -> dict[str, tuple[int, str]]:
     try:
-        read = json.loads((folder / MANIFEST).read_text())
+        read = read_json(folder / MANIFEST)
         manifest = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in read.items()}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError) as damage:
+    except (ValueError, AttributeError, TypeError, LookupError, OverflowError) as damage:
         raise CheckpointError(f"{folder.name} has no readable {MANIFEST}") from damage
     if not manifest.keys() >= FILES:
         raise CheckpointError(f"{folder.name}/{MANIFEST} does not list {sorted(FILES - manifest.keys())[0]}")
+    if strange := [name for name in manifest if Path(name).name != name or not name.isprintable()]:
+        raise CheckpointError(f"{folder.name}/{MANIFEST} lists {shown(strange[0])}, which is no file of a checkpoint")
     return manifest
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    try:
+        state = read_json(folder / "state.json")
+    except Unreadable as damage:
+        raise CheckpointError(f"{folder.name}/state.json cannot be read ({damage})") from damage
+    if not isinstance(state, dict) or not state.keys() >= STATE:
+        raise CheckpointError(f"{folder.name}/state.json lacks what a run goes on with")
+    return state
 
 
 def complete(folder: Path) -> list[Path]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from genkit.documents import Unreadable, parse_yaml, read_yaml
 from genkit.errors import CheckpointError
 from genkit.files import only_writer, remove_leftovers, write_atomically
 from genkit.pretrained import CONFIG
@@ -60,10 +60,10 @@ class RunFolder:
 
     def _same(self, recipe: Recipe) -> None:
         try:
-            old = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, OSError, UnicodeDecodeError) as damage:
+            old = read_yaml(self.recipe)
+        except Unreadable as damage:
             raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
-        new = yaml.safe_load(recipe.to_yaml())
+        new = parse_yaml(recipe.to_yaml())
         changed = list(differences(old if isinstance(old, dict) else {}, new))
         if changed:
             raise CheckpointError(

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from genkit.documents import Unreadable, parse_json
 from genkit.files import cannot_write, write_atomically
 
 
@@ -57,7 +58,7 @@ class MetricsLog:
 
     def rewind(self, lines: int) -> None:
         """Keeps the first `lines`, as they were at a checkpoint; drops later ones, and one that a kill cut short."""
-        rows = [json.dumps(row) for row in read_metrics(self.path)[:lines]]
+        rows = [json.dumps(row) for row in read_metrics(self.path, lines)]
         write_atomically(self.path, "".join(f"{row}\n" for row in rows).encode())
         self.lines = len(rows)
 
@@ -71,16 +72,22 @@ class MetricsLog:
         self.lines += 1
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a metrics file."""
+def read_metrics(path: Path, first: int | None = None) -> list[dict[str, Any]]:
+    """The whole lines of a metrics file, of its first lines where `first` says how many: numbers by name, with a step.
+
+    A line that is anything else is passed over: a log must not keep a run from going on.
+    """
     if not path.is_file():
         return []
-    rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
-    return rows
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:first]
+    return [row for line in lines if (row := _row(line))]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row = parse_json(line) if line else None
+    except Unreadable:
+        return None
+    if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+        return None
+    return row if all(isinstance(value, (int, float)) for value in row.values()) else None

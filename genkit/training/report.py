@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from genkit import __version__
+from genkit.documents import read_mapping
 from genkit.files import write_atomically
 from genkit.recipe import Recipe
 from genkit.training.curves import Curve, draw
@@ -57,7 +57,7 @@ def report_html(folder: RunFolder, recipe: Recipe) -> str:
         grids=_grids(folder.grids),
         samples=_picture(folder.samples),
         scores=_scores(folder.scores),
-        environment=_flat(_read(folder.environment)),
+        environment=_flat(read_mapping(folder.environment)),
     )
 
 
@@ -114,17 +114,9 @@ def _picture(path: Path) -> str | None:
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _scores(path: Path) -> dict[str, list[Any]]:
     """'values': (metric, value, standard error) rows; 'warnings': lines; 'about': all else that the file says."""
-    found = _read(path)
+    found = read_mapping(path)
     values, errors, labels, _ = (_mapping(found.pop(k, {})) for k in ("values", "standard_errors", "labels", "better"))
     rows: list[tuple[str, ...]] = [
         (str(labels.get(k, k)), _number(v), f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "")

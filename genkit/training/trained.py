@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from genkit.errors import CheckpointError
 from genkit.recipe import Recipe
 from genkit.system import System
+from genkit.tensors import load_into
 from genkit.training.checkpoint import newest_good
 from genkit.training.folder import RunFolder
 
@@ -35,8 +36,8 @@ def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: N
         raise CheckpointError(f"{run} holds no whole checkpoint; critics are kept in checkpoints/, not in weights/")
     system = recipe.build_system()
     try:
-        system.load_state_dict(load_file(checkpoint / "system.safetensors"))
-    except RuntimeError as misfit:
+        load_into(system, load_file(checkpoint / "system.safetensors"))
+    except ValueError as misfit:
         reason = str(misfit).splitlines()[0]
         raise CheckpointError(f"{checkpoint} does not fit {folder.recipe}: {reason}") from misfit
     return recipe, system.eval()
