@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import types
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from genkit.conversion import arguments, at, converted, join, shown
 from genkit.errors import GenkitError, RecipeError, suggest
 
 CATALOG: dict[str, dict[str, str]] = {
@@ -158,7 +157,7 @@ def find(name: Any, *, kind: str | None = None, where: str = "") -> Any:
     """
     accepted = CATALOG[kind] if kind else _targets()
     if not isinstance(name, str) or name not in accepted:
-        raise RecipeError(f"{_at(where)}unknown type {_show(name)}{suggest(name, accepted)}")
+        raise RecipeError(f"{at(where)}unknown type {shown(name)}{suggest(name, accepted)}")
     module, _, attribute = accepted[name].partition(":")
     return getattr(import_module(module), attribute)
 
@@ -172,6 +171,9 @@ def name_of(cls: type) -> str:
 def build(spec: Any, *, kind: str | None = None, where: str = "") -> Any:
     """The object that `{type: name, **arguments}` describes, arguments built first, depth first.
 
+    All names, keys and plain values, at any depth, are checked before anything is built: a misspelt key costs no
+    decoded data and no downloaded weights.
+
     Args:
         spec: a mapping with the key `type`.
         kind: accept only names of this kind.
@@ -180,96 +182,76 @@ def build(spec: Any, *, kind: str | None = None, where: str = "") -> Any:
     Raises:
         RecipeError: `where.key: what was got; what is accepted`.
     """
-    if not isinstance(spec, Mapping):
-        raise RecipeError(f"{_at(where)}needs a mapping with the key 'type', got {_show(spec)}")
-    if "type" not in spec:
-        raise RecipeError(f"{_at(where)}needs the key 'type'{suggest('', CATALOG[kind]) if kind else ''}")
-    make = find(spec["type"], kind=kind, where=_join(where, "type"))
-    arguments = check_arguments(make, {k: v for k, v in spec.items() if k != "type"}, where=where)
-    try:
-        return make(**arguments)
-    except RecipeError as error:
-        raise error if str(error).startswith(where) else RecipeError(f"{_at(where)}{error}") from error
-    except GenkitError:
-        raise
-    except ValueError as error:
-        raise RecipeError(f"{_at(where)}{error}") from error
+    check(spec, kind=kind, where=where)
+    return _made(spec, kind, where)
+
+
+def check(spec: Any, *, kind: str | None = None, where: str = "") -> None:
+    """The checks of `build`, without building."""
+    make, given = _named(spec, kind, where)
+    arguments(make, given, _checked, where=where)
 
 
 def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
-    """`given`, checked against the signature of `make` and converted by its type hints.
-
-    In the order of the signature, not of `given`: networks draw their first weights when they are built, and the order
-    of keys in a file must not change them.
-    """
-    parameters, hints = _signature(make)
-    for key in given:
-        if key not in parameters:
-            raise RecipeError(f"{_join(where, f'{key!s:.60}')}: unknown key{suggest(key, parameters)}")
-    for key, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and key not in given:
-            raise RecipeError(f"{_at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
-    return {k: convert(hints.get(k, Any), given[k], where=_join(where, k)) for k in parameters if k in given}
-
-
-@cache
-def _signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
-    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
-    parameters = {
-        k: p
-        for k, p in inspect.signature(make).parameters.items()
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and not _is_function(hints.get(k))
-    }
-    return parameters, hints
-
-
-def _is_function(hint: Any) -> bool:
-    """Whether only code can give such an argument, never a file: a callback."""
-    return get_origin(hint) is Callable or any(get_origin(inner) is Callable for inner in get_args(hint))
+    """`given`, checked against the signature of `make` and converted by its type hints; nested specs are built."""
+    arguments(make, given, _checked, where=where)
+    return arguments(make, given, _built, where=where)
 
 
 def convert(hint: Any, value: Any, *, where: str = "") -> Any:
-    """`value` as `hint` asks: nested specs are built, plain values are converted and range-checked.
-
-    PyYAML reads 1e-4 as a string, hence numbers in strings are numbers where the hint says so.
-    """
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in inner:
-            return None
-        if len(rest := [h for h in inner if h is not type(None)]) == 1:
-            return convert(rest[0], value, where=where)
-    if origin in (list, tuple, Sequence) and inner and _is_built(inner[0]):
-        if not isinstance(value, (list, tuple)):
-            raise RecipeError(f"{_at(where)}needs a list, got {_show(value)}")
-        return [convert(inner[0], v, where=f"{where}[{i}]") for i, v in enumerate(value)]
-    if _is_built(hint):
-        return _build_instance(hint, value, where)
-    return _plain_value(hint, value, where)
+    """`value` as `hint` asks; nested specs are built."""
+    converted(hint, value, _checked, where=where)
+    return converted(hint, value, _built, where=where)
 
 
-def _is_built(hint: Any) -> bool:
-    return inspect.isclass(hint) and hint.__module__.split(".")[0] in {"genkit", "torch"}
+def _named(spec: Any, kind: str | None, where: str) -> tuple[Any, dict[str, Any]]:
+    """What `spec` would make, and the arguments that it gives."""
+    if not isinstance(spec, Mapping):
+        raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
+    if "type" not in spec:
+        raise RecipeError(f"{at(where)}needs the key 'type'{suggest('', CATALOG[kind]) if kind else ''}")
+    make = find(spec["type"], kind=kind, where=join(where, "type"))
+    return make, {k: v for k, v in spec.items() if k != "type"}
 
 
-def _build_instance(hint: type, value: Any, where: str) -> Any:
-    made = value if isinstance(value, hint) else build(value, where=where)
+def _made(spec: Any, kind: str | None, where: str) -> Any:
+    make, given = _named(spec, kind, where)
+    ready = arguments(make, given, _built, where=where)
+    try:
+        return make(**ready)
+    except RecipeError as error:
+        raise error if str(error).startswith(where) else RecipeError(f"{at(where)}{error}") from error
+    except GenkitError:
+        raise
+    except ValueError as error:
+        raise RecipeError(f"{at(where)}{error}") from error
+
+
+def _built(hint: type, value: Any, where: str) -> Any:
+    made = value if isinstance(value, hint) else _made(value, None, where)
     if not isinstance(made, hint):
-        raise RecipeError(f"{_at(where)}{value['type']!r} does not make a {hint.__name__}")
+        raise RecipeError(f"{at(where)}{value['type']!r} does not make a {hint.__name__}")
     return made
 
 
-def _plain_value(hint: Any, value: Any, where: str) -> Any:
-    from pydantic import TypeAdapter, ValidationError
+def _checked(hint: type, value: Any, where: str) -> Any:
+    """`value` as it is, if it would become a `hint`."""
+    if isinstance(value, hint):
+        return value
+    check(value, where=where)
+    if not _may_make(find(value["type"]), hint):
+        raise RecipeError(f"{at(where)}{value['type']!r} does not make a {hint.__name__}")
+    return value
 
-    if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
-        raise RecipeError(f"{_at(where)}got {str(value).lower()}; a yes or no is not accepted here")
-    try:
-        return TypeAdapter(hint).validate_python(value)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        inside = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
-        raise RecipeError(f"{where}{inside}: {_lower(detail['msg'])}, got {_show(detail['input'])}") from error
+
+def _may_make(make: Any, hint: type) -> bool:
+    """False only where it is certain: protocols are told by instances, and a function may return more than it says."""
+    if getattr(hint, "_is_protocol", False):
+        return True
+    if inspect.isclass(make):
+        return issubclass(make, hint)
+    told = get_type_hints(make).get("return")
+    return not inspect.isclass(told) or issubclass(told, hint) or issubclass(hint, told)
 
 
 def shipped(folder: str) -> Path:
@@ -277,20 +259,3 @@ def shipped(folder: str) -> Path:
     package = Path(__file__).parent
     inside = package / folder
     return inside if inside.is_dir() else package.parent / folder
-
-
-def _join(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
-
-
-def _at(where: str) -> str:
-    return f"{where}: " if where else ""
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
