@@ -21,6 +21,7 @@ from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.preparation import prepare
+from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
@@ -133,6 +134,8 @@ class Run:
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
+        for line in remarks(self.recipe, self.data, self.accelerator.device):
+            self.watcher.note(line)
         if self.main:
             tidy(self.folder.checkpoints)
         found = newest_good(self.folder.checkpoints, self.watcher.note) if resume and self.main else None
