@@ -13,6 +13,9 @@ from genkit.errors import RecipeError, suggest
 Nested = Callable[[type, Any, str], Any]
 """(class that is wanted, spec or instance of it, path in the file) -> what takes the argument's place."""
 
+WORDS = {False: ("no", "off"), True: ("yes", "on")}
+"""What YAML reads as false and true, but may be meant as a word: `precision: no`."""
+
 
 def arguments(make: Any, given: Mapping[str, Any], nested: Nested, *, where: str = "") -> dict[str, Any]:
     """`given`, checked against the signature of `make` and converted by its type hints.
@@ -73,6 +76,8 @@ def _is_built(hint: Any) -> bool:
 def _plain_value(hint: Any, value: Any, where: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
+    if isinstance(value, bool):
+        value = next((word for word in WORDS[value] if word in get_args(hint)), value)
     if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
         raise RecipeError(f"{at(where)}got {str(value).lower()}; a yes or no is not accepted here")
     try:
