@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import types
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from genkit.conversion import arguments, at, converted, join
 from genkit.errors import GenkitError, RecipeError, shown, suggest
-from genkit.values import at, join, plain_value
 
 CATALOG: dict[str, dict[str, str]] = {
     "generators": {
@@ -174,15 +172,19 @@ def _load(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def _makes(make: Any, wanted: type) -> bool:
-    """Whether a class or function makes a `wanted`, as far as it can be told before it is called."""
-    made = make if inspect.isclass(make) else get_type_hints(make).get("return")
-    return not inspect.isclass(made) or issubclass(made, wanted)
+def _may_make(make: Any, wanted: type) -> bool:
+    """False only where it is certain: protocols are told by instances, and a function may return more than it says."""
+    if wanted is object or getattr(wanted, "_is_protocol", False):
+        return True
+    if inspect.isclass(make):
+        return issubclass(make, wanted)
+    told = get_type_hints(make).get("return")
+    return not inspect.isclass(told) or issubclass(told, wanted) or issubclass(wanted, told)
 
 
 def _fitting(names: Mapping[str, str], wanted: type) -> list[str]:
-    """Those of `names` that make a `wanted`; all are imported to know, so this is for messages."""
-    return [name for name, target in names.items() if wanted is object or _makes(_load(target), wanted)]
+    """Those of `names` that may make a `wanted`; all are imported to know, so this is for messages."""
+    return [name for name, target in names.items() if wanted is object or _may_make(_load(target), wanted)]
 
 
 def name_of(cls: type) -> str:
@@ -194,6 +196,9 @@ def name_of(cls: type) -> str:
 def build(spec: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> Any:
     """The object that `{type: name, **arguments}` describes, arguments built first, depth first.
 
+    All names, keys and plain values, at any depth, are checked before anything is built: a misspelt key costs no
+    decoded data and no downloaded weights.
+
     Args:
         spec: a mapping with the key `type`.
         kind: accept only names of this kind.
@@ -203,18 +208,47 @@ def build(spec: Any, *, kind: str | None = None, makes: type = object, where: st
     Raises:
         RecipeError: `where.key: what was got; what is accepted`.
     """
+    check(spec, kind=kind, makes=makes, where=where)
+    return _made(spec, kind, makes, where)
+
+
+def check(spec: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> None:
+    """The checks of `build`, without building."""
+    make, given = _named(spec, kind, makes, where)
+    arguments(make, given, _checked, where=where)
+
+
+def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
+    """`given`, checked against the signature of `make` and converted by its type hints; nested specs are built."""
+    arguments(make, given, _checked, where=where)
+    return arguments(make, given, _built, where=where)
+
+
+def convert(hint: Any, value: Any, *, where: str = "") -> Any:
+    """`value` as `hint` asks; nested specs are built."""
+    converted(hint, value, _checked, where=where)
+    return converted(hint, value, _built, where=where)
+
+
+def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, dict[str, Any]]:
+    """What `spec` would make, and the arguments that it gives."""
+    names = CATALOG[kind] if kind else _targets()
     if not isinstance(spec, Mapping):
         raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
-        names = _fitting(CATALOG[kind] if kind else _targets(), makes)
-        raise RecipeError(f"{at(where)}needs the key 'type'{suggest('', names)}")
+        raise RecipeError(f"{at(where)}needs the key 'type'{suggest('', _fitting(names, makes))}")
     make = find(spec["type"], kind=kind, makes=makes, where=join(where, "type"))
-    if not _makes(make, makes):
-        near = suggest(spec["type"], _fitting(CATALOG[kind] if kind else _targets(), makes))
+    if not _may_make(make, makes):
+        near = suggest(spec["type"], _fitting(names, makes))
         raise RecipeError(f"{at(where)}{spec['type']!r} does not make a {makes.__name__}{near}")
-    arguments = check_arguments(make, {k: v for k, v in spec.items() if k != "type"}, where=where)
+    return make, {k: v for k, v in spec.items() if k != "type"}
+
+
+def _made(spec: Any, kind: str | None, makes: type, where: str) -> Any:
+    make, given = _named(spec, kind, makes, where)
+    ready = arguments(make, given, _built, where=where)
     try:
-        return make(**arguments)
+        return make(**ready)
     except RecipeError as error:
         raise error if str(error).startswith(where) else RecipeError(f"{at(where)}{error}") from error
     except GenkitError:
@@ -223,68 +257,18 @@ def build(spec: Any, *, kind: str | None = None, makes: type = object, where: st
         raise RecipeError(f"{at(where)}{error}") from error
 
 
-def check_arguments(make: Any, given: Mapping[str, Any], *, where: str = "") -> dict[str, Any]:
-    """`given`, checked against the signature of `make` and converted by its type hints.
-
-    In the order of the signature, not of `given`: networks draw their first weights when they are built, and the order
-    of keys in a file must not change them.
-    """
-    parameters, hints = signature(make)
-    for key in given:
-        if key not in parameters:
-            raise RecipeError(f"{join(where, f'{key!s:.60}')}: unknown key{suggest(key, parameters)}")
-    for key, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and key not in given:
-            raise RecipeError(f"{at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
-    return {k: convert(hints.get(k, Any), given[k], where=join(where, k)) for k in parameters if k in given}
-
-
-@cache
-def signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
-    """The parameters of a class or function that a file can give, and the type hints of all."""
-    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
-    parameters = {
-        k: p
-        for k, p in inspect.signature(make).parameters.items()
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and not _is_function(hints.get(k))
-    }
-    return parameters, hints
-
-
-def _is_function(hint: Any) -> bool:
-    """Whether only code can give such an argument, never a file: a callback."""
-    return get_origin(hint) is Callable or any(get_origin(inner) is Callable for inner in get_args(hint))
-
-
-def convert(hint: Any, value: Any, *, where: str = "") -> Any:
-    """`value` as `hint` asks: nested specs are built, plain values are converted and range-checked.
-
-    PyYAML reads 1e-4 as a string, hence numbers in strings are numbers where the hint says so.
-    """
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in inner:
-            return None
-        if len(rest := [h for h in inner if h is not type(None)]) == 1:
-            return convert(rest[0], value, where=where)
-    if origin in (list, tuple, Sequence) and inner and _is_built(inner[0]):
-        if not isinstance(value, (list, tuple)):
-            raise RecipeError(f"{at(where)}needs a list, got {shown(value)}")
-        return [convert(inner[0], v, where=f"{where}[{i}]") for i, v in enumerate(value)]
-    if _is_built(hint):
-        return _build_instance(hint, value, where)
-    return plain_value(hint, value, where)
-
-
-def _is_built(hint: Any) -> bool:
-    return inspect.isclass(hint) and hint.__module__.split(".")[0] in {"genkit", "torch"}
-
-
-def _build_instance(hint: type, value: Any, where: str) -> Any:
-    made = value if isinstance(value, hint) else build(value, makes=hint, where=where)
-    if not isinstance(made, hint):  # of a function that does not say what it makes
+def _built(hint: type, value: Any, where: str) -> Any:
+    made = value if isinstance(value, hint) else _made(value, None, hint, where)
+    if not isinstance(made, hint):  # of a function that does not say what it makes, or a protocol
         raise RecipeError(f"{at(where)}{shown(value['type'])} does not make a {hint.__name__}")
     return made
+
+
+def _checked(hint: type, value: Any, where: str) -> Any:
+    """`value` as it is, if it would become a `hint`."""
+    if not isinstance(value, hint):
+        check(value, makes=hint, where=where)
+    return value
 
 
 def shipped(folder: str) -> Path:

@@ -72,6 +72,8 @@ def test_what_is_wrong_is_named_by_its_path_in_one_line(change: dict[str, Any], 
         (Annotated[int, Field(ge=2)], 2, 2),
         (tuple[float, float], [0, "0.9"], (0.0, 0.9)),
         (Literal["a", "b"], "b", "b"),
+        (Literal["no", "bf16"], False, "no"),
+        (Literal["on", "off"], True, "on"),
         (bool, True, True),
         (list[Penalty], [], []),
         (Any, [1], [1]),
@@ -80,6 +82,30 @@ def test_what_is_wrong_is_named_by_its_path_in_one_line(change: dict[str, Any], 
 def test_values_become_what_the_hint_says(hint: Any, value: Any, want: Any) -> None:
     got = convert(hint, value)
     assert got == want and type(got) is type(want)
+
+
+BAD_OUTSIDE: list[tuple[dict[str, Any], str]] = [
+    ({"type": "part", "stopp": 3}, r"stopp: unknown key; did you mean 'stop'"),
+    ({"type": "part"}, "missing key 'stop'"),
+    ({"type": "part", "stop": 0}, "stop: input should be greater than or equal to 1"),
+    ({"type": "shifted", "noise": 2}, "noise: .*less than or equal to 1"),
+    ({"type": "outlier_mixture", "share": 0.7}, "share: .*less than 0.5"),
+    ({"type": "outlier_mixture", "junk": {"type": "digitz"}}, r"junk\.type: unknown type 'digitz'"),
+    ({"type": "outlier_mixture", "junk": {"type": "adam", "lr": 1}}, "junk: 'adam' does not make a DataSet"),
+]
+
+
+@pytest.mark.parametrize(("outer", "message"), BAD_OUTSIDE)
+def test_all_keys_are_checked_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, outer: dict[str, Any], message: str
+) -> None:
+    from genkit.data import digits
+
+    monkeypatch.setattr(digits, "_embedded", lambda: pytest.fail("the inner data were read"))
+    with pytest.raises(RecipeError, match=message):
+        build({**outer, "data": {"type": "digits"}}, kind="data")
+    with pytest.raises(RecipeError, match=message):
+        catalog.check({**outer, "data": {"type": "digits"}}, kind="data")
 
 
 def test_an_object_that_is_built_already_stays() -> None:

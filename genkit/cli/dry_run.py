@@ -12,6 +12,7 @@ from accelerate import Accelerator
 
 from genkit.cli.console import clock, heading, table
 from genkit.recipe import Recipe
+from genkit.training.remarks import remarks
 from genkit.training.run import prepare
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def describe_run(recipe: Recipe) -> str:
         "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
         "run": list(_run(recipe, trainer, seconds, len(data))),
     }
+    if lines := list(remarks(recipe, data, accelerator.device)):
+        sections["remarks"] = [[line] for line in lines]
     return "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
 
 

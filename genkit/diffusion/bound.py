@@ -17,10 +17,11 @@ from genkit.randomness import Randomness
 
 
 def bound_terms(way: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> dict[str, Tensor]:
-    """The bound's terms from the noisiest step to the first, in bits per dimension.
+    """The bound's terms in bits per dimension, and squared errors, from the noisiest step to the first.
 
     Returns:
-        "bound", "x0_mse" and "eps_mse", each (B, T), and "prior" (B,). One fresh noise a step, x_0 clipped.
+        "bound" (B, T) and "prior" (B,); and, in squared units of x and of the noise, "x0_mse" and "eps_mse" (B, T). One
+        fresh noise a step, x_0 clipped.
     """
     process, rows = way.process, []
     for i in reversed(range(len(process))):
@@ -52,7 +53,7 @@ def prior_term(process: Process, x0: Tensor) -> Tensor:
 
 
 def variational_bound(way: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> Likelihood:
-    """A lower bound on log p(x0), in nats, with the bits per dimension of its parts."""
+    """A lower bound on log p(x0) and its parts, all in nats an image; the parts sum to the bound."""
     terms = bound_terms(way, x0, noise, watch)
     bits = terms["bound"].double().sum(1) + terms["prior"].double()
     nats = bits * math.log(2) * x0[0].numel()

@@ -18,7 +18,7 @@ from genkit.files import only_writer, remove_leftovers, write_atomically
 from genkit.pretrained import CONFIG
 from genkit.recipe import Recipe, differences
 from genkit.training.checkpoint import complete
-from genkit.versions import installed
+from genkit.versions import installed, own_source
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
 
@@ -99,5 +99,6 @@ def environment() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "genkit": own_source(),
         "versions": installed(*PACKAGES),
     }

@@ -22,6 +22,7 @@ from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare
+from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.samples import draw_samples
 from genkit.training.seeds import stable_seed
@@ -115,6 +116,8 @@ class Run:
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
+        for line in remarks(self.recipe, self.data, self.accelerator.device):
+            self.watcher.note(line)
         if self.main:
             tidy(self.folder.checkpoints)
         found = newest_good(self.folder.checkpoints, self.watcher.note) if resume and self.main else None

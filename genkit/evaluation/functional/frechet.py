@@ -56,25 +56,33 @@ def rank_of(sigma: Tensor) -> int:
 
 
 def rank_of_features(x: Tensor) -> int:
-    """Numerical rank of the covariance of (n, d); below n."""
+    """Numerical rank of the covariance of (n, d); below n.
+
+    The smaller of the two products is looked at, whose entries carry the rounding of sums as long as the longer side.
+    """
     rows = centred_rows(x)
-    return rank_of(rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows)
+    product = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
+    return min(factor(product, max(rows.shape)).shape[1], len(rows) - 1)
 
 
-def factor(sigma: Tensor) -> Tensor:
+def factor(sigma: Tensor, summed: int = 0) -> Tensor:
     """A of (d, rank) with A A^T = sigma; the rank is numerical.
 
     Plain Cholesky when its pivots prove full rank, else Cholesky with pivoting, which stops at the rank.
 
+    Args:
+        summed: terms in the sums that sigma's entries are, where they are more than d.
+
     Raises:
         EvaluationError: sigma is not positive semi-definite.
     """
+    threshold = _threshold(sigma, summed)
     lower, failed = torch.linalg.cholesky_ex(sigma)
-    if not int(failed) and lower.diagonal().square().min() > _threshold(sigma):
+    if not int(failed) and lower.diagonal().square().min() > threshold:
         return lower
     from scipy.linalg.lapack import dpstrf
 
-    packed, pivots, rank, _ = dpstrf(sigma.cpu().numpy(), tol=_threshold(sigma), lower=1)
+    packed, pivots, rank, _ = dpstrf(sigma.cpu().numpy(), tol=threshold, lower=1)
     found = torch.from_numpy(packed).tril()[:, :rank]
     a = torch.empty_like(found)
     a[torch.from_numpy(pivots.astype("int64")) - 1] = found
@@ -139,5 +147,5 @@ def _gaussian(which: str, mu: object, sigma: object) -> tuple[Tensor, Tensor]:
     return mean, (cov + cov.T) / 2
 
 
-def _threshold(sigma: Tensor) -> float:
-    return float(_EPS * len(sigma) * sigma.diagonal().max().clamp(min=0))
+def _threshold(sigma: Tensor, summed: int) -> float:
+    return float(_EPS * max(len(sigma), summed) * sigma.diagonal().max().clamp(min=0))

@@ -1,0 +1,43 @@
+"""What a person should know about a run before it starts, though it can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genkit.recipe import Recipe
+
+CPUINFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
+"""Units for bfloat16 products, as Linux names them on x86 and on ARM."""
+
+
+def remarks(recipe: Recipe, data: Any, device: torch.device) -> Iterator[str]:
+    """One line each.
+
+    Args:
+        data: the training data, a genkit.data.dataset.DataSet.
+        device: where the networks run.
+    """
+    batch = recipe.train.batch_size
+    for items in filter(None, (data, getattr(data, "target", None))):
+        if batch > len(items):
+            there = f"{len(items)} samples of {items.name}"
+            yield f"train.batch_size: {batch} is more than the {there}, so every batch holds samples more than once"
+    if recipe.train.precision == "bf16" and device.type == "cpu" and cpu_has_bf16() is False:
+        yield "train.precision: this CPU has no units for bf16 and may be ten times slower with it; 'no' is faster here"
+
+
+def cpu_has_bf16() -> bool | None:
+    """Whether this machine's CPU multiplies bfloat16 numbers; None where it cannot be told."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    flags = next(
+        (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))), []
+    )
+    return bool(BF16_FLAGS & set(flags)) if flags else None
