@@ -190,7 +190,7 @@ class Run:
         product = self.trainer.ema.module
         if self.main and isinstance(product, Generator):
             with self.trainer.system.presented(product):
-                draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
+                draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
@@ -277,11 +277,14 @@ class Run:
             write_report(self.folder, self.recipe)
 
 
-def draw_samples(generator: Generator, path: Path, *, seed: int) -> None:
-    """A picture of samples: a grid of 64 images, one class a column where there are classes, or a scatter of points."""
+def draw_samples(generator: Generator, path: Path, *, seed: int, data: Any = None) -> None:
+    """A picture of samples: a grid of 64 images, one class a column where there are classes, or a scatter of points.
+
+    Points are drawn beside the first of the `data`.
+    """
     rng = torch.Generator().manual_seed(seed)
     if len(generator.sample_shape) != 3:
-        points_png(generator.sample(POINTS, rng=rng), path)
+        points_png(generator.sample(POINTS, rng=rng), path, data=None if data is None else data.x[:POINTS])
         return
     columns, condition = 8, None
     if "label" in generator.conditions:

@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genkit.data.points import mode_statistics
-from genkit.generator import Generator
 from genkit.recipe import Recipe
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
@@ -32,7 +30,7 @@ def run(data: str, arm: str, seed: int, out: Path, overrides: list[str]) -> dict
     recipe = Recipe.load(f"{data}/{arm}", [*overrides, f"train.seed={seed}", "train.trackers=[]"])
     folder = RunFolder(out / f"{data}-{arm}-{seed}")
     train_once(recipe, folder)
-    return {**training_figures(folder, recipe), **sample_figures(folder, data)}
+    return {**training_figures(folder, recipe), **sample_figures(folder)}
 
 
 def training_figures(folder: RunFolder, recipe: Recipe) -> dict[str, float]:
@@ -55,13 +53,9 @@ def training_figures(folder: RunFolder, recipe: Recipe) -> dict[str, float]:
     return figures
 
 
-def sample_figures(folder: RunFolder, data: str) -> dict[str, float]:
-    if data != "points":
-        values = json.loads(folder.scores.read_text())["values"]
-        return {k: float(v) for k, v in values.items() if isinstance(v, (int, float))}
-    generator = Generator.from_pretrained(folder.weights)
-    found = mode_statistics(generator.sample(10_000, rng=torch.Generator().manual_seed(0)), "gaussians25")
-    return {"modes of 25": float(found.modes), "good samples": found.good}
+def sample_figures(folder: RunFolder) -> dict[str, float]:
+    values = json.loads(folder.scores.read_text())["values"]
+    return {k: float(v) for k, v in values.items() if isinstance(v, (int, float))}
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
