@@ -118,6 +118,7 @@ CITES: dict[str, tuple[str, ...]] = {
     "dc": ("naeem2020dc",),
     "vendi": ("friedman2023vendi",),
     "authenticity": ("alaa2022authenticity",),
+    "modes": ("srivastava2017veegan",),
     "inception": ("szegedy2016inception", "heusel2017fid"),
     "clean": ("parmar2022cleanfid",),
     "efficientnet-lite0": ("tan2019efficientnet",),

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("a")
 @click.option("--against", required=True, help="Reference: a data set's name, folder, zip, weights, run or .npz.")
-@click.option("--metrics", default="fd,kd,pr", show_default=True, help="Of 'genkit list metrics', or accuracy.")
+@click.option(
+    "--metrics",
+    show_default="fd,kd,pr, and modes where known",
+    help="Of 'genkit list metrics', or accuracy.",
+)
 @click.option("-n", "n", type=click.IntRange(min=2), default=10_000, show_default=True, help="Samples of each side.")
 @click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 def command(
     a: str,
     against: str,
-    metrics: str,
+    metrics: str | None,
     n: int,
     extractor: str | None,
     extractor_weights: Path | None,
@@ -55,7 +59,7 @@ def command(
         scores = evaluate(
             a,
             against,
-            metrics.split(","),
+            metrics.split(",") if metrics is not None else None,
             n,
             extractor,
             seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
-from genkit.errors import DataError
+from genkit.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +52,8 @@ def command(
 ) -> None:
     """Draw samples from WEIGHTS: a weights folder, a run folder or a shipped name.
 
-    Images become 000000.png and so on, points become points.npy, points.csv and points.png.
+    Images become 000000.png and so on, points become points.npy, points.csv and points.png;
+    of a run, its data are drawn beside them.
     """
     import torch
 
@@ -69,7 +71,9 @@ def command(
     batches = batches or generator.stream(n, batch_size, condition=condition, rng=rng)
     with only_writer(out, "writing samples to"), display() as shown:
         counted = _counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
-        written = _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out)
+        written = (
+            _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out, weights)
+        )
     click.echo(f"{written} (seed {seed})")
 
 
@@ -134,7 +138,7 @@ def _is_of(stem: str, n: int, digits: int) -> bool:
     return stem.isdecimal() and len(stem) == digits and int(stem) < n
 
 
-def _points(batches: Iterator[Tensor], out: Path) -> str:
+def _points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
     import numpy as np
     import torch
 
@@ -148,5 +152,16 @@ def _points(batches: Iterator[Tensor], out: Path) -> str:
     write_atomically(out / "points.npy", binary.getvalue())
     write_atomically(out / "points.csv", text.getvalue().encode())
     if points.shape[1] == 2:
-        points_png(points, out / "points.png")
+        points_png(points, out / "points.png", data=_trained_on(weights, len(points)))
     return f"{len(points)} points in {out}"
+
+
+def _trained_on(weights: str, n: int) -> Tensor | None:
+    """As many of the points that a run learned from; None for weights alone, or where the data cannot be had."""
+    from genkit.recipe import Recipe
+    from genkit.training.folder import RunFolder
+
+    recipe = RunFolder(weights).recipe
+    with suppress(DataError, RecipeError):
+        return Recipe.load(recipe).build_data().x[:n] if recipe.is_file() else None
+    return None

@@ -13,6 +13,7 @@ from genkit.errors import DataError
 from genkit.fingerprint import fingerprint
 from genkit.image_files import Intake
 from genkit.images import from_uint8
+from genkit.mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class DataSet:
         labels: class of every row, (N,) int64; None when unlabelled.
         classes: names of the classes; may be empty.
         report: what happened to the files, when it was read from files.
+        mixture: what the points were drawn from, where that is known.
 
     Raises:
         DataError: empty, another shape or type, points that are not finite, labels that do not fit.
@@ -35,6 +37,7 @@ class DataSet:
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
     report: Intake | None = field(default=None, repr=False)
+    mixture: Mixture | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         images = self.x.dtype == torch.uint8 and self.x.dim() == 4

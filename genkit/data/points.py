@@ -1,9 +1,8 @@
-"""Sets of points in the plane whose density is known, and how well samples cover their modes."""
+"""Sets of points in the plane whose density is known."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -11,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError, suggest
+from genkit.errors import DataError
+from genkit.mixture import Mixture
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,8 +28,8 @@ def _circle8() -> Tensor:
     return 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-MIXTURES = {"gaussians25": (_grid25(), 0.05), "gaussians8": (_circle8(), 0.02)}
-"""name -> (centres (K, 2), default standard deviation)."""
+CENTRES = {"gaussians25": _grid25(), "gaussians8": _circle8()}
+"""name -> (K, 2)."""
 
 
 def gaussians25(n: Count = 100_000, std: Positive = 0.05, seed: Seed = 0) -> DataSet:
@@ -61,53 +61,13 @@ def swiss_roll(n: Count = 100_000, std: Positive = 0.25, seed: Seed = 0) -> Data
 
 def _mixture(name: str, n: int, std: float, seed: int) -> DataSet:
     rng = torch.Generator().manual_seed(seed)
-    centres, _ = MIXTURES[name]
+    centres = CENTRES[name]
     mode = torch.randint(len(centres), (_at_least_one(n),), generator=rng)
     x = centres[mode] + std * torch.randn(n, 2, generator=rng)
-    return DataSet(name, x, mode, tuple(str(k) for k in range(len(centres))))
+    return DataSet(name, x, mode, tuple(str(k) for k in range(len(centres))), mixture=Mixture(centres, std))
 
 
 def _at_least_one(n: int) -> int:
     if n < 1:
         raise DataError(f"a point set needs at least 1 point, got n={n}")
     return n
-
-
-@dataclass(frozen=True)
-class ModeStatistics:
-    """Coverage of a mixture.
-
-    Attributes:
-        modes: how many modes hold at least one good sample.
-        good: share of the samples that are good, in [0, 1].
-        counts: good samples of each mode, (K,) int64.
-    """
-
-    modes: int
-    good: float
-    counts: Tensor
-
-
-def mode_statistics(points: Tensor, name: str, *, std: float | None = None, radius: float = 3.0) -> ModeStatistics:
-    """How many modes samples (N, 2) find, and how many samples are good: within `radius` std of the nearest centre.
-
-    The definition of Srivastava et al. 2017 (VEEGAN, section 5), radius 3; Azadi et al. 2019 use 4. Perfect samples
-    give 1 - exp(-radius^2 / 2): 0.9889 for 3, 0.9997 for 4. Samples that are not finite are not good.
-
-    Args:
-        name: gaussians25 or gaussians8.
-        std: of the modes; None takes the set's default.
-
-    Raises:
-        DataError: another shape, no samples, or a name without modes.
-    """
-    if name not in MIXTURES:
-        raise DataError(f"{name!r} has no modes to count{suggest(name, MIXTURES)}")
-    if points.dim() != 2 or points.shape[1] != 2 or not len(points):
-        raise DataError(f"modes are counted for points (N, 2) with N of at least 1, got {tuple(points.shape)}")
-    centres, default = MIXTURES[name]
-    gaps = points.detach().cpu().double()[:, None] - centres.double()
-    distance, nearest = gaps.square().sum(-1).sqrt().min(1)
-    good = distance <= radius * (default if std is None else std)
-    counts = nearest[good].bincount(minlength=len(centres))
-    return ModeStatistics(int((counts > 0).sum()), float(good.double().mean()), counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -24,6 +25,7 @@ from genkit.evaluation.functional.checks import as_pair
 from genkit.evaluation.functional.kernel import kernel_sums
 from genkit.evaluation.functional.standard_error import frechet_standard_error_to, jackknife
 from genkit.evaluation.statistics_file import Statistics
+from genkit.mixture import Mixture, mode_statistics
 
 Values = dict[str, tuple[float, float | None]]
 """name -> (value, standard error)."""
@@ -37,17 +39,36 @@ METRICS = {
     "dc": "density and coverage, k = 5",
     "vendi": "Vendi score: effective number of different samples",
     "authenticity": "percent of samples that are no copies of reference samples",
+    "modes": "modes of a mixture that are found, and the share of good samples: within 3 std of a centre",
 }
 
-HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "vendi", "authenticity"}
+DEFAULT = ("fd", "kd", "pr")
+
+HIGHER_IS_BETTER = {
+    "is",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "vendi",
+    "authenticity",
+    "modes",
+    "good_samples",
+}
+
+GOOD_WITHIN = 3.0
+"""Standard deviations from the nearest centre."""
 
 SETTINGS: dict[str, dict[str, object]] = {
     "kds": {"subsets": 100, "subset_size": 1000},
     "is": {"splits": 1},
     "pr": {"precision_recall_k": 3, "rule": "distance <= radius"},
     "dc": {"density_coverage_k": 5, "rule": "distance <= radius"},
+    "modes": {"good_within_std": GOOD_WITHIN},
 }
 NEIGHBOURS = {"pr": ("precision", "recall"), "dc": ("density", "coverage"), "authenticity": ("authenticity",)}
+PARTS = {**NEIGHBOURS, "modes": ("modes", "good_samples")}
+"""metric -> the scores that it gives, where they are not one of its own name."""
 FOLDS = 10
 
 
@@ -67,8 +88,22 @@ def check_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def compute(metrics: Sequence[str], real: Extracted | Statistics, fake: Extracted | Statistics, seed: int) -> Values:
-    """Every metric of the two sides.
+def check_modes(metrics: Sequence[str], name: str, mixture: Mixture | None) -> None:
+    """Raises EvaluationError when modes are to be counted against a reference whose centres nobody knows."""
+    if "modes" in metrics and mixture is None:
+        raise EvaluationError(
+            f"metric modes needs a reference with known centres, such as gaussians25 or gaussians8; {name} has none"
+        )
+
+
+def compute(
+    metrics: Sequence[str],
+    real: Extracted | Statistics,
+    fake: Extracted | Statistics,
+    seed: int,
+    mixture: Mixture | None = None,
+) -> Values:
+    """Every metric of the two sides; `modes` needs the `mixture` that the real points were drawn from.
 
     Raises:
         EvaluationError: too few samples, features that are not finite, or statistics where samples are needed.
@@ -83,6 +118,8 @@ def compute(metrics: Sequence[str], real: Extracted | Statistics, fake: Extracte
     for name in metrics:
         if name in SINGLE:
             values[name] = SINGLE[name](real, fake, seed)
+    if "modes" in metrics and mixture:
+        values |= _modes(fake.features, mixture)
     return values | _neighbours([name for name in metrics if name in NEIGHBOURS], real.features, fake.features)
 
 
@@ -138,6 +175,13 @@ SINGLE: Mapping[str, Callable[[Extracted, Extracted, int], tuple[float, float | 
     "is": _inception,
     "vendi": _vendi,
 }
+
+
+def _modes(points: Tensor, mixture: Mixture) -> Values:
+    """The share with its binomial standard error."""
+    found = mode_statistics(points, mixture, GOOD_WITHIN)
+    error = math.sqrt(found.good * (1 - found.good) / len(points))
+    return {"modes": (float(found.modes), None), "good_samples": (found.good, error)}
 
 
 def _neighbours(metrics: Sequence[str], real: Tensor, fake: Tensor) -> Values:

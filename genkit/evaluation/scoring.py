@@ -11,8 +11,16 @@ from torch import nn
 
 from genkit.errors import EvaluationError, shown
 from genkit.evaluation.extractor import Extracted, Extractor, label
-from genkit.evaluation.features import extractor_for
-from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, check_metrics, compute
+from genkit.evaluation.features import POINTS, extractor_for
+from genkit.evaluation.metrics_by_name import (
+    DEFAULT,
+    HIGHER_IS_BETTER,
+    NEIGHBOURS,
+    SETTINGS,
+    check_metrics,
+    check_modes,
+    compute,
+)
 from genkit.evaluation.reading import Progress, Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_source
@@ -23,7 +31,7 @@ from genkit.interruption import beside
 def evaluate(
     a: Any,
     against: Any,
-    metrics: Sequence[str] = ("fd", "kd", "pr"),
+    metrics: Sequence[str] | None = None,
     n: int = 10_000,
     extractor: Extractor | nn.Module | str | None = None,
     seed: int = 0,
@@ -39,7 +47,7 @@ def evaluate(
     Args:
         a, against: a Generator, a data set, an iterable of image batches, a path (folder or zip of images, `.npz`
             statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.sources.open_source`.
-        metrics: names in `METRICS`.
+        metrics: names in `METRICS`; None is `DEFAULT`, and modes beside them where the reference has some.
         n: samples of each side; a side that has fewer gives all, with a warning.
         extractor: see `extractor_for`; None chooses by the reference data.
         seed: of a generator's samples and of the rows drawn from a data set.
@@ -54,14 +62,17 @@ def evaluate(
         DataError: images that cannot be used, by file or index.
     """
     started = time.monotonic()
-    names, n = check_metrics(metrics), check_n(n)
+    names, n = check_metrics(DEFAULT if metrics is None else metrics), check_n(n)
     fake, real = open_source(a, "the set to score", on_bad), open_source(against, "the reference", on_bad)
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(names, real, fake, n, seed, started)
     judge = _judge(real, fake, extractor, weights)
+    mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
+    names += ("modes",) if metrics is None and mixture else ()
+    check_modes(names, real.name if judge.name == POINTS else f"extractor {judge.name}", mixture)
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
     sides = [reader.read(side) for side in (real, fake)]
-    values = beside(lambda: compute(names, sides[0].found, sides[1].found, seed))
+    values = beside(lambda: compute(names, sides[0].found, sides[1].found, seed, mixture))
     described = beside(lambda: [side.describe(judge) for side in sides])
     dim = next(s.found.features.shape[1] for s in sides if isinstance(s.found, Extracted))
     return Scores(

@@ -17,6 +17,7 @@ from genkit.evaluation.statistics_file import Statistics
 from genkit.generator import Generator
 from genkit.image_files import ImageFiles, Intake
 from genkit.images import to_uint8
+from genkit.mixture import Mixture
 from genkit.pretrained import CONFIG
 from genkit.unfinished import RECIPE
 
@@ -36,6 +37,7 @@ class Source:
         fingerprint: hash of the content; None when the samples are made anew.
         notes: what intake says: conversions, files left out.
         warnings: what a reader of the score should know.
+        mixture: what points were drawn from, where that is known.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Source:
     fingerprint: Callable[[], str] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    mixture: Mixture | None = None
 
 
 def open_source(what: Any, role: str, on_bad: str = "error") -> Source | Statistics:
@@ -109,6 +112,7 @@ def of_data_set(data: Any) -> Source:
         sample_shape=tuple(data.sample_shape),
         fingerprint=lambda: str(data.fingerprint),
         notes=report.as_dict() if report else {},
+        mixture=getattr(data, "mixture", None),
     )
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Annotated
 
+import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.networks.critic import Critic
 from genkit.networks.latent import LatentNetwork
 from genkit.networks.layers.arguments import Classes, Depth, Dims, LatentDim, Width
 from genkit.networks.layers.spectral import spectrally_normalise
+
+Gain = Annotated[float, Field(gt=0, le=100)]
 
 
 class MLPGenerator(LatentNetwork):
@@ -24,13 +29,21 @@ class MLPGenerator(LatentNetwork):
         width: units of a hidden layer.
         depth: number of hidden layers.
         classes: 0 is unconditional.
+        gain: hidden layers' weights start this many times as large. At 1 the signal fades by sqrt(6) a layer, with
+            2.45 not at all (He et al. 2015): a deep network starts steep.
     """
 
     def __init__(
-        self, latent_dim: LatentDim, dims: Dims = 2, width: Width = 128, depth: Depth = 3, classes: Classes = 0
+        self,
+        latent_dim: LatentDim,
+        dims: Dims = 2,
+        width: Width = 128,
+        depth: Depth = 3,
+        classes: Classes = 0,
+        gain: Gain = 1.0,
     ):
         super().__init__(latent_dim, (dims,), classes)
-        self.hidden = _hidden_layers(self.input_dim, width, depth)
+        self.hidden = _hidden_layers(self.input_dim, width, depth, gain)
         self.out = nn.Linear(width, dims)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -46,6 +59,7 @@ class MLPCritic(Critic):
         depth: number of hidden layers.
         classes: 0 is unconditional.
         spectral_norm: divide every weight by its largest singular value.
+        gain: see MLPGenerator.
     """
 
     def __init__(
@@ -55,9 +69,10 @@ class MLPCritic(Critic):
         depth: Depth = 3,
         classes: Classes = 0,
         spectral_norm: bool = False,
+        gain: Gain = 1.0,
     ):
         super().__init__((dims,), width, classes)
-        self.hidden = _hidden_layers(dims, width, depth)
+        self.hidden = _hidden_layers(dims, width, depth, gain)
         if spectral_norm:
             spectrally_normalise(self)
 
@@ -65,6 +80,10 @@ class MLPCritic(Critic):
         return self.hidden(x)
 
 
-def _hidden_layers(inputs: int, width: int, depth: int) -> nn.Sequential:
+def _hidden_layers(inputs: int, width: int, depth: int, gain: float) -> nn.Sequential:
     widths = [inputs] + [width] * depth
-    return nn.Sequential(*(layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())))
+    linear = [nn.Linear(a, b) for a, b in pairwise(widths)]
+    with torch.no_grad():
+        for layer in linear:
+            layer.weight.mul_(gain)
+    return nn.Sequential(*(module for layer in linear for module in (layer, nn.ReLU())))

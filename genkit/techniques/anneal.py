@@ -14,7 +14,8 @@ class Anneal(Schedule):
     """Moves a number of a technique in a straight line, e.g. the temperature of a weighting.
 
     Args:
-        setting: path from the game, such as `fake_weighting.temperature`; must be a number already.
+        setting: path from the game, such as `fake_weighting.temperature` or `penalties.0.weight`; must be a number
+            already.
         start: value at iteration 0.
         stop: value from iteration `steps` on.
         steps: length of the line, in iterations.
@@ -36,5 +37,12 @@ class Anneal(Schedule):
         *parents, name = self.setting.split(".")
         owner: object = gan
         for parent in parents:
-            owner = getattr(owner, parent, None)
+            owner = _part(owner, parent)
         return owner, name
+
+
+def _part(owner: object, name: str) -> object:
+    """An attribute, or an item of a list by its position; None where there is none."""
+    if isinstance(owner, list):
+        return owner[int(name)] if name.isdecimal() and int(name) < len(owner) else None
+    return getattr(owner, name, None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from genkit.catalog import build
 from genkit.classifying import Classifying
 from genkit.errors import EvaluationError, RecipeError, shown, suggest
 from genkit.pretrained import Pretrained, Starting
@@ -20,6 +21,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     data, system, train = recipe.build_data(), recipe.build_system(), recipe.train
     if recipe.evaluate:
         check_evaluation(recipe.evaluate, system.product)
+        check_reference(recipe.evaluate, data)
     system.check_data(data.sample_shape, data.conditions)
     system.meet(data)
     for module in system.modules():
@@ -57,13 +59,26 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
             raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
         return
     from genkit.evaluation import EXTRACTORS
-    from genkit.evaluation.metrics_by_name import NEIGHBOURS, check_metrics
+    from genkit.evaluation.metrics_by_name import PARTS, check_metrics
 
     try:
-        names = [score for metric in check_metrics(wanted.metrics) for score in NEIGHBOURS.get(metric, (metric,))]
+        names = [score for metric in check_metrics(wanted.metrics) for score in PARTS.get(metric, (metric,))]
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
     if wanted.best not in names:
         raise RecipeError(f"evaluate.best: {shown(wanted.best)} is not scored{suggest(wanted.best, names)}")
     if wanted.extractor and wanted.extractor not in EXTRACTORS and not Path(wanted.extractor).exists():
         raise RecipeError(f"evaluate.extractor: no {shown(wanted.extractor)}{suggest(wanted.extractor, EXTRACTORS)}")
+
+
+def check_reference(wanted: Evaluate, data: Any) -> None:
+    """Raises RecipeError when the recipe counts modes against a set that has none."""
+    if "modes" not in wanted.metrics:
+        return
+    from genkit.evaluation.metrics_by_name import check_modes
+
+    against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
+    try:
+        check_modes(wanted.metrics, against.name, getattr(against, "mixture", None))
+    except EvaluationError as error:
+        raise RecipeError(f"evaluate.metrics: {error}") from error

@@ -210,7 +210,7 @@ class Run:
 
     def _draw(self, path: Path, stop: StopFlag) -> None:
         def draw(product: Any) -> str:
-            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"))
+            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
             return ""
 
         if isinstance(self.trainer.ema.module, Generator):

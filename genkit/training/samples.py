@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,11 +13,14 @@ from genkit.images import grid, points_png, write_png
 POINTS = 2000
 
 
-def draw_samples(generator: Generator, path: Path, *, seed: int) -> None:
-    """A picture of samples: a grid of 64 images, one class a column where there are classes, or a scatter of points."""
+def draw_samples(generator: Generator, path: Path, *, seed: int, data: Any = None) -> None:
+    """A picture of samples: a grid of 64 images, one class a column where there are classes, or a scatter of points.
+
+    Points are drawn beside the first of the `data`.
+    """
     rng = torch.Generator().manual_seed(seed)
     if len(generator.sample_shape) != 3:
-        points_png(generator.sample(POINTS, rng=rng), path)
+        points_png(generator.sample(POINTS, rng=rng), path, data=None if data is None else data.x[:POINTS])
         return
     columns, condition = 8, None
     if "label" in generator.conditions:

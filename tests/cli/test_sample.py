@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from genkit import images
@@ -46,7 +48,25 @@ def test_points(capsys: Capture, points: Path, tmp_path: Path) -> None:
     values = np.load(tmp_path / "points.npy", allow_pickle=False)
     assert values.shape == (50, 2) and values.dtype == np.float32
     assert np.allclose(np.loadtxt(tmp_path / "points.csv", delimiter=","), values)
-    assert (tmp_path / "points.png").is_file()
+    with Image.open(tmp_path / "points.png") as picture:
+        assert picture.size == (2 * 512 + images.GAP, 512), "the data of the run beside them"
+    assert run(capsys, "sample", points / "weights", "-n", 50, "--out", tmp_path).code == 0
+    with Image.open(tmp_path / "points.png") as picture:
+        assert picture.size == (512, 512)
+
+
+def test_points_whose_data_are_gone_are_drawn_alone(capsys: Capture, points: Path, tmp_path: Path) -> None:
+    lost = shutil.copytree(points, tmp_path / "run")
+    tree = yaml.safe_load((lost / "recipe.yaml").read_text(encoding="utf-8"))
+    (lost / "recipe.yaml").write_text(yaml.safe_dump({**tree, "data": {"type": "set_of_mine"}}), encoding="utf-8")
+    assert run(capsys, "sample", lost, "-n", 5, "--out", tmp_path / "drawn").code == 0
+    with Image.open(tmp_path / "drawn" / "points.png") as picture:
+        assert picture.size == (512, 512)
+
+
+def test_a_run_draws_the_data_beside_its_points(points: Path) -> None:
+    with Image.open(points / "samples.png") as picture:
+        assert picture.size == (2 * 512 + images.GAP, 512)
 
 
 def test_samples_of_before_are_not_mixed_in(capsys: Capture, finished: Path, tmp_path: Path) -> None:

@@ -117,6 +117,30 @@ def test_points_need_no_extractor():
     assert scores["fd"] == pytest.approx(2, abs=0.5)
 
 
+def test_points_of_a_mixture_are_counted_by_mode():
+    """By default too; two of 25 modes, a quarter of the points between them."""
+    data = build({"type": "gaussians25", "n": 400}, kind="data")
+    fakes = torch.tensor([[0.0, 0.0], [0.0, 0.1], [1.0, -2.0], [0.5, 0.5]]).repeat(100, 1)
+    scores = evaluate(DataSet("fake", fakes), data, n=400)
+    assert list(scores)[:2] == ["fd", "kd"] and (scores["modes"], scores["good_samples"]) == (2, 0.75)
+    said = scores.to_json()
+    assert said["labels"]["good_samples"] == "good_samples/points" and said["settings"]["good_within_std"] == 3
+    assert said["better"]["modes"] == said["better"]["good_samples"] == "higher"
+    assert said["standard_errors"]["good_samples"] == pytest.approx((0.75 * 0.25 / 400) ** 0.5)
+    assert "modes" not in list(evaluate(data, DataSet("fake", fakes), n=400))
+
+
+def test_modes_need_centres_that_are_known():
+    points, pictured = DataSet("cloud", torch.randn(20, 2)), DataSet("real", pictures(20))
+    for reference, kwargs, name in (
+        (points, {}, "cloud has none"),
+        (pictured, {"extractor": Mean()}, "extractor Mean has none"),
+        ({"type": "gaussians8", "n": 20}, {"extractor": nn.Linear(2, 3)}, "extractor Linear has none"),
+    ):
+        with pytest.raises(EvaluationError, match=f"known centres, such as gaussians25 .*{name}"):
+            evaluate(points if reference is not pictured else pictured, reference, ["modes"], n=20, **kwargs)
+
+
 def test_the_same_data_is_at_distance_zero_and_says_so():
     data = DataSet("real", pictures(30))
     scores = evaluate(data, data, n=30, extractor=Mean())

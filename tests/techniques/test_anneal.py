@@ -29,7 +29,25 @@ def test_a_straight_line_then_still() -> None:
     assert seen == pytest.approx([4, 3, 2, 1, 1, 3])
 
 
-@pytest.mark.parametrize("setting", ["fake_weighting.heat", "nothing.there", "critic", "fake_weighting", ""])
+def test_a_penalty_is_named_by_its_position() -> None:
+    line = Anneal("penalties.0.weight", 10.0, 0.0, 4)
+    system = game(line)
+    line.apply(system, 3)
+    assert system.penalties[0].weight == 2.5
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "penalties.1.weight",
+        "penalties.x.weight",
+        "fake_weighting.heat",
+        "nothing.there",
+        "critic",
+        "fake_weighting",
+        "",
+    ],
+)
 def test_what_is_no_number_of_the_game_is_refused(setting: str) -> None:
     with pytest.raises(RecipeError, match="is not a number of this game"):
         game(Anneal(setting, 1.0, 0.0, 2))

@@ -16,6 +16,7 @@ from genkit.recipe import Evaluate, Recipe
 from genkit.training.preparation import check_evaluation, prepare
 from genkit.training.trainer import Trainer
 from tests.contracts.specs import DDPM, DIGITS, NETWORKS, NOISY, seeded
+from tests.training.tiny import points
 
 DIFFUSION = {"type": "ddpm_training", "generator": {**DDPM, "solver": {"type": "ancestral", "steps": "2"}}}
 CLASSIFIER = {"type": "classifier_training", "classifier": NETWORKS["classifier"][0]}
@@ -87,6 +88,16 @@ def test_generators_are_not() -> None:
         check_evaluation(Evaluate(metrics=["accuracy"], best="accuracy"), product)
     with pytest.raises(RecipeError, match=r"evaluate\.best: 'kd' is not scored"):
         check_evaluation(Evaluate(metrics=["fd"], best="kd"), product)
+
+
+def test_modes_are_counted_where_centres_are_known() -> None:
+    tree = points(2, clipped=False).to_dict()
+    wanted = {"metrics": ["modes"], "best": "good_samples"}
+    prepare(Recipe.from_dict({**tree, "evaluate": wanted}), Accelerator(cpu=True))
+    roll = {"type": "swiss_roll", "n": 10}
+    for bad in ({**tree, "evaluate": {**wanted, "against": roll}}, {**tree, "data": roll, "evaluate": wanted}):
+        with pytest.raises(RecipeError, match=r"evaluate\.metrics: metric modes .*swiss_roll has none"):
+            prepare(Recipe.from_dict(bad), Accelerator(cpu=True))
 
 
 def test_a_bad_evaluation_is_refused_before_training() -> None:
