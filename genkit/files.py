@@ -9,7 +9,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from genkit.errors import CheckpointError
+from genkit.errors import CheckpointError, WeightsError
 
 
 def cache_folder() -> Path:
@@ -49,6 +49,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def new_folder(path: str | Path) -> Path:
+    """`path`, made absolute, for a folder that is yet to be written; it is not made here.
+
+    Raises:
+        WeightsError: it is a file, lies in one, or holds something.
+    """
+    folder = Path(os.path.abspath(path))
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    if not existing.is_dir():
+        raise WeightsError(f"{existing} is a file, not a folder; choose another folder")
+    if existing == folder and any(folder.iterdir()):
+        raise WeightsError(f"{path} exists and is not empty; choose another folder")
+    return folder
 
 
 def cannot_write(path: Path, failure: OSError) -> CheckpointError:
