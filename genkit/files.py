@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from genkit.errors import CheckpointError
+from genkit.errors import CheckpointError, WeightsError
 
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.image\.tmp")
 """Names of `temporary_beside`, and the one that samples had once."""
@@ -113,6 +113,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def new_folder(path: str | Path) -> Path:
+    """`path`, made absolute, for a folder that is yet to be written; it is not made here.
+
+    Raises:
+        WeightsError: it is a file, lies in one, or holds something.
+    """
+    folder = Path(os.path.abspath(path))
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    if not existing.is_dir():
+        raise WeightsError(f"{existing} is a file, not a folder; choose another folder")
+    if existing == folder and any(folder.iterdir()):
+        raise WeightsError(f"{path} exists and is not empty; choose another folder")
+    return folder
 
 
 def cannot_write(path: Path, failure: OSError) -> CheckpointError:

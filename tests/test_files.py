@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from genkit import files
-from genkit.errors import CheckpointError
-from genkit.files import write_atomically
+from genkit.errors import CheckpointError, WeightsError
+from genkit.files import new_folder, write_atomically
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -38,3 +38,16 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(CheckpointError, match=r"cannot write .*a/b\.txt: (Not a directory|File exists)"):
         write_atomically(tmp_path / "a" / "b.txt", b"")
+
+
+def test_a_new_folder_is_new_or_empty_and_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert new_folder(".") == tmp_path and new_folder("a/../b") == tmp_path / "b" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("path", "said"), [(".", "not empty"), ("mine", "is a file"), ("mine/x/y", "mine is a file")])
+def test_a_used_folder_is_refused(path: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(WeightsError, match=said):
+        new_folder(path)

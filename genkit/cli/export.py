@@ -14,10 +14,13 @@ import click
 def command(weights: str, library: str, out: Path) -> None:
     """Write WEIGHTS, a weights folder, a run folder or a shipped name, as the files of another library.
 
-    diffusers: a ddpm becomes the folder of a DDPMPipeline or DDIMPipeline, with a README.md that says how to sample it.
+    diffusers: a ddpm becomes the folder of a pipeline that takes the same steps, with a README.md that says how to
+    sample it. `genkit import diffusers/pipeline` gives the same weights back.
     """
+    from genkit.files import new_folder
     from genkit.foreign import export_pipeline
-    from genkit.generator import Generator
+    from genkit.pretrained import Pretrained
 
-    export_pipeline(Generator.from_pretrained(weights), out)  # type: ignore[arg-type]
+    new_folder(out)
+    export_pipeline(Pretrained.from_pretrained(weights), out)  # type: ignore[arg-type]
     click.echo(f"{out}: a pipeline of {library}; {out / 'README.md'} says how to sample it")

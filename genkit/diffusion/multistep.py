@@ -32,12 +32,12 @@ class MultistepSolver(Solver):
         self.steps, self.order = steps, order
 
     def check(self, process: Process) -> None:
-        if self.steps > (most := _usable(process) - 1):
+        if self.steps > (most := len(self.usable(process)) - 1):
             raise RecipeError(f"steps: {self.steps} evaluations are too many for this process; use at most {most}")
 
     def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
         self.check(way.process)
-        scheduler = self.scheduler(way.process.betas[: _usable(way.process)].numpy())
+        scheduler = self.scheduler(self.usable(way.process).numpy())
         scheduler.set_timesteps(self.steps)
         scheduler.set_begin_index(0)
         x = noise.normal(*shape)
@@ -45,6 +45,11 @@ class MultistepSolver(Solver):
             x = scheduler.step(self._image(way, x, t), t, x, return_dict=False)[0]
             watch(done, self.steps)
         return x
+
+    def usable(self, process: Process) -> Tensor:
+        """Betas of the first steps, those that are not too noisy; a scheduler takes each but the first at most once."""
+        half_log_snr = 0.5 * (process.abar / (1 - process.abar)).log()
+        return process.betas[: int((half_log_snr >= NOISIEST).sum())]
 
     def _image(self, way: Denoising, x: Tensor, t: int) -> Tensor:
         at = steps_like(t, x)
@@ -78,9 +83,3 @@ class UniPC(MultistepSolver):
         return UniPCMultistepScheduler(
             num_train_timesteps=len(betas), trained_betas=betas, prediction_type="sample", solver_order=self.order
         )
-
-
-def _usable(process: Process) -> int:
-    """How many of the first steps are not too noisy; a scheduler takes each but the first at most once."""
-    half_log_snr = 0.5 * (process.abar / (1 - process.abar)).log()
-    return int((half_log_snr >= NOISIEST).sum())

@@ -11,20 +11,23 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genkit.catalog import build
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
 from genkit.documents import Unreadable, read_json
 from genkit.errors import RecipeError, WeightsError
 from genkit.foreign.checkpoint import read_checkpoint
+from genkit.foreign.diffusers_note import NOTE, noted_generator, with_variance
 from genkit.foreign.settings import Settings, check_settings
 from genkit.foreign.state_dict import load_named
 from genkit.generators.ddpm import DDPM
 from genkit.networks.diffusers_unet import DiffusersUNet
+from genkit.networks.unet import UNet
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
-DDIM_STEPS = 50
-"""What their DDIMPipeline takes when it is not told."""
+STEPS = {"DDPMPipeline": 1000, "DDIMPipeline": 50}
+"""What they take when they are not told."""
 
 Beta = Annotated[float, Field(gt=0, lt=1)]
 
@@ -56,11 +59,17 @@ class PipelineSettings(Settings):
     unet: dict[str, Any]
     scheduler: SchedulerSettings
 
+    @property
+    def ddim(self) -> bool:
+        """DDPMPipeline drives the scheduler that it is given; DDIMPipeline makes a DDIMScheduler of any."""
+        return "DDIM" in self.pipeline + self.scheduler.kind
+
 
 def read_pipeline(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any], Path]:
     """Tensors, settings for the layout `diffusers/pipeline`, and the file of the weights.
 
-    The UNet and the scheduler lie in folders of their own, or, in the oldest pipelines, beside model_index.json.
+    A folder that genkit exported holds the generator's own configuration, which is then all of the settings. The UNet
+    and the scheduler lie in folders of their own, or, in the oldest pipelines, beside model_index.json.
 
     Raises:
         WeightsError: a file is missing or damaged, or is a pickle that holds more than tensors.
@@ -69,6 +78,10 @@ def read_pipeline(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
     if not folder.is_dir():
         raise WeightsError(f"{folder} is {'a file' if folder.exists() else 'missing'}; give a pipeline's folder")
     index = _json(folder / "model_index.json")
+    if (folder / NOTE).is_file():
+        weights = _weights(folder / "unet")
+        noted = {"generator": noted_generator(_json(folder / NOTE), folder)}
+        return with_variance(read_checkpoint(weights), folder), noted, weights
     unet, scheduler = (part if part.is_dir() else folder for part in (folder / "unet", folder / "scheduler"))
     config = {
         "pipeline": index.get("_class_name"),
@@ -80,23 +93,51 @@ def read_pipeline(folder: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
 
 
 def pipeline(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> DDPM:
-    """A genkit DDPM; `config` is {pipeline, unet, scheduler}, as `read_pipeline` gives it."""
-    settings = check_settings(PipelineSettings, config)
+    """A genkit DDPM; `config` is {pipeline, unet, scheduler} or {generator}, as `read_pipeline` gives it."""
+    if "generator" in config:
+        return _with_unet(_noted(config["generator"]), state)
+    settings = check_settings(PipelineSettings, _read_by_theirs(config))
     own = {name: value for name, value in settings.unet.items() if not name.startswith("_")}
     try:
         network = DiffusersUNet(own)
         generator = DDPM(network, _process(settings.scheduler), _solver(settings)[0])
     except RecipeError as error:
         raise WeightsError(f"config: {error}") from error
-    state = {_modern(name): tensor for name, tensor in state.items()}
-    load_named(network.unet, state, {name: (name,) for name in network.unet.state_dict()})
+    return _with_unet(generator, {_modern(name): tensor for name, tensor in state.items()})
+
+
+def _noted(config: Any) -> DDPM:
+    """The generator that was exported, yet without its weights."""
+    try:
+        generator = build(config, where=NOTE)
+    except RecipeError as error:
+        raise WeightsError(str(error)) from error
+    if not isinstance(generator, DDPM) or not isinstance(generator.network, (UNet, DiffusersUNet)):
+        raise WeightsError(f"{NOTE}: a ddpm over a unet or diffusers_unet is needed, got a {type(generator).__name__}")
+    return generator
+
+
+def _with_unet(generator: DDPM, state: Mapping[str, Tensor]) -> DDPM:
+    unet: Any = generator.network.unet
+    load_named(unet, state, {name: (name,) for name in unet.state_dict()})
     return generator
 
 
 def differences(config: Mapping[str, Any]) -> list[str]:
     """In a line each, where the imported pipeline does not sample as theirs does."""
-    settings = check_settings(PipelineSettings, config)
+    if "generator" in config:
+        return []
+    settings = check_settings(PipelineSettings, _read_by_theirs(config))
     return [*_solver(settings)[1], *_of_ddim(settings)]
+
+
+def _read_by_theirs(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without a variance_type that stands in the file of a DDIM scheduler, made of a DDPMScheduler: it reads none."""
+    scheduler = config.get("scheduler")
+    if not isinstance(scheduler, Mapping):
+        return config
+    ddim = "DDIM" in f"{config.get('pipeline')}{scheduler.get('_class_name')}"
+    return {**config, "scheduler": {k: v for k, v in scheduler.items() if not (ddim and k == "variance_type")}}
 
 
 def _process(scheduler: SchedulerSettings) -> Process:
@@ -144,19 +185,21 @@ BETAS: dict[str, Callable[[SchedulerSettings], Tensor]] = {
 
 
 def _solver(settings: PipelineSettings) -> tuple[Solver, list[str]]:
-    if settings.pipeline == "DDPMPipeline":
-        return Ancestral(), []
+    """What their pipeline does when it is not told how many steps to take."""
     total, spacing = settings.scheduler.num_train_timesteps, settings.scheduler.timestep_spacing
-    if spacing == "leading" and total % DDIM_STEPS == 0 and not settings.scheduler.steps_offset:
-        return DDIM(f"ddim{DDIM_STEPS}"), []
-    count = min(DDIM_STEPS, total)
-    return DDIM(str(count)), [
-        f"their {spacing} spacing of {DDIM_STEPS} steps becomes genkit's of {count}, first to last"
-    ]
+    kind, asked = DDIM if settings.ddim else Ancestral, STEPS[settings.pipeline]
+    count = min(asked, total)
+    if count == total:
+        return kind(), []
+    if spacing == "leading" and total % count == 0 and not settings.scheduler.steps_offset:
+        return kind(f"ddim{count}"), []
+    if spacing == "linspace" and not settings.ddim:
+        return kind(str(count)), []
+    return kind(str(count)), [f"their {spacing} spacing of {asked} steps becomes genkit's of {count}, first to last"]
 
 
 def _of_ddim(settings: PipelineSettings) -> Iterator[str]:
-    if settings.pipeline == "DDIMPipeline":
+    if settings.ddim:
         yield "the noise is derived again from the clipped image: equal to theirs with use_clipped_model_output=True"
         if not settings.scheduler.set_alpha_to_one:
             yield "the last step ends at the clean image; theirs, with set_alpha_to_one: false, at the least noisy one"

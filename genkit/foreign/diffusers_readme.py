@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator
 
 from genkit.diffusion.solvers import DDIM
+from genkit.foreign.diffusers_chain import Chain
 from genkit.generators.ddpm import DDPM
 
 
-def readme(name: str, generator: DDPM, ddim: bool, steps: int, remarks: Sequence[str]) -> str:
+def readme(name: str, generator: DDPM, chain: Chain, plain: bool) -> str:
     """README.md, with code that samples as the generator does.
 
     Args:
         name: of the folder.
         generator: what was exported.
-        ddim: whether it is a DDIMPipeline.
-        steps: network evaluations.
-        remarks: a line each.
+        chain: how diffusers samples it.
+        plain: whether a pipeline class of diffusers drives it, not the one in the folder.
     """
-    code = (_loop if generator.network.classes else _call)(name, generator, ddim, steps)
-    notes = [
-        *remarks,
-        "the same seed gives other images than in genkit, which has a stream of noise for every sample",
-    ]
-    listed = "\n".join(f"- {note[:1].upper()}{note[1:]}." for note in notes)
+    listed = "\n".join(f"- {note}." for note in _notes(generator, plain))
+    label = " --label 1" if generator.network.classes else ""
     return f"""# {name}
 
 A diffusion model, exported from genkit as a pipeline folder of diffusers. From beside this folder:
 
 ```python
-{code}
+{(_plain_code if plain else _own_code)(name, generator, chain)}
 ```
+
+These are the images of `genkit sample ... -n 4 --seed 0{label}`, up to rounding. Leave `generator` out for others.
 
 {listed}
 """
 
 
-def _call(name: str, generator: DDPM, ddim: bool, steps: int) -> str:
-    kind, more = ("DDIMPipeline", _ddim_arguments(generator)) if ddim else ("DDPMPipeline", "")
-    return f"""from diffusers import {kind}
-
-pipeline = {kind}.from_pretrained("{name}")
-images = pipeline(batch_size=4, num_inference_steps={steps}{more}).images"""
+STREAMS = """seeds = torch.randint(2**63 - 1, (4,), generator=torch.Generator().manual_seed(0))
+streams = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]"""
+"""genkit's randomness: a stream of noise for every image."""
 
 
-def _loop(name: str, generator: DDPM, ddim: bool, steps: int) -> str:
-    kind, more = ("DDIMScheduler", _ddim_arguments(generator)) if ddim else ("DDPMScheduler", "")
-    shape = ", ".join(map(str, generator.sample_shape))
+def _plain_code(name: str, generator: DDPM, chain: Chain) -> str:
+    solver = generator.solver
+    kind = "DDIMPipeline" if isinstance(solver, DDIM) else "DDPMPipeline"
+    more = f", eta={chain.eta}, use_clipped_model_output=True" if isinstance(solver, DDIM) else ""
     return f"""import torch
-from diffusers import {kind}, UNet2DModel
+from diffusers import {kind}
 
-unet = UNet2DModel.from_pretrained("{name}", subfolder="unet")
-scheduler = {kind}.from_pretrained("{name}", subfolder="scheduler")
-scheduler.set_timesteps({steps})
-labels = torch.tensor([0, 1, 0, 1])
-x = torch.randn(4, {shape})
-with torch.no_grad():
-    for t in scheduler.timesteps:
-        x = scheduler.step(unet(x, t, class_labels=labels).sample, t, x{more}).prev_sample
-images = x.clamp(-1, 1)"""
+pipeline = {kind}.from_pretrained({json.dumps(name, ensure_ascii=False)})
+{STREAMS}
+images = pipeline(batch_size=4, generator=streams, num_inference_steps={chain.steps}{more}).images"""
 
 
-def _ddim_arguments(generator: DDPM) -> str:
-    """genkit derives the noise again from the clipped image, as guided diffusion does."""
-    eta = generator.solver.eta if isinstance(generator.solver, DDIM) else 0.0
-    return f", eta={eta}, use_clipped_model_output=True"
+def _own_code(name: str, generator: DDPM, chain: Chain) -> str:
+    asked = "labels=[1, 1, 1, 1]" if generator.network.classes else "batch_size=4"
+    return f"""import torch
+from diffusers import DiffusionPipeline
+
+pipeline = DiffusionPipeline.from_pretrained({json.dumps(name, ensure_ascii=False)}, trust_remote_code=True)
+{STREAMS}
+images = pipeline({asked}, generator=streams).images"""
+
+
+def _notes(generator: DDPM, plain: bool) -> Iterator[str]:
+    network = generator.network
+    if not plain:
+        yield (
+            "diffusers' own pipelines cannot sample this model, so `pipeline.py` has a small class that does; "
+            "`trust_remote_code=True` lets diffusers run it. The UNet and the scheduler are diffusers' own"
+        )
+    if network.classes:
+        without = ", or none" if network.unlabelled else ""
+        yield f"`labels`: of each image, 0 to {network.classes - 1}{without}"
+    if network.unlabelled:
+        yield (
+            "`guidance_scale`: away from no label, towards the label: 1 is plain, 2 exaggerates; "
+            f'the UNet\'s label {network.classes} stands for "no label"'
+        )
+    yield "`genkit import diffusers/pipeline` of this folder gives the same generator back, by `genkit.json`"

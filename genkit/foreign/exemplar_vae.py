@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from pydantic import Field
@@ -29,8 +29,13 @@ class VAESettings(Settings):
     """prior, input_type ("gray" is 256 levels), input_size [C, H, W], hidden_size, z1_size.
 
     number_components: pseudo-inputs, where the prior is vampprior. A mean through the logit, one variance for all
-    posteriors and layers without gates are not supported.
+    posteriors and layers without gates are not supported where their network reads these settings.
+
+    Attributes:
+        unread: settings that it does not read.
     """
+
+    unread: ClassVar[tuple[str, ...]] = ("z2_size",)
 
     prior: Literal["standard", "vampprior", "exemplar_prior"]
     input_type: Literal["binary", "gray", "continuous"]
@@ -67,7 +72,9 @@ class VAESettings(Settings):
 
 
 class TwoLevelSettings(VAESettings):
-    """z2_size must equal z1_size, as their code takes for granted."""
+    """z2_size must equal z1_size, as their code takes for granted. The logit is of grey images' likelihood alone."""
+
+    unread = ("no_attention",)
 
     z2_size: Latent = 40
 
@@ -77,12 +84,20 @@ class TwoLevelSettings(VAESettings):
         return super().network_arguments()
 
 
+class ConvolutionalSettings(TwoLevelSettings):
+    """Here hidden_size is the width of the checkpoint's layers: theirs have 300 units whatever the setting says."""
+
+    unread = ("same_variational_var",)
+
+
 S = TypeVar("S", bound=VAESettings)
 
 
 def _settings(kind: type[S], config: Mapping[str, Any], **known: Any) -> S:
-    """Their arguments, or a file that holds them under `args`."""
-    return check_settings(kind, {**config.get("args", config), **known})
+    """Their arguments, or a file that holds them under `args`; without those that their network does not read."""
+    given = {**config.get("args", config), **known}
+    binary = ("use_logit",) if issubclass(kind, TwoLevelSettings) and given.get("input_type") == "binary" else ()
+    return check_settings(kind, {name: value for name, value in given.items() if name not in kind.unread + binary})
 
 
 class OneLevel(nn.Module):
@@ -161,10 +176,10 @@ def hvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoLe
 
 
 def convhvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoLevels:
-    """Their `convhvae_2level`. Their hidden layers have 300 units whatever hidden_size says; the checkpoint decides."""
+    """Their `convhvae_2level`."""
     first = own_part(state, "model").get("p_z1_layers_z2.0.h.weight")
     width = {} if first is None or first.dim() != 2 else {"hidden_size": len(first)}
-    settings = _settings(TwoLevelSettings, config, **width)
+    settings = _settings(ConvolutionalSettings, config, **width)
     names = {
         **_gated("encoder2", "q_z_layers", range(5)),
         **_head("latent2", "q_z_mean.linear", "q_z_logvar.linear"),

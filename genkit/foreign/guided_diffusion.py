@@ -7,7 +7,7 @@ Settings are the arguments of their constructors: UNetModel, SuperResModel, Enco
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
@@ -94,7 +94,9 @@ class UNetSettings(Settings):
 
 
 class ImprovedSettings(UNetSettings):
-    """Their older UNetModel is not told its size; without it, their scripts' default."""
+    """Their older UNetModel is not told its size; without it, their scripts' default. `unread` are newer settings."""
+
+    unread: ClassVar[tuple[str, ...]] = ("num_head_channels", "resblock_updown", "use_new_attention_order")
 
     image_size: Size = 64
 
@@ -106,7 +108,9 @@ class SuperResolutionSettings(UNetSettings):
 
 
 class ClassifierSettings(UNetSettings):
-    """Arguments of EncoderUNetModel; out_channels is the number of classes."""
+    """Arguments of EncoderUNetModel; out_channels is the number of classes, and num_classes no setting of it."""
+
+    num_classes: Any = None  # type: ignore[assignment]
 
     pool: Pool = "adaptive"
 
@@ -119,7 +123,8 @@ def unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
 
 def improved_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """improved-diffusion's UNetModel, called (x, timesteps, y)."""
-    settings = check_settings(ImprovedSettings, constructor(config))
+    known = {name: value for name, value in constructor(config).items() if name not in ImprovedSettings.unread}
+    settings = check_settings(ImprovedSettings, known)
     return _load_unet(_built(UNet, settings, settings.denoiser()), state, settings.order)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from genkit.errors import WeightsError
-from genkit.files import sha256_of_file, write_atomically
+from genkit.files import new_folder, sha256_of_file, write_atomically
 from genkit.foreign import LAYOUTS, diffusion_settings, load
 from genkit.foreign.checkpoint import read_checkpoint
 from genkit.foreign.diffusers_import import differences, read_pipeline
@@ -37,9 +37,7 @@ def import_checkpoint(
         WeightsError: `out` holds something, or the checkpoint does not fit; nothing is written then.
         CheckpointError: `out` cannot be written.
     """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise WeightsError(f"{out} exists and is not empty; choose another folder")
+    out = new_folder(out)
     state, settings, weights = _read(layout, Path(checkpoint), config, part)
     product = _product(load(layout, state, settings), layout, settings)
     product.save_pretrained(out)

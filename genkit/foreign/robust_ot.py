@@ -6,7 +6,7 @@ Leave out the tensors of the critics' conditional `projection` layer, which an u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -27,17 +27,34 @@ SPECTRAL = {
 """PyTorch's present names for a spectrally normalised layer -> the ones of the authors' PyTorch."""
 
 
+class WeightSettings(Settings):
+    """ndf: base number of maps, of critic and weight network alike. Their critics take images of any size, ours of 32
+    pixels.
+    """
+
+    ndf: Width
+    imageSize: Literal[32] = 32
+
+
 class GeneratorSettings(Settings):
-    """nz: width of z. ngf: base number of maps."""
+    """nz: width of z. ngf: base number of maps. G_activation shows in no tensor; theirs is ReLU throughout."""
 
     nz: Annotated[int, Field(ge=1, le=4096)]
     ngf: Width
+    imageSize: Literal[32] = 32
+    G_activation: Literal["relu"] = "relu"
 
 
-class CriticSettings(Settings):
-    """ndf: base number of maps, of critic and weight network alike."""
+class CriticSettings(WeightSettings):
+    """D_activation shows in no tensor; their DCGAN and SNDCGAN critics have leaky ReLU."""
 
-    ndf: Width
+    D_activation: Literal["lrelu"] = "lrelu"
+
+
+class ResNetCriticSettings(WeightSettings):
+    """D_activation shows in no tensor; their ResNet critics have ReLU."""
+
+    D_activation: Literal["relu"] = "relu"
 
 
 class Column(nn.Module):
@@ -122,7 +139,7 @@ def resnet_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> 
 
 def resnet_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
     """Their ResNet netD."""
-    settings = check_settings(CriticSettings, config)
+    settings = check_settings(ResNetCriticSettings, config)
     names = {
         **layer_names("head", "final_layer.0"),
         **layer_names("first.conv1", "feat_net.0.model.0"),
@@ -137,7 +154,7 @@ def resnet_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Col
 
 
 def _weight_network(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> WeightNetwork:
-    settings = check_settings(CriticSettings, config)
+    settings = check_settings(WeightSettings, config)
     names = layer_names("head", "network.9")
     for i in range(3):
         names |= layer_names(f"convs.{i}", f"network.{3 * i}")

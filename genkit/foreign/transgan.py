@@ -4,7 +4,8 @@ v1 is the code of February 2021 (TransGAN_8_8_1, TransGAN_8_8_G2_1, Celeba64_Tra
 2021 on (ViT_custom_rp and ViT_custom_scale2_rp_noise). The number of stages and blocks is read off the tensors' names,
 because their settings give it only in part.
 
-Left out knowingly: `to_rgb`, which their forward never uses, and tables of indices that follow from the sizes.
+Left out knowingly: `to_rgb`, which their forward never uses, tables of indices that follow from the sizes, and the
+augmentation (`diff_aug`) that their discriminators apply to what they see.
 """
 
 from __future__ import annotations
@@ -103,9 +104,9 @@ def neurips_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
     arguments: dict[str, Any] = {
         "norm": NORMS[settings.g_norm],
         "activation": ACTIVATIONS[settings.g_act],
-        "ratio": 4 if skips else settings.g_mlp,  # the variant with skips does not read its setting
+        "ratio": 4 if skips else settings.g_mlp,  # the variant with skips reads neither this setting
         "relative": True,
-        "normalised": settings.latent_norm,
+        "normalised": settings.latent_norm and not skips,  # nor this one
         "skips": skips,
     }
     if large:
@@ -206,8 +207,9 @@ def _numbered(state: Mapping[str, Tensor], pattern: str, first: int = 0) -> list
 
 
 def _alive(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without what their forward never uses, and without what follows from the sizes."""
-    return {k: v for k, v in state.items() if not k.startswith("to_rgb.") and not k.endswith("relative_position_index")}
+    """Without what their forward never uses, what follows from the sizes, and filters of their augmentation."""
+    unused = ("to_rgb.", "Hz_fbank", "Hz_geom")
+    return {k: v for k, v in state.items() if not k.startswith(unused) and not k.endswith("relative_position_index")}
 
 
 def _silent(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
 from safetensors.torch import load_file
 
+from genkit.diffusion.solvers import DDIM, Ancestral
 from genkit.errors import WeightsError
 from genkit.foreign import export_pipeline, import_checkpoint
 from genkit.generator import Generator
@@ -64,6 +65,32 @@ def test_a_ddim_pipeline(scheduler: dict[str, Any], tmp_path: Path) -> None:
     theirs = their_chain(pipeline, 50, given, use_clipped_model_output=True)
     torch.testing.assert_close(our_chain(ours, given), theirs, **CLOSE)
     assert "use_clipped_model_output=True" in (tmp_path / "w" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "scheduler", "solver", "steps"),
+    [
+        (DDPMPipeline, DDPMScheduler(), Ancestral, ""),
+        (DDPMPipeline, DDPMScheduler(num_train_timesteps=2000, beta_end=0.01), Ancestral, "ddim1000"),
+        (
+            DDPMPipeline,
+            DDPMScheduler(num_train_timesteps=2000, beta_end=0.01, timestep_spacing="linspace"),
+            Ancestral,
+            "1000",
+        ),
+        (DDPMPipeline, DDIMScheduler(), DDIM, ""),
+        (DDIMPipeline, DDIMScheduler(), DDIM, "ddim50"),
+        (DDIMPipeline, DDPMScheduler(variance_type="fixed_large"), DDIM, "ddim50"),
+        (DDIMPipeline, DDIMScheduler.from_config(DDPMScheduler(variance_type="learned").config), DDIM, "ddim50"),
+        (DDIMPipeline, DDIMScheduler(num_train_timesteps=20), DDIM, ""),
+    ],
+)
+def test_the_solver_is_what_theirs_is_when_called(
+    pipeline: Any, scheduler: Any, solver: type, steps: str, tmp_path: Path
+) -> None:
+    pipeline(their_unet(), scheduler).save_pretrained(tmp_path / "p")
+    ours = imported(tmp_path / "p", tmp_path)
+    assert type(ours.solver) is solver and ours.solver.steps == steps
 
 
 def test_a_spacing_that_genkit_does_not_have_is_said(tmp_path: Path) -> None:

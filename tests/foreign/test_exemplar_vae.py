@@ -236,7 +236,7 @@ def test_every_tensor_is_needed_and_checked(name, key):
     ("change", "message"),
     [
         ({"prior": "flow"}, "config.prior"),
-        ({"use_logit": True}, "config.use_logit"),
+        ({"input_type": "gray", "use_logit": True}, "config.use_logit"),
         ({"same_variational_var": True}, "config.same_variational_var"),
         ({"z2_size": 6}, "config.z2_size: must equal z1_size, 5, got 6"),
         ({"input_size": [1, 8]}, "config.input_size"),

@@ -51,8 +51,14 @@ def fused_norms(network: nn.Module, config: dict) -> Tensor:
     return torch.stack([norm(name) for name in config["param_order"]])
 
 
-@pytest.mark.parametrize("layout", ["guided-diffusion/unet", "improved-diffusion/unet"])
-@pytest.mark.parametrize("name", ["unet", "unet_plain"])
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("unet", "guided-diffusion/unet"),
+        ("unet_plain", "guided-diffusion/unet"),
+        ("unet_plain", "improved-diffusion/unet"),
+    ],
+)
 def test_unet_fixtures(name, layout):
     network, config, io = loaded(name, layout)
     assert not network.training and sum(p.numel() for p in network.parameters()) == config["n_params"]

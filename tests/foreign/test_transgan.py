@@ -100,9 +100,10 @@ def test_losses_and_all_critic_gradients(generation: str) -> None:
             assert (p.grad - q).norm() <= 2e-3 * q.norm() + 1e-6, name
 
 
-def test_neurips_generator_with_an_image_from_every_stage() -> None:
+@pytest.mark.parametrize("unread", [{}, {"latent_norm": True, "g_mlp": 2}])
+def test_neurips_generator_with_an_image_from_every_stage(unread: dict[str, Any]) -> None:
     config, weights, io = read("neurips_rgb_skip")
-    network = foreign.load("transgan/neurips_generator", weights, config)
+    network = foreign.load("transgan/neurips_generator", weights, config | unread)
     z = io["z"].clone().requires_grad_(True)
     x = network(z)
     torch.testing.assert_close(x, io["out"], **CLOSE)
@@ -125,6 +126,7 @@ def test_dead_and_derived_tensors_are_dropped_and_the_rest_is_needed(layout: str
     config, weights, _ = read(name)
     state = {k.removeprefix(f"{part}."): v for k, v in weights.items() if k.startswith(f"{part}.")}
     dead = {"to_rgb.0.weight": torch.ones(4), "blocks.0.attn.relative_position_index": torch.zeros(4, dtype=torch.long)}
+    dead |= {"Hz_fbank": torch.ones(4, 12), "Hz_geom": torch.ones(12)}
     foreign.load(layout, {f"module.{k}": v for k, v in (state | dead).items()}, config)
     for key in list(state)[::4]:
         without = {k: v for k, v in state.items() if k != key}

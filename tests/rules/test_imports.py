@@ -31,7 +31,11 @@ EXCEPTIONS = {
     ("preparation", "genkit.evaluation.metrics_by_name"): "lazy: the same",
     ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
 }
-EXISTS_FOR = {"genkit.evaluation.metrics": "torchmetrics", "genkit.cli.bar": "rich"}
+EXISTS_FOR = {
+    "genkit.evaluation.metrics": "torchmetrics",
+    "genkit.cli.bar": "rich",
+    "genkit.foreign.exported_pipeline": "diffusers",
+}
 HEAVY = {"scipy", "torchvision", "matplotlib", "pandas", "sklearn", "diffusers", "torchmetrics", "rich", "jinja2"}
 
 
