@@ -149,6 +149,7 @@ def write_checkpoint(checkpoint: Path, settings: Path) -> None:
     settings.write_text(yaml.safe_dump(config), encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(BLOCKS)), ids=[f"{b.heading}, {b.language}" for b in BLOCKS])
 def test_block_runs(number: int, reader: Reader) -> None:
     failure, absent = reader.read(number)
@@ -157,8 +158,9 @@ def test_block_runs(number: int, reader: Reader) -> None:
         pytest.skip(f"all the rest of the block ran. {absent}")
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(reader: Reader) -> None:
-    launch = next(i for i, block in enumerate(BLOCKS) if "same losses as one process" in block.text)
+    launch = next(i for i, block in enumerate(BLOCKS) if "accelerate launch" in block.text)
     reader.read(launch)
     one, two = (losses(reader.folder / "runs" / name) for name in ("digits", "digits-wgan-ratio-clipping"))
     assert one and one == pytest.approx(two, rel=1e-4)
