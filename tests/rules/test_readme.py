@@ -1,0 +1,172 @@
+"""Every command and snippet of the README runs, in order, in one empty folder.
+
+What a reader must bring is made here: a zip of photographs and the authors' checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from genkit import images
+from genkit.catalog import build
+from tests.foreign import adm
+from tests.rules.markdown import ROOT, Block, blocks
+from tests.shared import SHARED
+
+LINE = r"[^#\n]*[^#\s]"
+"""The rest of a command, without the comment after it."""
+SMALLER = (
+    (rf"genkit train {LINE}", r"\g<0> train.steps=2 train.batch_size=8 every.checkpoint=1 every.log=1 evaluate.n=60"),
+    (rf"genkit outliers {LINE}", r"\g<0> --steps 4"),
+    (rf"genkit sample fashion-mnist-ddpm (?!.*--steps){LINE}", r"\g<0> --steps 4"),
+    (r"-n \d\d+", "-n 12"),
+    (r"--samples \d+", "--samples 20"),
+    (r"train\.steps=\d\d+", "train.steps=2"),
+    (r"\bn=\d{4,}", "n=60"),
+    (r"--train fashion_mnist/train", "--train fashion_mnist/test"),
+)
+"""What the README says -> what is run instead, so that it takes two minutes. Nothing else is changed."""
+LEFT_OUT = {
+    "pip install .": "these tests run where genkit is installed",
+    "make test": "runs these tests",
+}
+STAND_IN = {"make demo": "genkit train recipes/digits/wgan_ratio_clipping.yaml --out runs/demo --resume"}
+"""`make demo` without its virtual environment."""
+DATA = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
+"""Sets that are not shipped, as a command names them -> their folder in GENKIT_DATA."""
+TIMEOUT_S = 300
+
+BLOCKS = [block for block in blocks(ROOT / "README.md") if block.language]
+ADM64 = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# settings.yaml"))
+TINY = {"model_channels": 32, "num_res_blocks": 1, "num_head_channels": 32, "channel_mult": [1, 1], "num_classes": 10}
+"""Instead of 296 million parameters."""
+
+
+def smaller(text: str) -> str:
+    for pattern, replacement in SMALLER:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+class Reader:
+    """Someone who does what the README says, block after block, in `folder`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.told: list[tuple[str, str]] = []
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        self.environment = {"GENKIT_DATA": str(SHARED / "data"), "OMP_NUM_THREADS": "1", **os.environ}
+        self.environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "GENKIT_CACHE": str(folder / "cache")}
+
+    def read(self, number: int) -> tuple[str, str]:
+        """What went wrong in block `number`, and what of it could not be run; empty if nothing."""
+        while len(self.told) <= number:
+            block = BLOCKS[len(self.told)]
+            self.told.append({"sh": self._shell, "python": self._python, "yaml": self._file}[block.language](block))
+        return self.told[number]
+
+    def _shell(self, block: Block) -> tuple[str, str]:
+        absent = ""
+        for line in block.commands():
+            command = line.partition(" #")[0].strip()
+            if command in LEFT_OUT:
+                continue
+            if missing := self._missing(command):
+                absent += f"{command}: {missing} is absent; set GENKIT_SHARED or GENKIT_DATA. "
+            elif failure := self._run(["bash", "-c", smaller(STAND_IN.get(command, line))]) or self._not_made(command):
+                return failure, absent
+        return "", absent
+
+    def _python(self, block: Block) -> tuple[str, str]:
+        return self._run([sys.executable, "-c", smaller(block.text)]), ""
+
+    def _file(self, block: Block) -> tuple[str, str]:
+        (self.folder / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text, encoding="utf-8")
+        return "", ""
+
+    def _run(self, arguments: list[str]) -> str:
+        """What the command said if it failed. Each snippet runs on its own: a name that it leaves undefined fails."""
+        done = subprocess.run(
+            arguments,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+        if done.returncode == 0 and "Traceback (most recent call last)" not in done.stdout:
+            return ""
+        return f"{arguments[-1]}\nends with {done.returncode} and says\n{done.stdout[-4000:]}"
+
+    def _missing(self, command: str) -> str:
+        named = re.findall(rf"(?<![\w-])({'|'.join(DATA)})/(?:train|test)", command)
+        folders = [Path(self.environment["GENKIT_DATA"]) / DATA[name] for name in named]
+        return next((str(folder) for folder in folders if not folder.is_dir()), "")
+
+    def _not_made(self, command: str) -> str:
+        promised = re.findall(r"--(?:out|json) (\S+)", command)
+        return "".join(f"{command}\nmade no {path}" for path in promised if not (self.folder / path).exists())
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "recipes").symlink_to(ROOT / "recipes")
+    write_photos(folder / "photos.zip")
+    write_checkpoint(folder / "64x64_diffusion.pt", folder / "settings.yaml")
+    yield Reader(folder)
+
+
+def write_photos(path: Path) -> None:
+    """60 real digits as colour images, larger than they are trained at and not square, in class folders."""
+    digits = build({"type": "digits"}, kind="data")
+    rows = torch.arange(0, len(digits), len(digits) // 60)[:60]
+    large = images.resize(images.to_uint8(digits.rows(rows)), 80).expand(-1, 3, -1, -1)
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, (pixels, label) in enumerate(zip(large, digits.condition(rows)["label"].tolist(), strict=True)):
+            archive.writestr(f"photos/{label}/{i:03}.png", images.png_bytes(pixels[:, :, 4:-4]))
+
+
+def write_checkpoint(checkpoint: Path, settings: Path) -> None:
+    """The authors' network with the settings that docs/systems.md gives for this file, made narrow."""
+    config = yaml.safe_load(ADM64.text) | TINY
+    weights = adm.Weights()
+    adm.unet(weights, config, torch.zeros(1, 3, 64, 64), torch.zeros(1), torch.zeros(1, dtype=torch.long))
+    torch.save(dict(weights), checkpoint)
+    settings.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(BLOCKS)), ids=[f"{b.heading}, {b.language}" for b in BLOCKS])
+def test_block_runs(number: int, reader: Reader) -> None:
+    failure, absent = reader.read(number)
+    assert not failure, failure
+    if absent:
+        pytest.skip(f"all the rest of the block ran. {absent}")
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one(reader: Reader) -> None:
+    launch = next(i for i, block in enumerate(BLOCKS) if "accelerate launch" in block.text)
+    reader.read(launch)
+    one, two = (losses(reader.folder / "runs" / name) for name in ("digits", "digits-wgan-ratio-clipping"))
+    assert one and one == pytest.approx(two, rel=1e-4)
+
+
+def losses(run: Path) -> dict[str, float]:
+    """The first line of the log."""
+    row = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    return {name: value for name, value in row.items() if name.endswith("loss")}
