@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/<name of the recipe> by default.")
+@click.option("--from", "start", metavar="WEIGHTS", help="Begin a new run from these weights, or from another run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
-def command(recipe: str, overrides: tuple[str, ...], out: Path | None, resume: bool, dry_run: bool) -> None:
+def command(
+    recipe: str, overrides: tuple[str, ...], out: Path | None, start: str | None, resume: bool, dry_run: bool
+) -> None:
     """Train RECIPE, a YAML file or a shipped name such as digits/wgan_ratio_clipping.
 
     KEY=VALUE changes a single value of the recipe: train.steps=500 optimizers.critic.lr=1e-4 data.split=train.
@@ -42,20 +45,20 @@ def command(recipe: str, overrides: tuple[str, ...], out: Path | None, resume: b
     join_launch()
     folder = RunFolder(out or Path("runs") / checked.name)
     if resume and folder.finished(checked) and folder.report.is_file():
-        folder.open(checked, resume)
+        folder.open(checked, resume, start)
         _tell(f"{folder.path} has finished already", folder)
         return
-    _train(checked, folder, resume)
+    _train(checked, folder, start, resume)
     _tell(f"finished {checked.name}", folder)
 
 
-def _train(recipe: Recipe, folder: RunFolder, resume: bool) -> None:
+def _train(recipe: Recipe, folder: RunFolder, start: str | None, resume: bool) -> None:
     from genkit.training.run import train
 
     if is_first_process():
         click.echo(f"training {recipe.name} into {folder.path}")
     with display() as shown:
-        train(recipe, folder.path, resume=resume, watcher=TrainingWatcher(shown))
+        train(recipe, folder.path, resume=resume, start=start, watcher=TrainingWatcher(shown))
 
 
 def _tell(title: str, folder: RunFolder) -> None:

@@ -101,7 +101,9 @@ def _publish(temporary: Path, final: Path) -> None:
 def _refuse_non_finite(state: dict[str, Tensor], where: str) -> None:
     for name, tensor in state.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise TrainingError(f"{where}: {name} holds numbers that are not finite; go on from the last checkpoint")
+            raise TrainingError(
+                f"{where}: {name} holds numbers that are not finite; lower the learning rates in a run --from this one"
+            )
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:

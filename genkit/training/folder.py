@@ -6,18 +6,21 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from genkit.documents import Unreadable, parse_yaml, read_yaml
+from genkit.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.errors import CheckpointError
 from genkit.files import only_writer, remove_leftovers, write_atomically
-from genkit.pretrained import CONFIG
-from genkit.recipe import Recipe, differences
+from genkit.pretrained import CONFIG, sha256_of_weights
+from genkit.recipe import Recipe
 from genkit.training.checkpoint import complete
+from genkit.training.continuing import check_recipe, environment_changes, in_a_line
+from genkit.training.data_record import data_changes
 from genkit.versions import installed, own_source
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
@@ -38,38 +41,52 @@ class RunFolder:
         self.scores = self.path / "scores.json"
         self.report = self.path / "report.html"
         self.environment = self.path / "environment.json"
+        self.history = self.path / "history.json"
+        self.data = self.path / "data.json"
+        self.start = self.path / "start.json"
 
     def grid(self, step: int) -> Path:
         return self.grids / f"{step:08d}.png"
 
-    def open(self, recipe: Recipe, resume: bool) -> None:
-        """Makes a new run, or checks that the one here is of the same recipe.
+    def check(self, recipe: Recipe, resume: bool, start: str | None = None) -> list[str]:
+        """What is different in `recipe` from that of the run here, of what may be: `key.path: old -> new`.
 
         Raises:
-            CheckpointError: there is a run already and `resume` is false, or its recipe differs, or no writing here.
+            CheckpointError: there is a run already and `resume` is false, or it is of another recipe or start.
         """
-        if self.recipe.is_file():
-            if not resume:
-                raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
-            self._same(recipe)
-        elif self.path.exists() and not self.path.is_dir():
+        if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
-        for folder in (self.path, self.grids, self.weights):
-            remove_leftovers(folder)
-        write_atomically(self.recipe, recipe.to_yaml().encode())
-
-    def _same(self, recipe: Recipe) -> None:
+        if not self.recipe.is_file():
+            return []
+        if not resume:
+            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
+        if start and start != self.started_from:
+            began = f"from {self.started_from}" if self.started_from else "without --from"
+            raise CheckpointError(f"{self.path} was started {began}; leave --from out, or choose another --out")
         try:
             old = read_yaml(self.recipe)
         except Unreadable as damage:
             raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
-        new = parse_yaml(recipe.to_yaml())
-        changed = list(differences(old if isinstance(old, dict) else {}, new))
-        if changed:
-            raise CheckpointError(
-                f"{self.path} was started with another recipe ({'; '.join(changed[:5])}); "
-                "resume with the same one or choose another --out"
-            )
+        done = complete(self.checkpoints)
+        step = int(done[-1].name.removeprefix("step-")) if done else 0
+        return check_recipe(old if isinstance(old, dict) else {}, parse_yaml(recipe.to_yaml()), step, self.path)
+
+    @property
+    def started_from(self) -> str | None:
+        """Which weights the run was started from, if any."""
+        return read_mapping(self.start).get("from")
+
+    def open(self, recipe: Recipe, resume: bool, start: str | None = None) -> list[str]:
+        """Makes a new run, or takes up the one here; see `check`."""
+        changes = self.check(recipe, resume, start)
+        for folder in (self.path, self.grids, self.weights):
+            remove_leftovers(folder)
+        if not self.recipe.is_file():
+            self.start.unlink(missing_ok=True)
+        if start and not self.start.is_file():
+            write_atomically(self.start, json.dumps({"from": start, "sha256": sha256_of_weights(start)}).encode())
+        write_atomically(self.recipe, recipe.to_yaml().encode())
+        return changes
 
     def locked(self) -> AbstractContextManager[None]:
         """Refuses a second process in the same run.
@@ -79,9 +96,57 @@ class RunFolder:
         """
         return only_writer(self.path, "training in")
 
-    def write_environment(self, recipe: Recipe, **facts: Any) -> None:
-        write_atomically(
-            self.environment, (json.dumps({**environment(), **facts, "seed": recipe.train.seed}, indent=2)).encode()
+    def start_again(self) -> str | None:
+        """The weights to start from where no checkpoint has been written yet.
+
+        Raises:
+            CheckpointError: they are others than when the run was started.
+        """
+        known = read_mapping(self.start)
+        if known and sha256_of_weights(known["from"]) != known.get("sha256"):
+            raise CheckpointError(
+                f"{known['from']} has changed since {self.path} was started from it; choose another --out"
+            )
+        return known.get("from")
+
+    def remember(self, step: int, facts: Mapping[str, Any], recipe_changes: Sequence[str]) -> list[str]:
+        """Keeps the environment of a run that begins or goes on at iteration `step`; what has changed, in lines.
+
+        environment.json is that of the beginning, history.json has an entry for each time that anything changed.
+        """
+        now = {**environment(), **facts}
+        known = read_mapping(self.environment)
+        if not known:
+            write_atomically(self.environment, json.dumps(now, indent=2).encode())
+            return []
+        history = read_mapping(self.history).get("changes", [])
+        changed = environment_changes(history[-1]["environment"] if history else known, now)
+        if changed or recipe_changes:
+            entry = {"iteration": step, "recipe": list(recipe_changes), "changed": changed, "environment": now}
+            write_atomically(self.history, json.dumps({"changes": [*history, entry]}, indent=2).encode())
+        told = {"the recipe": recipe_changes, "the environment": changed}
+        return [
+            f"{what} has changed at iteration {step:,}: {in_a_line(lines)}" for what, lines in told.items() if lines
+        ]
+
+    def check_data(self, record: Mapping[str, Any], fingerprint: str | None) -> None:
+        """Keeps what is known of the data of a new run; of one that goes on, compares.
+
+        Args:
+            record: see genkit.training.data_record.
+            fingerprint: of the data that the checkpoint was trained on; None for a run that begins.
+
+        Raises:
+            CheckpointError: the data have changed, with what it is.
+        """
+        if fingerprint in (None, record["fingerprint"]):
+            write_atomically(self.data, json.dumps(record).encode())
+            return
+        known = read_mapping(self.data)
+        told = data_changes(known, record) if known.get("fingerprint") == fingerprint else "it is not known how"
+        raise CheckpointError(
+            f"the data have changed since {self.path} was stopped ({told}); put them back to go on, or start a new run "
+            f"from its weights with --from {self.path} and another --out"
         )
 
     def finished(self, recipe: Recipe) -> bool:

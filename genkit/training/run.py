@@ -18,6 +18,7 @@ from genkit.files import write_atomically
 from genkit.generator import Generator
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
+from genkit.training.data_record import data_record
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
@@ -27,38 +28,53 @@ from genkit.training.report import write_report
 from genkit.training.samples import draw_samples
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
+from genkit.training.start import start_from
 from genkit.training.watcher import Silence, Watcher
 
 
 def train(
-    recipe: Recipe | str | Path, out: str | Path | None = None, *, resume: bool = False, watcher: Watcher | None = None
+    recipe: Recipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    start: str | Path | None = None,
+    watcher: Watcher | None = None,
 ) -> Path:
     """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
 
     Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes.
 
+    Args:
+        start: weights or a run that a new run begins from; see genkit.training.start.
+
     Raises:
         RecipeError, DataError: the recipe or the data cannot be used.
-        CheckpointError: the folder is taken, of another recipe, or cannot be written.
+        WeightsError: `start` cannot be used.
+        CheckpointError: the folder is taken, of another recipe or other data, or cannot be written.
         TrainingError: a loss is not finite.
         Stopped: a signal asked to stop; a checkpoint has been written.
         ProcessLost: another process of the run is gone.
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     folder = RunFolder(out or Path("runs") / recipe.name)
+    begin = None if start is None else str(start)
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(),
         mixed_precision=recipe.train.precision,
         log_with=_trackers(recipe) or None,
         project_dir=folder.path,
     )
+    if accelerator.is_main_process:
+        folder.check(recipe, resume, begin)
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
+    if begin:
+        start_from(begin, run.trainer, run.watcher.note)
     with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
         if accelerator.is_main_process:
             held.enter_context(folder.locked())
-            folder.open(recipe, resume)
+            run.changes = folder.open(recipe, resume, begin)
         accelerator.wait_for_everyone()
         run.go(resume)
     return folder.path
@@ -81,6 +97,8 @@ class Run:
         self.window, self.log = Window(), MetricsLog(folder.metrics)
         self.best: dict[str, Any] | None = None
         self.due: Sequence[str] = ()
+        self.changes: Sequence[str] = ()
+        self.fingerprint: str | None = None
 
     @property
     def main(self) -> bool:
@@ -125,14 +143,31 @@ class Run:
         lines = self._load(found) if found else 0
         if resume:
             self.watcher.note(f"resumed from {found.name}" if found else "no checkpoint: starting from the beginning")
+        if self.main:
+            self._compare(found)
         for name in self.recipe.train.trackers:
             if name not in _trackers(self.recipe):
                 self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
         if self.main:
             self.log.rewind(lines)
-            self.folder.write_environment(self.recipe, processes=self.accelerator.num_processes)
         if self.accelerator.log_with:
             self.accelerator.init_trackers("tensorboard")
+        if not found and (source := self.folder.start_again()):
+            self.watcher.note(start_from(source, self.trainer, self.watcher.note))
+            self._checkpoint()
+
+    def _compare(self, found: Path | None) -> None:
+        """Data, recipe and environment with those of before.
+
+        Raises:
+            CheckpointError: the data are others.
+        """
+        record = data_record(self.data)
+        self.folder.check_data(record, self.fingerprint if found else None)
+        self.fingerprint = record["fingerprint"]
+        facts = {"processes": self.accelerator.num_processes, "seed": self.recipe.train.seed}
+        for line in self.folder.remember(self.trainer.step, facts, self.changes):
+            self.watcher.note(line)
 
     def _load(self, found: Path) -> int:
         """Everything as it was at checkpoint `found`; the number of lines that the log had then."""
@@ -141,6 +176,9 @@ class Run:
         mine = self.accelerator.process_index
         self.window.restore(windows[mine if mine < len(windows) else 0], self.accelerator.device)
         self.best, self.due = state["best"], state.get("due", ["scores"] if state.get("unscored") else [])
+        self.fingerprint = state.get("data")
+        if self.best and self.recipe.evaluate and self.best["metric"] != self.recipe.evaluate.best:
+            self.best = None
         return int(state["lines"])
 
     def _from_main(self, text: str) -> str:
@@ -166,6 +204,7 @@ class Run:
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
         windows = gather_object([self.window.state()])
         extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
+        extra["data"] = self.fingerprint
         newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
         if self.main:
             spare = self.folder.checkpoints / self.best["checkpoint"] if self.best else None

@@ -176,7 +176,8 @@ class Trainer:
         values = ", ".join(f"{k} {v.mean().item():.4g}" for k, v in {**report, "gradient norm": norm}.items())
         raise TrainingError(
             f"iteration {self.step}: the {update.learner}'s loss is not finite ({values}); "
-            "lower its learning rate, set clip_norm, or start again from the last checkpoint"
+            f"lower optimizers.{update.learner}.lr or set its clip_norm in a new run --from this one, whose last "
+            "checkpoint is whole"
         )
 
     def _set_rates(self) -> None:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from genkit import catalog
 from genkit.errors import CheckpointError
+from genkit.training import folder as folder_module
 from genkit.training.folder import RunFolder, environment
 from tests.training.tiny import child, points
 
@@ -63,7 +66,7 @@ def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
 def test_another_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
     RunFolder(tmp_path).open(points(20), resume=False)
     before = (tmp_path / "recipe.yaml").read_bytes()
-    with pytest.raises(CheckpointError, match=r"another recipe \(train\.seed: 0 -> 3; train\.steps: 20 -> 30\)"):
+    with pytest.raises(CheckpointError, match=r"another recipe \(train\.seed: 0 -> 3\).* --from .*another --out"):
         RunFolder(tmp_path).open(points(30, train={"seed": 3}), resume=True)
     with pytest.raises(CheckpointError, match=r"system\.rule: .* -> None"):
         RunFolder(tmp_path).open(points(20, clipped=False), resume=True)
@@ -99,9 +102,46 @@ def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_written(tmp_path: Path) -> None:
-    RunFolder(tmp_path).write_environment(points(20, train={"seed": 4}), processes=2)
+    assert RunFolder(tmp_path).remember(0, {"processes": 2, "seed": 4}, []) == []
     read = json.loads((tmp_path / "environment.json").read_text())
+    assert not (tmp_path / "history.json").exists()
     assert (
         read["seed"] == 4 and read["processes"] == 2 and read["versions"]["torch"] == environment()["versions"]["torch"]
     )
     assert read["python"].startswith("3.")
+
+
+def test_what_has_changed_is_told_and_kept_beside_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path)
+    run.remember(0, {"processes": 1}, [])
+    first = run.environment.read_bytes()
+    assert run.remember(3, {"processes": 1}, []) == []
+    monkeypatch.setattr(folder_module, "environment", lambda: {**environment(), "threads": 77})
+    threads = environment()["threads"]
+    told = run.remember(5, {"processes": 2}, ["train.steps: 20 -> 30"])
+    assert told == [
+        "the recipe has changed at iteration 5: train.steps: 20 -> 30",
+        f"the environment has changed at iteration 5: threads: {threads} -> 77; processes: 1 -> 2",
+    ]
+    assert run.remember(9, {"processes": 2}, []) == [], "compared with the last time, not with the first"
+    assert run.environment.read_bytes() == first
+    (entry,) = json.loads(run.history.read_text())["changes"]
+    assert entry["iteration"] == 5 and entry["environment"]["threads"] == 77
+
+
+def test_another_start_is_refused(tmp_path: Path) -> None:
+    RunFolder(tmp_path).open(points(20), resume=False)
+    with pytest.raises(CheckpointError, match="was started without --from; leave --from out"):
+        RunFolder(tmp_path).open(points(20), resume=True, start="mnist-classifier")
+
+
+def test_the_start_of_a_run_that_never_wrote_a_checkpoint_is_known(tmp_path: Path) -> None:
+    shutil.copytree(catalog.shipped("weights") / "mnist-classifier", tmp_path / "w")
+    run = RunFolder(tmp_path / "run")
+    run.open(points(20), resume=False, start=str(tmp_path / "w"))
+    run.open(points(20), resume=True, start=str(tmp_path / "w"))
+    assert run.start_again() == str(tmp_path / "w")
+    with open(tmp_path / "w" / "model.safetensors", "ab") as file:
+        file.write(b"x")
+    with pytest.raises(CheckpointError, match="has changed since"):
+        run.start_again()

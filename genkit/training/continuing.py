@@ -1,0 +1,70 @@
+"""What may be different when a run goes on, and what is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from genkit.errors import CheckpointError
+from genkit.recipe import differences
+
+HARMLESS = ("name", "description", "every", "evaluate", "train.trackers")
+"""Keys of a recipe, with all below them, that change what is shown of the weights but not the weights."""
+
+LONGER = "train.steps"
+TOLD = 5
+"""Changes that one line names."""
+
+
+def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run: object) -> list[str]:
+    """The changes of a recipe that a run may go on with, as `key.path: old -> new`.
+
+    The length may change to whatever lies ahead; learning-rate schedules that depend on it follow.
+
+    Args:
+        done: iterations that are behind the run.
+        run: its folder, for messages.
+
+    Raises:
+        CheckpointError: another change, which would make it another run.
+    """
+    changed = list(differences(old, new))
+    refused = [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
+    if refused:
+        raise CheckpointError(
+            f"{run} was started with another recipe ({'; '.join(refused[:TOLD])}); resume with the same one, or start "
+            f"a new run from its weights with --from {run} and another --out"
+        )
+    steps = int(new["train"]["steps"])
+    if steps < done:
+        raise CheckpointError(
+            f"{run} has done {done:,} iterations already; {LONGER} must be at least that, got {steps:,}"
+        )
+    return changed
+
+
+def _harmless(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in HARMLESS)
+
+
+def environment_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """`name: old -> new` for what was measured of both environments."""
+    return [f"{k}: {_plain(a)} -> {_plain(b)}" for k, a, b in _leaves(old, new) if a != b]
+
+
+def _leaves(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for key in (k for k in new if k in old):
+        if isinstance(old[key], Mapping) and isinstance(new[key], Mapping):
+            yield from _leaves(old[key], new[key])
+        else:
+            yield str(key), old[key], new[key]
+
+
+def _plain(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def in_a_line(changes: Sequence[str]) -> str:
+    """`a; b; ... and 3 more`."""
+    more = f"; and {len(changes) - TOLD} more" if len(changes) > TOLD else ""
+    return "; ".join(changes[:TOLD]) + more

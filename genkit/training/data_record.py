@@ -1,0 +1,79 @@
+"""Which data a run learns from, row by row, so that it never goes on with others unnoticed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+DIGEST = 8
+"""Bytes that a row is told by."""
+
+NAMED = 3
+"""Files that a message names."""
+
+
+def data_record(data: Any) -> dict[str, Any]:
+    """What tells `data`, a genkit.data.dataset.DataSet, from any other; for JSON.
+
+    Keys: name, shape, classes, fingerprint of all, rows (one short hash each, labels included), files (names of the
+    rows, where they are files), target (the record of a second domain).
+    """
+    rows = list(_digests(data))
+    record: dict[str, Any] = {"name": data.name, "shape": list(data.sample_shape), "classes": list(data.classes)}
+    record |= {"rows": rows, "files": list(getattr(data, "files", ()))}
+    if target := getattr(data, "target", None):
+        record["target"] = data_record(target)
+    told = f"{record['shape']} {record['classes']} {rows} {record.get('target', {}).get('fingerprint')}"
+    return record | {"fingerprint": hashlib.sha256(told.encode()).hexdigest()}
+
+
+def _digests(data: Any) -> Iterator[str]:
+    labels = data.labels if data.labels is not None else torch.zeros(len(data), dtype=torch.int64)
+    pixels, classes = data.x.numpy(), labels.numpy()
+    for i in range(len(data)):
+        row = hashlib.blake2b(pixels[i].tobytes(), digest_size=DIGEST)
+        row.update(classes[i].tobytes())
+        yield row.hexdigest()
+
+
+def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What is different in `new`, in words; empty when nothing is."""
+    if old.get("fingerprint") == new["fingerprint"]:
+        return ""
+    found = [*_changed_facts(old, new), *_changed_rows(old, new)]
+    if "target" in old and "target" in new and (inner := data_changes(old["target"], new["target"])):
+        found.append(f"the target: {inner}")
+    return "; ".join(found) or "their order"
+
+
+def _changed_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for what in ("shape", "classes"):
+        if old.get(what) != new[what]:
+            yield f"{what} {_short(old.get(what))} -> {_short(new[what])}"
+
+
+def _changed_rows(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, now = _by_name(old), _by_name(new)
+    named = bool(new["files"])
+    changed = {
+        "new": [name for name in now if name not in before],
+        "missing": [name for name in before if name not in now],
+        "changed": [name for name in now if name in before and now[name] != before[name]],
+    }
+    for what, names in changed.items():
+        if names:
+            listed = f" ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})" if named else ""
+            yield f"{len(names):,} {what}{listed}"
+
+
+def _by_name(record: Mapping[str, Any]) -> dict[str, str]:
+    rows = record.get("rows", [])
+    return dict(zip(record.get("files") or map(str, range(len(rows))), rows, strict=False))
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

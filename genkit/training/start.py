@@ -1,0 +1,70 @@
+"""A new run from weights that exist: those of a finished model, or all networks of another run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import nn
+
+from genkit.errors import CheckpointError, WeightsError
+from genkit.pretrained import Pretrained
+from genkit.tensors import load_into
+from genkit.training.checkpoint import newest_good
+from genkit.training.folder import RunFolder
+from genkit.training.trainer import Trainer
+
+
+def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]) -> str:
+    """Puts the weights of `source` into `trainer`, whose optimisers and data begin anew; says in a line what it took.
+
+    Of a run whose system is alike, all networks are taken, as its newest good checkpoint has them, and its averaged
+    copy; else what weights folders hold, the product.
+
+    Raises:
+        WeightsError, CheckpointError: nothing there, damaged, or of another kind.
+    """
+    folder = RunFolder(source)
+    checkpoint = newest_good(folder.checkpoints, warn) if folder.recipe.is_file() else None
+    if checkpoint and _whole_system(checkpoint, trainer):
+        return f"starts from {source}, iteration {int(checkpoint.name.removeprefix('step-')):,}: all its networks"
+    made, product = Pretrained.from_pretrained(source), trainer.system.product
+    if type(made) is not type(product):
+        raise WeightsError(f"{source} holds a {type(made).__name__}, and this recipe trains a {type(product).__name__}")
+    assert isinstance(made, nn.Module) and isinstance(product, nn.Module)
+    for module in (product, trainer.ema.module):
+        _fill(module, made, source)
+    new = [name for name, modules in trainer.learners.items() if not any(_within(m, product) for m in modules)]
+    return f"starts from the weights of {source}" + (f"; new are {', '.join(sorted(new))}" if new else "")
+
+
+def _whole_system(checkpoint: Path, trainer: Trainer) -> bool:
+    """Loads it where it fits; whether it did."""
+    state = load_file(checkpoint / "system.safetensors")
+    mine = trainer.system.state_dict()
+    state |= {name: mine[name] for name in trainer.system.local_state}
+    averaged = load_file(checkpoint / "ema.safetensors")
+    alike = all(
+        a.keys() == b.keys() and all(a[k].shape == b[k].shape for k in a)
+        for a, b in ((state, mine), (averaged, trainer.ema.module.state_dict()))
+    )
+    if alike:
+        load_into(trainer.system, state)
+        load_into(trainer.ema.module, averaged)
+    return alike
+
+
+def _fill(module: nn.Module, made: nn.Module, source: str | Path) -> None:
+    """The parameters of `made`, and its buffers where they are of one size: exemplars, say, are of the data."""
+    given, mine = made.state_dict(), module.state_dict()
+    learned = {name for name, _ in module.named_parameters()}
+    fitting = {k: given[k] if k in given and given[k].shape == v.shape else v for k, v in mine.items()}
+    misfits = sorted(k for k in learned if k not in given or given[k].shape != mine[k].shape)
+    if misfits:
+        raise CheckpointError(f"{source} does not fit this recipe: {misfits[0]} is missing or of another shape")
+    load_into(module, fitting)
+
+
+def _within(part: nn.Module, whole: nn.Module) -> bool:
+    return any(part is module for module in whole.modules())

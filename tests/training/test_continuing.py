@@ -1,0 +1,237 @@
+"""Going on with other data, another length, other settings, or from the weights of another run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from genkit import images
+from genkit.errors import CheckpointError, TrainingError, WeightsError
+from genkit.pretrained import Pretrained
+from genkit.recipe import Recipe
+from genkit.training import train
+from genkit.training.continuing import check_recipe, environment_changes, in_a_line
+from genkit.training.data_record import data_changes, data_record
+from genkit.training.trainer import Trainer
+from tests.training.tiny import by_example, contents, points
+from tests.training.tiny import images as images_recipe
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
+    def scoring(self, done: int, total: int) -> None: ...
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "weights/model.safetensors")
+
+
+def newest(run: Path, file: str = "system.safetensors") -> dict[str, torch.Tensor]:
+    return load_file(sorted((run / "checkpoints").glob("step-*"))[-1] / file)
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(a[k].equal(b[k]) for k in a)
+
+
+def test_a_finished_run_goes_on_to_a_larger_length_as_if_it_had_always_had_it(tmp_path: Path) -> None:
+    watcher = Notes()
+    train(points(6), tmp_path / "run")
+    train(points(11), tmp_path / "run", resume=True, watcher=watcher)
+    train(points(11), tmp_path / "straight")
+    assert equal(newest(tmp_path / "run"), newest(tmp_path / "straight"))
+    assert equal(weights(tmp_path / "run"), weights(tmp_path / "straight"))
+    assert "the recipe has changed at iteration 6: train.steps: 6 -> 11" in watcher.lines
+    assert Recipe.load(tmp_path / "run/recipe.yaml").train.steps == 11
+
+
+def test_a_length_that_is_behind_the_run_is_refused(tmp_path: Path) -> None:
+    train(points(6), tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"has done 6 iterations already; train\.steps must be at least that, got 5"
+    ):
+        train(points(5), tmp_path, resume=True)
+
+
+def test_what_is_shown_of_the_weights_may_change_and_the_weights_do_not(tmp_path: Path) -> None:
+    train(points(6), tmp_path / "straight")
+    train(points(4), tmp_path / "run")
+    train(points(6, every={"log": 1, "grid": 2, "checkpoint": 1, "keep": 9}), tmp_path / "run", resume=True)
+    assert equal(newest(tmp_path / "run"), newest(tmp_path / "straight"))
+    assert sorted(p.stem for p in (tmp_path / "run/grids").iterdir()) == ["00000006"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("name", "other"),
+        ("description", "other"),
+        ("every", {"log": 7, "grid": 7, "checkpoint": 7, "evaluate": 7, "keep": 7}),
+        ("evaluate", {"n": 10, "metrics": ["fd"]}),
+    ],
+)
+def test_keys_that_cannot_change_weights(key: str, value: Any) -> None:
+    old = points(20).to_dict()
+    assert check_recipe(old, {**old, key: value}, 0, "run")
+
+
+@pytest.mark.parametrize(
+    "key", ["seed", "batch_size", "ema", "accumulate", "precision", "mirror", "channels_last", "threads"]
+)
+def test_keys_that_can(key: str) -> None:
+    old = points(20).to_dict()
+    with pytest.raises(CheckpointError, match=f"train.{key}: .* -> 'x'"):
+        check_recipe(old, {**old, "train": {**old["train"], key: "x"}}, 0, "run")
+
+
+def test_a_diverged_run_can_be_left_with_a_lower_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Trainer.perform
+
+    def perform(self: Trainer, update: Any) -> Any:
+        if self.step == 6 and self.rules["generator"].lr > 1e-3:
+            return honest(self, replace(update, loss=lambda **on: {"loss": update.loss(**on)["loss"] * float("nan")}))
+        return honest(self, update)
+
+    monkeypatch.setattr(Trainer, "perform", perform)
+    with pytest.raises(TrainingError, match=r"lower optimizers\.critic\.lr or set its clip_norm in a new run --from"):
+        train(points(9, clipped=False), tmp_path / "run")
+    with pytest.raises(TrainingError):
+        train(points(9, clipped=False), tmp_path / "run", resume=True)
+    rate = {"type": "adam", "lr": 1e-4}
+    lower = points(9, clipped=False, optimizers={"critic": rate, "generator": rate})
+    with pytest.raises(CheckpointError, match=r"--from .*run"):
+        train(lower, tmp_path / "run", resume=True)
+    watcher = Notes()
+    train(lower, tmp_path / "lower", start=tmp_path / "run", watcher=watcher)
+    assert f"starts from {tmp_path / 'run'}, iteration 4: all its networks" in watcher.lines
+    begun = load_file(tmp_path / "lower/checkpoints/step-00000009/system.safetensors")
+    assert begun.keys() == newest(tmp_path / "run").keys()
+
+
+def test_a_run_that_starts_from_another_has_all_its_networks_and_its_average(tmp_path: Path) -> None:
+    train(points(6), tmp_path / "first")
+    keep = points(6, every={"keep": 9})
+    train(keep, tmp_path / "second", start=tmp_path / "first")
+    start = tmp_path / "second/checkpoints/step-00000000"
+    assert equal(load_file(start / "system.safetensors"), newest(tmp_path / "first"))
+    assert equal(load_file(start / "ema.safetensors"), newest(tmp_path / "first", "ema.safetensors"))
+
+
+def test_a_run_that_starts_from_weights_has_the_product_alone(tmp_path: Path) -> None:
+    watcher = Notes()
+    train(points(6), tmp_path / "first")
+    train(points(6, every={"keep": 9}), tmp_path / "second", start=tmp_path / "first/weights", watcher=watcher)
+    state = load_file(tmp_path / "second/checkpoints/step-00000000/system.safetensors")
+    for name, tensor in weights(tmp_path / "first").items():
+        assert state[f"generator.{name}"].equal(tensor)
+    assert not state["critic.head.weight"].equal(newest(tmp_path / "first")["critic.head.weight"])
+    assert f"starts from the weights of {tmp_path / 'first/weights'}; new are classifier, critic" in watcher.lines
+
+
+def test_a_started_run_that_is_killed_at_once_still_starts_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.training import run as run_module
+
+    train(points(6), tmp_path / "first")
+    train(points(6), tmp_path / "straight", start=tmp_path / "first")
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(run_module.Run, "_checkpoint", die)
+        train(points(6), tmp_path / "killed", start=tmp_path / "first")
+    assert not list((tmp_path / "killed/checkpoints").glob("step-*"))
+    train(points(6), tmp_path / "killed", resume=True)
+    assert contents(tmp_path / "killed")["files"] == contents(tmp_path / "straight")["files"]
+
+
+def test_exemplars_of_other_data_do_not_keep_a_vae_from_starting(tmp_path: Path) -> None:
+    train(by_example(3), tmp_path / "first")
+    train(by_example(3), tmp_path / "second", start=tmp_path / "first/weights")
+    assert Pretrained.from_pretrained(tmp_path / "second")
+
+
+def test_weights_of_another_kind_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="holds a Classifier, and this recipe trains a GAN"):
+        train(points(3), tmp_path / "run", start="mnist-classifier")
+    assert not (tmp_path / "run").exists()
+    train(points(3), tmp_path / "first")
+    wider = images_recipe(3)
+    with pytest.raises(CheckpointError, match="does not fit this recipe"):
+        train(wider, tmp_path / "run", start=tmp_path / "first/weights")
+    assert not (tmp_path / "run").exists()
+
+
+def pictures(folder: Path, count: int, seed: int = 0) -> Path:
+    rng = torch.Generator().manual_seed(seed)
+    images.write_folder([torch.randint(0, 256, (count, 1, 8, 8), generator=rng, dtype=torch.uint8)], folder)
+    return folder
+
+
+def of_folder(path: Path, steps: int = 4) -> Recipe:
+    return replace(images_recipe(steps), data={"type": "folder", "path": str(path), "size": 8, "channels": 1})
+
+
+def add(folder: Path) -> None:
+    images.write_png(folder / "new.png", torch.zeros(1, 8, 8))
+
+
+def remove(folder: Path) -> None:
+    (folder / "000003.png").unlink()
+
+
+def swap(folder: Path) -> None:
+    images.write_png(folder / "000002.png", torch.zeros(1, 8, 8))
+
+
+@pytest.mark.parametrize(("change", "said"), [(add, "1 new"), (remove, "1 missing"), (swap, "1 changed")])
+def test_changed_data_are_refused_and_it_is_said_what_has_changed(change: Any, said: str, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "data", 12)
+    train(of_folder(folder), tmp_path / "run")
+    train(of_folder(folder, 6), tmp_path / "run", resume=True)
+    before = contents(tmp_path / "run")
+    change(folder)
+    with pytest.raises(CheckpointError, match=f"data have changed since .* was stopped .*{said}.*--from"):
+        train(of_folder(folder, 8), tmp_path / "run", resume=True)
+    assert contents(tmp_path / "run") == before
+
+
+def test_records_tell_rows_labels_classes_shapes_and_targets_apart() -> None:
+    from genkit.catalog import build
+
+    digits = {"type": "digits", "split": "test", "size": 8}
+    plain = data_record(build(digits))
+    assert data_changes(plain, data_record(build(digits))) == ""
+    assert "shape [1, 8, 8] -> [1, 9, 9]" in data_changes(plain, data_record(build({**digits, "size": 9})))
+    relabelled = build(digits)
+    labels = relabelled.labels.clone()
+    labels[5] = (labels[5] + 1) % 10
+    assert data_changes(plain, data_record(replace(relabelled, labels=labels))) == "1 changed"
+    assert data_changes(plain, data_record(replace(relabelled, classes=tuple("abcdefghij")))).startswith("classes [")
+    two = [
+        data_record(
+            build({"type": "domains", "source": digits, "target": {"type": "shifted", "data": digits, "noise": n}})
+        )
+        for n in (0.1, 0.2)
+    ]
+    assert data_changes(*two).startswith("the target: ")
+    json.dumps(plain)
+
+
+def test_an_environment_is_compared_in_what_both_have() -> None:
+    old, new = {"a": 1, "v": {"torch": "2", "x": None}}, {"a": 1, "v": {"torch": "3", "x": "1"}, "later": 2}
+    assert environment_changes(old, new) == ["torch: 2 -> 3", "x: none -> 1"]
+    assert in_a_line([str(i) for i in range(8)]) == "0; 1; 2; 3; 4; and 3 more"
