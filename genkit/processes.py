@@ -198,7 +198,7 @@ def dropout(x: Tensor, rate: float) -> Tensor:
 
 def _empty_rows(x: Tensor, rows: int) -> Tensor:
     """Room for `rows` rows like those of x, in the layout of `torch.empty_like`, in whose order a mask is drawn."""
-    like = torch.empty_like(x, device="meta")
-    if rows != len(x) and like.stride(0) * len(x) != x.numel():  # rows do not lie one after the other
-        return torch.empty(rows, *x.shape[1:], dtype=x.dtype, device=x.device)
-    return torch.empty_strided((rows, *x.shape[1:]), like.stride(), dtype=x.dtype, device=x.device)
+    like, shape = torch.empty_like(x, device="meta"), (rows, *x.shape[1:])
+    order = sorted(range(x.dim()), key=like.stride, reverse=True)
+    empty = torch.empty([shape[d] for d in order], dtype=x.dtype, device=x.device)
+    return empty.permute([order.index(d) for d in range(x.dim())])

@@ -58,9 +58,7 @@ def test_a_finished_run_goes_on_to_a_larger_length_as_if_it_had_always_had_it(tm
 
 def test_a_length_that_is_behind_the_run_is_refused(tmp_path: Path) -> None:
     train(points(6), tmp_path)
-    with pytest.raises(
-        CheckpointError, match=r"has done 6 iterations already; train\.steps must be at least that, got 5"
-    ):
+    with pytest.raises(CheckpointError, match=r"has done 6 iterations already; train\.steps must be at least"):
         train(points(5), tmp_path, resume=True)
 
 
