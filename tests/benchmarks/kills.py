@@ -103,16 +103,15 @@ def main() -> None:
     given = parser.parse_args()
     names, kept = shipped_recipes(), given.out / "kills.json"
     found: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
-    for processes in (1, 2):
-        for name in names:
-            if (key := f"{name} on {processes}") not in found:
-                rng = random.Random(f"{given.seed} {key}")
-                found[key] = tried(name, processes, each, given.out / str(time.time_ns()), rng)
-                given.out.mkdir(parents=True, exist_ok=True)
-                kept.write_text(json.dumps(found, indent=1))
-    print(
-        "| processes | recipes | kills | restarted runs | final weights, log and averages equal |\n|---|---|---|---|---|"
-    )
+    cases = [(name, processes) for processes in (1, 2) for name in names]
+    for i, (name, processes) in enumerate(cases):
+        if (key := f"{name} on {processes}") not in found:
+            share = (i + 1) * given.kills // len(cases) - i * given.kills // len(cases)
+            rng = random.Random(f"{given.seed} {key}")
+            found[key] = tried(name, processes, share, given.out / str(time.time_ns()), rng)
+            given.out.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(found, indent=1))
+    print("| processes | recipes | kills | runs | weights, averages and log equal |\n|---|---|---|---|---|")
     for processes in (1, 2):
         rows = [row for key, row in found.items() if key.endswith(f" on {processes}")]
         kills, runs = (sum(row[what] for row in rows) for what in ("kills", "runs"))
