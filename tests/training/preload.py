@@ -1,13 +1,13 @@
-"""What the process that test children are forked from imports once."""
+"""What the process that test children are forked from imports and reads once."""
 
-import accelerate.tracking  # noqa: F401
-import diffusers.models.unets.unet_2d
-import diffusers.schedulers.scheduling_dpmsolver_multistep  # noqa: F401
-import jinja2.ext  # noqa: F401
-import torch
-import torch._dynamo
-import torchvision.models  # noqa: F401
+from importlib import import_module
 
-import tests.training.tiny  # noqa: F401
-
-torch.set_num_threads(1)
+MODULES = """
+accelerate.tracking diffusers.models.unets.unet_2d diffusers.schedulers.scheduling_dpmsolver_multistep jinja2.ext torch
+torch._dynamo torchvision.models genkit.cli.train genkit.data.digits genkit.diffusion.multistep genkit.generators.ddpm
+genkit.generators.domain_adaptation genkit.generators.vae_training genkit.networks.diffusers_unet genkit.networks.unet
+genkit.training.run tests.training.tiny
+"""
+modules = {name: import_module(name) for name in MODULES.split()}
+modules["torch"].set_num_threads(1)
+modules["genkit.data.digits"].digits()
