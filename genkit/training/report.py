@@ -57,7 +57,7 @@ def report_html(folder: RunFolder, recipe: Recipe) -> str:
         grids=_grids(folder.grids),
         samples=_picture(folder.samples),
         scores=_scores(folder.scores),
-        environment=_flat(read_mapping(folder.environment)),
+        environment=[*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history))],
     )
 
 
@@ -124,6 +124,15 @@ def _scores(path: Path) -> dict[str, list[Any]]:
     ]
     warnings = found.pop("warnings", [])
     return {"values": rows, "warnings": warnings if isinstance(warnings, list) else [warnings], "about": _flat(found)}
+
+
+def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """(from which iteration on, what had changed) rows."""
+    entries = [entry for entry in found.get("changes", []) if isinstance(entry, Mapping)]
+    return [
+        (f"from iteration {entry.get('iteration')}", "; ".join([*entry.get("recipe", []), *entry.get("changed", [])]))
+        for entry in entries
+    ]
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:
