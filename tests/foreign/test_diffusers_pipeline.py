@@ -107,16 +107,17 @@ def test_the_class_that_is_brought_along_walks_the_chain(
 
 
 @pytest.mark.usefixtures("own_module_cache")
-@pytest.mark.parametrize("solver", [Ancestral("5"), DDIM("ddim5"), DPMSolver(5), UniPC(5)])
 @pytest.mark.parametrize(
-    "network",
+    ("solver", "network"),
     [
-        {"size": 16, "patch": 2},
-        {"size": 16, "patch": 2, "classes": 3, "channels": 3},
-        {"classes": 3, "unlabelled": True, "resample": "conv", "heads": 2, "attention": []},
+        (Ancestral("5"), {"size": 16, "patch": 2}),
+        (Ancestral("5"), {"size": 16, "patch": 2, "classes": 3, "channels": 3}),
+        (DDIM("ddim5"), {"size": 16, "patch": 2, "classes": 3}),
+        (DPMSolver(5), {"size": 16, "patch": 2}),
+        (UniPC(5), {"classes": 3, "unlabelled": True, "resample": "conv", "heads": 2, "attention": []}),
     ],
 )
-def test_labels_and_squares_of_pixels(network: dict[str, Any], solver: Any, tmp_path: Path) -> None:
+def test_labels_and_squares_of_pixels(solver: Any, network: dict[str, Any], tmp_path: Path) -> None:
     generator = ddpm(solver, network=network, steps=100, variance="learned_range")
     folder = export_pipeline(generator, tmp_path / "p")
     label = 2 if "classes" in network else None

@@ -85,11 +85,19 @@ def check_network(pipeline: Any, generator: DDPM) -> None:
             torch.testing.assert_close(theirs, ours, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["p", 'it\'s "mine" \\ ü'])
-@pytest.mark.parametrize("network", [{}, {"classes": 3}, {"channels": 3}])
-@pytest.mark.parametrize("solver", [Ancestral("5"), DDIM("ddim5", 0.5), DDIM("7"), DPMSolver(5), UniPC(5)])
+@pytest.mark.parametrize(
+    ("solver", "network", "name"),
+    [
+        (Ancestral("5"), {"channels": 3}, "p"),
+        (Ancestral("5"), {"classes": 3}, 'it\'s "mine" \\ ü'),
+        (DDIM("ddim5", 0.5), {}, "p"),
+        (DDIM("7"), {}, "p"),
+        (DPMSolver(5), {}, "p"),
+        (UniPC(5), {}, "p"),
+    ],
+)
 def test_other_models(
-    name: str, network: dict[str, Any], solver: Any, tmp_path: Path, own_module_cache: None, monkeypatch: Any
+    solver: Any, network: dict[str, Any], name: str, tmp_path: Path, own_module_cache: None, monkeypatch: Any
 ) -> None:
     generator = ddpm(solver, network=network, steps=100, prediction="x0")
     folder, scope = export_pipeline(generator, tmp_path / name), dict[str, Any]()
