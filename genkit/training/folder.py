@@ -47,7 +47,18 @@ class RunFolder:
         """Makes a new run, or checks that the one here is of the same recipe.
 
         Raises:
-            CheckpointError: there is a run already and `resume` is false, or its recipe differs, or no writing here.
+            CheckpointError: as `check`, or no writing here.
+        """
+        self.check(recipe, resume)
+        for leftover in (*self.path.glob(".*.tmp"), *self.weights.glob(".*.tmp")):
+            leftover.unlink(missing_ok=True)
+        write_atomically(self.recipe, recipe.to_yaml().encode())
+
+    def check(self, recipe: Recipe, resume: bool) -> None:
+        """Whether a run of `recipe` may be in this folder; nothing is written.
+
+        Raises:
+            CheckpointError: there is a run already and `resume` is false, or its recipe differs, or a file is there.
         """
         if self.recipe.is_file():
             if not resume:
@@ -55,9 +66,6 @@ class RunFolder:
             self._same(recipe)
         elif self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
-        for leftover in (*self.path.glob(".*.tmp"), *self.weights.glob(".*.tmp")):
-            leftover.unlink(missing_ok=True)
-        write_atomically(self.recipe, recipe.to_yaml().encode())
 
     def _same(self, recipe: Recipe) -> None:
         try:

@@ -67,6 +67,8 @@ def train(
         log_with=_trackers(recipe) or None,
         project_dir=folder.path,
     )
+    if accelerator.is_main_process:
+        folder.check(recipe, resume)
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
     if not accelerator.is_main_process:
@@ -251,6 +253,11 @@ class Run:
         ).to_json()
 
     def _is_best(self, scores: dict[str, Any], wanted: Evaluate) -> bool:
+        if wanted.best not in scores["values"]:
+            self.watcher.note(
+                f"no {wanted.best} at iteration {self.trainer.step}: {'; '.join(scores['missing'].values())}"
+            )
+            return False
         if self.best is None:
             return True
         gain = scores["values"][wanted.best] - self.best["value"]
