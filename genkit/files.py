@@ -98,6 +98,21 @@ def _locked(lock: Path) -> int:
         os.close(handle)
 
 
+def check_place(path: Path, *, folder: bool = False) -> None:
+    """Whether a file, or a folder, can be written at `path`, whose missing parents will be made.
+
+    Raises:
+        CheckpointError: the other kind is there, a parent is a file, or no writing is allowed.
+    """
+    if path.exists() and path.is_dir() != folder:
+        raise cannot_write(path, OSError(0, "it is a file, and a folder is wanted" if folder else "it is a folder"))
+    nearest = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+    if not nearest.is_dir() and nearest != path:
+        raise cannot_write(path, OSError(0, f"{nearest} is no folder"))
+    if not os.access(nearest, os.W_OK | (os.X_OK if nearest.is_dir() else 0)):
+        raise cannot_write(path, OSError(0, f"{nearest} cannot be written to"))
+
+
 def write_synced(path: Path, content: bytes) -> None:
     """`content` to `path`, on the disk when this returns."""
     with open(path, "wb") as file:

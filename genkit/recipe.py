@@ -143,6 +143,14 @@ class Recipe:
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)
 
+    def check(self) -> None:
+        """Every name, key and plain value of the specs, checked without building; raises RecipeError."""
+        catalog.check(self.data, kind="data", where="data")
+        catalog.check(self.system, kind="systems", where="system")
+        self.build_optimizers()
+        if self.evaluate and self.evaluate.against is not None:
+            catalog.check(self.evaluate.against, kind="data", where="evaluate.against")
+
     def build_data(self) -> Any:
         """The training data, a genkit.data.dataset.DataSet."""
         return catalog.build(self.data, kind="data", where="data")

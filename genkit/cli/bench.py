@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress, table
+from genkit.cli.places import FOLDER
 
 
 @click.command("bench")
 @click.argument("bench", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results; bench/<name of the file>.")
+@click.option("--out", type=FOLDER, help="Folder for the results; bench/<name of the file>.")
 def command(bench: Path, out: Path | None) -> None:
     """Score all generators that the YAML file BENCH names, with every seed, into bench.json, bench.md and bench.html.
 

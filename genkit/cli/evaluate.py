@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from genkit.cli.console import display, progress
+from genkit.cli.places import FILE
+from genkit.errors import GenkitError
 
 if TYPE_CHECKING:
     from genkit.evaluation.scores import Classes, Scores
@@ -18,14 +20,13 @@ if TYPE_CHECKING:
 @click.option("--against", required=True, help="Reference: a data set's name, folder, zip, weights, run or .npz.")
 @click.option(
     "--metrics",
-    show_default="fd,kd,pr, and modes where known",
-    help="Of 'genkit list metrics', or accuracy.",
+    help="Of 'genkit list metrics', or accuracy; fd,kd,pr and modes, as far as there can be, if not said.",
 )
 @click.option("-n", "n", type=click.IntRange(min=2), default=10_000, show_default=True, help="Samples of each side.")
 @click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of samples and rows.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write everything to this file.")
+@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep features of real data.")
@@ -51,6 +52,7 @@ def command(
     if metrics == "accuracy":
         from genkit.cli import accuracy
 
+        _refuse_unused(extractor=extractor, extractor_weights=extractor_weights, skip_bad=skip_bad, no_cache=no_cache)
         accuracy.command(a, against, n, seed, json_path)
         return
     from genkit.evaluation import evaluate
@@ -59,7 +61,7 @@ def command(
         scores = evaluate(
             a,
             against,
-            metrics.split(",") if metrics is not None else None,
+            None if metrics is None else metrics.split(","),
             n,
             extractor,
             seed,
@@ -72,6 +74,11 @@ def command(
     show(scores)
     if json_path:
         write_json(json_path, scores)
+
+
+def _refuse_unused(**options: object) -> None:
+    if given := [name.replace("_", "-") for name, value in options.items() if value]:
+        raise GenkitError(f"--{given[0]} says how features are made, and accuracy needs none; leave it out")
 
 
 class Plain(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from genkit.cli.places import FOLDER
 from genkit.errors import GenkitError
 
 
@@ -13,21 +14,24 @@ from genkit.errors import GenkitError
 @click.argument("weights")
 @click.option("--replace", metavar="DATA", help="Generate by these alone: a data set's name, a folder or a zip.")
 @click.option("--extend", metavar="DATA", help="Generate by these too.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the new weights.")
+@click.option("--out", type=FOLDER, help="Folder of the new weights.")
 def command(weights: str, replace: str | None, extend: str | None, out: Path | None) -> None:
     """Look at the exemplars of WEIGHTS, or write weights with others to --out.
 
     WEIGHTS is a weights folder, a run folder or a shipped name, of a VAE with an exemplar prior. Their means are all
     that is kept of the images, beside the name and fingerprint of the data.
     """
-    from genkit.evaluation.real_data import open_data
+    from genkit.evaluation.real_data import check_data, open_data
     from genkit.generators.vae import VAE
 
-    vae = VAE.from_pretrained(weights)
     if (replace or extend) and out is None:
         raise GenkitError("other exemplars make other weights: say where to with --out FOLDER")
     if out is not None and not (replace or extend):
         raise GenkitError("nothing to write: give --replace DATA or --extend DATA")
+    vae = VAE.from_pretrained(weights)
+    for data, option in ((replace, "--replace"), (extend, "--extend")):
+        if data:
+            check_data(data, vae.sample_shape, option)
     exemplars = vae.exemplars
     if replace:
         exemplars.replace(open_data(replace, vae.sample_shape, "--replace"))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+from genkit.cli.places import FOLDER
+
 
 @click.command("export")
 @click.argument("weights")
 @click.option("--to", "library", type=click.Choice(["diffusers"]), required=True, help="Whose files.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--out", required=True, type=FOLDER, help="A new folder.")
 def command(weights: str, library: str, out: Path) -> None:
     """Write WEIGHTS, a weights folder, a run folder or a shipped name, as the files of another library.
 

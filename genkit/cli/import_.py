@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from genkit.cli.places import FOLDER
+
 
 @click.command("import")
 @click.argument("layout")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--config", type=click.Path(path_type=Path), help="The authors' settings, JSON or YAML.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder, such as weights/NAME.")
+@click.option("--out", required=True, type=FOLDER, help="A new folder, such as weights/NAME.")
 @click.option("--part", help="Which state dict of the file, where it holds several: netG, model.ema, ...")
 def command(layout: str, checkpoint: Path, config: Path | None, out: Path, part: str | None) -> None:
     """Write the authors' CHECKPOINT, whose tensors are named as in LAYOUT, as a weights folder.

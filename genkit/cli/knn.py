@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, progress
+from genkit.cli.places import FILE
 from genkit.errors import GenkitError, shown
 
 
@@ -15,7 +16,7 @@ from genkit.errors import GenkitError, shown
 @click.option("--train", required=True, help="Labelled data to compare with: a data set's name, a folder or a zip.")
 @click.option("--test", required=True, help="Labelled data to classify, all of it.")
 @click.option("-k", "k", default="1,5,9,15", show_default=True, help="Numbers of neighbours, with commas.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write everything to this file.")
+@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
 def command(weights: str, train: str, test: str, k: str, json_path: Path | None) -> None:
     """Classify TEST by the nearest latents of TRAIN, as WEIGHTS encode them; says how good the features are.
 
@@ -26,11 +27,12 @@ def command(weights: str, train: str, test: str, k: str, json_path: Path | None)
     from genkit.evaluation.latent_neighbours import latent_knn
     from genkit.generator import Generator
 
+    numbers = _numbers(k)
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
     with display() as shown:
         tell = progress(shown, "encoding", "image")
-        found = latent_knn(generator, train, test, _numbers(k), tell)  # type: ignore[arg-type]
+        found = latent_knn(generator, train, test, numbers, tell)  # type: ignore[arg-type]
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

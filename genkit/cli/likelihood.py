@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import display, progress
+from genkit.cli.places import FILE
 
 if TYPE_CHECKING:
     from genkit.cli.console import Display
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--steps", help="Diffusion: steps of the process that are kept, e.g. 50; all if not given.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of rows and noise.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Also write everything to this file.")
+@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Changes speed alone.")
 def command(
     weights: str, against: str, n: int, seed: int, json_path: Path | None, batch_size: int, **settings: Any
@@ -37,12 +38,15 @@ def command(
     """
     import torch
 
+    from genkit.diffusion.generator import DiffusionGenerator
     from genkit.evaluation.likelihood import log_likelihood
     from genkit.generator import Generator
 
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
     given = {name: value for name, value in settings.items() if value is not None}
+    if "steps" in given and isinstance(generator, DiffusionGenerator):
+        generator.process.with_settings(kept=given["steps"])
     with display() as shown:
         tell = _Steps(shown, generator, n, batch_size)
         found = log_likelihood(generator, against, n, seed, batch_size, tell.rows, **given)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress
+from genkit.cli.places import FILE
 from genkit.errors import GenkitError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ LEAST = 50
 @click.argument("data")
 @click.option("--run", type=click.Path(path_type=Path), help="A GAN run on such images; none trains a small one now.")
 @click.option("--share", type=float, help=f"Up to this share of DATA may be junk, 0 to below 0.5; {SHARE} if not said.")
-@click.option("--out", type=click.Path(path_type=Path), help="CSV: rank, row, file, weight and score of every image.")
-@click.option("--grid", "picture", type=click.Path(path_type=Path), help="Picture of the most suspicious images.")
+@click.option("--out", type=FILE, help="CSV: rank, row, file, weight and score of every image.")
+@click.option("--grid", "picture", type=FILE, help="Picture of the most suspicious images.")
 @click.option("--worst", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Images in the picture.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
 @click.option("--size", type=click.IntRange(8, 256), help=f"Without --run: pixels of a side; {SIZE} if not said.")
@@ -54,9 +55,6 @@ def command(
     from genkit.evaluation.outliers import rank_outliers
 
     rho_of_share(SHARE if share is None else share)
-    for path in (out, picture):
-        if path and path.is_dir():
-            raise GenkitError(f"{path} is a folder; name a file in it")
     with display() as shown:
         if run:
             game = _of_run(run, training, shown)

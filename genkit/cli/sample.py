@@ -12,6 +12,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
+from genkit.cli.places import FOLDER
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
 from genkit.errors import DataError, RecipeError
@@ -33,7 +34,7 @@ GRID = 256
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
 )
 @click.option("--label", type=int, help="Class of all samples; drawn at random when not given.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for 000000.png and so on.")
+@click.option("--out", type=FOLDER, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
 @like_options

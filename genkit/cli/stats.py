@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, progress
+from genkit.cli.places import Place
 
 
 @click.command("stats")
 @click.argument("data")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The .npz file to write.")
+@click.option("--out", type=Place(suffixes=(".npz",)), required=True, help="The .npz file to write.")
 @click.option("-n", "n", type=click.IntRange(min=2), help="Samples; default: all that there are.")
 @click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
@@ -32,11 +33,8 @@ def command(
 
     The file remembers its extractor and is refused with any other.
     """
-    from genkit.errors import EvaluationError
     from genkit.evaluation import statistics
 
-    if out.suffix != ".npz":
-        raise EvaluationError(f"--out: statistics are .npz files, got {out.name}")
     with display() as shown:
         tell = progress(shown, "features", "sample")
         on_bad = "skip" if skip_bad else "error"

@@ -10,6 +10,7 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
 from genkit.cli.launch import join_launch
+from genkit.cli.places import FOLDER
 
 if TYPE_CHECKING:
     from genkit.recipe import Recipe
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; runs/<name of the recipe> by default.")
+@click.option("--out", type=FOLDER, help="Run folder; runs/<name of the recipe> by default.")
 @click.option("--from", "start", metavar="WEIGHTS", help="Begin a new run from these weights, or from another run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")

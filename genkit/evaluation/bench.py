@@ -19,14 +19,16 @@ from genkit.evaluation.bench_report import write_reports
 from genkit.evaluation.bench_spec import Bench, Entry
 from genkit.evaluation.bench_summary import summarise
 from genkit.evaluation.extractor import Extractor
-from genkit.evaluation.features import extractor_for
+from genkit.evaluation.features import check_extractor, extractor_for
+from genkit.evaluation.possible import Wanted
 from genkit.evaluation.reading import Progress
 from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
-from genkit.evaluation.sources import Source, open_source
+from genkit.evaluation.sources import Source, open_source, opening
 from genkit.evaluation.statistics_file import Statistics
-from genkit.files import write_atomically
+from genkit.files import check_place, write_atomically
 from genkit.pretrained import sha256_of_weights
+from genkit.recipe import Recipe
 
 Train = Callable[[str, list[str], int, Path], Path]
 """(recipe, overrides, seed, run folder) -> run or weights folder; what is finished is not trained again."""
@@ -83,7 +85,23 @@ class Benchmark:
     def extractor(self) -> Extractor:
         return extractor_for(self.bench.extractor, self.reference.name, self.reference.sample_shape, self.bench.weights)
 
+    def check(self) -> None:
+        """What the file alone tells, before the first entry is trained or scored; raises as `run_bench`."""
+        check_place(self.out, folder=True)
+        if self.bench.extractor is not None:
+            check_extractor(self.bench.extractor, self.bench.weights)
+        for what, role in ((self.bench.against, "against"), (self.bench.neighbours, "neighbours")):
+            if what is not None:
+                opening(what, role)
+        for entry in self.bench.entries:
+            if entry.recipe is None:
+                opening(entry.source, entry.name)
+            else:
+                Recipe.load(entry.recipe, entry.overrides).check()
+
     def run(self) -> dict[str, Any]:
+        self.check()
+        Wanted(self.bench.metrics, self.bench.n).of(self.reference)
         found: list[list[dict[str, Any]]] = [[] for _ in self.bench.entries]
         for done, (i, entry, seed) in enumerate(self.jobs):
             found[i].append(self._job(done, i, entry, seed))

@@ -15,8 +15,11 @@ from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import Source
 from genkit.images import grid, png_bytes, points_png, resize, to_channels
 
-Point = tuple[str, tuple[float, float | None], tuple[float, float | None]]
-"""Name, and x and y each with the half-width of its interval."""
+Value = tuple[float, float | None, float | None]
+"""A mean and the ends of its interval."""
+
+Point = tuple[str, Value, Value]
+"""Name, x and y."""
 
 SAMPLES, QUERIES, NEIGHBOURS = 64, 8, 3
 
@@ -75,7 +78,7 @@ def plots(entries: Sequence[dict[str, Any]], cost: str) -> dict[str, bytes]:
     costs = [e for e in entries if e["cost"] is not None and "fd" in e["summary"]]
     if costs:
         label = costs[0]["summary"]["fd"]["label"]
-        points: list[Point] = [(e["name"], (e["cost"], None), _value(e, "fd")) for e in costs]
+        points: list[Point] = [(e["name"], (e["cost"], None, None), _value(e, "fd")) for e in costs]
         found[f"{label} against cost"] = scatter(points, cost, label)
     pairs = [e for e in entries if {"precision", "recall"} <= e["summary"].keys()]
     if pairs:
@@ -84,8 +87,15 @@ def plots(entries: Sequence[dict[str, Any]], cost: str) -> dict[str, bytes]:
     return found
 
 
-def _value(entry: dict[str, Any], metric: str) -> tuple[float, float | None]:
-    return entry["summary"][metric]["mean"], entry["summary"][metric]["half_width"]
+def _value(entry: dict[str, Any], metric: str) -> Value:
+    summary = entry["summary"][metric]
+    return summary["mean"], summary["low"], summary["high"]
+
+
+def _bar(value: Value) -> list[list[float]] | None:
+    """How far an error bar reaches below and above."""
+    mean, low, high = value
+    return None if low is None or high is None else [[mean - low], [high - mean]]
 
 
 def scatter(points: Sequence[Point], x: str, y: str) -> bytes:
@@ -96,8 +106,8 @@ def scatter(points: Sequence[Point], x: str, y: str) -> bytes:
     figure = Figure(figsize=(5.5, 4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, (at, across), (height, along) in points:
-        axes.errorbar(at, height, xerr=across or None, yerr=along or None, fmt="o", capsize=3, label=name)
+    for name, across, up in points:
+        axes.errorbar(across[0], up[0], xerr=_bar(across), yerr=_bar(up), fmt="o", capsize=3, label=name)
     axes.set(xlabel=x, ylabel=y)
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3)

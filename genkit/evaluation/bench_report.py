@@ -11,7 +11,7 @@ from genkit.evaluation.bench_pictures import plots
 from genkit.evaluation.bench_summary import best
 from genkit.files import write_atomically
 
-LEGEND = "± is the half-width of a 95 % interval: over seeds, or from the standard error where there is one seed."
+LEGEND = "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed."
 
 
 def write_reports(result: dict[str, Any], folder: Path) -> None:
@@ -73,8 +73,8 @@ def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]
 def _cell(summary: dict[str, Any] | None) -> str:
     if summary is None:
         return ""
-    half = "" if summary["half_width"] is None else f" ± {summary['half_width']:.2g}"
-    return f"{summary['mean']:.4g}{half}"
+    ends = "" if summary["low"] is None else f" ({summary['low']:.3g} to {summary['high']:.3g})"
+    return f"{summary['mean']:.4g}{ends}"
 
 
 def _cost(entry: dict[str, Any]) -> str:

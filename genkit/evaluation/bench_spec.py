@@ -12,7 +12,7 @@ from pydantic import Field
 from genkit.catalog import check_arguments
 from genkit.documents import Unreadable, read_yaml
 from genkit.errors import RecipeError, shown
-from genkit.evaluation.metrics_by_name import check_metrics
+from genkit.evaluation.possible import Wanted
 
 
 @dataclass(frozen=True)
@@ -92,5 +92,5 @@ class Bench:
         bench = cls(**check_arguments(cls, {**tree, "entries": entries}))
         if len(set(bench.seeds)) < len(bench.seeds) or min(bench.seeds) < 0:
             raise RecipeError(f"seeds: must differ and not be negative, got {bench.seeds}")
-        check_metrics(bench.metrics)
+        Wanted(bench.metrics, bench.n).by_name_of(bench.extractor)
         return bench

@@ -42,7 +42,15 @@ def dinov2(weights: str | Path | None = None) -> Extractor:
     load_state(network, path)
     name = NAMES.get(network.width, f"dinov2-{network.width}")
     return Extractor(
-        name, network, sha256_of_file(path), channels=3, size=SIZE, resize="clean", offset=0.0, scale=255.0
+        name,
+        network,
+        sha256_of_file(path),
+        channels=3,
+        size=SIZE,
+        resize="clean",
+        offset=0.0,
+        scale=255.0,
+        logits=False,
     )
 
 

@@ -56,6 +56,7 @@ def efficientnet_lite0(weights: str | Path | None = None) -> Extractor:
         resize="clean",
         offset=127.0,
         scale=128.0,
+        logits=False,
     )
 
 

@@ -17,6 +17,9 @@ from genkit.images import to_channels
 PUBLISHED = {"fd": "FID", "kd": "KID", "kds": "KID", "is": "IS"}
 """Names that belong to the published Inception weights alone."""
 
+POINTS = "points"
+"""Name of what hands points on as they are."""
+
 OTHERWISE = {"fd": "FD", "kd": "KD", "kds": "KD", "is": "CS"}
 
 
@@ -43,6 +46,7 @@ class Extractor:
         published: these are the Inception weights that the names FID, KID and IS stand for.
         by_content: the hash says all about the network, so its features may be cached.
         class_names: of the logits, for histograms; empty when they have none.
+        logits: whether the network gives them; None when that shows only as it runs.
     """
 
     name: str
@@ -56,11 +60,19 @@ class Extractor:
     published: bool = False
     by_content: bool = True
     class_names: tuple[str, ...] = ()
+    logits: bool | None = None
 
     @property
     def id(self) -> str:
         """Equal ids, comparable features."""
         return f"{self.name}/{self.resize}/{self.size}/{self.sha256}"
+
+    @property
+    def of_points(self) -> bool | None:
+        """Whether it takes points, not images; None for a network that may take either."""
+        if self.name == POINTS:
+            return True
+        return None if self.channels is None and self.size is None else False
 
     def label(self, metric: str) -> str:
         """What a score may be called: FID for the published Inception weights, else FD/<extractor>."""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genkit.errors import EvaluationError, shown, suggest
-from genkit.evaluation.extractor import Extractor, sha256_of_state
+from genkit.errors import EvaluationError, WeightsError, suggest
+from genkit.evaluation.extractor import POINTS, Extractor, sha256_of_state
 from genkit.pretrained import Pretrained, sha256_of_weights
 
 EXTRACTORS = {
@@ -31,8 +31,9 @@ _MAKERS = {
 }
 """name -> "module of genkit.evaluation:function of an optional weights file"."""
 
-POINTS = "points"
 _GREY_28 = (1, 28, 28)
+FEATURES_ALONE = {"efficientnet-lite0", "dinov2", POINTS}
+"""Extractors that are no classifiers."""
 
 
 def extractor_for(
@@ -55,14 +56,31 @@ def extractor_for(
         EvaluationError: no such extractor, or its weights cannot be had.
         WeightsError: damaged weights.
     """
+    chosen = default_extractor(name, sample_shape) if spec is None else str(spec) if isinstance(spec, Path) else spec
+    check_extractor(chosen, weights)
+    if isinstance(chosen, (Extractor, nn.Module)):
+        return chosen if isinstance(chosen, Extractor) else _of_module(chosen)
+    if chosen == POINTS:
+        return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()), logits=False)
+    return _on_device(_named(chosen, weights))
+
+
+def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Path | None = None) -> None:
+    """What can be known of an extractor without reading its weights; errors as `extractor_for`."""
     if isinstance(spec, (Extractor, nn.Module)):
         if weights is not None:
             raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
-        return spec if isinstance(spec, Extractor) else _of_module(spec)
-    chosen = default_extractor(name, sample_shape) if spec is None else str(spec)
-    if chosen == POINTS:
-        return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()))
-    return _on_device(_named(chosen, weights))
+    elif str(spec) not in _MAKERS and spec != POINTS:
+        if weights is not None:
+            raise EvaluationError(
+                f"extractor {spec} has its own weights; to use others, name their folder as the extractor"
+            )
+        if str(spec) not in EXTRACTORS and not Path(spec).exists():
+            raise EvaluationError(
+                f"no extractor {str(spec)!r}{suggest(spec, EXTRACTORS)}; or give a folder with a classifier"
+            )
+    if weights is not None and not Path(weights).is_file():
+        raise WeightsError(f"{weights} does not exist; give the file with the extractor's weights")
 
 
 def default_extractor(name: str, sample_shape: tuple[int, ...] | None) -> str:
@@ -107,13 +125,7 @@ def _named(name: str, weights: str | Path | None) -> Extractor:
         module, _, function = _MAKERS[name].partition(":")
         made: Extractor = getattr(import_module(f"genkit.evaluation.{module}"), function)(weights)
         return made
-    if weights is not None:
-        raise EvaluationError(
-            f"extractor {name} has its own weights; to use others, name their folder as the extractor"
-        )
-    if name in EXTRACTORS or Path(name).exists():
-        return shipped(name)
-    raise EvaluationError(f"no extractor {shown(name)}{suggest(name, EXTRACTORS)}; or give a folder with a classifier")
+    return shipped(name)
 
 
 def _of_module(module: nn.Module) -> Extractor:
@@ -126,7 +138,9 @@ def _of_module(module: nn.Module) -> Extractor:
 def _of_classifier(module: Any, name: str, digest: str, by_content: bool) -> Extractor:
     channels, size, _ = module.sample_shape
     network, names = FeaturesAndLogits(module), _class_names(module)
-    return Extractor(name, network, digest, channels, size, "clean", by_content=by_content, class_names=names)
+    return Extractor(
+        name, network, digest, channels, size, "clean", by_content=by_content, class_names=names, logits=True
+    )
 
 
 def _is_classifier(module: Any) -> bool:

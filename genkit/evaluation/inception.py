@@ -65,6 +65,7 @@ def _inception(weights: str | Path | None, resize: str, name: str) -> Extractor:
         offset=128.0,
         scale=128.0,
         published=published,
+        logits=True,
     )
 
 

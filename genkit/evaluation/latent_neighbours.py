@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.errors import EvaluationError
-from genkit.evaluation.real_data import open_data
+from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
 from genkit.interruption import beside
 
@@ -89,9 +89,13 @@ def latent_knn(
     """
     if not isinstance(encoder, Encoder):
         raise EvaluationError(f"a {type(encoder).__name__} has no latents to compare; a VAE has")
-    started = time.monotonic()
-    sets = [_labelled(what, encoder, role) for what, role in ((train, "the training set"), (test, "the test set"))]
+    started, k = time.monotonic(), _checked(k)
+    named = ((train, "the training set"), (test, "the test set"))
+    for what, role in named:
+        check_data(what, encoder.sample_shape, role)
+    sets = [_labelled(*named[0], encoder)]
     k = _checked(k, len(sets[0]))
+    sets.append(_labelled(*named[1], encoder))
     known, asked = _encoded(encoder, sets, progress)
     labels = beside(lambda: neighbour_labels(known, sets[0].labels, asked, max(k)))
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
@@ -131,17 +135,18 @@ def vote(labels: Tensor) -> Tensor:
     return F.one_hot(labels).sum(1).argmax(1)
 
 
-def _labelled(what: Any, encoder: Encoder, role: str) -> Any:
+def _labelled(what: Any, role: str, encoder: Encoder) -> Any:
     data = open_data(what, encoder.sample_shape, role)
     if getattr(data, "labels", None) is None:
         raise EvaluationError(f"{role}: {data.name} has no labels")
     return data
 
 
-def _checked(k: Iterable[int], available: int) -> list[int]:
+def _checked(k: Iterable[int], available: int | None = None) -> list[int]:
     k = sorted(set(k))
-    if not k or k[0] < 1 or k[-1] > available:
-        raise EvaluationError(f"k must be numbers from 1 to the {available} training images, got {k}")
+    if not k or k[0] < 1 or (available is not None and k[-1] > available):
+        most = "the number of" if available is None else f"the {available}"
+        raise EvaluationError(f"k must be numbers from 1 to {most} training images, got {k}")
     return k
 
 

@@ -30,6 +30,9 @@ from genkit.mixture import Mixture, mode_statistics
 Values = dict[str, tuple[float, float | None]]
 """name -> (value, standard error)."""
 
+Missing = dict[str, str]
+"""Metric -> why it is not given."""
+
 METRICS = {
     "fd": "Frechet distance (FID when the extractor is the published Inception)",
     "kd": "kernel distance, exact and unbiased over all pairs (KID)",
@@ -42,30 +45,46 @@ METRICS = {
     "modes": "modes of a mixture that are found, and the share of good samples: within 3 std of a centre",
 }
 
-DEFAULT = ("fd", "kd", "pr")
+DEFAULTS = ("fd", "kd", "pr")
+SUBSETS, SUBSET_SIZE = 100, 1000
+K_PRECISION, K_DENSITY = 3, 5
 
-HIGHER_IS_BETTER = {
-    "is",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "vendi",
-    "authenticity",
-    "modes",
-    "good_samples",
-}
+HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "vendi", "authenticity"}
+HIGHER_IS_BETTER |= {"modes", "good_samples"}
 
 GOOD_WITHIN = 3.0
 """Standard deviations from the nearest centre."""
 
 SETTINGS: dict[str, dict[str, object]] = {
-    "kds": {"subsets": 100, "subset_size": 1000},
+    "kds": {"subsets": SUBSETS, "subset_size": SUBSET_SIZE},
     "is": {"splits": 1},
-    "pr": {"precision_recall_k": 3, "rule": "distance <= radius"},
-    "dc": {"density_coverage_k": 5, "rule": "distance <= radius"},
+    "pr": {"precision_recall_k": K_PRECISION, "rule": "distance <= radius"},
+    "dc": {"density_coverage_k": K_DENSITY, "rule": "distance <= radius"},
     "modes": {"good_within_std": GOOD_WITHIN},
 }
+LEAST = {"kds": SUBSET_SIZE, "pr": K_PRECISION + 2, "dc": K_DENSITY + 2, "authenticity": 3}
+"""Samples that a metric needs of each side; any other needs two."""
+
+NO_CENTRES = "a reference with known centres is needed, such as gaussians25 or gaussians8"
+NO_LOGITS = "the extractor gives features alone; choose one that is a classifier, such as inception"
+
+OF_STATISTICS = ("fd",)
+"""What a mean and a covariance are enough for."""
+
+RANGES = {
+    "fd": (0.0, math.inf),
+    "is": (1.0, math.inf),
+    "vendi": (1.0, math.inf),
+    "precision": (0.0, 1.0),
+    "recall": (0.0, 1.0),
+    "density": (0.0, math.inf),
+    "coverage": (0.0, 1.0),
+    "authenticity": (0.0, 100.0),
+    "modes": (0.0, math.inf),
+    "good_samples": (0.0, 1.0),
+}
+"""Between what a value lies; the unbiased kernel distances may be negative."""
+
 NEIGHBOURS = {"pr": ("precision", "recall"), "dc": ("density", "coverage"), "authenticity": ("authenticity",)}
 PARTS = {**NEIGHBOURS, "modes": ("modes", "good_samples")}
 """metric -> the scores that it gives, where they are not one of its own name."""
@@ -88,39 +107,57 @@ def check_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def check_modes(metrics: Sequence[str], name: str, mixture: Mixture | None) -> None:
-    """Raises EvaluationError when modes are to be counted against a reference whose centres nobody knows."""
-    if "modes" in metrics and mixture is None:
-        raise EvaluationError(
-            f"metric modes needs a reference with known centres, such as gaussians25 or gaussians8; {name} has none"
-        )
-
-
 def compute(
     metrics: Sequence[str],
     real: Extracted | Statistics,
     fake: Extracted | Statistics,
     seed: int,
     mixture: Mixture | None = None,
-) -> Values:
-    """Every metric of the two sides; `modes` needs the `mixture` that the real points were drawn from.
+) -> tuple[Values, Missing]:
+    """Every metric of the two sides that there is, and why others are not: one costs no other.
+
+    Args:
+        mixture: what the real points were drawn from, which `modes` needs.
 
     Raises:
-        EvaluationError: too few samples, features that are not finite, or statistics where samples are needed.
+        EvaluationError: none can be computed, with the reason for the first.
     """
+    values, missing = Values(), Missing()
+    near = tuple(name for name in metrics if name in NEIGHBOURS)
+    for names in (*((name,) for name in metrics if name not in NEIGHBOURS), *([near] if near else [])):
+        try:
+            values |= _values(names, real, fake, seed, mixture)
+        except (EvaluationError, torch.linalg.LinAlgError) as reason:
+            missing |= dict.fromkeys(names, " ".join(str(reason).split()))
+    if not values:
+        name = next(iter(missing))
+        raise EvaluationError(f"metric {name}: {missing[name]}")
+    return values, missing
+
+
+def _values(
+    names: Sequence[str],
+    real: Extracted | Statistics,
+    fake: Extracted | Statistics,
+    seed: int,
+    mixture: Mixture | None,
+) -> Values:
+    """Of one metric, or of those that share one pass over neighbours."""
     if isinstance(real, Statistics) or isinstance(fake, Statistics):
-        if others := [name for name in metrics if name != "fd"]:
-            raise EvaluationError(
-                f"statistics hold a mean and a covariance only; {others[0]} needs samples, fd does not"
-            )
-        return {"fd": _frechet_of_statistics(real, fake)}
-    values: Values = {}
-    for name in metrics:
-        if name in SINGLE:
-            values[name] = SINGLE[name](real, fake, seed)
-    if "modes" in metrics and mixture:
-        values |= _modes(fake.features, mixture)
-    return values | _neighbours([name for name in metrics if name in NEIGHBOURS], real.features, fake.features)
+        if others := [name for name in names if name not in OF_STATISTICS]:
+            raise EvaluationError(f"{others[0]}: statistics hold a mean and a covariance only, and no samples")
+        found = {"fd": _frechet_of_statistics(real, fake)}
+    elif names[0] == "modes":
+        assert mixture, "modes are asked for only where there are some"
+        found = _modes(fake.features, mixture)
+    elif names[0] in SINGLE:
+        found = {names[0]: SINGLE[names[0]](real, fake, seed)}
+    else:
+        found = _neighbours(names, real.features, fake.features)
+    for name, (value, _) in found.items():
+        if not math.isfinite(value):
+            raise EvaluationError(f"{name} is {value}: the features are too large for it")
+    return found
 
 
 def _frechet(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
@@ -151,15 +188,13 @@ def _kernel(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float |
 
 def _kernel_subsets(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
     rng = torch.Generator().manual_seed(seed)
-    mean, deviation = kernel_distance_subsets(real.features, fake.features, 100, 1000, rng)
-    return mean, deviation / 10
+    mean, deviation = kernel_distance_subsets(real.features, fake.features, SUBSETS, SUBSET_SIZE, rng)
+    return mean, deviation / math.sqrt(SUBSETS)
 
 
 def _inception(real: Extracted, fake: Extracted, seed: int) -> tuple[float, float | None]:
     if fake.logits is None:
-        raise EvaluationError(
-            "metric is needs a classifier's logits; choose an extractor that is one, such as inception"
-        )
+        raise EvaluationError(NO_LOGITS)
     return inception_score(fake.logits)[0], inception_standard_error(fake.logits)
 
 
@@ -186,10 +221,8 @@ def _modes(points: Tensor, mixture: Mixture) -> Values:
 
 def _neighbours(metrics: Sequence[str], real: Tensor, fake: Tensor) -> Values:
     """Precision to authenticity from one pass over the pairs."""
-    if not metrics:
-        return {}
-    k_density = 5 if "dc" in metrics else 3 if "pr" in metrics else 1
-    k_precision = 3 if "pr" in metrics else k_density
+    k_density = K_DENSITY if "dc" in metrics else K_PRECISION if "pr" in metrics else 1
+    k_precision = K_PRECISION if "pr" in metrics else k_density
     names = [name for metric in metrics for name in NEIGHBOURS[metric]]
 
     def score(x: Tensor, y: Tensor) -> tuple[float, ...]:

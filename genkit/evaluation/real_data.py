@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genkit.catalog import CATALOG, build
+from genkit.catalog import CATALOG, build, check
 from genkit.documents import Unreadable, parse_yaml
 from genkit.errors import DataError, shown, suggest
+from genkit.foresight import promised_shape
 
 
 def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> Any:
@@ -24,6 +25,7 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") 
         DataError: none of these, or of another shape.
         RecipeError: a spec that cannot be built.
     """
+    check_data(what, sample_shape, role)
     if isinstance(what, (str, Path)):
         what = _spec(str(what), sample_shape, role)
     data = build(what, kind="data", where=role) if isinstance(what, Mapping) else what
@@ -32,6 +34,18 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") 
     if tuple(data.sample_shape) != tuple(sample_shape):
         raise DataError(f"{role}: samples of {data.name} are {list(data.sample_shape)}, wanted {list(sample_shape)}")
     return data
+
+
+def check_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> None:
+    """What can be told of data without decoding them; arguments and errors as `open_data`."""
+    if isinstance(what, (str, Path)):
+        what = _spec(str(what), sample_shape, role)
+    if not isinstance(what, Mapping):
+        return
+    check(what, kind="data", where=role)
+    promised = promised_shape(what)
+    if promised and promised != tuple(sample_shape):
+        raise DataError(f"{role}: samples of {what['type']} are {list(promised)}, wanted {list(sample_shape)}")
 
 
 def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]:

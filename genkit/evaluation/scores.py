@@ -78,6 +78,7 @@ class Scores:
         settings: neighbours, splits and the like.
         warnings: what a reader should know before comparing.
         seconds: wall time.
+        missing: metric -> why there is no score of it, for those that were left out or turned out not to be computable.
     """
 
     scores: dict[str, Score]
@@ -90,6 +91,7 @@ class Scores:
     settings: dict[str, Any]
     warnings: list[str]
     seconds: float
+    missing: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.scores[name].value

@@ -11,19 +11,12 @@ from torch import nn
 
 from genkit.errors import EvaluationError, shown
 from genkit.evaluation.extractor import Extracted, Extractor, label
-from genkit.evaluation.features import POINTS, extractor_for
-from genkit.evaluation.metrics_by_name import (
-    DEFAULT,
-    HIGHER_IS_BETTER,
-    NEIGHBOURS,
-    SETTINGS,
-    check_metrics,
-    check_modes,
-    compute,
-)
+from genkit.evaluation.features import POINTS, check_extractor, default_extractor, extractor_for
+from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, compute
+from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Progress, Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
-from genkit.evaluation.sources import Source, open_source
+from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics
 from genkit.interruption import beside
 
@@ -47,7 +40,8 @@ def evaluate(
     Args:
         a, against: a Generator, a data set, an iterable of image batches, a path (folder or zip of images, `.npz`
             statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.sources.open_source`.
-        metrics: names in `METRICS`; None is `DEFAULT`, and modes beside them where the reference has some.
+        metrics: names in `METRICS`; None takes those of fd, kd and pr that there can be of these sides, and modes where
+            the reference has some.
         n: samples of each side; a side that has fewer gives all, with a warning.
         extractor: see `extractor_for`; None chooses by the reference data.
         seed: of a generator's samples and of the rows drawn from a data set.
@@ -57,22 +51,27 @@ def evaluate(
         on_bad: what a damaged file in a folder does: "error", or "skip" with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.
 
+    What can be known from the arguments is checked before anything is drawn, decoded or downloaded. A metric that turns
+    out not to be computable costs no other; `Scores.missing` says why it is not there.
+
     Raises:
         EvaluationError: too few samples, statistics of another extractor, unknown names, features that are not finite.
         DataError: images that cannot be used, by file or index.
     """
     started = time.monotonic()
-    names, n = check_metrics(DEFAULT if metrics is None else metrics), check_n(n)
-    fake, real = open_source(a, "the set to score", on_bad), open_source(against, "the reference", on_bad)
+    wanted = Wanted(metrics, check_n(n))
+    if extractor is not None:
+        check_extractor(extractor, weights)
+    fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
-        return _of_statistics(names, real, fake, n, seed, started)
-    judge = _judge(real, fake, extractor, weights)
+        return _of_statistics(wanted, real, fake, seed, started)
+    judge = _judge(real, fake, extractor, weights, wanted)
     mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
-    names += ("modes",) if metrics is None and mixture else ()
-    check_modes(names, real.name if judge.name == POINTS else f"extractor {judge.name}", mixture)
+    wanted.over(mixture, real.name if judge.name == POINTS else f"extractor {judge.name}")
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
     sides = [reader.read(side) for side in (real, fake)]
-    values = beside(lambda: compute(names, sides[0].found, sides[1].found, seed, mixture))
+    values, failed = beside(lambda: compute(wanted.names, sides[0].found, sides[1].found, seed, mixture))
+    missing, names = {**wanted.missing, **failed}, [name for name in wanted.names if name not in failed]
     described = beside(lambda: [side.describe(judge) for side in sides])
     dim = next(s.found.features.shape[1] for s in sides if isinstance(s.found, Extracted))
     return Scores(
@@ -84,8 +83,9 @@ def evaluate(
         n=n,
         seed=seed,
         settings=_settings(names),
-        warnings=[*reader.warnings, *_warnings(described[0], described[1], n, dim, names)],
+        warnings=[*left_out(missing), *reader.warnings, *_warnings(described[0], described[1], n, dim, names)],
         seconds=time.monotonic() - started,
+        missing=missing,
     )
 
 
@@ -105,13 +105,16 @@ def statistics(
     Args:
         n: None takes all of a data set; samples that are made anew need a number.
     """
+    if extractor is not None:
+        check_extractor(extractor, weights)
     source = open_source(data, "the data", on_bad)
     if isinstance(source, Statistics):
         raise EvaluationError(f"{source.name} holds statistics already; give images, weights or a data set")
     n = source.available if n is None else check_n(n)
     if n is None:
-        raise EvaluationError(f"{source.name} has no end; say how many samples with n")
+        raise EvaluationError(f"{source.name} has no end; say how many samples n there shall be")
     judge = extractor_for(extractor, source.name, source.sample_shape, weights)
+    check_fit(judge, [source])
     reader = Reader(judge, n, seed, batch_size, True, progress, [source])
     side = reader.read(source)
     assert isinstance(side.found, Extracted)
@@ -132,13 +135,19 @@ def _judge(
     fake: Source | Statistics,
     spec: Extractor | nn.Module | str | None,
     weights: str | Path | None,
+    wanted: Wanted,
 ) -> Extractor:
-    """The extractor: as asked for, as the statistics say, or by the reference data."""
+    """The extractor: as asked for, as the statistics say, or by the reference data; it fits both and what is wanted."""
     for side in (real, fake):
         if spec is None and isinstance(side, Statistics):
             spec = str(side.extractor.get("name"))
     shape = next((s.sample_shape for s in (real, fake) if isinstance(s, Source) and s.sample_shape), None)
-    return extractor_for(spec, real.name, shape, weights)
+    chosen = default_extractor(real.name, shape) if spec is None else spec
+    wanted.by_name_of(chosen)
+    judge = extractor_for(chosen, weights=weights)
+    wanted.by(judge.logits)
+    check_fit(judge, [real, fake])
+    return judge
 
 
 def _scores(values: dict[str, tuple[float, float | None]], extractor: str, published: bool) -> dict[str, Score]:
@@ -148,16 +157,14 @@ def _scores(values: dict[str, tuple[float, float | None]], extractor: str, publi
     }
 
 
-def _of_statistics(
-    names: Sequence[str], real: Statistics, fake: Statistics, n: int, seed: int, started: float
-) -> Scores:
+def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int, started: float) -> Scores:
     """Two statistics files need no extractor, only the same one."""
     if real.extractor_id != fake.extractor_id:
         raise EvaluationError(
             f"{fake.name} and {real.name} hold statistics of different extractors, "
             f"{fake.extractor.get('name')} and {real.extractor.get('name')} (or other weights of it)"
         )
-    values = beside(lambda: compute(names, real, fake, seed))
+    values, _ = beside(lambda: compute(wanted.names, real, fake, seed))
     name = str(real.extractor.get("name"))
     return Scores(
         scores=_scores(values, name, real.published),
@@ -165,11 +172,12 @@ def _of_statistics(
         against=side_of_statistics(real),
         extractor=real.extractor,
         dim=len(real.mu),
-        n=n,
+        n=wanted.n,
         seed=seed,
-        settings=_settings(names),
-        warnings=[],
+        settings=_settings(wanted.names),
+        warnings=list(left_out(wanted.missing)),
         seconds=time.monotonic() - started,
+        missing=wanted.missing,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.catalog import CATALOG, build
+from genkit.catalog import CATALOG, build, check
 from genkit.errors import DataError, EvaluationError, shown, suggest
 from genkit.evaluation.statistics_file import Statistics
 from genkit.generator import Generator
@@ -50,6 +50,13 @@ class Source:
     warnings: list[str] = field(default_factory=list)
     mixture: Mixture | None = None
 
+    @property
+    def points(self) -> bool | None:
+        """Whether the samples are points, not images; None when unknown."""
+        if self.kind == "files":
+            return False
+        return None if self.sample_shape is None else len(self.sample_shape) == 1
+
 
 def open_source(what: Any, role: str, on_bad: str = "error") -> Source | Statistics:
     """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
@@ -65,14 +72,40 @@ def open_source(what: Any, role: str, on_bad: str = "error") -> Source | Statist
         EvaluationError: none of these.
         DataError, WeightsError, RecipeError: of the kind that it is.
     """
+    return opening(what, role, on_bad).open()
+
+
+def open_sides(
+    sides: Sequence[tuple[Any, str]], on_bad: str, known: Callable[[Source | Statistics], None]
+) -> list[Source | Statistics]:
+    """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
+
+    Args:
+        known: is told of each side as soon as it is open, so that it can refuse before the next one is.
+    """
+    openings = [opening(what, role, on_bad) for what, role in sides]
+    opened: dict[int, Source | Statistics] = {}
+    for i in sorted(range(len(openings)), key=lambda i: openings[i].cost):
+        opened[i] = openings[i].open()
+        known(opened[i])
+    return [opened[i] for i in range(len(openings))]
+
+
+def opening(what: Any, role: str, on_bad: str = "error") -> Opening:
+    """How `what` will be opened; raises as `open_source` for what can be known without."""
+    if isinstance(what, (str, Path)):
+        return _opening(str(what), role, on_bad)
+    if isinstance(what, Mapping):
+        return _of_spec(what, role)
+    source = _of_object(what, role)
+    return Opening(0, lambda: source)
+
+
+def _of_object(what: Any, role: str) -> Source | Statistics:
     if isinstance(what, (Source, Statistics)):
         return what
     if isinstance(what, Generator):
         return of_generator(what, type(what).__name__)
-    if isinstance(what, (str, Path)):
-        return _of_text(str(what), role, on_bad)
-    if isinstance(what, Mapping):
-        return of_data_set(build(what, kind="data", where=role))
     if all(hasattr(what, name) for name in ("x", "rows", "fingerprint", "sample_shape")):
         return of_data_set(what)
     if isinstance(what, (Tensor, np.ndarray)):
@@ -141,24 +174,43 @@ def of_batches(items: Iterable[Any], name: str) -> Source:
     return source
 
 
-def _of_text(text: str, role: str, on_bad: str) -> Source | Statistics:
+@dataclass(frozen=True)
+class Opening:
+    """A side that is named rightly and not yet opened.
+
+    Attributes:
+        cost: of opening it: 0 reads little, 1 loads weights, 2 may decode or download a data set.
+        open: opens it.
+    """
+
+    cost: int
+    open: Callable[[], Source | Statistics]
+
+
+def _opening(text: str, role: str, on_bad: str) -> Opening:
+    """Raises what can be known of a path or name without opening it."""
     path = Path(text)
     if path.suffix == ".npz" and path.is_file():
-        return Statistics.load(path)
+        return Opening(0, lambda: Statistics.load(path))
     if any((folder / name).is_file() for folder in (path, path / "weights") for name in (CONFIG, RECIPE)):
-        return _of_weights(text)
+        return Opening(1, lambda: _of_weights(text))
     if path.exists():
-        return of_files(ImageFiles(path), on_bad)
+        return Opening(0, lambda: of_files(ImageFiles(path), on_bad))
     name, _, split = text.partition("/")
     if name in CATALOG["data"]:
-        return of_data_set(build({"type": name} | ({"split": split} if split else {}), kind="data", where=role))
+        return _of_spec({"type": name} | ({"split": split} if split else {}), role)
     if path.suffix or path.is_absolute():
         raise DataError(f"{role}: {text} does not exist")
-    return _of_weights(text) if _is_shipped(text) else _unknown(text, role)
+    if not _is_shipped(text):
+        raise EvaluationError(
+            f"{role}: no file, folder, weights or data set {shown(text)}{suggest(text, CATALOG['data'])}"
+        )
+    return Opening(1, lambda: _of_weights(text))
 
 
-def _unknown(text: str, role: str) -> Source:
-    raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{suggest(text, CATALOG['data'])}")
+def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
+    check(spec, kind="data", where=role)
+    return Opening(2, lambda: of_data_set(build(spec, kind="data", where=role)))
 
 
 def _is_shipped(name: str) -> bool:

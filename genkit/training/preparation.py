@@ -10,25 +10,30 @@ from accelerate import Accelerator
 from genkit.catalog import build
 from genkit.classifying import Classifying
 from genkit.errors import EvaluationError, RecipeError, shown, suggest
+from genkit.foresight import promised_shape
 from genkit.pretrained import Pretrained, Starting
 from genkit.recipe import Evaluate, Recipe
-from genkit.training.stream import Stream
-from genkit.training.trainer import Trainer
+from genkit.system import System
+from genkit.training.optimizers import Optimizer
+from genkit.training.stream import Stream, share_of
+from genkit.training.trainer import Trainer, check_learners, check_split
 
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
-    """The data and a trainer at iteration 0, everything checked against everything else."""
-    data, system, train = recipe.build_data(), recipe.build_system(), recipe.train
-    if recipe.evaluate:
-        check_evaluation(recipe.evaluate, system.product)
-        check_reference(recipe.evaluate, data)
+    """The data and a trainer at iteration 0, everything checked against everything else, the data last.
+
+    Raises:
+        RecipeError, DataError: what does not fit; what the recipe alone tells, before a file is decoded.
+    """
+    train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
+    data = recipe.build_data()
     system.check_data(data.sample_shape, data.conditions)
+    if recipe.evaluate and accelerator.is_main_process:
+        check_reference(recipe.evaluate, system.product, data)
     system.meet(data)
     for module in system.modules():
         if isinstance(module, Starting):
             module.fetch_start()
-    if train.mirror and len(data.sample_shape) != 3:
-        raise RecipeError("train.mirror: only images can be mirrored")
     stream = Stream(
         data,
         train.batch_size,
@@ -41,7 +46,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     trainer = Trainer(
         system,
         stream,
-        recipe.build_optimizers(),
+        optimizers,
         steps=train.steps,
         accumulate=train.accumulate,
         ema_decay=train.ema,
@@ -52,6 +57,25 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     return data, trainer
 
 
+def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optimizer]]:
+    """The system and its optimisers, once all that can be told without the data has been found right."""
+    recipe.check()
+    train, system, optimizers = recipe.train, recipe.build_system(), recipe.build_optimizers()
+    check_learners(system.all_learners(), optimizers)
+    check_split(share_of(train.batch_size, processes), train.accumulate)
+    if recipe.evaluate:
+        check_evaluation(recipe.evaluate, system.product)
+    wanted, promised = getattr(system.product, "sample_shape", None), promised_shape(recipe.data)
+    if wanted and promised and tuple(wanted) != promised:
+        raise RecipeError(
+            f"data: samples are {list(promised)}, but the {type(system.product).__name__} is of {list(wanted)}; "
+            "set the size and channels of one to those of the other"
+        )
+    if train.mirror and wanted and len(wanted) != 3:
+        raise RecipeError("train.mirror: only images can be mirrored")
+    return system, optimizers
+
+
 def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
     """Raises RecipeError for a metric or extractor that does not exist, hours before it would be needed."""
     if isinstance(product, Classifying):
@@ -59,10 +83,13 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
             raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
         return
     from genkit.evaluation import EXTRACTORS
-    from genkit.evaluation.metrics_by_name import PARTS, check_metrics
+    from genkit.evaluation.metrics_by_name import PARTS
+    from genkit.evaluation.possible import Wanted
 
     try:
-        names = [score for metric in check_metrics(wanted.metrics) for score in PARTS.get(metric, (metric,))]
+        metrics = Wanted(wanted.metrics, wanted.n)
+        metrics.by_name_of(wanted.extractor)
+        names = [score for metric in metrics.names for score in PARTS.get(metric, (metric,))]
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
     if wanted.best not in names:
@@ -71,14 +98,26 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
         raise RecipeError(f"evaluate.extractor: no {shown(wanted.extractor)}{suggest(wanted.extractor, EXTRACTORS)}")
 
 
-def check_reference(wanted: Evaluate, data: Any) -> None:
-    """Raises RecipeError when the recipe counts modes against a set that has none."""
-    if "modes" not in wanted.metrics:
-        return
-    from genkit.evaluation.metrics_by_name import check_modes
+def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
+    """Raises RecipeError for data that cannot score `product`, hours before they would be needed.
 
+    Args:
+        data: the training data, which are the reference where the recipe names no other.
+    """
     against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
+    if isinstance(product, Classifying):
+        if "label" not in against.conditions:
+            raise RecipeError(f"evaluate.against: {against.name} has no labels; accuracy needs labelled data")
+        if tuple(against.sample_shape) != tuple(product.sample_shape):  # type: ignore[attr-defined]
+            raise RecipeError(
+                f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {list(data.sample_shape)}"
+            )
+        return
+    from genkit.evaluation.possible import Wanted
+
     try:
-        check_modes(wanted.metrics, against.name, getattr(against, "mixture", None))
+        metrics = Wanted(wanted.metrics, wanted.n)
+        metrics.of_rows(len(against), against.name)
+        metrics.over(getattr(against, "mixture", None), against.name)
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error

@@ -28,7 +28,7 @@ def remarks(recipe: Recipe, data: Any, device: torch.device) -> Iterator[str]:
             there = f"{len(items)} samples of {items.name}"
             yield f"train.batch_size: {batch} is more than the {there}, so every batch holds samples more than once"
     if recipe.train.precision == "bf16" and device.type == "cpu" and cpu_has_bf16() is False:
-        yield "train.precision: this CPU has no units for bf16 and may be ten times slower with it; 'no' is faster here"
+        yield "train.precision: this CPU has no units for bf16 and is several times slower with it; 'no' is faster here"
 
 
 def cpu_has_bf16() -> bool | None:

@@ -298,6 +298,11 @@ class Run:
         ).to_json()
 
     def _is_best(self, scores: dict[str, Any], wanted: Evaluate) -> bool:
+        if wanted.best not in scores["values"]:
+            self.watcher.note(
+                f"no {wanted.best} at iteration {self.trainer.step}: {'; '.join(scores['missing'].values())}"
+            )
+            return False
         if self.best is None:
             return True
         gain = scores["values"][wanted.best] - self.best["value"]

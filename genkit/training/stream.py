@@ -24,6 +24,13 @@ class Source(Protocol):
     def rows(self, index: Tensor) -> Tensor: ...
 
 
+def share_of(batch_size: int, processes: int) -> int:
+    """Rows of each process; raises RecipeError for a batch that cannot be shared out equally."""
+    if batch_size % processes:
+        raise RecipeError(f"train.batch_size: {batch_size} cannot be shared by {processes} processes; use a multiple")
+    return batch_size // processes
+
+
 class Stream(Randomness):
     """Endless shuffled batches, and noise, shared out over processes.
 
@@ -55,12 +62,8 @@ class Stream(Randomness):
         device: torch.device | str = "cpu",
         mirror: bool = False,
     ):
-        if batch_size % world_size:
-            raise RecipeError(
-                f"train.batch_size: {batch_size} cannot be shared by {world_size} processes; use a multiple"
-            )
+        share = share_of(batch_size, world_size)
         self.source, self.batch_size, self.seed, self.mirror = source, batch_size, seed, mirror
-        share = batch_size // world_size
         self.mine = slice(rank * share, (rank + 1) * share)
         self.device = torch.device(device)
         self.position = 0

@@ -63,7 +63,8 @@ class Trainer:
         self.system = system.to(self.accelerator.device).to(memory_format=layout)
         self.stream, self.steps, self.accumulate, self.step = stream, steps, accumulate, 0
         self.learners = system.all_learners()
-        _check(self.learners, optimizers, stream, accumulate)
+        check_learners(self.learners, optimizers)
+        check_split(stream.mine.stop - stream.mine.start, accumulate)
         self._agree()
         self.rules = dict(optimizers)
         self.parameters = {k: [p for m in ms for p in m.parameters()] for k, ms in self.learners.items()}
@@ -213,13 +214,17 @@ def _name(update: Update) -> str:
     return getattr(function, "__qualname__", type(function).__name__)
 
 
-def _check(learners: Mapping[str, object], optimizers: Mapping[str, object], stream: Stream, accumulate: int) -> None:
+def check_learners(learners: Mapping[str, object], optimizers: Mapping[str, object]) -> None:
+    """Raises RecipeError unless every learner has an optimiser, and every optimiser a learner."""
     for name in learners:
         if name not in optimizers:
             raise RecipeError(f"optimizers: the {name} has none; learners: {', '.join(sorted(learners))}")
     for name in optimizers:
         if name not in learners:
             raise RecipeError(f"optimizers.{name}: there is no such learner{suggest(name, learners)}")
-    share = stream.mine.stop - stream.mine.start
+
+
+def check_split(share: int, accumulate: int) -> None:
+    """Raises RecipeError for rows of a process that cannot be split into equal micro-batches."""
     if share % accumulate:
         raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")

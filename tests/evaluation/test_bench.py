@@ -16,8 +16,9 @@ from genkit.evaluation import bench as bench_module
 from genkit.evaluation.bench import run_bench
 from genkit.evaluation.bench_pictures import neighbour_picture
 from genkit.evaluation.bench_spec import Bench
-from genkit.evaluation.bench_summary import best, interval
+from genkit.evaluation.bench_summary import best, interval, summarise, within
 from genkit.evaluation.features import extractor_for
+from genkit.evaluation.metrics_by_name import RANGES
 from genkit.evaluation.sources import open_source
 from genkit.images import decode, write_folder
 from genkit.networks.classifier import Classifier
@@ -54,11 +55,14 @@ def test_results_and_pages(here):
     assert json.loads((here / "out" / "bench.json").read_text()) == json.loads(json.dumps(result))
     noise, other = result["entries"]
     assert set(noise["summary"]) == {"fd", "precision", "recall"} and noise["summary"]["fd"]["label"] == "FD/judge"
-    assert len(noise["summary"]["fd"]["values"]) == 2 and noise["summary"]["fd"]["half_width"] > 0
+    assert (
+        len(noise["summary"]["fd"]["values"]) == 2
+        and 0 <= noise["summary"]["fd"]["low"] < noise["summary"]["fd"]["high"]
+    )
     assert noise["cost"] > 0 and other["cost"] == 5
     assert [len(e["runs"]) for e in result["entries"]] == [2, 2]
     text = (here / "out" / "bench.md").read_text()
-    assert "FD/judge" in text and "±" in text and "noise \\| &lt;i>" in text
+    assert "FD/judge" in text and " to " in text and "noise \\| &lt;i>" in text
 
 
 class Page(HTMLParser):
@@ -121,9 +125,10 @@ def test_recipes_are_trained_for_every_seed(here):
         trained.append((recipe, overrides, seed))
         return Noise().save_pretrained(out / "weights")
 
-    entries = [{"name": "r", "recipe": "digits/some", "overrides": ["train.steps=1"]}]
+    entries = [{"name": "r", "recipe": "digits/wgan_ratio_clipping", "overrides": ["train.steps=1"]}]
     run_bench(Bench.from_dict(spec(entries=entries)), "out", train)
-    assert trained == [("digits/some", ["train.steps=1"], 0), ("digits/some", ["train.steps=1"], 1)]
+    name = "digits/wgan_ratio_clipping"
+    assert trained == [(name, ["train.steps=1"], 0), (name, ["train.steps=1"], 1)]
     with pytest.raises(EvaluationError, match="has to be trained first"):
         run_bench(Bench.from_dict(spec(entries=entries)), "out")
 
@@ -146,9 +151,40 @@ def test_a_copy_is_its_own_nearest_neighbour(here):
 
 def test_intervals():
     found = interval([1.0, 2.0, 3.0], [0.1, 0.2, None])
-    assert found["mean"] == 2 and found["half_width"] == pytest.approx(4.302653 / 3**0.5, rel=1e-5)
-    assert interval([1.0], [0.5])["half_width"] == pytest.approx(0.98, abs=1e-3)
-    assert interval([1.0], [None])["half_width"] is None
+    assert found["mean"] == 2 and found["high"] - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-5) == 2 - found["low"]
+    assert interval([1.0], [0.5])["high"] == pytest.approx(1.98, abs=1e-3)
+    assert interval([1.0], [None])["low"] is None
+
+
+@pytest.mark.parametrize("metric", RANGES)
+def test_intervals_stay_in_the_range_of_the_metric(metric):
+    lowest, highest = RANGES[metric]
+    width = min(highest - lowest, 50.0)
+    for part in (0.0, 1e-6, 0.01, 0.3, 0.7, 0.99, 1.0):
+        mean = lowest + part * width
+        for half in (0.0, 1e-9, 0.01 * width, width, 100 * width):
+            low, high = within(mean, half, lowest, highest)
+            assert lowest <= low <= mean <= high <= highest, (mean, half)
+            assert low < high or half < 1e-6 or mean in (lowest, highest), (mean, half)
+
+
+def test_an_interval_is_wilsons_for_shares_and_the_usual_one_far_from_the_ends():
+    share, n, z = 0.96, 200, 1.959964
+    centre, root = share + z**2 / (2 * n), z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    wilson = [(centre + sign * root) / (1 + z**2 / n) for sign in (-1, 1)]
+    assert within(share, z * (share * (1 - share) / n) ** 0.5, 0, 1) == pytest.approx(wilson, rel=1e-12)
+    assert within(0.5, 1e-3, 0, 1) == pytest.approx((0.499, 0.501), abs=1e-8)
+    assert within(300.0, 0.1, 0, float("inf")) == pytest.approx((299.9, 300.1), abs=1e-4)
+    low, high = within(2.0, 6.4, 0, float("inf"))
+    assert (low - 2) ** 2 / low == pytest.approx(6.4**2 / 2) == (high - 2) ** 2 / high
+
+
+def test_a_metric_that_one_seed_lacks_is_summarised_over_the_others():
+    def scores(**values):
+        return {"values": values, **{k: dict.fromkeys(values, None) for k in ("standard_errors", "labels", "better")}}
+
+    found = summarise([scores(fd=1.0), scores(fd=3.0, vendi=2.0)])
+    assert found["fd"]["mean"] == 2.0 and found["vendi"]["values"] == [2.0]
 
 
 def test_the_best_goes_by_direction():
@@ -185,6 +221,30 @@ def test_sources_that_cannot_be_used(here):
     ):
         with pytest.raises(ValueError, match=message):
             run_bench(Bench.from_dict(spec(**changes)), "out")
+
+
+def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
+    monkeypatch.setattr(bench_module, "evaluate", lambda *_, **__: pytest.fail("an entry was scored"))
+    first = {"name": "noise", "source": "noise"}
+    recipe = {"name": "r", "recipe": "digits/wgan_ratio_clipping"}
+    for changes, message in (
+        ({"entries": [first, {"name": "gone", "source": "/no/where"}]}, "gone: /no/where does not exist"),
+        ({"entries": [first, {"name": "gone", "source": "digitz"}]}, "gone: .*did you mean 'digits'"),
+        ({"entries": [first, {**recipe, "recipe": "digits/none"}]}, "no recipe 'digits/none'"),
+        ({"entries": [first, {**recipe, "overrides": ["train.stepz=1"]}]}, r"train\.stepz"),
+        ({"entries": [first, {**recipe, "overrides": ["system.critic.widht=1"]}]}, r"system\.critic\.widht"),
+        ({"neighbours": "/no/where"}, "neighbours: /no/where"),
+        ({"extractor": "nothing"}, "no extractor"),
+        ({"metrics": ["fd", "dc"], "against": "few"}, "few: got 6 samples, at least 7"),
+    ):
+        write_folder([pictures(6)], "few")
+        with pytest.raises(ValueError, match=message):
+            run_bench(Bench.from_dict(spec(**changes)), "out", lambda *_: pytest.fail("a recipe was trained"))
+    (here / "file").touch()
+    with pytest.raises(ValueError, match="cannot write file"):
+        run_bench(Bench.from_dict(spec()), "file")
+    with pytest.raises(EvaluationError, match=r"metric kds: .*got 20 samples, at least 1000"):
+        Bench.from_dict(spec(metrics=["kds"]))
 
 
 def test_command_line(here, capsys):

@@ -62,8 +62,8 @@ def test_active_dimensions() -> None:
 
 def test_refusals() -> None:
     some = data(10, 0)
-    for k in ([], [0], [11]):
-        with pytest.raises(EvaluationError, match="k must be numbers from 1 to the 10"):
+    for k, most in (([], "number of"), ([0], "number of"), ([11], "10")):
+        with pytest.raises(EvaluationError, match=f"k must be numbers from 1 to the {most} training images"):
             latent_knn(Corner(), some, some, k)
     with pytest.raises(EvaluationError, match="the test set: bare has no labels"):
         latent_knn(Corner(), some, DataSet("bare", some.x), [1])
@@ -71,5 +71,5 @@ def test_refusals() -> None:
         latent_knn(torch.nn.Linear(2, 2), some, some, [1])  # type: ignore[arg-type]
     with pytest.raises(DataError, match="the training set: no file, folder or data set 'digit'"):
         latent_knn(Corner(), "digit", some, [1])
-    with pytest.raises(DataError, match=r"samples of digits/all are \[1, 28, 28\], wanted \[1, 4, 4\]"):
+    with pytest.raises(DataError, match=r"samples of digits are \[1, 28, 28\], wanted \[1, 4, 4\]"):
         latent_knn(Corner(), some, "digits", [1])

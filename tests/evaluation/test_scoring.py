@@ -261,8 +261,11 @@ class TestStatistics:
     def test_only_the_frechet_distance(self, tmp_path):
         made, _ = statistics(DataSet("real", pictures(30)), extractor=str(saved_classifier(tmp_path)))
         made.save(tmp_path / "s.npz")
-        with pytest.raises(EvaluationError, match="kd needs samples"):
-            evaluate(Noise(), tmp_path / "s.npz", n=20, extractor=str(tmp_path / "judge"))
+        with pytest.raises(EvaluationError, match=r"metric kd: .*a mean and a covariance only"):
+            evaluate(Noise(), tmp_path / "s.npz", ("fd", "kd"), n=20, extractor=str(tmp_path / "judge"))
+        found = evaluate(Noise(), tmp_path / "s.npz", n=20, extractor=str(tmp_path / "judge"))
+        assert list(found) == ["fd"] and set(found.to_json()["missing"]) == {"kd", "pr"}
+        assert found.warnings[0].startswith("without kd, pr: real holds a mean and a covariance only")
 
     def test_of_another_extractor(self, tmp_path):
         made, _ = statistics(DataSet("real", pictures(30)), extractor=str(saved_classifier(tmp_path)))
@@ -347,7 +350,7 @@ class TestRefusals:
             evaluate(Noise(), data, n=10, extractor=nn.Identity())
         with pytest.raises(EvaluationError, match="cannot take samples"):
             evaluate(Noise(), data, n=10, extractor=nn.Linear(3, 4))
-        with pytest.raises(EvaluationError, match="classifier's logits"):
+        with pytest.raises(EvaluationError, match=r"metric is: .*features alone"):
             evaluate(Noise(), data, ("is",), n=10, extractor=Mean())
 
     def test_features_that_are_not_finite(self):

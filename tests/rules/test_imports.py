@@ -29,6 +29,7 @@ EXCEPTIONS = {
     ("run", "genkit.evaluation"): "lazy: scores while training",
     ("preparation", "genkit.evaluation"): "lazy: what is to be scored is checked before training",
     ("preparation", "genkit.evaluation.metrics_by_name"): "lazy: the same",
+    ("preparation", "genkit.evaluation.possible"): "lazy: the same",
     ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
 }
 EXISTS_FOR = {

@@ -107,3 +107,73 @@ def test_a_bad_evaluation_is_refused_before_training() -> None:
     prepare(
         Recipe.from_dict({**tree, "evaluate": {"metrics": ["accuracy"], "best": "accuracy"}}), Accelerator(cpu=True)
     )
+
+
+class Undecoded:
+    """Stands for the data: what is refused must be refused before."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        from genkit.data import digits
+
+        monkeypatch.setattr(digits, "_embedded", lambda: pytest.fail("the data were decoded"))
+
+
+EARLY: list[tuple[dict[str, Any], str]] = [
+    ({"data": {**DIGITS, "sise": 8}}, r"data\.sise: unknown key"),
+    ({"data": {"type": "shifted", "data": DIGITS, "noise": 3}}, r"data\.noise: .*less than or equal to 1"),
+    ({"data": {**DIGITS, "size": 16}}, r"data: samples are \[1, 16, 16\], but the Classifier is of \[1, 8, 8\]"),
+    ({"data": {"type": "part", "data": {**DIGITS, "channels": 3}, "stop": 9}}, r"data: samples are \[3, 8, 8\]"),
+    ({"system": {**CLASSIFIER, "shft": 1}}, r"system\.shft: unknown key; did you mean 'shift'"),
+    ({"optimizers": {"classifier": {"type": "adam", "rate": 1}}}, r"optimizers\.classifier\.rate: unknown key"),
+    ({"optimizers": {"critic": {"type": "adam", "lr": 1}}}, "optimizers: the classifier has none"),
+    ({"train": {"steps": 4, "batch_size": 8, "accumulate": 3}}, r"train\.accumulate: 8 rows .* into 3"),
+    ({"evaluate": {"metrics": ["fd"], "best": "fd"}}, "a classifier is scored by"),
+    ({"evaluate": {"against": {"type": "digitz"}}}, r"evaluate\.against\.type: unknown type"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), EARLY)
+def test_what_the_recipe_tells_is_refused_before_the_data_are_decoded(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    Undecoded(monkeypatch)
+    tree = {**recipe(CLASSIFIER, "classifier").to_dict(), **changes}
+    with pytest.raises(RecipeError, match=message):
+        prepare(Recipe.from_dict(tree), Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "message"),
+    [
+        ({"metrics": ["fd", "kds"], "n": 999}, r"evaluate\.metrics: .*kds.*got 999 samples, at least 1000"),
+        ({"metrics": ["fd", "dc"], "n": 6}, "dc.*got 6 samples, at least 7"),
+        ({"metrics": ["fd", "is"], "extractor": "efficientnet-lite0"}, "is: the extractor gives features alone"),
+    ],
+)
+def test_scores_that_cannot_be_are_refused_before_the_data_are_decoded(
+    monkeypatch: pytest.MonkeyPatch, evaluate: dict[str, Any], message: str
+) -> None:
+    Undecoded(monkeypatch)
+    tree = recipe(DIFFUSION, "denoiser").to_dict()
+    with pytest.raises(RecipeError, match=message):
+        prepare(Recipe.from_dict({**tree, "evaluate": evaluate}), Accelerator(cpu=True))
+
+
+def test_the_reference_is_looked_at_before_training() -> None:
+    few = {"type": "part", "data": DIGITS, "stop": 6}
+    tree = recipe(DIFFUSION, "denoiser").to_dict()
+    scored = {"metrics": ["fd", "dc"], "against": few}
+    with pytest.raises(RecipeError, match=r"evaluate\.metrics: metric dc: .*rows 0 to 5: got 6 samples"):
+        prepare(Recipe.from_dict({**tree, "evaluate": scored}), Accelerator(cpu=True))
+    tree = recipe(CLASSIFIER, "classifier").to_dict()
+    for against, message in (({"type": "swiss_roll", "n": 9}, "no labels"), ({**DIGITS, "size": 9}, r"\[1, 9, 9\]")):
+        scored = {"metrics": ["accuracy"], "best": "accuracy", "against": against}
+        with pytest.raises(RecipeError, match=rf"evaluate\.against: .*{message}"):
+            prepare(Recipe.from_dict({**tree, "evaluate": scored}), Accelerator(cpu=True))
+
+
+def test_weights_do_not_depend_on_the_data_being_built_before_or_after() -> None:
+    built = recipe(DIFFUSION, "denoiser").build_system()
+    torch.manual_seed(3)
+    for name, value in prepared(DIFFUSION, "denoiser").system.state_dict().items():
+        assert value.equal(built.state_dict()[name]), name

@@ -56,7 +56,12 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_what_changed_on_the_way_is_told_beside_the_environment(folder: RunFolder) -> None:
-    entry = {"iteration": 7, "recipe": ["train.steps: 20 -> 30"], "changed": [f"torch: 2 -> {NASTY}"], "environment": {}}
+    entry = {
+        "iteration": 7,
+        "recipe": ["train.steps: 20 -> 30"],
+        "changed": [f"torch: 2 -> {NASTY}"],
+        "environment": {},
+    }
     folder.history.write_text(json.dumps({"changes": [entry, "damage"]}))
     text = report(folder).text
     assert "from iteration 7" in text and "train.steps: 20 -> 30; torch: 2 -> <script>" in text

@@ -64,7 +64,7 @@ def kernel_distance_subsets(
     """
     if subsets < 1 or size < 2:
         raise EvaluationError(f"subset kernel distance needs subsets >= 1 and size >= 2, got {subsets} and {size}")
-    x, y = as_pair(real, fake, size, f" for subsets of {size}; choose a smaller subset size")
+    x, y = as_pair(real, fake, size, f" for subsets of {size}")
     rng = rng or torch.Generator().manual_seed(0)
     values = torch.tensor([kernel_sums(_draw(x, size, rng), _draw(y, size, rng)).distance() for _ in range(subsets)])
     return values.double().mean().item(), values.double().std(correction=0).item()

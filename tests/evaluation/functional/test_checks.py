@@ -72,7 +72,7 @@ def test_fewer_samples_than_splits():
 
 
 def test_fewer_samples_than_a_subset():
-    with pytest.raises(EvaluationError, match="smaller subset"):
+    with pytest.raises(EvaluationError, match="needed for subsets of 31"):
         F.kernel_distance_subsets(X, Y, 10, 31)
 
 

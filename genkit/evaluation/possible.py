@@ -1,0 +1,118 @@
+"""Which scores there can be, told from what was asked and what the two sides are, before a sample is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from torch import nn
+
+from genkit.errors import EvaluationError
+from genkit.evaluation.extractor import Extractor
+from genkit.evaluation.features import FEATURES_ALONE
+from genkit.evaluation.metrics_by_name import (
+    DEFAULTS,
+    LEAST,
+    NO_CENTRES,
+    NO_LOGITS,
+    OF_STATISTICS,
+    Missing,
+    check_metrics,
+)
+from genkit.evaluation.sources import Source
+from genkit.evaluation.statistics_file import Statistics
+from genkit.mixture import Mixture
+
+
+class Wanted:
+    """The metrics of one evaluation, narrowed as more becomes known.
+
+    A metric that was asked for by name and that cannot be had is refused; one of the default is left out.
+
+    Attributes:
+        names: of the metrics that remain.
+        missing: what was left out, and why.
+
+    Args:
+        metrics: names, or None for the default.
+        n: samples of each side.
+
+    Raises:
+        EvaluationError: an unknown name, or a metric that n is too small for.
+    """
+
+    def __init__(self, metrics: Sequence[str] | None, n: int):
+        self.names, self.missing = check_metrics(DEFAULTS if metrics is None else metrics), Missing()
+        self.by_name, self.n = metrics is not None, n
+        self._narrow(lambda name: too_few(name, n, "the number of samples"))
+
+    def of(self, side: Source | Statistics) -> None:
+        """Once a side is known.
+
+        Raises:
+            EvaluationError: it cannot give a metric that was asked for, or none at all.
+        """
+        if isinstance(side, Statistics):
+            self._narrow(lambda name: _of_moments(name, side.name))
+        elif side.available is not None:
+            self.of_rows(side.available, side.name)
+
+    def of_rows(self, available: int, name: str) -> None:
+        """Once it is known how many samples a side has."""
+        self._narrow(lambda metric: too_few(metric, min(self.n, available), name))
+
+    def by_name_of(self, extractor: Extractor | nn.Module | str | Path | None) -> None:
+        """Once the extractor is chosen, before its weights are read."""
+        self.by(False if str(extractor) in FEATURES_ALONE else None)
+
+    def by(self, logits: bool | None) -> None:
+        """Once it is known whether the extractor gives logits; None is unknown."""
+        if logits is False:
+            self._narrow(lambda name: NO_LOGITS if name == "is" else "")
+
+    def over(self, mixture: Mixture | None, name: str) -> None:
+        """Once it is known whether the reference is a mixture; one that is not asked for by name is counted by it."""
+        if mixture is not None and not self.by_name:
+            self.names += ("modes",)
+        self._narrow(lambda metric: f"{NO_CENTRES}; {name} has none" if metric == "modes" and mixture is None else "")
+
+    def _narrow(self, why_not: Callable[[str], str]) -> None:
+        reasons = {name: reason for name in self.names if (reason := why_not(name))}
+        if reasons and (self.by_name or len(reasons) == len(self.names)):
+            name, reason = next(iter(reasons.items()))
+            raise EvaluationError(f"metric {name}: {reason}")
+        self.missing |= reasons
+        self.names = tuple(name for name in self.names if name not in reasons)
+
+
+def too_few(metric: str, have: int, whose: str) -> str:
+    """Why `have` samples are not enough for a metric; empty where they are."""
+    least = LEAST.get(metric, 2)
+    if have >= least:
+        return ""
+    instead = "; kd takes all pairs instead of subsets" if metric == "kds" else ""
+    return f"{whose}: got {'1 sample' if have == 1 else f'{have} samples'}, at least {least} are needed{instead}"
+
+
+def left_out(missing: Mapping[str, str]) -> Iterator[str]:
+    """A warning for each reason, with the metrics that it keeps away."""
+    for reason in dict.fromkeys(missing.values()):
+        yield f"without {', '.join(name for name in missing if missing[name] == reason)}: {reason}"
+
+
+def check_fit(judge: Extractor, sides: Sequence[Source | Statistics]) -> None:
+    """Raises EvaluationError for sides that cannot be compared, or not by this extractor."""
+    for side in sides:
+        if isinstance(side, Statistics):
+            side.check(judge)
+        elif None not in (side.points, judge.of_points) and side.points != judge.of_points:
+            held, taken = ("points", "images") if side.points else ("images", "points")
+            raise EvaluationError(f"{side.name} holds {held}, but extractor {judge.name} takes {taken}")
+    shapes = {side.name: side.sample_shape for side in sides if isinstance(side, Source) and side.points}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {list(shape or ())}" for name, shape in shapes.items())
+        raise EvaluationError(f"points of different dimensions cannot be compared: {told}")
+
+
+def _of_moments(metric: str, name: str) -> str:
+    return "" if metric in OF_STATISTICS else f"{name} holds a mean and a covariance only, and no samples"
