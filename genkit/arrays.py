@@ -48,8 +48,9 @@ def read_npz(path: Path, most: Mapping[str, int]) -> dict[str, NDArray[Any]]:
         for name, info in wanted.items():
             with archive.open(info) as file:
                 shape, dtype = header(file)
+                left = info.file_size - file.tell()
             size = math.prod(shape) * dtype.itemsize
-            if math.prod(shape) > most[name] or size > info.file_size or size > 8 * most[name] + TEXT:
+            if math.prod(shape) > most[name] or size > left or size > 8 * most[name] + TEXT:
                 raise ValueError(f"{name} of shape {shape} has more than {most[name]:,} values or is cut short")
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in wanted}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.errors import ConditionError, suggest
+from genkit.errors import ConditionError, shown, suggest
 from genkit.randomness import Randomness
 
 Condition = Mapping[str, Tensor]
@@ -38,17 +38,17 @@ class Labels:
         try:
             label = torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError) as misfit:
-            raise ConditionError(f"condition {name!r} takes whole numbers, got {value!r:.60}") from misfit
+            raise ConditionError(f"condition {shown(name)} takes whole numbers, got {shown(value)}") from misfit
         if label.is_floating_point() or label.is_complex():
-            raise ConditionError(f"condition {name!r} takes whole numbers, got {label.dtype}")
+            raise ConditionError(f"condition {shown(name)} takes whole numbers, got {label.dtype}")
         label = label.long().flatten()
         if len(label) == 1:
             label = label.expand(n)
         if len(label) != n:
-            raise ConditionError(f"condition {name!r} needs one row per sample: {n} samples, {len(label)} labels")
+            raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(label)} labels")
         if n and (int(label.min()) < 0 or int(label.max()) >= self.classes):
             bad = label[(label < 0) | (label >= self.classes)][0].item()
-            raise ConditionError(f"condition {name!r} takes 0 to {self.classes - 1}, got {bad}")
+            raise ConditionError(f"condition {shown(name)} takes 0 to {self.classes - 1}, got {bad}")
         return label.clone()
 
 
@@ -81,5 +81,5 @@ class ConditionSpace(Mapping[str, Labels]):
         given = dict(condition or {})
         for name in given:
             if name not in self:
-                raise ConditionError(f"this generator takes no condition {name!r}{suggest(name, self)}")
+                raise ConditionError(f"this generator takes no condition {shown(name)}{suggest(name, self)}")
         return {name: self[name].check(name, value, n) for name, value in given.items()}

@@ -25,6 +25,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"cannot write {path}: it is no regular file; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_synced(temporary, content)
         os.replace(temporary, path)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.condition import Condition, ConditionSpace
-from genkit.errors import GenkitError
+from genkit.errors import GenkitError, shown
 from genkit.pretrained import Pretrained
 from genkit.randomness import Rows
 
@@ -31,7 +31,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 def _check_count(n: object, what: str) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise GenkitError(f"the {what} must be a whole number of at least 1, got {n!r}")
+        raise GenkitError(f"the {what} must be a whole number of at least 1, got {shown(n)}")
 
 
 class Generator(Pretrained, nn.Module, ABC):

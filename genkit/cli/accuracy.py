@@ -45,8 +45,9 @@ def _classifies(product: object) -> bool:
 def _show(title: str, found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("score", "value", "standard error", "better", title=title)
+    table = Table("score", "value", "standard error", "better", title=Text(title))
     for name, value in found["values"].items():
         table.add_row(name, f"{value:.4f}", f"{found['standard_errors'][name]:.2g}", found["better"][name])
     console = Console(highlight=False)

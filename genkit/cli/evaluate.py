@@ -101,11 +101,13 @@ def show(scores: Scores) -> None:
 
 def _table(scores: Scores) -> object:
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("score", "value", "standard error", "better", title=f"{scores.a.name} against {scores.against.name}")
+    title = Text(f"{scores.a.name} against {scores.against.name}")
+    table = Table("score", "value", "standard error", "better", title=title)
     for score in scores.scores.values():
         error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
-        table.add_row(score.label, f"{score.value:.6g}", error, score.better)
+        table.add_row(Text(score.label), f"{score.value:.6g}", error, score.better)
     return table
 
 

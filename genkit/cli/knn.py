@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, progress
-from genkit.errors import GenkitError
+from genkit.errors import GenkitError, shown
 
 
 @click.command("knn")
@@ -33,9 +33,10 @@ def command(weights: str, train: str, test: str, k: str, json_path: Path | None)
         found = latent_knn(generator, train, test, _numbers(k), tell)  # type: ignore[arg-type]
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     title = f"{found.test['name']} by the nearest latents of {found.train['name']}, {weights}"
-    table = Table("k", "right, %", "standard error", title=title)
+    table = Table("k", "right, %", "standard error", title=Text(title))
     for neighbours, share in found.accuracy.items():
         table.add_row(str(neighbours), f"{100 * share:.2f}", f"{100 * found.standard_error(neighbours):.2f}")
     Console(highlight=False).print(table)
@@ -53,4 +54,4 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise GenkitError(f"-k takes whole numbers with commas, such as 1,5,9, got {text!r}") from None
+        raise GenkitError(f"-k takes whole numbers with commas, such as 1,5,9, got {shown(text)}") from None

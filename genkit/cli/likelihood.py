@@ -83,10 +83,11 @@ def show(weights: str, found: Likelihoods) -> None:
 
 def _table(weights: str, found: Likelihoods) -> object:
     from rich.table import Table
+    from rich.text import Text
 
     from genkit.evaluation.likelihood import standard_error
 
-    table = Table("", "mean", "standard error", title=f"log-likelihood of {found.data} under {weights}")
+    table = Table("", "mean", "standard error", title=Text(f"log-likelihood of {found.data} under {weights}"))
     columns = {"nats": found.nats, "bits per dimension": found.bits_per_dim, **found.parts}
     for name, values in columns.items():
         error = standard_error(values)

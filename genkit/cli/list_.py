@@ -19,11 +19,11 @@ Row = tuple[str, str]
 @click.argument("kind", required=False)
 def command(kind: str | None) -> None:
     """List one KIND, or everything: recipes, weights, layouts, data, systems, techniques, metrics and more."""
-    from genkit.errors import GenkitError, suggest
+    from genkit.errors import GenkitError, shown, suggest
 
     listings = kinds()
     if kind is not None and kind not in listings:
-        raise GenkitError(f"nothing is called {kind!r} here{suggest(kind, listings)}")
+        raise GenkitError(f"nothing is called {shown(kind)} here{suggest(kind, listings)}")
     for name in [kind] if kind else listings:
         if kind is None:
             click.echo(heading(name))

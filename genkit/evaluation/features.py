@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genkit.errors import EvaluationError, suggest
+from genkit.errors import EvaluationError, shown, suggest
 from genkit.evaluation.extractor import Extractor, sha256_of_state
 from genkit.files import sha256_of_file
 from genkit.pretrained import WEIGHTS, Pretrained, locate
@@ -114,7 +114,7 @@ def _named(name: str, weights: str | Path | None) -> Extractor:
         )
     if name in EXTRACTORS or Path(name).exists():
         return shipped(name)
-    raise EvaluationError(f"no extractor {name!r}{suggest(name, EXTRACTORS)}; or give a folder with a classifier")
+    raise EvaluationError(f"no extractor {shown(name)}{suggest(name, EXTRACTORS)}; or give a folder with a classifier")
 
 
 def _of_module(module: nn.Module) -> Extractor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from genkit.catalog import convert
-from genkit.errors import EvaluationError
+from genkit.errors import EvaluationError, shown
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
 from genkit.generator import Density, Generator
@@ -162,7 +162,7 @@ def _checked(generator: Generator, n: int, settings: dict[str, Any]) -> tuple[De
             f"a {type(generator).__name__} cannot say how probable a sample is; a VAE or a diffusion model can"
         )
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise EvaluationError(f"the number of samples must be a whole number of at least 1, got {n!r}")
+        raise EvaluationError(f"the number of samples must be a whole number of at least 1, got {shown(n)}")
     takes = [name for name in inspect.signature(generator.log_likelihood).parameters if name not in COMMON]
     for name in settings:
         if name not in takes:

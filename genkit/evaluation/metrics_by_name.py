@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError, suggest
+from genkit.errors import EvaluationError, shown, suggest
 from genkit.evaluation.extractor import Extracted
 from genkit.evaluation.functional import (
     frechet_distance,
@@ -61,7 +61,7 @@ def check_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in given))
     for name in names:
         if name not in METRICS:
-            raise EvaluationError(f"no metric {name!r}{suggest(name, METRICS)}")
+            raise EvaluationError(f"no metric {shown(name)}{suggest(name, METRICS)}")
     if not names:
         raise EvaluationError(f"no metrics were asked for; accepted: {', '.join(METRICS)}")
     return names

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from genkit.errors import EvaluationError
+from genkit.errors import EvaluationError, shown
 from genkit.evaluation.extractor import Extracted, Extractor, label
 from genkit.evaluation.features import extractor_for
 from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, check_metrics, compute
@@ -110,7 +110,7 @@ def statistics(
 def check_n(n: Any) -> int:
     """Raises EvaluationError unless n is a whole number of at least 2."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise EvaluationError(f"the number of samples must be a whole number of at least 2, got {n!r}")
+        raise EvaluationError(f"the number of samples must be a whole number of at least 2, got {shown(n)}")
     return n
 
 

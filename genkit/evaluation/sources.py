@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genkit.catalog import CATALOG, build
-from genkit.errors import DataError, EvaluationError, suggest
+from genkit.errors import DataError, EvaluationError, shown, suggest
 from genkit.evaluation.statistics_file import Statistics
 from genkit.generator import Generator
 from genkit.image_files import ImageFiles, Intake
@@ -153,7 +153,7 @@ def _of_text(text: str, role: str, on_bad: str) -> Source | Statistics:
 
 
 def _unknown(text: str, role: str) -> Source:
-    raise EvaluationError(f"{role}: no file, folder, weights or data set {text!r}{suggest(text, CATALOG['data'])}")
+    raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{suggest(text, CATALOG['data'])}")
 
 
 def _is_shipped(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from genkit.classifying import Classifying
-from genkit.errors import EvaluationError, RecipeError, suggest
+from genkit.errors import EvaluationError, RecipeError, shown, suggest
 from genkit.pretrained import Pretrained, Starting
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.stream import Stream
@@ -64,6 +64,6 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
     if wanted.best not in names:
-        raise RecipeError(f"evaluate.best: {wanted.best!r} is not scored{suggest(wanted.best, names)}")
+        raise RecipeError(f"evaluate.best: {shown(wanted.best)} is not scored{suggest(wanted.best, names)}")
     if wanted.extractor and wanted.extractor not in EXTRACTORS and not Path(wanted.extractor).exists():
-        raise RecipeError(f"evaluate.extractor: no {wanted.extractor!r}{suggest(wanted.extractor, EXTRACTORS)}")
+        raise RecipeError(f"evaluate.extractor: no {shown(wanted.extractor)}{suggest(wanted.extractor, EXTRACTORS)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import warnings
 from collections.abc import Iterator
@@ -9,16 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 from accelerate import Accelerator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genkit.errors import GenkitError
+from genkit.generator import Generator
+from genkit.images import write_folder
 from genkit.recipe import Recipe, find_recipe, shipped_recipes
 from genkit.training.run import prepare
+from tests.cli.console import run
+from tests.cli.hostile import hostile_json, hostile_lines, hostile_texts
 from tests.cli.mutations import spoiled_texts, spoiled_trees
+from tests.rules.recipes import read, shrunk
 
-QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, print_blob=True)
+HUNT = int(os.environ.get("GENKIT_HUNT", "0"))
+"""So many times as many examples, at random: for a search of hours."""
+
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count * max(HUNT, 1),
+        derandomize=not HUNT,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+        database=None,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +64,7 @@ def check_line(error: GenkitError) -> None:
 
 
 @pytest.mark.slow
-@settings(QUIET, max_examples=600)
+@examples(600)
 @given(tree=spoiled_trees())
 def test_trees(tree: dict[str, Any]) -> None:
     try:
@@ -56,7 +77,7 @@ def test_trees(tree: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", shipped_recipes())
-@settings(QUIET, max_examples=60)
+@examples(60)
 @given(data=st.data())
 def test_texts(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("recipe") / "spoiled.yaml"
@@ -66,3 +87,71 @@ def test_texts(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPath
         Recipe.load(Path(path))
     except GenkitError as refusal:
         check_line(refusal)
+
+
+@examples(300)
+@given(text=hostile_texts(find_recipe("points/wgan_gp").read_text(encoding="utf-8")))
+def test_hostile_texts(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("recipe") / "hostile.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        recipe = Recipe.load(path)
+        assert Recipe.from_dict(yaml.safe_load(recipe.to_yaml())) == recipe
+        recipe.build_system()
+    except GenkitError as refusal:
+        check_line(refusal)
+
+
+@examples(200)
+@given(data=st.data())
+def test_hostile_configs(data: st.DataObject, points: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("weights")
+    config = json.loads((points / "weights" / "config.json").read_text())
+    (folder / "config.json").write_text(data.draw(hostile_json(config)), encoding="utf-8")
+    (folder / "model.safetensors").write_bytes((points / "weights" / "model.safetensors").read_bytes())
+    try:
+        Generator.from_pretrained(folder).sample(1)
+    except GenkitError as refusal:
+        check_line(refusal)
+
+
+@pytest.fixture(scope="module")
+def places(points: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What stands for the names in braces of a hostile command line."""
+    folder = tmp_path_factory.mktemp("places")
+    tree = shrunk(read("points/wgan_gp"))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(tree))
+    pictures = torch.randint(0, 256, (6, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    write_folder([pictures], folder / "pictures")
+    entry = {"name": "a", "source": str(points / "weights")}
+    bench = {"against": "gaussians8", "entries": [entry], "n": 20, "metrics": ["fd"], "seeds": [0, 1]}
+    (folder / "bench.yaml").write_text(yaml.safe_dump(bench))
+    return {
+        "recipe": folder / "tiny.yaml",
+        "points": points / "weights",
+        "images": finished / "weights",
+        "run": points,
+        "folder": folder / "pictures",
+        "bench": folder / "bench.yaml",
+    }
+
+
+@pytest.mark.slow
+@examples(150)
+@given(words=hostile_lines())
+def test_hostile_command_lines(
+    words: list[str],
+    places: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = tmp_path_factory.mktemp("here") / "a" / "b" / "c"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    for name, path in places.items():
+        words = [word.replace(f"{{{name}}}", str(path)) for word in words]
+    ran = run(capsys, *words)
+    assert ran.code in (0, 2), (words, ran)
+    if ran.code == 2:
+        assert ran.err.startswith("genkit: ") and ran.err.count("\n") == 1 and len(ran.err) < 1500, (words, ran.err)
