@@ -28,6 +28,8 @@ YAML_BYTES, JSON_BYTES = 2**18, 2**26
 
 TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 TUPLE = "tag:yaml.org,2002:python/tuple"
+OPENING = re.compile(rf"(?:[\[{{] ?){{{DEPTH},}}")
+"""Looked for first: PyYAML takes seconds to see that none of a thousand brackets opens a key."""
 NOT_TEXT = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\U0010ffff]")
 
 
@@ -92,6 +94,8 @@ def parse_yaml(text: str) -> Any:
     Raises:
         Unreadable: with the line where it is known.
     """
+    if bomb := OPENING.search(text):
+        raise Unreadable(f"nested more than {DEPTH} deep", 1 + text.count("\n", 0, bomb.start()))
     try:
         tree = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
@@ -202,7 +206,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key_node, _ in node.value:
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _fault("a key must be a plain name", key_node)
             key = self.construct_object(key_node)

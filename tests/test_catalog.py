@@ -9,9 +9,11 @@ from pydantic import Field
 
 from genkit import catalog
 from genkit.catalog import build, convert, find, name_of, register
+from genkit.data.dataset import DataSet
 from genkit.errors import RecipeError
 from genkit.networks.mlp import MLPCritic
 from genkit.techniques.slots import Penalty
+from genkit.training.optimizers import Optimizer
 
 GAME = {
     "type": "gan_training",
@@ -83,6 +85,47 @@ def test_values_become_what_the_hint_says(hint: Any, value: Any, want: Any) -> N
 def test_an_object_that_is_built_already_stays() -> None:
     critic = MLPCritic(2, 4, 1)
     assert convert(MLPCritic, critic) is critic
+
+
+@pytest.mark.parametrize(
+    ("change", "near"),
+    [
+        ({"objective": {"type": "hing"}}, "s.objective.type: unknown type 'hing'; did you mean 'hinge'?"),
+        (
+            {"objective": {"type": "lion"}},
+            "s.objective.type: unknown type 'lion'; accepted: hinge, non_saturating, wasserstein",
+        ),
+        (
+            {"objective": {"type": "linear"}},
+            "s.objective: 'linear' does not make a Objective; accepted: hinge, non_saturating, wasserstein",
+        ),
+        ({"generator": {"type": "gann"}}, "s.generator.type: unknown type 'gann'; did you mean 'gan'?"),
+        ({"objective": {}}, "s.objective: needs the key 'type'; accepted: hinge, non_saturating, wasserstein"),
+        ({"view": {"type": "diff_augmnt"}}, "s.view.type: unknown type 'diff_augmnt'; did you mean 'diff_augment'?"),
+    ],
+)
+def test_names_are_those_that_fit_the_place(change: dict[str, Any], near: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        build({**GAME, **change}, kind="systems", where="s")
+    assert str(error.value) == near
+
+
+def test_an_optimizer_is_not_answered_with_a_schedule() -> None:
+    with pytest.raises(RecipeError, match=r"unknown type 'lion'; accepted: adam, adam_norm_grad, adamw, sgd$"):
+        convert(Optimizer, {"type": "lion", "lr": 1})
+    with pytest.raises(RecipeError, match="'adam' does not make a LearningRate; accepted: constant, cosine, inverse"):
+        convert(Optimizer, {"type": "adam", "lr": 1, "schedule": {"type": "adam"}})
+
+
+def test_what_does_not_fit_is_not_built_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A data set in the place of a network would be downloaded only to be refused."""
+    monkeypatch.setattr("genkit.data.digits.digits", _not_called)
+    with pytest.raises(RecipeError, match=r"'digits' does not make a GAN; accepted: gan$"):
+        build({**GAME, "generator": {"type": "digits"}})
+
+
+def _not_called() -> DataSet:
+    raise AssertionError("built")
 
 
 def test_names_and_classes() -> None:

@@ -46,6 +46,18 @@ def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], obj
     save_file(state, folder / "model.safetensors")
 
 
+def change_dtypes(folder: Path, dtype: torch.dtype) -> None:
+    change_weights(folder, lambda state: state.update({k: v.to(dtype) for k, v in state.items()}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_may_be_shipped_in_another_precision(dtype: torch.dtype, saved: Path) -> None:
+    before = Generator.from_pretrained(saved).state_dict()
+    change_dtypes(saved, dtype)
+    after = Generator.from_pretrained(saved).state_dict()
+    assert all(v.dtype == torch.float32 and v.equal(before[k].to(dtype).float()) for k, v in after.items())
+
+
 def change_config(folder: Path, text: str) -> None:
     (folder / "config.json").write_text(text)
 
@@ -65,7 +77,17 @@ def cut(folder: Path) -> None:
         (lambda f: change_weights(f, lambda s: s.update(x=torch.ones(1))), "unexpected 'x'"),
         (lambda f: change_weights(f, lambda s: s.update({"network.out.bias": torch.ones(7)})), "of another shape"),
         (lambda f: change_weights(f, lambda s: s["network.out.bias"].fill_(float("nan"))), "not finite"),
+        (lambda f: change_dtypes(f, torch.int64), "of another kind .*int64 instead of float32"),
+        (lambda f: change_dtypes(f, torch.bool), "of another kind .*bool instead of float32"),
+        (lambda f: change_dtypes(f, torch.complex64), "of another kind .*complex64 instead of float32"),
+        (lambda f: change_dtypes(f, torch.float8_e4m3fn), "of another kind .*float8_e4m3fn instead of float32"),
         (lambda f: change_config(f, "{"), "cannot be read as JSON"),
+        (lambda f: change_config(f, "[" * 10**5), "cannot be read as JSON .nested more than 64 deep"),
+        (lambda f: change_config(f, '{"a":' * 900 + "1" + "}" * 900), "cannot be read as JSON .nested"),
+        (lambda f: change_config(f, '{"type": ' + "9" * 6000 + "}"), "cannot be read as JSON .*6,000 digits"),
+        (lambda f: change_config(f, '{"type": "gan", "type": "vae"}'), "'type' is given twice"),
+        (lambda f: change_config(f, '{"type": "a\\u0000b"}'), r"type: holds U\+0000"),
+        (lambda f: change_config(f, '{"type": "\\ud800"}'), r"type: holds U\+D800"),
         (lambda f: change_config(f, "[1]"), "needs a mapping"),
         (lambda f: change_config(f, '{"type": "os:system"}'), "unknown type 'os:system'"),
         (

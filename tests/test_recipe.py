@@ -9,6 +9,7 @@ import yaml
 
 from genkit.errors import GenkitError, RecipeError
 from genkit.recipe import Recipe, differences, find_recipe, shipped_recipes
+from tests.cli.hostile import LAUGHS
 
 TREE: dict[str, Any] = {
     "name": "tiny",
@@ -66,6 +67,16 @@ def test_overrides_reach_any_depth(file: Path) -> None:
         ("train.ema=1", r"train\.ema"),
         ("train.precision=fp8", r"train\.precision: .*got 'fp8'"),
         ("train.seed=-1", r"train\.seed"),
+        ("train.steps=!!int ''", "'' is no int"),
+        ("train.steps=" + "1" * 6000, "6,000 digits"),
+        ("train.steps=" + "[" * 3000, "nested more than 64 deep"),
+        ("system.penalties." + "1" * 5000 + ".weight=2", "positions 0 to 0"),
+        ("description=!!timestamp foo", "is not read"),
+        ('description="\\ud800"', r"holds U\+D800"),
+        ('data.path="a\\0b"', r"holds U\+0000"),
+        ('name="a\\nb"', "must be a plain file name"),
+        ("name=" + "x" * 300, "must be a plain file name"),
+        ("x" * 10**5, "write key.path=value"),
     ],
 )
 def test_wrong_overrides_are_one_line(override: str, message: str, file: Path) -> None:
@@ -80,7 +91,11 @@ def test_wrong_overrides_are_one_line(override: str, message: str, file: Path) -
         ("", "holds no mapping"),
         ("- 1", "holds no mapping"),
         ("a: [", "not valid YAML"),
-        ("name: x\nname: y", "key 'name' is given twice"),
+        ("name: x\ndata: {}\nname: y", "line 3: .*key 'name' is given twice"),
+        ("name: x\ntrain:\n  steps: 1\ntrain:\n  steps: 2", "line 4: .*key 'train' is given twice"),
+        ("name: x\ntrain:\n  steps: 2001-99-99\ndata: {}\nsystem: {}\noptimizers: {}", r"train\.steps: .*2001-99-99"),
+        ('name: x\ndescription: "\\ud800"', r"description: holds U\+D800"),
+        (LAUGHS, "more than 100,000 values"),
         ("? [1]\n: 2", "a key must be a plain name"),
         ("x: !!python/object/apply:os.system ['touch executed']", "not valid YAML"),
         ("name: x", "missing key 'data'"),
@@ -92,6 +107,20 @@ def test_wrong_files_are_one_line(text: str, message: str, tmp_path: Path, monke
     with pytest.raises(GenkitError, match=message) as error:
         Recipe.load(tmp_path / "bad.yaml")
     assert "\n" not in str(error.value) and not (tmp_path / "executed").exists()
+
+
+def test_a_tree_from_code_is_held_to_what_a_file_could_hold() -> None:
+    for change in ({"description": "\ud800"}, {"data": {"type": "folder", "path": "a\0b", "size": 8}}):
+        with pytest.raises(RecipeError, match="which is no text"):
+            Recipe.from_dict({**TREE, **change})
+
+
+def test_an_override_changes_one_use_of_an_alias(tmp_path: Path) -> None:
+    path = tmp_path / "shared.yaml"
+    text = yaml.safe_dump({**TREE, "optimizers": {}}).replace("optimizers: {}", "")
+    path.write_text(text + "optimizers: {critic: &a {type: adam, lr: 1e-3}, generator: *a}\n")
+    recipe = Recipe.load(path, ["optimizers.critic.lr=5"])
+    assert recipe.optimizers["critic"]["lr"] == 5 and recipe.optimizers["generator"]["lr"] == "1e-3"
 
 
 def test_a_missing_file_names_the_shipped_recipes() -> None:

@@ -202,6 +202,67 @@ def test_command_lines(capsys: Capture, arguments: list[str], named: str) -> Non
     assert named in refusal(capsys, *arguments)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["sample", "x", "--out", ""],
+        ["sample", "x", "--out="],
+        ["sample", "", "--out", "y"],
+        ["evaluate", "x", "--against", "y", "--json", ""],
+        ["evaluate", "x", "--against", "y", "--extractor-weights="],
+        ["train", ""],
+        ["train", "x", "--out", ""],
+        ["stats", "x", "--out", ""],
+        ["bench", "x", "--out", ""],
+        ["outliers", "x", "--out", ""],
+        ["import", "x", "y", "--config", "", "--out", "z"],
+        ["export", "x", "--to", "diffusers", "--out", ""],
+        ["info", ""],
+    ],
+)
+def test_nothing_is_no_path(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = refusal(capsys, *line)
+    at = line.index("") if "" in line else len(line)
+    option = next((w for w in line if w.endswith("=")), line[at - 1]).rstrip("=")
+    assert told.startswith(f"option {option} is empty" if option.startswith("-") else "an argument is empty")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["x" * 10**5, "x y " * 10**5, "a\nb" * 10**4, "\x1b[31m", "[/x]", "é\udcff"])
+def test_a_message_quotes_no_more_than_a_line(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: Path, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in (
+        [text],
+        ["train", text],
+        ["train", finished / "recipe.yaml", text],
+        ["train", finished / "recipe.yaml", f"train.steps={text}"],
+        ["sample", text, "--out", "out"],
+        ["sample", finished, "--out", "out", "--solver", text],
+        ["sample", finished, "--out", "out", "-n", text],
+        ["evaluate", text, "--against", "digits"],
+        ["evaluate", finished, "--against", text],
+        ["evaluate", finished, "--against", "digits", "--metrics", text],
+        ["evaluate", finished, "--against", "digits", "--extractor", text],
+        ["list", text],
+        ["info", text],
+        ["import", text, "x", "--out", "out"],
+        ["sample", "x", f"--{text}"],
+    ):
+        assert len(refusal(capsys, *line)) < 1300
+
+
+def test_devices_are_neither_read_nor_written(capsys: Capture, tmp_path: Path, finished: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "regular file" in refusal(capsys, "bench", "/dev/zero")
+    assert "no such file" in refusal(capsys, "import", "ppogan/generator", "x", "--config", "/dev/zero", "--out", "y")
+    line = ["evaluate", finished, "--against", "digits", "--metrics", "fd", "-n", "10", "--json", tmp_path / "pipe"]
+    assert "no regular file" in refusal(capsys, *line)
+    assert (tmp_path / "pipe").is_fifo()
+
+
 def test_processes_too(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "genkit", "train", "digits/wgan_ratio_clipping", "train.steps=none"],

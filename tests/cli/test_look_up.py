@@ -92,3 +92,9 @@ def test_every_command_has_help(capsys: Capture, command: str) -> None:
 
 def test_help_is_what_no_arguments_give(capsys: Capture) -> None:
     assert run(capsys).out == run(capsys, "--help").out
+
+
+def test_arguments_that_only_code_can_give_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = run(capsys, "info", "folder").out
+    assert "on_bad" in told and "one of: error, skip" in told
+    assert "progress  " not in told.partition("arguments")[2] and "<class" not in told

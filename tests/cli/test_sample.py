@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from genkit import images
+from genkit.cli.sample import _refuse_leftovers
+from genkit.errors import DataError
 from genkit.image_files import ImageFiles
 from tests.cli.console import refusal, run
 
@@ -52,6 +55,21 @@ def test_samples_of_before_are_not_mixed_in(capsys: Capture, finished: Path, tmp
     before = contents(tmp_path)
     assert "000004.png" in refusal(capsys, "sample", finished, "-n", 4, "--out", tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_more_than_a_million_names_sort_in_order(tmp_path: Path) -> None:
+    assert [images.digits(n) for n in (1, 10**6, 10**6 + 1, 10**8)] == [6, 6, 7, 8]
+    picture = torch.zeros(1, 1, 8, 8)
+    for start in (1_000_000, 999_999, 5):
+        images.write_folder([picture], tmp_path, start, images.digits(10**6 + 1))
+    assert ImageFiles(tmp_path).names == ["0000005.png", "0999999.png", "1000000.png"]
+
+
+def test_a_longer_series_is_not_mixed_with_a_shorter_one(tmp_path: Path) -> None:
+    (tmp_path / "000003.png").write_bytes(b"")
+    _refuse_leftovers(tmp_path, 10**6)
+    with pytest.raises(DataError, match=r"holds other images, such as 000003\.png"):
+        _refuse_leftovers(tmp_path, 10**6 + 1)
 
 
 def test_interrupted_sampling_leaves_complete_files(

@@ -190,7 +190,9 @@ def test_sources_that_cannot_be_used(here):
 def test_command_line(here, capsys):
     (here / "b.yaml").write_text(yaml.safe_dump(spec(seeds=[0])))
     assert main(["bench", "b.yaml", "--out", "out"]) == 0
-    assert "FD/judge" in capsys.readouterr().out and (here / "out" / "bench.html").is_file()
+    told = capsys.readouterr().out
+    assert "seeds 0, extractor" in told and "\\" not in told and "entry" in told and "look at out/bench.html" in told
+    assert "FD/judge" in told and (here / "out" / "bench.html").is_file()
     (here / "bad.yaml").write_text("against: [")
     assert main(["bench", "bad.yaml"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

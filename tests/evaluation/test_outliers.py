@@ -90,6 +90,16 @@ def test_the_table(tmp_path: Path) -> None:
         write_ranking(found, tmp_path / "c.csv", ["a", "b"])
 
 
+def test_no_file_name_is_a_formula(tmp_path: Path) -> None:
+    names = ["=1+1.png", "+1.png", "-1.png", "@x.png", "\tx.png", "a=b.png"]
+    n = len(names)
+    found = Ranking(torch.ones(n), torch.arange(n, 0.0, -1.0), "closed form", 1.0)
+    write_ranking(found, tmp_path / "a.csv", names)
+    with open(tmp_path / "a.csv", newline="") as file:
+        cells = [row["file"] for row in csv.DictReader(file)]
+    assert cells == ["'=1+1.png", "'+1.png", "'-1.png", "'@x.png", "'\tx.png", "a=b.png"]
+
+
 def test_a_game_finds_noise_among_digits_that_it_was_trained_on() -> None:
     settings = [
         "system.generator.network={type: dcgan_generator, latent_dim: 16, size: 14, channels: 1, width: 16}",

@@ -47,6 +47,11 @@ def test_other_content(tmp_path, layer):
     for name, content, message in (
         ("shape.pth", {"weight": torch.zeros(2, 2), "bias": torch.zeros(2)}, "'weight' is missing or of another shape"),
         ("nan.pth", {"weight": torch.full((2, 3), torch.nan), "bias": torch.zeros(2)}, "not finite"),
+        (
+            "int.pth",
+            {"weight": torch.zeros(2, 3).int(), "bias": torch.zeros(2)},
+            "torch.int32, not torch.float32",
+        ),
         ("list.pth", [torch.zeros(1)], "names and tensors only"),
     ):
         torch.save(content, tmp_path / name)
@@ -94,3 +99,9 @@ class TestDownload:
     def test_no_network(self, tmp_path):
         with pytest.raises(EvaluationError, match=r"cannot be reached.*give it as judge weights"):
             self.find((tmp_path / "absent.pth").as_uri())
+
+
+def test_half_precision_becomes_the_networks_own(tmp_path, layer):
+    torch.save({"weight": torch.ones(2, 3).half(), "bias": torch.ones(2).double()}, tmp_path / "half.pth")
+    load_state(layer, tmp_path / "half.pth")
+    assert layer.weight.dtype == layer.bias.dtype == torch.float32 and layer.weight.sum() == 6

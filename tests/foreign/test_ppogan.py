@@ -113,6 +113,8 @@ def test_doubles_must_agree_and_numbers_be_finite(layout, name, weights, config)
         foreign.load(layout, state | {name: state[name] + 1e-3}, config)
     with pytest.raises(WeightsError, match=f"not finite: .*{name}"):
         foreign.load(layout, state | {name: state[name] * float("nan")}, config)
+    with pytest.raises(WeightsError, match=f"of another kind: .*{name} torch.int32 instead of torch.float32"):
+        foreign.load(layout, state | {name: state[name].int()}, config)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,44 @@ def test_a_checkpoint_of_another_shape_does_not_fit(folder: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 10**5, '{"a": ' + "9" * 6000 + "}", "[]", '{"state.json": {"bytes": Infinity, "sha256": ""}}', "\x00"],
+)
+def test_a_hostile_manifest_is_damage(text: str, folder: Path) -> None:
+    (folder / "step-00000003" / "manifest.json").write_text(text)
+    assert newest_good(folder, [].append) == folder / "step-00000002"
+
+
+@pytest.mark.parametrize("name", ["../../escape", "a/b", "/etc/hostname", "a\0b"])
+def test_a_manifest_lists_files_of_its_own_folder(name: str, folder: Path) -> None:
+    path = folder / "step-00000003" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: {"bytes": 1, "sha256": ""}}))
+    with pytest.raises(CheckpointError, match="which is no file of a checkpoint"):
+        verify(path.parent)
+
+
+@pytest.mark.parametrize("text", ["[" * 10**5, "[]", '{"step": 3}', "\x00"])
+def test_a_state_that_cannot_be_read_is_damage_though_its_hash_is_right(text: str, folder: Path) -> None:
+    one = folder / "step-00000003"
+    (one / "state.json").write_text(text)
+    manifest = json.loads((one / "manifest.json").read_text())
+    manifest["state.json"] = {"bytes": len(text), "sha256": checkpoint.sha256_of_file(one / "state.json")}
+    (one / "manifest.json").write_text(json.dumps(manifest))
+    notes: list[str] = []
+    assert newest_good(folder, notes.append) == folder / "step-00000002"
+    assert len(notes) == 1 and "state.json" in notes[0]
+
+
+def test_tensors_of_another_kind_do_not_fit(folder: Path) -> None:
+    def counted(state: dict[str, torch.Tensor]) -> None:
+        state.update({k: v.long() for k, v in state.items()})
+
+    with_a_right_manifest(folder / "step-00000003", "system.safetensors", counted)
+    with pytest.raises(CheckpointError, match=r"does not fit this recipe: of another kind .*int64 instead of float32"):
+        load_checkpoint(make_trainer(CASE), folder / "step-00000003")
+
+
 def test_all_damaged_is_none_and_one_note_each(folder: Path) -> None:
     for one in complete(folder):
         flip(one / "system.safetensors")

@@ -60,3 +60,30 @@ def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(CheckpointError, match=r"cannot write .*metrics\.jsonl: Is a directory"):
         MetricsLog(tmp_path / "metrics.jsonl").write(1, {})
+
+
+BAD = [
+    "[" * 10**5,
+    '{"step": ' + "9" * 6000 + "}",
+    '{"step": "x"}',
+    '{"step": 3, "loss": "low"}',
+    '{"step": 3, "loss": [1]}',
+    '{"loss": 1}',
+    "null",
+    '{"step": 3',
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_line_is_passed_over_and_counts_as_a_line(bad: str, tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    log.write(1, {"loss": 1.0})
+    with open(log.path, "a", encoding="utf-8") as file:
+        file.write(f"{bad}\n")
+    for step in (3, 4):
+        log.write(step, {"loss": float(step)})
+    assert [row["step"] for row in read_metrics(log.path)] == [1, 3, 4]
+    again = MetricsLog(log.path)
+    again.rewind(3)
+    assert [row["step"] for row in read_metrics(log.path)] == [1, 3] and again.lines == 2
