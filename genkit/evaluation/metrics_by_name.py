@@ -65,7 +65,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 LEAST = {"kds": SUBSET_SIZE, "pr": K_PRECISION + 2, "dc": K_DENSITY + 2, "authenticity": 3}
 """Samples that a metric needs of each side; any other needs two."""
 
-NO_CENTRES = "a reference with known centres is needed, such as gaussians25 or gaussians8"
+NO_CENTRES = "a reference with known centres, such as gaussians25 or gaussians8, is needed"
 NO_LOGITS = "the extractor gives features alone; choose one that is a classifier, such as inception"
 
 OF_STATISTICS = ("fd",)

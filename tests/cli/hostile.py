@@ -213,3 +213,20 @@ def hostile_lines(draw: st.DrawFn) -> list[str]:
         elif at < len(words):
             words[at : at + 1] = {"replace": [junk], "drop": [], "join": [f"{words[at]}={junk}"]}[spoil]
     return words
+
+
+@st.composite
+def hostile_bytes(draw: st.DrawFn, content: bytes) -> bytes:
+    """A file of which a few bytes are changed, doubled or cut, mostly at its ends, where headers lie."""
+    spoilt = bytearray(content)
+    for _ in range(draw(st.integers(1, 3))):
+        near = min(len(spoilt) - 1, 400)
+        at = draw(st.integers(0, near) | st.integers(max(0, len(spoilt) - near - 1), max(0, len(spoilt) - 1)))
+        change = draw(st.sampled_from(["byte", "byte", "digit", "nine", "cut", "double"]))
+        if change == "cut":
+            spoilt = spoilt[:at] or spoilt
+        elif change == "double":
+            spoilt[at:at] = spoilt[at : at + draw(st.integers(1, 50))]
+        else:
+            spoilt[at] = {"byte": draw(st.integers(0, 255)), "digit": draw(st.integers(48, 57)), "nine": 57}[change]
+    return bytes(spoilt)

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from genkit.cli.main import main
+from genkit.generators.gan import GAN
 from genkit.images import write_folder
 from genkit.networks.classifier import Classifier
+from genkit.networks.mlp import MLPGenerator
 from tests.shared import shared
 
 
@@ -67,6 +69,27 @@ def test_statistics_on_either_side(capsys, tmp_path, judge):
         assert run(capsys, "evaluate", sides[0], "--against", sides[1], *common)[0] == 0
         values.append(json.loads((tmp_path / "o.json").read_text())["values"]["fd"])
     assert values == pytest.approx([values[0]] * 3, rel=1e-6)
+
+
+def test_a_name_is_no_markup(capsys, tmp_path, judge, monkeypatch):
+    folder(tmp_path / "[" / "x]")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["[/x]", "--against", "[/x]", "--metrics", "fd", "-n", 12, "--extractor", judge]
+    code, out, err = run(capsys, "evaluate", *arguments)
+    assert code == 0 and "[/x] against [/x]" in out, err
+
+
+def test_more_features_than_memory_are_refused_after_the_first_batch(capsys, tmp_path, judge):
+    torch.manual_seed(0)
+    GAN(MLPGenerator(3, 2, 4, 1)).save_pretrained(tmp_path / "weights")
+    line = refused(capsys, "evaluate", tmp_path / "weights", "--against", "gaussians8", "--metrics", "fd", "-n", 10**13)
+    assert "features of 10,000,000,000,000 samples need" in line and "ask for fewer" in line
+
+
+def test_a_bomb_of_zeros_is_no_statistics(capsys, tmp_path, judge):
+    np.savez_compressed(tmp_path / "bomb.npz", mu=np.zeros(3000), sigma=np.zeros((3000, 3000)))
+    common = ["--against", tmp_path / "bomb.npz", "--metrics", "fd", "-n", 12, "--extractor", judge]
+    assert "bytes that unpack to 72,0" in refused(capsys, "evaluate", folder(tmp_path / "a"), *common)
 
 
 def test_refusals_are_one_line(capsys, tmp_path, judge):

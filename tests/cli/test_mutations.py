@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from accelerate import Accelerator
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save
 
 from genkit.errors import GenkitError
+from genkit.evaluation.statistics_file import FORMAT, Statistics
+from genkit.foreign.checkpoint import read_checkpoint
 from genkit.generator import Generator
-from genkit.images import write_folder
+from genkit.image_files import ImageFiles
+from genkit.images import decode, png_bytes, write_folder
 from genkit.recipe import Recipe, find_recipe, shipped_recipes
 from genkit.training.run import prepare
 from tests.cli.console import run
-from tests.cli.hostile import hostile_json, hostile_lines, hostile_texts
+from tests.cli.hostile import hostile_bytes, hostile_json, hostile_lines, hostile_texts
 from tests.cli.mutations import spoiled_texts, spoiled_trees
 from tests.rules.recipes import read, shrunk
 
@@ -111,6 +118,57 @@ def test_hostile_configs(data: st.DataObject, points: Path, tmp_path_factory: py
     (folder / "model.safetensors").write_bytes((points / "weights" / "model.safetensors").read_bytes())
     try:
         Generator.from_pretrained(folder).sample(1)
+    except GenkitError as refusal:
+        check_line(refusal)
+
+
+def _archive() -> bytes:
+    file = io.BytesIO()
+    picture = png_bytes(torch.zeros(1, 8, 8))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a/0.png", "b/1.png"):
+            archive.writestr(name, picture)
+    return file.getvalue()
+
+
+def _statistics() -> bytes:
+    file, about = io.BytesIO(), {"format": FORMAT, "n": 9, "name": "x", "seed": 0, "fingerprint": "f"}
+    about |= {"extractor": {"name": "judge"}, "extractor_id": "judge/1"}
+    np.savez(file, mu=np.zeros(3), sigma=np.eye(3), about=np.array(json.dumps(about)))
+    return file.getvalue()
+
+
+def _array() -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.zeros((8, 8, 3), np.uint8))
+    return file.getvalue()
+
+
+READERS: dict[str, tuple[bytes, Callable[[Path], object]]] = {
+    "pictures.zip": (_archive(), lambda path: list(ImageFiles(path).decode_all(1, 8))),
+    "statistics.npz": (_statistics(), Statistics.load),
+    "picture.npy": (_array(), lambda path: decode(path.read_bytes(), path.name)),
+    "picture.png": (png_bytes(torch.zeros(1, 8, 8)), lambda path: decode(path.read_bytes(), path.name)),
+    "weights.safetensors": (save({"a": torch.zeros(3), "b": torch.zeros(2, 2)}), read_checkpoint),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_readers_of_whole_files(name: str, tmp_path: Path) -> None:
+    content, reader = READERS[name]
+    (tmp_path / name).write_bytes(content)
+    reader(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", READERS)
+@examples(150)
+@given(data=st.data())
+def test_hostile_files(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    content, reader = READERS[name]
+    path = tmp_path_factory.mktemp("files") / name
+    path.write_bytes(data.draw(hostile_bytes(content)))
+    try:
+        reader(path)
     except GenkitError as refusal:
         check_line(refusal)
 

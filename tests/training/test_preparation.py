@@ -96,7 +96,7 @@ def test_modes_are_counted_where_centres_are_known() -> None:
     prepare(Recipe.from_dict({**tree, "evaluate": wanted}), Accelerator(cpu=True))
     roll = {"type": "swiss_roll", "n": 10}
     for bad in ({**tree, "evaluate": {**wanted, "against": roll}}, {**tree, "data": roll, "evaluate": wanted}):
-        with pytest.raises(RecipeError, match=r"evaluate\.metrics: metric modes .*swiss_roll has none"):
+        with pytest.raises(RecipeError, match=r"evaluate\.metrics: metric modes: .*swiss_roll has none"):
             prepare(Recipe.from_dict(bad), Accelerator(cpu=True))
 
 
