@@ -210,19 +210,18 @@ class ImageFiles:
     def _outcomes(self, decoded: Callable[[int], Outcome]) -> Iterator[Outcome]:
         """decoded(0), decoded(1), ... by a few threads, in pieces, since a task costs as much as a small image."""
         pieces = iter(range(0, len(self), PIECE))
-        with ThreadPoolExecutor(WORKERS) as pool:
+        pool = ThreadPoolExecutor(WORKERS)
 
-            def submit(start: int) -> Future[list[Outcome]]:
-                return pool.submit(lambda: [decoded(i) for i in range(start, min(start + PIECE, len(self)))])
+        def submit(start: int) -> Future[list[Outcome]]:
+            return pool.submit(lambda: [decoded(i) for i in range(start, min(start + PIECE, len(self)))])
 
+        try:
             ahead = deque(submit(start) for start in islice(pieces, 2 * WORKERS))
-            try:
-                while ahead:
-                    yield from ahead.popleft().result()
-                    ahead.extend(submit(start) for start in islice(pieces, 1))
-            finally:
-                for future in ahead:
-                    future.cancel()
+            while ahead:
+                yield from ahead.popleft().result()
+                ahead.extend(submit(start) for start in islice(pieces, 1))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # large pictures take seconds each
 
 
 def _fitted(image: Tensor, size: int, crop: str, name: str) -> Tensor:

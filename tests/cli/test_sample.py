@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ import yaml
 from PIL import Image
 
 from genkit import images
-from genkit.cli.sample import _refuse_leftovers
+from genkit.cli.sample import _refuse_others
 from genkit.errors import DataError
+from genkit.files import only_writer
 from genkit.image_files import ImageFiles
 from tests.cli.console import refusal, run
+from tests.training.tiny import child
 
 Capture = pytest.CaptureFixture[str]
 
@@ -87,9 +90,9 @@ def test_more_than_a_million_names_sort_in_order(tmp_path: Path) -> None:
 
 def test_a_longer_series_is_not_mixed_with_a_shorter_one(tmp_path: Path) -> None:
     (tmp_path / "000003.png").write_bytes(b"")
-    _refuse_leftovers(tmp_path, 10**6)
+    _refuse_others(tmp_path, 10**6)
     with pytest.raises(DataError, match=r"holds other images, such as 000003\.png"):
-        _refuse_leftovers(tmp_path, 10**6 + 1)
+        _refuse_others(tmp_path, 10**6 + 1)
 
 
 def test_interrupted_sampling_leaves_complete_files(
@@ -107,6 +110,61 @@ def test_interrupted_sampling_leaves_complete_files(
     for path in tmp_path.glob("*.png"):
         Image.open(path).load()
     assert len(contents(tmp_path)) == 3
+
+
+def hold(out: Path, held: Path, release: Path) -> None:
+    with only_writer(out, "writing samples to"):
+        held.touch()
+        while not release.exists():
+            time.sleep(0.01)
+
+
+def test_a_second_process_in_the_same_folder_is_refused(capsys: Capture, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = child(hold, out, tmp_path / "held", tmp_path / "release")
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    told = refusal(capsys, "sample", finished, "-n", 3, "--out", out)
+    assert told == f"another process is writing samples to {out}; wait or choose another --out"
+    assert list(contents(out)) == [".lock"]
+    (tmp_path / "release").touch()
+    process.join(30)
+    assert run(capsys, "sample", finished, "-n", 3, "--out", out).code == 0
+    assert list(contents(out)) == ["000000.png", "000001.png", "000002.png"]
+
+
+def test_what_a_kill_left_is_removed_and_what_is_of_others_stays(
+    capsys: Capture, finished: Path, tmp_path: Path
+) -> None:
+    for name in (".image.tmp", ".image.0123abcd.tmp", ".grid.png.0123abcd.tmp", ".of_an_editor.tmp", ".lock"):
+        (tmp_path / name).touch()
+    assert run(capsys, "sample", finished, "-n", 1, "--out", tmp_path).code == 0
+    assert list(contents(tmp_path)) == [".of_an_editor.tmp", "000000.png"]
+
+
+def test_two_writers_have_no_temporary_name_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, honest = list[Path](), images.temporary_beside
+    monkeypatch.setattr(images, "temporary_beside", lambda path: names.append(honest(path)) or names[-1])
+    for _ in range(2):
+        images.write_folder([torch.zeros(2, 1, 4, 4)], tmp_path)
+    assert len(set(names)) == 2 and list(contents(tmp_path)) == ["000000.png", "000001.png"]
+
+
+def test_a_series_that_is_stopped_is_not_mixed_with_the_one_before(
+    capsys: Capture, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(capsys, "sample", finished, "-n", 6, "--grid", "--out", tmp_path)
+    made, calls = images.png_bytes, list[object]()
+
+    def stopped(image: object) -> bytes:
+        calls.append(image)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return made(image)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(images, "png_bytes", stopped)
+    assert run(capsys, "sample", finished, "-n", 6, "--seed", 1, "--out", tmp_path).code == 130
+    assert list(contents(tmp_path)) == ["000000.png", "000001.png"]
 
 
 def test_the_grid_is_no_sample(capsys: Capture, finished: Path, tmp_path: Path) -> None:

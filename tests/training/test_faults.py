@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -21,7 +22,7 @@ from genkit.training import run as run_module
 from genkit.training.checkpoint import complete, newest_good, verify
 from genkit.training.signals import Stopped
 from genkit.training.trainer import Trainer
-from tests.training.tiny import contents, drain, images, points, start, wait_for
+from tests.training.tiny import by_example, contents, drain, images, points, start, wait_for
 
 LONG = points(160)
 SHORT = {"points": points(18), "dropout": images(14, dropout=0.3), "batch_norm": images(14, norm="batch")}
@@ -301,6 +302,45 @@ def test_a_signal_during_scoring_stops_at_once_and_the_resume_scores_again(tmp_p
     straight, stopped = contents(tmp_path / "straight"), contents(tmp_path / "stopped")
     assert [row["step"] for row in straight["metrics"] if "eval/fd" in row] == [5, 10, 14]
     assert stopped == straight
+
+
+def drawn_slowly() -> None:
+    """Grids that take long, after a word that they have begun; once asked to, they are drawn as ever."""
+    honest = run_module.draw_samples
+
+    def draw(generator: Any, path: Path, *, seed: int) -> None:
+        if path.with_name("slow").exists():
+            path.with_name("slow").unlink()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+            raise AssertionError("the signal was not heard")
+        honest(generator, path, seed=seed)
+
+    run_module.draw_samples = draw
+
+
+@pytest.mark.parametrize("where", ["grids", "samples"])
+@pytest.mark.parametrize("recipe", [points(14, every={"grid": 5, "keep": 9}), by_example(14, every={"grid": 5})])
+def test_a_signal_while_a_grid_is_drawn_stops_at_once_and_the_resume_draws_it(
+    where: str, recipe: Recipe, tmp_path: Path
+) -> None:
+    process, pipe = start(recipe, tmp_path / "straight", drawn_slowly)
+    assert drain(pipe, process) == 0
+    slow = tmp_path / "stopped" / ("grids/slow" if where == "grids" else "slow")
+    slow.parent.mkdir(parents=True)
+    slow.touch()
+    process, pipe = start(recipe, tmp_path / "stopped", drawn_slowly)
+    assert drain(pipe, process, 50) == 143 and not slow.exists()
+    newest = complete(tmp_path / "stopped" / "checkpoints")[-1]
+    due = json.loads((newest / "state.json").read_text())["due"]
+    assert (newest.name, due) == (("step-00000005", ["grid"]) if where == "grids" else ("step-00000014", []))
+    process, pipe = start(recipe, tmp_path / "stopped", drawn_slowly)
+    assert drain(pipe, process) == 0
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "straight")
+    pictures = [f"grids/{step:08d}.png" for step in (5, 10)] + ["samples.png"]
+    assert all(
+        (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes() for name in pictures
+    )
 
 
 def test_finishing_twice_writes_each_score_once(tmp_path: Path) -> None:

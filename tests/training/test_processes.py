@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import yaml
 
+from genkit.cli.launch import _verdict
 from genkit.errors import CheckpointError
+from genkit.interruption import LOST
 from genkit.processes import my_rows, whole_batch
 from genkit.recipe import Recipe
 from genkit.techniques.softmax_weighting import effective_sample_size, softmax_weights
 from genkit.training import train
 from genkit.training.log import read_metrics
+from genkit.training.peers import ProcessLost
 from genkit.training.signals import StopFlag, Stopped
-from tests.training.tiny import MLP_C, adapted, by_example, finish, images, on_processes, points
+from tests.training.tiny import MLP_C, adapted, by_example, contents, finish, images, on_processes, points
 
 STEPS = 7
 ROOT = Path(__file__).parents[2]
@@ -211,3 +216,153 @@ def test_accelerate_launch_into_a_taken_folder_ends_at_once(two: Path) -> None:
     assert again.returncode != 0 and time.monotonic() - started < 60
     assert again.stderr.count("holds a run already") == 1
     assert losses(two / "clipped") == before
+
+
+class Launch:
+    """`accelerate launch` of two processes in the background: accelerate, genkit's launcher, and the two."""
+
+    def __init__(self, recipe: Path, out: Path):
+        words = ["--num_processes", "2", "--num_machines", "1", "--cpu", "--mixed_precision", "no"]
+        words += ["--dynamo_backend", "no", "-m", "genkit", "train", str(recipe), "--out", str(out), "--resume"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        self.out, self.told = out, out.with_name(f"{out.name}.told")
+        with open(self.told, "w") as told:
+            command = [sys.executable, "-m", "accelerate.commands.launch", *words]
+            self.accelerate = psutil.Popen(command, env=environment, stdout=told, stderr=told)
+
+    def wait_for_checkpoint(self) -> dict[str, psutil.Process]:
+        """By name, once there is one."""
+        deadline = time.monotonic() + 240
+        while not list(self.out.glob("checkpoints/step-*")):
+            assert self.accelerate.poll() is None and time.monotonic() < deadline, self.told.read_text()
+            time.sleep(0.05)
+        (launcher,) = self.accelerate.children()
+        ranks = {f"rank {child.environ()['RANK']}": child for child in launcher.children()}
+        return {"accelerate": self.accelerate, "launcher": launcher, **ranks}
+
+    def lines(self) -> list[str]:
+        return [line for line in self.told.read_text().splitlines() if line.startswith("genkit: ")]
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "endless.yaml"
+    path.write_text(yaml.safe_dump(points(10**6, every={"checkpoint": 4}).to_dict()))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("who", ["accelerate", "launcher"])
+def test_no_process_of_a_launch_outlives_it(who: str, number: int, endless: Path, tmp_path: Path) -> None:
+    launch = Launch(endless, tmp_path / "run")
+    group = launch.wait_for_checkpoint()
+    group[who].send_signal(number)
+    _, alive = psutil.wait_procs(list(group.values()), timeout=30)
+    for process in alive:
+        process.kill()
+    assert not alive
+    newest = max(p.name for p in launch.out.glob("checkpoints/step-*"))
+    step = int(newest.removeprefix("step-"))
+    assert launch.lines() == [f"genkit: stopped by SIGTERM after iteration {step}; go on with --resume"]
+    assert not (launch.out / ".lock").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_lost_process_is_told_and_ends_the_launch(rank: int, endless: Path, tmp_path: Path) -> None:
+    launch = Launch(endless, tmp_path / "run")
+    group = launch.wait_for_checkpoint()
+    group[f"rank {rank}"].kill()
+    _, alive = psutil.wait_procs(list(group.values()), timeout=30)
+    for process in alive:
+        process.kill()
+    assert not alive
+    assert launch.lines() == [
+        f"genkit: process {rank} of 2 (killed by SIGKILL) was lost; the run is whole up to its last checkpoint: "
+        "go on with --resume"
+    ]
+    assert "exit status 3" in launch.told.read_text()
+
+
+def test_verdicts_of_a_group() -> None:
+    for codes, asked, expected in (
+        ([0, 0], False, 0),
+        ([2, LOST], False, 2),
+        ([LOST, 1], False, 1),
+        ([LOST, -9], False, LOST),
+        ([-9, None], False, LOST),
+        ([143, 143], True, 143),
+        ([-15, LOST], True, 143),
+    ):
+        assert _verdict(codes, asked) == expected, codes
+
+
+ARRIVAL = {"update": 25, "resuming": 1, "finishing": 1}
+"""At which arrival in a phase a process dies, where not at its second one."""
+
+
+def die(rank: int, phase: str) -> None:
+    """SIGKILL to one process in a phase of the run."""
+    from genkit.training import checkpoint
+    from genkit.training import run as run_module
+    from genkit.training.trainer import Trainer
+
+    owner, name = {
+        "update": (Trainer, "_average"),
+        "between barriers": (checkpoint, "_write_local"),
+        "writing": (checkpoint, "_write_shared"),
+        "publishing": (checkpoint, "_publish"),
+        "pruning": (run_module, "prune"),
+        "drawing": (run_module, "draw_samples"),
+        "resuming": (run_module, "load_checkpoint"),
+        "finishing": (run_module, "write_report"),
+    }[phase]
+    honest, calls = getattr(owner, name), list[int]()
+
+    def deadly(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if int(os.environ["RANK"]) == rank and len(calls) == ARRIVAL.get(phase, 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return honest(*arguments, **named)
+
+    setattr(owner, name, deadly)
+
+
+def train_until_death(out: Path, rank: int, phase: str) -> None:
+    die(rank, phase)
+    try:
+        train(MORTAL, out, resume=True)
+    except ProcessLost as lost:
+        assert str(lost).startswith(f"process {rank} of 2 was lost")
+        raise SystemExit(lost.exit_code) from lost
+
+
+def train_to_the_end(out: Path) -> None:
+    train(MORTAL, out, resume=True)
+
+
+MORTAL = points(9, every={"checkpoint": 2, "grid": 3})
+DEATHS = [(0, phase) for phase in ("update", "between barriers", "writing", "publishing", "pruning", "drawing")]
+DEATHS += [(0, "resuming"), (1, "update"), (1, "between barriers"), (1, "resuming"), (0, "finishing")]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert on_processes(2, train_to_the_end, folder, folder / "run") == [0, 0]
+    return contents(folder / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rank", "phase"), DEATHS)
+def test_a_resume_after_a_death_at_any_moment_is_exact(
+    rank: int, phase: str, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    if phase == "resuming":
+        assert set(on_processes(2, train_until_death, tmp_path, out, 0, "pruning")) == {LOST, -signal.SIGKILL}
+    codes = on_processes(2, train_until_death, tmp_path, out, rank, phase)
+    assert codes[rank] == -signal.SIGKILL and codes[1 - rank] in ({LOST} if phase != "finishing" else {LOST, 0})
+    assert on_processes(2, train_to_the_end, tmp_path, out) == [0, 0]
+    assert contents(out) == undisturbed
