@@ -39,7 +39,7 @@ METRICS = {
     "dc": "density and coverage, k = 5",
     "vendi": "Vendi score: effective number of different samples",
     "authenticity": "percent of samples that are no copies of reference samples",
-    "modes": "modes of a mixture that are found, and the share of good samples: within 3 std of a centre",
+    "modes": "modes of a mixture that are found, share of good samples, and how full the rarest mode is",
 }
 
 DEFAULT = ("fd", "kd", "pr")
@@ -54,6 +54,7 @@ HIGHER_IS_BETTER = {
     "authenticity",
     "modes",
     "good_samples",
+    "rarest_mode",
 }
 
 GOOD_WITHIN = 3.0
@@ -67,7 +68,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "modes": {"good_within_std": GOOD_WITHIN},
 }
 NEIGHBOURS = {"pr": ("precision", "recall"), "dc": ("density", "coverage"), "authenticity": ("authenticity",)}
-PARTS = {**NEIGHBOURS, "modes": ("modes", "good_samples")}
+PARTS = {**NEIGHBOURS, "modes": ("modes", "good_samples", "rarest_mode")}
 """metric -> the scores that it gives, where they are not one of its own name."""
 FOLDS = 10
 
@@ -181,7 +182,11 @@ def _modes(points: Tensor, mixture: Mixture) -> Values:
     """The share with its binomial standard error."""
     found = mode_statistics(points, mixture, GOOD_WITHIN)
     error = math.sqrt(found.good * (1 - found.good) / len(points))
-    return {"modes": (float(found.modes), None), "good_samples": (found.good, error)}
+    return {
+        "modes": (float(found.modes), None),
+        "good_samples": (found.good, error),
+        "rarest_mode": (found.rarest, None),
+    }
 
 
 def _neighbours(metrics: Sequence[str], real: Tensor, fake: Tensor) -> Values:
