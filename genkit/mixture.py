@@ -30,11 +30,15 @@ class ModeStatistics:
         modes: how many modes hold at least one good sample.
         good: share of the samples that are good, in [0, 1].
         counts: good samples of each mode, (K,) int64.
+        rarest: good samples of the mode with fewest over a fair share of all samples, N / K; near `good` when all modes
+            are as likely as they should be, and 0 when one is missing. A single stray sample makes a mode count as
+            found, but not as frequent.
     """
 
     modes: int
     good: float
     counts: Tensor
+    rarest: float
 
 
 def mode_statistics(points: Tensor, mixture: Mixture, radius: float = 3.0) -> ModeStatistics:
@@ -54,4 +58,5 @@ def mode_statistics(points: Tensor, mixture: Mixture, radius: float = 3.0) -> Mo
     distance, nearest = gaps.square().sum(-1).sqrt().min(1)
     good = distance <= radius * mixture.std
     counts = nearest[good].bincount(minlength=len(mixture.centres))
-    return ModeStatistics(int((counts > 0).sum()), float(good.double().mean()), counts)
+    rarest = float(counts.min()) * len(counts) / len(points)
+    return ModeStatistics(int((counts > 0).sum()), float(good.double().mean()), counts, rarest)

@@ -18,6 +18,7 @@ def test_perfect_samples_have_the_closed_form(make, radius: float) -> None:
     expected = 1 - math.exp(-(radius**2) / 2)
     assert abs(statistics.good - expected) < 4 * math.sqrt(expected * (1 - expected) / 40_000)
     assert statistics.modes == len(data.mixture.centres)
+    assert 0.85 * expected < statistics.rarest < expected
     assert int(statistics.counts.sum()) == round(statistics.good * 40_000)
 
 
@@ -29,6 +30,12 @@ def test_collapse_and_rubbish() -> None:
     assert statistics.modes == 2 and statistics.good == pytest.approx(3 / 5)
     assert statistics.counts[3 * 5 + 4].item() == 2  # (1, 2) is row 3, column 4 of the grid
     assert mode_statistics(points, Mixture(mixture.centres, 0.01)).modes == 1
+    assert statistics.rarest == 0
+
+
+def test_a_stray_sample_finds_a_mode_but_does_not_fill_it() -> None:
+    statistics = mode_statistics(torch.tensor([[0.0]] * 9 + [[1.0]]), Mixture(torch.tensor([[0.0], [1.0]]), 0.05))
+    assert statistics.modes == 2 and statistics.good == 1 and statistics.rarest == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(

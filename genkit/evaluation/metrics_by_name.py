@@ -42,7 +42,7 @@ METRICS = {
     "dc": "density and coverage, k = 5",
     "vendi": "Vendi score: effective number of different samples",
     "authenticity": "percent of samples that are no copies of reference samples",
-    "modes": "modes of a mixture that are found, and the share of good samples: within 3 std of a centre",
+    "modes": "modes of a mixture that are found, share of good samples, and how full the rarest mode is",
 }
 
 DEFAULTS = ("fd", "kd", "pr")
@@ -50,7 +50,7 @@ SUBSETS, SUBSET_SIZE = 100, 1000
 K_PRECISION, K_DENSITY = 3, 5
 
 HIGHER_IS_BETTER = {"is", "precision", "recall", "density", "coverage", "vendi", "authenticity"}
-HIGHER_IS_BETTER |= {"modes", "good_samples"}
+HIGHER_IS_BETTER |= {"modes", "good_samples", "rarest_mode"}
 
 GOOD_WITHIN = 3.0
 """Standard deviations from the nearest centre."""
@@ -82,11 +82,12 @@ RANGES = {
     "authenticity": (0.0, 100.0),
     "modes": (0.0, math.inf),
     "good_samples": (0.0, 1.0),
+    "rarest_mode": (0.0, math.inf),
 }
 """Between what a value lies; the unbiased kernel distances may be negative."""
 
 NEIGHBOURS = {"pr": ("precision", "recall"), "dc": ("density", "coverage"), "authenticity": ("authenticity",)}
-PARTS = {**NEIGHBOURS, "modes": ("modes", "good_samples")}
+PARTS = {**NEIGHBOURS, "modes": ("modes", "good_samples", "rarest_mode")}
 """metric -> the scores that it gives, where they are not one of its own name."""
 FOLDS = 10
 
@@ -216,7 +217,11 @@ def _modes(points: Tensor, mixture: Mixture) -> Values:
     """The share with its binomial standard error."""
     found = mode_statistics(points, mixture, GOOD_WITHIN)
     error = math.sqrt(found.good * (1 - found.good) / len(points))
-    return {"modes": (float(found.modes), None), "good_samples": (found.good, error)}
+    return {
+        "modes": (float(found.modes), None),
+        "good_samples": (found.good, error),
+        "rarest_mode": (found.rarest, None),
+    }
 
 
 def _neighbours(metrics: Sequence[str], real: Tensor, fake: Tensor) -> Values:

@@ -59,6 +59,17 @@ def test_table_and_json(capsys, tmp_path, judge):
     assert found["extractor"]["name"] == "judge" and found["n"] == 12 and found["seed"] == 0
 
 
+def test_a_run_on_points_is_scored_by_its_modes(capsys, points, tmp_path):
+    arguments = ["evaluate", points, "-n", 50, "--json", tmp_path / "out.json"]
+    code, out, _ = run(capsys, *arguments, "--against", "gaussians8")
+    assert code == 0 and "modes/points" in out and "good_samples/points" in out
+    assert {"fd", "modes", "good_samples", "rarest_mode"} <= set(
+        json.loads((tmp_path / "out.json").read_text())["values"]
+    )
+    asked = [*arguments, "--against", "swiss_roll", "--metrics", "modes"]
+    assert "known centres" in refused(capsys, *asked)
+
+
 def test_statistics_on_either_side(capsys, tmp_path, judge):
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b", seed=1)
     code, out, _ = run(capsys, "stats", b, "--out", tmp_path / "b.npz", "--extractor", judge)

@@ -123,6 +123,7 @@ def test_points_of_a_mixture_are_counted_by_mode():
     fakes = torch.tensor([[0.0, 0.0], [0.0, 0.1], [1.0, -2.0], [0.5, 0.5]]).repeat(100, 1)
     scores = evaluate(DataSet("fake", fakes), data, n=400)
     assert list(scores)[:2] == ["fd", "kd"] and (scores["modes"], scores["good_samples"]) == (2, 0.75)
+    assert scores["rarest_mode"] == 0
     said = scores.to_json()
     assert said["labels"]["good_samples"] == "good_samples/points" and said["settings"]["good_within_std"] == 3
     assert said["better"]["modes"] == said["better"]["good_samples"] == "higher"
