@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from genkit import catalog
-from genkit.errors import WeightsError
+from genkit.errors import ConditionError, GenkitError, WeightsError
 from genkit.files import write_atomically
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -48,7 +49,14 @@ class Configured:
 
 
 class Pretrained(Configured):
-    """Mixin of nn.Module: what can be written to a folder and read back from it."""
+    """Mixin of nn.Module: what can be written to a folder and read back from it.
+
+    Attributes:
+        class_names: what its classes are called, in the order of their numbers; empty when they have no names. Set by
+            `name_classes`; kept in config.json beside `type`.
+    """
+
+    class_names: tuple[str, ...] = ()
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes config.json and model.safetensors, each in one piece.
@@ -59,7 +67,8 @@ class Pretrained(Configured):
         assert isinstance(self, nn.Module)
         folder = Path(folder)
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
-        write_atomically(folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
+        names = {"class_names": list(self.class_names)} if self.class_names else {}
+        write_atomically(folder / CONFIG, (json.dumps({**self.config, **names}, indent=2) + "\n").encode())
         write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
         return folder
 
@@ -71,11 +80,33 @@ class Pretrained(Configured):
             WeightsError: nothing there, a pickle, damaged or non-finite weights, or a module of another class.
         """
         folder = locate(source)
-        module = catalog.build(_read_config(folder), where=str(folder / CONFIG))
+        config = _read_config(folder)
+        names = config.pop("class_names", []) if isinstance(config, dict) else []
+        module = catalog.build(config, where=str(folder / CONFIG))
         if not isinstance(module, cls) or not isinstance(module, nn.Module):
             raise WeightsError(f"{folder} holds a {type(module).__name__}, not a {cls.__name__}")
+        try:
+            name_classes(module, names)
+        except GenkitError as misfit:
+            raise WeightsError(f"{folder / CONFIG}: class_names: {misfit}") from misfit
         _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
         return module.eval()
+
+
+def name_classes(module: Pretrained, names: Sequence[str]) -> None:
+    """Tells a generator or classifier what its classes are called; without `names` it keeps those that it has.
+
+    Raises:
+        ConditionError: not one name a class.
+    """
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ConditionError(f"names are a list of texts, got {names!r:.60}")
+    classes = getattr(module, "classes", None)
+    if names and classes is not None and classes != len(names):
+        raise ConditionError(f"{classes} classes need {classes} names, got {len(names)}")
+    if names:
+        module.class_names = tuple(names)
+        module.config |= {"class_names": list(names)} if "class_names" in module.config else {}
 
 
 def _recording(init: Any) -> Any:

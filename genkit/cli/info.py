@@ -15,6 +15,7 @@ from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
 from genkit.cli.list_ import kinds
 from genkit.cli.subject import Subject, find_subject, load_recipe
+from genkit.condition import numbered
 from genkit.papers import short
 
 Row = tuple[str, str]
@@ -78,6 +79,8 @@ def _weights(found: Subject) -> list[Section]:
         rows.append(("samples", " x ".join(map(str, shape))))
     if conditions := getattr(module, "conditions", None):
         rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
+    if names := module.class_names:
+        rows.append(("classes", numbered(names)))
     rows.append(("size", f"{(found.path / 'model.safetensors').stat().st_size / 2**20:.1f} MiB"))
     return [
         (f"weights {found.path}", rows),

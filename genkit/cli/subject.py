@@ -67,8 +67,9 @@ def _weights(text: str) -> Subject | None:
         if (folder / "config.json").is_file():
             try:
                 config = json.loads((folder / "config.json").read_text("utf-8"))
-                return Subject("weights", text, config, folder, _readme(folder))
-            except ValueError as damage:
+                spec = {k: v for k, v in config.items() if k != "class_names"}
+                return Subject("weights", text, spec, folder, _readme(folder))
+            except (ValueError, AttributeError) as damage:
                 raise GenkitError(f"{folder / 'config.json'} cannot be read as JSON ({damage})") from damage
     return None
 

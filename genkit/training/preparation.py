@@ -9,7 +9,7 @@ from accelerate import Accelerator
 
 from genkit.classifying import Classifying
 from genkit.errors import EvaluationError, RecipeError, suggest
-from genkit.pretrained import Pretrained, Starting
+from genkit.pretrained import Pretrained, Starting, name_classes
 from genkit.recipe import Evaluate, Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
@@ -21,6 +21,8 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     if recipe.evaluate:
         check_evaluation(recipe.evaluate, system.product)
     system.check_data(data.sample_shape, data.conditions)
+    if not system.product.class_names:
+        name_classes(system.product, data.conditions.class_names)
     system.meet(data)
     for module in system.modules():
         if isinstance(module, Starting):

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from genkit import __version__
+from genkit.condition import numbered
 from genkit.files import write_atomically
+from genkit.pretrained import CONFIG
 from genkit.recipe import Recipe
 from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
@@ -21,6 +23,9 @@ GRIDS = 12
 
 MANY = 5
 """Numbers from which on a mapping is written in one row."""
+
+COLUMNS = 16
+"""Classes that a picture of samples shows at most, one a column."""
 
 SCORES = "eval"
 WORDS = {
@@ -56,6 +61,7 @@ def report_html(folder: RunFolder, recipe: Recipe) -> str:
         curves=_curves(rows),
         grids=_grids(folder.grids),
         samples=_picture(folder.samples),
+        columns=_columns(folder.weights),
         scores=_scores(folder.scores),
         environment=_flat(_read(folder.environment)),
     )
@@ -106,6 +112,11 @@ def _grids(folder: Path) -> list[tuple[str, str]]:
     if len(found) > GRIDS:
         found = [found[round(i * (len(found) - 1) / (GRIDS - 1))] for i in range(GRIDS)]
     return [(f"{int(p.stem):,}" if p.stem.isdecimal() else p.stem, _picture(p) or "") for p in found]
+
+
+def _columns(weights: Path) -> str:
+    """What the columns of the pictures show, when classes have names: '0: cat, 1: dog'."""
+    return numbered(_read(weights / CONFIG).get("class_names", [])[:COLUMNS])
 
 
 def _picture(path: Path) -> str | None:

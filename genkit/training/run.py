@@ -21,7 +21,7 @@ from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.preparation import prepare
-from genkit.training.report import write_report
+from genkit.training.report import COLUMNS, write_report
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 
@@ -143,9 +143,14 @@ class Run:
         for name in self.recipe.train.trackers:
             if name not in _trackers(self.recipe):
                 self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
+        for line in self.data.remarks():
+            self.watcher.note(line)
         if self.main:
             self.log.rewind(lines)
-            self.folder.write_environment(self.recipe, processes=self.accelerator.num_processes)
+            classes = list(self.data.conditions.class_names)
+            self.folder.write_environment(
+                self.recipe, processes=self.accelerator.num_processes, data=self.data.name, classes=classes
+            )
         if self.accelerator.log_with:
             self.accelerator.init_trackers("tensorboard")
 
@@ -285,6 +290,6 @@ def draw_samples(generator: Generator, path: Path, *, seed: int) -> None:
         return
     columns, condition = 8, None
     if "label" in generator.conditions:
-        columns = min(generator.conditions["label"].classes, 16)
+        columns = min(generator.conditions["label"].classes, COLUMNS)
         condition = {"label": torch.arange(8 * columns) % columns}
     write_png(path, grid(generator.sample(8 * columns, condition=condition, rng=rng), columns))
