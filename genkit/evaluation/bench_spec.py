@@ -11,8 +11,9 @@ import yaml
 from pydantic import Field
 
 from genkit.catalog import check_arguments
-from genkit.errors import RecipeError
+from genkit.errors import DataError, RecipeError
 from genkit.evaluation.metrics_by_name import check_metrics
+from genkit.files import read_regular
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Bench:
             RecipeError: missing, no YAML, or with the path of a wrong key or value.
         """
         try:
-            tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            tree = yaml.safe_load(read_regular(path).decode("utf-8"))
+        except (DataError, OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise RecipeError(f"{path} cannot be read as YAML ({reason})") from error
         if not isinstance(tree, dict):

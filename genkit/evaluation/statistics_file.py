@@ -18,7 +18,7 @@ from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.functional.frechet import rank_of
 from genkit.evaluation.inception import SHA256 as INCEPTION_SHA256
-from genkit.files import write_atomically
+from genkit.files import read_regular, write_atomically
 
 FORMAT = "genkit statistics 1"
 
@@ -100,7 +100,7 @@ class Statistics:
             EvaluationError: damaged, of another tool (which extractor made it, nobody knows), or no statistics.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"])) if "about" in arrays.files else None
                 mu, sigma = arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64)
         except Exception as damage:  # a damaged archive can break numpy, zipfile or zlib anywhere

@@ -15,7 +15,8 @@ from torch import Tensor
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
-from genkit.errors import RecipeError, WeightsError
+from genkit.errors import DataError, RecipeError, WeightsError
+from genkit.files import read_regular
 from genkit.foreign.checkpoint import read_checkpoint
 from genkit.foreign.settings import Settings, check_settings
 from genkit.foreign.state_dict import load_named
@@ -170,7 +171,9 @@ def _modern(name: str) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_regular(path))
+    except DataError as refused:
+        raise WeightsError(f"{path} {refused}; is this a pipeline's folder?") from refused
     except OSError as failure:
         raise WeightsError(f"cannot read {path}: {failure.strerror}; is this a pipeline's folder?") from failure
     except (ValueError, RecursionError) as damage:

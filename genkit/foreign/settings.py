@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from genkit.errors import WeightsError
+from genkit.errors import DataError, WeightsError
+from genkit.files import read_regular
 
 
 class Settings(BaseModel):
@@ -54,7 +55,9 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        found = yaml.load(read_regular(path).decode("utf-8"), Loader=_Loader)
+    except DataError as refused:
+        raise WeightsError(f"{path} {refused}; give the authors' settings") from refused
     except OSError as failure:
         raise WeightsError(f"cannot read {path}: {failure.strerror}") from failure
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as damage:
