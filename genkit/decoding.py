@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from collections.abc import Callable
 from threading import Lock
 
 import numpy as np
@@ -24,13 +25,18 @@ MAX_PIXELS = 2**26
 EXTREME_ASPECT = 20
 """Pictures this many times longer than wide are accepted with a note."""
 
+DARK = "16-bit that uses 12 bits or fewer"
+"""Note on a picture that is nearly black: its values are 12-bit ones, as many cameras give them, in a 16-bit file."""
+
 _opening = Lock()  # warnings.catch_warnings is not safe among threads
 
 
-def read_pixels(content: bytes, name: str) -> tuple[Pixels, tuple[str, ...]]:
+def read_pixels(
+    content: bytes, name: str, announce: Callable[[int], None] | None = None
+) -> tuple[Pixels, tuple[str, ...]]:
     """The pixels of an image file or .npy array, (H, W, C) with C of 1 or 3, and notes of what was converted.
 
-    See `genkit.images.decode` for the rules.
+    See `genkit.images.decode` for the rules and for `announce`.
 
     Raises:
         DataError: starting with `name`.
@@ -40,6 +46,8 @@ def read_pixels(content: bytes, name: str) -> tuple[Pixels, tuple[str, ...]]:
     if name.lower().endswith(".npy"):
         return _array(content, name), ("array",)
     picture = _open(content, name)
+    if announce:
+        announce(math.prod(picture.size))
     try:
         pixels, notes = _eight_bit(picture, name)
     except (DataError, MemoryError):
@@ -88,18 +96,20 @@ def _open(content: bytes, name: str) -> Image.Image:
 
 
 def _eight_bit(picture: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
+    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PPM"):  # of PPM the header says the range
+        kind = "floats" if picture.mode == "F" else "32-bit or signed integers"
+        raise refusal(name, f"holds {kind}, whose range is unknown; save it as 8-bit or 16-bit")
     notes = [note for note, holds in _oddities(picture).items() if holds]
     picture.load()
-    picture = ImageOps.exif_transpose(picture)
+    if "rotated" in notes:
+        ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I"):
-        pixels = _from_sixteen_bit(np.asarray(picture), name)
-        return pixels[..., None], (*notes, "16-bit")
-    if picture.mode == "F":
-        raise refusal(name, "holds floats, whose range is unknown; save it as 8-bit or 16-bit")
+        pixels, dark = _from_sixteen_bit(np.asarray(picture))
+        return pixels[..., None], (*notes, "16-bit", *([DARK] if dark else []))
     if picture.has_transparency_data:
         return _array_of(_on_white(picture)), (*notes, "alpha")
     wanted = "L" if picture.mode in ("1", "L") else "RGB"
-    return _array_of(picture.convert(wanted)), tuple(notes)
+    return _array_of(picture if picture.mode == wanted else picture.convert(wanted)), tuple(notes)
 
 
 def _oddities(picture: Image.Image) -> dict[str, bool]:
@@ -116,11 +126,10 @@ def _oddities(picture: Image.Image) -> dict[str, bool]:
     }
 
 
-def _from_sixteen_bit(values: NDArray[np.generic], name: str) -> Pixels:
-    wide = values.astype(np.int64)
-    if wide.size and (wide.min() < 0 or wide.max() > 65535):
-        raise refusal(name, f"values {wide.min()} to {wide.max()} are not 16-bit; save it as 8-bit or 16-bit")
-    return ((wide + 128) // 257).astype(np.uint8)
+def _from_sixteen_bit(values: NDArray[np.generic]) -> tuple[Pixels, bool]:
+    """8-bit pixels, and whether only a sixteenth of the range is used, though not only black."""
+    wide = values.astype(np.int32)
+    return ((wide + 128) // 257).astype(np.uint8), 0 < wide.max() < 2**12
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

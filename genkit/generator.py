@@ -51,6 +51,15 @@ class Generator(Pretrained, nn.Module, ABC):
     def device(self) -> torch.device:
         return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
 
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the labels that it can be asked for."""
+        return self.conditions.class_names
+
+    @class_names.setter
+    def class_names(self, names: tuple[str, ...]) -> None:
+        self.conditions = self.conditions.with_class_names(names)
+
     def sample(
         self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
     ) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -86,14 +86,17 @@ def _as_uint8(x: Tensor) -> Tensor:
     return x if x.dtype == torch.uint8 else to_uint8(x)
 
 
-def decode(content: bytes, name: str, channels: int | None = None) -> tuple[Tensor, tuple[str, ...]]:
+def decode(
+    content: bytes, name: str, channels: int | None = None, announce: Callable[[int], None] | None = None
+) -> tuple[Tensor, tuple[str, ...]]:
     """The bytes of an image file -> ((C, H, W) uint8, notes of what was converted). The whole file is decoded.
 
     Accepted: PNG, JPEG, WebP, BMP, TIFF, PPM, GIF, and .npy of uint8, (H, W), (H, W, C) or (C, H, W), tried in this
     order. The rules, each leaving a note:
 
     - 16-bit grey is divided by 257 and rounded, never clipped ("16-bit"); of 16-bit colour Pillow reads the high byte
-      ("16-bit colour").
+      ("16-bit colour"). A 16-bit grey picture that uses 12 bits or fewer is nearly black then; it is not brightened,
+      but noted once more (`genkit.decoding.DARK`).
     - Transparency is composited on white ("alpha"); palettes, CMYK and the like become RGB ("palette",
       "colour space"), 1-bit becomes 0 and 255 ("1-bit"); colour profiles are ignored.
     - The EXIF orientation is applied ("rotated").
@@ -103,12 +106,13 @@ def decode(content: bytes, name: str, channels: int | None = None) -> tuple[Tens
         name: the file's name, for messages; `.npy` is told by it.
         channels: 1 turns colour into its luminance ("colour to grey"), 3 replicates grey ("grey to colour"), None
             keeps what the file has.
+        announce: called with the number of pixels that the header tells, before they are decoded.
 
     Raises:
         DataError: starting with `name`, for what is empty, damaged, truncated, no image, animated, over 2^26 pixels
-            (told by the header, before allocating), or an array of floats or objects, whose range nobody knows.
+            (told by the header, before allocating), or of floats, 32-bit integers or objects, whose range nobody knows.
     """
-    pixels, notes = read_pixels(content, name)
+    pixels, notes = read_pixels(content, name, announce)
     image = rearrange(torch.from_numpy(np.ascontiguousarray(pixels)), "h w c -> c h w").contiguous()
     if channels in (None, image.shape[0]):
         return image, notes

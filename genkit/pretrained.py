@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -15,7 +16,7 @@ from torch import nn
 
 from genkit import catalog
 from genkit.documents import Unreadable, check_plain, read_json
-from genkit.errors import WeightsError
+from genkit.errors import ConditionError, GenkitError, WeightsError
 from genkit.files import only_writer, sha256_of_file, write_atomically
 from genkit.tensors import load_into
 from genkit.unfinished import Averaged, newest_averaged
@@ -51,7 +52,14 @@ class Configured:
 
 
 class Pretrained(Configured):
-    """Mixin of nn.Module: what can be written to a folder and read back from it."""
+    """Mixin of nn.Module: what can be written to a folder and read back from it.
+
+    Attributes:
+        class_names: what its classes are called, in the order of their numbers; empty when they have no names. Set by
+            `name_classes`; kept in config.json beside `type`.
+    """
+
+    class_names: tuple[str, ...] = ()
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors and config.json, each in one piece.
@@ -64,7 +72,7 @@ class Pretrained(Configured):
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         with only_writer(folder, "writing weights to"):
             write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
-            write_atomically(folder / CONFIG, (json.dumps(self.config, indent=2) + "\n").encode())
+            write_atomically(folder / CONFIG, (json.dumps(described(self), indent=2) + "\n").encode())
         return folder
 
     @classmethod
@@ -82,6 +90,22 @@ class Pretrained(Configured):
             place = found if isinstance(found, Path) else found.checkpoint
             raise WeightsError(f"{place} holds a {type(module).__name__}, not a {cls.__name__}")
         return module.eval()
+
+
+def name_classes(module: Pretrained, names: Sequence[str]) -> None:
+    """Tells a generator or classifier what its classes are called; without `names` it keeps those that it has.
+
+    Raises:
+        ConditionError: not one name a class.
+    """
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ConditionError(f"names are a list of texts, got {names!r:.60}")
+    classes = getattr(module, "classes", None)
+    if names and classes is not None and classes != len(names):
+        raise ConditionError(f"{classes} classes need {classes} names, got {len(names)}")
+    if names:
+        module.class_names = tuple(names)
+        module.config |= {"class_names": list(names)} if "class_names" in module.config else {}
 
 
 def _recording(init: Any) -> Any:
@@ -169,8 +193,31 @@ def _about_pickle(path: Path) -> str:
     return ""
 
 
+def described(module: Pretrained) -> dict[str, Any]:
+    """What config.json says of `module`: the arguments that made it, and what its classes are called."""
+    return module.config | ({"class_names": list(module.class_names)} if module.class_names else {})
+
+
+def built(description: Any, where: str) -> Any:
+    """The module that `described` tells of, its weights not loaded.
+
+    Raises:
+        RecipeError: it tells of none.
+        WeightsError: the names do not fit the classes.
+    """
+    spec = dict(description) if isinstance(description, dict) else description
+    names = spec.pop("class_names", []) if isinstance(spec, dict) else []
+    module = catalog.build(spec, where=where)
+    try:
+        if isinstance(module, Pretrained):
+            name_classes(module, names)
+    except GenkitError as misfit:
+        raise WeightsError(f"{where}: class_names: {misfit}") from misfit
+    return module
+
+
 def _read(folder: Path) -> Any:
-    module = catalog.build(_read_config(folder), where=str(folder / CONFIG))
+    module = built(_read_config(folder), str(folder / CONFIG))
     if isinstance(module, nn.Module):
         _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return module

@@ -151,6 +151,7 @@ class System(Learning, ABC):
             if offered != space.classes:
                 raise RecipeError(
                     f"data: the generator takes {space.classes} classes of {name!r}, but the data have {offered}"
+                    f"{conditions.reason}"
                 )
 
     def meet(self, items: Items) -> None:

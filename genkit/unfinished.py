@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from genkit import catalog
 from genkit.errors import UnfinishedRun, WeightsError
 
 if TYPE_CHECKING:
@@ -90,7 +89,9 @@ class Averaged:
     def _loaded(self, system: System) -> nn.Module:
         from safetensors.torch import load
 
-        product: Any = catalog.build(self.config, where=str(self.checkpoint)) if self.config else system.product
+        from genkit.pretrained import built
+
+        product: Any = built(self.config, str(self.checkpoint)) if self.config else system.product
         try:
             product.load_state_dict(load(self.content))
         except RuntimeError as misfit:

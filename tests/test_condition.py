@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.condition import ConditionSpace, Labels
+from genkit.condition import ConditionSpace, Labels, numbered
 from genkit.errors import ConditionError
 from genkit.randomness import Rows
 
@@ -58,3 +58,36 @@ def test_unknown_names_are_refused() -> None:
     with pytest.raises(ConditionError, match="'age'; accepted: none"):
         ConditionSpace().resolve({"age": 1}, 2, Rows(2))
     assert list(space) == ["label"] and len(ConditionSpace()) == 0
+
+
+def test_names_stand_for_numbers() -> None:
+    labels = Labels(3, ["cat", "2", "dog"])
+    assert labels.check("label", "dog", 2).tolist() == [2, 2]
+    assert labels.check("label", ["cat", 1, "dog"], 3).tolist() == [0, 1, 2]
+    assert labels.check("label", "2", 1).tolist() == [1], "a name wins over the number that it looks like"
+    assert labels.check("label", "0", 1).tolist() == [0]
+    assert Labels(3).check("label", "2", 1).tolist() == [2]
+    with pytest.raises(ConditionError, match="'label': no class is called 'dogs'; did you mean 'dog'"):
+        labels.check("label", "dogs", 1)
+    for outside in ("-1", "3"):
+        with pytest.raises(ConditionError, match="takes 0 to 2"):
+            labels.check("label", outside, 1)
+    with pytest.raises(ConditionError, match="no class is called '9999"):
+        labels.check("label", "9" * 5000, 1)
+
+
+def test_other_names_for_the_same_classes() -> None:
+    space = ConditionSpace({"label": Labels(2), "style": Labels(3)}).with_class_names(["cat", "dog"])
+    assert space.class_names == ("cat", "dog") and space["style"].names == ()
+    assert ConditionSpace(absent="why").with_class_names(["cat"]).absent == "why"
+    with pytest.raises(ConditionError, match="2 classes need 2 names, got 1"):
+        space.with_class_names(["cat"])
+
+
+def test_why_there_is_no_condition_is_said() -> None:
+    with pytest.raises(ConditionError, match=r"no condition 'label': it was switched off$"):
+        ConditionSpace(absent="it was switched off").check({"label": 1}, 2)
+
+
+def test_names_are_told_with_their_numbers() -> None:
+    assert numbered(["cat", "dog"]) == "0: cat, 1: dog" and numbered(["0", "1"]) == "0, 1" and numbered([]) == ""

@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from genkit.decoding import DARK
 from genkit.errors import DataError
 from genkit.images import decode
 from tests.shared import SHARED, shared
@@ -84,6 +85,28 @@ def test_sixteen_bit_grey_is_divided_by_257_and_rounded() -> None:
     image, notes = decode(saved(Image.fromarray(values)), "a.png")
     assert notes == ("16-bit",)
     assert image[0].tolist() == [[0, 0, 1, 1], [128, 255, 255, 255]]
+
+
+@pytest.mark.parametrize(("top", "dark"), [(4095, True), (255, True), (4096, False), (65535, False), (0, False)])
+def test_twelve_bits_in_a_sixteen_bit_file_are_noted_and_left_dark(top: int, dark: bool) -> None:
+    for kind in ("PNG", "TIFF"):
+        image, notes = decode(saved(Image.fromarray(np.array([[0, top]], dtype=np.uint16)), kind), "a")
+        assert notes == ("16-bit", DARK)[: 1 + dark]
+        assert int(image.max()) == (top + 128) // 257
+
+
+def test_the_range_that_a_pgm_tells_is_used() -> None:
+    twelve = b"P5 2 1 4095\n" + np.array([0, 4095], ">u2").tobytes()
+    image, notes = decode(twelve, "a.pgm")
+    assert image.flatten().tolist() == [0, 255] and notes == ("16-bit",)
+
+
+def test_the_number_of_pixels_is_announced_before_they_are_decoded() -> None:
+    told = []
+    with pytest.raises(DataError, match="damaged"):
+        decode(PNG[: len(PNG) // 2], "cut.png", announce=told.append)
+    decode(saved(Image.fromarray(COLOUR)), "a.png", announce=told.append)
+    assert told == [12 * 16] * 2
 
 
 def test_sixteen_bit_colour_is_scaled_and_noted() -> None:
@@ -165,6 +188,7 @@ DEFECTS = {
     "moving.png": (saved(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "animation of 2"),
     "pages.tif": (saved(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]), "animation of 2"),
     "floats.tif": (saved(Image.fromarray(np.ones((2, 2), dtype=np.float32)), "TIFF"), "floats"),
+    "integers.tif": (saved(Image.fromarray(np.arange(256, dtype=np.int32)[None]), "TIFF"), "32-bit .* integers"),
     "floats.npy": (npy(np.zeros((4, 4), dtype=np.float32)), "holds float32"),
     "nan.npy": (npy(NAN), "not finite"),
     "wide.npy": (npy(np.zeros((4, 4), dtype=np.int64)), "holds int64"),

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from genkit import files
-from genkit.errors import CheckpointError, WeightsError
-from genkit.files import new_folder, write_atomically
+from genkit.errors import CheckpointError, DataError, WeightsError
+from genkit.files import being_written, new_folder, read_regular, remove_abandoned, write_atomically
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -32,6 +34,51 @@ def test_a_failure_keeps_the_old_file_and_names_path_reason_and_space(
     with pytest.raises(CheckpointError, match=r"cannot write .*b\.txt: No space left on device, \d+ MiB free there"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["b.txt"]
+
+
+def test_a_file_being_written_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.u8"
+    with being_written(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+    assert path.read_bytes() == b"half"
+    with pytest.raises(KeyboardInterrupt), being_written(path) as file:
+        file.write(b"more")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"half" and list(path.parent.iterdir()) == [path]
+
+
+def test_leftovers_are_removed_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    kill = (
+        "import os, signal\nfrom pathlib import Path\nfrom genkit.files import being_written\n"
+        f"with being_written(Path({str(tmp_path / 'killed.u8')!r})) as file:\n"
+        "    file.write(b'half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", kill], cwd=Path(__file__).parents[1])
+    assert len(list(tmp_path.glob(".killed*.tmp"))) == 1
+    old, fresh, kept = tmp_path / ".a.1.tmp", tmp_path / ".b.2.tmp", tmp_path / "c.u8"
+    for path in (old, fresh, kept):
+        path.touch()
+    os.utime(old, (0, 0))
+    os.utime(kept, (0, 0))
+    with being_written(tmp_path / "now.u8") as file:
+        remove_abandoned(tmp_path)
+        assert Path(file.name).exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [fresh.name, kept.name, "now.u8"]
+    remove_abandoned(tmp_path / "nowhere")
+    remove_abandoned(kept)
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    (tmp_path / "file").write_bytes(b"12345")
+    for name, reason in (("pipe", "is a pipe"), ("zeros", "is a device"), (".", "is a folder")):
+        with pytest.raises(DataError, match=reason):
+            read_regular(tmp_path / name)
+    assert read_regular(tmp_path / "file") == b"12345"
+    with pytest.raises(DataError, match="larger than 0 MiB"):
+        read_regular(tmp_path / "file", 4)
 
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:

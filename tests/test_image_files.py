@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import stat
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import torch
 
 from genkit import image_files
 from genkit.errors import DataError
-from genkit.image_files import ImageFiles, Intake
+from genkit.image_files import ImageFiles
 from genkit.images import png_bytes, resize, write_png
+from genkit.intake import Intake
 from tests.shared import shared
 
 
@@ -189,6 +192,42 @@ def test_leaving_early_ends_the_threads(tmp_path: Path) -> None:
     next(images)
     images.close()
     assert threading.active_count() == before
+
+
+def test_pipes_and_devices_are_refused_by_name_without_being_opened(folder: Path) -> None:
+    os.mkfifo(folder / "cat" / "pipe.png")
+    (folder / "dog" / "zeros.png").symlink_to("/dev/zero")
+    files, report = ImageFiles(folder), Intake()
+    assert len(files.fingerprint) == 64
+    with pytest.raises(DataError, match=r"cat/pipe\.png: is a pipe, not a regular file"):
+        list(files.decode_all())
+    assert len(list(files.decode_all(on_bad="skip", report=report))) == 5
+    assert [name for name, _ in report.rejected] == ["cat/pipe.png", "dog/zeros.png"]
+    with pytest.raises(DataError, match="is no regular file"):
+        ImageFiles(folder / "cat" / "pipe.png")
+
+
+def test_pictures_wait_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one, no second one is decoded before the first is taken."""
+    for value in range(6):
+        write_png(tmp_path / f"{value}.png", picture(value, 50))
+    monkeypatch.setattr(image_files, "AHEAD", 1)
+    started, original = [], image_files.decode
+
+    def watched(content: bytes, name: str, channels: int | None, announce: Callable[[int], None]):
+        return original(content, name, channels, lambda pixels: (announce(pixels), started.append(name)))
+
+    monkeypatch.setattr(image_files, "decode", watched)
+    for taken, _ in enumerate(ImageFiles(tmp_path).decode_all(), 1):
+        assert len(started) <= taken + 1
+
+
+def test_prepared_images_keep_the_shape_of_their_files(folder: Path) -> None:
+    write_png(folder / "cat" / "a.png", picture(7, 9)[:1])
+    report = Intake()
+    made = list(ImageFiles(folder).prepared(lambda x: x[:, :, :2, :2].float(), report=report))
+    assert [m.shape for m in made] == [(3, 4, 4), (1, 9, 9), (3, 4, 4), (3, 4, 4), (3, 4, 4)]
+    assert made[1].ready.shape == (1, 2, 2) and made[1].ready.dtype == torch.float32 and report.accepted == 5
 
 
 def test_select(folder: Path) -> None:

@@ -27,6 +27,8 @@ def command(weights: str, against: str, n: int, seed: int, json_path: Path | Non
     with display() as shown:
         found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"))
     _show(f"{weights} on {data.name}", found)
+    for line in data.remarks():
+        click.echo(f"warning: {line}")
     if json_path:
         import json
 

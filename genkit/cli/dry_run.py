@@ -59,6 +59,7 @@ def _data(data: Any) -> Iterator[list[object]]:
         yield [name, f"{space.classes} classes{names}"]
     if data.report:
         yield ["files", data.report.summary()]
+    yield from (["note", line] for line in data.remarks())
 
 
 def _learners(trainer: Trainer) -> Iterator[list[object]]:

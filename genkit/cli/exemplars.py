@@ -33,10 +33,12 @@ def command(weights: str, replace: str | None, extend: str | None, out: Path | N
         if data:
             check_data(data, vae.sample_shape, option)
     exemplars = vae.exemplars
-    if replace:
-        exemplars.replace(open_data(replace, vae.sample_shape, "--replace"))
-    if extend:
-        exemplars.extend(open_data(extend, vae.sample_shape, "--extend"))
+    for what, role, take in ((replace, "--replace", exemplars.replace), (extend, "--extend", exemplars.extend)):
+        if what:
+            data = open_data(what, vae.sample_shape, role)
+            take(data)
+            for line in data.remarks():
+                click.echo(line)
     for origin in exemplars.origin:
         click.echo(f"{origin['items']} exemplars of {origin['data']} (fingerprint {origin['fingerprint'][:12]})")
     click.echo(f"{len(exemplars)} in all")

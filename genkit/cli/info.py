@@ -14,6 +14,7 @@ from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
 from genkit.cli.list_ import kinds
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
+from genkit.condition import numbered
 from genkit.papers import short
 
 Row = tuple[str, str]
@@ -101,6 +102,8 @@ def _about(module: Any, size: int) -> list[Row]:
         rows.append(("samples", " x ".join(map(str, shape))))
     if conditions := getattr(module, "conditions", None):
         rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
+    if names := module.class_names:
+        rows.append(("classes", numbered(names)))
     return [*rows, ("size", f"{size / 2**20:.1f} MiB")]
 
 

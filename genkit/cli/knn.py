@@ -46,6 +46,8 @@ def command(weights: str, train: str, test: str, k: str, json_path: Path | None)
         f"{found.active} of {found.dims} latent dimensions are active, n = {found.train['n']} and {found.test['n']}, "
         f"{found.seconds:.1f} s"
     )
+    for warning in found.warnings:
+        click.echo(f"warning: {warning}")
     if json_path:
         from genkit.cli.evaluate import write_json
 

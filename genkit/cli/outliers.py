@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -58,7 +59,10 @@ def command(
     with display() as shown:
         if run:
             game = _of_run(run, training, shown)
-            items = _items(_spec(data, game.generator.sample_shape[-1], game.generator.sample_shape[0], skip_bad))
+            spec = _spec(data, game.generator.sample_shape[-1], game.generator.sample_shape[0], skip_bad)
+            items = _items(spec)
+            for line in (*items.remarks(), *_converted(spec)):
+                shown.note(line)
         else:
             spec = _spec(data, training["size"] or SIZE, None, skip_bad)
             items = _items(spec)
@@ -130,6 +134,17 @@ def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[st
         channels = max((decoded.image.shape[0] for decoded in first), default=3)
     bad: dict[str, Any] = {"on_bad": "skip"} if skip_bad else {}
     return {"type": "folder", "path": data, "size": size, "channels": channels, **bad}
+
+
+def _converted(spec: dict[str, Any]) -> Iterator[str]:
+    """A line where a named set is taken in other channels than it has; of a folder its report says so."""
+    from genkit import catalog
+
+    takes = signature(catalog.find(spec["type"], kind="data")).parameters
+    if spec["type"] == "folder" or "channels" not in takes or spec["channels"] == takes["channels"].default:
+        return
+    ways = {3: "grey images are taken as colour, with three equal channels", 1: "colour images are taken as grey"}
+    yield f"{spec['type']}: {ways[spec['channels']]}, since that is what the run makes"
 
 
 def _items(spec: dict[str, Any]) -> Any:

@@ -15,7 +15,7 @@ from genkit.cli.diffusion_options import configured, diffusion_options
 from genkit.cli.places import FOLDER
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
-from genkit.errors import DataError, RecipeError
+from genkit.errors import ConditionError, DataError, RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ GRID = 256
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
 )
-@click.option("--label", type=int, help="Class of all samples; drawn at random when not given.")
+@click.option("--label", help="Class of all samples, by name or number; drawn at random when not given.")
 @click.option("--out", type=FOLDER, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
@@ -43,7 +43,7 @@ def command(
     weights: str,
     n: int,
     seed: int,
-    label: int | None,
+    label: str | None,
     out: Path,
     grid: bool,
     batch_size: int,
@@ -67,7 +67,10 @@ def command(
     refuse_what_cannot_fit(n, generator.sample_shape, out)
     condition = None if label is None else {"label": label}
     rng = torch.Generator().manual_seed(seed)
-    generator.conditions.check(condition, n)
+    try:
+        asked = generator.conditions.check(condition, n)
+    except ConditionError as misfit:
+        raise ConditionError(f"--label {label}: {misfit}") from misfit
     batches = imitations(generator, like, between, n, batch_size, rng)
     batches = batches or generator.stream(n, batch_size, condition=condition, rng=rng)
     with only_writer(out, "writing samples to"), display() as shown:
@@ -75,7 +78,15 @@ def command(
         written = (
             _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out, weights)
         )
-    click.echo(f"{written} (seed {seed})")
+    click.echo(f"{written} (seed {seed}{_named(generator, asked)})")
+
+
+def _named(generator: Generator, asked: dict[str, Tensor]) -> str:
+    """', label 2: coat' where the classes have names."""
+    if "label" not in asked or not generator.class_names:
+        return ""
+    number = int(asked["label"][0])
+    return f", label {number}: {generator.class_names[number]}"
 
 
 def _counted(

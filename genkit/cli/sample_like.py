@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.errors import GenkitError
+from genkit.errors import DataError, GenkitError
+from genkit.files import read_regular
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +69,13 @@ def _variations(vae: VAE, image: Tensor, n: int, batch_size: int, rng: torch.Gen
         yield variations(vae, image, min(batch_size, n - start), rng)
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return read_regular(path)
+    except DataError as refused:
+        raise DataError(f"{path} {refused}; give an image file") from refused
+
+
 def read_image(path: Path, generator: Any) -> Tensor:
     """The middle square of an image file in the generator's shape, (C, H, W) in [-1, 1].
 
@@ -77,7 +85,9 @@ def read_image(path: Path, generator: Any) -> Tensor:
     from genkit import images
 
     channels, height, width = generator.sample_shape
-    pixels, _ = images.decode(path.read_bytes(), str(path), channels)
+    pixels, notes = images.decode(_content(path), str(path), channels)
+    if notes:
+        click.echo(f"{path}: converted: {', '.join(notes)}")
     if tuple(pixels.shape[1:]) != (height, width):
         if height != width:
             raise GenkitError(f"{path} is {pixels.shape[1]}x{pixels.shape[2]}, but samples are {height}x{width}")

@@ -66,7 +66,9 @@ def _weights(text: str) -> Subject | None:
     for folder in (Path(text), catalog.shipped("weights") / text):
         if (folder / "config.json").is_file():
             try:
-                return Subject("weights", text, read_json(folder / "config.json"), folder, _readme(folder))
+                config = read_json(folder / "config.json")
+                spec = {k: v for k, v in config.items() if k != "class_names"} if isinstance(config, dict) else config
+                return Subject("weights", text, spec, folder, _readme(folder))
             except Unreadable as damage:
                 raise GenkitError(f"{folder / 'config.json'} cannot be read as JSON ({damage})") from damage
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,8 +12,8 @@ from torch import Tensor
 from genkit.condition import ConditionSpace, Labels
 from genkit.errors import DataError
 from genkit.fingerprint import fingerprint
-from genkit.image_files import Intake
 from genkit.images import from_uint8
+from genkit.intake import Intake
 from genkit.mixture import Mixture
 
 
@@ -26,6 +27,7 @@ class DataSet:
         labels: class of every row, (N,) int64; None when unlabelled.
         classes: names of the classes; may be empty.
         report: what happened to the files, when it was read from files.
+        unlabelled: why there are no labels, where one could expect them.
         mixture: what the points were drawn from, where that is known.
 
     Raises:
@@ -37,6 +39,7 @@ class DataSet:
     labels: Tensor | None = None
     classes: tuple[str, ...] = ()
     report: Intake | None = field(default=None, repr=False)
+    unlabelled: str = ""
     mixture: Mixture | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,9 +75,18 @@ class DataSet:
     def conditions(self) -> ConditionSpace:
         """{"label": Labels} with two classes or more, else empty."""
         if self.labels is None:
-            return ConditionSpace()
+            return ConditionSpace(absent=self.unlabelled)
         classes = len(self.classes) or int(self.labels.max()) + 1
         return ConditionSpace({"label": Labels(classes, self.classes)} if classes >= 2 else {})
+
+    def remarks(self) -> Iterator[str]:
+        """What a person should know about how the files were read, a line each."""
+        report = self.report or Intake()
+        if report.converted or report.rejected:
+            yield f"{self.name}: {report.summary()}"
+        yield from (f"{self.name}: {line}" for line in report.warnings())
+        if self.unlabelled:
+            yield f"{self.name} has no labels: {self.unlabelled}"
 
     def rows(self, index: Tensor) -> Tensor:
         """Rows `index`, (B,) int64: images (B, C, H, W) float32 in [-1, 1], or points (B, D) float32.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cached_property
 
 from genkit.data.dataset import DataSet
@@ -17,6 +18,11 @@ class Domains(DataSet):
     """
 
     target: DataSet
+
+    def remarks(self) -> Iterator[str]:
+        """Of both domains."""
+        yield from super().remarks()
+        yield from self.target.remarks()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -33,7 +39,8 @@ def domains(source: DataSet, target: DataSet) -> Domains:
     """
     name = f"{source.name} to {target.name}"
     if not source.conditions:
-        raise DataError(f"domains: the source {source.name} has no labels; only the target may come without")
+        reason = source.conditions.reason
+        raise DataError(f"domains: the source {source.name} has no labels; only the target may come without{reason}")
     if source.sample_shape != target.sample_shape or source.x.dtype != target.x.dtype:
         raise DataError(
             f"domains: source samples are {list(source.sample_shape)}, target samples {list(target.sample_shape)}; "

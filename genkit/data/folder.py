@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 
 from genkit.data.dataset import DataSet
-from genkit.data.storage import Crop, OnBad, decode_files
+from genkit.data.storage import decode_files
 from genkit.errors import DataError
-from genkit.image_files import ImageFiles, Progress
+from genkit.image_files import Crop, ImageFiles, OnBad, Progress
 
 
 def folder(
@@ -32,7 +32,7 @@ def folder(
             refused by name.
         channels: grey files are replicated for 3; colour files become their luminance for 1. Both are counted in the
             report.
-        labels: class folders become labels, in the order of their names.
+        labels: class folders become labels, in the order of their names; of their values when all are whole numbers.
         crop: "none" refuses images that are not square.
         on_bad: "error" stops at the first file that cannot be used; "skip" leaves such files out and reports them.
         progress: called with (done, total) while decoding.
@@ -46,5 +46,5 @@ def folder(
     pixels = decode_files(files, size, channels, crop=crop, on_bad=on_bad, progress=progress)
     name = files.path.resolve().name
     if not labels or files.labels is None:
-        return DataSet(name, pixels.x, report=pixels.report)
+        return DataSet(name, pixels.x, report=pixels.report, unlabelled=files.folders.stray if labels else "")
     return DataSet(name, pixels.x, torch.tensor(files.labels)[pixels.kept], files.classes, pixels.report)

@@ -45,7 +45,9 @@ def outlier_mixture(
     x = data.x.clone()
     x[rows] = _noise(data.x, count, rng) if junk is None else _drawn(junk, data, count, rng)
     kind = "noise" if junk is None else junk.name
-    mixture = OutlierMixture(f"{data.name} with {100 * share:g} % {kind}", x, data.labels, data.classes)
+    mixture = OutlierMixture(
+        f"{data.name} with {100 * share:g} % {kind}", x, data.labels, data.classes, data.report, data.unlabelled
+    )
     outliers = torch.zeros(len(data), dtype=torch.bool)
     outliers[rows] = True
     object.__setattr__(mixture, "outliers", outliers)

@@ -1,8 +1,9 @@
 """Where data sets lie: folders for downloads and caches, and pixels in memory or, when too large, in a mapped file.
 
-A set that needs over a quarter of the machine's memory is decoded once into `$GENKIT_CACHE/pixels/<key>.u8` (default
-~/.cache/genkit), raw uint8 rows, and mapped from there. The key is a hash of the files' contents and the options; the
-`<key>.json` beside it is written last, so a file without it is not finished. All of it may be deleted at any time.
+A set of files is decoded once into `$GENKIT_CACHE/pixels/<key>.u8` (default ~/.cache/genkit), raw uint8 rows. One that
+needs over a quarter of the memory that may be used is mapped from there, any other is read. The key is a hash of the
+files' contents and the options; the `<key>.json` beside it is written last, so a file without it is not finished. What
+is damaged is made again, what a killed process left is removed, and all of it may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -10,25 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import os
-import uuid
-from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
-from genkit.errors import DataError
-from genkit.files import cache_folder, cannot_write, write_atomically
-from genkit.image_files import ImageFiles, Intake, Progress
+from genkit.errors import CheckpointError, DataError
+from genkit.files import being_written, cache_folder, remove_abandoned, write_atomically
+from genkit.image_files import Crop, ImageFiles, OnBad, Progress
 from genkit.images import resize, to_channels
+from genkit.intake import Intake
 from genkit.interruption import beside
-
-Crop = Literal["centre", "none"]
-OnBad = Literal["error", "skip"]
+from genkit.memory import usable_memory
 
 
 def data_root(root: Path | None) -> Path:
@@ -37,11 +36,8 @@ def data_root(root: Path | None) -> Path:
 
 
 def memory_limit() -> int:
-    """Bytes of pixels that are kept in memory: a quarter of the machine's."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return 2**31
+    """Bytes of pixels that are kept in memory: a quarter of what this process may use."""
+    return usable_memory() // 4
 
 
 def in_size(x: Tensor, size: int, channels: int, name: str) -> Tensor:
@@ -85,15 +81,21 @@ def decode_files(
 
     Raises:
         DataError: naming the file that cannot be used, or saying that none can.
-        CheckpointError: the cache folder cannot be written.
+        CheckpointError: the cache folder cannot be written, and the set is too large to do without.
     """
     job = _Job(files, size, channels, crop, on_bad)
-    if len(files) * math.prod(job.shape) <= memory_limit():
-        return job.in_memory(progress)
+    small = len(files) * math.prod(job.shape) <= memory_limit()
     base = cache_folder() / "pixels" / job.key()
-    if not base.with_suffix(".json").is_file():
-        job.to_disk(base, progress)
-    return job.mapped(base)
+    remove_abandoned(base.parent)
+    if found := job.kept_before(base, small):
+        return found
+    if small:
+        return job.in_memory(base, progress)
+    job.to_disk(base, progress)
+    found = job.kept_before(base, small)
+    if found is None:
+        raise DataError(f"{base.with_suffix('.u8')} was written just now and cannot be read; is the disk sound?")
+    return found
 
 
 @dataclass(frozen=True)
@@ -109,53 +111,69 @@ class _Job:
         return (self.channels, self.size, self.size)
 
     def key(self) -> str:
-        options = json.dumps([1, self.files.fingerprint, self.size, self.channels, self.crop, self.on_bad])
+        options = json.dumps([2, self.files.fingerprint, self.size, self.channels, self.crop, self.on_bad])
         return hashlib.sha256(options.encode()).hexdigest()
 
-    def in_memory(self, progress: Progress | None) -> Pixels:
-        x, kept, report = torch.empty(len(self.files), *self.shape, dtype=torch.uint8), list[int](), Intake()
+    def images(self, kept: list[int], report: Intake, progress: Progress | None) -> Iterator[Tensor]:
+        """The images that can be used; fills `kept` and `report` on the way."""
         for position, image in self.files.decode_all(
             self.channels, self.size, crop=self.crop, on_bad=self.on_bad, report=report, progress=progress
         ):
-            x[len(kept)] = image
             kept.append(position)
-        self._refuse_nothing(kept, report)
-        return Pixels(x[: len(kept)], torch.tensor(kept), report)
+            yield image
+        if not kept:
+            raise DataError(f"{self.files.path}: none of {len(self.files)} images can be used: {report.summary()}")
+
+    def in_memory(self, base: Path, progress: Progress | None) -> Pixels:
+        x, kept, report = torch.empty(len(self.files), *self.shape, dtype=torch.uint8), list[int](), Intake()
+        for row, image in enumerate(self.images(kept, report, progress)):
+            x[row] = image
+        x = x[: len(kept)]
+        try:
+            with being_written(base.with_suffix(".u8")) as file:
+                file.write(x.numpy().data)
+            self._conclude(base, kept, report)
+        except CheckpointError as failure:
+            report.remarks.append(f"the decoded images are not kept for the next start: {failure}")
+        return Pixels(x, torch.tensor(kept), report)
 
     def to_disk(self, base: Path, progress: Progress | None) -> None:
         """Written, never mapped, while it grows: a full disk is then an error and not a signal."""
-        temporary, kept, report = base.with_name(f".{base.name}.{uuid.uuid4().hex[:8]}.tmp"), list[int](), Intake()
-        images = self.files.decode_all(
-            self.channels, self.size, crop=self.crop, on_bad=self.on_bad, report=report, progress=progress
-        )
-        try:
-            base.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
-                for position, image in images:
-                    file.write(image.contiguous().numpy().data)
-                    kept.append(position)
-            self._refuse_nothing(kept, report)
-            os.replace(temporary, base.with_suffix(".u8"))
-        except OSError as failure:
-            raise cannot_write(base.with_suffix(".u8"), failure) from failure
-        finally:
-            with suppress(OSError):  # it was renamed, or its folder could not be made
-                temporary.unlink()
+        kept, report = list[int](), Intake()
+        with being_written(base.with_suffix(".u8")) as file:
+            for image in self.images(kept, report, progress):
+                file.write(image.contiguous().numpy().data)
+        self._conclude(base, kept, report)
+
+    def _conclude(self, base: Path, kept: list[int], report: Intake) -> None:
         about = {"shape": [len(kept), *self.shape], "kept": kept, "report": report.as_dict()}
         write_atomically(base.with_suffix(".json"), json.dumps(about).encode())
 
-    def mapped(self, base: Path) -> Pixels:
-        path = base.with_suffix(".u8")
-        about = json.loads(base.with_suffix(".json").read_bytes())
-        shape, report = about["shape"], about["report"]
-        if not path.is_file() or path.stat().st_size != math.prod(shape):
-            raise DataError(f"{path} is not what {base.name}.json says; delete both and start again")
-        x = torch.from_file(str(path), shared=False, size=math.prod(shape), dtype=torch.uint8).view(shape)
-        rejected = [(name, reason) for name, reason in report["rejected"]]
-        return Pixels(
-            x, torch.tensor(about["kept"]), Intake(report["accepted"], Counter(report["converted"]), rejected)
-        )
+    def kept_before(self, base: Path, small: bool) -> Pixels | None:
+        """What an earlier start has decoded; None when there is nothing whole."""
+        try:
+            about = json.loads(base.with_suffix(".json").read_bytes())
+            shape, kept, report = about["shape"], torch.tensor(about["kept"]), Intake.from_dict(about["report"])
+            with open(base.with_suffix(".u8"), "rb") as file:
+                if os.fstat(file.fileno()).st_size != math.prod(shape) or shape != [len(kept), *self.shape]:
+                    return None
+                return Pixels((_read if small else _mapped)(file, math.prod(shape)).view(shape), kept, report)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
-    def _refuse_nothing(self, kept: list[int], report: Intake) -> None:
-        if not kept:
-            raise DataError(f"{self.files.path}: none of {len(self.files)} images can be used: {report.summary()}")
+
+def _read(file: BinaryIO, size: int) -> Tensor:
+    x = torch.empty(size, dtype=torch.uint8)
+    buffer: Any = x.numpy()
+    if file.readinto(buffer.data) != size:  # type: ignore[attr-defined]
+        raise ValueError("the file has become shorter")
+    return x
+
+
+def _mapped(file: BinaryIO, size: int) -> Tensor:
+    """Pages are private and not reserved: writing to the tensor leaves the file alone, and the set may exceed the
+    memory of the machine."""
+    flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+    return torch.frombuffer(
+        mmap.mmap(file.fileno(), size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE), dtype=torch.uint8
+    )

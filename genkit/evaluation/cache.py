@@ -20,7 +20,7 @@ from torch import Tensor
 from genkit import files
 from genkit.errors import GenkitError
 from genkit.evaluation.extractor import Extracted, Extractor
-from genkit.files import write_atomically
+from genkit.files import remove_abandoned, write_atomically
 
 VERSION = 1
 """Raised when the same key would mean other numbers."""
@@ -57,6 +57,7 @@ def write(path: Path, extracted: Extracted, notes: dict[str, Any]) -> str | None
         arrays["logits"] = extracted.logits.numpy()
     file = io.BytesIO()
     np.savez(file, **arrays)
+    remove_abandoned(path.parent)
     try:
         write_atomically(path, file.getvalue())
     except GenkitError as failure:

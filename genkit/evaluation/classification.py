@@ -33,7 +33,7 @@ def accuracy(
         EvaluationError: the data have no labels.
     """
     if "label" not in data.conditions:
-        raise EvaluationError(f"{data.name} has no labels; accuracy needs labelled data")
+        raise EvaluationError(f"{data.name} has no labels; accuracy needs labelled data{data.conditions.reason}")
     started, rng = time.monotonic(), torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(data), generator=rng)[:n]
     found: dict[str, list[Tensor]] = {}

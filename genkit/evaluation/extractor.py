@@ -93,15 +93,18 @@ class Extractor:
         Raises:
             EvaluationError: another type or shape, or features that are not finite, with the index in the batch.
         """
-        parameter = next((t for t in (*self.network.parameters(), *self.network.buffers())), torch.empty(0))
-        x = self._prepare(batch.to(parameter.device))
+        return self.of_prepared(self.prepare(batch))
+
+    def of_prepared(self, x: Tensor) -> Extracted:
+        """What `prepare` gave, or several of these in one batch, to features; see `__call__`."""
+        parameter = self._parameter
         x = x.to(parameter.dtype) if parameter.is_floating_point() else x
         # Convolutions in TensorFloat-32 would move features by 1e-3.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
         with torch.no_grad(), evaluating(self.network), exact:
             found = self._run(x)
         features, logits = found if isinstance(found, tuple) else (found, None)
-        return Extracted(self._checked(features, len(batch)), None if logits is None else logits.float().cpu())
+        return Extracted(self._checked(features, len(x)), None if logits is None else logits.float().cpu())
 
     def _run(self, x: Tensor) -> Any:
         try:
@@ -114,7 +117,19 @@ class Extractor:
                 f"extractor {self.name} cannot take samples of {tuple(x.shape[1:])}: {reason}"
             ) from error
 
-    def _prepare(self, batch: Tensor) -> Tensor:
+    @property
+    def _parameter(self) -> Tensor:
+        return next((t for t in (*self.network.parameters(), *self.network.buffers())), torch.empty(0))
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        """uint8 images in the extractor's channels, size and range, or points as they are, on its device.
+
+        An image becomes the same alone and in a batch.
+
+        Raises:
+            EvaluationError: another type or shape.
+        """
+        batch = batch.to(self._parameter.device)
         if batch.dim() == 2 and batch.is_floating_point() and self.channels is None:
             return batch
         if batch.dim() != 4 or batch.dtype != torch.uint8:

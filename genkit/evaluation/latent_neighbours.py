@@ -44,6 +44,7 @@ class LatentKNN:
         active, dims: latent dimensions whose mean varies over the training images, and all.
         train, test: name, number and fingerprint of either set.
         seconds: wall time.
+        warnings: what a reader should know of how the data were read.
     """
 
     accuracy: dict[int, float]
@@ -52,6 +53,7 @@ class LatentKNN:
     train: dict[str, Any]
     test: dict[str, Any]
     seconds: float
+    warnings: list[str]
 
     def standard_error(self, k: int) -> float:
         """Of the share, over test images."""
@@ -67,6 +69,7 @@ class LatentKNN:
             "train": self.train,
             "test": self.test,
             "seconds": self.seconds,
+            "warnings": self.warnings,
             "versions": versions(),
         }
 
@@ -100,8 +103,8 @@ def latent_knn(
     labels = beside(lambda: neighbour_labels(known, sets[0].labels, asked, max(k)))
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
     told = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
-    seconds = time.monotonic() - started
-    return LatentKNN(right, active_dimensions(known), known.shape[1], told[0], told[1], seconds)
+    seconds, remarks = time.monotonic() - started, [line for data in sets for line in data.remarks()]
+    return LatentKNN(right, active_dimensions(known), known.shape[1], told[0], told[1], seconds, remarks)
 
 
 def active_dimensions(means: Tensor) -> int:
@@ -138,7 +141,7 @@ def vote(labels: Tensor) -> Tensor:
 def _labelled(what: Any, role: str, encoder: Encoder) -> Any:
     data = open_data(what, encoder.sample_shape, role)
     if getattr(data, "labels", None) is None:
-        raise EvaluationError(f"{role}: {data.name} has no labels")
+        raise EvaluationError(f"{role}: {data.name} has no labels{data.conditions.reason}")
     return data
 
 

@@ -194,6 +194,7 @@ def _extremes(values: Tensor) -> dict[str, float]:
 def _warnings(data: Any, n: int, nats: Tensor, spread: dict[str, Tensor]) -> Iterator[str]:
     if len(data) < n:
         yield f"{data.name}: {len(data)} samples instead of {n}"
+    yield from data.remarks()
     if not nats.isfinite().all():
         yield f"{int((~nats.isfinite()).sum())} of {len(nats)} samples have no finite likelihood"
     weights = spread.get("effective_sample_size")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from genkit.evaluation.functional.frechet import rank_of_features
 from genkit.evaluation.scores import Classes, Side
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
+from genkit.intake import Intake
 
 Progress = Callable[[int, int], None]
 HISTOGRAM_CLASSES = 100
@@ -93,7 +95,8 @@ class Reader:
 
     def _extract(self, side: Source) -> Extracted:
         parts: list[Extracted] = []
-        for batch in side.batches(self.n, self.seed, self.batch_size):
+        for batch, shape in self._batches(side):
+            self._note_shape(side, shape, first=not parts)
             parts.append(self._features(side, batch, sum(len(p.features) for p in parts)))
             _refuse_too_many(side, self.n, parts[0].features)
             self._advance(len(batch))
@@ -104,12 +107,30 @@ class Reader:
         logits = [p.logits for p in parts if p.logits is not None]
         return Extracted(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
 
-    def _features(self, side: Source, batch: Tensor, start: int) -> Extracted:
-        size, want = tuple(batch.shape[2:]), self.extractor.size
-        if start == 0 and want and size and size != (want, want):
-            side.notes["resized_from"] = list(size)
+    def _batches(self, side: Source) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
+        """Batches and the shape of their samples at the source; files are ready for the network, all else is not."""
+        if side.prepared:
+            yield from side.prepared(self.n, self.seed, self.batch_size, partial(self._prepared, side))
+            return
+        for batch in side.batches(self.n, self.seed, self.batch_size):
+            yield batch, tuple(batch.shape[1:])
+
+    def _prepared(self, side: Source, image: Tensor) -> Tensor:
         try:
-            return self.extractor(batch)
+            return self.extractor.prepare(image)
+        except EvaluationError as error:
+            raise EvaluationError(f"{side.name}: {error}") from error
+
+    def _note_shape(self, side: Source, shape: tuple[int, ...], first: bool) -> None:
+        want, size = self.extractor.size, shape[1:]
+        if first and want and size and size != (want, want):
+            side.notes["resized_from"] = list(size)
+        if size:
+            side.notes["channels"] = sorted({*side.notes.get("channels", ()), shape[0]})
+
+    def _features(self, side: Source, batch: Tensor, start: int) -> Extracted:
+        try:
+            return self.extractor.of_prepared(batch) if side.prepared else self.extractor(batch)
         except EvaluationError as error:
             raise EvaluationError(f"{side.name}, samples from {start}: {error}") from error
 
@@ -145,6 +166,8 @@ def _intake_warnings(side: Source, extractor: Extractor) -> list[str]:
     if rejected := side.notes.get("rejected"):
         name, reason = rejected[0]
         lines.append(f"{side.name}: {len(rejected)} files were left out, the first is {printable(name)}: {reason}")
+    if "converted" in side.notes:
+        lines += [f"{side.name}: {line}" for line in Intake.from_dict(side.notes).warnings()]
     if extractor.class_names and (size := side.notes.get("resized_from")):
         lines.append(
             f"{side.name}: images of {size[1]} x {size[0]} were resized to {extractor.size} x {extractor.size}"

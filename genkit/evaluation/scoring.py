@@ -83,7 +83,11 @@ def evaluate(
         n=n,
         seed=seed,
         settings=_settings(names),
-        warnings=[*left_out(missing), *reader.warnings, *_warnings(described[0], described[1], n, dim, names)],
+        warnings=[
+            *left_out(missing),
+            *reader.warnings,
+            *_warnings(described[0], described[1], n, dim, names, judge.channels),
+        ],
         seconds=time.monotonic() - started,
         missing=missing,
     )
@@ -185,10 +189,21 @@ def _settings(names: Sequence[str]) -> dict[str, Any]:
     return {key: value for name in names for key, value in SETTINGS.get(name, {}).items()}
 
 
-def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str]) -> list[str]:
+def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
+    """A line where grey images are compared with colour ones, or colour is not looked at."""
+    kinds = {(1,): "grey", (3,): "in colour", (1, 3): "partly grey and partly in colour"}
+    told = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
+    if wanted is None or None in told or set(told) == {"grey"} or (wanted == 3 and set(told) == {"in colour"}):
+        return []
+    seen = "grey ones are compared with three equal channels" if wanted == 3 else "colour counts by its luminance alone"
+    return [f"images of {fake.name} are {told[0]}, those of {real.name} {told[1]}: {seen}"]
+
+
+def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], channels: int | None) -> list[str]:
     found = [line for side in (fake, real) for line in _few(side.name, side.n, dim, n, side.kind)]
     if real.n != fake.n and any(name in NEIGHBOURS for name in names):
         found.append(f"{fake.n} samples against {real.n}: precision, recall and their kin depend on both numbers")
+    found += _channels(real, fake, channels)
     if fake.fingerprint and fake.fingerprint == real.fingerprint:
         found.append("both sides are the same data")
     return found

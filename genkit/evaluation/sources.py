@@ -15,13 +15,17 @@ from genkit.catalog import CATALOG, build, check
 from genkit.errors import DataError, EvaluationError, shown, suggest
 from genkit.evaluation.statistics_file import Statistics
 from genkit.generator import Generator
-from genkit.image_files import ImageFiles, Intake
+from genkit.image_files import ImageFiles, OnBad, Prepared
 from genkit.images import to_uint8
+from genkit.intake import Intake
 from genkit.mixture import Mixture
 from genkit.pretrained import CONFIG
 from genkit.unfinished import RECIPE
 
 Batches = Iterator[Tensor]
+Prepare = Callable[[Tensor], Tensor]
+BATCH = 2**30
+"""Bytes of a batch of files at most, for extractors that take pictures of any size."""
 
 
 @dataclass
@@ -38,6 +42,8 @@ class Source:
         notes: what intake says: conversions, files left out.
         warnings: what a reader of the score should know.
         mixture: what points were drawn from, where that is known.
+        prepared: as `batches`, of images that were made ready one by one: (n, seed, batch size, prepare) -> batches
+            with the shape (C, H, W) that their files have; None where the samples are small or not alike in size.
     """
 
     name: str
@@ -49,6 +55,7 @@ class Source:
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     mixture: Mixture | None = None
+    prepared: Callable[[int, int, int, Prepare], Iterator[Prepared]] | None = None
 
     @property
     def points(self) -> bool | None:
@@ -58,7 +65,7 @@ class Source:
         return None if self.sample_shape is None else len(self.sample_shape) == 1
 
 
-def open_source(what: Any, role: str, on_bad: str = "error") -> Source | Statistics:
+def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Statistics:
     """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
 
     Args:
@@ -76,7 +83,7 @@ def open_source(what: Any, role: str, on_bad: str = "error") -> Source | Statist
 
 
 def open_sides(
-    sides: Sequence[tuple[Any, str]], on_bad: str, known: Callable[[Source | Statistics], None]
+    sides: Sequence[tuple[Any, str]], on_bad: OnBad, known: Callable[[Source | Statistics], None]
 ) -> list[Source | Statistics]:
     """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
 
@@ -91,7 +98,7 @@ def open_sides(
     return [opened[i] for i in range(len(openings))]
 
 
-def opening(what: Any, role: str, on_bad: str = "error") -> Opening:
+def opening(what: Any, role: str, on_bad: OnBad = "error") -> Opening:
     """How `what` will be opened; raises as `open_source` for what can be known without."""
     if isinstance(what, (str, Path)):
         return _opening(str(what), role, on_bad)
@@ -149,17 +156,20 @@ def of_data_set(data: Any) -> Source:
     )
 
 
-def of_files(files: ImageFiles, on_bad: str = "error") -> Source:
+def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     """Files drawn without replacement, each at its own size."""
 
-    def batches(n: int, seed: int, size: int) -> Batches:
+    def prepared(n: int, seed: int, size: int, prepare: Prepare) -> Iterator[Prepared]:
         names = [files.names[i] for i in _chosen(len(files), n, seed).tolist()]
         report = Intake()
-        images = (d.image for d in files.select(names).decode_all(on_bad=on_bad, report=report))  # type: ignore[arg-type]
-        yield from _grouped(images, size)
+        yield from _grouped(files.select(names).prepared(prepare, on_bad=on_bad, report=report), size)
         source.notes.update(report.as_dict())
 
-    source = Source(str(files.path), "files", batches, len(files), fingerprint=lambda: f"{files.fingerprint}/{on_bad}")
+    def batches(n: int, seed: int, size: int) -> Batches:
+        return (batch.ready for batch in prepared(n, seed, size, lambda image: image))
+
+    source = Source(str(files.path), "files", batches, len(files), prepared=prepared)
+    source.fingerprint = lambda: f"{files.fingerprint}/{on_bad}"
     return source
 
 
@@ -187,7 +197,7 @@ class Opening:
     open: Callable[[], Source | Statistics]
 
 
-def _opening(text: str, role: str, on_bad: str) -> Opening:
+def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
     """Raises what can be known of a path or name without opening it."""
     path = Path(text)
     if path.suffix == ".npz" and path.is_file():
@@ -278,13 +288,21 @@ def check_batch(x: Tensor, name: str, start: int = 0) -> Tensor:
         raise DataError(f"{where}: {error}") from error
 
 
-def _grouped(images: Iterable[Tensor], size: int) -> Batches:
-    """Consecutive images of one shape as batches, so that the order stays."""
-    held: list[Tensor] = []
+def _grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
+    """Consecutive images whose files are of one shape as batches, so that the order stays."""
+    held: list[Prepared] = []
     for image in images:
-        if held and (image.shape != held[0].shape or len(held) == size):
-            yield torch.stack(held)
+        if held and (image.shape != held[0].shape or len(held) == size or _bytes(held) + image.ready.nbytes > BATCH):
+            yield _stacked(held)
             held = []
         held.append(image)
     if held:
-        yield torch.stack(held)
+        yield _stacked(held)
+
+
+def _stacked(held: list[Prepared]) -> Prepared:
+    return Prepared(torch.stack([image.ready for image in held]), held[0].shape)
+
+
+def _bytes(held: list[Prepared]) -> int:
+    return len(held) * held[0].ready.nbytes

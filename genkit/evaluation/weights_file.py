@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import urllib.error
 import urllib.request
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from genkit.errors import EvaluationError, WeightsError
-from genkit.files import cache_folder, cannot_write, sha256_of_file
+from genkit.errors import EvaluationError, GenkitError, WeightsError
+from genkit.files import being_written, cache_folder, remove_abandoned, sha256_of_file
 from genkit.tensors import kind
 
 TIMEOUT_S = 30
@@ -90,19 +87,23 @@ def _download(url: str, path: Path, sha256: str) -> str:
     """Fetches `url` to `path` if its hash is right; else says why not."""
     if path.exists():
         return ""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    remove_abandoned(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer, open(partial, "wb") as file:
-            while piece := answer.read(2**20):
+        with being_written(path) as file:
+            for piece in _pieces(url):
                 file.write(piece)
-        if sha256_of_file(partial) != sha256:
-            return f"{url} gave a file of another hash"
-        os.replace(partial, path)
-    except (urllib.error.URLError, TimeoutError) as failure:
-        return f"{url} cannot be reached ({getattr(failure, 'reason', failure)})"
-    except OSError as failure:
-        return str(cannot_write(path, failure))
-    finally:
-        partial.unlink(missing_ok=True)
+            file.flush()
+            if sha256_of_file(file.name) != sha256:
+                raise EvaluationError(f"{url} gave a file of another hash")
+    except GenkitError as failure:
+        return str(failure)
     return ""
+
+
+def _pieces(url: str) -> Iterator[bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+            while piece := answer.read(2**20):
+                yield piece
+    except OSError as failure:  # among them URLError and TimeoutError
+        raise EvaluationError(f"{url} cannot be reached ({getattr(failure, 'reason', failure)})") from failure

@@ -82,7 +82,9 @@ def check_classified(classifier: ImageClassifier, sample_shape: tuple[int, ...],
         raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
     offered = conditions["label"].classes if "label" in conditions else 0
     if offered != classifier.classes:
-        raise RecipeError(f"data: the classifier has {classifier.classes} classes, but the data have {offered}")
+        raise RecipeError(
+            f"data: the classifier has {classifier.classes} classes, but the data have {offered}{conditions.reason}"
+        )
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:

@@ -45,6 +45,7 @@ class NoisyClassifierTraining(System):
         if offered != self.classifier.classes:
             raise RecipeError(
                 f"data: the classifier has {self.classifier.classes} classes, but the data have {offered}"
+                f"{conditions.reason}"
             )
 
     def iteration(self, data: Data, step: int) -> Turns:

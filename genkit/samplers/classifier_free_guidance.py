@@ -40,7 +40,7 @@ class ClassifierFreeGuided(DiffusionWrapper):
             )
         self.scale, self.classes = scale, network.classes
         if not scale:
-            self.conditions = ConditionSpace()
+            self.conditions = ConditionSpace(absent="scale 0 samples without a label; 1 is the plain conditional model")
 
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
         if self.scale == 1:

@@ -71,7 +71,7 @@ class ClassifierGuided(DiffusionWrapper):
 
 
 def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
-    return generator.conditions.get("label") or Labels(classifier.classes)
+    return generator.conditions.get("label") or Labels(classifier.classes, classifier.class_names)
 
 
 def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:

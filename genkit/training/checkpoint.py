@@ -24,6 +24,7 @@ from torch import Tensor
 from genkit.documents import Unreadable, read_json
 from genkit.errors import CheckpointError, TrainingError, shown
 from genkit.files import cannot_write, sha256_of_file, sync_folder, write_synced
+from genkit.pretrained import Pretrained, described
 from genkit.tensors import load_into
 from genkit.training.trainer import Trainer
 
@@ -70,17 +71,18 @@ def _write_local(trainer: Trainer, folder: Path) -> None:
 
 def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None:
     tensors, plain = _flatten({k: o.state_dict() for k, o in trainer.optimizers.items()})
+    product = trainer.averaged()
     state = {
         "step": trainer.step,
         "position": trainer.stream.position,
         "seed": trainer.stream.seed,
         "processes": trainer.accelerator.num_processes,
         "optimizers": plain,
-        "product": getattr(trainer.ema.module, "config", None),
+        "product": described(product) if isinstance(product, Pretrained) else None,
         **extra,
     }
     write_synced(folder / "system.safetensors", _packed(trainer.system.state_dict()))
-    write_synced(folder / "ema.safetensors", _packed(trainer.averaged().state_dict()))
+    write_synced(folder / "ema.safetensors", _packed(product.state_dict()))
     write_synced(folder / "optimizers.safetensors", _packed(tensors))
     write_synced(folder / "state.json", json.dumps(state).encode())
     manifest = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of_file(p)} for p in sorted(folder.iterdir())}

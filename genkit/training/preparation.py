@@ -11,7 +11,7 @@ from genkit.catalog import build
 from genkit.classifying import Classifying
 from genkit.errors import EvaluationError, RecipeError, shown, suggest
 from genkit.foresight import promised_shape
-from genkit.pretrained import Pretrained, Starting
+from genkit.pretrained import Pretrained, Starting, name_classes
 from genkit.recipe import Evaluate, Recipe
 from genkit.system import System
 from genkit.training.optimizers import Optimizer
@@ -30,6 +30,8 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     system.check_data(data.sample_shape, data.conditions)
     if recipe.evaluate and accelerator.is_main_process:
         check_reference(recipe.evaluate, system.product, data)
+    if not system.product.class_names:
+        name_classes(system.product, data.conditions.class_names)
     system.meet(data)
     for module in system.modules():
         if isinstance(module, Starting):

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from genkit import __version__
+from genkit.condition import numbered
 from genkit.documents import read_mapping
 from genkit.files import write_atomically
+from genkit.pretrained import CONFIG
 from genkit.recipe import Recipe
 from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
+from genkit.training.samples import COLUMNS
 
 GRIDS = 12
 """Pictures of samples over time that are shown at most."""
@@ -56,6 +59,7 @@ def report_html(folder: RunFolder, recipe: Recipe) -> str:
         curves=_curves(rows),
         grids=_grids(folder.grids),
         samples=_picture(folder.samples),
+        columns=_columns(folder.weights),
         scores=_scores(folder.scores),
         environment=[*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history))],
     )
@@ -106,6 +110,11 @@ def _grids(folder: Path) -> list[tuple[str, str]]:
     if len(found) > GRIDS:
         found = [found[round(i * (len(found) - 1) / (GRIDS - 1))] for i in range(GRIDS)]
     return [(f"{int(p.stem):,}" if p.stem.isdecimal() else p.stem, _picture(p) or "") for p in found]
+
+
+def _columns(weights: Path) -> str:
+    """What the columns of the pictures show, when classes have names: '0: cat, 1: dog'."""
+    return numbered(read_mapping(weights / CONFIG).get("class_names", [])[:COLUMNS])
 
 
 def _picture(path: Path) -> str | None:

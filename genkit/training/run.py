@@ -148,6 +148,8 @@ class Run:
         for name in self.recipe.train.trackers:
             if name not in _trackers(self.recipe):
                 self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
+        for line in self.data.remarks():
+            self.watcher.note(line)
         if self.main:
             self.log.rewind(lines)
         if self.accelerator.log_with:
@@ -165,7 +167,8 @@ class Run:
         record = data_record(self.data)
         self.folder.check_data(record, self.fingerprint if found else None)
         self.fingerprint = record["fingerprint"]
-        facts = {"processes": self.accelerator.num_processes, "seed": self.recipe.train.seed}
+        facts = {"processes": self.accelerator.num_processes, "seed": self.recipe.train.seed, "data": record["name"]}
+        facts["classes"] = record["classes"]
         for line in self.folder.remember(self.trainer.step, facts, self.changes):
             self.watcher.note(line)
 

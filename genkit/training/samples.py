@@ -11,6 +11,8 @@ from genkit.generator import Generator
 from genkit.images import grid, points_png, write_png
 
 POINTS = 2000
+COLUMNS = 16
+"""Classes that a grid shows at most, one a column."""
 
 
 def draw_samples(generator: Generator, path: Path, *, seed: int, data: Any = None) -> None:
@@ -24,6 +26,6 @@ def draw_samples(generator: Generator, path: Path, *, seed: int, data: Any = Non
         return
     columns, condition = 8, None
     if "label" in generator.conditions:
-        columns = min(generator.conditions["label"].classes, 16)
+        columns = min(generator.conditions["label"].classes, COLUMNS)
         condition = {"label": torch.arange(8 * columns) % columns}
     write_png(path, grid(generator.sample(8 * columns, condition=condition, rng=rng), columns))
