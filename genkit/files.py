@@ -113,12 +113,13 @@ def check_place(path: Path, *, folder: bool = False) -> None:
         CheckpointError: the other kind is there, a parent is a file, or no writing is allowed.
     """
     if path.exists() and path.is_dir() != folder:
-        raise cannot_write(path, OSError(0, "it is a file, and a folder is wanted" if folder else "it is a folder"))
+        reason = "is a file, and a folder is wanted" if folder else "is a folder; name a file in it"
+        raise CheckpointError(f"cannot write {path}: it {reason}")
     nearest = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
     if not nearest.is_dir() and nearest != path:
-        raise cannot_write(path, OSError(0, f"{nearest} is no folder"))
+        raise CheckpointError(f"cannot write {path}: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | (os.X_OK if nearest.is_dir() else 0)):
-        raise cannot_write(path, OSError(0, f"{nearest} cannot be written to"))
+        raise CheckpointError(f"cannot write {path}: no permission to write to {nearest}")
 
 
 @contextmanager

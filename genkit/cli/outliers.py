@@ -69,7 +69,7 @@ def command(
             game = _trained(spec, items, SHARE if share is None else share, training, shown)
         ranking = rank_outliers(game, items, share, progress(shown, "judging", "image"))
     _tell(ranking, items)
-    _write(ranking, items, Path(data), out, picture, worst)
+    _write(ranking, items, out, picture, worst)
 
 
 def _of_run(run: Path, training: dict[str, int | None], shown: Display) -> Game:
@@ -166,12 +166,12 @@ def _tell(ranking: Ranking, items: Any) -> None:
     )
 
 
-def _write(ranking: Ranking, items: Any, data: Path, out: Path | None, picture: Path | None, worst: int) -> None:
+def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:
     from genkit.evaluation.outliers import write_ranking
     from genkit.images import grid, write_png
 
     if out:
-        write_ranking(ranking, out, _names(items, data))
+        write_ranking(ranking, out, list(items.files))
         click.echo(f"ranking in {out}")
     if picture:
         write_png(picture, grid(items.x[ranking.order[:worst]]))
@@ -180,13 +180,3 @@ def _write(ranking: Ranking, items: Any, data: Path, out: Path | None, picture: 
         click.echo(
             "first rows: " + ", ".join(map(str, ranking.order[:10].tolist())) + "; all of them with --out FILE.csv"
         )
-
-
-def _names(items: Any, data: Path) -> list[str]:
-    """Files of the rows, for data that were read from files."""
-    if not items.report or not data.exists():
-        return []
-    from genkit.image_files import ImageFiles
-
-    left_out = {name for name, _ in items.report.rejected}
-    return [name for name in ImageFiles(data).names if name not in left_out]

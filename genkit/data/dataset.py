@@ -29,6 +29,7 @@ class DataSet:
         report: what happened to the files, when it was read from files.
         unlabelled: why there are no labels, where one could expect them.
         mixture: what the points were drawn from, where that is known.
+        files: name of the file of every row; empty when the rows are no files.
 
     Raises:
         DataError: empty, another shape or type, points that are not finite, labels that do not fit.
@@ -41,6 +42,7 @@ class DataSet:
     report: Intake | None = field(default=None, repr=False)
     unlabelled: str = ""
     mixture: Mixture | None = field(default=None, repr=False)
+    files: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         images = self.x.dtype == torch.uint8 and self.x.dim() == 4

@@ -47,8 +47,8 @@ def domains(source: DataSet, target: DataSet) -> Domains:
             "set size and channels of one to those of the other"
         )
     _check_classes(source, target)
-    both = Domains(name, source.x, source.labels, source.classes, source.report)
-    object.__setattr__(both, "target", DataSet(target.name, target.x, report=target.report))
+    both = Domains(name, source.x, source.labels, source.classes, source.report, files=source.files)
+    object.__setattr__(both, "target", DataSet(target.name, target.x, report=target.report, files=target.files))
     return both
 
 

@@ -44,7 +44,8 @@ def folder(
     if size < 1 or channels not in (1, 3):
         raise DataError(f"{path}: size must be at least 1 and channels 1 or 3, got {size} and {channels}")
     pixels = decode_files(files, size, channels, crop=crop, on_bad=on_bad, progress=progress)
-    name = files.path.resolve().name
+    name, rows = files.path.resolve().name, tuple(files.names[i] for i in pixels.kept.tolist())
     if not labels or files.labels is None:
-        return DataSet(name, pixels.x, report=pixels.report, unlabelled=files.folders.stray if labels else "")
-    return DataSet(name, pixels.x, torch.tensor(files.labels)[pixels.kept], files.classes, pixels.report)
+        stray = files.folders.stray if labels else ""
+        return DataSet(name, pixels.x, report=pixels.report, unlabelled=stray, files=rows)
+    return DataSet(name, pixels.x, torch.tensor(files.labels)[pixels.kept], files.classes, pixels.report, files=rows)

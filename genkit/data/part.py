@@ -32,4 +32,5 @@ def part(data: DataSet, stop: Annotated[int, Field(ge=1)], start: Annotated[int,
         data.report,
         data.unlabelled,
         data.mixture,
+        data.files[start:stop],
     )

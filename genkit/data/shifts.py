@@ -57,7 +57,7 @@ def shifted(
         parts.append((x.clamp(0, 1) * 255).round().to(torch.uint8))
     told = {"rotated": rotation, "inverted": inverted, "blended": background == "blended", "noisy": noise}
     name = " ".join([data.name, *(word for word, there in told.items() if there)])
-    return DataSet(name, torch.cat(parts), data.labels, data.classes, data.report, data.unlabelled)
+    return DataSet(name, torch.cat(parts), data.labels, data.classes, data.report, data.unlabelled, files=data.files)
 
 
 def _rotated(x: Tensor, degrees: float) -> Tensor:

@@ -23,7 +23,7 @@ def data_record(data: Any) -> dict[str, Any]:
     """
     rows = list(_digests(data))
     record: dict[str, Any] = {"name": data.name, "shape": list(data.sample_shape), "classes": list(data.classes)}
-    record |= {"rows": rows, "files": list(getattr(data, "files", ()))}
+    record |= {"rows": rows, "files": list(data.files)}
     if target := getattr(data, "target", None):
         record["target"] = data_record(target)
     told = f"{record['shape']} {record['classes']} {rows} {record.get('target', {}).get('fingerprint')}"

@@ -195,7 +195,10 @@ def swap(folder: Path) -> None:
     images.write_png(folder / "000002.png", torch.zeros(1, 8, 8))
 
 
-@pytest.mark.parametrize(("change", "said"), [(add, "1 new"), (remove, "1 missing"), (swap, "1 changed")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(add, r"1 new \(new.png\)"), (remove, r"1 missing \(000003.png\)"), (swap, r"1 changed \(000002.png\)")],
+)
 def test_changed_data_are_refused_and_it_is_said_what_has_changed(change: Any, said: str, tmp_path: Path) -> None:
     folder = pictures(tmp_path / "data", 12)
     train(of_folder(folder), tmp_path / "run")
