@@ -25,7 +25,7 @@ def saved(tmp_path: Path) -> Path:
 
 def test_config_is_nested_and_holds_defaults(saved: Path) -> None:
     config = json.loads((saved / "config.json").read_text())
-    network = {"type": "mlp_generator", "latent_dim": 3, "dims": 2, "width": 4, "depth": 1, "classes": 0}
+    network = {"type": "mlp_generator", "latent_dim": 3, "dims": 2, "width": 4, "depth": 1, "classes": 0, "gain": 1.0}
     assert config == {"type": "gan", "network": network}
     assert sorted(p.name for p in saved.iterdir()) == ["config.json", "model.safetensors"]
 
@@ -129,5 +129,5 @@ def test_a_pickle_is_refused_and_not_run(
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no weights at nowhere; give a folder or one of the shipped"):
         locate("nowhere")
-    with pytest.raises(WeightsError, match=r"has no config\.json; is it a weights folder or a run"):
+    with pytest.raises(WeightsError, match=r"has no config\.json; it is neither a weights folder nor a run"):
         locate(tmp_path)

@@ -142,4 +142,4 @@ def test_a_place_without_permission(capsys: Capture, monkeypatch: pytest.MonkeyP
     allowed = os.access
     monkeypatch.setattr(os, "access", lambda path, *how, **more: Path(path) != tmp_path and allowed(path, *how, **more))
     told = refusal(capsys, "sample", "ddpm", "--out", tmp_path / "deep" / "er")
-    assert f"{tmp_path} cannot be written to" in told
+    assert f"no permission to write to {tmp_path}" in told
