@@ -31,11 +31,10 @@ def command(bench: Path, out: Path | None) -> None:
     from genkit.evaluation import bench_report
     from genkit.evaluation.bench import run_bench
     from genkit.evaluation.bench_spec import Bench
-    from genkit.files import only_writer
 
     spec = Bench.load(bench)
     folder = out or Path("bench") / bench.stem
-    with only_writer(folder, "writing a bench to"), display() as shown:
+    with display() as shown:
 
         def train(recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
             return _train(recipe, overrides, seed, run, TrainingWatcher(shown))

@@ -26,7 +26,7 @@ from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
 from genkit.evaluation.sources import Source, open_source, opening
 from genkit.evaluation.statistics_file import Statistics
-from genkit.files import check_place, write_atomically
+from genkit.files import check_place, only_writer, write_atomically
 from genkit.pretrained import sha256_of_weights
 from genkit.recipe import Recipe
 
@@ -102,6 +102,10 @@ class Benchmark:
     def run(self) -> dict[str, Any]:
         self.check()
         Wanted(self.bench.metrics, self.bench.n).of(self.reference)
+        with only_writer(self.out, "writing a bench to"):
+            return self._scored()
+
+    def _scored(self) -> dict[str, Any]:
         found: list[list[dict[str, Any]]] = [[] for _ in self.bench.entries]
         for done, (i, entry, seed) in enumerate(self.jobs):
             found[i].append(self._job(done, i, entry, seed))
