@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 
 from genkit.cli.console import clock, heading, table
 from genkit.recipe import Recipe
+from genkit.training.engine import accelerator_of
+from genkit.training.preparation import prepare
 from genkit.training.remarks import remarks
-from genkit.training.run import prepare
 
 if TYPE_CHECKING:
     from genkit.system import Update
@@ -29,7 +29,7 @@ def describe_run(recipe: Recipe) -> str:
     Raises:
         RecipeError, DataError: as training itself would.
     """
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=recipe.train.precision)
+    accelerator = accelerator_of(recipe)
     data, trainer = prepare(recipe, accelerator)
     order = _order(trainer)
     seconds = _seconds_per_iteration(trainer)

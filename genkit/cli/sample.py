@@ -155,7 +155,7 @@ def _points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
     import torch
 
     from genkit.files import write_atomically
-    from genkit.images import points_png
+    from genkit.scatter import points_png
 
     points = torch.cat(list(batches))
     binary, text = io.BytesIO(), io.StringIO()

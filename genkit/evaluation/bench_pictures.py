@@ -13,7 +13,8 @@ from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.functional import nearest
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import Source
-from genkit.images import grid, png_bytes, points_png, resize, to_channels
+from genkit.images import grid, png_bytes, resize, to_channels
+from genkit.scatter import points_png
 
 Value = tuple[float, float | None, float | None]
 """A mean and the ends of its interval."""

@@ -12,13 +12,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genkit.catalog import build
 from genkit.classifying import Classifying
 from genkit.files import write_atomically
 from genkit.generator import Generator
-from genkit.recipe import Evaluate, Recipe
+from genkit.recipe import Recipe
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
+from genkit.training.engine import accelerator_of, from_main, trackers_of
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
@@ -26,6 +26,7 @@ from genkit.training.preparation import prepare
 from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.samples import draw_samples
+from genkit.training.scoring import is_better, scores_of
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.start import start_from
@@ -59,12 +60,7 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     folder = RunFolder(out or Path("runs") / recipe.name)
     begin = None if start is None else str(start)
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision=recipe.train.precision,
-        log_with=_trackers(recipe) or None,
-        project_dir=folder.path,
-    )
+    accelerator = accelerator_of(recipe, folder.path)
     if accelerator.is_main_process:
         folder.check(recipe, resume, begin)
     quiet = watcher is None or not accelerator.is_main_process
@@ -78,14 +74,6 @@ def train(
         accelerator.wait_for_everyone()
         run.go(resume)
     return folder.path
-
-
-def _trackers(recipe: Recipe) -> list[str]:
-    """Those that the recipe asks for and that are installed."""
-    from accelerate.utils import is_tensorboard_available, is_wandb_available
-
-    there = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
-    return [name for name in recipe.train.trackers if there[name]()]
 
 
 class Run:
@@ -139,14 +127,14 @@ class Run:
         if self.main:
             tidy(self.folder.checkpoints)
         found = newest_good(self.folder.checkpoints, self.watcher.note) if resume and self.main else None
-        found = Path(path) if (path := self._from_main(str(found or ""))) else None
+        found = Path(path) if (path := from_main(self.accelerator, str(found or ""))) else None
         lines = self._load(found) if found else 0
         if resume:
             self.watcher.note(f"resumed from {found.name}" if found else "no checkpoint: starting from the beginning")
         if self.main:
             self._compare(found)
         for name in self.recipe.train.trackers:
-            if name not in _trackers(self.recipe):
+            if name not in trackers_of(self.recipe):
                 self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
         for line in self.data.remarks():
             self.watcher.note(line)
@@ -183,13 +171,6 @@ class Run:
         if self.best and self.recipe.evaluate and self.best["metric"] != self.recipe.evaluate.best:
             self.best = None
         return int(state["lines"])
-
-    def _from_main(self, text: str) -> str:
-        if self.accelerator.num_processes == 1:
-            return text
-        from accelerate.utils import broadcast_object_list
-
-        return str(broadcast_object_list([text])[0])
 
     def _tell(self, step: int, write: bool) -> None:
         scalars = self.window.close(self.accelerator) if write else None
@@ -245,7 +226,7 @@ class Run:
                     verdict = work(product)
             except Interrupted as interrupted:
                 verdict = str(interrupted.exit_code)
-        verdict = self._from_main(verdict)
+        verdict = from_main(self.accelerator, verdict)
         if verdict.isdecimal():
             raise Interrupted(int(verdict) - 128)
         return verdict
@@ -269,8 +250,8 @@ class Run:
             return {}
 
         def score(product: Any) -> str:
-            scores.update(self._evaluate(product, wanted))
-            return "best" if self._is_best(scores, wanted) else ""
+            scores.update(scores_of(product, wanted, self.recipe, self.data, self.watcher))
+            return "best" if is_better(scores, wanted.best, self.best) else ""
 
         verdict = self._shown(score, stop)
         self._log_scores(scores)
@@ -283,33 +264,6 @@ class Run:
             values = {f"eval/{name}": value for name, value in scores["values"].items()}
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
-
-    def _evaluate(self, product: Generator | Classifying, wanted: Evaluate) -> dict[str, Any]:
-        from genkit.evaluation import accuracy, evaluate
-
-        against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else self.data
-        if not isinstance(product, Generator):
-            return accuracy(product, against, wanted.n, self.recipe.train.seed, self.watcher.scoring)
-        return evaluate(
-            product,
-            against,
-            metrics=wanted.metrics,
-            n=wanted.n,
-            extractor=wanted.extractor,
-            seed=self.recipe.train.seed,
-            progress=self.watcher.scoring,
-        ).to_json()
-
-    def _is_best(self, scores: dict[str, Any], wanted: Evaluate) -> bool:
-        if wanted.best not in scores["values"]:
-            self.watcher.note(
-                f"no {wanted.best} at iteration {self.trainer.step}: {'; '.join(scores['missing'].values())}"
-            )
-            return False
-        if self.best is None:
-            return True
-        gain = scores["values"][wanted.best] - self.best["value"]
-        return bool(gain > 0 if scores["better"][wanted.best] == "higher" else gain < 0)
 
     def _keep_best(self, scores: dict[str, Any]) -> None:
         step = self.trainer.step

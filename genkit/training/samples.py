@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from genkit.generator import Generator
-from genkit.images import grid, points_png, write_png
+from genkit.images import grid, write_png
+from genkit.scatter import points_png
 
 POINTS = 2000
 COLUMNS = 16

@@ -205,7 +205,7 @@ def test_the_command(capsys: Capture, tmp_path: Path, monkeypatch: pytest.Monkey
     refusal(capsys, "export", tmp_path / "w", "--to", "onnx", "--out", tmp_path / "q")
 
 
-@pytest.mark.parametrize(("out", "said"), [("w", "not empty"), ("f", "is a file"), ("f/p", "f is a file")])
+@pytest.mark.parametrize(("out", "said"), [("w", "not empty"), ("f", "is a file"), ("f/p", "f is no folder")])
 def test_the_command_looks_at_out_before_it_loads(out: str, said: str, capsys: Capture, tmp_path: Path) -> None:
     (tmp_path / "w").mkdir()
     for name in ("w/mine.txt", "f"):

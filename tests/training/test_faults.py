@@ -308,13 +308,13 @@ def drawn_slowly() -> None:
     """Grids that take long, after a word that they have begun; once asked to, they are drawn as ever."""
     honest = run_module.draw_samples
 
-    def draw(generator: Any, path: Path, *, seed: int) -> None:
+    def draw(generator: Any, path: Path, **how: Any) -> None:
         if path.with_name("slow").exists():
             path.with_name("slow").unlink()
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(60)
             raise AssertionError("the signal was not heard")
-        honest(generator, path, seed=seed)
+        honest(generator, path, **how)
 
     run_module.draw_samples = draw
 
