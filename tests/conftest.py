@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_decoded_sets_at_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Without a cache of its own a test session would fill the user's."""
+    os.environ.setdefault("GENKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(autouse=True)

@@ -5,16 +5,18 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from genkit.catalog import build
 from genkit.errors import GenkitError, RecipeError, WeightsError
 from genkit.generator import Generator
 from genkit.generators.gan import GAN
 from genkit.networks.mlp import MLPCritic, MLPGenerator
-from genkit.pretrained import Pretrained, locate
+from genkit.pretrained import CONFIG, Pretrained, locate, name_classes
 
 
 @pytest.fixture
@@ -131,3 +133,64 @@ def test_nothing_there(tmp_path: Path) -> None:
         locate("nowhere")
     with pytest.raises(WeightsError, match=r"has no config\.json; it is neither a weights folder nor a run"):
         locate(tmp_path)
+
+
+class TestClassNames:
+    """They lie in config.json beside `type`, and whoever is built from there has them."""
+
+    NAMES = ("cat", "dog", "eel")
+
+    def products(self) -> list[Any]:
+        """One of each kind that knows classes: GAN, diffusion model, classifier, classifier of noisy images."""
+        torch.manual_seed(0)
+        net = {
+            "size": 8,
+            "channels": 1,
+            "width": 8,
+            "multipliers": [1],
+            "blocks": 1,
+            "attention": [],
+            "groups": 4,
+            "head_width": 8,
+        }
+        process = {"type": "process", "steps": 40, "variance": "fixed_small"}
+        specs = [
+            {"type": "gan", "network": {"type": "mlp_generator", "latent_dim": 3, "dims": 2, "width": 4, "classes": 3}},
+            {"type": "ddpm", "network": {"type": "unet", **net, "classes": 3, "variance": False}, "process": process},
+            {"type": "classifier", "size": 8, "width": 4, "classes": 3},
+            {"type": "noisy_classifier", "network": {"type": "encoder_unet", **net, "classes": 3}, "process": process},
+        ]
+        specs[1]["solver"] = {"type": "ddim", "steps": "2"}
+        return [build(spec) for spec in specs]
+
+    def test_they_are_written_and_read_back(self, tmp_path: Path) -> None:
+        for product in self.products():
+            assert product.class_names == ()
+            folder = product.save_pretrained(tmp_path / type(product).__name__)
+            assert not json.loads((folder / CONFIG).read_text()).get("class_names")
+            name_classes(product, self.NAMES)
+            product.save_pretrained(folder)
+            assert json.loads((folder / CONFIG).read_text())["class_names"] == list(self.NAMES)
+            again = Pretrained.from_pretrained(folder)
+            assert again.class_names == self.NAMES
+            again.save_pretrained(folder)
+            assert Pretrained.from_pretrained(folder).class_names == self.NAMES
+            if isinstance(again, Generator):
+                by_name = again.sample(2, condition={"label": "dog"}, rng=torch.Generator().manual_seed(0))
+                by_number = again.sample(2, condition={"label": 1}, rng=torch.Generator().manual_seed(0))
+                assert torch.equal(by_name, by_number)
+
+    def test_guided_models_have_those_of_their_parts(self) -> None:
+        from genkit.samplers.classifier_guidance import ClassifierGuided
+
+        _, ddpm, _, classifier = self.products()
+        name_classes(ddpm, self.NAMES)
+        assert ClassifierGuided(ddpm, classifier).class_names == self.NAMES
+
+    @pytest.mark.parametrize("names", [["a"], ["a", "b", 3], "abc", {"a": 1}])
+    def test_wrong_names_are_refused(self, names: object, tmp_path: Path) -> None:
+        for product in self.products():
+            path = product.save_pretrained(tmp_path / type(product).__name__) / CONFIG
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"class_names": names}))
+            with pytest.raises(WeightsError, match=r"config\.json: class_names: .*names"):
+                Pretrained.from_pretrained(path.parent)

@@ -43,6 +43,39 @@ def test_mixed_channels_follow_the_declared_ones(pets: Path) -> None:
     assert grey.sample_shape == (1, 8, 8) and grey.report.converted == {"colour to grey": 3}
 
 
+def test_a_stray_image_is_named_by_the_data_and_by_whoever_needs_labels(pets: Path) -> None:
+    write_png(pets / "sheet.png", torch.zeros(3, 8, 8))
+    data = folder(pets, 8)
+    (line,) = data.remarks()
+    assert "has no labels: sheet.png lies beside the folders cat, dog" in line
+    assert list(folder(pets, 4, labels=False).remarks()) == []
+    spec = {"type": "classifier", "size": 8, "width": 4, "channels": 3, "classes": 2}
+    for system in ({"type": "classifier_training", "classifier": spec}, conditional_gan()):
+        with pytest.raises(RecipeError, match=r"but the data have 0: sheet\.png lies beside"):
+            build(system, kind="systems").check_data(data.sample_shape, data.conditions)
+    part = build({"type": "part", "data": {"type": "folder", "path": str(pets), "size": 4}, "stop": 2}, kind="data")
+    assert "sheet.png" in part.conditions.absent
+
+
+def conditional_gan() -> dict:
+    shape = {"size": 8, "channels": 3, "width": 4}
+    network = {"type": "resnet_generator", "latent_dim": 2, **shape, "classes": 2}
+    critic = {"type": "resnet_critic", **shape, "classes": 2}
+    return {
+        "type": "gan_training",
+        "generator": {"type": "gan", "network": network},
+        "critic": critic,
+        "objective": {"type": "hinge"},
+        "rule": {"type": "ascent"},
+    }
+
+
+def test_conversions_are_remarked(pets: Path) -> None:
+    (line,) = folder(pets, 4, channels=1).remarks()
+    assert line.endswith(": 3 images; converted: 3 colour to grey")
+    assert list(folder(pets, 4).remarks()) == []
+
+
 def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:
     with pytest.raises(DataError, match=r"cat/0\.png: 8 x 8 pixels are smaller than size 9; choose a smaller size"):
         folder(pets, 9)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,22 +25,28 @@ def files(tmp_path: Path) -> ImageFiles:
 
 
 @pytest.fixture
-def small_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(storage, "memory_limit", lambda: 100)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "pixels"
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Path:
+    monkeypatch.setattr(storage, "memory_limit", lambda: 100)
+    return cache
 
 
 def test_mapped_equals_in_memory(files: ImageFiles, small_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = storage.decode_files(files, 6, 3, on_bad="skip")
     again = storage.decode_files(files, 6, 3, on_bad="skip", progress=lambda *_: pytest.fail("decoded again"))
     monkeypatch.setattr(storage, "memory_limit", lambda: 10**9)
+    monkeypatch.setenv("GENKIT_CACHE", str(small_memory / "other"))
     kept = storage.decode_files(files, 6, 3, on_bad="skip")
     for pixels in (mapped, again):
         assert torch.equal(pixels.x, kept.x) and pixels.x.shape == (19, 3, 6, 6)
         assert torch.equal(pixels.kept, kept.kept) and 7 not in pixels.kept.tolist()
         assert pixels.report == kept.report
-    assert sorted(p.suffix for p in small_memory.iterdir()) == [".json", ".u8"]
+    assert sorted(p.suffix for p in small_memory.iterdir() if p.is_file()) == [".json", ".u8"]
 
 
 def test_options_and_contents_have_files_of_their_own(files: ImageFiles, small_memory: Path) -> None:
@@ -57,12 +66,74 @@ def test_a_stopped_decoding_leaves_nothing_to_trust(files: ImageFiles, small_mem
     assert list(small_memory.iterdir()) == []
 
 
-def test_a_cut_file_is_refused(files: ImageFiles, small_memory: Path) -> None:
+def test_sets_that_fit_in_memory_are_kept_too(files: ImageFiles, cache: Path) -> None:
+    first = storage.decode_files(files, 6, 3, on_bad="skip")
+    again = storage.decode_files(
+        ImageFiles(files.path), 6, 3, on_bad="skip", progress=lambda *_: pytest.fail("decoded again")
+    )
+    assert torch.equal(first.x, again.x) and torch.equal(first.kept, again.kept) and first.report == again.report
+    again.x.zero_()
+    assert torch.equal(storage.decode_files(files, 6, 3, on_bad="skip").x, first.x), "writing to a set changes no file"
+
+
+def test_other_content_of_the_same_size_and_time_is_decoded(files: ImageFiles, cache: Path) -> None:
+    before, path = storage.decode_files(files, 6, 3, on_bad="skip"), files.path / "00.png"
+    about, content = path.stat(), path.read_bytes()
+    path.write_bytes((files.path / "03.png").read_bytes()[: len(content)].ljust(len(content), b"\0"))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    after = storage.decode_files(ImageFiles(files.path), 6, 3, on_bad="skip")
+    assert path.stat().st_size == about.st_size and not torch.equal(before.x[0], after.x[0])
+
+
+@pytest.mark.parametrize("damage", ["cut", "no json", "other json"])
+@pytest.mark.parametrize("limit", [100, 10**9], ids=["mapped", "in memory"])
+def test_what_is_damaged_is_made_again(files, cache, monkeypatch, damage: str, limit: int) -> None:
+    monkeypatch.setattr(storage, "memory_limit", lambda: limit)
+    whole = storage.decode_files(files, 6, 3, on_bad="skip").x.clone()
+    (path,) = cache.glob("*.u8")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path.with_suffix(".json").write_text("{" if damage == "no json" else "[1]")
+    assert torch.equal(storage.decode_files(files, 6, 3, on_bad="skip").x, whole)
+
+
+def test_a_small_set_needs_no_cache(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENKIT_CACHE", str(files.path / "00.png"))
+    pixels = storage.decode_files(files, 6, 3, on_bad="skip")
+    assert len(pixels.x) == 19
+    (line,) = pixels.report.remarks
+    assert line.startswith("the decoded images are not kept for the next start: cannot write")
+
+
+def test_leftovers_of_killed_decodings_go_at_the_next_start(files: ImageFiles, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    for name in (".a.u8.12345678.locked.tmp", ".b.u8.12345678.tmp"):
+        (cache / name).touch()
+    os.utime(cache / ".b.u8.12345678.tmp", (0, 0))
     storage.decode_files(files, 6, 3, on_bad="skip")
-    (path,) = small_memory.glob("*.u8")
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="delete both"):
-        storage.decode_files(files, 6, 3, on_bad="skip")
+    assert not list(cache.glob(".*"))
+
+
+def test_sigterm_while_decoding_leaves_no_temporary(files: ImageFiles, cache: Path) -> None:
+    """A large set, of which the process is told to stop after the first image."""
+    code = (
+        "import os, signal, sys\n"
+        "from genkit.cli import main, info\nfrom genkit.data import storage\n"
+        "from genkit.image_files import ImageFiles\n"
+        "storage.memory_limit = lambda: 100\n"
+        "def stop(done, total):\n"
+        f"    assert list(__import__('pathlib').Path({str(cache)!r}).glob('.*.tmp'))\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "def decode(subject):\n"
+        "    storage.decode_files(ImageFiles(subject), 6, 3, on_bad='skip', progress=stop)\n"
+        "info.command.callback = decode\n"
+        f"sys.exit(main.main(['info', {str(files.path)!r}]))\n"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 143, done.stderr
+    assert cache.is_dir() and not list(cache.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(files, small_memory, monkeypatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from genkit.errors import EvaluationError
+from genkit.evaluation import resize
 from genkit.evaluation.resize import clean, keep, tf1
 from tests.shared import shared
 
@@ -64,3 +65,16 @@ def test_keep():
     assert torch.equal(keep(image, 4), image.float())
     with pytest.raises(EvaluationError, match="takes 5 x 5"):
         keep(image, 5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_resizing_a_few_planes_at_a_time_changes_no_bit(layout, monkeypatch):
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (5, 3, 40, 33), dtype=torch.uint8, generator=rng).contiguous(memory_format=layout)
+    whole = torch.nn.functional.interpolate(images.double(), (17, 17), mode="bicubic", antialias=True)
+    whole = whole.clamp_(0, 255).float()
+    for planes in (1, 4000, 2**22):
+        monkeypatch.setattr(resize, "PLANES", planes)
+        found = resize.clean(images, 17)
+        assert torch.equal(found, whole) and found.stride() == whole.stride()
+        assert torch.equal(torch.cat([resize.clean(image[None], 17) for image in images]), whole)

@@ -9,15 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from genkit.catalog import build
 from genkit.data.dataset import DataSet
 from genkit.errors import DataError, EvaluationError
-from genkit.evaluation import cache, evaluate, statistics
+from genkit.evaluation import cache, evaluate, sources, statistics
+from genkit.evaluation.extractor import Extractor
+from genkit.evaluation.features import extractor_for
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
 from genkit.evaluation.reading import Reader
+from genkit.evaluation.sources import of_files
 from genkit.generator import LatentGenerator
+from genkit.image_files import ImageFiles
 from genkit.images import from_uint8, write_folder
 from genkit.networks.classifier import Classifier
 
@@ -396,3 +401,65 @@ class TestFiles:
         (tmp_path / "empty").mkdir()
         with pytest.raises(DataError, match="holds no images"):
             evaluate(tmp_path / "empty", DataSet("real", pictures(12)), n=12)
+
+    def test_twelve_bits_are_warned_of_also_from_the_cache(self, tmp_path):
+        folder = tmp_path / "microscope"
+        folder.mkdir()
+        for i in range(6):
+            values = np.random.default_rng(i).integers(0, 4096, (8, 8)).astype(np.uint16)
+            Image.fromarray(values).save(folder / f"{i}.png")
+        judge = str(saved_classifier(tmp_path))
+        for _ in range(2):
+            warnings = evaluate(folder, DataSet("r", pictures(6)), ("fd",), n=6, extractor=judge).warnings
+            assert any("6 of 6 images are 16-bit files that use 12 bits" in line for line in warnings)
+
+
+class TestLargePictures:
+    def test_each_is_made_small_before_it_waits_for_its_batch(self, tmp_path, monkeypatch):
+        write_folder([pictures(6, channels=3, size=40)], tmp_path / "images")
+        judge, seen = extractor_for(str(saved_classifier(tmp_path))), []
+        prepare = Extractor.prepare
+        monkeypatch.setattr(Extractor, "prepare", lambda self, x: seen.append(tuple(x.shape)) or prepare(self, x))
+        evaluate(tmp_path / "images", DataSet("r", pictures(6)), ("fd",), n=6, extractor=judge)
+        assert seen.count((1, 3, 40, 40)) == 6 and (6, 1, 8, 8) in seen
+
+    def test_features_are_the_same_to_the_bit_as_of_whole_batches(self, tmp_path):
+        images = pictures(20, channels=3, size=33)
+        write_folder([images], tmp_path / "images")
+        judge = extractor_for(str(saved_classifier(tmp_path)))
+        source = of_files(ImageFiles(tmp_path / "images"))
+        found = Reader(judge, 20, 0, 8, False, None, [source]).features(source)
+        order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
+        expected = torch.cat([judge(part).features for part in images[order].split(8)])
+        assert torch.equal(found.features, expected) and source.notes["resized_from"] == [33, 33]
+
+    def test_batches_of_any_size_hold_only_so_many_bytes(self, tmp_path, monkeypatch):
+        write_folder([pictures(6, size=10)], tmp_path / "images")
+        monkeypatch.setattr(sources, "BATCH", 250)
+        source = of_files(ImageFiles(tmp_path / "images"))
+        assert [len(batch) for batch in source.batches(6, 0, 4)] == [2, 2, 2]
+
+
+class TestChannels:
+    @pytest.mark.parametrize(("a", "b", "judge"), [(1, 1, 3), (3, 3, 3), (1, 1, 1)])
+    def test_like_with_like_needs_no_word(self, tmp_path, a, b, judge):
+        assert not self.lines(tmp_path, a, b, judge)
+
+    @pytest.mark.parametrize(
+        ("a", "b", "judge", "told"),
+        [
+            (1, 3, 3, "of a are grey, those of b in colour: grey ones are compared with three equal channels"),
+            (3, 1, 1, "of a are in colour, those of b grey: colour counts by its luminance alone"),
+            (3, 3, 1, "of a are in colour, those of b in colour: colour counts by its luminance alone"),
+        ],
+    )
+    def test_grey_against_colour_is_said(self, tmp_path, a, b, judge, told):
+        (line,) = self.lines(tmp_path, a, b, judge)
+        assert told in line
+
+    def lines(self, tmp_path, a, b, judge):
+        torch.manual_seed(0)
+        folder = Classifier(size=8, channels=judge, width=4, classes=3).save_pretrained(tmp_path / "judge")
+        sides = [DataSet(name, pictures(12, channels=c)) for name, c in (("a", a), ("b", b))]
+        warnings = evaluate(*sides, ("fd",), n=12, extractor=str(folder)).warnings
+        return [line for line in warnings if line.startswith("images of")]
