@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genkit.catalog import CATALOG, build, check
 from genkit.errors import DataError, EvaluationError, shown, suggest
+from genkit.evaluation.grouping import grouped
 from genkit.evaluation.statistics_file import Statistics
 from genkit.generator import Generator
 from genkit.image_files import ImageFiles, OnBad, Prepared
@@ -24,8 +25,6 @@ from genkit.unfinished import RECIPE
 
 Batches = Iterator[Tensor]
 Prepare = Callable[[Tensor], Tensor]
-BATCH = 2**30
-"""Bytes of a batch of files at most, for extractors that take pictures of any size."""
 
 
 @dataclass
@@ -162,7 +161,7 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     def prepared(n: int, seed: int, size: int, prepare: Prepare) -> Iterator[Prepared]:
         names = [files.names[i] for i in _chosen(len(files), n, seed).tolist()]
         report = Intake()
-        yield from _grouped(files.select(names).prepared(prepare, on_bad=on_bad, report=report), size)
+        yield from grouped(files.select(names).prepared(prepare, on_bad=on_bad, report=report), size)
         source.notes.update(report.as_dict())
 
     def batches(n: int, seed: int, size: int) -> Batches:
@@ -286,23 +285,3 @@ def check_batch(x: Tensor, name: str, start: int = 0) -> Tensor:
         return to_uint8(x)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
-
-
-def _grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
-    """Consecutive images whose files are of one shape as batches, so that the order stays."""
-    held: list[Prepared] = []
-    for image in images:
-        if held and (image.shape != held[0].shape or len(held) == size or _bytes(held) + image.ready.nbytes > BATCH):
-            yield _stacked(held)
-            held = []
-        held.append(image)
-    if held:
-        yield _stacked(held)
-
-
-def _stacked(held: list[Prepared]) -> Prepared:
-    return Prepared(torch.stack([image.ready for image in held]), held[0].shape)
-
-
-def _bytes(held: list[Prepared]) -> int:
-    return len(held) * held[0].ready.nbytes

@@ -26,7 +26,7 @@ TOP_LEVEL = {"torch", "einops", "numpy", "PIL", "pydantic", "yaml", "safetensors
 EXCEPTIONS = {
     ("__main__", "genkit.cli.main"): "python -m genkit",
     ("recipe", "genkit.training.optimizers"): "lazy: a recipe's optimisers are built where they are written",
-    ("run", "genkit.evaluation"): "lazy: scores while training",
+    ("scoring", "genkit.evaluation"): "lazy: scores while training",
     ("preparation", "genkit.evaluation"): "lazy: what is to be scored is checked before training",
     ("preparation", "genkit.evaluation.metrics_by_name"): "lazy: the same",
     ("preparation", "genkit.evaluation.possible"): "lazy: the same",
