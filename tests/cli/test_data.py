@@ -118,7 +118,7 @@ def test_paths_that_never_end_are_refused(capsys: Capture, tmp_path: Path, kind:
 
 def test_a_run_that_makes_other_channels_is_told(capsys: Capture, tmp_path: Path) -> None:
     tree = shrunk(read("digits/robust_wgan_closed_form"))
-    tree["data"] = {"type": "digits", "split": "test", "size": 28, "channels": 3}
+    tree["data"] = {"type": "digits", "split": "test", "size": 16, "channels": 3}
     for network in (tree["system"]["generator"]["network"], tree["system"]["critic"]):
         network["channels"] = 3
     (tmp_path / "colour.yaml").write_text(yaml.safe_dump(tree), encoding="utf-8")

@@ -15,7 +15,7 @@ from torch import nn
 from genkit.catalog import build
 from genkit.data.dataset import DataSet
 from genkit.errors import DataError, EvaluationError
-from genkit.evaluation import cache, evaluate, sources, statistics
+from genkit.evaluation import cache, evaluate, grouping, statistics
 from genkit.evaluation.extractor import Extractor
 from genkit.evaluation.features import extractor_for
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
@@ -435,7 +435,7 @@ class TestLargePictures:
 
     def test_batches_of_any_size_hold_only_so_many_bytes(self, tmp_path, monkeypatch):
         write_folder([pictures(6, size=10)], tmp_path / "images")
-        monkeypatch.setattr(sources, "BATCH", 250)
+        monkeypatch.setattr(grouping, "BATCH", 250)
         source = of_files(ImageFiles(tmp_path / "images"))
         assert [len(batch) for batch in source.batches(6, 0, 4)] == [2, 2, 2]
 
