@@ -88,9 +88,10 @@ class SecondMoment(StepChoice):
 
 def quarters(i: Tensor, losses: Tensor) -> dict[str, Tensor]:
     """Mean loss of each quarter of the batch, from the least noisy to the noisiest; empty for fewer than 4 samples."""
+    i, losses = whole_batch(i), whole_batch(losses)
     if len(i) < 4:
         return {}
-    parts = losses.detach()[i.argsort()].tensor_split(4)
+    parts = losses[i.argsort()].tensor_split(4)
     return {f"noise_quarter_{k}": part.mean() for k, part in enumerate(parts, start=1)}
 
 
