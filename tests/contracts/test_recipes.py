@@ -34,10 +34,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 FAMILIES = ("digits/wgan_ratio_clipping", "fashion_mnist/transgan", "mnist/classifier")
 
 
-def write(name: str, folder: Path, **train: Any) -> Path:
-    """The recipe `name`, small, as a file."""
+def write(name: str, folder: Path, *, eps: float = 0.0, **train: Any) -> Path:
+    """The recipe `name`, small, as a file; `eps` of Adam and its kin, if not the recipe's own."""
     tree = shrunk(read(name), STEPS, CHECKPOINT)
     tree["train"] |= train
+    for optimizer in tree["optimizers"].values():
+        if optimizer["type"] != "sgd" and eps:
+            optimizer["eps"] = eps
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path
@@ -156,8 +159,10 @@ def assert_close(a: list[dict[str, float]], b: list[dict[str, float]]) -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_two_processes_have_the_losses_of_one(name: str, undisturbed: Undisturbed, tmp_path: Path) -> None:
-    in_full = {"precision": "no"} if read(name)["train"].get("precision", "no") != "no" else {}
-    recipe = write(name, tmp_path, **in_full)
+    """But for the order of sums. Adam makes a whole step of a gradient that is zero but for its last bit, as that of a
+    Wasserstein critic's offset is, so its eps is larger here.
+    """
+    recipe = write(name, tmp_path, eps=1e-3, precision="no")
     assert together(recipe, tmp_path / "two") == [0, 0]
     assert_close(scalars(undisturbed(recipe)), scalars(tmp_path / "two"))
 
