@@ -14,8 +14,8 @@ from genkit.system import System
 from genkit.training.seeds import stable_seed
 from genkit.training.stream import Stream
 
-SAMPLES = 2048
-"""How many the statistics are of, at least."""
+SAMPLES, BATCH = 2048, 64
+"""How many the statistics are of, and how many at a time, at least."""
 
 
 def tracked_norms(module: nn.Module) -> list[_BatchNorm]:
@@ -33,7 +33,7 @@ def measure_statistics(system: System, product: nn.Module, stream: Stream) -> No
     if not norms:
         return
     momentum = [norm.momentum for norm in norms]
-    fresh = stream.restarted(stable_seed(stream.seed, "statistics"))
+    fresh = stream.restarted(max(stream.batch_size, BATCH), stable_seed(stream.seed, "statistics"))
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None

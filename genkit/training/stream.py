@@ -72,9 +72,9 @@ class Stream(Randomness):
         self._target: Source | None = getattr(source, "target", None)
         self._target_shuffle = Shuffle(len(self._target), "target") if self._target else None
 
-    def restarted(self, seed: int) -> Stream:
-        """A stream of the same data from the beginning, with whole batches and another seed."""
-        fresh = Stream(self.source, self.batch_size, seed=seed, device=self.device, mirror=self.mirror)
+    def restarted(self, batch_size: int, seed: int) -> Stream:
+        """A stream of the same data from the beginning, in one process, with other batches and another seed."""
+        fresh = Stream(self.source, batch_size, seed=seed, device=self.device, mirror=self.mirror)
         fresh.begin(0)
         return fresh
 
