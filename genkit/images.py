@@ -131,8 +131,10 @@ def to_channels(x: Tensor, channels: int | None) -> Tensor:
         return x
     if channels == 3:
         return x.expand(*x.shape[:-3], 3, -1, -1).contiguous()
-    weights = torch.tensor(LUMINANCE, dtype=torch.int32, device=x.device)[:, None, None]
-    return ((x.int() * weights).sum(-3, keepdim=True) + 32768 >> 16).to(torch.uint8)
+    total = torch.full((*x.shape[:-3], 1, *x.shape[-2:]), 32768, dtype=torch.int32, device=x.device)
+    for channel, weight in enumerate(LUMINANCE):  # one by one: a large picture is not thrice in memory as int32
+        total += x[..., channel : channel + 1, :, :].int().mul_(weight)
+    return (total >> 16).to(torch.uint8)
 
 
 def resize(x: Tensor, size: int) -> Tensor:
