@@ -262,7 +262,7 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def launch(endless: Path, tmp_path: Path) -> Iterator[Launch]:
+def launched(endless: Path, tmp_path: Path) -> Iterator[Launch]:
     started = Launch(endless, tmp_path / "run")
     yield started
     descendants = started.accelerate.children(recursive=True) if started.accelerate.is_running() else []
@@ -274,27 +274,27 @@ def launch(endless: Path, tmp_path: Path) -> Iterator[Launch]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("who", ["accelerate", "launcher"])
-def test_no_process_of_a_launch_outlives_it(who: str, number: int, launch: Launch) -> None:
-    group = launch.wait_for_checkpoint()
+def test_no_process_of_a_launch_outlives_it(who: str, number: int, launched: Launch) -> None:
+    group = launched.wait_for_checkpoint()
     group[who].send_signal(number)
-    assert not launch.outlived_by(30)
-    newest = max(p.name for p in launch.out.glob("checkpoints/step-*"))
+    assert not launched.outlived_by(30)
+    newest = max(p.name for p in launched.out.glob("checkpoints/step-*"))
     step = int(newest.removeprefix("step-"))
-    assert launch.lines() == [f"genkit: stopped by SIGTERM after iteration {step}; go on with --resume"]
-    assert not (launch.out / ".lock").exists()
+    assert launched.lines() == [f"genkit: stopped by SIGTERM after iteration {step}; go on with --resume"]
+    assert not (launched.out / ".lock").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_lost_process_is_told_and_ends_the_launch(rank: int, launch: Launch) -> None:
-    group = launch.wait_for_checkpoint()
+def test_a_lost_process_is_told_and_ends_the_launch(rank: int, launched: Launch) -> None:
+    group = launched.wait_for_checkpoint()
     group[f"rank {rank}"].kill()
-    assert not launch.outlived_by(30)
-    assert launch.lines() == [
+    assert not launched.outlived_by(30)
+    assert launched.lines() == [
         f"genkit: process {rank} of 2 (killed by SIGKILL) was lost; the run is whole up to its last checkpoint: "
         "go on with --resume"
     ]
-    assert "exit status 3" in launch.told.read_text()
+    assert "exit status 3" in launched.told.read_text()
 
 
 def test_verdicts_of_a_group() -> None:
