@@ -85,7 +85,7 @@ def hold(out: Path, held: Path, release: Path) -> None:
 def test_a_second_process_in_the_same_folder_is_refused(capsys: Capture, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = child(hold, out, tmp_path / "held", tmp_path / "release")
-    while not (tmp_path / "held").exists():
+    while process.is_alive() and not (tmp_path / "held").exists():
         time.sleep(0.01)
     told = refusal(capsys, "sample", finished, "-n", 3, "--out", out)
     assert told == f"another process is writing samples to {out}; wait or choose another --out"

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +231,7 @@ class Launch:
         with open(self.told, "w") as told:
             command = [sys.executable, "-m", "accelerate.commands.launch", *words]
             self.accelerate = psutil.Popen(command, env=environment, stdout=told, stderr=told)
+        self.group: dict[str, psutil.Process] = {"accelerate": self.accelerate}
 
     def wait_for_checkpoint(self) -> dict[str, psutil.Process]:
         """By name, once there is one."""
@@ -238,7 +241,16 @@ class Launch:
             time.sleep(0.05)
         (launcher,) = self.accelerate.children()
         ranks = {f"rank {child.environ()['RANK']}": child for child in launcher.children()}
-        return {"accelerate": self.accelerate, "launcher": launcher, **ranks}
+        self.group |= {"launcher": launcher, **ranks}
+        return self.group
+
+    def outlived_by(self, seconds: float) -> list[psutil.Process]:
+        """Who is still there after so long; they are killed then, as they are when a test fails."""
+        _, alive = psutil.wait_procs(self.group.values(), timeout=seconds)
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return alive
 
     def lines(self) -> list[str]:
         return [line for line in self.told.read_text().splitlines() if line.startswith("genkit: ")]
@@ -247,42 +259,43 @@ class Launch:
 @pytest.fixture(scope="module")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipes") / "endless.yaml"
-    path.write_text(yaml.safe_dump(points(10**6, every={"checkpoint": 4}).to_dict()))
+    path.write_text(yaml.safe_dump(points(10**6, every={"checkpoint": 1}).to_dict()))
     return path
+
+
+@pytest.fixture
+def launched(endless: Path, tmp_path: Path) -> Iterator[Launch]:
+    started = Launch(endless, tmp_path / "run")
+    yield started
+    with suppress(psutil.NoSuchProcess):
+        started.group |= {str(child.pid): child for child in started.accelerate.children(recursive=True)}
+    started.outlived_by(0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("who", ["accelerate", "launcher"])
-def test_no_process_of_a_launch_outlives_it(who: str, number: int, endless: Path, tmp_path: Path) -> None:
-    launch = Launch(endless, tmp_path / "run")
-    group = launch.wait_for_checkpoint()
+def test_no_process_of_a_launch_outlives_it(who: str, number: int, launched: Launch) -> None:
+    group = launched.wait_for_checkpoint()
     group[who].send_signal(number)
-    _, alive = psutil.wait_procs(list(group.values()), timeout=30)
-    for process in alive:
-        process.kill()
-    assert not alive
-    newest = max(p.name for p in launch.out.glob("checkpoints/step-*"))
+    assert not launched.outlived_by(30)
+    newest = max(p.name for p in launched.out.glob("checkpoints/step-*"))
     step = int(newest.removeprefix("step-"))
-    assert launch.lines() == [f"genkit: stopped by SIGTERM after iteration {step}; go on with --resume"]
-    assert not (launch.out / ".lock").exists()
+    assert launched.lines() == [f"genkit: stopped by SIGTERM after iteration {step}; go on with --resume"]
+    assert not (launched.out / ".lock").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_lost_process_is_told_and_ends_the_launch(rank: int, endless: Path, tmp_path: Path) -> None:
-    launch = Launch(endless, tmp_path / "run")
-    group = launch.wait_for_checkpoint()
+def test_a_lost_process_is_told_and_ends_the_launch(rank: int, launched: Launch) -> None:
+    group = launched.wait_for_checkpoint()
     group[f"rank {rank}"].kill()
-    _, alive = psutil.wait_procs(list(group.values()), timeout=30)
-    for process in alive:
-        process.kill()
-    assert not alive
-    assert launch.lines() == [
+    assert not launched.outlived_by(30)
+    assert launched.lines() == [
         f"genkit: process {rank} of 2 (killed by SIGKILL) was lost; the run is whole up to its last checkpoint: "
         "go on with --resume"
     ]
-    assert "exit status 3" in launch.told.read_text()
+    assert "exit status 3" in launched.told.read_text()
 
 
 def test_verdicts_of_a_group() -> None:
