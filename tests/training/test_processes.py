@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,8 @@ class Launch:
         """Who is still there after so long; they are killed then, as they are when a test fails."""
         _, alive = psutil.wait_procs(self.group.values(), timeout=seconds)
         for process in alive:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         return alive
 
     def lines(self) -> list[str]:
@@ -265,9 +267,8 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def launched(endless: Path, tmp_path: Path) -> Iterator[Launch]:
     started = Launch(endless, tmp_path / "run")
     yield started
-    descendants = started.accelerate.children(recursive=True) if started.accelerate.is_running() else []
-    for process in (started.accelerate, *descendants):
-        process.kill()
+    with suppress(psutil.NoSuchProcess):
+        started.group |= {str(child.pid): child for child in started.accelerate.children(recursive=True)}
     started.outlived_by(0)
 
 
