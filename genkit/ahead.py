@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,9 @@ Claim = Callable[[int], None]
 """Told how many bytes a piece of work is about to take; returns when there is room for them."""
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
+LEAVE_S = 2.0
+"""Seconds; who stops in the middle, because of a signal say, wants to be gone."""
+
 REACH = 32 * WORKERS
 """Items that are begun or wait at most."""
 
@@ -33,7 +37,8 @@ def in_order(
         count: how many.
         budget: bytes.
         size_of: bytes of a result, which it holds until its turn comes; what else was claimed is free by then.
-        workers: threads, which are gone when the iterator is exhausted or closed.
+        workers: threads, which are gone when the iterator is exhausted or closed; one that is deep in an item then is
+            waited for no longer than `LEAVE_S`, and ends with that item.
 
     Raises:
         Exception: what `work` raises, in its turn.
@@ -50,9 +55,10 @@ def in_order(
                 yield result
     finally:
         line.close()
+        deadline = time.monotonic() + LEAVE_S
         for thread in threads:
             if thread.ident is not None:
-                thread.join()
+                thread.join(max(0.0, deadline - time.monotonic()))
 
 
 @dataclass(frozen=True)

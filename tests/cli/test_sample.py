@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from genkit import images
+from genkit import images, scatter
 from genkit.cli.sample import _refuse_others
 from genkit.errors import DataError
 from genkit.files import only_writer
@@ -52,7 +52,7 @@ def test_points(capsys: Capture, points: Path, tmp_path: Path) -> None:
     assert values.shape == (50, 2) and values.dtype == np.float32
     assert np.allclose(np.loadtxt(tmp_path / "points.csv", delimiter=","), values)
     with Image.open(tmp_path / "points.png") as picture:
-        assert picture.size == (2 * 512 + images.GAP, 512), "the data of the run beside them"
+        assert picture.size == (2 * 512 + scatter.GAP, 512), "the data of the run beside them"
     assert run(capsys, "sample", points / "weights", "-n", 50, "--out", tmp_path).code == 0
     with Image.open(tmp_path / "points.png") as picture:
         assert picture.size == (512, 512)
@@ -69,7 +69,7 @@ def test_points_whose_data_are_gone_are_drawn_alone(capsys: Capture, points: Pat
 
 def test_a_run_draws_the_data_beside_its_points(points: Path) -> None:
     with Image.open(points / "samples.png") as picture:
-        assert picture.size == (2 * 512 + images.GAP, 512)
+        assert picture.size == (2 * 512 + scatter.GAP, 512)
 
 
 def test_samples_of_before_are_not_mixed_in(capsys: Capture, finished: Path, tmp_path: Path) -> None:

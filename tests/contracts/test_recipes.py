@@ -154,7 +154,7 @@ def scalars(run: Path) -> list[dict[str, float]]:
 def assert_close(a: list[dict[str, float]], b: list[dict[str, float]]) -> None:
     assert len(a) == len(b)
     for one, two in zip(a, b, strict=True):
-        assert one == pytest.approx(two, rel=1e-4, abs=1e-5), f"iteration {one['step']}"
+        assert one == pytest.approx(two, rel=3e-4, abs=1e-5), f"iteration {one['step']}"
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
