@@ -70,10 +70,31 @@ class StopFlag:
             raise Interrupted(self.number)
 
 
+class Alarm(StopFlag):
+    """A flag that is always answered at once."""
+
+    def __init__(self) -> None:
+        self.number, self._leaving = 0, True
+
+
 @contextmanager
 def stop_flag() -> Iterator[StopFlag]:
     """A flag that the signals raise; outside the main thread nothing is caught."""
-    flag = StopFlag()
+    with _raised_by_signals(StopFlag()) as flag:
+        yield flag
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A block that the signals end with Interrupted, but for blocks in it that have a `stop_flag` of their own."""
+    with _raised_by_signals(Alarm()) as flag:
+        yield
+        if flag:
+            raise Interrupted(flag.number)
+
+
+@contextmanager
+def _raised_by_signals(flag: StopFlag) -> Iterator[StopFlag]:
     if threading.current_thread() is not threading.main_thread():
         yield flag
         return

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from genkit.interruption import SIGNALS, Interrupted, beside, stop_flag
+from genkit.interruption import SIGNALS, Interrupted, beside, interruptible, stop_flag
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -31,6 +31,19 @@ def test_outside_the_block_it_is_noted_and_the_next_block_does_not_start() -> No
 def test_one_that_was_dropped_on_its_way_is_raised_at_the_end_of_the_block() -> None:
     with stop_flag() as stop, pytest.raises(Interrupted), stop, suppress(BaseException):
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_command_is_left_but_for_what_has_a_flag_of_its_own() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted), interruptible():
+        with stop_flag() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal was not heard")
+    with pytest.raises(Interrupted), interruptible(), suppress(BaseException):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_it_is_no_error_of_a_library() -> None:

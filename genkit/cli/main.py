@@ -21,7 +21,7 @@ from genkit.cli.console import is_first_process
 from genkit.cli.launch import has_launcher
 from genkit.cli.memory import keep_memory
 from genkit.errors import GenkitError, UnfinishedRun, one_line, shown, suggest
-from genkit.interruption import LOST, Interrupted, RunEnded, stop_flag
+from genkit.interruption import LOST, Interrupted, RunEnded, interruptible
 
 COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
@@ -108,7 +108,7 @@ def _leave(code: int) -> None:
 
 def _answered(given: list[str]) -> int:
     try:
-        with stop_flag() as stop, stop, warnings.catch_warnings():
+        with interruptible(), warnings.catch_warnings():
             _tell_unfinished()
             _refuse_empty(given)
             return _run([argument for argument in given if argument != DEBUG] or ["--help"])
