@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TypeVar
@@ -18,6 +18,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+POLL_S = 0.2
+
 LOST = 3
 """Exit code of a run that lost one of its processes."""
 
@@ -126,4 +128,6 @@ def beside(work: Callable[[], T]) -> T:
             done.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
+    while not wait([done], POLL_S).done:  # a signal that comes on the way into the wait does not end it
+        pass
     return done.result()
