@@ -191,7 +191,8 @@ def dropout(x: Tensor, rate: float) -> Tensor:
         return x
 
     def mask(rows: int, generator: torch.Generator | None) -> Tensor:
-        return _empty_rows(x, rows).bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+        empty = torch.empty_like(x) if rows == len(x) else _empty_rows(x, rows)
+        return empty.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
 
     return x * network_noise(mask, len(x), x.device)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from genkit.documents import parse_json, read_json
 from genkit.errors import UnfinishedRun, WeightsError
+from genkit.tensors import load_into
 
 if TYPE_CHECKING:
     from genkit.recipe import Recipe
@@ -93,8 +94,8 @@ class Averaged:
 
         product: Any = built(self.config, str(self.checkpoint)) if self.config else system.product
         try:
-            product.load_state_dict(load(self.content))
-        except RuntimeError as misfit:
+            load_into(product, load(self.content))
+        except ValueError as misfit:
             reason = str(misfit).splitlines()[0]
             raise WeightsError(f"{self.checkpoint} does not fit {self.run / RECIPE}: {reason}") from misfit
         return product  # type: ignore[no-any-return]
@@ -106,7 +107,7 @@ def newest_averaged(run: Path) -> Averaged | None:
         return None
     for checkpoint in sorted(run.glob("checkpoints/step-" + "[0-9]" * 8), reverse=True):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged, or removed while it is read
-            content, state = _whole(checkpoint, AVERAGED), json.loads(_whole(checkpoint, STATE))
+            content, state = _whole(checkpoint, AVERAGED), parse_json(_whole(checkpoint, STATE).decode())
             return Averaged(run, checkpoint, content, state.get("product"))
     return None
 
@@ -114,6 +115,6 @@ def newest_averaged(run: Path) -> Averaged | None:
 def _whole(checkpoint: Path, name: str) -> bytes:
     """Raises ValueError unless the file has the hash that was written down for it."""
     content = (checkpoint / name).read_bytes()
-    if hashlib.sha256(content).hexdigest() != json.loads((checkpoint / MANIFEST).read_text())[name]["sha256"]:
+    if hashlib.sha256(content).hexdigest() != read_json(checkpoint / MANIFEST)[name]["sha256"]:
         raise ValueError(name)
     return content

@@ -15,6 +15,7 @@ from genkit.files import sha256_of_file
 from genkit.pretrained import Pretrained, sha256_of_weights
 from genkit.recipe import Recipe
 from genkit.training.run import Run, train
+from genkit.unfinished import newest_averaged
 from tests.cli.console import run
 from tests.rules.recipes import read, shrunk
 from tests.training.tiny import adapted, by_example, points
@@ -112,3 +113,13 @@ def test_every_command_says_in_one_line_what_it_took(
     assert (scored.code, scored.err) == (0, line)
     told = run(capsys, "info", gan)
     assert told.code == 0 and "averaged weights of iteration 6" in told.out and "GAN" in told.out
+
+
+def test_a_manifest_of_brackets_is_a_damaged_checkpoint(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoints" / "step-00000001"
+    checkpoint.mkdir(parents=True)
+    (tmp_path / "recipe.yaml").touch()
+    for name in ("ema.safetensors", "state.json"):
+        (checkpoint / name).touch()
+    (checkpoint / "manifest.json").write_text("[" * 10**5)
+    assert newest_averaged(tmp_path) is None
