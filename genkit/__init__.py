@@ -8,16 +8,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Generator": "genkit.generator",
-    "LatentGenerator": "genkit.generator",
-    "System": "genkit.system",
-    "Update": "genkit.system",
-    "Condition": "genkit.condition",
-    "ConditionSpace": "genkit.condition",
-    "Recipe": "genkit.recipe",
-    "GenkitError": "genkit.errors",
-    "build": "genkit.catalog",
-    "register": "genkit.catalog",
+    "Generator": "genkit.core.generator",
+    "LatentGenerator": "genkit.core.generator",
+    "System": "genkit.core.system",
+    "Update": "genkit.core.system",
+    "Condition": "genkit.core.condition",
+    "ConditionSpace": "genkit.core.condition",
+    "Recipe": "genkit.training.recipe",
+    "GenkitError": "genkit.core.errors",
+    "build": "genkit.core.catalog",
+    "register": "genkit.core.catalog",
     "train": "genkit.training",
     "evaluate": "genkit.evaluation",
 }

@@ -18,3 +18,8 @@ def no_decoded_sets_at_home(tmp_path_factory: pytest.TempPathFactory) -> None:
 def one_thread() -> None:
     """Sums in another order differ in the last bits, and a training before may have set another number."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)

@@ -8,16 +8,16 @@ from typing import Any
 import click
 
 from genkit.cli.console import display, progress
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 
 
 def command(weights: str, against: str, n: int, seed: int, json_path: Path | None) -> None:
     """The table of one classifier on labelled data, and the same as JSON."""
     import torch
 
+    from genkit.core.pretrained import Pretrained
     from genkit.evaluation import accuracy
     from genkit.evaluation.real_data import open_data
-    from genkit.pretrained import Pretrained
 
     product: Any = Pretrained.from_pretrained(weights)
     if not _classifies(product):
@@ -32,14 +32,14 @@ def command(weights: str, against: str, n: int, seed: int, json_path: Path | Non
     if json_path:
         import json
 
-        from genkit.files import write_atomically
+        from genkit.core.files import write_atomically
 
         write_atomically(json_path, (json.dumps(found, indent=2) + "\n").encode())
         click.echo(f"written to {json_path}")
 
 
 def _classifies(product: object) -> bool:
-    from genkit.classifying import Classifying
+    from genkit.core.classifying import Classifying
 
     return isinstance(product, Classifying)
 

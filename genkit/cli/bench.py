@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -28,18 +29,15 @@ def command(bench: Path, out: Path | None) -> None:
 
     Started again it goes on where it was stopped; a score is computed anew only when something it depends on changed.
     """
-    from genkit.evaluation import bench_report
-    from genkit.evaluation.bench import run_bench
-    from genkit.evaluation.bench_spec import Bench
+    from genkit.evaluation.bench import report_page as bench_report
+    from genkit.evaluation.bench.benchmark import run_bench
+    from genkit.evaluation.bench.spec import Bench
 
     spec = Bench.load(bench)
     folder = out or Path("bench") / bench.stem
     with display() as shown:
-
-        def train(recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
-            return _train(recipe, overrides, seed, run, TrainingWatcher(shown))
-
-        result = run_bench(spec, folder, train, progress(shown, "scoring", "sample"), shown.note)
+        recipes = ShownTraining(TrainingWatcher(shown))
+        result = run_bench(spec, folder, recipes, progress(shown, "scoring", "sample"), shown.note)
     header, rows = bench_report.table(result)
     click.echo(bench_report.about(result))
     click.echo(table([[cell for cell, _ in row] for row in rows], header))
@@ -47,15 +45,26 @@ def command(bench: Path, out: Path | None) -> None:
     click.echo(f"look at {folder / 'bench.html'}")
 
 
-def _train(recipe: str, overrides: list[str], seed: int, out: Path, watcher: TrainingWatcher) -> Path:
-    """The finished run of a recipe with this seed; goes on with one that was stopped."""
-    from genkit.recipe import Recipe
-    from genkit.training.folder import RunFolder
-    from genkit.training.run import train
+@dataclass(frozen=True)
+class ShownTraining:
+    """Trains the recipes of a bench before the eyes of who called it."""
 
-    checked = Recipe.load(recipe, [*overrides, f"train.seed={seed}"])
-    folder = RunFolder(out)
-    if not folder.finished(checked):
-        watcher.note(f"training {checked.name} with seed {seed} into {out}")
-        train(checked, out, resume=True, watcher=watcher)
-    return folder.weights
+    watcher: TrainingWatcher
+
+    def check(self, recipe: str, overrides: list[str]) -> None:
+        from genkit.training.recipe import Recipe
+
+        Recipe.load(recipe, overrides).check()
+
+    def train(self, recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
+        """The finished run of a recipe with this seed; goes on with one that was stopped."""
+        from genkit.training.folder import RunFolder
+        from genkit.training.recipe import Recipe
+        from genkit.training.run import train
+
+        checked = Recipe.load(recipe, [*overrides, f"train.seed={seed}"])
+        folder = RunFolder(run)
+        if not folder.finished(checked):
+            self.watcher.note(f"training {checked.name} with seed {seed} into {run}")
+            train(checked, run, resume=True, watcher=self.watcher)
+        return folder.weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from genkit.cli.subject import find_subject
-from genkit.papers import bibtex
+from genkit.core.papers import bibtex
 
 
 @click.command("cite")

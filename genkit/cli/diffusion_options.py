@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
-    from genkit.diffusion.generator import DiffusionGenerator
-    from genkit.generator import Generator
+    from genkit.core.generator import Generator
+    from genkit.diffusion.diffusion_generator import DiffusionGenerator
 
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 OPTIONS = ("solver", "steps", "classifier", "scale")
@@ -38,7 +38,7 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
     asked = {name: value for name, value in given.items() if value is not None}
     if not asked:
         return generator
-    from genkit.diffusion.generator import DiffusionGenerator
+    from genkit.diffusion.diffusion_generator import DiffusionGenerator
 
     if not isinstance(generator, DiffusionGenerator):
         raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
@@ -49,7 +49,7 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
 def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | None) -> None:
     if solver is None and steps is None:
         return
-    from genkit.catalog import build
+    from genkit.core.catalog import build
 
     now = generator.solver.config
     spec = dict(now) if solver in (None, now["type"]) else {"type": solver}
@@ -59,8 +59,8 @@ def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | 
 
 def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float | None) -> DiffusionGenerator:
     if classifier is not None:
+        from genkit.diffusion.classifier_guidance import ClassifierGuided
         from genkit.diffusion.noisy_classifier import NoisyClassifier
-        from genkit.samplers.classifier_guidance import ClassifierGuided
 
         guide = NoisyClassifier.from_pretrained(classifier).to(generator.device)
         return ClassifierGuided(generator, guide, 1.0 if scale is None else scale)
@@ -69,8 +69,8 @@ def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float 
 
 def _scaled(generator: DiffusionGenerator, scale: float) -> DiffusionGenerator:
     """A guided model's scale is replaced; any other is guided without a classifier."""
-    from genkit.samplers.classifier_free_guidance import ClassifierFreeGuided
-    from genkit.samplers.classifier_guidance import ClassifierGuided
+    from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
+    from genkit.diffusion.classifier_guidance import ClassifierGuided
 
     if isinstance(generator, ClassifierGuided):
         return ClassifierGuided(generator.generator, generator.classifier, scale, generator.at)

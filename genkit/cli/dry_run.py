@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genkit.cli.console import clock, heading, table
-from genkit.recipe import Recipe
 from genkit.training.engine import accelerator_of
 from genkit.training.preparation import prepare
+from genkit.training.recipe import Recipe
 from genkit.training.remarks import remarks
 
 if TYPE_CHECKING:
-    from genkit.system import Update
+    from genkit.core.system import Update
     from genkit.training.trainer import Trainer
 
 TIMED = 3

@@ -9,7 +9,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.places import FILE
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
     from genkit.evaluation.scores import Classes, Scores
@@ -90,7 +90,7 @@ class Plain(Protocol):
 def write_json(path: Path, scores: Plain) -> None:
     import json
 
-    from genkit.files import write_atomically
+    from genkit.core.files import write_atomically
 
     write_atomically(path, (json.dumps(scores.to_json(), indent=2) + "\n").encode())
     click.echo(f"written to {path}")

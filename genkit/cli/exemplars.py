@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from genkit.cli.places import FOLDER
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 
 
 @click.command("exemplars")
@@ -22,7 +22,7 @@ def command(weights: str, replace: str | None, extend: str | None, out: Path | N
     that is kept of the images, beside the name and fingerprint of the data.
     """
     from genkit.evaluation.real_data import check_data, open_data
-    from genkit.generators.vae import VAE
+    from genkit.vae.vae import VAE
 
     if (replace or extend) and out is None:
         raise GenkitError("other exemplars make other weights: say where to with --out FOLDER")

@@ -19,9 +19,9 @@ def command(weights: str, library: str, out: Path) -> None:
     diffusers: a ddpm becomes the folder of a pipeline that takes the same steps, with a README.md that says how to
     sample it. `genkit import diffusers/pipeline` gives the same weights back.
     """
-    from genkit.files import new_folder
+    from genkit.core.files import new_folder
+    from genkit.core.pretrained import Pretrained
     from genkit.foreign import export_pipeline
-    from genkit.pretrained import Pretrained
 
     new_folder(out)
     export_pipeline(Pretrained.from_pretrained(weights), out)  # type: ignore[arg-type]

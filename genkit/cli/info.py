@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from genkit import catalog
 from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
 from genkit.cli.list_ import kinds
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
-from genkit.condition import numbered
-from genkit.papers import short
+from genkit.core import catalog
+from genkit.core.condition import numbered
+from genkit.core.papers import short
 
 Row = tuple[str, str]
 
@@ -69,7 +69,7 @@ def _run(found: Subject) -> list[Section]:
 
 def _so_far(found: Subject) -> list[Section]:
     """What `genkit sample` would take of a run that has not finished."""
-    from genkit.unfinished import newest_averaged
+    from genkit.training.unfinished import newest_averaged
 
     averaged = newest_averaged(found.path or Path(found.name))
     if averaged is None:
@@ -81,7 +81,7 @@ def _so_far(found: Subject) -> list[Section]:
 def _weights(found: Subject) -> list[Section]:
     from torch import nn
 
-    from genkit.pretrained import Pretrained
+    from genkit.core.pretrained import Pretrained
 
     assert found.path
     module = Pretrained.from_pretrained(found.path)

@@ -8,7 +8,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.places import FILE
-from genkit.errors import GenkitError, shown
+from genkit.core.errors import GenkitError, shown
 
 
 @click.command("knn")
@@ -24,8 +24,8 @@ def command(weights: str, train: str, test: str, k: str, json_path: Path | None)
     """
     import torch
 
+    from genkit.core.generator import Generator
     from genkit.evaluation.latent_neighbours import latent_knn
-    from genkit.generator import Generator
 
     numbers = _numbers(k)
     generator = Generator.from_pretrained(weights)

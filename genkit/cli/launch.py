@@ -21,7 +21,7 @@ from types import FrameType
 
 import click
 
-from genkit.interruption import LOST
+from genkit.core.interruption import LOST
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 LAUNCHER = "GENKIT_LAUNCHER"

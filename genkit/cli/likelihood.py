@@ -12,8 +12,8 @@ from genkit.cli.places import FILE
 
 if TYPE_CHECKING:
     from genkit.cli.console import Display
+    from genkit.core.generator import Generator
     from genkit.evaluation.likelihood import Likelihoods
-    from genkit.generator import Generator
 
 
 @click.command("likelihood")
@@ -38,9 +38,9 @@ def command(
     """
     import torch
 
-    from genkit.diffusion.generator import DiffusionGenerator
+    from genkit.core.generator import Generator
+    from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.evaluation.likelihood import log_likelihood
-    from genkit.generator import Generator
 
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")

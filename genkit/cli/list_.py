@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from genkit import catalog
 from genkit.cli.console import heading, table
+from genkit.core import catalog
 
 Row = tuple[str, str]
 
@@ -19,7 +19,7 @@ Row = tuple[str, str]
 @click.argument("kind", required=False)
 def command(kind: str | None) -> None:
     """List one KIND, or everything: recipes, weights, layouts, data, systems, techniques, metrics and more."""
-    from genkit.errors import GenkitError, shown, suggest
+    from genkit.core.errors import GenkitError, shown, suggest
 
     listings = kinds()
     if kind is not None and kind not in listings:
@@ -50,7 +50,7 @@ def recipes() -> Iterator[Row]:
 
 
 def _description(path: Path) -> str:
-    from genkit.documents import read_yaml
+    from genkit.core.documents import read_yaml
 
     return " ".join(str(read_yaml(path).get("description", "")).split())
 
@@ -75,12 +75,12 @@ def metrics() -> Iterator[Row]:
 
 def extractors() -> Iterator[Row]:
     """What `genkit evaluate` looks at images with."""
-    return _literal("evaluation/features.py", "EXTRACTORS")
+    return _literal("evaluation/extractors/features.py", "EXTRACTORS")
 
 
 def _literal(file: str, name: str) -> Iterator[Row]:
     """The rows of a dictionary in the source: these modules need torch, listing them does not."""
-    path = Path(catalog.__file__).parent / file
+    path = Path(catalog.__file__).parents[1] / file
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             yield from ast.literal_eval(node.value).items()
@@ -97,7 +97,7 @@ def layouts() -> Iterator[Row]:
 def first_line(target: str) -> str:
     """The first sentence of what `package.module:name` says about itself, from its source."""
     module, _, name = target.partition(":")
-    path = Path(catalog.__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    path = Path(catalog.__file__).parents[1].joinpath(*module.split(".")[1:]).with_suffix(".py")
     if not path.is_file():
         return ""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -20,8 +20,8 @@ from genkit import __version__
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import has_launcher
 from genkit.cli.memory import keep_memory
-from genkit.errors import GenkitError, UnfinishedRun, one_line, shown, suggest
-from genkit.interruption import LOST, Interrupted, RunEnded, interruptible
+from genkit.core.errors import GenkitError, UnfinishedRun, one_line, shown, suggest
+from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 
 COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),

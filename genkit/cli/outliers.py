@@ -13,12 +13,12 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, progress
 from genkit.cli.places import FILE
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
     from genkit.cli.console import Display
     from genkit.evaluation.outliers import Game, Ranking
-    from genkit.recipe import Recipe
+    from genkit.training.recipe import Recipe
 
 RECIPE = "digits/robust_wgan_closed_form"
 SHARE, SIZE, STEPS = 0.05, 16, 200
@@ -52,7 +52,7 @@ def command(
     DATA is a data set's name such as digits, a folder or a zip. What is found is what a generator finds hard, such as
     noise and damage. What is foreign but as easy as the rest, such as digits among clothes, is not found.
     """
-    from genkit.chi_square import rho_of_share
+    from genkit.core.chi_square import rho_of_share
     from genkit.evaluation.outliers import rank_outliers
 
     rho_of_share(SHARE if share is None else share)
@@ -99,7 +99,7 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
 
 
 def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int | None]) -> Recipe:
-    from genkit.recipe import Recipe
+    from genkit.training.recipe import Recipe
 
     channels, size, _ = sample_shape
     steps, seed = training["steps"] or STEPS, training["seed"] or 0
@@ -120,8 +120,8 @@ def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int
 
 def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[str, Any]:
     """How the images are to be read; without `channels`, a folder's first files say whether it is grey."""
-    from genkit import catalog
-    from genkit.image_files import ImageFiles
+    from genkit.core import catalog
+    from genkit.images.image_files import ImageFiles
 
     name, _, split = data.partition("/")
     if name in catalog.CATALOG["data"] and not Path(data).exists():
@@ -138,7 +138,7 @@ def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[st
 
 def _converted(spec: dict[str, Any]) -> Iterator[str]:
     """A line where a named set is taken in other channels than it has; of a folder its report says so."""
-    from genkit import catalog
+    from genkit.core import catalog
 
     takes = signature(catalog.find(spec["type"], kind="data")).parameters
     if spec["type"] == "folder" or "channels" not in takes or spec["channels"] == takes["channels"].default:
@@ -148,7 +148,7 @@ def _converted(spec: dict[str, Any]) -> Iterator[str]:
 
 
 def _items(spec: dict[str, Any]) -> Any:
-    from genkit import catalog
+    from genkit.core import catalog
 
     items = catalog.build(spec, kind="data", where="DATA")
     if len(items.sample_shape) != 3:
@@ -168,7 +168,7 @@ def _tell(ranking: Ranking, items: Any) -> None:
 
 def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:
     from genkit.evaluation.outliers import write_ranking
-    from genkit.images import grid, write_png
+    from genkit.images.pixels import grid, write_png
 
     if out:
         write_ranking(ranking, out, list(items.files))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from genkit.files import check_place
+from genkit.core.files import check_place
 
 
 class Place(click.Path):

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 
 POINT_FILE, POINT_MEMORY = 24, 40
 """Bytes that a coordinate takes at most as binary and text, on the disk and while the files are made."""

@@ -15,12 +15,12 @@ from genkit.cli.diffusion_options import configured, diffusion_options
 from genkit.cli.places import FOLDER
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
-from genkit.errors import ConditionError, DataError, RecipeError
+from genkit.core.errors import ConditionError, DataError, RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genkit.generator import Generator
+    from genkit.core.generator import Generator
 
 
 GRID = 256
@@ -58,8 +58,8 @@ def command(
     """
     import torch
 
-    from genkit.files import only_writer
-    from genkit.generator import Generator
+    from genkit.core.files import only_writer
+    from genkit.core.generator import Generator
 
     generator = Generator.from_pretrained(weights)
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -109,7 +109,7 @@ def _counted(
 def _write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> str:
     import torch
 
-    from genkit import images
+    from genkit.images import pixels as images
 
     _refuse_others(out, n)
     kept: list[Tensor] = []
@@ -133,7 +133,7 @@ def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
 
 def _refuse_others(out: Path, n: int) -> None:
     """Images of an earlier, longer series would be taken for samples of this one."""
-    from genkit.images import digits
+    from genkit.images.pixels import digits
 
     left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
     if left:
@@ -154,8 +154,8 @@ def _points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
     import numpy as np
     import torch
 
-    from genkit.files import write_atomically
-    from genkit.scatter import points_png
+    from genkit.core.files import write_atomically
+    from genkit.images.scatter import points_png
 
     points = torch.cat(list(batches))
     binary, text = io.BytesIO(), io.StringIO()
@@ -170,8 +170,8 @@ def _points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
 
 def _trained_on(weights: str, n: int) -> Tensor | None:
     """As many of the points that a run learned from; None for weights alone, or where the data cannot be had."""
-    from genkit.recipe import Recipe
     from genkit.training.folder import RunFolder
+    from genkit.training.recipe import Recipe
 
     recipe = RunFolder(weights).recipe
     with suppress(DataError, RecipeError):

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.errors import DataError, GenkitError
-from genkit.files import read_regular
+from genkit.core.errors import DataError, GenkitError
+from genkit.core.files import read_regular
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from genkit.generator import Generator
-    from genkit.generators.vae import VAE
+    from genkit.core.generator import Generator
+    from genkit.vae.vae import VAE
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -47,8 +47,8 @@ def imitations(
     """
     if not like and not between:
         return None
-    from genkit.generators import variations
-    from genkit.generators.vae import VAE
+    from genkit.vae import variations
+    from genkit.vae.vae import VAE
 
     if like and between:
         raise GenkitError("--like makes variations of one image, --between a way from one to another: give one of them")
@@ -63,7 +63,7 @@ def imitations(
 
 
 def _variations(vae: VAE, image: Tensor, n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
-    from genkit.generators.variations import variations
+    from genkit.vae.variations import variations
 
     for start in range(0, n, batch_size):
         yield variations(vae, image, min(batch_size, n - start), rng)
@@ -82,7 +82,7 @@ def read_image(path: Path, generator: Any) -> Tensor:
     Raises:
         DataError: it is no image.
     """
-    from genkit import images
+    from genkit.images import pixels as images
 
     channels, height, width = generator.sample_shape
     pixels, notes = images.decode(_content(path), str(path), channels)

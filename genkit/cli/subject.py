@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genkit import catalog
 from genkit.cli.list_ import kinds
-from genkit.documents import Unreadable, read_json, read_mapping
-from genkit.errors import GenkitError, shown, suggest
-from genkit.papers import CITES, mentioned, papers_of
+from genkit.core import catalog
+from genkit.core.documents import Unreadable, read_json, read_mapping
+from genkit.core.errors import GenkitError, shown, suggest
+from genkit.core.papers import CITES, mentioned, papers_of
 
 if TYPE_CHECKING:
-    from genkit.recipe import Recipe
+    from genkit.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def read_values(path: Path) -> dict[str, float]:
 
 
 def load_recipe(path: Path) -> Recipe:
-    from genkit.recipe import Recipe
+    from genkit.training.recipe import Recipe
 
     return Recipe.load(path)
 

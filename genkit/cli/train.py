@@ -13,8 +13,8 @@ from genkit.cli.launch import join_launch
 from genkit.cli.places import FOLDER
 
 if TYPE_CHECKING:
-    from genkit.recipe import Recipe
     from genkit.training.folder import RunFolder
+    from genkit.training.recipe import Recipe
 
 
 @click.command("train")
@@ -32,8 +32,8 @@ def command(
     KEY=VALUE changes a single value of the recipe: train.steps=500 optimizers.critic.lr=1e-4 data.split=train.
     Ctrl-C, SIGTERM and SIGUSR1 write a checkpoint and stop; --resume goes on as if nothing had happened.
     """
-    from genkit.recipe import Recipe
     from genkit.training.folder import RunFolder
+    from genkit.training.recipe import Recipe
 
     checked = Recipe.load(recipe, overrides)
     if dry_run:

@@ -9,12 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from genkit.condition import ConditionSpace, Labels
-from genkit.errors import DataError
-from genkit.fingerprint import fingerprint
-from genkit.images import from_uint8
-from genkit.intake import Intake
-from genkit.mixture import Mixture
+from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.errors import DataError
+from genkit.core.fingerprint import fingerprint
+from genkit.core.mixture import Mixture
+from genkit.images.intake import Intake
+from genkit.images.pixels import from_uint8
 
 
 @dataclass(frozen=True, eq=False)

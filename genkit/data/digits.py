@@ -14,9 +14,9 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 from genkit.data.storage import in_size
-from genkit.errors import DataError
 
 IMAGES, SIDE = 5000, 28
 TEST_EVERY = 5

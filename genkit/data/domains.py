@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError
 
 
 class Domains(DataSet):

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 from genkit.data.storage import decode_files
-from genkit.errors import DataError
-from genkit.image_files import Crop, ImageFiles, OnBad, Progress
+from genkit.images.image_files import Crop, ImageFiles, OnBad, Progress
 
 
 def folder(
@@ -24,7 +24,7 @@ def folder(
     *,
     progress: Progress | None = None,
 ) -> DataSet:
-    """The images below a folder or in a zip, size x size. How each file is read: `genkit.images.decode`.
+    """The images below a folder or in a zip, size x size. How each file is read: `genkit.images.pixels.decode`.
 
     Args:
         path: the folder or zip.

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError
 
 Share = Annotated[float, Field(ge=0, lt=0.5)]
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError
 
 
 def part(data: DataSet, stop: Annotated[int, Field(ge=1)], start: Annotated[int, Field(ge=0)] = 0) -> DataSet:

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import DataError
+from genkit.core.mixture import Mixture
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError
-from genkit.mixture import Mixture
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -11,8 +11,8 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError
 
 CHUNK = 4096
 PATCHES = 3

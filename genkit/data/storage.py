@@ -21,13 +21,13 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from genkit.errors import CheckpointError, DataError
-from genkit.files import being_written, cache_folder, remove_abandoned, write_atomically
-from genkit.image_files import Crop, ImageFiles, OnBad, Progress
-from genkit.images import resize, to_channels
-from genkit.intake import Intake
-from genkit.interruption import beside
-from genkit.memory import usable_memory
+from genkit.core.errors import CheckpointError, DataError
+from genkit.core.files import being_written, cache_folder, remove_abandoned, write_atomically
+from genkit.core.interruption import beside
+from genkit.core.memory import usable_memory
+from genkit.images.image_files import Crop, ImageFiles, OnBad, Progress
+from genkit.images.intake import Intake
+from genkit.images.pixels import resize, to_channels
 
 
 def data_root(root: Path | None) -> Path:

@@ -8,12 +8,12 @@ import torch
 from einops import reduce
 from torch import Tensor
 
+from genkit.core.generator import Likelihood
+from genkit.core.randomness import Randomness
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.losses import bound_term, gaussian_kl
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import Watch, silence
-from genkit.generator import Likelihood
-from genkit.randomness import Randomness
 
 
 def bound_terms(way: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> dict[str, Tensor]:

@@ -15,8 +15,8 @@ from einops import reduce
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import RecipeError
 from genkit.diffusion.process import Process
-from genkit.errors import RecipeError
 
 PerSample = dict[str, Tensor]
 

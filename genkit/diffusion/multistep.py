@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import RecipeError
+from genkit.core.randomness import Randomness
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import Solver, Watch, silence
-from genkit.errors import RecipeError
-from genkit.randomness import Randomness
 
 Evaluations = Annotated[int, Field(ge=1, le=100_000)]
 NOISIEST = -5.1

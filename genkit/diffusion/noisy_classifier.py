@@ -6,11 +6,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from genkit.core.generator import evaluating
+from genkit.core.pretrained import Pretrained
 from genkit.diffusion.denoising import steps_like
+from genkit.diffusion.networks.denoiser import NoisyEncoder
 from genkit.diffusion.process import Process
-from genkit.generator import evaluating
-from genkit.networks.denoiser import NoisyEncoder
-from genkit.pretrained import Pretrained
 
 LEVELS = 5
 """Noise levels that accuracy is told for, evenly spread from the first step to the last."""
@@ -43,7 +43,7 @@ class NoisyClassifier(Pretrained, nn.Module):
 
     @torch.no_grad()
     def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """See genkit.classifying; "accuracy" is over uniformly drawn steps."""
+        """See genkit.core.classifying; "accuracy" is over uniformly drawn steps."""
         steps = len(self.process)
         noise = torch.randn(x.shape, generator=rng).to(x.device)
         anywhere = torch.randint(steps, (len(x),), generator=rng).to(x.device)

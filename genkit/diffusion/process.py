@@ -15,9 +15,9 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.errors import RecipeError
+from genkit.core.pretrained import Configured
 from genkit.diffusion.schedules import SCHEDULES, Spacing, space_steps
-from genkit.errors import RecipeError
-from genkit.pretrained import Configured
 
 Beta = Annotated[float, Field(gt=0, lt=1)]
 

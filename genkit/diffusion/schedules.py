@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from genkit.errors import RecipeError
+from genkit.core.errors import RecipeError
 
 
 def linear_betas(steps: int) -> Tensor:

@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.pretrained import Configured
+from genkit.core.randomness import Randomness
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import Spacing
-from genkit.pretrained import Configured
-from genkit.randomness import Randomness
 
 Watch = Callable[[int, int], None]
 """Called with (network evaluations done, in total) after each step."""

@@ -9,9 +9,9 @@ from einops import repeat
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.errors import RecipeError
-from genkit.processes import whole_batch
-from genkit.system import Data
+from genkit.core.errors import RecipeError
+from genkit.core.processes import whole_batch
+from genkit.core.system import Data
 
 
 class StepChoice(nn.Module):

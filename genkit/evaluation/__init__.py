@@ -12,9 +12,9 @@ _PUBLIC = {
     "latent_knn": "genkit.evaluation.latent_neighbours",
     "statistics": "genkit.evaluation.scoring",
     "Scores": "genkit.evaluation.scores",
-    "Extractor": "genkit.evaluation.extractor",
+    "Extractor": "genkit.evaluation.extractors.extractor",
     "METRICS": "genkit.evaluation.metrics_by_name",
-    "EXTRACTORS": "genkit.evaluation.features",
+    "EXTRACTORS": "genkit.evaluation.extractors.features",
 }
 __all__ = [
     "EXTRACTORS",

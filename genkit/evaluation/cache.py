@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit import files
-from genkit.errors import GenkitError
-from genkit.evaluation.extractor import Extracted, Extractor
-from genkit.files import remove_abandoned, write_atomically
+from genkit.core import files
+from genkit.core.errors import GenkitError
+from genkit.core.files import remove_abandoned, write_atomically
+from genkit.evaluation.extractors.extractor import Extracted, Extractor
 
 VERSION = 1
 """Raised when the same key would mean other numbers."""

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.classifying import Classifying
-from genkit.errors import EvaluationError
+from genkit.core.classifying import Classifying
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.scores import versions
 
 Progress = Callable[[int, int], None]

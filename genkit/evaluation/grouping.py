@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from genkit.image_files import Prepared
+from genkit.images.image_files import Prepared
 
 BATCH = 2**30
 """Bytes of a batch of files at most, for extractors that take pictures of any size."""

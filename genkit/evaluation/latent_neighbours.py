@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
+from genkit.core.interruption import beside
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
-from genkit.interruption import beside
 
 Progress = Callable[[int, int], None]
 ENCODED, QUERIES, BLOCK = 1000, 256, 16384

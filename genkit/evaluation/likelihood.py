@@ -12,12 +12,12 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
-from genkit.catalog import convert
-from genkit.errors import EvaluationError, shown
+from genkit.core.catalog import convert
+from genkit.core.errors import EvaluationError, shown
+from genkit.core.generator import Density, Generator
+from genkit.core.generator import Likelihood as Found
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
-from genkit.generator import Density, Generator
-from genkit.generator import Likelihood as Found
 
 Progress = Callable[[int, int], None]
 BINARISATION = 777_000_000
@@ -32,9 +32,9 @@ class Likelihoods:
     Attributes:
         generator, data: names.
         fingerprint: of the data.
-        bound: what the numbers are, see genkit.generator.Likelihood.
+        bound: what the numbers are, see genkit.core.generator.Likelihood.
         nats: (n,) float64, of each row.
-        parts, spread: name -> (n,), see genkit.generator.Likelihood.
+        parts, spread: name -> (n,), see genkit.core.generator.Likelihood.
         rows: (n,) int64, which rows of the data these are.
         dims: numbers in one sample.
         binarised: whether grey images were made black and white first.

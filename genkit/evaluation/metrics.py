@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation import functional
-from genkit.evaluation.extractor import Extracted, Extractor
-from genkit.evaluation.features import extractor_for
+from genkit.evaluation.extractors.extractor import Extracted, Extractor
+from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.sources import check_batch
 

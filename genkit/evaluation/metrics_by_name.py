@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError, shown, suggest
-from genkit.evaluation.extractor import Extracted
+from genkit.core.errors import EvaluationError, shown, suggest
+from genkit.core.mixture import Mixture, mode_statistics
+from genkit.evaluation.extractors.extractor import Extracted
 from genkit.evaluation.functional import (
     frechet_distance,
     frechet_distance_from_features,
@@ -25,7 +26,6 @@ from genkit.evaluation.functional.checks import as_pair
 from genkit.evaluation.functional.kernel import kernel_sums
 from genkit.evaluation.functional.standard_error import frechet_standard_error_to, jackknife
 from genkit.evaluation.statistics_file import Statistics
-from genkit.mixture import Mixture, mode_statistics
 
 Values = dict[str, tuple[float, float | None]]
 """name -> (value, standard error)."""

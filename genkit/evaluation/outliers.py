@@ -16,9 +16,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from genkit.chi_square import closed_form, normalised, rho_of_share
-from genkit.errors import EvaluationError
-from genkit.files import write_atomically
+from genkit.core.chi_square import closed_form, normalised, rho_of_share
+from genkit.core.errors import EvaluationError
+from genkit.core.files import write_atomically
 
 Progress = Callable[[int, int], None]
 AT_ONCE = 250
@@ -27,7 +27,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @runtime_checkable
 class Game(Protocol):
-    """A trained critic with whatever weighed its real samples, see genkit.generators.gan.GANTraining."""
+    """A trained critic with whatever weighed its real samples, see genkit.gan.gan.GANTraining."""
 
     generator: Any
     critic: Any

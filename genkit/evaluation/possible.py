@@ -7,9 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from genkit.errors import EvaluationError
-from genkit.evaluation.extractor import Extractor
-from genkit.evaluation.features import FEATURES_ALONE
+from genkit.core.errors import EvaluationError
+from genkit.core.mixture import Mixture
+from genkit.evaluation.extractors.extractor import Extractor
+from genkit.evaluation.extractors.features import FEATURES_ALONE
 from genkit.evaluation.metrics_by_name import (
     DEFAULTS,
     LEAST,
@@ -21,7 +22,6 @@ from genkit.evaluation.metrics_by_name import (
 )
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
-from genkit.mixture import Mixture
 
 
 class Wanted:

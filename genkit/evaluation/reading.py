@@ -10,15 +10,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from genkit.decoding import printable
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation import cache
-from genkit.evaluation.extractor import Extracted, Extractor
+from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.functional.frechet import rank_of_features
 from genkit.evaluation.scores import Classes, Side
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
-from genkit.intake import Intake
+from genkit.images.decoding import printable
+from genkit.images.intake import Intake
 
 Progress = Callable[[int, int], None]
 HISTOGRAM_CLASSES = 100

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genkit.catalog import CATALOG, build, check
-from genkit.documents import Unreadable, parse_yaml
-from genkit.errors import DataError, shown, suggest
-from genkit.foresight import promised_shape
+from genkit.core.catalog import CATALOG, build, check
+from genkit.core.documents import Unreadable, parse_yaml
+from genkit.core.errors import DataError, shown, suggest
+from genkit.core.foresight import promised_shape
 
 
 def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> Any:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from genkit import __version__
-from genkit.versions import installed
+from genkit.core.versions import installed
 
 
 @dataclass(frozen=True)

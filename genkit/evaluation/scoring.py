@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 from torch import nn
 
-from genkit.errors import EvaluationError, shown
-from genkit.evaluation.extractor import Extracted, Extractor, label
-from genkit.evaluation.features import POINTS, check_extractor, default_extractor, extractor_for
+from genkit.core.errors import EvaluationError, shown
+from genkit.core.interruption import beside
+from genkit.evaluation.extractors.extractor import Extracted, Extractor, label
+from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, compute
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Progress, Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics
-from genkit.interruption import beside
 
 
 def evaluate(

@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.catalog import CATALOG, build, check
-from genkit.errors import DataError, EvaluationError, shown, suggest
+from genkit.core.catalog import CATALOG, build, check
+from genkit.core.errors import DataError, EvaluationError, shown, suggest
+from genkit.core.generator import Generator
+from genkit.core.mixture import Mixture
+from genkit.core.pretrained import CONFIG, RECIPE
 from genkit.evaluation.grouping import grouped
 from genkit.evaluation.statistics_file import Statistics
-from genkit.generator import Generator
-from genkit.image_files import ImageFiles, OnBad, Prepared
-from genkit.images import to_uint8
-from genkit.intake import Intake
-from genkit.mixture import Mixture
-from genkit.pretrained import CONFIG
-from genkit.unfinished import RECIPE
+from genkit.images.image_files import ImageFiles, OnBad, Prepared
+from genkit.images.intake import Intake
+from genkit.images.pixels import to_uint8
 
 Batches = Iterator[Tensor]
 Prepare = Callable[[Tensor], Tensor]
@@ -223,7 +222,7 @@ def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
 
 
 def _is_shipped(name: str) -> bool:
-    from genkit.catalog import shipped
+    from genkit.core.catalog import shipped
 
     return (shipped("weights") / name / CONFIG).is_file()
 

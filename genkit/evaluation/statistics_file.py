@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from genkit import __version__
-from genkit.arrays import read_npz
-from genkit.documents import parse_json
-from genkit.errors import EvaluationError
-from genkit.evaluation.extractor import Extractor
+from genkit.core.arrays import read_npz
+from genkit.core.documents import parse_json
+from genkit.core.errors import EvaluationError
+from genkit.core.files import write_atomically
+from genkit.evaluation.extractors.extractor import Extractor
+from genkit.evaluation.extractors.inception import SHA256 as INCEPTION_SHA256
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.functional.frechet import rank_of
-from genkit.evaluation.inception import SHA256 as INCEPTION_SHA256
-from genkit.files import write_atomically
 
 FORMAT = "genkit statistics 1"
 DIMENSIONS = 2**13

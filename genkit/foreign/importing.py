@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from genkit.errors import WeightsError
-from genkit.files import new_folder, sha256_of_file, write_atomically
-from genkit.foreign import LAYOUTS, diffusion_settings, load
-from genkit.foreign.checkpoint import read_checkpoint
-from genkit.foreign.diffusers_import import differences, read_pipeline
-from genkit.networks.denoiser import Denoiser, NoisyEncoder
-from genkit.networks.latent import LatentNetwork
-from genkit.networks.unet import SuperResolutionUNet
-from genkit.pretrained import Pretrained
-
-PIPELINE = "diffusers/pipeline"
+from genkit.core.errors import WeightsError
+from genkit.core.files import new_folder, sha256_of_file, write_atomically
+from genkit.core.pretrained import Pretrained
+from genkit.foreign import home, load
+from genkit.foreign.authors_checkpoint import read_checkpoint
 
 
 def import_checkpoint(
@@ -49,34 +44,31 @@ def _read(
     layout: str, checkpoint: Path, config: Mapping[str, Any] | None, part: str | None
 ) -> tuple[Mapping[str, Tensor], Mapping[str, Any], Path]:
     """Tensors, settings, and the file of the tensors."""
-    if layout == PIPELINE:
+    if read_folder := getattr(home(layout), "read_folder", None):
         if config is not None or part is not None:
-            raise WeightsError(f"{PIPELINE}: the folder holds its settings and one network; leave out config and part")
-        return read_pipeline(checkpoint)
-    if config is None and layout in LAYOUTS:
+            raise WeightsError(f"{layout}: the folder holds its settings and one network; leave out config and part")
+        found: tuple[Mapping[str, Tensor], Mapping[str, Any], Path] = read_folder(checkpoint)
+        return found
+    if config is None:
         raise WeightsError(f"{layout}: needs a config, the authors' settings (--config FILE, JSON or YAML)")
-    return read_checkpoint(checkpoint, part), config or {}, checkpoint
+    return read_checkpoint(checkpoint, part), config, checkpoint
 
 
 def _product(loaded: nn.Module, layout: str, config: Mapping[str, Any]) -> Pretrained:
-    """What genkit keeps: a generator where one can be made, never a wrapper that answers as the authors' does."""
+    """What genkit keeps: a generator where the family makes one, never a wrapper that answers as the authors' does."""
     network = loaded if isinstance(loaded, Pretrained) else loaded.network
-    if isinstance(network, LatentNetwork):
-        from genkit.generators.gan import GAN
-
-        return GAN(network=network).eval()
-    if isinstance(network, Denoiser) and not isinstance(network, SuperResolutionUNet):
-        return diffusion_settings.ddpm(network, layout, config).eval()
-    if isinstance(network, NoisyEncoder):
-        return diffusion_settings.noisy_classifier(network, layout, config).eval()
     assert isinstance(network, Pretrained)
-    return network
+    family = import_module(home(layout).__package__ or "")
+    made: Pretrained = family.product(network, layout, config) if hasattr(family, "product") else network
+    assert isinstance(made, nn.Module)
+    return made.eval()
 
 
 def _readme(name: str, layout: str, checkpoint: Path, config: Mapping[str, Any], product: Pretrained) -> str:
     digest = sha256_of_file(checkpoint)
+    differences: list[str] = getattr(home(layout), "differences", lambda _: [])(config)
     settings = json.dumps({str(key): value for key, value in config.items()}, indent=2, default=str)
-    notes = "".join(f"\nDifferent here: {line}.\n" for line in (differences(config) if layout == PIPELINE else []))
+    notes = "".join(f"\nDifferent here: {line}.\n" for line in differences)
     return f"""# {name}
 
 A {type(product).__name__}, imported from the authors' checkpoint `{checkpoint.name}` (SHA-256 {digest})
@@ -87,7 +79,7 @@ in the layout `{layout}`, with the authors' settings
 ```
 
 ```python
-from genkit.pretrained import Pretrained
+from genkit.core.pretrained import Pretrained
 
 module = Pretrained.from_pretrained("{name}")  # the path of this folder
 ```

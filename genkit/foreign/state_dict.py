@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from genkit.errors import WeightsError
-from genkit.tensors import is_finite, kind
+from genkit.core.errors import WeightsError
+from genkit.core.tensors import is_finite, kind
 
 Names = Mapping[str, tuple[str, ...]]
 """Our name -> the authors' names of the same tensor; more than one where their code registers a module twice."""
@@ -51,7 +51,7 @@ def load_named(module: M, state: Mapping[str, Tensor], names: Names) -> M:
 
     Raises:
         WeightsError: naming the tensors that are missing, unexpected, of another shape or kind (see
-            `genkit.tensors.load_into`), unequal to their double, or not finite.
+            `genkit.core.tensors.load_into`), unequal to their double, or not finite.
     """
     theirs = [name for aliases in names.values() for name in aliases]
     _refuse("missing", (name for name in theirs if name not in state))

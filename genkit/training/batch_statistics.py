@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genkit.system import System
+from genkit.core.system import System
 from genkit.training.seeds import stable_seed
 from genkit.training.stream import Stream
 

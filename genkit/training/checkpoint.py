@@ -21,11 +21,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from genkit.documents import Unreadable, read_json
-from genkit.errors import CheckpointError, TrainingError, shown
-from genkit.files import cannot_write, sha256_of_file, sync_folder, write_synced
-from genkit.pretrained import Pretrained, described
-from genkit.tensors import load_into
+from genkit.core.documents import Unreadable, read_json
+from genkit.core.errors import CheckpointError, TrainingError, shown
+from genkit.core.files import cannot_write, sha256_of_file, sync_folder, write_synced
+from genkit.core.pretrained import Pretrained, described
+from genkit.core.tensors import load_into
 from genkit.training.trainer import Trainer
 
 MANIFEST = "manifest.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from genkit.errors import CheckpointError
-from genkit.recipe import differences
+from genkit.core.errors import CheckpointError
+from genkit.training.recipe import differences
 
 HARMLESS = ("name", "description", "every", "evaluate", "train.trackers")
 """Keys of a recipe, with all below them, that change what is shown of the weights but not the weights."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from genkit.recipe import Recipe
+from genkit.training.recipe import Recipe
 
 
 def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:

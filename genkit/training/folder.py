@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from genkit.documents import Unreadable, parse_yaml, read_mapping, read_yaml
-from genkit.errors import CheckpointError
-from genkit.files import only_writer, remove_leftovers, write_atomically
-from genkit.pretrained import CONFIG, sha256_of_weights
-from genkit.recipe import Recipe
+from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
+from genkit.core.errors import CheckpointError
+from genkit.core.files import only_writer, remove_leftovers, write_atomically
+from genkit.core.pretrained import CONFIG, sha256_of_weights
+from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes
-from genkit.versions import installed, own_source
+from genkit.training.recipe import Recipe
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
 

@@ -12,8 +12,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from genkit.documents import Unreadable, parse_json
-from genkit.files import cannot_write, write_atomically
+from genkit.core.documents import Unreadable, parse_json
+from genkit.core.files import cannot_write, write_atomically
 
 
 class Window:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from genkit.interruption import LOST, RunEnded
+from genkit.core.interruption import LOST, RunEnded
 
 
 class ProcessLost(RunEnded):

@@ -7,14 +7,14 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from genkit.catalog import build
-from genkit.classifying import Classifying
-from genkit.errors import EvaluationError, RecipeError, shown, suggest
-from genkit.foresight import promised_shape
-from genkit.pretrained import Pretrained, Starting, name_classes
-from genkit.recipe import Evaluate, Recipe
-from genkit.system import System
+from genkit.core.catalog import build
+from genkit.core.classifying import Classifying
+from genkit.core.errors import EvaluationError, RecipeError, shown, suggest
+from genkit.core.foresight import promised_shape
+from genkit.core.pretrained import Pretrained, Starting, name_classes
+from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
+from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.stream import Stream, share_of
 from genkit.training.trainer import Trainer, check_learners, check_split
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from genkit.recipe import Recipe
+from genkit.training.recipe import Recipe
 
 CPUINFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from genkit import __version__
-from genkit.condition import numbered
-from genkit.documents import read_mapping
-from genkit.files import write_atomically
-from genkit.pretrained import CONFIG
-from genkit.recipe import Recipe
+from genkit.core.condition import numbered
+from genkit.core.documents import read_mapping
+from genkit.core.files import write_atomically
+from genkit.core.pretrained import CONFIG
 from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
+from genkit.training.recipe import Recipe
 from genkit.training.samples import COLUMNS
 
 GRIDS = 12

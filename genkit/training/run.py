@@ -12,10 +12,9 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genkit.classifying import Classifying
-from genkit.files import write_atomically
-from genkit.generator import Generator
-from genkit.recipe import Recipe
+from genkit.core.classifying import Classifying
+from genkit.core.files import write_atomically
+from genkit.core.generator import Generator
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import accelerator_of, from_main, trackers_of
@@ -23,6 +22,7 @@ from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare
+from genkit.training.recipe import Recipe
 from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.samples import draw_samples

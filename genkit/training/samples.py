@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from genkit.generator import Generator
-from genkit.images import grid, write_png
-from genkit.scatter import points_png
+from genkit.core.generator import Generator
+from genkit.images.pixels import grid, write_png
+from genkit.images.scatter import points_png
 
 POINTS = 2000
 COLUMNS = 16

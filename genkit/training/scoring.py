@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genkit.catalog import build
-from genkit.classifying import Classifying
-from genkit.generator import Generator
-from genkit.recipe import Evaluate, Recipe
+from genkit.core.catalog import build
+from genkit.core.classifying import Classifying
+from genkit.core.generator import Generator
+from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.watcher import Watcher
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from genkit.interruption import SIGNALS, Interrupted, RunEnded, StopFlag, stop_flag
+from genkit.core.interruption import SIGNALS, Interrupted, RunEnded, StopFlag, stop_flag
 
 __all__ = ["SIGNALS", "Interrupted", "StopFlag", "Stopped", "stop_flag"]
 

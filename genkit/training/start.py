@@ -8,9 +8,9 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import nn
 
-from genkit.errors import CheckpointError, WeightsError
-from genkit.pretrained import Pretrained
-from genkit.tensors import load_into
+from genkit.core.errors import CheckpointError, WeightsError
+from genkit.core.pretrained import Pretrained
+from genkit.core.tensors import load_into
 from genkit.training.checkpoint import newest_good
 from genkit.training.folder import RunFolder
 from genkit.training.trainer import Trainer

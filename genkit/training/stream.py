@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from genkit.errors import RecipeError
-from genkit.randomness import Randomness, Sampler, sent
-from genkit.system import Batch
+from genkit.core.errors import RecipeError
+from genkit.core.randomness import Randomness, Sampler, sent
+from genkit.core.system import Batch
 from genkit.training.seeds import stable_seed
 
 

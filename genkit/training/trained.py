@@ -7,12 +7,12 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from genkit.errors import CheckpointError
-from genkit.recipe import Recipe
-from genkit.system import System
-from genkit.tensors import load_into
+from genkit.core.errors import CheckpointError
+from genkit.core.system import System
+from genkit.core.tensors import load_into
 from genkit.training.checkpoint import newest_good
 from genkit.training.folder import RunFolder
+from genkit.training.recipe import Recipe
 
 
 def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: None) -> tuple[Recipe, System]:

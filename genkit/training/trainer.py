@@ -18,9 +18,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from genkit.errors import RecipeError, TrainingError, suggest
-from genkit.processes import shared_noise, synchronise
-from genkit.system import Report, System, Update, mixes_samples
+from genkit.core.errors import RecipeError, TrainingError, suggest
+from genkit.core.processes import shared_noise, synchronise
+from genkit.core.system import Report, System, Update, mixes_samples
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer

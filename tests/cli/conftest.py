@@ -32,7 +32,7 @@ def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a generator of points."""
-    from genkit.recipe import Recipe
+    from genkit.training.recipe import Recipe
 
     tree = shrunk(read("points/wgan_gp"))
     return train(Recipe.from_dict(tree), tmp_path_factory.mktemp("runs") / "points")

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from genkit.catalog import CATALOG
-from genkit.recipe import shipped_recipes
+from genkit.core.catalog import CATALOG
+from genkit.training.recipe import shipped_recipes
 from tests.rules.recipes import read, shrunk
 
 Path = tuple[Any, ...]

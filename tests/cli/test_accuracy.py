@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit.networks.classifier import Classifier
-from genkit.networks.mlp import MLPCritic
+from genkit.classifiers.conv_classifier import Classifier
+from genkit.gan.networks.mlp import MLPCritic
 from tests.cli.console import refusal, run
 
 SHIFTED = "{type: shifted, data: {type: digits, split: test, size: 8}, inverted: true}"

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit import image_files
 from genkit.cli.main import main
+from genkit.core.generator import Generator
 from genkit.data import digits
-from genkit.evaluation.extractor import Extractor
-from genkit.generator import Generator
-from genkit.images import write_folder
+from genkit.evaluation.extractors.extractor import Extractor
+from genkit.images.pixels import image_files, write_folder
 from tests.cli.console import refusal
 from tests.contracts.specs import DDPM, NOISY, seeded
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from genkit.images import write_folder, write_png
+from genkit.images.pixels import write_folder, write_png
 from genkit.training.run import train
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from genkit.classifiers.conv_classifier import Classifier
 from genkit.cli.main import main
-from genkit.generators.gan import GAN
-from genkit.images import write_folder
-from genkit.networks.classifier import Classifier
-from genkit.networks.mlp import MLPGenerator
+from genkit.gan.gan import GAN
+from genkit.gan.networks.mlp import MLPGenerator
+from genkit.images.pixels import write_folder
 from tests.shared import shared
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from genkit.catalog import CATALOG, find
 from genkit.cli.list_ import kinds
 from genkit.cli.main import COMMANDS
+from genkit.core.catalog import CATALOG, find
 from genkit.evaluation import EXTRACTORS, METRICS
 from genkit.foreign import LAYOUTS
-from genkit.recipe import shipped_recipes
+from genkit.training.recipe import shipped_recipes
 from tests.cli.console import run
 
 Capture = pytest.CaptureFixture[str]

@@ -21,13 +21,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
+from genkit.core.generator import Generator
 from genkit.evaluation.statistics_file import FORMAT, Statistics
-from genkit.foreign.checkpoint import read_checkpoint
-from genkit.generator import Generator
-from genkit.image_files import ImageFiles
-from genkit.images import decode, png_bytes, write_folder
-from genkit.recipe import Recipe, find_recipe, shipped_recipes
+from genkit.foreign.authors_checkpoint import read_checkpoint
+from genkit.images.image_files import ImageFiles
+from genkit.images.pixels import decode, png_bytes, write_folder
+from genkit.training.recipe import Recipe, find_recipe, shipped_recipes
 from genkit.training.run import prepare
 from tests.cli.console import run
 from tests.cli.hostile import hostile_bytes, hostile_json, hostile_lines, hostile_texts

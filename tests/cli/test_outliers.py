@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit import images
 from genkit.data.digits import digits
-from genkit.recipe import Recipe
+from genkit.images import pixels as images
+from genkit.training.recipe import Recipe
 from genkit.training.run import train
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genkit.cli.room import refuse_what_cannot_fit
-from genkit.errors import GenkitError
+from genkit.core.errors import GenkitError
 from tests.cli.console import refusal
 
 GIB = 2**30

@@ -12,11 +12,12 @@ import torch
 import yaml
 from PIL import Image
 
-from genkit import images, scatter
 from genkit.cli.sample import _refuse_others
-from genkit.errors import DataError
-from genkit.files import only_writer
-from genkit.image_files import ImageFiles
+from genkit.core.errors import DataError
+from genkit.core.files import only_writer
+from genkit.images import pixels as images
+from genkit.images.image_files import ImageFiles
+from genkit.images.pixels import scatter
 from tests.cli.console import refusal, run
 from tests.training.tiny import child
 

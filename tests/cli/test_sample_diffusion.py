@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from genkit.core.generator import Generator
+from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.diffusion.noisy_classifier import NoisyClassifier
-from genkit.generator import Generator
-from genkit.samplers.classifier_guidance import ClassifierGuided
 from tests.cli.console import refusal, run
 from tests.cli.test_sample import contents
 from tests.contracts.specs import DCGAN_G, DDPM, ENCODER, NETWORKS, NOISY, PLAIN, UNET, seeded

@@ -34,19 +34,19 @@ def factorise(sentinel: Path) -> Any:
 
 
 def in_sampling(endless: Callable[[], Any]) -> None:
-    from genkit.generators.gan import GAN
+    from genkit.gan.gan import GAN
 
     GAN._sample = lambda self, condition, rows: endless()  # type: ignore
 
 
 def in_decoding(endless: Callable[[], Any]) -> None:
-    from genkit import image_files
+    from genkit.images.pixels import image_files
 
     image_files.decode = lambda *_: endless()
 
 
 def in_features(endless: Callable[[], Any]) -> None:
-    from genkit.evaluation.extractor import Extractor
+    from genkit.evaluation.extractors.extractor import Extractor
 
     Extractor.__call__ = lambda self, x: endless()  # type: ignore
 

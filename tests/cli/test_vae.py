@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit import images
-from genkit.generator import Generator
-from genkit.generators.latent_priors import ExemplarPrior
-from genkit.generators.vae import VAE
-from genkit.networks.vae import GatedVAENetwork
+from genkit.core.generator import Generator
+from genkit.images import pixels as images
+from genkit.vae.latent_priors import ExemplarPrior
+from genkit.vae.networks.gated_vae import GatedVAENetwork
+from genkit.vae.vae import VAE
 from tests.cli.console import refusal, run
 
 Capture = pytest.CaptureFixture[str]

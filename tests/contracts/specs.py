@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from genkit import catalog
-from genkit.system import System
+from genkit.core import catalog
+from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer

@@ -1,4 +1,4 @@
-"""What genkit.generator.Generator promises, held by every generator of the catalog."""
+"""What genkit.core.generator.Generator promises, held by every generator of the catalog."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.condition import ConditionSpace
-from genkit.errors import ConditionError, GenkitError
-from genkit.generator import Generator, LatentGenerator
-from genkit.randomness import Rows
+from genkit.core.condition import ConditionSpace
+from genkit.core.errors import ConditionError, GenkitError
+from genkit.core.generator import Generator, LatentGenerator
+from genkit.core.randomness import Rows
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 
 ROUNDING = 1e-3

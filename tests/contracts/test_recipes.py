@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from genkit.recipe import shipped_recipes
 from genkit.training.log import read_metrics
+from genkit.training.recipe import shipped_recipes
 from tests.rules.recipes import read, shrunk
 from tests.training.tiny import child, contents, on_processes
 

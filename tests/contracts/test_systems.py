@@ -1,4 +1,4 @@
-"""What genkit.system.System promises, held by every system of the catalog."""
+"""What genkit.core.system.System promises, held by every system of the catalog."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.errors import RecipeError
-from genkit.system import Update, mixes_samples
+from genkit.core.errors import RecipeError
+from genkit.core.system import Update, mixes_samples
 from genkit.training.checkpoint import load_checkpoint, save_checkpoint
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer

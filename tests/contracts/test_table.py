@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from genkit import catalog
+from genkit.core import catalog
 from tests.contracts import specs
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError
 
 X = torch.arange(3 * 4, dtype=torch.uint8).reshape(3, 1, 2, 2) * 20
 Y = torch.tensor([1, 0, 1])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.core.errors import DataError
 from genkit.data import digits as module
 from genkit.data.digits import digits
-from genkit.errors import DataError
 from tests.shared import shared
 
 

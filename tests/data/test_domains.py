@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.catalog import build
+from genkit.core.catalog import build
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 from genkit.data.domains import domains
-from genkit.errors import DataError
 
 NAMES = ("a", "b", "c", "d")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit.catalog import build
+from genkit.core.catalog import build
+from genkit.core.errors import DataError, RecipeError
 from genkit.data.folder import folder
-from genkit.errors import DataError, RecipeError
-from genkit.images import write_png
+from genkit.images.pixels import write_png
 from tests.shared import shared
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.catalog import build
+from genkit.core.catalog import build
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 from genkit.data.outliers import outlier_mixture
-from genkit.errors import DataError
 
 CLEAN = DataSet("clean", torch.full((40, 1, 2, 2), 7, dtype=torch.uint8), torch.arange(40) % 4)
 

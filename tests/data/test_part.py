@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.catalog import build
+from genkit.core.catalog import build
+from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 from genkit.data.part import part
-from genkit.errors import DataError
 
 WHOLE = DataSet("whole", torch.arange(10.0)[:, None], torch.arange(10) % 3, ("a", "b", "c"))
 

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from genkit.catalog import build
+from genkit.core.catalog import build
+from genkit.core.errors import DataError, RecipeError
 from genkit.data.outliers import outlier_mixture
 from genkit.data.part import part
 from genkit.data.points import CENTRES, gaussians8, gaussians25, swiss_roll
-from genkit.errors import DataError, RecipeError
 
 MIXED = {"gaussians25": gaussians25, "gaussians8": gaussians8}
 

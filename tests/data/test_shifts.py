@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.catalog import build
+from genkit.core.catalog import build
+from genkit.core.errors import DataError, RecipeError
 from genkit.data.dataset import DataSet
 from genkit.data.shifts import shifted
-from genkit.errors import DataError, RecipeError
 
 DIGITS = build({"type": "digits", "split": "test", "size": 16, "channels": 3})
 

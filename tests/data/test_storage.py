@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.core.errors import CheckpointError, DataError
 from genkit.data import storage
-from genkit.errors import CheckpointError, DataError
-from genkit.image_files import ImageFiles
-from genkit.images import write_png
+from genkit.images.image_files import ImageFiles
+from genkit.images.pixels import write_png
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_sigterm_while_decoding_leaves_no_temporary(files: ImageFiles, cache: Pa
     code = (
         "import os, signal, sys\n"
         "from genkit.cli import main, info\nfrom genkit.data import storage\n"
-        "from genkit.image_files import ImageFiles\n"
+        "from genkit.images.image_files import ImageFiles\n"
         "storage.memory_limit = lambda: 100\n"
         "def stop(done, total):\n"
         f"    assert list(__import__('pathlib').Path({str(cache)!r}).glob('.*.tmp'))\n"

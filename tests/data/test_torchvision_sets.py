@@ -11,9 +11,9 @@ import pytest
 import torch
 from torchvision import datasets
 
+from genkit.core.errors import DataError
 from genkit.data.torchvision_sets import celeba, cifar10, fashion_mnist, mnist
-from genkit.errors import DataError
-from genkit.images import png_bytes
+from genkit.images.pixels import png_bytes
 from tests.shared import shared
 
 IDX = {"MNIST": mnist, "FashionMNIST": fashion_mnist}

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from genkit.core.randomness import Randomness, Sampler
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import Solver
-from genkit.randomness import Randomness, Sampler
 
 Answer = Callable[[Tensor, Tensor], Tensor]
 

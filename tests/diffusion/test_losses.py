@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from genkit import catalog
+from genkit.core import catalog
+from genkit.core.errors import RecipeError
 from genkit.diffusion.losses import (
     Bound,
     DiffusionLoss,
@@ -19,7 +20,6 @@ from genkit.diffusion.losses import (
     gaussian_kl,
 )
 from genkit.diffusion.process import Process
-from genkit.errors import RecipeError
 
 
 @pytest.fixture(autouse=True)

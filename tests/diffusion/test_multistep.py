@@ -9,12 +9,12 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
-from genkit import catalog
+from genkit.core import catalog
+from genkit.core.errors import RecipeError
+from genkit.core.randomness import Rows
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.multistep import NOISIEST, DPMSolver, UniPC
 from genkit.diffusion.process import Process
-from genkit.errors import RecipeError
-from genkit.randomness import Rows
 from tests.diffusion.gaussian import Counted, Gaussian
 
 KINDS = [(DPMSolver, DPMSolverMultistepScheduler), (UniPC, UniPCMultistepScheduler)]

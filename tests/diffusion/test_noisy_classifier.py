@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit import catalog
-from genkit.classifying import Classifying
+from genkit.core import catalog
+from genkit.core.classifying import Classifying
+from genkit.core.pretrained import Pretrained
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
-from genkit.pretrained import Pretrained
 from tests.contracts.specs import NOISY, seeded
 from tests.diffusion.toys import Brightness
 

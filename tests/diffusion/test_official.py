@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genkit import foreign
+from genkit.core.errors import RecipeError
+from genkit.core.randomness import Randomness, Sampler
 from genkit.diffusion.bound import bound_terms
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.losses import Bound, DiffusionLoss, Hybrid, Simple, bound_term, discretised_log_likelihood
@@ -19,8 +21,6 @@ from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import space_steps
 from genkit.diffusion.solvers import DDIM, Ancestral
 from genkit.diffusion.step_choice import SecondMoment
-from genkit.errors import RecipeError
-from genkit.randomness import Randomness, Sampler
 from tests.shared import shared
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}

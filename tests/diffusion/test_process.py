@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit import catalog
+from genkit.core import catalog
+from genkit.core.errors import RecipeError
 from genkit.diffusion.process import Process
-from genkit.errors import RecipeError
 from tests.diffusion.gaussian import Gaussian
 
 FIXED = {"variance": "fixed_small"}

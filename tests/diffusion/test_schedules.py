@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 import torch
 
+from genkit.core.errors import RecipeError
 from genkit.diffusion.schedules import cosine_betas, linear_betas, space_steps
-from genkit.errors import RecipeError
 
 
 @pytest.mark.parametrize("steps", [50, 1000, 4000])

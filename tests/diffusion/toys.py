@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from genkit.networks.denoiser import Denoiser, NoisyEncoder
+from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder
 
 SIDE = 4
 

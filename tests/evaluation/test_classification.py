@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.core.errors import EvaluationError
 from genkit.data.dataset import DataSet
-from genkit.errors import EvaluationError
 from genkit.evaluation import accuracy
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from genkit.core.errors import DataError, EvaluationError
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError, EvaluationError
 from genkit.evaluation import latent_neighbours as module
 from genkit.evaluation.latent_neighbours import active_dimensions, latent_knn, neighbour_labels, vote
 

@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.errors import EvaluationError, RecipeError
+from genkit.core.generator import Generator, Likelihood
 from genkit.data.dataset import DataSet
-from genkit.errors import EvaluationError, RecipeError
 from genkit.evaluation.likelihood import binarised, log_likelihood
-from genkit.generator import Generator, Likelihood
-from genkit.generators.vae import VAE
-from genkit.networks.vae import GatedVAENetwork
+from genkit.vae.networks.gated_vae import GatedVAENetwork
+from genkit.vae.vae import VAE
 
 
 def data(n: int = 9) -> DataSet:

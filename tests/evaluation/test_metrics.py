@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from genkit.errors import DataError, EvaluationError
+from genkit.core.errors import DataError, EvaluationError
 from genkit.evaluation import functional, metrics
 
 RNG = torch.Generator().manual_seed(0)

@@ -12,14 +12,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from genkit.chi_square import closed_form
+from genkit.core.chi_square import closed_form
+from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
 from genkit.data.digits import digits
 from genkit.data.outliers import outlier_mixture
-from genkit.errors import EvaluationError, RecipeError
 from genkit.evaluation.functional.ranking import auroc
 from genkit.evaluation.outliers import Ranking, rank_outliers, write_ranking
-from genkit.recipe import Recipe
+from genkit.training.recipe import Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from genkit.core.errors import EvaluationError
 from genkit.data.dataset import DataSet
-from genkit.errors import EvaluationError
 from genkit.evaluation import evaluate, metrics_by_name, statistics
 from genkit.evaluation.possible import Wanted
 from genkit.evaluation.sources import of_batches

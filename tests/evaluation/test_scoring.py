@@ -12,19 +12,19 @@ import torch
 from PIL import Image
 from torch import nn
 
-from genkit.catalog import build
+from genkit.classifiers.conv_classifier import Classifier
+from genkit.core.catalog import build
+from genkit.core.errors import DataError, EvaluationError
+from genkit.core.generator import LatentGenerator
 from genkit.data.dataset import DataSet
-from genkit.errors import DataError, EvaluationError
 from genkit.evaluation import cache, evaluate, grouping, statistics
-from genkit.evaluation.extractor import Extractor
-from genkit.evaluation.features import extractor_for
+from genkit.evaluation.extractors.extractor import Extractor
+from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import of_files
-from genkit.generator import LatentGenerator
-from genkit.image_files import ImageFiles
-from genkit.images import from_uint8, write_folder
-from genkit.networks.classifier import Classifier
+from genkit.images.image_files import ImageFiles
+from genkit.images.pixels import from_uint8, write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def test_folder_zip_tensor_and_batches_agree(tmp_path):
 
 
 def test_weights_and_run_folders(tmp_path):
-    from genkit.catalog import CATALOG
+    from genkit.core.catalog import CATALOG
 
     CATALOG["generators"]["noise_for_tests"] = f"{__name__}:Noise"
     try:

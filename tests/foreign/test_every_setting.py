@@ -19,13 +19,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from genkit import foreign
-from genkit.errors import WeightsError
-from genkit.foreign.diffusion_settings import ddpm, noisy_classifier
-from genkit.networks.noisy_classifier import EncoderUNet
-from genkit.networks.unet import UNet
-from tests.foreign import adm
-from tests.foreign.pipelines import GOOGLE
-from tests.foreign.test_transgan import large_names
+from genkit.core.errors import WeightsError
+from genkit.diffusion.authors.diffusion_settings import ddpm, noisy_classifier
+from genkit.diffusion.networks.encoder_unet import EncoderUNet
+from genkit.diffusion.networks.unet import UNet
+from tests.diffusion.authors import adm
+from tests.diffusion.authors.pipelines import GOOGLE
+from tests.gan.authors.test_transgan import large_names
 from tests.shared import shared
 
 

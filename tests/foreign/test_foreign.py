@@ -7,7 +7,7 @@ from importlib import import_module
 import pytest
 
 from genkit import foreign
-from genkit.errors import WeightsError
+from genkit.core.errors import WeightsError
 
 
 def test_layouts_are_sorted_and_importable():

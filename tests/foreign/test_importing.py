@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from genkit.cli.import_ import command
-from genkit.errors import WeightsError
+from genkit.core.errors import WeightsError
+from genkit.core.generator import Generator
+from genkit.core.pretrained import Pretrained
 from genkit.foreign import import_checkpoint, load
-from genkit.generator import Generator
-from genkit.pretrained import Pretrained
 from tests.shared import shared
 
 FILES = ("fixtures", "ratio_clipping", "networks")

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from genkit.catalog import build
-from genkit.recipe import find_recipe
+from genkit.core.catalog import build
+from genkit.training.recipe import find_recipe
 
 STAND_INS = {
     "mnist": {"type": "digits", "split": "test"},

@@ -18,9 +18,9 @@ import pytest
 import torch
 import yaml
 
-from genkit import images
-from genkit.catalog import build
-from tests.foreign import adm
+from genkit.core.catalog import build
+from genkit.images import pixels as images
+from tests.diffusion.authors import adm
 from tests.rules.markdown import ROOT, Block, blocks
 from tests.shared import SHARED
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit.pretrained import Pretrained
-from genkit.recipe import Recipe, shipped_recipes
+from genkit.core.pretrained import Pretrained
+from genkit.training.recipe import Recipe, shipped_recipes
 from genkit.training.run import train
 from tests.rules.recipes import read, shrunk
 

@@ -4,9 +4,9 @@ from importlib import import_module
 
 MODULES = """
 accelerate.tracking diffusers.models.unets.unet_2d diffusers.schedulers.scheduling_dpmsolver_multistep jinja2.ext torch
-torch._dynamo torchvision.models genkit.cli.train genkit.data.digits genkit.diffusion.multistep genkit.generators.ddpm
-genkit.generators.domain_adaptation genkit.generators.vae_training genkit.networks.diffusers_unet genkit.networks.unet
-genkit.training.run tests.training.tiny
+torch._dynamo torchvision.models genkit.cli.train genkit.data.digits genkit.diffusion.multistep genkit.diffusion.ddpm
+genkit.classifiers.domain_adaptation genkit.vae.vae_training genkit.diffusion.networks.wrapped_unet
+genkit.diffusion.networks.unet genkit.training.run tests.training.tiny
 """
 modules = {name: import_module(name) for name in MODULES.split()}
 modules["torch"].set_num_threads(1)

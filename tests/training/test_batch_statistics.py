@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from genkit.recipe import Recipe
 from genkit.training import train
 from genkit.training.batch_statistics import SAMPLES, measure_statistics, tracked_norms
+from genkit.training.recipe import Recipe
 from tests.contracts.specs import SYSTEM_CASES, SystemCase, make_trainer
 from tests.training.tiny import contents, images
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from genkit.errors import CheckpointError, TrainingError
+from genkit.core.errors import CheckpointError, TrainingError
 from genkit.training import checkpoint
 from genkit.training.checkpoint import (
     FILES,

@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from genkit import images
-from genkit.errors import CheckpointError, TrainingError, WeightsError
-from genkit.pretrained import Pretrained
-from genkit.recipe import Recipe
+from genkit.core.errors import CheckpointError, TrainingError, WeightsError
+from genkit.core.pretrained import Pretrained
+from genkit.images import pixels as images
 from genkit.training import train
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes, data_record
+from genkit.training.recipe import Recipe
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, points
 from tests.training.tiny import images as images_recipe
@@ -211,7 +211,7 @@ def test_changed_data_are_refused_and_it_is_said_what_has_changed(change: Any, s
 
 
 def test_records_tell_rows_labels_classes_shapes_and_targets_apart() -> None:
-    from genkit.catalog import build
+    from genkit.core.catalog import build
 
     digits = {"type": "digits", "split": "test", "size": 8}
     plain = data_record(build(digits))

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from genkit.errors import CheckpointError
-from genkit.recipe import Recipe
+from genkit.core.errors import CheckpointError
 from genkit.training import checkpoint, train
 from genkit.training import run as run_module
 from genkit.training.checkpoint import complete, newest_good, verify
+from genkit.training.recipe import Recipe
 from genkit.training.signals import Stopped
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, drain, images, points, start, wait_for

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genkit import catalog
-from genkit.errors import CheckpointError
+from genkit.core import catalog
+from genkit.core.errors import CheckpointError
 from genkit.training import folder as folder_module
 from genkit.training.folder import RunFolder, environment
 from tests.training.tiny import child, points

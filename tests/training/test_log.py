@@ -7,7 +7,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from genkit.errors import CheckpointError
+from genkit.core.errors import CheckpointError
 from genkit.training.log import MetricsLog, Window, read_metrics
 
 

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from genkit import catalog
-from genkit.errors import RecipeError
+from genkit.core import catalog
+from genkit.core.errors import RecipeError
 from genkit.training.optimizers import Optimizer
 from tests.shared import shared
 

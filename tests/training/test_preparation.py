@@ -9,11 +9,11 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from genkit.errors import RecipeError
-from genkit.generator import Generator
-from genkit.pretrained import Pretrained
-from genkit.recipe import Evaluate, Recipe
+from genkit.core.errors import RecipeError
+from genkit.core.generator import Generator
+from genkit.core.pretrained import Pretrained
 from genkit.training.preparation import check_evaluation, prepare
+from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.trainer import Trainer
 from tests.contracts.specs import DDPM, DIGITS, NETWORKS, NOISY, seeded
 from tests.training.tiny import points

@@ -19,14 +19,14 @@ import torch
 import yaml
 
 from genkit.cli.launch import _verdict
-from genkit.errors import CheckpointError
-from genkit.interruption import LOST
-from genkit.processes import my_rows, whole_batch
-from genkit.recipe import Recipe
-from genkit.techniques.softmax_weighting import effective_sample_size, softmax_weights
+from genkit.core.errors import CheckpointError
+from genkit.core.interruption import LOST
+from genkit.core.processes import my_rows, whole_batch
+from genkit.gan.softmax_weighting import effective_sample_size, softmax_weights
 from genkit.training import train
 from genkit.training.log import read_metrics
 from genkit.training.peers import ProcessLost
+from genkit.training.recipe import Recipe
 from genkit.training.signals import StopFlag, Stopped
 from tests.training.tiny import MLP_C, adapted, by_example, contents, finish, images, on_processes, points
 
@@ -142,7 +142,7 @@ def train_unsynchronised(folder: Path) -> None:
     Trainer._average = lambda self, gradients: None  # type: ignore[method-assign]
     train(RECIPES["penalised"], folder / "gradients")
     reconnect()
-    from genkit.techniques import ratio_clipping, softmax_weighting
+    from genkit.gan import ratio_clipping, softmax_weighting
 
     ratio_clipping.whole_batch = softmax_weighting.whole_batch = lambda values: values.detach()
     softmax_weighting.my_rows = lambda values: values

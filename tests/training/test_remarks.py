@@ -8,8 +8,8 @@ import torch
 from genkit.cli.main import main
 from genkit.data.dataset import DataSet
 from genkit.data.domains import domains
-from genkit.recipe import Recipe
 from genkit.training import remarks as module
+from genkit.training.recipe import Recipe
 from genkit.training.remarks import cpu_has_bf16, remarks
 from tests.training.tiny import points
 

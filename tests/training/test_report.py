@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
-from genkit.images import write_png
-from genkit.recipe import Recipe
+from genkit.images.pixels import write_png
 from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
 from genkit.training.folder import RunFolder
+from genkit.training.recipe import Recipe
 from genkit.training.report import GRIDS, sum_of_sessions, write_report
 
 NASTY = "<script>alert('x')</script> & \"ünïcødé\""

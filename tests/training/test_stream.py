@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.errors import RecipeError
+from genkit.core.errors import RecipeError
 from genkit.training.stream import Stream
 from tests.training.sources import Numbers
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit.errors import CheckpointError
-from genkit.generator import Generator
-from genkit.recipe import Recipe
+from genkit.core.errors import CheckpointError
+from genkit.core.generator import Generator
+from genkit.training.recipe import Recipe
 from genkit.training.run import train
 from genkit.training.trained import trained_system
 from tests.rules.recipes import read, shrunk

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genkit.errors import RecipeError, TrainingError
-from genkit.generator import LatentGenerator
-from genkit.system import Data, Learning, System, Turns, Update
+from genkit.core.errors import RecipeError, TrainingError
+from genkit.core.generator import LatentGenerator
+from genkit.core.system import Data, Learning, System, Turns, Update
 from genkit.training.optimizers import SGD
 from genkit.training.schedules import Linear
 from genkit.training.stream import Stream

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from genkit.recipe import Recipe
 from genkit.training.log import read_metrics
+from genkit.training.recipe import Recipe
 from genkit.training.signals import Stopped
 
 MLP_C = {"type": "mlp_critic", "width": 8, "depth": 2}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 
 Features = Tensor | np.ndarray | Sequence[Sequence[float]]
 """(n, d) numbers of any real type; converted to float64 before anything is computed."""

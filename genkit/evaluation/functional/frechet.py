@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.checks import Features, as_float64, as_pair
 
 _EPS = torch.finfo(torch.float64).eps

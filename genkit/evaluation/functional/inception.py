@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.checks import Features, as_features
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.checks import Features, as_pair
 
 BLOCK = 1024

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
-from genkit.chi_square import closed_form
-from genkit.errors import EvaluationError
+from genkit.core.chi_square import closed_form
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.checks import Features, as_pair
-from genkit.image_files import Progress
+from genkit.images.image_files import Progress
 
 LOOKS, AT_ONCE = 20, 65536
 """How often the whole sets are looked at, and rows at a time."""

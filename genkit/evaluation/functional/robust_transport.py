@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.checks import Features, as_pair
 
 

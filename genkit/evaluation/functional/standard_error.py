@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.checks import Features, as_features, as_float64, as_pair
 from genkit.evaluation.functional.frechet import centred_rows, factor, factor_of_rows
 from genkit.evaluation.functional.inception import divergences

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation import functional as F
 
 X, Y = np.random.default_rng(0).normal(size=(2, 30, 4))

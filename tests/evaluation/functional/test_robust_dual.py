@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.robust_dual import lipschitz_network, robust_wasserstein_dual
 from genkit.evaluation.functional.robust_transport import robust_wasserstein
 

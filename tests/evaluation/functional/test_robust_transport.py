@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from genkit.errors import EvaluationError
+from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional.robust_transport import robust_wasserstein
 from tests.shared import shared
 

@@ -1,0 +1,179 @@
+"""Unsupervised domain adaptation: a classifier whose features look alike in a labelled and an unlabelled domain.
+
+The robust optimal-transport distance between the domains' features, with weights on the target: Balaji et al. 2020,
+arXiv:2010.05862, Sec. 5. Without weights it is adversarial adaptation: Ganin et al. 2016, arXiv:1505.07818.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from genkit.classifiers.classifier_training import check_classified
+from genkit.classifiers.domain_losses import distance_loss, weight_cost, weighted_entropy
+from genkit.classifiers.image_classifier import ImageClassifier
+from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.errors import RecipeError
+from genkit.core.pretrained import Pretrained
+from genkit.core.system import Data, Items, System, Terms, Turns, Update
+from genkit.gan.networks.critic import Critic
+from genkit.gan.objectives import NonSaturating, Objective, Wasserstein
+from genkit.gan.robust_weights import BallWeighting
+from genkit.gan.slots import Judged, Pair
+
+
+class DomainAdaptation(System):
+    """The three players of Balaji et al. 2020: critic D of features, weights W of target images, classifier C of F.
+
+    Every iteration: W descends the weighted distance between the domains, D climbs it, and F and C descend the source's
+    cross-entropy and the target's weighted entropy. In every `critic_steps`-th iteration F descends the distance too.
+    The authors step D before W and recompute nothing in between; here W comes first, as in their GAN.
+
+    Args:
+        classifier: features F, and C as its linear head; what is kept.
+        critic: of features, large for the source; None trains on the source alone.
+        weighting: of target images; None is plain adversarial adaptation.
+        objective: of the critic; the authors take the non-saturating one.
+        critic_steps: iterations from one step of F against the critic to the next.
+        entropy: factor of the target's weighted entropy in nats; 0 to 0.25 in the paper's code.
+    """
+
+    learners = {"classifier": ("classifier",), "critic": ("critic",)}  # noqa: RUF012 - a ClassVar of the base
+
+    def __init__(
+        self,
+        classifier: ImageClassifier,
+        critic: Critic | None = None,
+        weighting: BallWeighting | None = None,
+        objective: Objective | None = None,
+        critic_steps: Annotated[int, Field(ge=1, le=1000)] = 5,
+        entropy: Annotated[float, Field(ge=0)] = 0.0,
+    ):
+        super().__init__()
+        self.classifier, self.critic, self.weighting = classifier, critic, weighting
+        self.objective = objective or NonSaturating()
+        self.critic_steps, self.entropy = critic_steps, entropy
+        if critic is None:
+            self.learners = {"classifier": ("classifier",)}  # type: ignore[misc]
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        width, judged = [self.classifier.feature_dim], self.critic and list(self.critic.sample_shape)
+        if judged not in (None, width):
+            raise RecipeError(
+                f"critic: it judges {judged}, but the classifier's features are {width}; set dims to {width[0]}"
+            )
+        if self.critic and self.critic.classes:
+            raise RecipeError("critic: the target has no labels to show it; set its classes to 0")
+        if self.weighting and not self.critic:
+            raise RecipeError(
+                "weighting: there is nothing to weigh without a critic; give one or leave the weights out"
+            )
+        if self.weighting:
+            self.weighting.check(self.costs)
+
+    @property
+    def product(self) -> Pretrained:
+        return self.classifier
+
+    @property
+    def costs(self) -> Pair:
+        return cast(Pair, Costs(self))
+
+    @property
+    def uses_target(self) -> bool:
+        return self.critic is not None or self.entropy > 0
+
+    def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+        check_classified(self.classifier, sample_shape, conditions)
+
+    def meet(self, items: Items) -> None:
+        if self.uses_target and getattr(items, "target", None) is None:
+            raise RecipeError(
+                f"data: {items.name} has no target to adapt to; write data: {{type: domains, source: .., target: ..}}"
+            )
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        batch = next(data)
+        both = {"source": batch.x, "target": batch.target if self.uses_target else None}
+        if self.critic and self.weighting:
+            yield from self.weighting.turns(self.costs, {"x": batch.target, "y": {}}, step)
+        if self.critic:
+            yield Update("critic", self.critic_loss, both, coupled=self.weighting is not None)
+        align = self.critic is not None and (step + 1) % self.critic_steps == 0
+        yield Update(
+            "classifier",
+            self.classifier_loss,
+            {**both, "label": batch.condition["label"]},
+            {"align": align},
+            coupled=self.weighting is not None,
+        )
+
+    def exercise(self, product: Pretrained, data: Data) -> None:
+        assert isinstance(product, ImageClassifier)
+        batch = next(data)
+        for x in (batch.x, batch.target if self.uses_target else None):
+            if x is not None:
+                product(x)
+
+    def critic_loss(self, source: Tensor, target: Tensor) -> Terms:
+        s, t = self.classifier.features(source), self.classifier.features(target)
+        weights = self.weights(target, t)
+        seen = self.weighting.observe(weights) if self.weighting else {}
+        return {"distance": self.distance(s, t, weights)} | seen
+
+    def classifier_loss(self, source: Tensor, target: Tensor | None, label: Tensor, align: bool) -> Terms:
+        s = self.classifier.features(source)
+        logits = self.classifier.head(s).float()
+        accuracy = (logits.detach().argmax(1) == label).float().mean()
+        terms = {"cross_entropy": F.cross_entropy(logits, label), "accuracy": accuracy}
+        if target is None or not (align or self.entropy):
+            return terms
+        t = self.classifier.features(target)
+        weights = self.weights(target, t)
+        if self.entropy:
+            terms["entropy"] = self.entropy * weighted_entropy(self.classifier.head(t).float(), weights)
+        if align:
+            terms["distance"] = -self.distance(s, t, weights)
+        return terms
+
+    def distance(self, source: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        """The critic's loss on features (B, F) of either domain: the lower, the further apart the critic finds them."""
+        assert self.critic is not None
+        return distance_loss(self.objective, self.critic(source).float(), self.critic(target).float(), weights)
+
+    def weights(self, x: Tensor, features: Tensor) -> Tensor:
+        """Of target images x with their features, (B,), mean one, without a graph."""
+        if self.weighting is None:
+            return features.new_ones(len(x), dtype=torch.float32)
+        return self.weighting(Judged(x, {}, self.cost(features.detach()), None))
+
+    def cost(self, features: Tensor) -> Tensor:
+        """What weight on target samples costs, (B,), from their features."""
+        assert self.critic is not None
+        logits = self.classifier.head(features).float()
+        return weight_cost(self.objective, self.critic(features).float(), logits, self.entropy)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The game as the weights see it, whose part in it is linear: a Wasserstein critic that scores costs."""
+
+    system: DomainAdaptation
+
+    @property
+    def objective(self) -> Objective:
+        return Wasserstein()
+
+    @property
+    def generator(self) -> ImageClassifier:
+        """Its samples, the target's images, are shaped like the classifier's."""
+        return self.system.classifier
+
+    def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
+        return self.system.cost(self.system.classifier.features(x))

@@ -1,0 +1,100 @@
+"""Arguments as a file writes them, checked against a signature and converted by its type hints."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from genkit.core.errors import RecipeError, shown, suggest
+
+Nested = Callable[[type, Any, str], Any]
+"""(class that is wanted, spec or instance of it, path in the file) -> what takes the argument's place."""
+
+WORDS = {False: ("no", "off"), True: ("yes", "on")}
+"""What YAML reads as false and true, but may be meant as a word: `precision: no`."""
+
+
+def arguments(make: Any, given: Mapping[str, Any], nested: Nested, *, where: str = "") -> dict[str, Any]:
+    """`given`, checked against the signature of `make` and converted by its type hints.
+
+    In the order of the signature, not of `given`: networks draw their first weights when they are built, and the order
+    of keys in a file must not change them.
+    """
+    parameters, hints = signature(make)
+    for key in given:
+        if key not in parameters:
+            raise RecipeError(f"{join(where, f'{key!s:.60}')}: unknown key{suggest(key, parameters)}")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in given:
+            raise RecipeError(f"{at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
+    return {k: converted(hints.get(k, Any), given[k], nested, where=join(where, k)) for k in parameters if k in given}
+
+
+@cache
+def signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, Any]]:
+    """The parameters of a class or function that a file can give, and the type hints of all."""
+    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+    parameters = {
+        k: p
+        for k, p in inspect.signature(make).parameters.items()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and not _is_function(hints.get(k))
+    }
+    return parameters, hints
+
+
+def _is_function(hint: Any) -> bool:
+    """Whether only code can give such an argument, never a file: a callback."""
+    return get_origin(hint) is Callable or any(get_origin(inner) is Callable for inner in get_args(hint))
+
+
+def converted(hint: Any, value: Any, nested: Nested, *, where: str = "") -> Any:
+    """`value` as `hint` asks: nested specs are handed to `nested`, plain values are converted and range-checked.
+
+    PyYAML reads 1e-4 as a string, hence numbers in strings are numbers where the hint says so.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in inner:
+            return None
+        if len(rest := [h for h in inner if h is not type(None)]) == 1:
+            return converted(rest[0], value, nested, where=where)
+    if origin in (list, tuple, Sequence) and inner and _is_built(inner[0]):
+        if not isinstance(value, (list, tuple)):
+            raise RecipeError(f"{at(where)}needs a list, got {shown(value)}")
+        return [converted(inner[0], v, nested, where=f"{where}[{i}]") for i, v in enumerate(value)]
+    if _is_built(hint):
+        return nested(hint, value, where)
+    return _plain_value(hint, value, where)
+
+
+def _is_built(hint: Any) -> bool:
+    return inspect.isclass(hint) and hint.__module__.split(".")[0] in {"genkit", "torch"}
+
+
+def _plain_value(hint: Any, value: Any, where: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
+
+    if isinstance(value, bool):
+        value = next((word for word in WORDS[value] if word in get_args(hint)), value)
+    if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
+        raise RecipeError(f"{at(where)}got {str(value).lower()}; a yes or no is not accepted here")
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        inside = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
+        message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
+        raise RecipeError(f"{where}{inside}: {message}, got {shown(detail['input'])}") from error
+
+
+def join(where: str, key: str) -> str:
+    """The path of `key` below `where`."""
+    return f"{where}.{key}" if where else key
+
+
+def at(where: str) -> str:
+    """`where` as a message begins with it."""
+    return f"{where}: " if where else ""

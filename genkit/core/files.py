@@ -1,0 +1,242 @@
+"""Writing files so that a crash, a full disk or a kill leaves the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from genkit.core.errors import CheckpointError, DataError, WeightsError
+
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.image\.tmp")
+"""Names of `temporary_beside`, and the one that samples had once."""
+
+LOCKED = ".locked.tmp"
+"""How temporary files end that are locked while they are written."""
+
+DAY_S = 24 * 60 * 60
+
+
+def cache_folder() -> Path:
+    """$GENKIT_CACHE, else ~/.cache/genkit."""
+    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """`content` to `path`: a temporary file beside it, synced, then renamed.
+
+    Raises:
+        CheckpointError: with the path, the reason and the free space.
+    """
+    temporary = temporary_beside(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"cannot write {path}: it is no regular file; choose another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_synced(temporary, content)
+        os.replace(temporary, path)
+    except OSError as failure:
+        raise cannot_write(path, failure) from failure
+    finally:
+        with suppress(OSError):  # it was renamed, or the folder itself is missing
+            temporary.unlink()
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of `path` that no other process uses; `remove_leftovers` knows it."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes the temporary files of writers that were killed; for a folder in which nobody else writes."""
+    for leftover in folder.glob(".*.tmp"):
+        if LEFTOVER.fullmatch(leftover.name) and leftover.is_file():
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(folder: Path, doing: str) -> Iterator[None]:
+    """Makes `folder`, refuses a second process that would write there, and removes what killed ones left.
+
+    The lock ends with its process.
+
+    Args:
+        doing: what is done here, for the message, such as "training in".
+
+    Raises:
+        CheckpointError: somebody is at it already, or the folder cannot be written.
+    """
+    lock = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    except BlockingIOError as busy:
+        raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
+    except OSError as failure:
+        raise cannot_write(folder, failure) from failure
+    try:
+        remove_leftovers(folder)
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int:
+    """The open, locked file; again where its last owner deleted it meanwhile."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def check_place(path: Path, *, folder: bool = False) -> None:
+    """Whether a file, or a folder, can be written at `path`, whose missing parents will be made.
+
+    Raises:
+        CheckpointError: the other kind is there, a parent is a file, or no writing is allowed.
+    """
+    if path.exists() and path.is_dir() != folder:
+        reason = "is a file, and a folder is wanted" if folder else "is a folder; name a file in it"
+        raise CheckpointError(f"cannot write {path}: it {reason}")
+    nearest = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+    if not nearest.is_dir() and nearest != path:
+        raise CheckpointError(f"cannot write {path}: {nearest} is no folder")
+    if not os.access(nearest, os.W_OK | (os.X_OK if nearest.is_dir() else 0)):
+        raise CheckpointError(f"cannot write {path}: no permission to write to {nearest}")
+
+
+@contextmanager
+def being_written(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `path`, synced and in one piece, when the block ends, and vanishes when the block fails.
+
+    While it grows it is locked, so that `remove_abandoned` can tell it from what a killed process has left.
+
+    Raises:
+        CheckpointError: as `write_atomically`.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{LOCKED}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked_file(temporary) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, path)
+    except OSError as failure:
+        raise cannot_write(path, failure) from failure
+    finally:
+        with suppress(OSError):  # it was renamed, or its folder could not be made
+            temporary.unlink()
+
+
+@contextmanager
+def _locked_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file under a lock; made again if it was removed before the lock was taken."""
+    while True:
+        with open(path, "wb") as file:
+            with suppress(OSError):  # a file system without locks, on which nothing is taken for a leftover either
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists():
+                yield file
+                return
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes temporary files that nobody writes to any more from `folder`: unlocked ones, and all of another day."""
+    found = list[Path]()
+    with suppress(OSError):  # no folder, or none that may be read
+        found += folder.glob(".*.tmp")
+    for path in found:
+        with suppress(OSError), open(path, "rb") as file:  # still being written: BlockingIOError
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.name.endswith(LOCKED) or time.time() - path.stat().st_mtime > DAY_S:
+                path.unlink()
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """`content` to `path`, on the disk when this returns."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside `folder` last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def new_folder(path: str | Path) -> Path:
+    """`path`, made absolute, for a folder that is yet to be written; it is not made here.
+
+    Raises:
+        WeightsError: it is a file, lies in one, or holds something.
+    """
+    folder = Path(os.path.abspath(path))
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    if not existing.is_dir():
+        raise WeightsError(f"{existing} is a file, not a folder; choose another folder")
+    if existing == folder and any(folder.iterdir()):
+        raise WeightsError(f"{path} exists and is not empty; choose another folder")
+    return folder
+
+
+def cannot_write(path: Path, failure: OSError) -> CheckpointError:
+    """One line about a failed write: path, reason, free space."""
+    existing = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
+    try:
+        free = f", {shutil.disk_usage(existing).free / 2**20:.0f} MiB free there"
+    except OSError:
+        free = ""
+    return CheckpointError(f"cannot write {path}: {failure.strerror or failure}{free}")
+
+
+def read_regular(path: str | Path, most: int | None = None) -> bytes:
+    """The bytes of a file; pipes, devices and sockets are not even opened, since reading them may never end.
+
+    Args:
+        most: bytes that are accepted.
+
+    Raises:
+        DataError: the reason, without the name: no regular file, or larger than `most`.
+        OSError: it cannot be read.
+    """
+    about = os.stat(path)
+    if not stat.S_ISREG(about.st_mode):
+        raise DataError(f"is {_kind(about.st_mode)}, not a regular file")
+    if most is not None and about.st_size > most:
+        raise DataError(f"larger than {most // 2**20} MiB")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _kind(mode: int) -> str:
+    kinds = {"a folder": stat.S_ISDIR, "a pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    return next((kind for kind, holds in kinds.items() if holds(mode)), "a device")
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """Hash of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

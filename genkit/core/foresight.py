@@ -1,0 +1,25 @@
+"""What the arguments of a data set promise, before it is decoded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from genkit.core import catalog
+
+
+def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """(channels, size, size) of the samples that a checked data spec will give; None where only the data can tell.
+
+    A set made of another one gives samples of that one's shape.
+    """
+    name = str(spec.get("type"))
+    if not catalog.CATALOG["data"].get(name, "").startswith("genkit.data."):
+        return None
+    parameters = inspect.signature(catalog.find(name, kind="data")).parameters
+    if {"size", "channels"} <= parameters.keys():
+        size, channels = (int(spec.get(key, parameters[key].default)) for key in ("size", "channels"))
+        return channels, size, size
+    inner = next((spec[key] for key in parameters if isinstance(spec.get(key), Mapping)), None)
+    return None if inner is None else promised_shape(inner)

@@ -1,0 +1,153 @@
+"""The sampling contract: a Generator is what you keep, sample, steer and score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.errors import GenkitError, shown
+from genkit.core.pretrained import Pretrained
+from genkit.core.randomness import Rows
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """`module` in eval mode, every submodule's own mode restored after."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training
+
+
+def _check_count(n: object, what: str) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise GenkitError(f"the {what} must be a whole number of at least 1, got {shown(n)}")
+
+
+class Generator(Pretrained, nn.Module, ABC):
+    """Something that makes samples.
+
+    Attributes:
+        sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
+        conditions: what it can be asked for; empty when unconditional.
+        binary: whether the likelihood that it gives is of pixels that are -1 or 1.
+    """
+
+    sample_shape: tuple[int, ...]
+    conditions: ConditionSpace = ConditionSpace()
+    binary: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the labels that it can be asked for."""
+        return self.conditions.class_names
+
+    @class_names.setter
+    def class_names(self, names: tuple[str, ...]) -> None:
+        self.conditions = self.conditions.with_class_names(names)
+
+    def sample(
+        self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
+    ) -> Tensor:
+        """n samples, (n, *sample_shape) float32, without a graph; images lie in [-1, 1].
+
+        A pure function of weights, condition and rng, always in eval mode; sample i does not depend on the batch that
+        it is drawn in.
+
+        Args:
+            n: how many, at least 1.
+            condition: name -> one row per sample (or one for all), checked against `conditions`; what is not given is
+                drawn.
+            rng: CPU generator; None uses torch's global one.
+
+        Raises:
+            ConditionError: naming the wrong key and the accepted ones.
+            GenkitError: n below 1.
+        """
+        _check_count(n, "number of samples")
+        rows = Rows(n, rng, self.device)
+        wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, n, rows).items()}
+        with torch.no_grad(), evaluating(self):
+            return self._sample(wanted, rows).float()
+
+    @abstractmethod
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """len(rows) samples; `condition` is complete and checked, all noise comes from `rows`."""
+
+    def stream(
+        self,
+        n: int,
+        batch_size: int = 64,
+        *,
+        condition: Mapping[str, Any] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Iterator[Tensor]:
+        """The n samples of `sample(n)`, as batches when they are ready: same rng, same samples at any batch size.
+
+        Raises:
+            ConditionError: as `sample`, before the first batch.
+            GenkitError: n or batch_size below 1.
+        """
+        _check_count(n, "number of samples")
+        _check_count(batch_size, "batch size")
+        wanted = self.conditions.check(condition, n)
+        for start in range(0, n, batch_size):
+            part = {k: v[start : start + batch_size] for k, v in wanted.items()}
+            yield self.sample(min(batch_size, n - start), condition=part, rng=rng)
+
+
+class LatentGenerator(Generator):
+    """A generator that maps a latent z, drawn from a prior, to a sample."""
+
+    @abstractmethod
+    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """n latents on the CPU, rows independent."""
+
+    @abstractmethod
+    def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+        """(n, latent) -> (n, *sample_shape), with a graph."""
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        return self(rows.draw(self.prior), condition)
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """log p(x) of some samples, or a bound on it.
+
+    Attributes:
+        nats: (B,) float64, natural logarithm of the probability of the 8-bit (or binary) sample.
+        bound: what the number is, e.g. "variational lower bound" or "importance-weighted lower bound, 5000 samples".
+        parts: name -> (B,), what it is made of, in nats.
+        spread: name -> (B,), how far an estimate by sampling scatters, such as the effective sample size.
+    """
+
+    nats: Tensor
+    bound: str
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
+    spread: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A generator that can say how probable a sample is."""
+
+    def log_likelihood(
+        self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Likelihood:
+        """x (B, *sample_shape) in the range of the generator's samples; the same rng gives the same numbers."""
+        ...

@@ -1,0 +1,275 @@
+"""config.json + model.safetensors: a module that remembers how it was built, written to a folder and read back."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from genkit.core import catalog
+from genkit.core.documents import Unreadable, check_plain, read_json
+from genkit.core.errors import ConditionError, GenkitError, WeightsError
+from genkit.core.files import only_writer, sha256_of_file, write_atomically
+from genkit.core.tensors import load_into
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+RECIPE = "recipe.yaml"
+"""What makes a folder a run."""
+
+UNFINISHED = "genkit.training.unfinished:newest_averaged"
+"""Reads what a run has learned so far; named as the catalog names things, since training lies above."""
+
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+
+@runtime_checkable
+class Starting(Protocol):
+    """A module that starts from published weights: fetched when a training is prepared, not when the module is built.
+
+    So a network that is about to be given other weights needs no download.
+    """
+
+    def fetch_start(self) -> None:
+        """Loads them.
+
+        Raises:
+            WeightsError: they cannot be had.
+        """
+
+
+class Unfinished(Protocol):
+    """The averaged weights of a run that has not finished.
+
+    Attributes:
+        checkpoint: its folder.
+        sha256: of the weights.
+    """
+
+    checkpoint: Path
+
+    @property
+    def sha256(self) -> str: ...
+
+    def product(self) -> nn.Module:
+        """What training would leave behind, were this its end; warns that it is not."""
+        ...
+
+
+class Configured:
+    """Records the constructor's arguments as `config`, nested where they are Configured too."""
+
+    config: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+
+class Pretrained(Configured):
+    """Mixin of nn.Module: what can be written to a folder and read back from it.
+
+    Attributes:
+        class_names: what its classes are called, in the order of their numbers; empty when they have no names. Set by
+            `name_classes`; kept in config.json beside `type`.
+    """
+
+    class_names: tuple[str, ...] = ()
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Writes model.safetensors and config.json, each in one piece.
+
+        Raises:
+            CheckpointError: the folder cannot be written, or another process writes there.
+        """
+        assert isinstance(self, nn.Module)
+        folder = Path(folder)
+        state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
+        with only_writer(folder, "writing weights to"):
+            write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
+            write_atomically(folder / CONFIG, (json.dumps(described(self), indent=2) + "\n").encode())
+        return folder
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path) -> Self:
+        """The module in `source` (a weights or run folder, the name of shipped weights, or a hub id), in eval mode.
+
+        Of a run that has not finished it is the averaged copy in its newest checkpoint, with a warning that says so.
+
+        Raises:
+            WeightsError: nothing there, a pickle, damaged or non-finite weights, or a module of another class.
+        """
+        found = locate(source)
+        module = _read(found) if isinstance(found, Path) else found.product()
+        if not isinstance(module, cls) or not isinstance(module, nn.Module):
+            place = found if isinstance(found, Path) else found.checkpoint
+            raise WeightsError(f"{place} holds a {type(module).__name__}, not a {cls.__name__}")
+        return module.eval()
+
+
+def name_classes(module: Pretrained, names: Sequence[str]) -> None:
+    """Tells a generator or classifier what its classes are called; without `names` it keeps those that it has.
+
+    Raises:
+        ConditionError: not one name a class.
+    """
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ConditionError(f"names are a list of texts, got {names!r:.60}")
+    classes = getattr(module, "classes", None)
+    if names and classes is not None and classes != len(names):
+        raise ConditionError(f"{classes} classes need {classes} names, got {len(names)}")
+    if names:
+        module.class_names = tuple(names)
+        module.config |= {"class_names": list(names)} if "class_names" in module.config else {}
+
+
+def _recording(init: Any) -> Any:
+    @wraps(init)
+    def record(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "config" not in self.__dict__:  # else a derived class's constructor has recorded already
+            bound = inspect.signature(init).bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = dict(list(bound.arguments.items())[1:])
+            self.__dict__["config"] = {
+                "type": catalog.name_of(type(self)),
+                **{k: _plain(v) for k, v in arguments.items()},
+            }
+        init(self, *args, **kwargs)
+
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "config"):
+        return value.config
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def locate(source: str | Path) -> Path | Unfinished:
+    """The local folder of `source`, or the averaged weights of a run that has not finished.
+
+    A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and, with the extra
+    `genkit[hub]`, a model id `owner/name` downloaded from the Hugging Face Hub.
+    """
+    path = Path(source)
+    for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
+        if (folder / CONFIG).is_file():
+            return folder
+    averaged: Unfinished | None = catalog.load(UNFINISHED)(path) if (path / RECIPE).is_file() else None
+    if averaged:
+        return averaged
+    if path.is_file():
+        raise WeightsError(f"{path} is a file; weights are a folder with {CONFIG} and {WEIGHTS}{_about_pickle(path)}")
+    if path.is_dir():
+        raise WeightsError(f"{path} has no {CONFIG}; it is neither a weights folder nor a run with a whole checkpoint")
+    if _is_hub_id(str(source)):
+        return _download(str(source))
+    known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
+    raise WeightsError(f"no weights at {source}; give a folder or one of the shipped: {', '.join(known) or 'none'}")
+
+
+def sha256_of_weights(source: str | Path) -> str:
+    """Hash of the file that holds the weights of `source`.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    found = locate(source)
+    return sha256_of_file(found / WEIGHTS) if isinstance(found, Path) else found.sha256
+
+
+def _is_hub_id(source: str) -> bool:
+    parts = source.split("/")
+    return len(parts) == 2 and all(p and p not in {".", ".."} for p in parts) and not Path(parts[0]).exists()
+
+
+def _download(model: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as missing:
+        raise WeightsError(
+            f"{model} is not a local folder; to download from the hub: pip install 'genkit[hub]'"
+        ) from missing
+    try:
+        return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, "README.md"]))
+    except Exception as failure:  # the hub client raises a dozen unrelated types
+        reason = (str(failure).splitlines() or [""])[0][:120]
+        raise WeightsError(f"no local folder {model}, and the hub did not give it: {reason}") from failure
+
+
+def _about_pickle(path: Path) -> str:
+    if path.suffix in PICKLES:
+        return (
+            "; pickles can run code and are refused: use 'genkit import LAYOUT CHECKPOINT' for an author's checkpoint"
+        )
+    return ""
+
+
+def described(module: Pretrained) -> dict[str, Any]:
+    """What config.json says of `module`: the arguments that made it, and what its classes are called."""
+    return module.config | ({"class_names": list(module.class_names)} if module.class_names else {})
+
+
+def built(description: Any, where: str) -> Any:
+    """The module that `described` tells of, its weights not loaded.
+
+    Raises:
+        RecipeError: it tells of none.
+        WeightsError: the names do not fit the classes.
+    """
+    spec = dict(description) if isinstance(description, dict) else description
+    names = spec.pop("class_names", []) if isinstance(spec, dict) else []
+    module = catalog.build(spec, where=where)
+    try:
+        if isinstance(module, Pretrained):
+            name_classes(module, names)
+    except GenkitError as misfit:
+        raise WeightsError(f"{where}: class_names: {misfit}") from misfit
+    return module
+
+
+def _read(folder: Path) -> Any:
+    module = built(_read_config(folder), str(folder / CONFIG))
+    if isinstance(module, nn.Module):
+        _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+    return module
+
+
+def _read_config(folder: Path) -> Any:
+    try:
+        config = read_json(folder / CONFIG)
+        check_plain(config)
+    except Unreadable as damage:
+        raise WeightsError(f"{folder / CONFIG} cannot be read as JSON ({damage})") from damage
+    return config
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        found = next((p for p in sorted(path.parent.iterdir()) if p.suffix in PICKLES), None)
+        hint = f" (found {found.name}{_about_pickle(found)})" if found else ""
+        raise WeightsError(f"{path} is missing{hint}")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as damage:
+        raise WeightsError(f"{path} is damaged or not a safetensors file ({damage})") from damage
+    return state
+
+
+def _load(module: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    try:
+        load_into(module, state)
+    except ValueError as misfit:
+        raise WeightsError(f"{path} does not fit its {CONFIG}: {misfit}") from misfit

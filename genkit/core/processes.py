@@ -1,0 +1,205 @@
+"""Several processes that hold a part of every batch each: what they do together to be like one that holds it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from genkit.core.errors import RecipeError
+
+
+def process_count() -> int:
+    """Processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def whole_batch(values: Tensor) -> Tensor:
+    """`values` of every process, in order of rank, along the first dimension, without a graph."""
+    values = values.detach()
+    if process_count() == 1:
+        return values
+    parts = [torch.empty_like(values) for _ in range(process_count())]
+    dist.all_gather(parts, values.contiguous())
+    return torch.cat(parts)
+
+
+def whole_batch_with_graph(values: Tensor) -> Tensor:
+    """As `whole_batch`, with a graph through the rows of this process, for a loss of the whole batch.
+
+    Every process has the same loss and the gradients of its own rows alone; those count once for each process, so that
+    the trainer's average over processes is the gradient of that loss.
+    """
+    if process_count() == 1:
+        return values
+    parts = list(whole_batch(values).chunk(process_count()))
+    parts[dist.get_rank()] = values.detach() + process_count() * (values - values.detach())
+    return torch.cat(parts)
+
+
+def my_rows(values: Tensor) -> Tensor:
+    """The rows of this process in `values` of the whole batch; undoes `whole_batch`."""
+    return values if process_count() == 1 else values.chunk(process_count())[dist.get_rank()]
+
+
+class _Mean(torch.autograd.Function):
+    """The mean over processes, and of gradients on the way back: their average over processes is then that of one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total / process_count()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        return _Mean.apply(gradient)
+
+
+class _SynchronisedBatchNorm(_BatchNorm):
+    """In training, mean and variance are those of the whole batch. torch's SyncBatchNorm works on GPUs alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or process_count() == 1:
+            return super().forward(x)
+        self._check_input_dim(x)
+        wide, over = x.float(), [d for d in range(x.dim()) if d != 1]
+        mean: Tensor = _Mean.apply(wide.mean(over))  # type: ignore[assignment]
+        centred = wide - self._spread(mean, x)
+        variance: Tensor = _Mean.apply(centred.square().mean(over))  # type: ignore[assignment]
+        self._track(mean, variance, process_count() * x.numel() // x.shape[1])
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scale = scale * self.weight
+        y = centred * self._spread(scale, x)
+        return (y + self._spread(self.bias, x) if self.affine else y).to(x.dtype)
+
+    def _spread(self, channels: Tensor, x: Tensor) -> Tensor:
+        return channels.view(1, -1, *[1] * (x.dim() - 2))
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        if not self.track_running_stats or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        assert self.running_mean is not None and self.running_var is not None
+        self.running_mean.lerp_(mean, rate)
+        self.running_var.lerp_(variance * count / (count - 1), rate)
+
+
+class BatchNorm1d(_SynchronisedBatchNorm, nn.BatchNorm1d):
+    """torch's, over the batch of all processes."""
+
+
+class BatchNorm2d(_SynchronisedBatchNorm, nn.BatchNorm2d):
+    """torch's, over the batch of all processes."""
+
+
+class BatchNorm3d(_SynchronisedBatchNorm, nn.BatchNorm3d):
+    """torch's, over the batch of all processes."""
+
+
+class Dropout(nn.Dropout):
+    """torch's, its mask one of the whole batch; see `network_noise`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout(x, self.p) if self.training else x
+
+
+_SYNCHRONISED = {
+    nn.BatchNorm1d: BatchNorm1d,
+    nn.BatchNorm2d: BatchNorm2d,
+    nn.BatchNorm3d: BatchNorm3d,
+    nn.Dropout: Dropout,
+}
+
+
+def synchronise(module: nn.Module) -> None:
+    """Makes torch's batch norms and dropouts inside `module` treat the parts of a batch as one batch, in place.
+
+    Raises:
+        RecipeError: a batch norm of another kind, which would normalise each part by itself.
+    """
+    for part in module.modules():
+        if type(part) in _SYNCHRONISED:
+            part.__class__ = _SYNCHRONISED[type(part)]
+        elif isinstance(part, _BatchNorm) and not isinstance(part, (_SynchronisedBatchNorm, nn.SyncBatchNorm)):
+            raise RecipeError(
+                f"{type(part).__name__} would normalise the samples of each process by themselves; derive it from "
+                "genkit.core.processes.BatchNorm2d, or train with one process"
+            )
+
+
+@dataclass
+class _Noise:
+    """A stream that all processes have alike, one for each device."""
+
+    seed: int
+    rank: int
+    count: int
+    generators: dict[torch.device, torch.Generator] = field(default_factory=dict)
+
+    def on(self, device: torch.device) -> torch.Generator:
+        if device not in self.generators:
+            self.generators[device] = torch.Generator(device).manual_seed(self.seed)
+        return self.generators[device]
+
+
+_noise: _Noise | None = None
+
+
+@contextmanager
+def shared_noise(seed: int) -> Iterator[None]:
+    """Inside, the noise of networks is one stream of all processes; alone, a process keeps torch's global generator."""
+    global _noise
+    before, _noise = _noise, _Noise(seed, dist.get_rank(), process_count()) if process_count() > 1 else None
+    try:
+        yield
+    finally:
+        _noise = before
+
+
+def network_noise(
+    draw: Callable[[int, torch.Generator | None], Tensor], rows: int, device: torch.device | str
+) -> Tensor:
+    """Noise inside a network, `rows` of it: draw(n, generator) gives n rows on `device`.
+
+    Of several processes each draws for the whole batch and takes its own rows, so that dropout and random views, too,
+    are those of one process.
+    """
+    if _noise is None:
+        return draw(rows, None)
+    whole = draw(rows * _noise.count, _noise.on(torch.device(device)))
+    return whole[_noise.rank * rows : (_noise.rank + 1) * rows]
+
+
+def common_noise(draw: Callable[[torch.Generator | None], Tensor], device: torch.device | str = "cpu") -> Tensor:
+    """Noise inside a network that is the same for every sample, and on every process."""
+    return draw(None if _noise is None else _noise.on(torch.device(device)))
+
+
+def dropout(x: Tensor, rate: float) -> Tensor:
+    """x (B, ...) with a share `rate` of its values set to zero, the others divided by 1 - rate. On: always."""
+    if not rate:
+        return x
+
+    def mask(rows: int, generator: torch.Generator | None) -> Tensor:
+        empty = torch.empty_like(x) if rows == len(x) else _empty_rows(x, rows)
+        return empty.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
+
+    return x * network_noise(mask, len(x), x.device)
+
+
+def _empty_rows(x: Tensor, rows: int) -> Tensor:
+    """Room for `rows` rows like those of x, in the layout of `torch.empty_like`, in whose order a mask is drawn."""
+    like, shape = torch.empty_like(x, device="meta"), (rows, *x.shape[1:])
+    order = sorted(range(x.dim()), key=like.stride, reverse=True)
+    empty = torch.empty([shape[d] for d in order], dtype=x.dtype, device=x.device)
+    return empty.permute([order.index(d) for d in range(x.dim())])

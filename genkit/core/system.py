@@ -1,0 +1,192 @@
+"""The learning contract: a System is one iteration of a paper's algorithm box, told as a sequence of Updates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.errors import RecipeError
+from genkit.core.generator import Generator, LatentGenerator
+from genkit.core.pretrained import Pretrained
+from genkit.core.randomness import Sampler
+
+Terms = dict[str, Tensor]
+Report = Mapping[str, Tensor]
+Turns = Iterator["Update"]
+"""A Python generator of Updates; what `yield` gives back is a Report."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of the data that belong to this process.
+
+    Attributes:
+        x: images in [-1, 1], (B, C, H, W) float32, or points (B, D).
+        condition: e.g. {"label": (B,) int64}; empty for unlabelled data.
+        index: position of each row in its data set, (B,) int64.
+        target: as many unlabelled rows of the domain to adapt to, shaped like x; None where the data have one domain.
+    """
+
+    x: Tensor
+    condition: Condition
+    index: Tensor
+    target: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Items(Protocol):
+    """The training set itself, in order: see genkit.data.dataset.DataSet."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def __len__(self) -> int: ...
+    def rows(self, index: Tensor) -> Tensor: ...
+
+
+class Data(Protocol):
+    """What `iteration` learns from: endless batches, and noise that all processes share.
+
+    Item k and every draw are functions of the seed and the position alone. A draw is made for the whole batch and each
+    process takes its own rows, so that two processes see what one process with the whole batch would. What `common`
+    draws is whole, and the same, on every process.
+    """
+
+    def __next__(self) -> Batch: ...
+    def draw(self, sampler: Sampler) -> Tensor: ...
+    def normal(self, *shape: int) -> Tensor: ...
+    def uniform(self, *shape: int) -> Tensor: ...
+    def integers(self, high: int) -> Tensor: ...
+    def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor: ...
+    def fetch(self, index: Tensor) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser step of one learner, as a value: built by a system, performed by the trainer.
+
+    Attributes:
+        learner: whose parameters move; a key of `learners`.
+        loss: called as loss(**on, **shared) -> {name: scalar mean over the batch}. The terms that carry a graph are
+            summed and descended; the others are observations, which may also have one value a sample: the Report hands
+            those back whole. All are logged, by their means. All randomness enters through `on`, so a loss is a pure
+            function.
+        on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
+        shared: whatever every micro-batch needs whole.
+        coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; the trainer itself
+            sees that batch norms couple them.
+    """
+
+    learner: str
+    loss: Callable[..., Terms]
+    on: Mapping[str, Any]
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    coupled: bool = False
+
+
+class Learning(nn.Module):
+    """Anything with networks of its own to train: a system, or a technique inside one.
+
+    `learners` maps a name to the submodules that one optimiser steps, e.g. {"generator": ("generator", "encoder")}.
+    """
+
+    learners: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def all_learners(self) -> dict[str, list[nn.Module]]:
+        """The learners of this module and of every Learning inside it.
+
+        Raises:
+            RecipeError: two of them share a name.
+        """
+        return _learners(self)
+
+
+def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
+    own = module.learners if isinstance(module, Learning) else {}
+    found = {name: [module.get_submodule(path) for path in paths] for name, paths in own.items()}
+    for child in module.children():
+        for name, modules in _learners(child).items():
+            if name in found:
+                raise RecipeError(f"two learners of {type(module).__name__} are called {name!r}")
+            found[name] = modules
+    return found
+
+
+class System(Learning, ABC):
+    """How a generator learns.
+
+    Attributes:
+        generator: what is being learned.
+        local_state: names of the buffers that differ from process to process (replay chains); all else is shared.
+    """
+
+    generator: Generator
+    local_state: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def product(self) -> Pretrained:
+        """What training leaves behind: averaged, sampled when it is a Generator, and saved."""
+        return self.generator
+
+    def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+        """Raises RecipeError when the data are not what this system learns from."""
+        if tuple(sample_shape) != tuple(self.generator.sample_shape):
+            raise RecipeError(
+                f"data: samples are {list(sample_shape)}, but the generator makes {list(self.generator.sample_shape)}; "
+                "set the size and channels of one to those of the other"
+            )
+        for name, space in self.generator.conditions.items():
+            offered = conditions[name].classes if name in conditions else 0
+            if offered != space.classes:
+                raise RecipeError(
+                    f"data: the generator takes {space.classes} classes of {name!r}, but the data have {offered}"
+                    f"{conditions.reason}"
+                )
+
+    def meet(self, items: Items) -> None:
+        """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.
+
+        Raises:
+            RecipeError: the items are not what this system learns from.
+        """
+
+    def presented(self, product: Pretrained) -> AbstractContextManager[None]:
+        """Called when `product`, the averaged copy, is looked at, scored or saved: what it needs beside its weights.
+
+        Must leave no trace that training could see.
+        """
+        return nullcontext()
+
+    def exercise(self, product: Any, data: Data) -> None:
+        """Runs `product`, the averaged copy, on the next batch of `data` as training does, for the statistics of its
+        batch norms. Here: the fakes of a batch, or what else takes images.
+        """
+        batch = next(data)
+        if isinstance(product, LatentGenerator):
+            product(data.draw(product.prior), {name: batch.condition[name] for name in product.conditions})
+        else:
+            product(batch.x)
+
+    @abstractmethod
+    def iteration(self, data: Data, step: int) -> Turns:
+        """One pass of the paper's outer loop.
+
+        Between yields everything is frozen; code after a yield runs after that step; `report = yield update` hands
+        back the logged scalars. State that survives the iteration is a buffer.
+        """
+
+
+def mixes_samples(*modules: nn.Module) -> bool:
+    """Whether a batch norm in training mode lets what comes out for a sample depend on the rest of its batch."""
+    return any(isinstance(m, _BatchNorm) and m.training for module in modules for m in module.modules())

@@ -1,0 +1,21 @@
+"""Checkpoints of diffusion papers' own code, and of diffusers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from genkit.core.pretrained import Pretrained
+
+
+def product(network: Pretrained, layout: str, config: Mapping[str, Any]) -> Pretrained:
+    """A generator of a denoiser, a classifier of noisy images of an encoder; else the network itself."""
+    from genkit.diffusion.authors import diffusion_settings
+    from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder
+    from genkit.diffusion.networks.unet import SuperResolutionUNet
+
+    if isinstance(network, Denoiser) and not isinstance(network, SuperResolutionUNet):
+        return diffusion_settings.ddpm(network, layout, config)
+    if isinstance(network, NoisyEncoder):
+        return diffusion_settings.noisy_classifier(network, layout, config)
+    return network

@@ -1,0 +1,96 @@
+"""Guidance of a diffusion model by a classifier of noisy images. Dhariwal & Nichol 2021, arXiv:2105.05233, Sec. 4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.errors import GenkitError
+from genkit.diffusion.denoising import Denoising
+from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWrapper
+from genkit.diffusion.noisy_classifier import NoisyClassifier
+from genkit.diffusion.process import Process
+
+Scale = Annotated[float, Field(ge=0, le=1000)]
+
+
+class ClassifierGuided(DiffusionWrapper):
+    """A diffusion model whose every step is pulled towards what a classifier takes for the wanted label.
+
+    Args:
+        generator: any diffusion generator, with labels or without; when a classifier guides it already, both do.
+        classifier: of images noised by the same process; it is frozen.
+        scale: s of s * grad log p(y | x_t); 0 never calls the classifier. Published: 1 at 64 pixels, 0.5 at 128, 1 at
+            256 and 10 without labels there, 4 at 512.
+        at: where the gradient is taken: at x_t, as the authors do, or at the mean of the step back, as their
+            derivation has it.
+
+    Raises:
+        GenkitError: a classifier of another process, size or number of classes.
+    """
+
+    def __init__(
+        self,
+        generator: DiffusionGenerator,
+        classifier: NoisyClassifier,
+        scale: Scale = 1.0,
+        at: Literal["x_t", "mean"] = "x_t",
+    ):
+        super().__init__(generator)
+        self.classifier = classifier
+        self.scale, self.at = scale, at
+        _check_fit(generator, self.classifier)
+        self.classifier.requires_grad_(False)
+        self.conditions = ConditionSpace({**generator.conditions, "label": _labels(generator, self.classifier)})
+
+    def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
+        asked = {name: condition[name] for name in self.generator.conditions}
+        way, label = self.generator.denoising(asked), condition["label"]
+        if not self.scale:
+            return way
+
+        def gradient(x_t: Tensor, mean: Tensor, told: Tensor) -> Tensor:
+            mine = self.gradient(x_t, mean, told, label)
+            return mine if way.gradient is None else mine + way.gradient(x_t, mean, told)
+
+        return replace(way, gradient=gradient)
+
+    def gradient(self, x_t: Tensor, mean: Tensor, told: Tensor, label: Tensor) -> Tensor:
+        """s * grad log p(label | x), (B, C, H, W); a sample's gradient depends on no other sample."""
+        with torch.inference_mode(False), torch.enable_grad():
+            x = (x_t if self.at == "x_t" else mean).detach().clone().requires_grad_()
+            log_p = self.classifier.log_probability(x, told.clone(), label.clone()).sum()
+            (found,) = torch.autograd.grad(log_p, x)
+        return self.scale * found
+
+
+def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
+    return generator.conditions.get("label") or Labels(classifier.classes, classifier.class_names)
+
+
+def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:
+    if not isinstance(classifier, NoisyClassifier):
+        raise GenkitError(
+            f"guidance takes a noisy_classifier, which is told the step; got a {type(classifier).__name__}"
+        )
+    if not classifier.process.same_noise(generator.process):
+        told = [_noise(p) for p in (classifier.process, generator.process)]
+        raise GenkitError(f"the classifier was trained on another process ({told[0]}) than the generator ({told[1]})")
+    if tuple(classifier.sample_shape) != tuple(generator.sample_shape):
+        shapes = [list(part.sample_shape) for part in (classifier, generator)]
+        raise GenkitError(f"the classifier takes images {shapes[0]}, but the generator makes {shapes[1]}")
+    offered = generator.conditions["label"].classes if "label" in generator.conditions else classifier.classes
+    if offered != classifier.classes:
+        raise GenkitError(f"the classifier knows {classifier.classes} classes, but the generator {offered}")
+
+
+def _noise(process: Process) -> str:
+    schedule = process.config["schedule"]
+    named = schedule if isinstance(schedule, str) else f"betas {schedule[0]:.4g} to {schedule[-1]:.4g}"
+    return f"{process.steps} steps, {named}, last one told as {process.pace * (process.steps - 1):g}"

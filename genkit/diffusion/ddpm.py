@@ -1,0 +1,150 @@
+"""Denoising diffusion. Ho et al. 2020, arXiv:2006.11239; Nichol & Dhariwal 2021, arXiv:2102.09672."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.condition import Condition, ConditionSpace, Labels
+from genkit.core.errors import RecipeError
+from genkit.core.generator import Likelihood, evaluating
+from genkit.core.randomness import Rows
+from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.diffusion.bound import variational_bound
+from genkit.diffusion.denoising import Denoising
+from genkit.diffusion.diffusion_generator import DiffusionGenerator
+from genkit.diffusion.losses import DiffusionLoss, Hybrid, Simple
+from genkit.diffusion.networks.denoiser import Denoiser
+from genkit.diffusion.process import Process
+from genkit.diffusion.schedules import Spacing
+from genkit.diffusion.solvers import Ancestral, Solver
+from genkit.diffusion.step_choice import StepChoice, label_or_none, quarters
+
+
+class DDPM(DiffusionGenerator):
+    """Images from noise, one denoising step at a time.
+
+    Args:
+        network: predicts from (x_t, t, label); twice the channels where the process learns its variance.
+        process: how images were noised.
+        solver: how samples are drawn; None is ancestral sampling over all steps.
+
+    Raises:
+        RecipeError: the network has no output for the variance that the process learns.
+    """
+
+    def __init__(self, network: Denoiser, process: Process, solver: Solver | None = None):
+        super().__init__()
+        self.network, self.process, self.solver = network, process, solver or Ancestral()
+        self.sample_shape = tuple(network.sample_shape)
+        self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
+        _check_outputs(network, process)
+        self.solver.check(process)
+
+    @property
+    def solver(self) -> Solver:  # type: ignore[override]
+        return self._solver
+
+    @solver.setter
+    def solver(self, solver: Solver) -> None:
+        self._solver = solver
+        self.config["solver"] = solver.config
+
+    def output(self, x_t: Tensor, told: Tensor, label: Tensor | None) -> Tensor:
+        """The network's float32 answer to x_t (B, C, H, W) at the steps `told` (B,), see `Process.told`."""
+        return self.network(x_t, told, label).float()
+
+    def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
+        label = condition.get("label")
+        clip = len(self.sample_shape) == 3
+        return Denoising(self.process, lambda x_t, told: self.output(x_t, told, label), clip=clip)
+
+    @torch.no_grad()
+    def log_likelihood(
+        self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None, steps: Spacing = ""
+    ) -> Likelihood:
+        """Variational lower bound on log p(x) of 8-bit images, one fresh noise a step. DDPM Eq. 5.
+
+        Args:
+            x: (B, C, H, W) in [-1, 1].
+            condition: labels where the network takes them; drawn when missing.
+            rng: CPU generator.
+            steps: which steps the process keeps; "" takes all, and any fewer give a looser bound.
+        """
+        rows = Rows(len(x), rng, self.device)
+        wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(x), rows).items()}
+        way = self.denoising(wanted)
+        way = way.on(self.process.with_settings(kept=steps)) if steps != "" else way
+        with evaluating(self):
+            return variational_bound(way, x.to(self.device), rows, self.watch)
+
+
+class DDPMTraining(System):
+    """Predict what was added to an image. DDPM Algorithm 1.
+
+    Args:
+        generator: what is trained.
+        loss: None is the hybrid loss where the process learns its variance, else the simple one.
+        steps: which steps are trained on.
+        label_dropout: share of labels that are replaced by "no label", for classifier-free guidance (Ho & Salimans
+            2022, arXiv:2207.12598); needs a network that is `unlabelled`.
+    """
+
+    learners = {"denoiser": ("generator.network",)}  # noqa: RUF012 - a ClassVar of the base
+
+    generator: DDPM
+
+    def __init__(
+        self,
+        generator: DDPM,
+        loss: DiffusionLoss | None = None,
+        steps: StepChoice | None = None,
+        label_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+    ):
+        super().__init__()
+        process = generator.process
+        self.generator, self.label_dropout = generator, label_dropout
+        self.loss = loss or (Hybrid() if process.learns_variance else Simple())
+        self.steps = steps or StepChoice()
+        self.loss.check(process)
+        self.steps.prepare(len(process))
+        if label_dropout and not generator.network.unlabelled:
+            raise RecipeError('label_dropout: the network knows no "no label"; set its classes and unlabelled: true')
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        batch = next(data)  # line 2
+        i, weight = self.steps.draw(data)  # line 3
+        noise = data.normal(*self.generator.sample_shape)  # line 4
+        label = self._label(batch.condition, data)
+        on = {"x0": batch.x, "i": i, "noise": noise, "label": label, "weight": weight}
+        report = yield Update("denoiser", self.denoising_loss, on)  # line 5
+        assert report is not None
+        self.steps.learn(i, report["loss_per_sample"])
+
+    def denoising_loss(self, x0: Tensor, i: Tensor, noise: Tensor, label: Tensor | None, weight: Tensor) -> Terms:
+        process = self.generator.process
+        output = self.generator.output(process.noised(x0, i, noise), process.told[i], label)
+        terms = self.loss(process, output, x0, noise, i)
+        each = torch.stack(list(terms.values())).sum(0).detach()
+        weighted = {name: (weight * values).mean() for name, values in terms.items()}
+        return {**weighted, "loss_per_sample": each, **quarters(i, each)}
+
+    def _label(self, condition: Condition, data: Data) -> Tensor | None:
+        if not self.generator.conditions:
+            return None
+        if not self.label_dropout:
+            return condition["label"]
+        return label_or_none(condition["label"], self.generator.network.classes, data.uniform(), self.label_dropout)
+
+
+def _check_outputs(network: Denoiser, process: Process) -> None:
+    channels = network.sample_shape[0]
+    if process.learns_variance and network.outputs != 2 * channels:
+        raise RecipeError(
+            f"the process learns its variance ({process.variance}), but the network makes {network.outputs} channels; "
+            "set variance: true in the network, or variance: fixed_large in the process"
+        )

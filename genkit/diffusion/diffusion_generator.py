@@ -1,0 +1,58 @@
+"""What every diffusion generator has in common: a process, a solver, and a way from noise under a condition."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from genkit.core.generator import Generator
+from genkit.core.randomness import Rows
+from genkit.diffusion.denoising import Denoising
+from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import Solver, Watch, silence
+
+
+class DiffusionGenerator(Generator):
+    """Samples by solving its process backwards.
+
+    Attributes:
+        process: how images were noised in training.
+        solver: the way back, and in how many network evaluations; may be exchanged at any time.
+        watch: told of every step.
+    """
+
+    process: Process
+    solver: Solver
+    watch: Watch = staticmethod(silence)
+
+    @abstractmethod
+    def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
+        """The way back under a checked condition of one row a sample."""
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        x = self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch)
+        return x.clamp(-1, 1) if len(self.sample_shape) == 3 else x
+
+
+class DiffusionWrapper(DiffusionGenerator):
+    """Guides another diffusion generator; it has that one's process and solver."""
+
+    generator: DiffusionGenerator
+
+    def __init__(self, generator: DiffusionGenerator):
+        super().__init__()
+        self.generator, self.sample_shape, self.conditions = generator, generator.sample_shape, generator.conditions
+
+    @property
+    def process(self) -> Process:  # type: ignore[override]
+        return self.generator.process
+
+    @property
+    def solver(self) -> Solver:  # type: ignore[override]
+        return self.generator.solver
+
+    @solver.setter
+    def solver(self, solver: Solver) -> None:
+        self.generator.solver = solver

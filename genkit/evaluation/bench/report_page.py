@@ -1,0 +1,111 @@
+"""A bench as a Markdown table and as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genkit.core.files import write_atomically
+from genkit.evaluation.bench.pictures import plots
+from genkit.evaluation.bench.summary import best
+
+LEGEND = "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed."
+
+
+def write_reports(result: dict[str, Any], folder: Path) -> None:
+    """bench.md and bench.html beside bench.json.
+
+    Raises:
+        CheckpointError: they cannot be written.
+    """
+    write_atomically(folder / "bench.md", markdown(result).encode())
+    write_atomically(folder / "bench.html", html(result, folder).encode())
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Title, what all numbers depend on, and a table with the best mean of every column in bold."""
+    header, rows = table(result)
+    lines = [f"# {_escaped(result['bench']['name'])}", "", _escaped(about(result)), "", _line(header)]
+    lines.append("|" + "|".join([" --- ", *[" ---: "] * (len(header) - 1)]) + "|")
+    lines += [_line([f"**{_escaped(c)}**" if bold else _escaped(c) for c, bold in row]) for row in rows]
+    lines += ["", LEGEND, *[f"\nWarning: {_escaped(w)}" for w in result["warnings"]]]
+    return "\n".join(lines) + "\n"
+
+
+def html(result: dict[str, Any], folder: Path) -> str:
+    """The page; everything that came from a file is escaped, every picture is inside."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
+    header, rows = table(result)
+    entries = [
+        {k: _of_file(folder, e[k]) for k in ("samples", "neighbours")} | {"name": e["name"]} for e in result["entries"]
+    ]
+    return pages.get_template("bench.html.j2").render(
+        bench=result["bench"],
+        about=about(result),
+        legend=LEGEND,
+        header=header,
+        rows=rows,
+        warnings=result["warnings"],
+        plots=[(title, _inline(png)) for title, png in plots(result["entries"], result["bench"]["cost"]).items()],
+        entries=entries,
+        has_neighbours=any(e["neighbours"] for e in entries),
+    )
+
+
+def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
+    """Header and rows of cells, each with whether it is the best of its column."""
+    entries = result["entries"]
+    names = list(dict.fromkeys(name for e in entries for name in e["summary"]))
+    labels = [next(e["summary"][n] for e in entries if n in e["summary"]) for n in names]
+    header = ["entry", *(f"{s['label']} {'↓' if s['better'] == 'lower' else '↑'}" for s in labels)]
+    winners = best([e["summary"] for e in entries])
+    rows = [
+        [(e["name"], False), *((_cell(e["summary"].get(n)), winners[n] == i) for n in names), (_cost(e), False)]
+        for i, e in enumerate(entries)
+    ]
+    return [*header, result["bench"]["cost"]], rows
+
+
+def _cell(summary: dict[str, Any] | None) -> str:
+    if summary is None:
+        return ""
+    ends = "" if summary["low"] is None else f" ({summary['low']:.3g} to {summary['high']:.3g})"
+    return f"{summary['mean']:.4g}{ends}"
+
+
+def _cost(entry: dict[str, Any]) -> str:
+    return "" if entry["cost"] is None else f"{entry['cost']:.3g}"
+
+
+def about(result: dict[str, Any]) -> str:
+    """What all numbers depend on."""
+    seeds = ", ".join(map(str, result["bench"]["seeds"]))
+    extractor, versions = result["extractor"], result["versions"]
+    return (
+        f"Against {result['reference']}; n = {result['bench']['n']}, seeds {seeds}, extractor "
+        f"{extractor['name']} (sha256 {extractor['sha256'][:8]}, resize {extractor['resize']}), genkit "
+        f"{versions['genkit']}, torch {versions['torch']}."
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    """Safe inside a Markdown table: no columns, markup or HTML of its own."""
+    for mark in "\\`*_|[]":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def _of_file(folder: Path, name: str | None) -> str | None:
+    return _inline((folder / name).read_bytes()) if name else None
+
+
+def _inline(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

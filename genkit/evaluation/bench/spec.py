@@ -1,0 +1,96 @@
+"""What a bench file says, checked key by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from genkit.core.catalog import check_arguments
+from genkit.core.documents import Unreadable, read_yaml
+from genkit.core.errors import RecipeError, shown
+from genkit.evaluation.possible import Wanted
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One generator.
+
+    Attributes:
+        name: for tables; unique.
+        source: weights, a run, a folder or zip of images, or a data set's name or spec.
+        recipe: instead of a source: trained once for every seed.
+        overrides: key.path=value for the recipe.
+        cost: for the plot; default: measured seconds per 1,000 samples.
+    """
+
+    name: str
+    source: str | dict[str, Any] | None = None
+    recipe: str | None = None
+    overrides: list[str] = field(default_factory=list)
+    cost: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.recipe is None):
+            raise RecipeError(f"entry {shown(self.name)} needs either 'source' or 'recipe'")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a bench file says; paths are relative to the working directory.
+
+    Attributes:
+        against: the reference: a data set's name or spec, or a folder or zip of images.
+        entries: see `Entry`.
+        name: title.
+        n, metrics, extractor, weights, batch_size: as `evaluate`; `weights` are the extractor's.
+        seeds: every entry is scored once for each.
+        neighbours: data whose nearest images are shown beside samples; default: the reference.
+        cost: what `cost` of the entries means.
+    """
+
+    against: str | dict[str, Any]
+    entries: list[Entry]
+    name: str = "bench"
+    n: Annotated[int, Field(ge=2)] = 10_000
+    metrics: list[str] = field(default_factory=lambda: ["fd", "kd", "pr"])
+    extractor: str | None = None
+    weights: str | None = None
+    seeds: Annotated[list[int], Field(min_length=1)] = field(default_factory=lambda: [0, 1, 2])
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    neighbours: str | dict[str, Any] | None = None
+    cost: str = "seconds per 1,000 samples"
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bench:
+        """From a YAML file.
+
+        Raises:
+            RecipeError: missing, no YAML, or with the path of a wrong key or value.
+        """
+        try:
+            tree = read_yaml(Path(path))
+        except Unreadable as fault:
+            line = f", line {fault.line}" if fault.line else ""
+            raise RecipeError(f"{path} cannot be read as YAML ({fault}{line})") from fault
+        if not isinstance(tree, dict):
+            raise RecipeError(f"{path} holds no mapping; a bench starts with 'against:' and 'entries:'")
+        return cls.from_dict(tree)
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Bench:
+        """From nested mappings, every key and value checked."""
+        given = tree.get("entries", [])
+        if not isinstance(given, list) or not given or not all(isinstance(e, Mapping) for e in given):
+            raise RecipeError("entries: needs a list of at least one {name: ..., source: ...}")
+        entries = [Entry(**check_arguments(Entry, e, where=f"entries[{i}]")) for i, e in enumerate(given)]
+        if len(names := {e.name for e in entries}) < len(entries):
+            raise RecipeError(f"entries: names must differ, got {sorted(names)} for {len(entries)} entries")
+        bench = cls(**check_arguments(cls, {**tree, "entries": entries}))
+        if len(set(bench.seeds)) < len(bench.seeds) or min(bench.seeds) < 0:
+            raise RecipeError(f"seeds: must differ and not be negative, got {bench.seeds}")
+        Wanted(bench.metrics, bench.n).by_name_of(bench.extractor)
+        return bench

@@ -1,0 +1,177 @@
+"""Generative adversarial networks: two networks, one objective, and techniques in named slots.
+
+Goodfellow et al. 2014, arXiv:1406.2661; the critic's view of it: Arjovsky et al. 2017, arXiv:1701.07875.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.core.condition import Condition, ConditionSpace, Labels
+from genkit.core.errors import RecipeError
+from genkit.core.generator import LatentGenerator
+from genkit.core.randomness import Rows
+from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.gan.networks.critic import Critic
+from genkit.gan.networks.latent import LatentNetwork
+from genkit.gan.objectives import Objective, Wasserstein
+from genkit.gan.slots import (
+    Ascent,
+    Cotask,
+    Judged,
+    Penalty,
+    Rule,
+    Schedule,
+    Technique,
+    Uniform,
+    View,
+    Weighting,
+)
+
+
+class GAN(LatentGenerator):
+    """x = network(z), z ~ N(0, I).
+
+    Args:
+        network: maps (n, latent_dim) to (n, *sample_shape); says `latent_dim`, `sample_shape` and `classes`
+            (0 when unconditional; otherwise the condition `label` is accepted).
+    """
+
+    def __init__(self, network: LatentNetwork):
+        super().__init__()
+        self.network = network
+        self.latent_dim, self.sample_shape = network.latent_dim, tuple(network.sample_shape)
+        self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
+
+    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, self.latent_dim, generator=rng)
+
+    def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        return self.network(z, condition).float()
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        """Images are cut to [-1, 1], which networks without a tanh may leave; training sees them uncut."""
+        x = super()._sample(condition, rows)
+        return x.clamp(-1, 1) if x.dim() == 4 else x
+
+
+class GANTraining(System):
+    """The two-player game, Algorithm 1 of Arjovsky et al. 2017, with every other idea in a slot of its own.
+
+    Args:
+        generator: the player that is kept.
+        critic: maps (B, *sample_shape) to scores (B,), large for what looks real.
+        objective: critic and generator terms, from scores.
+        critic_steps: critic updates an iteration.
+        view: all that the critic ever sees.
+        real_weighting, fake_weighting: mean-one weights of the samples in the critic's terms.
+        penalties: extra critic terms; they see unweighted samples, as in all official codes.
+        rule: how the generator moves.
+        cotasks: extra turns after the generator's.
+        schedules: set declared attributes at the start of an iteration.
+    """
+
+    learners = {"critic": ("critic",), "generator": ("generator",)}  # noqa: RUF012 - a ClassVar of the base
+
+    generator: GAN
+    critic: nn.Module
+    view: View
+    real_weighting: Weighting
+    fake_weighting: Weighting
+    rule: Rule
+
+    def __init__(
+        self,
+        generator: GAN,
+        critic: Critic,
+        *,
+        objective: Objective | None = None,
+        critic_steps: Annotated[int, Field(ge=1, le=1000)] = 1,
+        view: View | None = None,
+        real_weighting: Weighting | None = None,
+        fake_weighting: Weighting | None = None,
+        penalties: list[Penalty] | None = None,
+        rule: Rule | None = None,
+        cotasks: list[Cotask] | None = None,
+        schedules: list[Schedule] | None = None,
+    ):
+        super().__init__()
+        self.generator, self.critic, self.critic_steps = generator, critic, critic_steps
+        self.objective = objective or Wasserstein()
+        self.view = view or View()
+        self.real_weighting, self.fake_weighting = real_weighting or Uniform(), fake_weighting or Uniform()
+        self.penalties, self.cotasks = penalties or [], cotasks or []
+        self.extras = nn.ModuleList([*self.penalties, *self.cotasks])
+        self.rule = rule or Ascent()
+        self.schedules = tuple(schedules or ())
+        _check_fit(generator, critic)
+        self.real_weighting.take("real")
+        self.fake_weighting.take("fake")
+        seen: list[Technique] = [self.view, self.real_weighting, self.fake_weighting, *self.penalties]
+        techniques: list[Technique] = [*seen, self.rule, *self.cotasks, *self.schedules]
+        for technique in techniques:
+            technique.check(self)
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        for schedule in self.schedules:
+            schedule.apply(self, step)
+        for i in range(step * self.critic_steps, (step + 1) * self.critic_steps):
+            real, z = next(data), data.draw(self.generator.prior)
+            on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
+            yield from self.real_weighting.turns(self, on, i)
+            yield from self.fake_weighting.turns(self, on, i)
+            yield Update("critic", self.critic_loss, on, coupled=self.critic_coupled)
+        yield from self.rule.turns(self, data, real, z)
+        for cotask in self.cotasks:
+            yield from cotask.turns(self, data)
+
+    def asked(self, condition: Condition) -> dict[str, Tensor]:
+        """What the generator takes of the real batch's condition: fakes are made for the same labels."""
+        return {name: condition[name] for name in self.generator.conditions}
+
+    @property
+    def critic_coupled(self) -> bool:
+        parts = (self.real_weighting, self.fake_weighting, *self.penalties)
+        return any(part.coupled for part in parts)
+
+    def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
+        """The critic's scores (B,) float32 of what it is let to see of x."""
+        return self.critic(self.view(x), y).float()
+
+    def judge(self, x: Tensor, y: Condition) -> Judged:
+        """Scores together with the critic's features, from one pass; features are None where the critic has none."""
+        if not hasattr(self.critic, "features"):
+            return Judged(x, y, self.score(x, y), None)
+        critic: Any = self.critic
+        features = critic.features(self.view(x))
+        return Judged(x, y, critic.score(features, y).float(), features.float())
+
+    def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor) -> Terms:
+        real, fake = self.judge(x, y), self.judge(self.generator(z, y).detach(), y)
+        w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake)
+        # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
+        terms = {
+            "loss": self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
+            + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
+        }
+        terms |= {penalty.name: penalty(self, real, fake, u) for penalty in self.penalties}
+        return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake)
+
+
+def _check_fit(generator: GAN, critic: nn.Module) -> None:
+    made, judged = generator.sample_shape, tuple(getattr(critic, "sample_shape", generator.sample_shape))
+    if made != judged:
+        raise RecipeError(f"the generator makes {list(made)} but the critic judges {list(judged)}; make them equal")
+    classes: Mapping[str, int] = {
+        "generator": len(generator.conditions) and generator.conditions["label"].classes,
+        "critic": getattr(critic, "classes", 0),
+    }
+    if classes["critic"] not in (0, classes["generator"]):
+        raise RecipeError(
+            f"the critic knows {classes['critic']} classes and the generator {classes['generator']}; make them equal"
+        )

@@ -1,0 +1,61 @@
+"""What the networks behind a latent-variable generator have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.errors import RecipeError
+from genkit.core.pretrained import Pretrained
+from genkit.layers.labels import check_classes, labels
+
+
+class LatentNetwork(Pretrained, nn.Module, ABC):
+    """z (B, latent_dim), and a label where there are classes, -> a sample (B, *sample_shape).
+
+    A label enters as a learned vector beside z (Mirza and Osindero 2014), as wide as there are classes.
+
+    Attributes:
+        latent_dim: width of z.
+        sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
+        classes: number of classes, 0 when unconditional.
+    """
+
+    def __init__(self, latent_dim: int, sample_shape: tuple[int, ...], classes: int):
+        super().__init__()
+        self.latent_dim, self.sample_shape, self.classes = latent_dim, sample_shape, check_classes(classes)
+        self.embedding = nn.Embedding(classes, classes) if classes else None
+
+    @property
+    def input_dim(self) -> int:
+        """Width of what `decode` takes: z and the label's vector."""
+        return self.latent_dim + self.classes
+
+    def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The samples of z, with a graph; condition["label"] is (B,) int64 where there are classes.
+
+        Raises:
+            ConditionError: a network with classes and no label.
+        """
+        if self.embedding is None:
+            return self.decode(z)
+        return self.decode(torch.cat([z, self.embedding(labels(condition))], dim=1))
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, input_dim) -> (B, *sample_shape)."""
+
+
+def low_map(layer: nn.Module | None, x: Tensor) -> Tensor:
+    """What `layer` makes of a small image, to stand in for what z gives.
+
+    Raises:
+        RecipeError: a network without `low_resolution` has no such layer.
+    """
+    if layer is None:
+        raise RecipeError("this network starts from z only; build it with low_resolution: true")
+    made: Tensor = layer(x)
+    return made

@@ -1,0 +1,31 @@
+"""A weak pull of the critic's scores of real samples towards zero, which a Wasserstein objective leaves free."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.processes import whole_batch
+from genkit.gan.slots import Judged, Pair, Penalty
+
+
+class ScoreDrift(Penalty):
+    """weight * (E_real f)^2, as TransGAN's code has it; Karras et al. 2018, arXiv:1710.10196, sec. A.1, squares inside.
+
+    Args:
+        weight: 1e-3 in both.
+    """
+
+    name = "score_drift"
+    coupled = True
+
+    def __init__(self, weight: Annotated[float, Field(ge=0)] = 1e-3):
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor:
+        everyone = whole_batch(real.score).mean()
+        # Averaged over processes, value and gradient are those of the square of everyone's mean.
+        return self.weight * everyone * (2 * real.score.mean() - everyone)

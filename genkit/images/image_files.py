@@ -1,0 +1,255 @@
+"""A folder or zip of images from anywhere: listed in a fixed order, decoded with a report, damage named by file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from genkit.core.errors import DataError
+from genkit.core.files import read_regular
+from genkit.core.memory import usable_memory
+from genkit.images.ahead import Claim, in_order
+from genkit.images.decoding import SUFFIXES, printable, refusal
+from genkit.images.intake import Intake
+from genkit.images.listing import ClassFolders, class_folders, is_image, open_zip, walk
+from genkit.images.pixels import centre_square, decode, resize
+
+MAX_FILE_BYTES = 2**28
+"""256 MiB, more than the largest accepted picture needs; a zip member that claims or holds more is refused."""
+
+AHEAD = 2**30
+"""Bytes that pictures being decoded, and those that wait for their turn, take at most; one picture may take more."""
+
+A_PIXEL = 16
+"""Bytes that decoding takes a pixel: Pillow's picture (4), a conversion of it, the array and its reordering."""
+
+Crop = Literal["centre", "none"]
+OnBad = Literal["error", "skip"]
+Progress = Callable[[int, int], None]
+"""(done, total)."""
+
+Made = tuple[Tensor, tuple[int, ...], tuple[str, ...]]
+"""What an image became, its own shape (C, H, W), and the notes of its conversion."""
+
+
+class Decoded(NamedTuple):
+    """One image: its position in `ImageFiles.names` and its pixels, (C, H, W) uint8."""
+
+    position: int
+    image: Tensor
+
+
+class Prepared(NamedTuple):
+    """One image as it was made ready for use, and the shape (C, H, W) that its file has."""
+
+    ready: Tensor
+    shape: tuple[int, ...]
+
+
+class ImageFiles:
+    """The images below a folder or inside a zip, in the order of their names' code points, whatever the locale.
+
+    Hidden files, macOS resource forks and files that are no images by their suffix are ignored, and so is the picture
+    of all samples that `genkit sample --grid` puts beside them.
+
+    Attributes:
+        path: the folder or zip.
+        names: paths inside it, with '/'.
+        folders: which of their folders are classes; see `genkit.images.listing.class_folders`.
+
+    Raises:
+        DataError: nothing there, no images, a damaged zip, or a zip whose members leave their folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        if os.path.isdir(self.path):  # unlike Path.is_dir, False for whatever cannot be a path
+            found = list(walk(self.path))
+        elif os.path.isfile(self.path):
+            self._zip, self._members = open_zip(self.path, MAX_FILE_BYTES)
+            found = [name for name in self._members if not name.endswith("/")]
+        else:
+            there = "is no regular file" if os.path.exists(self.path) else "does not exist"
+            raise DataError(f"{printable(str(self.path))} {there}; give a folder or a zip of images")
+        self.names = sorted(name for name in found if is_image(name))
+        if {"grid.png", "000000.png"} <= set(self.names):
+            self.names.remove("grid.png")
+        if not self.names:
+            kinds = ", ".join(s[1:] for s in SUFFIXES)
+            raise DataError(f"{self.path} holds no images ({len(found)} other files); accepted: {kinds}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def folders(self) -> ClassFolders:
+        return class_folders(self.names)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the class folders; empty without."""
+        return self.folders.names
+
+    @property
+    def labels(self) -> list[int] | None:
+        """Position in `classes` for every name; None without classes."""
+        return self.folders.labels
+
+    def select(self, names: Sequence[str]) -> ImageFiles:
+        """Only `names`, in their order.
+
+        Raises:
+            DataError: naming one that is not here.
+        """
+        missing = sorted(set(names) - set(self.names))
+        if missing or not names:
+            raise DataError(f"{self.path} lacks {printable(missing[0]) if missing else 'images: none were chosen'}")
+        chosen = object.__new__(ImageFiles)
+        chosen.__dict__.update({k: v for k, v in self.__dict__.items() if k not in ("fingerprint", "folders")})
+        chosen.names = list(names)
+        return chosen
+
+    def shown(self, index: int) -> str:
+        """Name of file `index` for messages."""
+        return f"{self.path}/{self.names[index]}"
+
+    def read(self, index: int) -> bytes:
+        """The bytes of file `index`.
+
+        Raises:
+            DataError: it cannot be read, is no regular file, is damaged inside the zip, or is larger than any accepted
+                picture.
+        """
+        name = self.names[index]
+        try:
+            if not self._members:
+                return read_regular(self.path / name, MAX_FILE_BYTES)
+            with self._zip.open(self._members[name]) as file:
+                return file.read(MAX_FILE_BYTES)
+        except DataError as failure:
+            raise refusal(self.shown(index), str(failure)) from failure
+        except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as failure:
+            raise refusal(self.shown(index), f"cannot be read ({failure})") from failure
+        except Exception as failure:  # each decompressor has its own error type
+            raise refusal(self.shown(index), f"damaged inside the zip ({failure})") from failure
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the names and contents, the same for a folder and a zip of it."""
+        total = hashlib.sha256()
+        for index, name in enumerate(self.names):
+            total.update(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+            total.update(hashlib.sha256(self._content(index)).digest())
+        return total.hexdigest()
+
+    def _content(self, index: int) -> bytes:
+        """For the fingerprint; a file that cannot be read counts by its reason."""
+        try:
+            return self.read(index)
+        except DataError as bad:
+            return f"unreadable: {self._reason(index, bad)}".encode("utf-8", "surrogateescape")
+
+    def decode_all(
+        self,
+        channels: int | None = None,
+        size: int | None = None,
+        *,
+        crop: Crop = "centre",
+        on_bad: OnBad = "error",
+        report: Intake | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Decoded]:
+        """Every image in order, decoded by a few threads ahead, within `AHEAD` bytes.
+
+        Args:
+            channels: 1, 3, or None to keep each file's own; see `genkit.images.pixels.decode`.
+            size: cut to the middle square and reduced to size x size (antialiased); files smaller than that are
+                refused. None keeps every image's own size.
+            crop: with "none", `size` refuses images that are not square.
+            on_bad: "error" stops at the first file that cannot be used, "skip" leaves it out and reports it.
+            report: filled on the way.
+            progress: called with (done, total) on the way.
+
+        Raises:
+            DataError: naming the file.
+        """
+
+        def fitted(image: Tensor, name: str) -> Tensor:
+            return image if size is None else _fitted(image, size, crop, name)
+
+        for index, (image, *_) in self._accepted(channels, fitted, on_bad, report, progress):
+            yield Decoded(index, image)
+
+    def prepared(
+        self, prepare: Callable[[Tensor], Tensor], *, on_bad: OnBad = "error", report: Intake | None = None
+    ) -> Iterator[Prepared]:
+        """Every image, in its own size and channels, as `prepare` makes it ready: (1, C, H, W) uint8 -> (1, ...).
+
+        That is done by the decoding threads, so that a large picture goes as soon as it is small.
+
+        Raises:
+            DataError: naming the file; other errors of `prepare` as they are.
+        """
+        for _, (ready, shape, _) in self._accepted(None, lambda image, _: prepare(image[None])[0], on_bad, report):
+            yield Prepared(ready, shape)
+
+    def _accepted(
+        self,
+        channels: int | None,
+        finish: Callable[[Tensor, str], Tensor],
+        on_bad: OnBad,
+        report: Intake | None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[int, Made]]:
+        """Position and outcome of every image that can be used, in order; see `decode_all`."""
+        report = Intake() if report is None else report
+
+        def outcome(index: int, claim: Claim) -> Made | DataError:
+            return self._outcome(index, channels, finish, claim)
+
+        outcomes = in_order(outcome, len(self), min(AHEAD, usable_memory() // 4), _bytes)
+        for index, made in enumerate(outcomes):
+            if isinstance(made, DataError):
+                if on_bad == "error":
+                    raise DataError(f"{made}; mend or remove it, or leave such files out with on_bad: skip")
+                report.rejected.append((self.names[index], self._reason(index, made)))
+            else:
+                report.accept(made[2])
+                yield index, made
+            if progress:
+                progress(index + 1, len(self))
+
+    def _reason(self, index: int, bad: DataError) -> str:
+        return str(bad).removeprefix(f"{printable(self.shown(index))}: ")
+
+    def _outcome(
+        self, index: int, channels: int | None, finish: Callable[[Tensor, str], Tensor], claim: Claim
+    ) -> Made | DataError:
+        name = self.shown(index)
+        try:
+            content = self.read(index)
+            image, notes = decode(content, name, channels, lambda pixels: claim(len(content) + A_PIXEL * pixels))
+            return finish(image, name), tuple(image.shape), notes
+        except DataError as bad:
+            return bad
+
+
+def _bytes(made: Made | DataError) -> int:
+    return 0 if isinstance(made, DataError) else made[0].nbytes
+
+
+def _fitted(image: Tensor, size: int, crop: str, name: str) -> Tensor:
+    height, width = image.shape[-2:]
+    if min(height, width) < size:
+        raise refusal(name, f"{width} x {height} pixels are smaller than size {size}; choose a smaller size")
+    if crop == "none" and height != width:
+        raise refusal(name, f"{width} x {height} pixels are not square; choose crop: centre")
+    return resize(centre_square(image)[None], size)[0]

@@ -1,0 +1,62 @@
+"""What became of files on their way to pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genkit.images.decoding import DARK, printable
+
+
+@dataclass
+class Intake:
+    """What became of the files of a folder.
+
+    Attributes:
+        accepted: how many became images.
+        converted: kind of conversion (see `genkit.images.pixels.decode`) -> how many of the accepted files it touched.
+        rejected: name and reason of every file that was left out.
+        remarks: what else a person should know, a line each.
+    """
+
+    accepted: int = 0
+    converted: Counter[str] = field(default_factory=Counter)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, found: Mapping[str, Any]) -> Intake:
+        """Undoes `as_dict`."""
+        rejected = [(name, reason) for name, reason in found["rejected"]]
+        return cls(found["accepted"], Counter(found["converted"]), rejected)
+
+    def accept(self, notes: Sequence[str]) -> None:
+        self.accepted += 1
+        self.converted.update(notes)
+
+    def summary(self) -> str:
+        """One line, e.g. '98 images; converted: 3 rotated; left out: 2 (a.png: the file is empty, ...)'."""
+        parts = [f"{self.accepted} images"]
+        if self.converted:
+            parts.append("converted: " + ", ".join(f"{n} {kind}" for kind, n in sorted(self.converted.items())))
+        if self.rejected:
+            name, reason = self.rejected[0]
+            more = ", ..." if len(self.rejected) > 1 else ""
+            parts.append(f"left out: {len(self.rejected)} ({printable(name)}: {reason}{more})")
+        return "; ".join(parts)
+
+    def warnings(self) -> Iterator[str]:
+        """Lines about what is likely to be a mistake, with what to do."""
+        if dark := self.converted[DARK]:
+            yield (
+                f"{dark} of {self.accepted} images are 16-bit files that use 12 bits or fewer, so they are nearly "
+                "black here; if that is not meant, multiply their values (by 16 for 12 bits) before saving them"
+            )
+        yield from self.remarks
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: what depends on the files alone."""
+        rejected = [list(pair) for pair in self.rejected]
+        return {"accepted": self.accepted, "converted": dict(self.converted), "rejected": rejected}

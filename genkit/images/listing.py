@@ -1,0 +1,118 @@
+"""Which files below a folder or inside a zip are images, in a fixed order, and which folders are their classes."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from genkit.core.errors import DataError
+from genkit.images.decoding import SUFFIXES, printable, refusal
+
+WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
+
+
+class ClassFolders(NamedTuple):
+    """The classes of some images.
+
+    Attributes:
+        names: of the class folders: by value when all are whole numbers, else by code point; empty without classes.
+        labels: position in `names` for every image; None without classes.
+        stray: what keeps the folders from being classes, in one line with what to do; "" when nothing does.
+    """
+
+    names: tuple[str, ...] = ()
+    labels: list[int] | None = None
+    stray: str = ""
+
+
+def class_folders(names: Sequence[str]) -> ClassFolders:
+    """The classes of images by their paths, with '/'.
+
+    The folders that all images share are left out: when every image then lies in a folder and there are at least two
+    of these, they are the classes.
+    """
+    parents = [name.split("/")[:-1] for name in names]
+    first, last = min(parents), max(parents)
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    beside = [name for name, parent in zip(names, parents, strict=True) if len(parent) == shared]
+    if beside:
+        rest = sorted(set(names) - set(beside))
+        return ClassFolders(stray=_stray(beside, class_folders(rest)) if rest else "")
+    folders = [parent[shared] for parent in parents]
+    classes = sorted(set(folders), key=_by_value if all(map(WHOLE_NUMBER.fullmatch, folders)) else None)
+    position = {name: label for label, name in enumerate(classes)}
+    return ClassFolders(tuple(classes), [position[name] for name in folders])
+
+
+def _by_value(name: str) -> tuple[int, str]:
+    return int(name), name
+
+
+def _stray(beside: Sequence[str], rest: ClassFolders) -> str:
+    if not rest.names:
+        return rest.stray
+    more = f" and {len(beside) - 1} more images lie" if len(beside) > 1 else " lies"
+    some = ", ".join(map(printable, rest.names[:3])) + (", ..." if len(rest.names) > 3 else "")
+    return (
+        f"{printable(beside[0])}{more} beside the folders {some}, so these are not taken for classes; move such images "
+        "into a class folder or remove them (or say labels: false)"
+    )
+
+
+def walk(root: Path) -> Iterator[str]:
+    """Files below `root` by relative path; folders may be links, but none is entered twice."""
+    seen: set[str] = set()
+    for folder, inner, files in os.walk(root, onerror=_cannot_list, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        if (real := os.path.realpath(folder)) in seen:
+            inner.clear()
+            continue
+        seen.add(real)
+        yield from (Path(folder, name).relative_to(root).as_posix() for name in files)
+
+
+def _cannot_list(failure: OSError) -> None:
+    raise DataError(f"{failure.filename} cannot be listed ({failure.strerror})") from failure
+
+
+def is_image(name: str) -> bool:
+    """Whether `name`, with '/', is an image by its suffix and neither hidden nor a resource fork of macOS."""
+    parts = name.split("/")
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and parts[-1].lower().endswith(SUFFIXES)
+
+
+def open_zip(path: Path, most: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """A zip and its members by name, with '/' whatever the tool that made it wrote.
+
+    Args:
+        most: bytes that a member may unpack to.
+
+    Raises:
+        DataError: damaged, or with a member that leaves its folder, is a link, encrypted or too large.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as damage:
+        raise DataError(f"{path} is not a folder and not a readable zip ({damage})") from damage
+    return archive, {_checked(info, path, most): info for info in archive.infolist()}
+
+
+def _checked(info: zipfile.ZipInfo, path: Path, most: int) -> str:
+    """The member's name with '/', unless it points out of the archive, is a link, is encrypted or would be too large.
+
+    Nothing is ever written to the disk, but a zip with such a member was made to do harm.
+    """
+    name, shown = info.filename.replace("\\", "/"), f"{path}/{info.filename}"
+    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or stat.S_ISLNK(info.external_attr >> 16):
+        raise refusal(shown, "this member leaves the zip's folder; the zip is refused")
+    if info.flag_bits & 1:
+        raise refusal(shown, "encrypted; save the zip without a password")
+    if info.file_size > most:
+        raise refusal(shown, f"larger than {most // 2**20} MiB when unpacked")
+    return name

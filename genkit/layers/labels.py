@@ -1,0 +1,43 @@
+"""Class labels inside networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from genkit.core.errors import ConditionError, RecipeError, suggest
+
+
+def check_classes(classes: int) -> int:
+    """`classes`: 0 for an unconditional network, else at least 2.
+
+    Raises:
+        RecipeError: any other number.
+    """
+    if classes < 0 or classes == 1:
+        raise RecipeError(f"classes: 0 (unconditional) or at least 2 are accepted, got {classes}")
+    return classes
+
+
+def check_labels(y: Tensor | None, rows: int) -> None:
+    """Refuses labels (B,) for an embedding without rows, and none for one with `rows`.
+
+    Raises:
+        ConditionError: there are labels, or none, and it should be the other way round.
+    """
+    if y is None and rows:
+        raise ConditionError(f"this network needs labels, (B,) int64 below {rows}; got none")
+    if y is not None and not rows:
+        raise ConditionError("this network is unconditional and takes no labels; leave them out")
+
+
+def labels(condition: Mapping[str, Tensor] | None) -> Tensor:
+    """The (B,) int64 labels of a condition.
+
+    Raises:
+        ConditionError: there is no 'label'.
+    """
+    if condition is None or "label" not in condition:
+        raise ConditionError(f"this network needs the condition 'label'{suggest('', condition or {})}")
+    return condition["label"]

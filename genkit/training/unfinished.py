@@ -1,0 +1,112 @@
+"""What a run has learned so far: the averaged weights of its newest good checkpoint, as long as `weights/` is empty.
+
+A system may need its training data to show its product, as exemplars do; then the recipe's data are opened again.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load
+from torch import nn
+
+from genkit.core.documents import parse_json, read_json
+from genkit.core.errors import UnfinishedRun, WeightsError
+from genkit.core.pretrained import RECIPE, built
+from genkit.core.system import System
+from genkit.core.tensors import load_into
+from genkit.training.recipe import Recipe
+
+AVERAGED, STATE, MANIFEST = "ema.safetensors", "state.json", "manifest.json"
+"""Files of a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The averaged weights in a checkpoint.
+
+    Attributes:
+        run, checkpoint: folders.
+        content: of the safetensors file, whole by its hash.
+        config: of the module; None in checkpoints of before genkit 0.2, whose recipe says it.
+    """
+
+    run: Path
+    checkpoint: Path
+    content: bytes
+    config: dict[str, Any] | None
+
+    @property
+    def step(self) -> int:
+        return int(self.checkpoint.name.removeprefix("step-"))
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def says(self) -> str:
+        return f"{self.run} has not finished: these are its averaged weights of iteration {self.step:,}"
+
+    def bare(self) -> nn.Module:
+        """The averaged module alone.
+
+        Raises:
+            WeightsError: the checkpoint does not fit the recipe beside it.
+            RecipeError: the recipe cannot be used.
+        """
+        return self._loaded(self._recipe().build_system())
+
+    def product(self) -> nn.Module:
+        """What training would leave behind, were this its end; warns that it is not.
+
+        Raises:
+            WeightsError, RecipeError: as `bare`.
+            DataError: the data that the product needs cannot be used.
+        """
+        warnings.warn(self.says, UnfinishedRun, stacklevel=3)
+        recipe = self._recipe()
+        system: System = recipe.build_system()
+        product: Any = self._loaded(system)
+        if type(system).presented is System.presented:
+            return product  # type: ignore[no-any-return]
+        system.meet(recipe.build_data())
+        with system.presented(product):
+            return copy.deepcopy(product)  # type: ignore[no-any-return]
+
+    def _recipe(self) -> Recipe:
+        return Recipe.load(self.run / RECIPE)
+
+    def _loaded(self, system: System) -> nn.Module:
+        product: Any = built(self.config, str(self.checkpoint)) if self.config else system.product
+        try:
+            load_into(product, load(self.content))
+        except ValueError as misfit:
+            reason = str(misfit).splitlines()[0]
+            raise WeightsError(f"{self.checkpoint} does not fit {self.run / RECIPE}: {reason}") from misfit
+        return product  # type: ignore[no-any-return]
+
+
+def newest_averaged(run: Path) -> Averaged | None:
+    """None where there is no run, or no checkpoint whose averaged weights are whole; damaged ones are passed over."""
+    if not (run / RECIPE).is_file():
+        return None
+    for checkpoint in sorted(run.glob("checkpoints/step-" + "[0-9]" * 8), reverse=True):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged, or removed while it is read
+            content, state = _whole(checkpoint, AVERAGED), parse_json(_whole(checkpoint, STATE).decode())
+            return Averaged(run, checkpoint, content, state.get("product"))
+    return None
+
+
+def _whole(checkpoint: Path, name: str) -> bytes:
+    """Raises ValueError unless the file has the hash that was written down for it."""
+    content = (checkpoint / name).read_bytes()
+    if hashlib.sha256(content).hexdigest() != read_json(checkpoint / MANIFEST)[name]["sha256"]:
+        raise ValueError(name)
+    return content

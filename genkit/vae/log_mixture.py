@@ -1,0 +1,167 @@
+"""Log-density of a mixture of very many Gaussians, in blocks: memory does not grow with their number.
+
+log N(z; m, s2) is an affine function of z (of z and its squares, where the variances differ) plus what does not depend
+on the component, so that the mixture is a log-sum-exp of a matrix product. The blocks of that product are summed as
+they come, and made again in the backward pass: never (n, m, d) numbers, nor (n, m) for more than a block.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from genkit.core.errors import GenkitError
+
+LOG_2PI = math.log(2 * math.pi)
+CPU_BLOCK, GPU_BLOCK = 2**20, 2**26
+"""Scores, of all rows, that are held at a time: what stays in a core's cache, and what keeps a GPU busy."""
+ROWS = 512
+"""Rows at a time, on a processor."""
+NEGLIGIBLE = -80.0
+"""Logarithm of a share of the sum that is as good as none: exponentials of less are subnormal, fifty times as slow."""
+
+
+@dataclass(frozen=True)
+class LeaveOut:
+    """Which components each row must not see.
+
+    Attributes:
+        rows: (B,) int64, the item that each row of z comes from.
+        items: (M,) int64, the item that each component comes from; an item may come more than once.
+    """
+
+    rows: Tensor
+    items: Tensor
+
+
+def log_mixture(
+    z: Tensor,
+    means: Tensor,
+    log_variance: Tensor,
+    *,
+    leave_out: LeaveOut | None = None,
+    count: Tensor | None = None,
+    block: int | None = None,
+) -> Tensor:
+    """log of the mean of N(z; means, exp(log_variance)) over the components that a row may see, in nats.
+
+    Differentiable in z, means and log_variance. Computed in the precision of z, at least float32.
+
+    Args:
+        z: (B, D).
+        means: (M, D).
+        log_variance: one number shared by everything, or (M, D).
+        leave_out: components that belong to a row itself; Norouzi et al. 2020, Eq. 6.
+        count: (B,), how many components the sum is divided by, where that is not how many it has.
+        block: components at a time; None chooses by the device.
+
+    Returns:
+        (B,).
+
+    Raises:
+        GenkitError: a row may see no component.
+    """
+    with torch.autocast(z.device.type, enabled=False):
+        z, means, log_variance = (t if t.dtype == torch.float64 else t.float() for t in (z, means, log_variance))
+        total = _log_sum(z, means, log_variance, leave_out, block)
+    left = z.new_full((len(z),), len(means)) if leave_out is None else seen(leave_out)
+    if not bool((left > 0).all()):
+        row = int((left <= 0).nonzero()[0])
+        raise GenkitError(
+            f"row {row} of the batch is left without any of the {len(means)} exemplars after its own are taken out; "
+            "use more exemplars, or draw them without replacement"
+        )
+    return total - (left if count is None else count).log()
+
+
+def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int | None) -> Tensor:
+    """log sum_n N(z; m_n, s2_n), means centred first: squares of what lies far from zero lose digits."""
+    dims, centre = z.shape[1], means.detach().mean(0)
+    z, means = z - centre, means - centre
+    if log_variance.numel() == 1:
+        precision = (-log_variance).exp().squeeze()
+        slopes, offsets = means * precision, -0.5 * precision * means.square().sum(1)
+        rest = -0.5 * (precision * z.square().sum(1) + dims * (log_variance.squeeze() + LOG_2PI))
+        return rest + _affine_log_sum(z, slopes, offsets, leave_out, block)
+    z, means, log_variance = z.double(), means.double(), log_variance.double()
+    precision = (-log_variance).exp()
+    slopes = torch.cat([means * precision, -0.5 * precision], dim=1)
+    offsets = -0.5 * (precision * means.square() + log_variance + LOG_2PI).sum(1)
+    return _affine_log_sum(torch.cat([z, z.square()], dim=1), slopes, offsets, leave_out, block).float()
+
+
+def _affine_log_sum(
+    x: Tensor, slopes: Tensor, offsets: Tensor, leave_out: LeaveOut | None, block: int | None
+) -> Tensor:
+    """log sum_n exp(x . slopes_n + offsets_n), (B, F), (M, F), (M,) -> (B,)."""
+    rows = min(len(x), ROWS) if x.device.type == "cpu" else len(x)
+    block = block or max(1, (CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK) // max(rows, 1))
+    slopes = torch.cat([slopes, offsets[:, None]], dim=1)
+    outs = repeat(None) if leave_out is None else (_pairs(of, leave_out.items) for of in leave_out.rows.split(rows))
+    parts = [_AffineLogSum.apply(part, slopes, out, block) for part, out in zip(x.split(rows), outs, strict=False)]  # type: ignore[no-untyped-call]
+    return torch.cat(parts)
+
+
+class _AffineLogSum(torch.autograd.Function):
+    """As `_affine_log_sum`, the offsets being the last column of slopes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, slopes: Tensor, pairs: Tensor | None, block: int) -> Tensor:
+        total = x.new_full((len(x),), -math.inf)
+        beside_one = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+        for here in _blocks(len(slopes), block):
+            scores = _without(beside_one @ slopes[here].T, pairs, here)
+            top = scores.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).min)
+            total = torch.logaddexp(total, scores.sub_(top).clamp_(min=NEGLIGIBLE).exp_().sum(1).log() + top.squeeze(1))
+        ctx.save_for_backward(x, slopes, pairs, total)
+        ctx.block = block
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, slopes, pairs, total = ctx.saved_tensors
+        ones, d_x, d_slopes = torch.ones_like(x[:, :1]), torch.zeros_like(x), torch.empty_like(slopes)
+        beside_total, weighted = torch.cat([x, ones, -total[:, None]], dim=1), torch.cat([x, ones], 1) * grad[:, None]
+        for here in _blocks(len(slopes), ctx.block):
+            part = slopes[here]
+            shares = beside_total @ torch.cat([part, torch.ones_like(part[:, :1])], dim=1).T
+            shares = _without(shares, pairs, here).clamp_(min=NEGLIGIBLE).exp_()
+            d_x.addmm_(shares, part[:, :-1])
+            torch.mm(shares.T, weighted, out=d_slopes[here])
+        return d_x * grad[:, None], d_slopes, None, None
+
+
+def _pairs(rows: Tensor, items: Tensor) -> Tensor:
+    """(K, 2) int64, row and component of each pair that must not meet: few, and found by sorted search."""
+    ordered = rows.sort().values
+    at = torch.searchsorted(ordered, items).clamp_max(len(ordered) - 1)
+    components = (ordered[at] == items).nonzero().squeeze(1)
+    which, row = (items[components, None] == rows).nonzero().unbind(1)
+    return torch.stack([row, components[which]], dim=1)
+
+
+def _without(scores: Tensor, pairs: Tensor | None, here: slice) -> Tensor:
+    """`scores` of the components `here`, minus infinity where row and component must not meet."""
+    if pairs is None:
+        return scores
+    inside = pairs[(pairs[:, 1] >= here.start) & (pairs[:, 1] < here.stop)]
+    scores[inside[:, 0], inside[:, 1] - here.start] = -math.inf
+    return scores
+
+
+def _blocks(count: int, block: int) -> list[slice]:
+    return [slice(start, min(start + block, count)) for start in range(0, count, block)]
+
+
+def seen(leave_out: LeaveOut) -> Tensor:
+    """(B,) float32, how many components each row may see: by sorted search, not a table of comparisons."""
+    ordered = leave_out.items.sort().values
+    own = torch.searchsorted(ordered, leave_out.rows, right=True) - torch.searchsorted(ordered, leave_out.rows)
+    return (len(ordered) - own).float()

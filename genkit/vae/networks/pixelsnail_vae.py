@@ -1,0 +1,95 @@
+"""Convolutional two-level latents, with an autoregressive decoder: the `pixelcnn` of Norouzi et al. 2020.
+
+Chen et al. 2018 (PixelSNAIL), arXiv:1712.09763. Deviation: one masked convolution stands for the authors' pair of
+shifted ones, so that their checkpoints do not fit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.layers.arguments import Channels, Depth, LatentDim, Rate, Width
+from genkit.vae.networks.causal import CausalAttention, CausalConv2d, GatedResidual
+from genkit.vae.networks.conv_hvae import ConvLatents
+from genkit.vae.networks.gated import GatedLinear
+from genkit.vae.networks.gated_vae import LOG_SCALES
+from genkit.vae.networks.vae_network import Pixels, Size
+
+HEADS = 8
+Maps = Annotated[int, Field(ge=2 * HEADS, le=1024, multiple_of=2 * HEADS)]
+
+
+class PixelBlock(nn.Module):
+    """Gated residual layers, then attention to all that came before.
+
+    Keys see their own pixel, as in Chen et al. 2018: attention never looks at a pixel's own key.
+    """
+
+    def __init__(self, raw: int, maps: int, depth: int, dropout: float):
+        super().__init__()
+        self.residuals = nn.ModuleList(GatedResidual(maps, maps, dropout, kernel=3) for _ in range(depth))
+        self.key = GatedResidual(raw + maps + 2, maps, dropout)
+        self.query = GatedResidual(maps + 2, maps, dropout)
+        self.attention = CausalAttention(maps + 2, raw + maps + 2, maps // 2, dropout, HEADS)
+        self.out = GatedResidual(maps, maps, dropout, beside=maps // 2)
+
+    def forward(self, h: Tensor, raw: Tensor, place: Tensor) -> Tensor:
+        """Maps, the image itself, and where each pixel lies (B, 2, H, W) -> maps."""
+        for residual in self.residuals:
+            h = residual(h)
+        key, query = self.key(torch.cat([raw, h, place], dim=1)), self.query(torch.cat([h, place], dim=1))
+        return self.out(h, self.attention(query, key))
+
+
+class PixelSNAILVAENetwork(ConvLatents):
+    """The decoder sees z1 and z2, each spread over the image, and the pixels before the one that it describes.
+
+    Args:
+        size, channels: of the images.
+        latent_dim: width of z1 and of z2.
+        width: units of a hidden layer.
+        maps: channels of the convolutions, a multiple of 16.
+        depth: residual layers.
+        dropout: share of activations set to zero in the decoder.
+        scaled: also say the scale of every pixel; grey levels need it.
+    """
+
+    autoregressive = True
+    place: Tensor
+
+    def __init__(
+        self,
+        size: Size = 28,
+        channels: Channels = 1,
+        latent_dim: LatentDim = 40,
+        width: Width = 300,
+        maps: Maps = 64,
+        depth: Depth = 4,
+        dropout: Rate = 0.1,
+        scaled: bool = False,
+    ):
+        super().__init__(size, channels, latent_dim, width, maps, scaled)
+        pixels = math.prod(self.sample_shape)
+        self.spread1, self.spread2 = GatedLinear(latent_dim, pixels), GatedLinear(latent_dim, pixels)
+        self.first = CausalConv2d(3 * channels, maps, itself=False)
+        self.block = PixelBlock(3 * channels, maps, depth, dropout)
+        self.mean = nn.Conv2d(maps, channels, 1)
+        self.log_scale = nn.Conv2d(maps, channels, 1) if scaled else None
+        rows, columns = (torch.linspace(-0.5, 0.5, n) for n in self.sample_shape[1:])
+        self.register_buffer("place", torch.stack(torch.meshgrid(rows, columns, indexing="ij")), persistent=False)
+
+    def decode(self, *latents: Tensor, x: Tensor | None = None) -> Pixels:
+        assert x is not None
+        z2, z1 = (
+            spread(z).unflatten(1, self.sample_shape)
+            for spread, z in zip((self.spread2, self.spread1), latents, strict=True)
+        )
+        raw = torch.cat([x, z1, z2], dim=1)
+        h = nn.functional.elu(self.block(self.first(raw), raw, self.place.expand(len(x), -1, -1, -1)))
+        log_scale = None if self.log_scale is None else self.log_scale(h).clamp(*LOG_SCALES)
+        return Pixels(self.mean(h).sigmoid(), log_scale)

@@ -1,0 +1,111 @@
+"""p(x | z) of a variational autoencoder, and how an 8-bit image becomes what its networks see."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genkit.core.pretrained import Configured
+from genkit.images.pixels import from_unit, to_unit
+from genkit.vae.networks.vae_network import Pixels
+
+
+class PixelLikelihood(Configured, ABC):
+    """Values are what networks see of an image, (B, C, H, W) in [0, 1].
+
+    Attributes:
+        scaled: whether the decoder must say a scale.
+        noisy: whether an observation of an image is random.
+    """
+
+    scaled: bool
+    noisy: bool
+
+    @abstractmethod
+    def values(self, x: Tensor) -> Tensor:
+        """Images in [-1, 1] -> values, of the same shape, nothing drawn: this is how exemplars are seen."""
+
+    @abstractmethod
+    def images(self, values: Tensor) -> Tensor:
+        """Values, or a decoder's means, -> images in [-1, 1]."""
+
+    @abstractmethod
+    def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
+        """An observation, of what is modelled; `uniform` on [0, 1), like values, where the likelihood is noisy."""
+
+    @abstractmethod
+    def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
+        """log p(observed | pixels), summed over the image, (B,) in nats."""
+
+    @abstractmethod
+    def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
+        """One observation of each pixel, from `uniform` on [0, 1) like the mean."""
+
+
+class Bernoulli(PixelLikelihood):
+    """Pixels are 0 or 1, drawn anew with the grey level as probability at every visit (dynamic binarisation).
+
+    Salakhutdinov & Murray 2008. Probabilities are cut to [1e-5, 1 - 1e-5], as in Norouzi et al. 2020's code.
+    """
+
+    scaled, noisy = False, True
+
+    def __init__(self) -> None: ...
+
+    def values(self, x: Tensor) -> Tensor:
+        return to_unit(x)
+
+    def images(self, values: Tensor) -> Tensor:
+        return from_unit(values)
+
+    def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
+        assert uniform is not None
+        return (uniform < values).to(values.dtype)
+
+    def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
+        probability = pixels.mean.float().clamp(1e-5, 1 - 1e-5)
+        return -F.binary_cross_entropy(probability, observed, reduction="none").flatten(1).sum(1)
+
+    def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
+        return (uniform < pixels.mean).to(uniform.dtype)
+
+
+class Logistic256(PixelLikelihood):
+    """256 grey levels, each the probability of its bin under a logistic distribution. Kingma et al. 2016, Sec. 5.
+
+    Level k is the bin [k/256, (k + 1)/256) and is shown to the networks as its middle. As in Norouzi et al. 2020's code
+    means are cut to [1/512, 1 - 1/512] and 1e-7 is added to the probability; the outermost bins are not extended to
+    infinity, so that probabilities sum to a little less than one.
+    """
+
+    scaled, noisy = True, False
+
+    def __init__(self) -> None: ...
+
+    def values(self, x: Tensor) -> Tensor:
+        return ((to_unit(x) * 255).round() + 0.5) / 256
+
+    def images(self, values: Tensor) -> Tensor:
+        return from_unit((values * 256 - 0.5) / 255)
+
+    def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
+        return values
+
+    def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
+        assert pixels.log_scale is not None
+        scale = pixels.log_scale.float().exp()
+        low = ((observed * 256).floor() / 256 - _cut(pixels.mean)) / scale
+        inside = torch.sigmoid(low + 1 / 256 / scale) - torch.sigmoid(low)
+        return (inside + 1e-7).log().flatten(1).sum(1)
+
+    def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
+        assert pixels.log_scale is not None
+        drawn = _cut(pixels.mean) + pixels.log_scale.exp() * torch.logit(uniform, eps=1e-6)
+        return ((drawn * 256).floor().clamp(0, 255) + 0.5) / 256
+
+
+def _cut(mean: Tensor) -> Tensor:
+    return mean.float().clamp(1 / 512, 1 - 1 / 512)

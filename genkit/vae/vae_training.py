@@ -1,0 +1,105 @@
+"""How a variational autoencoder learns, whatever its prior.
+
+Kingma & Welling 2014, arXiv:1312.6114; with exemplars: Norouzi et al. 2020, arXiv:2004.04795.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.errors import RecipeError
+from genkit.core.pretrained import Pretrained
+from genkit.core.system import Data, Items, System, Terms, Turns, Update
+from genkit.vae.exemplar_choice import Chosen, ExemplarChoice, RandomExemplars, log_prior_of
+from genkit.vae.latent_priors import ExemplarPrior
+from genkit.vae.vae import VAE
+
+
+class VAETraining(System):
+    """Stochastic ascent of the evidence lower bound, the divergence weighted by beta.
+
+    Args:
+        generator: whose encoders and decoder are learned, and the parameters of its prior.
+        warmup: iterations over which beta rises in a straight line to one.
+        exemplars: how they are chosen, for an exemplar prior; None is a random subset of 1,000.
+
+    Raises:
+        RecipeError: exemplars for a prior without them.
+    """
+
+    learners = {"vae": ("generator",)}  # noqa: RUF012 - a ClassVar of the base
+
+    generator: VAE
+
+    def __init__(
+        self, generator: VAE, warmup: Annotated[int, Field(ge=0)] = 0, exemplars: ExemplarChoice | None = None
+    ):
+        super().__init__()
+        self.generator, self.warmup = generator, warmup
+        by_example = isinstance(generator.latent_prior, ExemplarPrior)
+        if exemplars and not by_example:
+            raise RecipeError(
+                f"exemplars: a VAE with the prior {type(generator.latent_prior).__name__} has none; "
+                "use the prior exemplar_prior or leave them out"
+            )
+        self.exemplars = exemplars or RandomExemplars() if by_example else None
+        self._items: Items | None = None
+
+    def meet(self, items: Items) -> None:
+        self._items = items
+        if self.exemplars:
+            self.exemplars.meet(self.generator, items)
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        batch, vae = next(data), self.generator
+        index, x = batch.index.to(batch.x.device), self.observed(batch.x, data)
+        noise = [data.normal(dim) for dim in vae.latent_dims]
+        chosen, count = self.exemplars.choose(vae, data, index, x) if self.exemplars else (None, None)
+        on = {"x": x, "noise": noise, "index": index, "count": count}
+        yield Update("vae", self.loss, on, {"beta": self.beta(step), "chosen": chosen})
+
+    def observed(self, x: Tensor, data: Data) -> Tensor:
+        """What the bound is on: a new binarisation at every visit, where the likelihood is Bernoulli."""
+        likelihood = self.generator.likelihood
+        uniform = data.uniform(*x.shape[1:]) if likelihood.noisy else None
+        return likelihood.observe(likelihood.values(x), uniform)
+
+    def beta(self, step: int) -> float:
+        """Weight of the divergence in iteration `step` (from 0)."""
+        return min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+
+    def loss(
+        self, x: Tensor, noise: list[Tensor], index: Tensor, count: Tensor | None, beta: float, chosen: Chosen | None
+    ) -> Terms:
+        """-log p(x | z) + beta (log q(z | x) - log p(z)), mean over the batch; `bound` is its value at beta 1."""
+        vae = self.generator
+        log_prior = (
+            vae.latent_prior.mixture(vae.network).log_density
+            if chosen is None
+            else log_prior_of(vae, chosen, index, count)
+        )
+        bound = vae.bound(x, noise, log_prior)
+        return {
+            "reconstruction": -bound.reconstruction.mean(),
+            "divergence": beta * bound.divergence.mean(),
+            "bound": bound.log_weight.mean().detach(),
+        }
+
+    @contextmanager
+    def presented(self, product: Pretrained) -> Iterator[None]:
+        """The averaged copy with the means of the whole training set as its exemplars, for the time of the block."""
+        if not self.exemplars or self._items is None:
+            yield
+            return
+        assert isinstance(product, VAE) and isinstance(product.latent_prior, ExemplarPrior)
+        empty = product.exemplars.means
+        try:
+            product.exemplars.replace(self._items)
+            yield
+        finally:
+            product.latent_prior.put(empty, [])

@@ -1,0 +1,107 @@
+"""What a variational autoencoder makes of given images: variations, ways between two, cycles.
+
+Norouzi et al. 2020, arXiv:2004.04795, Sec. 5.3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genkit.core.errors import GenkitError
+from genkit.core.generator import evaluating
+from genkit.core.randomness import Randomness, Rows, Sampler
+from genkit.core.system import Data
+from genkit.vae.latent_priors import ExemplarPrior
+from genkit.vae.vae import VAE
+
+
+def regenerated(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
+    """One variation of each image: encode, take a latent from around its mean, decode. No graph.
+
+    The latent is a sample of the prior's component that the image is, or would be, the exemplar of; with a prior
+    without exemplars, of the image's posterior.
+
+    Args:
+        x: (B, C, H, W) in [-1, 1], grey levels as they are; it need not be an exemplar.
+        randomness: of B rows.
+
+    Returns:
+        (B, C, H, W) in [-1, 1], the decoder's means.
+
+    Raises:
+        DataError: images of another shape or range.
+    """
+    with torch.no_grad(), evaluating(vae):
+        noise = randomness.normal(vae.latent_dims[0]).to(vae.device)
+        return vae(vae.beside_noise(_around(vae, x, noise), randomness))
+
+
+def _around(vae: VAE, x: Tensor, noise: Tensor) -> Tensor:
+    q, prior = vae.network.posterior(vae.likelihood.values(vae.check(x))), vae.latent_prior
+    return prior.around(q.mean).at(torch.arange(len(x)), noise) if isinstance(prior, ExemplarPrior) else q.at(noise)
+
+
+def variations(vae: VAE, like: Tensor, n: int, rng: torch.Generator | None = None) -> Tensor:
+    """n variations of one image (C, H, W) in [-1, 1], (n, C, H, W); the same rng gives the same.
+
+    Raises:
+        DataError: an image of another shape or range.
+        GenkitError: n below 1.
+    """
+    _check("number of variations", n, 1)
+    return regenerated(vae, like.expand(n, *like.shape), Rows(n, rng, vae.device))
+
+
+def between(vae: VAE, a: Tensor, b: Tensor, n: int, rng: torch.Generator | None = None) -> Tensor:
+    """A straight line between the means of two images (C, H, W), ends included: (n, C, H, W).
+
+    The top latent gets no noise; that of the levels below is drawn once and is the same all along the way.
+
+    Raises:
+        DataError: images of another shape or range.
+        GenkitError: n below 2.
+    """
+    _check("number of images on the way", n, 2)
+    with torch.no_grad(), evaluating(vae):
+        start, end = vae.encode(torch.stack([a, b]))
+        z = torch.lerp(start, end, torch.linspace(0, 1, n, device=vae.device)[:, None])
+        return vae(vae.beside_noise(z, _Same(n, rng)))
+
+
+def cycle(vae: VAE, start: Tensor | int, turns: int, rng: torch.Generator | None = None) -> Tensor:
+    """Variations of variations: each image is what the next is like.
+
+    Args:
+        start: images (B, C, H, W) in [-1, 1], or a number B of images of uniform noise.
+        turns: at least 1.
+
+    Returns:
+        (turns + 1, B, C, H, W), `start` first.
+
+    Raises:
+        DataError: images of another shape or range.
+        GenkitError: turns below 1.
+    """
+    _check("number of turns", turns, 1)
+    rows = Rows(start if isinstance(start, int) else len(start), rng, vae.device)
+    made = [rows.uniform(*vae.sample_shape) * 2 - 1 if isinstance(start, int) else start.to(vae.device)]
+    for _ in range(turns):
+        made.append(regenerated(vae, made[-1], rows))
+    return torch.stack(made)
+
+
+class _Same(Randomness):
+    """n equal rows."""
+
+    def __init__(self, n: int, rng: torch.Generator | None):
+        self.n, self.rng = n, rng or torch.default_generator
+
+    def draw(self, sampler: Sampler) -> Tensor:
+        row = sampler(1, self.rng)
+        return row.expand(self.n, *row.shape[1:])
+
+
+def _check(what: str, n: int, least: int) -> None:
+    if n < least:
+        raise GenkitError(f"the {what} must be at least {least}, got {n}")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from genkit.core.errors import LINE, DataError, GenkitError, one_line, shown, suggest
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["x" * 10**6, "x " * 10**6, "a\nb\rc\u2028d", "\x1b[31mred\x07", "\ud800\udcff", "\0", "/".join(["x" * 200] * 100)],
+)
+def test_a_message_is_one_bounded_printable_line_whatever_it_quotes(message: str) -> None:
+    text = str(DataError(f"file {message}: damaged; accepted: PNG"))
+    assert text.isprintable() and len(text) <= LINE
+    assert text.startswith("file ") and text.endswith("damaged; accepted: PNG")
+
+
+def test_short_messages_stay_as_they_are() -> None:
+    assert str(GenkitError("a  b, 'é ✓'")) == "a  b, 'é ✓'"
+    assert one_line("two\nlines") == "two lines"
+
+
+def test_values_are_cut() -> None:
+    assert shown("a") == "'a'" and shown([1, None]) == "[1, None]"
+    assert len(shown("x" * 10**6)) == len(shown([0] * 1000)) == 60 and shown("x" * 100).endswith("...")
+    assert shown(10**5000) == "a int too large to show"
+    nest: list[object] = []
+    for _ in range(10**5):
+        nest = [nest]
+    assert shown(nest) == "a list too large to show"
+    while nest:
+        nest = nest.pop()  # type: ignore[assignment]  # freeing it at once would recurse
+
+
+def test_the_nearest_name() -> None:
+    assert suggest("wigth", ["width", "depth"]) == "; did you mean 'width'?"
+    assert suggest("x" * 10**6, ["width", "depth"]) == "; accepted: depth, width"
+    assert suggest(10**5000, ["width"]) == "; accepted: width"

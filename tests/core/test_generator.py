@@ -1,0 +1,53 @@
+"""Parts of the sampling contract that no generator of the catalog shows; the rest is in tests/contracts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.errors import ConditionError
+from genkit.core.generator import Generator, evaluating
+from genkit.core.randomness import Rows
+
+
+class Echo(Generator):
+    """Says its label, in double precision."""
+
+    sample_shape = (1,)
+    conditions = ConditionSpace({"label": Labels(4)})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def _sample(self, condition: dict[str, Tensor], rows: Rows) -> Tensor:
+        self.batches.append(len(rows))
+        return condition["label"].double()[:, None]
+
+
+def test_samples_are_float32_and_labels_go_to_their_rows() -> None:
+    x = torch.cat(list(Echo().stream(5, 2, condition={"label": [3, 1, 0, 2, 1]})))
+    assert x.flatten().tolist() == [3, 1, 0, 2, 1] and x.dtype == torch.float32
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, 1, 2, 3, 0, 1], [0, 1, 2, 3, 9]])
+def test_stream_refuses_wrong_conditions_before_the_first_batch(labels: list[int]) -> None:
+    echo = Echo()
+    with pytest.raises(ConditionError):
+        next(echo.stream(5, 2, condition={"label": labels}))
+    assert echo.batches == []
+
+
+def test_a_generator_without_tensors_is_on_the_cpu() -> None:
+    assert Echo().device == torch.device("cpu")
+
+
+def test_modes_come_back_after_an_error() -> None:
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1)).train()
+    module[1].eval()
+    with pytest.raises(RuntimeError), evaluating(module):
+        assert not any(m.training for m in module.modules())
+        raise RuntimeError
+    assert module.training and module[0].training and not module[1].training

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import torch
+
+from genkit.core.randomness import Rows
+
+
+def rows(n: int, seed: int = 0) -> Rows:
+    return Rows(n, torch.Generator().manual_seed(seed))
+
+
+def test_a_row_is_the_same_in_any_batch() -> None:
+    many, few = rows(40), rows(3)
+    for draw in (lambda r: r.normal(20), lambda r: r.uniform(2, 3), lambda r: r.integers(9)):
+        assert draw(many)[:3].equal(draw(few))
+
+
+def test_rows_go_on_where_the_batch_before_ended() -> None:
+    rng, whole = torch.Generator().manual_seed(0), rows(7).normal(2)
+    parts = [Rows(n, rng).normal(2) for n in (3, 1, 3)]
+    assert torch.cat(parts).equal(whole)
+
+
+def test_rows_differ_and_draws_differ() -> None:
+    made = rows(50)
+    first, second = made.normal(), made.normal()
+    assert len(set(first.tolist())) == 50 and not first.equal(second)
+    assert not rows(50, 1).normal().equal(first) and abs(first.mean()) < 0.5 and 0.6 < first.std() < 1.4
+
+
+def test_shapes_types_and_ranges() -> None:
+    made = rows(30)
+    assert made.normal(2, 3).shape == (30, 2, 3) and made.uniform().shape == (30,) and len(made) == 30
+    label = made.integers(4)
+    assert label.dtype == torch.int64 and set(label.tolist()) == {0, 1, 2, 3}
+    assert made.uniform(9).min() >= 0 and made.uniform(9).max() < 1
+
+
+def test_without_a_generator_the_global_one_is_used() -> None:
+    torch.manual_seed(3)
+    first = Rows(2).normal()
+    torch.manual_seed(3)
+    assert Rows(2).normal().equal(first)

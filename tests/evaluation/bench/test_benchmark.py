@@ -1,0 +1,268 @@
+"""A bench: one table of several entries, resumable, and pages that hold everything."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+import torch
+import yaml
+
+from genkit.classifiers.conv_classifier import Classifier
+from genkit.cli.bench import ShownTraining
+from genkit.cli.main import main
+from genkit.core.catalog import CATALOG
+from genkit.core.errors import EvaluationError, RecipeError
+from genkit.evaluation.bench import benchmark as bench_module
+from genkit.evaluation.bench.benchmark import run_bench
+from genkit.evaluation.bench.pictures import neighbour_picture
+from genkit.evaluation.bench.spec import Bench
+from genkit.evaluation.bench.summary import best, interval, summarise, within
+from genkit.evaluation.extractors.features import extractor_for
+from genkit.evaluation.metrics_by_name import RANGES
+from genkit.evaluation.sources import open_source
+from genkit.images.pixels import decode, write_folder
+from tests.evaluation.test_scoring import Mean, Noise, pictures
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(CATALOG["generators"], "noise_for_bench", "tests.evaluation.test_scoring:Noise")
+    torch.manual_seed(0)
+    Classifier(size=8, width=4, classes=3).save_pretrained("judge")
+    Noise().save_pretrained("noise")
+    write_folder([pictures(30)], "real")
+    write_folder([pictures(30, 1)], "other")
+    return tmp_path
+
+
+def spec(**changes):
+    return {
+        "name": "<b>names & marks</b>",
+        "against": "real",
+        "n": 20,
+        "metrics": ["fd", "pr"],
+        "extractor": "judge",
+        "seeds": [0, 1],
+        "entries": [{"name": "noise | <i>", "source": "noise"}, {"name": "other", "source": "other", "cost": 5}],
+    } | changes
+
+
+def test_results_and_pages(here):
+    result = run_bench(Bench.from_dict(spec()), "out")
+    assert json.loads((here / "out" / "bench.json").read_text()) == json.loads(json.dumps(result))
+    noise, other = result["entries"]
+    assert set(noise["summary"]) == {"fd", "precision", "recall"} and noise["summary"]["fd"]["label"] == "FD/judge"
+    assert (
+        len(noise["summary"]["fd"]["values"]) == 2
+        and 0 <= noise["summary"]["fd"]["low"] < noise["summary"]["fd"]["high"]
+    )
+    assert noise["cost"] > 0 and other["cost"] == 5
+    assert [len(e["runs"]) for e in result["entries"]] == [2, 2]
+    text = (here / "out" / "bench.md").read_text()
+    assert "FD/judge" in text and " to " in text and "noise \\| &lt;i>" in text
+
+
+class Page(HTMLParser):
+    """Collects tags and where pictures and links point."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.sources = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [v for k, v in attrs if k in ("src", "href")]
+
+
+def test_the_page_is_self_contained_and_escaped(here):
+    run_bench(Bench.from_dict(spec()), "out")
+    page = Page()
+    page.feed((here / "out" / "bench.html").read_text())
+    assert "b" not in page.tags and "i" not in page.tags and "script" not in page.tags
+    assert len(page.sources) == 6 and all(s.startswith("data:image/png;base64,") for s in page.sources)
+
+
+def test_a_second_run_scores_only_what_changed(here, monkeypatch):
+    first = run_bench(Bench.from_dict(spec()), "out")
+    scored = []
+    original = bench_module.evaluate
+    monkeypatch.setattr(
+        bench_module, "evaluate", lambda a, *rest, **more: scored.append(a.name) or original(a, *rest, **more)
+    )
+    again = run_bench(Bench.from_dict(spec()), "out")
+    assert scored == [] and again == first
+    (here / "out" / "results").joinpath("01-other-seed1.json").write_text("{half")
+    write_folder([pictures(1, 7)], "other", start=30)
+    run_bench(Bench.from_dict(spec()), "out")
+    assert scored == ["other", "other"]
+    run_bench(Bench.from_dict(spec(n=15)), "out")
+    assert len(scored) == 2 + 4
+
+
+def test_stopped_in_the_middle_it_goes_on(here, monkeypatch):
+    original, left = bench_module.evaluate, [2]
+
+    def stops(*arguments, **more):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(bench_module, "evaluate", stops)
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(Bench.from_dict(spec()), "out")
+    left[0] = 2
+    assert len(run_bench(Bench.from_dict(spec()), "out")["entries"]) == 2
+
+
+def test_recipes_are_trained_for_every_seed(here):
+    trained = []
+
+    class Recipes:
+        def check(self, recipe, overrides):
+            trained.append((recipe, overrides))
+
+        def train(self, recipe, overrides, seed, out):
+            trained.append((recipe, overrides, seed))
+            return Noise().save_pretrained(out / "weights")
+
+    entries = [{"name": "r", "recipe": "digits/wgan_ratio_clipping", "overrides": ["train.steps=1"]}]
+    run_bench(Bench.from_dict(spec(entries=entries)), "out", Recipes())
+    name = "digits/wgan_ratio_clipping"
+    assert trained == [(name, ["train.steps=1"]), (name, ["train.steps=1"], 0), (name, ["train.steps=1"], 1)]
+    with pytest.raises(EvaluationError, match="has to be trained first"):
+        run_bench(Bench.from_dict(spec(entries=entries)), "out")
+
+
+def test_points(here):
+    entries = [{"name": "same", "source": "gaussians25"}, {"name": "eight", "source": "gaussians8"}]
+    result = run_bench(Bench.from_dict(spec(against="gaussians25", extractor=None, entries=entries)), "out")
+    assert result["entries"][1]["summary"]["fd"]["label"] == "FD/points"
+    assert result["entries"][0]["neighbours"] is None
+
+
+def test_a_copy_is_its_own_nearest_neighbour(here):
+    images = pictures(30)
+    training = open_source(images, "training")
+    png = neighbour_picture([images[11], *images[:7]], training, extractor_for(Mean()), 30, 0)
+    shown = decode(png, "x.png")[0]
+    assert torch.equal(shown[:, :8, :8], images[11]) and torch.equal(shown[:, :8, 10:18], images[11])
+    assert not torch.equal(shown[:, :8, 20:28], images[11])
+
+
+def test_intervals():
+    found = interval([1.0, 2.0, 3.0], [0.1, 0.2, None])
+    assert found["mean"] == 2 and found["high"] - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-5) == 2 - found["low"]
+    assert interval([1.0], [0.5])["high"] == pytest.approx(1.98, abs=1e-3)
+    assert interval([1.0], [None])["low"] is None
+
+
+@pytest.mark.parametrize("metric", RANGES)
+def test_intervals_stay_in_the_range_of_the_metric(metric):
+    lowest, highest = RANGES[metric]
+    width = min(highest - lowest, 50.0)
+    for part in (0.0, 1e-6, 0.01, 0.3, 0.7, 0.99, 1.0):
+        mean = lowest + part * width
+        for half in (0.0, 1e-9, 0.01 * width, width, 100 * width):
+            low, high = within(mean, half, lowest, highest)
+            assert lowest <= low <= mean <= high <= highest, (mean, half)
+            assert low < high or half < 1e-6 or mean in (lowest, highest), (mean, half)
+
+
+def test_an_interval_is_wilsons_for_shares_and_the_usual_one_far_from_the_ends():
+    share, n, z = 0.96, 200, 1.959964
+    centre, root = share + z**2 / (2 * n), z * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    wilson = [(centre + sign * root) / (1 + z**2 / n) for sign in (-1, 1)]
+    assert within(share, z * (share * (1 - share) / n) ** 0.5, 0, 1) == pytest.approx(wilson, rel=1e-12)
+    assert within(0.5, 1e-3, 0, 1) == pytest.approx((0.499, 0.501), abs=1e-8)
+    assert within(300.0, 0.1, 0, float("inf")) == pytest.approx((299.9, 300.1), abs=1e-4)
+    low, high = within(2.0, 6.4, 0, float("inf"))
+    assert (low - 2) ** 2 / low == pytest.approx(6.4**2 / 2) == (high - 2) ** 2 / high
+
+
+def test_a_metric_that_one_seed_lacks_is_summarised_over_the_others():
+    def scores(**values):
+        return {"values": values, **{k: dict.fromkeys(values, None) for k in ("standard_errors", "labels", "better")}}
+
+    found = summarise([scores(fd=1.0), scores(fd=3.0, vendi=2.0)])
+    assert found["fd"]["mean"] == 2.0 and found["vendi"]["values"] == [2.0]
+
+
+def test_the_best_goes_by_direction():
+    low, high = {"better": "lower", "mean": 1.0}, {"better": "higher", "mean": 0.5}
+    other = {"fd": low | {"mean": 2.0}, "recall": high | {"mean": 0.9}}
+    assert best([{"fd": low, "recall": high}, other]) == {"fd": 0, "recall": 1}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"entries": []}, "entries: needs a list"),
+        ({"entries": [{"name": "a"}]}, "either 'source' or 'recipe'"),
+        ({"entries": [{"name": "a", "source": "x", "recipe": "y"}]}, "either"),
+        ({"entries": [{"name": "a", "sauce": "x"}]}, r"entries\[0\].sauce: unknown key; did you mean 'source'"),
+        ({"entries": [{"name": "a", "source": "x"}] * 2}, "names must differ"),
+        ({"metrics": ["fd", "nope"]}, "no metric 'nope'"),
+        ({"seeds": [1, 1]}, "seeds: must differ"),
+        ({"seeds": []}, "seeds"),
+        ({"n": 1}, "n: .*greater than or equal to 2"),
+        ({"extra": 1}, "extra: unknown key"),
+    ],
+)
+def test_files_that_cannot_be_used(changes, message):
+    with pytest.raises((RecipeError, EvaluationError), match=message):
+        Bench.from_dict(spec(**changes))
+
+
+def test_sources_that_cannot_be_used(here):
+    for changes, message in (
+        ({"against": "nothing-like-this"}, "against"),
+        ({"entries": [{"name": "gone", "source": "/no/where"}]}, "gone: /no/where does not exist"),
+        ({"metrics": ["pr"], "n": 4}, "at least 5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run_bench(Bench.from_dict(spec(**changes)), "out")
+
+
+def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
+    class Recipes(ShownTraining):
+        def train(self, *_):
+            pytest.fail("a recipe was trained")
+
+    monkeypatch.setattr(bench_module, "evaluate", lambda *_, **__: pytest.fail("an entry was scored"))
+    first = {"name": "noise", "source": "noise"}
+    recipe = {"name": "r", "recipe": "digits/wgan_ratio_clipping"}
+    for changes, message in (
+        ({"entries": [first, {"name": "gone", "source": "/no/where"}]}, "gone: /no/where does not exist"),
+        ({"entries": [first, {"name": "gone", "source": "digitz"}]}, "gone: .*did you mean 'digits'"),
+        ({"entries": [first, {**recipe, "recipe": "digits/none"}]}, "no recipe 'digits/none'"),
+        ({"entries": [first, {**recipe, "overrides": ["train.stepz=1"]}]}, r"train\.stepz"),
+        ({"entries": [first, {**recipe, "overrides": ["system.critic.widht=1"]}]}, r"system\.critic\.widht"),
+        ({"neighbours": "/no/where"}, "neighbours: /no/where"),
+        ({"extractor": "nothing"}, "no extractor"),
+        ({"metrics": ["fd", "dc"], "against": "few"}, "few: got 6 samples, at least 7"),
+    ):
+        write_folder([pictures(6)], "few")
+        with pytest.raises(ValueError, match=message):
+            run_bench(Bench.from_dict(spec(**changes)), "out", Recipes(None))
+    (here / "file").touch()
+    with pytest.raises(ValueError, match="cannot write file"):
+        run_bench(Bench.from_dict(spec()), "file")
+    with pytest.raises(EvaluationError, match=r"metric kds: .*got 20 samples, at least 1000"):
+        Bench.from_dict(spec(metrics=["kds"]))
+
+
+def test_command_line(here, capsys):
+    (here / "b.yaml").write_text(yaml.safe_dump(spec(seeds=[0])))
+    assert main(["bench", "b.yaml", "--out", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "seeds 0, extractor" in told and "\\" not in told and "entry" in told and "look at out/bench.html" in told
+    assert "FD/judge" in told and (here / "out" / "bench.html").is_file()
+    (here / "bad.yaml").write_text("against: [")
+    assert main(["bench", "bad.yaml"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["bench", "absent.yaml"]) == 2
