@@ -14,6 +14,7 @@ from genkit.training.engine import accelerator_of
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
 from genkit.training.remarks import remarks
+from genkit.training.start import check_start, start_from
 
 if TYPE_CHECKING:
     from genkit.core.system import Update
@@ -23,14 +24,18 @@ TIMED = 3
 """Iterations that are timed, after one that warms up."""
 
 
-def describe_run(recipe: Recipe) -> str:
+def describe_run(recipe: Recipe, start: str | None = None) -> str:
     """Tables of what `recipe` would train, with the time it would take.
 
     Raises:
-        RecipeError, DataError: as training itself would.
+        RecipeError, DataError, WeightsError: as training itself would.
     """
-    accelerator = accelerator_of(recipe)
+    accelerator, told = accelerator_of(recipe), list[str]()
+    if start:
+        check_start(start)
     data, trainer = prepare(recipe, accelerator)
+    if start:
+        told = [start_from(start, trainer, told.append)]
     order = _order(trainer)
     seconds = _seconds_per_iteration(trainer)
     sections: dict[str, Sequence[Sequence[object]]] = {
@@ -38,7 +43,7 @@ def describe_run(recipe: Recipe) -> str:
         "data": list(_data(data)),
         "learners": list(_learners(trainer)),
         "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
-        "run": list(_run(recipe, trainer, seconds, len(data))),
+        "run": [*_run(recipe, trainer, seconds, len(data)), *(["start", line] for line in told)],
     }
     if lines := list(remarks(recipe, data, accelerator.device)):
         sections["remarks"] = [[line] for line in lines]

@@ -136,6 +136,8 @@ def _verdict(codes: list[int | None], asked: bool) -> int:
 
     failed = {rank: code for rank, code in enumerate(codes) if code}
     causes = {rank: code for rank, code in failed.items() if code != LOST}
+    if not causes and failed:
+        click.echo(f"genkit: {ProcessLost('the connection between the processes')}", err=True)
     if not causes:
         return LOST if failed else 0
     rank, code = next(iter(causes.items()))

@@ -39,14 +39,14 @@ def command(
     if dry_run:
         from genkit.cli.dry_run import describe_run
 
-        report = describe_run(checked)
+        report = describe_run(checked, start)
         if is_first_process():
             click.echo(report)
         return
     join_launch()
     folder = RunFolder(out or Path("runs") / checked.name)
-    if resume and folder.finished(checked) and folder.report.is_file():
-        folder.open(checked, resume, start)
+    if resume and folder.finished(checked):
+        folder.check(checked, resume, start)
         _tell(f"{folder.path} has finished already", folder)
         return
     _train(checked, folder, start, resume)

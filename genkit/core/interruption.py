@@ -49,15 +49,32 @@ class StopFlag:
     """The number of the first signal received, or 0."""
 
     def __init__(self) -> None:
-        self.number, self._leaving = 0, False
+        self.number, self._leaving, self._patience = 0, False, 0.0
 
     def __bool__(self) -> bool:
         return self.number != 0
 
     def catch(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
+        if self._patience and not self._leaving:
+            signal.setitimer(signal.ITIMER_REAL, self._patience)
         if self._leaving:
             self._leaving = False
+            raise Interrupted(self.number)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """A block that ends with Interrupted when it goes on for `seconds` after a signal."""
+        self._patience = seconds if signal.getsignal(signal.SIGALRM) == self.lose_patience else 0.0
+        try:
+            yield
+        finally:
+            if self._patience:
+                self._patience = 0.0
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def lose_patience(self, number: int, frame: FrameType | None) -> None:
+        if self._patience:
             raise Interrupted(self.number)
 
     def __enter__(self) -> None:
@@ -76,7 +93,7 @@ class Alarm(StopFlag):
     """A flag that is always answered at once."""
 
     def __init__(self) -> None:
-        self.number, self._leaving = 0, True
+        self.number, self._leaving, self._patience = 0, True, 0.0
 
 
 @contextmanager
@@ -101,6 +118,7 @@ def _raised_by_signals(flag: StopFlag) -> Iterator[StopFlag]:
         yield flag
         return
     before = {number: signal.signal(number, flag.catch) for number in SIGNALS}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, flag.lose_patience)
     try:
         yield flag
     finally:

@@ -11,6 +11,7 @@ from torch import nn
 
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
+from genkit.core.memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor, label
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, compute
@@ -19,6 +20,9 @@ from genkit.evaluation.reading import Progress, Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics
+
+SMALLEST = 2 * 4
+"""Bytes that the features of a sample take at least: those of points in the plane."""
 
 
 def evaluate(
@@ -59,15 +63,11 @@ def evaluate(
         DataError: images that cannot be used, by file or index.
     """
     started = time.monotonic()
-    wanted = Wanted(metrics, check_n(n))
-    if extractor is not None:
-        check_extractor(extractor, weights)
-    fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
+    wanted, fake, real = _opened(a, against, metrics, n, extractor, weights, on_bad)
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
     mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
-    wanted.over(mixture, real.name if judge.name == POINTS else f"extractor {judge.name}")
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
     sides = [reader.read(side) for side in (real, fake)]
     values, failed = beside(lambda: compute(wanted.names, sides[0].found, sides[1].found, seed, mixture))
@@ -91,6 +91,29 @@ def evaluate(
         seconds=time.monotonic() - started,
         missing=missing,
     )
+
+
+def check(a: Any, against: Any, metrics: Sequence[str], n: int, extractor: Extractor | nn.Module | str | None) -> None:
+    """What `evaluate` finds before it draws or decodes anything; arguments and errors as there."""
+    wanted, fake, real = _opened(a, against, metrics, n, extractor, None, "error")
+    _judge(real, fake, extractor, None, wanted)
+
+
+def _opened(
+    a: Any,
+    against: Any,
+    metrics: Sequence[str] | None,
+    n: int,
+    extractor: Extractor | nn.Module | str | None,
+    weights: str | Path | None,
+    on_bad: Literal["error", "skip"],
+) -> tuple[Wanted, Source | Statistics, Source | Statistics]:
+    """The metrics and both sides, opened and not yet read."""
+    wanted = Wanted(metrics, check_n(n))
+    if extractor is not None:
+        check_extractor(extractor, weights)
+    fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
+    return wanted, fake, real
 
 
 def statistics(
@@ -128,9 +151,11 @@ def statistics(
 
 
 def check_n(n: Any) -> int:
-    """Raises EvaluationError unless n is a whole number of at least 2."""
+    """Raises EvaluationError unless n is a whole number of at least 2, whose features find room in memory."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 2:
         raise EvaluationError(f"the number of samples must be a whole number of at least 2, got {shown(n)}")
+    if n > (most := usable_memory() // SMALLEST):
+        raise EvaluationError(f"the features of {n:,} samples find no room in memory; take at most {most:,}")
     return n
 
 
@@ -151,6 +176,8 @@ def _judge(
     judge = extractor_for(chosen, weights=weights)
     wanted.by(judge.logits)
     check_fit(judge, [real, fake])
+    mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
+    wanted.over(mixture, real.name if judge.name == POINTS else f"extractor {judge.name}")
     return judge
 
 

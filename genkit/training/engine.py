@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 
 from genkit.training.recipe import Recipe
+
+WAIT = timedelta(days=30)
+"""For what another process is at: the first one scores for hours, and one that is gone is heard of at once."""
 
 
 def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:
@@ -21,6 +25,7 @@ def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:
     AcceleratorState._reset_state()
     return Accelerator(
         cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=WAIT)],
         mixed_precision=recipe.train.precision,
         log_with=(trackers_of(recipe) or None) if project else None,
         project_dir=project,

@@ -16,12 +16,13 @@ import torch
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
-from genkit.core.pretrained import CONFIG, sha256_of_weights
+from genkit.core.pretrained import CONFIG, WEIGHTS, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes
 from genkit.training.recipe import Recipe
+from genkit.training.unfinished import DATA
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
 
@@ -42,7 +43,7 @@ class RunFolder:
         self.report = self.path / "report.html"
         self.environment = self.path / "environment.json"
         self.history = self.path / "history.json"
-        self.data = self.path / "data.json"
+        self.data = self.path / DATA
         self.start = self.path / "start.json"
 
     def grid(self, step: int) -> Path:
@@ -77,7 +78,7 @@ class RunFolder:
         return read_mapping(self.start).get("from")
 
     def open(self, recipe: Recipe, resume: bool, start: str | None = None) -> list[str]:
-        """Makes a new run, or takes up the one here; see `check`."""
+        """Makes ready for a new run, or for the one here to go on; see `check`. `keep` makes it one."""
         changes = self.check(recipe, resume, start)
         for folder in (self.path, self.grids, self.weights):
             remove_leftovers(folder)
@@ -85,8 +86,19 @@ class RunFolder:
             self.start.unlink(missing_ok=True)
         if start and not self.start.is_file():
             write_atomically(self.start, json.dumps({"from": start, "sha256": sha256_of_weights(start)}).encode())
-        write_atomically(self.recipe, recipe.to_yaml().encode())
         return changes
+
+    def keep(self, recipe: Recipe) -> None:
+        """The recipe that the run goes on with, once nothing speaks against it."""
+        write_atomically(self.recipe, recipe.to_yaml().encode())
+
+    def discard_results(self) -> bool:
+        """Removes what an end of training left, which is of older weights once it goes on; whether there was any."""
+        results = (self.weights / CONFIG, self.weights / WEIGHTS, self.samples, self.scores, self.report)
+        there = [path for path in results if path.is_file()]
+        for path in there:
+            path.unlink()
+        return bool(there)
 
     def locked(self) -> AbstractContextManager[None]:
         """Refuses a second process in the same run.
@@ -119,7 +131,7 @@ class RunFolder:
         if not known:
             write_atomically(self.environment, json.dumps(now, indent=2).encode())
             return []
-        history = read_mapping(self.history).get("changes", [])
+        history = self._changes()
         changed = environment_changes(history[-1]["environment"] if history else known, now)
         if changed or recipe_changes:
             entry = {"iteration": step, "recipe": list(recipe_changes), "changed": changed, "environment": now}
@@ -129,8 +141,16 @@ class RunFolder:
             f"{what} has changed at iteration {step:,}: {in_a_line(lines)}" for what, lines in told.items() if lines
         ]
 
+    def _changes(self) -> list[dict[str, Any]]:
+        """Of the history, what can be read of it."""
+        found = read_mapping(self.history).get("changes", [])
+        entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+        return [entry for entry in entries if isinstance(entry.get("environment"), dict)]
+
     def check_data(self, record: Mapping[str, Any], fingerprint: str | None) -> None:
         """Keeps what is known of the data of a new run; of one that goes on, compares.
+
+        The same data may be named otherwise than before: it is by what they hold that they are told.
 
         Args:
             record: see genkit.training.data_record.
@@ -150,9 +170,17 @@ class RunFolder:
         )
 
     def finished(self, recipe: Recipe) -> bool:
-        """Whether the last checkpoint is the last iteration and the weights are written."""
+        """Whether a run of just this recipe has nothing left to do."""
         done = complete(self.checkpoints)
-        return bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}" and (self.weights / CONFIG).is_file()
+        at_the_end = bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}"
+        results = [self.weights / CONFIG, self.report, *([self.scores] if recipe.evaluate else [])]
+        return at_the_end and all(path.is_file() for path in results) and self._holds(recipe)
+
+    def _holds(self, recipe: Recipe) -> bool:
+        try:
+            return bool(read_yaml(self.recipe) == parse_yaml(recipe.to_yaml()))
+        except Unreadable:
+            return False
 
 
 def environment() -> dict[str, Any]:

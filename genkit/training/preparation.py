@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
 from genkit.core.catalog import build
 from genkit.core.classifying import Classifying
-from genkit.core.errors import EvaluationError, RecipeError, shown, suggest
+from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
 from genkit.core.foresight import promised_shape
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
@@ -84,20 +83,24 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
         if list(wanted.metrics) != ["accuracy"] or wanted.best != "accuracy":
             raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
         return
-    from genkit.evaluation import EXTRACTORS
+    from genkit.evaluation.extractors.features import check_extractor
     from genkit.evaluation.metrics_by_name import PARTS
     from genkit.evaluation.possible import Wanted
+    from genkit.evaluation.scoring import check_n
 
     try:
-        metrics = Wanted(wanted.metrics, wanted.n)
+        metrics = Wanted(wanted.metrics, check_n(wanted.n))
         metrics.by_name_of(wanted.extractor)
         names = [score for metric in metrics.names for score in PARTS.get(metric, (metric,))]
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
     if wanted.best not in names:
         raise RecipeError(f"evaluate.best: {shown(wanted.best)} is not scored{suggest(wanted.best, names)}")
-    if wanted.extractor and wanted.extractor not in EXTRACTORS and not Path(wanted.extractor).exists():
-        raise RecipeError(f"evaluate.extractor: no {shown(wanted.extractor)}{suggest(wanted.extractor, EXTRACTORS)}")
+    try:
+        if wanted.extractor is not None:
+            check_extractor(wanted.extractor)
+    except (EvaluationError, WeightsError) as error:
+        raise RecipeError(f"evaluate.extractor: {error}") from error
 
 
 def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
@@ -116,6 +119,7 @@ def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
             )
         return
     from genkit.evaluation.possible import Wanted
+    from genkit.evaluation.scoring import check
 
     try:
         metrics = Wanted(wanted.metrics, wanted.n)
@@ -123,3 +127,7 @@ def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
         metrics.over(getattr(against, "mixture", None), against.name)
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
+    try:
+        check(product, against, wanted.metrics, wanted.n, wanted.extractor)
+    except (DataError, EvaluationError, WeightsError) as error:
+        raise RecipeError(f"evaluate: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from genkit.core.foresight import promised_shape
 from genkit.training.recipe import Recipe
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -27,8 +28,19 @@ def remarks(recipe: Recipe, data: Any, device: torch.device) -> Iterator[str]:
         if batch > len(items):
             there = f"{len(items)} samples of {items.name}"
             yield f"train.batch_size: {batch} is more than the {there}, so every batch holds samples more than once"
+    yield from _colours(recipe, data)
     if recipe.train.precision == "bf16" and device.type == "cpu" and cpu_has_bf16() is False:
         yield "train.precision: this CPU has no units for bf16 and is several times slower with it; 'no' is faster here"
+
+
+def _colours(recipe: Recipe, data: Any) -> Iterator[str]:
+    against = promised_shape(recipe.evaluate.against) if recipe.evaluate and recipe.evaluate.against else None
+    kinds = {1: "grey", 3: "in colour"}
+    if against and len(data.sample_shape) == 3 and against[0] != data.sample_shape[0]:
+        yield (
+            f"evaluate.against: its images are {kinds.get(against[0])}, those that are learned from are "
+            f"{kinds.get(data.sample_shape[0])}, so the scores tell little"
+        )
 
 
 def cpu_has_bf16() -> bool | None:

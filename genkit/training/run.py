@@ -29,8 +29,11 @@ from genkit.training.samples import draw_samples
 from genkit.training.scoring import is_better, scores_of
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
-from genkit.training.start import start_from
+from genkit.training.start import check_start, start_from
 from genkit.training.watcher import Silence, Watcher
+
+PATIENCE_S = 8.0
+"""How long a signal waits for the end of an iteration; then the run ends as its last checkpoint has it."""
 
 
 def train(
@@ -63,6 +66,8 @@ def train(
     accelerator = accelerator_of(recipe, folder.path)
     if accelerator.is_main_process:
         folder.check(recipe, resume, begin)
+    if begin:
+        check_start(begin)
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
     if begin:
@@ -109,7 +114,12 @@ class Run:
     def _iterate(self, stop: StopFlag) -> None:
         """One iteration, and what is due after it; the last one leaves scores and checkpoint to `_finish`."""
         every, steps = self.recipe.every, self.trainer.steps
-        self.window.add(self.trainer.iterate())
+        try:
+            with stop.within(PATIENCE_S):
+                scalars = self.trainer.iterate()
+        except Interrupted:
+            raise Stopped(stop.number, self.trainer.step, midway=True) from None
+        self.window.add(scalars)
         step = self.trainer.step
         intervals = {"log": every.log, "grid": every.grid, "scores": every.evaluate if step < steps else 0}
         due = [what for what, interval in intervals.items() if interval and step % interval == 0]
@@ -159,6 +169,9 @@ class Run:
         facts["classes"] = record["classes"]
         for line in self.folder.remember(self.trainer.step, facts, self.changes):
             self.watcher.note(line)
+        self.folder.keep(self.recipe)
+        if self.folder.discard_results() and self.trainer.step < self.trainer.steps:
+            self.watcher.note(f"goes on after iteration {self.trainer.step:,}, whose weights and scores are not kept")
 
     def _load(self, found: Path) -> int:
         """Everything as it was at checkpoint `found`; the number of lines that the log had then."""
@@ -276,15 +289,17 @@ class Run:
             self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
+        """The weights first: what comes after them may fail, and can be had again with --resume."""
+
         def save(product: Any) -> str:
             product.save_pretrained(self.folder.weights)
             return ""
 
         self._checkpoint()
         try:
-            scores = self._score(stop)
             self._shown(save, stop)
             self._draw(self.folder.samples, stop)
+            scores = self._score(stop)
         except Interrupted:
             self._asked_to_stop(stop)
             raise Stopped(stop.number, self.trainer.step) from None

@@ -10,8 +10,16 @@ __all__ = ["SIGNALS", "Interrupted", "StopFlag", "Stopped", "stop_flag"]
 
 
 class Stopped(RunEnded):
-    """A run was asked to stop and has written a checkpoint; `exit_code` is 128 + the signal's number."""
+    """A run was asked to stop; `exit_code` is 128 + the signal's number.
 
-    def __init__(self, number: int, step: int):
-        super().__init__(f"stopped by {signal.Signals(number).name} after iteration {step}; go on with --resume")
+    Args:
+        number: of the signal.
+        step: iterations that are done.
+        midway: whether the next one was too long to wait for, so that no checkpoint has been written.
+    """
+
+    def __init__(self, number: int, step: int, midway: bool = False):
+        when = f"in iteration {step + 1}, which takes long" if midway else f"after iteration {step}"
+        since = " from the last checkpoint" if midway else ""
+        super().__init__(f"stopped by {signal.Signals(number).name} {when}; go on with --resume{since}")
         self.exit_code = 128 + number

@@ -9,11 +9,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from genkit.core.errors import CheckpointError, WeightsError
-from genkit.core.pretrained import Pretrained
+from genkit.core.pretrained import Pretrained, locate
 from genkit.core.tensors import load_into
-from genkit.training.checkpoint import newest_good
+from genkit.training.checkpoint import complete, newest_good
 from genkit.training.folder import RunFolder
 from genkit.training.trainer import Trainer
+
+
+def check_start(source: str | Path) -> None:
+    """Raises WeightsError unless there is something at `source` to start from."""
+    if not RunFolder(source).recipe.is_file() or not complete(RunFolder(source).checkpoints):
+        locate(source)
 
 
 def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]) -> str:

@@ -16,15 +16,19 @@ from typing import Any
 from safetensors.torch import load
 from torch import nn
 
-from genkit.core.documents import parse_json, read_json
+from genkit.core.documents import parse_json, read_json, read_mapping
 from genkit.core.errors import UnfinishedRun, WeightsError
 from genkit.core.pretrained import RECIPE, built
 from genkit.core.system import System
 from genkit.core.tensors import load_into
+from genkit.training.data_record import data_changes, data_record
 from genkit.training.recipe import Recipe
 
 AVERAGED, STATE, MANIFEST = "ema.safetensors", "state.json", "manifest.json"
 """Files of a checkpoint."""
+
+DATA = "data.json"
+"""What a run knows of its data."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,14 @@ class Averaged:
         run, checkpoint: folders.
         content: of the safetensors file, whole by its hash.
         config: of the module; None in checkpoints of before genkit 0.2, whose recipe says it.
+        data: fingerprint of the data that it learned from; None where it was not kept.
     """
 
     run: Path
     checkpoint: Path
     content: bytes
     config: dict[str, Any] | None
+    data: str | None = None
 
     @property
     def step(self) -> int:
@@ -76,9 +82,20 @@ class Averaged:
         product: Any = self._loaded(system)
         if type(system).presented is System.presented:
             return product  # type: ignore[no-any-return]
-        system.meet(recipe.build_data())
+        data = recipe.build_data()
+        self._check_data(data)
+        system.meet(data)
         with system.presented(product):
             return copy.deepcopy(product)  # type: ignore[no-any-return]
+
+    def _check_data(self, data: Any) -> None:
+        now, known = data_record(data), read_mapping(self.run / DATA)
+        if self.data not in (None, now["fingerprint"]):
+            told = data_changes(known, now) if known.get("fingerprint") == self.data else "it is not known how"
+            raise WeightsError(
+                f"the data have changed since {self.checkpoint} was written ({told}), and without them its samples "
+                "would be others; put them back, or finish the run first"
+            )
 
     def _recipe(self) -> Recipe:
         return Recipe.load(self.run / RECIPE)
@@ -100,7 +117,7 @@ def newest_averaged(run: Path) -> Averaged | None:
     for checkpoint in sorted(run.glob("checkpoints/step-" + "[0-9]" * 8), reverse=True):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged, or removed while it is read
             content, state = _whole(checkpoint, AVERAGED), parse_json(_whole(checkpoint, STATE).decode())
-            return Averaged(run, checkpoint, content, state.get("product"))
+            return Averaged(run, checkpoint, content, state.get("product"), state.get("data"))
     return None
 
 

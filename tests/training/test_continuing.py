@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
-from genkit.core.errors import CheckpointError, TrainingError, WeightsError
-from genkit.core.pretrained import Pretrained
+from genkit.core.errors import CheckpointError, TrainingError, UnfinishedRun, WeightsError
+from genkit.core.pretrained import Pretrained, sha256_of_weights
 from genkit.images import pixels as images
 from genkit.training import train
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes, data_record
+from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run import Run
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, points
 from tests.training.tiny import images as images_recipe
@@ -236,3 +239,113 @@ def test_an_environment_is_compared_in_what_both_have() -> None:
     old, new = {"a": 1, "v": {"torch": "2", "x": None}}, {"a": 1, "v": {"torch": "3", "x": "1"}, "later": 2}
     assert environment_changes(old, new) == ["torch: 2 -> 3", "x: none -> 1"]
     assert in_a_line([str(i) for i in range(8)]) == "0; 1; 2; 3; 4; and 3 more"
+
+
+def test_what_an_end_has_left_does_not_outlive_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights and scores of iteration 6 are not those of a run on its way to 12, nor do they make it finished."""
+    scored = {"evaluate": {"metrics": ["modes"], "n": 100, "best": "good_samples"}}
+    train(points(6, **scored), tmp_path)
+    folder, longer = RunFolder(tmp_path), points(12, **scored)
+    assert folder.finished(points(6, **scored)) and not folder.finished(longer)
+    old = sha256_of_weights(tmp_path)
+    for dies in ("_iterate", "_score"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, dies, dead)
+            with pytest.raises(Dead):
+                train(longer, tmp_path, resume=True)
+        assert not folder.finished(longer) and not folder.scores.exists() and not folder.report.exists()
+        assert (folder.weights / "config.json").exists() == (dies == "_score"), "weights are written before scores"
+    assert sha256_of_weights(tmp_path) != old
+    train(longer, tmp_path, resume=True)
+    assert folder.finished(longer) and json.loads(folder.metrics.read_text().splitlines()[-1])["step"] == 12
+    train(points(12, **scored), tmp_path / "straight")
+    assert (
+        folder.scores.read_text().partition('"seconds"')[0]
+        == RunFolder(tmp_path / "straight").scores.read_text().partition('"seconds"')[0]
+    )
+
+
+class Dead(Exception):
+    """Instead of a kill."""
+
+
+def dead(*_: Any) -> None:
+    raise Dead
+
+
+def test_an_unfinished_extension_is_sampled_as_it_is_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(points(6), tmp_path)
+    calls, iterate = [0], Run._iterate
+
+    def some(run: Run, stop: Any) -> None:
+        calls[0] += 1
+        if calls[0] > 4:
+            raise Dead
+        iterate(run, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_iterate", some)
+        with pytest.raises(Dead):
+            train(points(20), tmp_path, resume=True)
+    with pytest.warns(UnfinishedRun, match="has not finished: these are its averaged weights of iteration 8"):
+        Pretrained.from_pretrained(tmp_path)
+
+
+def test_a_finished_run_is_scored_again_when_other_scores_are_asked_for(tmp_path: Path) -> None:
+    def scored(n: int) -> Recipe:
+        return points(6, evaluate={"metrics": ["fd"], "n": n, "best": "fd"})
+
+    train(scored(50), tmp_path)
+    before, state = json.loads((tmp_path / "scores.json").read_text()), weights(tmp_path)
+    assert not RunFolder(tmp_path).finished(scored(40))
+    train(scored(40), tmp_path, resume=True)
+    after = json.loads((tmp_path / "scores.json").read_text())
+    assert (before["n"], after["n"]) == (50, 40) and before["values"] != after["values"]
+    assert equal(weights(tmp_path), state)
+    assert "evaluate.n: 50 -> 40" in (tmp_path / "history.json").read_text()
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    path = folder_of(tmp_path / "data", 12)
+    recipe = on_folder(path, 6)
+    train(recipe, tmp_path / "run")
+    (path / "more.png").write_bytes((path / "0.png").read_bytes())
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file() and p.name != ".lock"}
+    with pytest.raises(CheckpointError, match=r"the data have changed .*1 new \(more\.png\)"):
+        train(on_folder(path, 9), tmp_path / "run", resume=True)
+    assert {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file() and p.name != ".lock"} == before
+
+
+def test_data_that_were_only_moved_are_the_same_data(tmp_path: Path) -> None:
+    path = folder_of(tmp_path / "data", 12)
+    train(on_folder(path, 6), tmp_path / "run")
+    path = path.rename(tmp_path / "elsewhere")
+    train(on_folder(path, 11), tmp_path / "run", resume=True)
+    train(on_folder(path, 11), tmp_path / "straight")
+    assert equal(newest(tmp_path / "run"), newest(tmp_path / "straight"))
+    assert "elsewhere" in (tmp_path / "run/recipe.yaml").read_text()
+
+
+def folder_of(path: Path, count: int) -> Path:
+    path.mkdir()
+    rng = torch.Generator().manual_seed(0)
+    for i in range(count):
+        pixels = torch.randint(256, (8, 8), generator=rng, dtype=torch.uint8).numpy()
+        Image.fromarray(pixels).save(path / f"{i}.png")
+    return path
+
+
+def on_folder(path: Path, steps: int) -> Recipe:
+    data = {"type": "folder", "path": str(path), "size": 8, "channels": 1}
+    return replace(images_recipe(steps), data=data)
+
+
+def test_a_start_that_is_not_there_is_told_before_data_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genkit.data.digits._embedded", lambda: pytest.fail("the data were decoded"))
+    with pytest.raises(WeightsError, match="no weights at nowhere"):
+        train(images_recipe(6), tmp_path / "run", start="nowhere")
+    assert not (tmp_path / "run").exists()

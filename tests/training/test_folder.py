@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,14 +58,14 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
 
 def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.open(points(20), resume=False)
+    folder.keep(points(20))
     with pytest.raises(CheckpointError, match="holds a run already; go on with --resume or choose another --out"):
         folder.open(points(20), resume=False)
     folder.open(points(20), resume=True)
 
 
 def test_another_recipe_is_refused_with_the_difference(tmp_path: Path) -> None:
-    RunFolder(tmp_path).open(points(20), resume=False)
+    RunFolder(tmp_path).keep(points(20))
     before = (tmp_path / "recipe.yaml").read_bytes()
     with pytest.raises(CheckpointError, match=r"another recipe \(train\.seed: 0 -> 3\).* --from .*another --out"):
         RunFolder(tmp_path).open(points(30, train={"seed": 3}), resume=True)
@@ -98,7 +99,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".metrics.jsonl.12345678.tmp").touch()
     RunFolder(tmp_path).open(points(20), resume=False)
-    assert [p.name for p in tmp_path.iterdir()] == ["recipe.yaml"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_environment_is_written(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_what_has_changed_is_told_and_kept_beside_what_was(tmp_path: Path, monke
 
 
 def test_another_start_is_refused(tmp_path: Path) -> None:
-    RunFolder(tmp_path).open(points(20), resume=False)
+    RunFolder(tmp_path).keep(points(20))
     with pytest.raises(CheckpointError, match="was started without --from; leave --from out"):
         RunFolder(tmp_path).open(points(20), resume=True, start="mnist-classifier")
 
@@ -145,3 +146,12 @@ def test_the_start_of_a_run_that_never_wrote_a_checkpoint_is_known(tmp_path: Pat
         file.write(b"x")
     with pytest.raises(CheckpointError, match="has changed since"):
         run.start_again()
+
+
+@pytest.mark.parametrize("damage", [{"changes": [5]}, {"changes": {"a": 1}}, {"changes": [{"environment": 3}]}, {}, []])
+def test_a_damaged_history_does_not_keep_a_run_from_going_on(damage: Any, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.remember(0, {"processes": 1}, [])
+    run.history.write_text(json.dumps(damage))
+    assert run.remember(3, {"processes": 2}, []) == ["the environment has changed at iteration 3: processes: 1 -> 2"]
+    assert len(json.loads(run.history.read_text())["changes"]) == 1

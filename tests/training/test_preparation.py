@@ -148,6 +148,10 @@ def test_what_the_recipe_tells_is_refused_before_the_data_are_decoded(
         ({"metrics": ["fd", "kds"], "n": 999}, r"evaluate\.metrics: .*kds.*got 999 samples, at least 1000"),
         ({"metrics": ["fd", "dc"], "n": 6}, "dc.*got 6 samples, at least 7"),
         ({"metrics": ["fd", "is"], "extractor": "efficientnet-lite0"}, "is: the extractor gives features alone"),
+        ({"extractor": ""}, r"evaluate\.extractor: no extractor ''"),
+        ({"extractor": "setup.cfg"}, r"evaluate\.extractor: setup\.cfg is a file"),
+        ({"extractor": "docs"}, r"evaluate\.extractor: docs has no config\.json"),
+        ({"n": 10**12}, "features of 1,000,000,000,000 samples find no room in memory"),
     ],
 )
 def test_scores_that_cannot_be_are_refused_before_the_data_are_decoded(
@@ -177,3 +181,29 @@ def test_weights_do_not_depend_on_the_data_being_built_before_or_after() -> None
     torch.manual_seed(3)
     for name, value in prepared(DIFFUSION, "denoiser").system.state_dict().items():
         assert value.equal(built.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "message"),
+    [
+        ({"extractor": "inception"}, "evaluate: .*inception"),
+        ({"extractor": "fashion-mnist-ddpm"}, "no extractor 'fashion-mnist-ddpm'"),
+        (
+            {"metrics": ["is"], "best": "is", "extractor": None},
+            "evaluate: metric is: the extractor gives features alone",
+        ),
+        ({"against": {"type": "gaussians25"}}, "evaluate: DDPM holds images, but extractor points takes points"),
+    ],
+)
+def test_scores_that_cannot_be_are_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch, evaluate: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", "/nowhere")
+    monkeypatch.setattr("urllib.request.urlopen", offline)
+    tree = recipe(DIFFUSION, "denoiser").to_dict()
+    with pytest.raises(RecipeError, match=message):
+        prepare(Recipe.from_dict({**tree, "evaluate": {"n": 60, **evaluate}}), Accelerator(cpu=True))
+
+
+def offline(*_: Any, **__: Any) -> None:
+    raise OSError("no network")

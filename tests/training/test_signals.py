@@ -3,10 +3,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from pathlib import Path
 
 import pytest
+from torch import Tensor
 
+from genkit.training import train
 from genkit.training.signals import SIGNALS, Stopped, stop_flag
+from genkit.training.trainer import Trainer
+from tests.training.tiny import contents, points
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -43,3 +49,34 @@ def test_outside_the_main_thread_nothing_is_caught() -> None:
 
 def test_exit_codes() -> None:
     assert [Stopped(n, 1).exit_code for n in SIGNALS] == [143, 130, 128 + signal.SIGUSR1]
+
+
+def test_an_iteration_that_is_too_long_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is left behind goes on as if nothing had been."""
+    slow = [True]
+
+    def iterate(trainer: Trainer) -> dict[str, Tensor]:
+        if trainer.step == 6 and slow[0]:
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            time.sleep(60)
+        return whole(trainer)
+
+    whole = Trainer.iterate
+    monkeypatch.setattr(Trainer, "iterate", iterate)
+    monkeypatch.setattr("genkit.training.run.PATIENCE_S", 0.5)
+    begun = time.monotonic()
+    with pytest.raises(Stopped, match=r"stopped by SIGTERM in iteration 7, which takes long; go on .* last checkpoint"):
+        train(points(10), tmp_path / "run")
+    assert time.monotonic() - begun < 30
+    slow[0] = False
+    train(points(10), tmp_path / "run", resume=True)
+    train(points(10), tmp_path / "straight")
+    assert contents(tmp_path / "run") == contents(tmp_path / "straight")
+
+
+def test_patience_ends_with_its_block() -> None:
+    with stop_flag() as stop:
+        with stop.within(0.2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.4)
+        assert stop and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)

@@ -123,3 +123,11 @@ def test_a_manifest_of_brackets_is_a_damaged_checkpoint(tmp_path: Path) -> None:
         (checkpoint / name).touch()
     (checkpoint / "manifest.json").write_text("[" * 10**5)
     assert newest_averaged(tmp_path) is None
+
+
+def test_a_product_that_needs_its_data_is_not_made_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = cut_short(by_example(6, every={"grid": 0}), tmp_path / "run", monkeypatch)
+    recipe = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(recipe.replace("split: test", "split: train"))
+    with pytest.raises(WeightsError, match=r"the data have changed since .*step-00000006 was written"), pytest.warns():
+        Pretrained.from_pretrained(run)

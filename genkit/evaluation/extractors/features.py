@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genkit.core.catalog import load
 from genkit.core.errors import EvaluationError, WeightsError, suggest
-from genkit.core.pretrained import Pretrained, sha256_of_weights
+from genkit.core.pretrained import Pretrained, locate, sha256_of_weights
 from genkit.evaluation.extractors.extractor import POINTS, Extractor, sha256_of_state
 
 EXTRACTORS = {
@@ -24,12 +24,12 @@ EXTRACTORS = {
 """name -> description; any folder with a classifier's weights is one more."""
 
 _MAKERS = {
-    "inception": "inception:inception",
-    "inception/clean": "inception:inception_clean",
-    "efficientnet-lite0": "efficientnet:efficientnet_lite0",
-    "dinov2": "dinov2:dinov2",
+    "inception": "genkit.evaluation.extractors.inception:inception",
+    "inception/clean": "genkit.evaluation.extractors.inception:inception_clean",
+    "efficientnet-lite0": "genkit.evaluation.extractors.efficientnet:efficientnet_lite0",
+    "dinov2": "genkit.evaluation.extractors.dinov2:dinov2",
 }
-"""name -> "module of genkit.evaluation:function of an optional weights file"."""
+"""name -> "module:function of an optional weights file"."""
 
 _GREY_28 = (1, 28, 28)
 FEATURES_ALONE = {"efficientnet-lite0", "dinov2", POINTS}
@@ -75,12 +75,17 @@ def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Pat
             raise EvaluationError(
                 f"extractor {spec} has its own weights; to use others, name their folder as the extractor"
             )
-        if str(spec) not in EXTRACTORS and not Path(spec).exists():
-            raise EvaluationError(
-                f"no extractor {str(spec)!r}{suggest(spec, EXTRACTORS)}; or give a folder with a classifier"
-            )
+        if str(spec) not in EXTRACTORS:
+            _check_folder(str(spec))
     if weights is not None and not Path(weights).is_file():
         raise WeightsError(f"{weights} does not exist; give the file with the extractor's weights")
+
+
+def _check_folder(spec: str) -> None:
+    """Raises EvaluationError or WeightsError unless there are weights of that name or in that folder."""
+    if not spec or not Path(spec).exists():
+        raise EvaluationError(f"no extractor {spec!r}{suggest(spec, EXTRACTORS)}; or give a folder with a classifier")
+    locate(spec)
 
 
 def default_extractor(name: str, sample_shape: tuple[int, ...] | None) -> str:
@@ -122,8 +127,7 @@ class FeaturesAndLogits(nn.Module):
 
 def _named(name: str, weights: str | Path | None) -> Extractor:
     if name in _MAKERS:
-        module, _, function = _MAKERS[name].partition(":")
-        made: Extractor = getattr(import_module(f"genkit.evaluation.{module}"), function)(weights)
+        made: Extractor = load(_MAKERS[name])(weights)
         return made
     return shipped(name)
 
