@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from genkit.core.batch_noise import CPU, BatchNoise, Part
 from genkit.core.errors import RecipeError
-from genkit.core.randomness import Randomness, Sampler, sent
-from genkit.core.system import Batch
-from genkit.training.seeds import stable_seed
+from genkit.core.randomness import Sampler, sent, stable_seed
+from genkit.core.system import Batch, Data
 
 
 class Source(Protocol):
@@ -31,13 +31,13 @@ def share_of(batch_size: int, processes: int) -> int:
     return batch_size // processes
 
 
-class Stream(Randomness):
+class Stream(Data):
     """Endless shuffled batches, and noise, shared out over processes.
 
-    Item k is a function of (seed, k): its place in epoch k // n's permutation, and whether it is mirrored. Noise is a
-    function of (seed, iteration) and the order of the draws in it. Everything is laid out for the whole batch and each
-    process takes its rows, so that the number of processes changes nothing. A second domain is shuffled on its own, and
-    its item k goes with item k of the first.
+    Item k is a function of (seed, k): its place in epoch k // n's permutation, and whether it is mirrored. Row r of a
+    draw of noise is a function of (seed, iteration, draw, r). Each process makes its own rows, so that the number of
+    processes changes neither what is computed nor what a process pays. A second domain is shuffled on its own, and its
+    item k goes with item k of the first.
 
     Args:
         source: the data.
@@ -65,9 +65,10 @@ class Stream(Randomness):
         share = share_of(batch_size, world_size)
         self.source, self.batch_size, self.seed, self.mirror = source, batch_size, seed, mirror
         self.mine = slice(rank * share, (rank + 1) * share)
+        self._part = Part(rank * share, share, batch_size)
         self.device = torch.device(device)
         self.position = 0
-        self.rng = torch.Generator()
+        self.noise = BatchNoise(seed)
         self._shuffle = Shuffle(len(source))
         self._target: Source | None = getattr(source, "target", None)
         self._target_shuffle = Shuffle(len(self._target), "target") if self._target else None
@@ -80,14 +81,24 @@ class Stream(Randomness):
 
     def begin(self, step: int) -> None:
         """Restarts the noise for iteration `step`."""
-        self.rng.manual_seed(stable_seed(self.seed, "noise", step))
+        self.noise = BatchNoise(stable_seed(self.seed, "noise", step))
+
+    def normal(self, *shape: int) -> Tensor:
+        return sent(self.noise.normal(self._part, *shape), self.device)
+
+    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return sent(self.noise.uniform(self._part, *shape, dtype=dtype), self.device)
+
+    def integers(self, high: int) -> Tensor:
+        return sent(self.noise.integers(self._part, high), self.device)
 
     def draw(self, sampler: Sampler) -> Tensor:
-        return sent(sampler(self.batch_size, self.rng)[self.mine], self.device)
+        """Of a distribution of one's own, drawn whole on every process."""
+        return self.common(lambda rng: sampler(self.batch_size, rng)[self.mine])
 
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What `draw` makes of the noise of this iteration, whole on every process."""
-        return sent(draw(self.rng), self.device)
+        return sent(draw(self.noise.generator(CPU)), self.device)
 
     def __next__(self) -> Batch:
         span = (self.position + self.mine.start, self.position + self.mine.stop)
