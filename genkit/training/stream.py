@@ -13,6 +13,7 @@ from genkit.core.batch_noise import CPU, BatchNoise, Part
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Sampler, sent, stable_seed
 from genkit.core.system import Batch, Data
+from genkit.training.shuffle import Shuffle
 
 
 class Source(Protocol):
@@ -102,12 +103,17 @@ class Stream(Data):
 
     def __next__(self) -> Batch:
         span = (self.position + self.mine.start, self.position + self.mine.stop)
-        batch = self._batch(*self._shuffle.items(self.seed, *span))
+        batch = self._batch(*self._items(self._shuffle, *span))
         if self._target and self._target_shuffle:
-            index, flips = self._target_shuffle.items(self.seed, *span)
-            batch = replace(batch, target=self._samples(self._target, index, flips))
+            target = self._samples(self._target, *self._items(self._target_shuffle, *span))
+            batch = replace(batch, target=target)
         self.position += self.batch_size
         return batch
+
+    def _items(self, shuffle: Shuffle, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+        """Rows of the data, and which of them are mirrored."""
+        flips = shuffle.flips(self.seed, start, stop) if self.mirror else None
+        return shuffle.rows(self.seed, start, stop), flips
 
     def fetch(self, index: Tensor) -> Batch:
         """The rows `index` of the data as they are."""
@@ -120,36 +126,6 @@ class Stream(Data):
 
     def _samples(self, source: Source, index: Tensor, flips: Tensor | None) -> Tensor:
         x = source.rows(index)
-        if flips is not None and self.mirror:
+        if flips is not None:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
         return sent(x, self.device)
-
-
-class Shuffle:
-    """The endless order of n rows, a new one every epoch, as a function of the seed.
-
-    Args:
-        n: rows.
-        name: sets of different names are shuffled apart.
-    """
-
-    def __init__(self, n: int, *name: str):
-        self.n, self.name = n, name
-        self._laid_out, self._order, self._flips = (-1, -1), torch.empty(0), torch.empty(0)
-
-    def items(self, seed: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Row and mirroring of the items start, ..., stop - 1."""
-        n, index, flips = self.n, [], []
-        for epoch in range(start // n, (stop - 1) // n + 1):
-            self._lay_out(seed, epoch)
-            here = slice(max(start - epoch * n, 0), min(stop - epoch * n, n))
-            index.append(self._order[here])
-            flips.append(self._flips[here])
-        return torch.cat(index), torch.cat(flips)
-
-    def _lay_out(self, seed: int, epoch: int) -> None:
-        if (seed, epoch) == self._laid_out:
-            return
-        rng = torch.Generator().manual_seed(stable_seed(seed, *self.name, "epoch", epoch))
-        self._laid_out, self._order = (seed, epoch), torch.randperm(self.n, generator=rng)
-        self._flips = torch.rand(self.n, generator=rng) < 0.5
