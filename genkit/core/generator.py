@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import GenkitError, shown
 from genkit.core.pretrained import Pretrained
-from genkit.core.randomness import Rows
+from genkit.core.randomness import Noise, Randomness, Rows
 
 
 @contextmanager
@@ -114,15 +114,19 @@ class LatentGenerator(Generator):
     """A generator that maps a latent z, drawn from a prior, to a sample."""
 
     @abstractmethod
+    def latents(self, randomness: Randomness) -> Tensor:
+        """(rows, latent), each row drawn from its own row of `randomness`."""
+
     def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        """n latents on the CPU, rows independent."""
+        """n latents on the CPU; None takes torch's global generator."""
+        return self.latents(Noise(n, rng)).cpu()
 
     @abstractmethod
     def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """(n, latent) -> (n, *sample_shape), with a graph."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return self(rows.draw(self.prior), condition)
+        return self(self.latents(rows), condition)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from genkit.core.batch_noise import CPU, BatchNoise, Part
 from genkit.core.errors import RecipeError
 
 
@@ -107,7 +107,7 @@ class BatchNorm3d(_SynchronisedBatchNorm, nn.BatchNorm3d):
 
 
 class Dropout(nn.Dropout):
-    """torch's, its mask one of the whole batch; see `network_noise`."""
+    """torch's, its mask one of the whole batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         return dropout(x, self.p) if self.training else x
@@ -137,69 +137,62 @@ def synchronise(module: nn.Module) -> None:
             )
 
 
-@dataclass
-class _Noise:
-    """A stream that all processes have alike, one for each device."""
-
-    seed: int
-    rank: int
-    count: int
-    generators: dict[torch.device, torch.Generator] = field(default_factory=dict)
-
-    def on(self, device: torch.device) -> torch.Generator:
-        if device not in self.generators:
-            self.generators[device] = torch.Generator(device).manual_seed(self.seed)
-        return self.generators[device]
-
-
-_noise: _Noise | None = None
+_noise: BatchNoise | None = None
 
 
 @contextmanager
 def shared_noise(seed: int) -> Iterator[None]:
-    """Inside, the noise of networks is one stream of all processes; alone, a process keeps torch's global generator."""
+    """Inside, noise of networks is a function of the seed, which all processes share; outside it is torch's global."""
     global _noise
-    before, _noise = _noise, _Noise(seed, dist.get_rank(), process_count()) if process_count() > 1 else None
+    before, _noise = _noise, BatchNoise(seed)
     try:
         yield
     finally:
         _noise = before
 
 
-def network_noise(
-    draw: Callable[[int, torch.Generator | None], Tensor], rows: int, device: torch.device | str
-) -> Tensor:
-    """Noise inside a network, `rows` of it: draw(n, generator) gives n rows on `device`.
+def _part(rows: int) -> Part:
+    rank = dist.get_rank() if process_count() > 1 else 0
+    return Part(rank * rows, rows, process_count() * rows)
 
-    Of several processes each draws for the whole batch and takes its own rows, so that dropout and random views, too,
-    are those of one process.
+
+def network_normal(x: Tensor, *shape: int) -> Tensor:
+    """Standard normal noise inside a network, (len(x), *shape), of the device and dtype of x.
+
+    Of several processes each draws its own rows, so that it is that of one.
     """
     if _noise is None:
-        return draw(rows, None)
-    whole = draw(rows * _noise.count, _noise.on(torch.device(device)))
-    return whole[_noise.rank * rows : (_noise.rank + 1) * rows]
+        return torch.randn(len(x), *shape, device=x.device, dtype=x.dtype)
+    return _noise.normal(_part(len(x)), *shape, device=x.device).to(x.dtype)
 
 
-def common_noise(draw: Callable[[torch.Generator | None], Tensor], device: torch.device | str = "cpu") -> Tensor:
-    """Noise inside a network that is the same for every sample, and on every process."""
-    return draw(None if _noise is None else _noise.on(torch.device(device)))
+def network_uniform(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+    """As `network_normal`, uniform on [0, 1)."""
+    dtype = dtype or x.dtype
+    if _noise is None:
+        return torch.rand(len(x), *shape, device=x.device, dtype=dtype)
+    return _noise.uniform(_part(len(x)), *shape, dtype=dtype, device=x.device)
+
+
+def network_integers(x: Tensor, high: int, *shape: int) -> Tensor:
+    """As `network_normal`, uniform on {0, ..., high - 1}, int64."""
+    if _noise is None:
+        return torch.randint(high, (len(x), *shape), device=x.device)
+    return _noise.integers(_part(len(x)), high, *shape, device=x.device)
+
+
+def common_noise(draw: Callable[[torch.Generator | None], Tensor]) -> Tensor:
+    """Noise inside a network, on the CPU, that is the same for every sample, and on every process."""
+    return draw(None if _noise is None else _noise.generator(CPU))
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
     """x (B, ...) with a share `rate` of its values set to zero, the others divided by 1 - rate. On: always."""
     if not rate:
         return x
-
-    def mask(rows: int, generator: torch.Generator | None) -> Tensor:
-        empty = torch.empty_like(x) if rows == len(x) else _empty_rows(x, rows)
-        return empty.bernoulli_(1 - rate, generator=generator).div_(1 - rate)
-
-    return x * network_noise(mask, len(x), x.device)
-
-
-def _empty_rows(x: Tensor, rows: int) -> Tensor:
-    """Room for `rows` rows like those of x, in the layout of `torch.empty_like`, in whose order a mask is drawn."""
-    like, shape = torch.empty_like(x, device="meta"), (rows, *x.shape[1:])
-    order = sorted(range(x.dim()), key=like.stride, reverse=True)
-    empty = torch.empty([shape[d] for d in order], dtype=x.dtype, device=x.device)
-    return empty.permute([order.index(d) for d in range(x.dim())])
+    if _noise is None:
+        return nn.functional.dropout(x, rate)
+    order = sorted(range(1, x.dim()), key=x.stride, reverse=True)  # a mask in the layout of x
+    drawn = _noise.uniform(_part(len(x)), *(x.shape[d] for d in order), device=x.device)
+    keep = (drawn >= rate).permute(0, *(1 + order.index(d) for d in range(1, x.dim())))
+    return x * keep.to(x.dtype).div_(1 - rate)

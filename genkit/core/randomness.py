@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from hashlib import sha256
 
 import torch
 from torch import Tensor
 
 Sampler = Callable[[int, torch.Generator], Tensor]
 """(n, rng) -> n rows."""
+
+
+def stable_seed(*parts: int | str) -> int:
+    """A 63-bit seed that depends on `parts` alone, on any machine and in any process."""
+    return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8], "little") >> 1
 
 
 class Randomness(ABC):
@@ -23,13 +29,23 @@ class Randomness(ABC):
         """Standard normal, (rows, *shape) float32."""
         return self.draw(lambda n, rng: torch.randn(n, *shape, generator=rng))
 
-    def uniform(self, *shape: int) -> Tensor:
-        """Uniform on [0, 1), (rows, *shape) float32."""
-        return self.draw(lambda n, rng: torch.rand(n, *shape, generator=rng))
+    def uniform(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Uniform on [0, 1), (rows, *shape)."""
+        return self.draw(lambda n, rng: torch.rand(n, *shape, generator=rng, dtype=dtype))
 
     def integers(self, high: int) -> Tensor:
         """Uniform on {0, ..., high - 1}, (rows,) int64."""
         return self.draw(lambda n, rng: torch.randint(high, (n,), generator=rng))
+
+
+class Noise(Randomness):
+    """n rows of one stream; None takes torch's global one."""
+
+    def __init__(self, n: int, rng: torch.Generator | None = None):
+        self.n, self.rng = n, rng or torch.default_generator
+
+    def draw(self, sampler: Sampler) -> Tensor:
+        return sampler(self.n, self.rng)
 
 
 class Rows(Randomness):

@@ -16,7 +16,7 @@ from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.pretrained import Pretrained
-from genkit.core.randomness import Sampler
+from genkit.core.randomness import Randomness
 
 Terms = dict[str, Tensor]
 Report = Mapping[str, Tensor]
@@ -55,20 +55,21 @@ class Items(Protocol):
     def rows(self, index: Tensor) -> Tensor: ...
 
 
-class Data(Protocol):
+class Data(Randomness):
     """What `iteration` learns from: endless batches, and noise that all processes share.
 
-    Item k and every draw are functions of the seed and the position alone. A draw is made for the whole batch and each
-    process takes its own rows, so that two processes see what one process with the whole batch would. What `common`
-    draws is whole, and the same, on every process.
+    Item k and every draw are functions of the seed and the position alone. Each process has its own rows of every batch
+    and of every draw, so that two processes see what one process with the whole batch would. What `common` draws is
+    whole, and the same, on every process.
     """
 
+    @abstractmethod
     def __next__(self) -> Batch: ...
-    def draw(self, sampler: Sampler) -> Tensor: ...
-    def normal(self, *shape: int) -> Tensor: ...
-    def uniform(self, *shape: int) -> Tensor: ...
-    def integers(self, high: int) -> Tensor: ...
+
+    @abstractmethod
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor: ...
+
+    @abstractmethod
     def fetch(self, index: Tensor) -> Batch: ...
 
 
@@ -174,7 +175,7 @@ class System(Learning, ABC):
         """
         batch = next(data)
         if isinstance(product, LatentGenerator):
-            product(data.draw(product.prior), {name: batch.condition[name] for name in product.conditions})
+            product(product.latents(data), {name: batch.condition[name] for name in product.conditions})
         else:
             product(batch.x)
 

@@ -74,7 +74,7 @@ class SecondMoment(StepChoice):
 
     def draw(self, data: Data) -> tuple[Tensor, Tensor]:
         p = self.probabilities()
-        u = data.draw(lambda n, rng: torch.rand(n, generator=rng, dtype=torch.float64))
+        u = data.uniform(dtype=torch.float64)
         i = torch.searchsorted(p.cumsum(0), u).clamp(max=self.steps - 1)
         return i, (1 / (self.steps * p[i])).float()
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import RecipeError, suggest
-from genkit.core.processes import common_noise, network_noise
+from genkit.core.processes import common_noise, network_integers, network_uniform
 from genkit.gan.slots import Pair, View
 
 Policy = Literal["translation", "cutout", "color", "erase_ratio", "hue"]
@@ -54,17 +54,19 @@ def recolour(x: Tensor) -> Tensor:
 
     Saturation is the distance from the mean over channels, contrast that from the mean over the image.
     """
-    x = x + _uniform(x, 1, 1, 1) - 0.5
+    x = x + network_uniform(x, 1, 1, 1) - 0.5
     grey = reduce(x, "b c h w -> b 1 h w", "mean")
-    x = grey + (x - grey) * 2 * _uniform(x, 1, 1, 1)
+    x = grey + (x - grey) * 2 * network_uniform(x, 1, 1, 1)
     mean = reduce(x, "b c h w -> b 1 1 1", "mean")
-    return mean + (x - mean) * (_uniform(x, 1, 1, 1) + 0.5)
+    return mean + (x - mean) * (network_uniform(x, 1, 1, 1) + 0.5)
 
 
 def turn_hue(x: Tensor, probability: float = 0.5) -> Tensor:
     """With `probability`, an image's colours (3 channels) turned about the axis of greys by an angle U(-pi, pi)."""
-    angle = (2 * _uniform(x, dtype=torch.float32) - 1) * pi
-    angle = torch.where(_uniform(x, dtype=torch.float32) < probability, angle, torch.zeros_like(angle)).to(x.dtype)
+    angle = (2 * network_uniform(x, dtype=torch.float32) - 1) * pi
+    angle = torch.where(network_uniform(x, dtype=torch.float32) < probability, angle, torch.zeros_like(angle)).to(
+        x.dtype
+    )
     grey, red = torch.full((3, 3), 1 / 3), torch.eye(3)
     cross = (red.roll(1, 0) - red.roll(1, 1)) / 3**0.5
     cos, sin = rearrange(angle.cos(), "b -> b 1 1"), rearrange(angle.sin(), "b -> b 1 1")
@@ -145,16 +147,7 @@ def _in_box(x: Tensor, side: int, box: int) -> Tensor:
 
 def _integers(x: Tensor, low: int, high: int) -> Tensor:
     """(B, 1), uniform on low..high, both included."""
-    return network_noise(
-        lambda n, rng: torch.randint(low, high + 1, (n, 1), generator=rng, device=x.device), len(x), x.device
-    )
-
-
-def _uniform(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-    """(B, *shape), uniform on [0, 1)."""
-    return network_noise(
-        lambda n, rng: torch.rand(n, *shape, generator=rng, dtype=dtype or x.dtype, device=x.device), len(x), x.device
-    )
+    return low + network_integers(x, high + 1 - low, 1)
 
 
 def _chance() -> float:

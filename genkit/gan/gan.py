@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.condition import Condition, ConditionSpace, Labels
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
-from genkit.core.randomness import Rows
+from genkit.core.randomness import Randomness, Rows
 from genkit.core.system import Data, System, Terms, Turns, Update
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.latent import LatentNetwork
@@ -48,8 +47,8 @@ class GAN(LatentGenerator):
         self.latent_dim, self.sample_shape = network.latent_dim, tuple(network.sample_shape)
         self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
 
-    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        return torch.randn(n, self.latent_dim, generator=rng)
+    def latents(self, randomness: Randomness) -> Tensor:
+        return randomness.normal(self.latent_dim)
 
     def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         return self.network(z, condition).float()
@@ -121,7 +120,7 @@ class GANTraining(System):
         for schedule in self.schedules:
             schedule.apply(self, step)
         for i in range(step * self.critic_steps, (step + 1) * self.critic_steps):
-            real, z = next(data), data.draw(self.generator.prior)
+            real, z = next(data), self.generator.latents(data)
             on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
             yield from self.real_weighting.turns(self, on, i)
             yield from self.fake_weighting.turns(self, on, i)

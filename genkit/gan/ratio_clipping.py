@@ -87,7 +87,7 @@ class RatioClipping(Rule):
         with untracked(gan.generator):
             logit_old = self.logit(gan.generator(z, y))
         for _ in range(self.steps):
-            batch, z_new = next(data), data.draw(gan.generator.prior)
+            batch, z_new = next(data), gan.generator.latents(data)
             on = {"x": batch.x, "z": z_new, "y": gan.asked(batch.condition)}
             yield Update("classifier", partial(self.classifier_loss, gan), on)
             on = {"z": z, "y": y, "logit_old": logit_old}

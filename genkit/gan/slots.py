@@ -142,7 +142,7 @@ class Ascent(Rule):
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
         y = {name: value.repeat_interleave(self.batches) for name, value in gan.asked(real.condition).items()}
         for _ in range(self.steps):
-            latents = torch.stack([data.draw(gan.generator.prior) for _ in range(self.batches)], 1).flatten(0, 1)
+            latents = torch.stack([gan.generator.latents(data) for _ in range(self.batches)], 1).flatten(0, 1)
             on = {"z": latents, "y": y}
             yield Update("generator", partial(self.loss, gan), on)
 

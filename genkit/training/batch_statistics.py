@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from genkit.core.randomness import stable_seed
 from genkit.core.system import System
-from genkit.training.seeds import stable_seed
 from genkit.training.stream import Stream
 
 SAMPLES, BATCH = 2048, 64

@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from genkit.core.classifying import Classifying
 from genkit.core.files import write_atomically
 from genkit.core.generator import Generator
+from genkit.core.randomness import stable_seed
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import accelerator_of, from_main, trackers_of
@@ -27,7 +28,6 @@ from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.samples import draw_samples
 from genkit.training.scoring import is_better, scores_of
-from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.start import check_start, start_from
 from genkit.training.watcher import Silence, Watcher

@@ -20,11 +20,11 @@ from torch.utils import _pytree as pytree
 
 from genkit.core.errors import RecipeError, TrainingError, suggest
 from genkit.core.processes import shared_noise, synchronise
+from genkit.core.randomness import stable_seed
 from genkit.core.system import Report, System, Update, mixes_samples
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer
-from genkit.training.seeds import stable_seed
 from genkit.training.stream import Stream
 
 

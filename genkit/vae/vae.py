@@ -19,7 +19,6 @@ from genkit.core.condition import Condition
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.generator import LatentGenerator, Likelihood, evaluating
 from genkit.core.randomness import Randomness, Rows
-from genkit.core.system import Data
 from genkit.images.pixels import check_range
 from genkit.vae.exemplars import Exemplars
 from genkit.vae.latent_priors import ExemplarPrior, LatentPrior, StandardNormal
@@ -45,16 +44,6 @@ class Bound:
     def log_weight(self) -> Tensor:
         """Whose mean is a lower bound on log p(x), and whose exponential's mean is p(x)."""
         return self.reconstruction - self.divergence
-
-
-class Noise(Randomness):
-    """n rows from one stream."""
-
-    def __init__(self, n: int, rng: torch.Generator | None):
-        self.n, self.rng = n, rng or torch.default_generator
-
-    def draw(self, sampler: Callable[[int, torch.Generator], Tensor]) -> Tensor:
-        return sampler(self.n, self.rng)
 
 
 class VAE(LatentGenerator):
@@ -118,25 +107,19 @@ class VAE(LatentGenerator):
 
     # Sampling
 
-    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
-        return self._latent(Noise(n, rng)).cpu()
-
-    def _sample(self, condition: Condition, rows: Rows) -> Tensor:
-        return self(self._latent(rows))
-
-    def _latent(self, randomness: Randomness) -> Tensor:
+    def latents(self, randomness: Randomness) -> Tensor:
         mixture = self.latent_prior.mixture(self.network)
         component = randomness.integers(len(mixture.means)).to(self.device)
         return self.beside_noise(mixture.at(component, self._normal(randomness, self.latent_dims[0])), randomness)
 
-    def beside_noise(self, top: Tensor, randomness: Randomness | Data) -> Tensor:
+    def beside_noise(self, top: Tensor, randomness: Randomness) -> Tensor:
         """Top latents (n, D) -> latents for `forward`, the noise of all that is below drawn from `randomness`."""
         parts = [top, *(self._normal(randomness, dim) for dim in self.latent_dims[1:])]
         if self.network.autoregressive:
             parts.append(randomness.uniform(*self.sample_shape).flatten(1).to(self.device))
         return torch.cat(parts, dim=1)
 
-    def _normal(self, randomness: Randomness | Data, dim: int) -> Tensor:
+    def _normal(self, randomness: Randomness, dim: int) -> Tensor:
         return randomness.normal(dim).to(self.device)
 
     def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:

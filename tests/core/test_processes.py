@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
-from genkit.core.processes import _Mean, common_noise, dropout, my_rows, network_noise, shared_noise, synchronise
+from genkit.core.processes import _Mean, common_noise, dropout, my_rows, network_normal, shared_noise, synchronise
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.token_norm import TokenBatchNorm
 from tests.training.tiny import on_processes
@@ -132,7 +132,7 @@ def noise(part: Any = lambda x: x) -> list[Tensor]:
         with shared_noise(5):
             layer = nn.Dropout(0.4)
             synchronise(layer)
-            parts = [network_noise(lambda n, rng: torch.randn(n, 2, generator=rng), len(x), "cpu"), layer(x).float()]
+            parts = [network_normal(x, 2).float(), network_normal(x, 5000).float(), layer(x).float()]
             same = common_noise(lambda rng: torch.rand((), generator=rng))
             parts += [dropout(x, 0.4).float(), same.expand(len(x))]
         found.append(torch.cat([p.flatten(1) if p.dim() > 1 else p[:, None] for p in parts], 1))

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genkit import foreign
-from genkit.core.randomness import Sampler
 from genkit.core.system import Batch
 from genkit.gan.consistency import Consistency, consistency_loss
 from genkit.gan.gan import GAN, GANTraining
@@ -94,7 +93,7 @@ class Recorded:
         x = self._take("batch")
         return Batch(x, {}, torch.arange(len(x)))
 
-    def draw(self, sampler: Sampler) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
         return self._take("noise")
 
     def uniform(self) -> Tensor:

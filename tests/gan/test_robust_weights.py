@@ -13,7 +13,6 @@ from torch import Tensor
 from genkit import foreign
 from genkit.core.chi_square import ball_penalty, normalised
 from genkit.core.errors import RecipeError
-from genkit.core.randomness import Sampler
 from genkit.core.system import Batch
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
@@ -129,7 +128,7 @@ class Recorded:
         x = self.io[f"batch.{self.step}"]
         return Batch(x, {}, torch.arange(len(x)))
 
-    def draw(self, sampler: Sampler) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
         return self.io[f"noise.{self.step}"]
 
     def uniform(self) -> Tensor:

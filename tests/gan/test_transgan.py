@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genkit import foreign
-from genkit.core.randomness import Sampler
 from genkit.core.system import Batch
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
@@ -47,7 +46,7 @@ class Recorded:
         x = self._take("batch")
         return Batch(x, {}, torch.arange(len(x)))
 
-    def draw(self, sampler: Sampler) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
         return self.noise.pop(0)
 
     def uniform(self) -> Tensor:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from genkit.core.batch_noise import SMALL
 from genkit.core.errors import RecipeError
+from genkit.training.shuffle import Shuffle, permuted
 from genkit.training.stream import Stream
 from tests.training.sources import Numbers
 
@@ -125,3 +128,37 @@ def test_shares_and_mirroring_of_the_second_domain() -> None:
     assert torch.cat(parts).equal(whole)
     mirrored = whole[:, 0, 0, 0] < whole[:, 0, 0, 1]
     assert 0 < mirrored.sum() < 6
+
+
+def test_a_large_set_is_permuted_without_being_laid_out() -> None:
+    n = SMALL + 77
+    shuffle = Shuffle(n)
+    epochs = [shuffle.rows(3, epoch * n, (epoch + 1) * n) for epoch in range(3)]
+    for order in epochs:
+        assert order.sort().values.equal(torch.arange(n))
+    assert not epochs[0].equal(epochs[1]) and not Shuffle(n, "target").rows(3, 0, n).equal(epochs[0])
+    assert shuffle._laid_out == (-1, -1)
+    spans = [(k, min(k + 1000, 2 * n)) for k in range(0, 2 * n, 1000)]
+    assert torch.cat([shuffle.rows(3, *span) for span in spans]).equal(torch.cat(epochs[:2]))
+    flips = torch.cat([shuffle.flips(3, *span) for span in spans])
+    assert flips.equal(shuffle.flips(3, 0, 2 * n)) and abs(flips.double().mean() - 0.5) < 0.02
+
+
+def test_a_computed_permutation_is_as_good_as_a_drawn_one() -> None:
+    """Where an item goes is uniform, and neighbours go to places that know nothing of each other."""
+    n, epochs = SMALL + 77, 1500
+    places = np.array(
+        [permuted(np.array([0, 1, n - 1]), n, [7 * epoch + i for i in range(6)]) for epoch in range(epochs)]
+    )
+    for column in places.T:
+        counts = np.histogram(column, bins=15, range=(0, n))[0]
+        assert ((counts - epochs / 15) ** 2 / (epochs / 15)).sum() < 40  # chi-square of 14 degrees: p = 0.0002
+    assert abs(np.corrcoef(places.T.astype(float))[0, 1:]).max() < 4.5 / epochs**0.5
+    steps = np.diff(permuted(np.arange(n), n, [1, 2, 3, 4, 5, 6]).astype(np.int64)) % n
+    counts = np.histogram(steps, bins=50, range=(0, n))[0]
+    assert ((counts - n / 50) ** 2 / (n / 50)).sum() < 95  # 49 degrees: p = 0.0001
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 9, 1000])
+def test_permutations_of_any_size(n: int) -> None:
+    assert sorted(permuted(np.arange(n), n, [5, 6, 7, 8]).tolist()) == list(range(n))

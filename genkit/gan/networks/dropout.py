@@ -11,7 +11,7 @@ class AlwaysDropout(nn.Module):
     """Dropout in training and in eval mode, as the critic of CT-GAN uses it.
 
     Wei et al. 2018, section 3.2: the consistency term compares two noisy passes, and its authors' code leaves the
-    noise on in the penalty and in the generator's step. See `genkit.core.processes.network_noise`.
+    noise on in the penalty and in the generator's step. See `genkit.core.processes.dropout`.
 
     Args:
         rate: share of the values set to zero, in [0, 1).

@@ -8,7 +8,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
-from genkit.core.processes import network_noise
+from genkit.core.processes import network_normal
 
 
 def band(tokens: int, reach: int, device: torch.device | None = None) -> Tensor:
@@ -71,16 +71,10 @@ class TokenAttention(nn.Module):
     def forward(self, x: Tensor, reach: int | None = None) -> Tensor:
         """(B, N, C) -> (B, N, C); with `reach`, token i attends to the j with |i - j| <= reach only."""
         if self.strength is not None:
-            x = x + self.strength * self._noise(x)
+            x = x + self.strength * network_normal(x, x.shape[1], 1)
         query, key, value = rearrange(self.qkv(x), "b n (three h c) -> three b h n c", three=3, h=self.heads)
         answer = self.attend(query, key, value, self._bias(query, reach))
         return self.project(rearrange(answer, "b h n c -> b n (h c)"))
-
-    def _noise(self, x: Tensor) -> Tensor:
-        tokens = x.shape[1]
-        return network_noise(
-            lambda n, rng: torch.randn(n, tokens, 1, generator=rng, device=x.device, dtype=x.dtype), len(x), x.device
-        )
 
     def _bias(self, query: Tensor, reach: int | None) -> Tensor | None:
         bias = None if self.table is None else relative_bias(self.table, self.window).to(query.dtype)

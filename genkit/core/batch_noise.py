@@ -1,0 +1,129 @@
+"""Noise for a batch that several processes share: each draws its own rows, and they are those of one process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genkit.core.randomness import Sampler, stable_seed
+
+CPU = torch.device("cpu")
+SMALL = 2**14
+"""Values of a whole batch that are drawn whole by every process: for so few, to skip costs more than to draw."""
+
+Made = Callable[[np.ndarray], Tensor]
+"""(rows, words) 64 random bits each -> (rows, values)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows first, ..., first + rows - 1 of `whole`."""
+
+    first: int
+    rows: int
+    whole: int
+
+    @property
+    def span(self) -> slice:
+        return slice(self.first, self.first + self.rows)
+
+
+@dataclass
+class BatchNoise:
+    """Draws for whole batches, of which a part is asked for: row r of draw d is a function of (seed, d, r).
+
+    The cost is that of the part, and does not grow with the whole. On the CPU the rows of a draw follow each other in
+    one PCG64 stream (O'Neill 2014), which skips ahead in logarithmic time; elsewhere every row has its own generator.
+
+    Attributes:
+        seed: of everything.
+        draws: how many there were.
+    """
+
+    seed: int
+    draws: int = 0
+    _generators: dict[torch.device, torch.Generator] = field(default_factory=dict)
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """For what every process draws whole."""
+        if device not in self._generators:
+            self._generators[device] = torch.Generator(device).manual_seed(self.seed)
+        return self._generators[device]
+
+    def normal(self, part: Part, *shape: int, device: torch.device = CPU) -> Tensor:
+        """Standard normal, (rows, *shape) float32."""
+        whole = partial(_torch_normal, shape, device)
+        return self._drawn(part, shape, 2, _normal, whole, device)
+
+    def uniform(
+        self, part: Part, *shape: int, dtype: torch.dtype = torch.float32, device: torch.device = CPU
+    ) -> Tensor:
+        """Uniform on [0, 1), (rows, *shape)."""
+        whole = partial(_torch_uniform, shape, dtype, device)
+        if dtype == torch.float64:
+            return self._drawn(part, shape, 1, _uniform64, whole, device)
+        return self._drawn(part, shape, 2, _uniform, whole, device).to(dtype)
+
+    def integers(self, part: Part, high: int, *shape: int, device: torch.device = CPU) -> Tensor:
+        """Uniform on {0, ..., high - 1}, (rows, *shape) int64."""
+        whole = partial(_torch_integers, high, shape, device)
+        return self._drawn(part, shape, 1, partial(_integers, high), whole, device)
+
+    def _drawn(
+        self, part: Part, shape: tuple[int, ...], in_a_word: int, made: Made, whole: Sampler, device: torch.device
+    ) -> Tensor:
+        values = math.prod(shape)
+        if part.whole * values <= SMALL:
+            return whole(part.whole, self.generator(device))[part.span]
+        self.draws += 1
+        if device.type != "cpu":
+            rows = range(part.first, part.first + part.rows)
+            return torch.cat([whole(1, self._of_row(row, device)) for row in rows])
+        words = -(-values // in_a_word)
+        bits = np.random.PCG64DXSM(stable_seed(self.seed, self.draws))
+        drawn = bits.advance(part.first * words).random_raw(part.rows * words)
+        return made(drawn.reshape(part.rows, words))[:, :values].reshape(part.rows, *shape)
+
+    def _of_row(self, row: int, device: torch.device) -> torch.Generator:
+        return torch.Generator(device).manual_seed(stable_seed(self.seed, self.draws, row))
+
+
+def _torch_normal(shape: tuple[int, ...], device: torch.device, n: int, rng: torch.Generator) -> Tensor:
+    return torch.randn(n, *shape, generator=rng, device=device)
+
+
+def _torch_uniform(
+    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, n: int, rng: torch.Generator
+) -> Tensor:
+    return torch.rand(n, *shape, generator=rng, dtype=dtype, device=device)
+
+
+def _torch_integers(high: int, shape: tuple[int, ...], device: torch.device, n: int, rng: torch.Generator) -> Tensor:
+    return torch.randint(high, (n, *shape), generator=rng, device=device)
+
+
+def _uniform(words: np.ndarray) -> Tensor:
+    """(rows, words) -> (rows, 2 words) on [0, 1), of 24 bits each, as a float32 holds them."""
+    return torch.from_numpy(words.view(np.int32) >> 8).float().mul_(2**-24).add_(0.5)
+
+
+def _normal(words: np.ndarray) -> Tensor:
+    """Box & Muller 1958: a radius of the first half of a row, an angle of the second."""
+    radius, angle = _uniform(words).chunk(2, 1)
+    radius = (radius + 2**-24).log_().mul_(-2).sqrt_()
+    angle = angle * (2 * math.pi)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
+
+
+def _uniform64(words: np.ndarray) -> Tensor:
+    return torch.from_numpy((words >> np.uint64(11)).astype(np.float64)).mul_(2**-53)
+
+
+def _integers(high: int, words: np.ndarray) -> Tensor:
+    return (_uniform64(words) * high).long().clamp_(max=high - 1)

@@ -1,0 +1,93 @@
+"""The endless order of a data set as a function of the seed: which row is item k, and is it mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genkit.core.batch_noise import SMALL, BatchNoise, Part
+from genkit.core.randomness import stable_seed
+
+ROUNDS = 6
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio: a product with it spreads low bits over the high ones (Knuth, vol. 3, 6.4)."""
+
+
+class Shuffle:
+    """The endless order of n rows, a new permutation every epoch, as a function of the seed.
+
+    What is asked for costs what it is, however large the set: a permutation of few rows is laid out whole, one of many
+    is computed where it is needed.
+
+    Args:
+        n: rows.
+        name: sets of different names are shuffled apart.
+    """
+
+    def __init__(self, n: int, *name: str):
+        self.n, self.name = n, name
+        self._laid_out, self._order = (-1, -1), torch.empty(0)
+
+    def rows(self, seed: int, start: int, stop: int) -> Tensor:
+        """Those of the items start, ..., stop - 1, int64."""
+        return torch.cat([self._rows(seed, *part) for part in self._epochs(start, stop)])
+
+    def flips(self, seed: int, start: int, stop: int) -> Tensor:
+        """Whether each of the items is mirrored, bool."""
+        return torch.cat([self._flips(seed, *part) for part in self._epochs(start, stop)])
+
+    def _epochs(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The epochs that the items lie in, and from where to where in each."""
+        n = self.n
+        for epoch in range(start // n, (stop - 1) // n + 1):
+            yield epoch, max(start - epoch * n, 0), min(stop - epoch * n, n)
+
+    def _flips(self, seed: int, epoch: int, first: int, last: int) -> Tensor:
+        noise = BatchNoise(stable_seed(seed, *self.name, "mirror", epoch))
+        return noise.uniform(Part(first, last - first, self.n)) < 0.5
+
+    def _rows(self, seed: int, epoch: int, first: int, last: int) -> Tensor:
+        if self.n > SMALL:
+            keys = [stable_seed(seed, *self.name, "epoch", epoch, i) for i in range(ROUNDS)]
+            return torch.from_numpy(permuted(np.arange(first, last), self.n, keys).astype(np.int64))
+        if (seed, epoch) != self._laid_out:
+            rng = torch.Generator().manual_seed(stable_seed(seed, *self.name, "epoch", epoch))
+            self._laid_out, self._order = (seed, epoch), torch.randperm(self.n, generator=rng)
+        return self._order[first:last]
+
+
+def permuted(items: np.ndarray, n: int, keys: list[int]) -> np.ndarray:
+    """Where a pseudorandom permutation of {0, ..., n - 1} puts `items`.
+
+    A Feistel network (Luby & Rackoff 1988) on the next power of two, walked along until it is back below n (Black &
+    Rogaway 2002).
+
+    Args:
+        items: integers in [0, n).
+        n: at least 2.
+        keys: one a round, an even number of them.
+    """
+    bits = max(2, (n - 1).bit_length())
+    x = items.astype(np.uint64)
+    going, waiting = x, np.arange(len(x))
+    while len(waiting):
+        going = _round_trip(going, bits, keys)
+        inside = going < np.uint64(n)
+        x[waiting[inside]] = going[inside]
+        waiting, going = waiting[~inside], going[~inside]
+    return x
+
+
+def _round_trip(x: np.ndarray, bits: int, keys: list[int]) -> np.ndarray:
+    """Halves of the bits change places, one of them mixed with a hash of the other, once for each key."""
+    high, low = np.uint64(bits - bits // 2), np.uint64(bits // 2)
+    for key in keys:
+        a, b = x >> low, x & ((np.uint64(1) << low) - np.uint64(1))
+        hashed = (b + np.uint64(key)) * MIX
+        hashed = (hashed ^ hashed >> np.uint64(29)) * MIX
+        x = b << high | (a ^ hashed >> np.uint64(64) - high)
+        high, low = low, high
+    return x
