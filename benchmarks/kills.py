@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def kill(recipe: Path, out: Path, processes: int, after: float) -> str:
     run.stdout.readline()
     time.sleep(after)
     ended = run.poll()
-    os.killpg(run.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it has ended by itself
+        os.killpg(run.pid, signal.SIGKILL)
     rest = run.stdout.read()
     run.wait()
     if ended:

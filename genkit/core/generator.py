@@ -111,11 +111,14 @@ class Generator(Pretrained, nn.Module, ABC):
 
 
 class LatentGenerator(Generator):
-    """A generator that maps a latent z, drawn from a prior, to a sample."""
+    """A generator that maps a latent z, drawn from a prior, to a sample.
 
-    @abstractmethod
+    A class of its own says `latents`, or `prior` alone, which is then drawn for whole batches in training.
+    """
+
     def latents(self, randomness: Randomness) -> Tensor:
         """(rows, latent), each row drawn from its own row of `randomness`."""
+        return randomness.draw(self.prior)
 
     def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
         """n latents on the CPU; None takes torch's global generator."""

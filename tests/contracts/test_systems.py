@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import RecipeError
+from genkit.core.processes import shared_noise
 from genkit.core.system import Update, mixes_samples
 from genkit.training.checkpoint import load_checkpoint, save_checkpoint
 from genkit.training.stream import Stream
@@ -52,7 +53,8 @@ class Watched(Trainer):
         for seed in (7, 7):
             torch.manual_seed(seed)
             torch.rand(1)
-            values.append({k: v.detach().clone() for k, v in update.loss(**update.on, **update.shared).items()})
+            with shared_noise(seed):
+                values.append({k: v.detach().clone() for k, v in update.loss(**update.on, **update.shared).items()})
             for buffer, old in zip(self.system.buffers(), buffers, strict=True):
                 buffer.copy_(old)
         return not differing(*values)
