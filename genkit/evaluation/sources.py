@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.core.catalog import CATALOG, build, check
+from genkit.core.catalog import CATALOG, build, check, has
 from genkit.core.errors import DataError, EvaluationError, shown, suggest
 from genkit.core.generator import Generator
 from genkit.core.mixture import Mixture
@@ -205,7 +205,7 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
     if path.exists():
         return Opening(0, lambda: of_files(ImageFiles(path), on_bad))
     name, _, split = text.partition("/")
-    if name in CATALOG["data"]:
+    if has("data", name):
         return _of_spec({"type": name} | ({"split": split} if split else {}), role)
     if path.suffix or path.is_absolute():
         raise DataError(f"{role}: {text} does not exist")

@@ -7,7 +7,7 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from genkit.core.catalog import build
+from genkit.core.catalog import CATALOG, build, has
 from genkit.core.classifying import Classifying
 from genkit.core.errors import EvaluationError, RecipeError, shown, suggest
 from genkit.core.foresight import promised_shape
@@ -84,20 +84,20 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
         if list(wanted.metrics) != ["accuracy"] or wanted.best != "accuracy":
             raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
         return
-    from genkit.evaluation import EXTRACTORS
-    from genkit.evaluation.metrics_by_name import PARTS
+    from genkit.evaluation.metrics.computing import metric_named
     from genkit.evaluation.possible import Wanted
 
     try:
         metrics = Wanted(wanted.metrics, wanted.n)
         metrics.by_name_of(wanted.extractor)
-        names = [score for metric in metrics.names for score in PARTS.get(metric, (metric,))]
+        names = [score.name for metric in metrics.names for score in metric_named(metric).scores]
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
     if wanted.best not in names:
         raise RecipeError(f"evaluate.best: {shown(wanted.best)} is not scored{suggest(wanted.best, names)}")
-    if wanted.extractor and wanted.extractor not in EXTRACTORS and not Path(wanted.extractor).exists():
-        raise RecipeError(f"evaluate.extractor: no {shown(wanted.extractor)}{suggest(wanted.extractor, EXTRACTORS)}")
+    if wanted.extractor and not has("extractors", wanted.extractor) and not Path(wanted.extractor).exists():
+        near = suggest(wanted.extractor, CATALOG["extractors"])
+        raise RecipeError(f"evaluate.extractor: no {shown(wanted.extractor)}{near}")
 
 
 def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:

@@ -14,13 +14,8 @@ from genkit.core.generator import evaluating
 from genkit.evaluation.extractors.resize import RESIZES
 from genkit.images.pixels import to_channels
 
-PUBLISHED = {"fd": "FID", "kd": "KID", "kds": "KID", "is": "IS"}
-"""Names that belong to the published Inception weights alone."""
-
 POINTS = "points"
 """Name of what hands points on as they are."""
-
-OTHERWISE = {"fd": "FD", "kd": "KD", "kds": "KD", "is": "CS"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +24,14 @@ class Extracted:
 
     features: Tensor
     logits: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Mean (d,) and covariance (d, d) of features, float64, where the samples are not known."""
+
+    mu: Tensor
+    sigma: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +76,6 @@ class Extractor:
         if self.name == POINTS:
             return True
         return None if self.channels is None and self.size is None else False
-
-    def label(self, metric: str) -> str:
-        """What a score may be called: FID for the published Inception weights, else FD/<extractor>."""
-        return label(metric, self.name, self.published)
 
     def describe(self) -> dict[str, Any]:
         """For JSON."""
@@ -150,14 +149,6 @@ class Extractor:
                 f"extractor {self.name} gave features that are not finite for sample {row} of a batch"
             )
         return (features if features.dtype == torch.float64 else features.float()).cpu()
-
-
-def label(metric: str, extractor: str, published: bool) -> str:
-    """What a score of an extractor of this name may be called."""
-    if published and metric in PUBLISHED:
-        variant = extractor.partition("/")[2]
-        return PUBLISHED[metric] + (f"/{variant}" if variant else "")
-    return f"{OTHERWISE.get(metric, metric)}/{extractor}"
 
 
 def sha256_of_state(module: nn.Module) -> str:
