@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @click.argument("a")
-@click.option("--against", required=True, help="Reference: a data set's name, folder, zip, weights, run or .npz.")
+@click.option("--against", required=True, help="Reference: data set, folder, zip, weights, run, .npz or clean-fid:...")
 @click.option(
     "--metrics",
     help="Of 'genkit list metrics', or accuracy; fd,kd,pr and modes, as far as there can be, if not said.",
@@ -124,8 +124,9 @@ def _shares(name: str, classes: Classes) -> str:
 def _basis(scores: Scores) -> str:
     extractor = scores.extractor
     resize = f", {extractor['resize']} resize to {extractor['size']}" if extractor["size"] else ""
+    n, m = (side.n or "unknown" for side in (scores.a, scores.against))
     return (
         f"extractor {extractor['name']} (sha256 {extractor['sha256'][:8]}{resize}), {scores.dim} dimensions, "
-        f"n = {scores.a.n} and {scores.against.n}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
+        f"n = {n} and {m}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
         f"{scores.seconds:.1f} s"
     )

@@ -213,8 +213,10 @@ def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], ch
     return found
 
 
-def _few(name: str, have: int, dim: int, asked: int, kind: str = "") -> list[str]:
-    lines = []
+def _few(name: str, have: int | None, dim: int, asked: int, kind: str = "") -> list[str]:
+    lines: list[str] = []
+    if have is None:
+        return lines
     if have < asked and kind != "statistics":
         lines.append(f"{name}: {have} samples instead of {asked}")
     if have <= dim:

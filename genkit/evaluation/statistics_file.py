@@ -34,7 +34,7 @@ class Statistics(Gaussian):
 
     Attributes:
         mu, sigma: (d,) and (d, d) float64, covariance with n - 1.
-        n: samples.
+        n: samples; None where who made them does not say.
         name: of the data.
         extractor: `Extractor.describe()`.
         extractor_id: `Extractor.id`; statistics of another id are never compared.
@@ -42,7 +42,7 @@ class Statistics(Gaussian):
         seed: which rows were drawn.
     """
 
-    n: int
+    n: int | None
     name: str
     extractor: dict[str, Any]
     extractor_id: str

@@ -20,6 +20,7 @@ class SlicedWassersteinTraining(System):
     """
 
     learners: ClassVar = {"generator": ("generator",)}
+    generator: LatentGenerator
 
     def __init__(self, generator: LatentGenerator, directions: Annotated[int, Field(ge=1)] = 128):
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +45,13 @@ class Extractor:
         sha256: of the weights' file, or of the state of a module.
         channels: 1 or 3, to which images are converted; None takes what comes, points too.
         size: pixels of a side; None takes what comes.
-        resize: key of `RESIZES`.
+        resize: name of the rule, a key of `RESIZES`.
         offset, scale: the network sees (pixel - offset) / scale of pixels in [0, 255].
         published: these are the Inception weights that the names FID, KID and IS stand for.
         by_content: the hash says all about the network, so its features may be cached.
         class_names: of the logits, for histograms; empty when they have none.
         logits: whether the network gives them; None when that shows only as it runs.
+        resizer: resizes by this rule, (images uint8, size) -> float32, where it is not the one in `RESIZES`.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Extractor:
     by_content: bool = True
     class_names: tuple[str, ...] = ()
     logits: bool | None = None
+    resizer: Callable[[Tensor, int], Tensor] | None = None
 
     @property
     def id(self) -> str:
@@ -136,7 +139,8 @@ class Extractor:
                 f"extractor {self.name} takes uint8 images (B, C, H, W), got {batch.dtype} {tuple(batch.shape)}"
             )
         images = to_channels(batch, self.channels)
-        pixels = images.float() if self.size is None else RESIZES[self.resize](images, self.size)
+        resizer = self.resizer or RESIZES[self.resize]
+        pixels = images.float() if self.size is None else resizer(images, self.size)
         return (pixels - self.offset) / self.scale
 
     def _checked(self, features: Tensor, n: int) -> Tensor:

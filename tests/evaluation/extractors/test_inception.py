@@ -76,6 +76,16 @@ def test_clean_is_clean_fids_resize_before_the_same_network(weights, published_c
     assert (found - features).abs().max() > 0.01 * expected.abs().max()
 
 
+def test_the_resize_of_clean_is_clean_fids_own(published_clean):
+    from cleanfid.resize import build_resizer
+
+    images = pictures(2, 40)
+    theirs = [torch.from_numpy(build_resizer("clean")(image.permute(1, 2, 0).numpy())) for image in images]
+    expected = (torch.stack(theirs).permute(0, 3, 1, 2) - 128) / 128
+    assert torch.equal(published_clean.prepare(images), expected)
+    assert published_clean.id.startswith("inception/clean/clean/299/")
+
+
 def test_unknown_weights_are_never_called_fid(weights, extractor):
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert extractor.sha256 == digest and not extractor.published
