@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from genkit.cli.console import table
 from genkit.cli.list_ import kinds
 from genkit.cli.main import COMMANDS
 from genkit.core.catalog import CATALOG, load, shipped
 from genkit.core.entry import Entry
 from genkit.training.recipe import shipped_recipes
 from tests.cli.console import run
+from tests.plugins import install, untouched_table
 
 Capture = pytest.CaptureFixture[str]
 
@@ -99,3 +102,24 @@ def test_arguments_that_only_code_can_give_are_not_told(capsys: pytest.CaptureFi
     told = run(capsys, "info", "folder").out
     assert "on_bad" in told and "one of: error, skip" in told
     assert "progress  " not in told.partition("arguments")[2] and "<class" not in told
+
+
+def test_a_broken_package_costs_list_one_line(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch, "their-package", "point = no_such_module:point")
+    with untouched_table():
+        ran = run(capsys, "list", "metrics")
+    assert ran.code == 0 and ran.out.startswith("fd ")
+    assert ran.err.count("\n") == 1 and ran.err.startswith("genkit: package their-package adds nothing to genkit: ")
+
+
+@pytest.mark.parametrize("header", [(), ("one", "two", "three")])
+def test_a_table_is_aligned_whole_and_takes_no_markup(header: tuple[str, ...]) -> None:
+    rows = [("a", "[bold]b[/x]", "c" * 300), ("longer", "é", ""), ("x",)]
+    lines = table(rows, header, indent="  ").splitlines()[1 if header else 0 :]
+    assert lines == [f"  a       [bold]b[/x]  {'c' * 300}", "  longer  é", "  x"]
+
+
+def test_only_the_last_column_is_cut_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((20, 9)))
+    assert table([("name", "x" * 50), ("long name", "y")]) == f"name       {'x' * 9}\nlong name  y"
