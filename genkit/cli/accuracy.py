@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from genkit.cli.console import display, progress
+from genkit.cli.console import display, heading, progress, table
 from genkit.core.errors import GenkitError
 
 
@@ -45,13 +45,10 @@ def _classifies(product: object) -> bool:
 
 
 def _show(title: str, found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("score", "value", "standard error", "better", title=Text(title))
-    for name, value in found["values"].items():
-        table.add_row(name, f"{value:.4f}", f"{found['standard_errors'][name]:.2g}", found["better"][name])
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s", markup=False)
+    rows = [
+        (name, f"{value:.4f}", f"{found['standard_errors'][name]:.2g}", found["better"][name])
+        for name, value in found["values"].items()
+    ]
+    click.echo(heading(title))
+    click.echo(table(rows, ("score", "value", "standard error", "better")))
+    click.echo(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s")

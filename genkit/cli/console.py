@@ -9,6 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import StringIO
+from itertools import zip_longest
 from typing import Protocol
 
 import click
@@ -16,6 +18,8 @@ import click
 PLAIN_EVERY_S = 5.0
 MAIN_LOSSES = ("loss", "real", "fake")
 SPEED_OVER_S = 60.0
+WIDEST = 100_000
+"""Columns of what is no terminal: nothing is cut there."""
 
 
 def is_first_process() -> bool:
@@ -30,16 +34,24 @@ def heading(text: str) -> str:
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), indent: str = "") -> str:
     """Left-aligned columns; on a terminal the last one is cut to fit."""
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     lines = [[str(cell) for cell in row] for row in ([header, *rows] if header else rows)]
     if not lines:
         return f"{indent}(none)"
-    widths = [max(len(line[i]) for line in lines if i < len(line)) for i in range(max(map(len, lines)))]
-    widths[-1] = 0
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    text = [
-        (indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=False))).rstrip()[:room]
-        for line in lines
-    ]
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for cells in zip_longest(*lines, fillvalue=""):
+        grid.add_column(no_wrap=True, overflow="crop", min_width=max(map(cell_len, cells)))
+    grid.columns[-1].min_width = None
+    for line in lines:
+        grid.add_row(*map(Text, line))
+    room = shutil.get_terminal_size().columns - len(indent) if sys.stdout.isatty() else WIDEST
+    console = Console(file=StringIO(), width=room, color_system=None)
+    console.print(grid, soft_wrap=False)
+    text = [f"{indent}{line}".rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     return "\n".join([heading(text[0]), *text[1:]] if header else text)
 
 

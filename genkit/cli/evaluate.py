@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from genkit.cli.console import display, progress
+from genkit.cli.console import display, heading, progress, table
 from genkit.cli.places import FILE
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
-    from genkit.evaluation.scores import Classes, Scores
+    from genkit.evaluation.scores import Classes, Score, Scores
 
 
 @click.command("evaluate")
 @click.argument("a")
-@click.option("--against", required=True, help="Reference: a data set's name, folder, zip, weights, run or .npz.")
+@click.option("--against", required=True, help="Reference: data set, folder, zip, weights, run, .npz or clean-fid:...")
 @click.option(
     "--metrics",
     help="Of 'genkit list metrics', or accuracy; fd,kd,pr and modes, as far as there can be, if not said.",
@@ -101,7 +101,8 @@ def show(scores: Scores) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(_table(scores))
+    click.echo(heading(f"{scores.a.name} against {scores.against.name}"))
+    click.echo(table([_row(score) for score in scores.scores.values()], ("score", "value", "standard error", "better")))
     for side in (scores.a, scores.against):
         if side.classes:
             console.print(_shares(side.name, side.classes), markup=False)
@@ -110,16 +111,9 @@ def show(scores: Scores) -> None:
         console.print(f"warning: {warning}", markup=False, style="yellow")
 
 
-def _table(scores: Scores) -> object:
-    from rich.table import Table
-    from rich.text import Text
-
-    title = Text(f"{scores.a.name} against {scores.against.name}")
-    table = Table("score", "value", "standard error", "better", title=title)
-    for score in scores.scores.values():
-        error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
-        table.add_row(Text(score.label), f"{score.value:.6g}", error, score.better)
-    return table
+def _row(score: Score) -> tuple[str, ...]:
+    error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
+    return score.label, f"{score.value:.6g}", error, score.better
 
 
 def _shares(name: str, classes: Classes) -> str:
@@ -130,8 +124,9 @@ def _shares(name: str, classes: Classes) -> str:
 def _basis(scores: Scores) -> str:
     extractor = scores.extractor
     resize = f", {extractor['resize']} resize to {extractor['size']}" if extractor["size"] else ""
+    n, m = (side.n or "unknown" for side in (scores.a, scores.against))
     return (
         f"extractor {extractor['name']} (sha256 {extractor['sha256'][:8]}{resize}), {scores.dim} dimensions, "
-        f"n = {scores.a.n} and {scores.against.n}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
+        f"n = {n} and {m}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
         f"{scores.seconds:.1f} s"
     )

@@ -11,11 +11,11 @@ import click
 
 from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
-from genkit.cli.list_ import kinds
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.core import catalog
 from genkit.core.condition import numbered
 from genkit.core.papers import short
+from genkit.core.table import lookup
 
 Row = tuple[str, str]
 
@@ -108,17 +108,15 @@ def _about(module: Any, size: int) -> list[Row]:
 
 
 def _name(found: Subject) -> list[Section]:
-    kind = next((k for k, names in catalog.CATALOG.items() if found.name in names), None)
-    if kind is None:
-        listings = kinds()
-        kind = next((k for k, rows in listings.items() if found.name in dict(rows())), "")
-        return [(f"{found.name} ({kind})", [(dict(listings[kind]()).get(found.name, ""),)] if kind else [])]
-    made = catalog.find(found.name)
-    text = inspect.cleandoc(made.__doc__ or "")
-    rows = list(described(made))
+    known = lookup(found.name)
+    if known is None:  # a source of layouts, which has papers alone
+        return [(found.name, [])]
+    kind, entry = known
+    made = catalog.load(entry.target)
+    text = inspect.cleandoc(made.__doc__ or entry.about)
     return [
-        (f"{found.name} ({kind}, {catalog.CATALOG[kind][found.name]})", [(line,) for line in text.splitlines()]),
-        ("arguments", rows or [("none",)]),
+        (f"{found.name} ({kind}, {entry.target})", [(line,) for line in text.splitlines()]),
+        ("arguments", list(described(made)) or [("none",)]),
     ]
 
 

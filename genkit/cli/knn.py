@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.console import display, progress
+from genkit.cli.console import display, heading, progress, table
 from genkit.cli.places import FILE
 from genkit.core.errors import GenkitError, shown
 
@@ -33,15 +33,12 @@ def command(weights: str, train: str, test: str, k: str, json_path: Path | None)
     with display() as shown:
         tell = progress(shown, "encoding", "image")
         found = latent_knn(generator, train, test, numbers, tell)  # type: ignore[arg-type]
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    title = f"{found.test['name']} by the nearest latents of {found.train['name']}, {weights}"
-    table = Table("k", "right, %", "standard error", title=Text(title))
-    for neighbours, share in found.accuracy.items():
-        table.add_row(str(neighbours), f"{100 * share:.2f}", f"{100 * found.standard_error(neighbours):.2f}")
-    Console(highlight=False).print(table)
+    rows = [
+        (neighbours, f"{100 * share:.2f}", f"{100 * found.standard_error(neighbours):.2f}")
+        for neighbours, share in found.accuracy.items()
+    ]
+    click.echo(heading(f"{found.test['name']} by the nearest latents of {found.train['name']}, {weights}"))
+    click.echo(table(rows, ("k", "right, %", "standard error")))
     click.echo(
         f"{found.active} of {found.dims} latent dimensions are active, n = {found.train['n']} and {found.test['n']}, "
         f"{found.seconds:.1f} s"

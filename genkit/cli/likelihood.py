@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import display, progress
+from genkit.cli.console import display, heading, progress, table
 from genkit.cli.places import FILE
 
 if TYPE_CHECKING:
@@ -79,24 +80,20 @@ def show(weights: str, found: Likelihoods) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(_table(weights, found))
+    click.echo(heading(f"log-likelihood of {found.data} under {weights}"))
+    click.echo(table(list(_rows(found)), ("", "mean", "standard error")))
     console.print(_basis(found), markup=False)
     for warning in found.warnings:
         console.print(f"warning: {warning}", markup=False, style="yellow")
 
 
-def _table(weights: str, found: Likelihoods) -> object:
-    from rich.table import Table
-    from rich.text import Text
-
+def _rows(found: Likelihoods) -> Iterator[tuple[str, str, str]]:
     from genkit.evaluation.likelihood import standard_error
 
-    table = Table("", "mean", "standard error", title=Text(f"log-likelihood of {found.data} under {weights}"))
     columns = {"nats": found.nats, "bits per dimension": found.bits_per_dim, **found.parts}
     for name, values in columns.items():
         error = standard_error(values)
-        table.add_row(name, f"{values.mean():.6g}", "" if error is None else f"{error:.2g}")
-    return table
+        yield name, f"{values.mean():.6g}", "" if error is None else f"{error:.2g}"
 
 
 def _basis(found: Likelihoods) -> str:

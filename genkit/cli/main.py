@@ -20,7 +20,7 @@ from genkit import __version__
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import has_launcher
 from genkit.cli.memory import keep_memory
-from genkit.core.errors import GenkitError, UnfinishedRun, one_line, shown, suggest
+from genkit.core.errors import BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 
 COMMANDS = {
@@ -109,7 +109,7 @@ def _leave(code: int) -> None:
 def _answered(given: list[str]) -> int:
     try:
         with interruptible(), warnings.catch_warnings():
-            _tell_unfinished()
+            _tell_in_one_line()
             _refuse_empty(given)
             return _run([argument for argument in given if argument != DEBUG] or ["--help"])
     except BrokenPipeError:
@@ -130,17 +130,18 @@ def _answered(given: list[str]) -> int:
         return _fail(*_explain(error))
 
 
-def _tell_unfinished() -> None:
-    """Lets an UnfinishedRun be one line, each time; other warnings are shown as ever."""
+def _tell_in_one_line() -> None:
+    """Lets what genkit itself warns of be one line, each time; other warnings are shown as ever."""
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if issubclass(category, UnfinishedRun):
-            click.echo(f"genkit: {message}", err=True)
+        if issubclass(category, (UnfinishedRun, BrokenPlugin)):
+            click.echo(f"genkit: {one_line(str(message))}", err=True)
         else:
             shown(message, category, *place)
 
-    warnings.simplefilter("always", UnfinishedRun)
+    for category in (UnfinishedRun, BrokenPlugin):
+        warnings.simplefilter("always", category)
     warnings.showwarning = show  # type: ignore[assignment]
 
 

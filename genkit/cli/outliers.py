@@ -124,7 +124,7 @@ def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[st
     from genkit.images.image_files import ImageFiles
 
     name, _, split = data.partition("/")
-    if name in catalog.CATALOG["data"] and not Path(data).exists():
+    if catalog.has("data", name) and not Path(data).exists():
         takes = signature(catalog.find(name, kind="data")).parameters
         wanted = {"split": split or None, "size": size, "channels": channels}
         return {"type": name} | {k: v for k, v in wanted.items() if v is not None and (k in takes or k == "split")}

@@ -11,7 +11,8 @@ from genkit.cli.list_ import kinds
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, read_json, read_mapping
 from genkit.core.errors import GenkitError, shown, suggest
-from genkit.core.papers import CITES, mentioned, papers_of
+from genkit.core.papers import mentioned, papers_of
+from genkit.core.table import lookup
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
@@ -88,8 +89,7 @@ def _recipe(text: str) -> Subject | None:
 
 
 def _name(text: str) -> Subject | None:
-    known = {name for kind in kinds().values() for name, _ in kind()}
-    return Subject("name", text, text) if text in known | CITES.keys() else None
+    return Subject("name", text, text) if lookup(text) or papers_of(text) else None
 
 
 _ATTEMPTS: tuple[Callable[[str], Subject | None], ...] = (_run, _weights, _recipe, _name)

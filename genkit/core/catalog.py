@@ -1,4 +1,4 @@
-"""The table of contents: every name a recipe or config.json may use, and how `{type: name, **arguments}` is built."""
+"""How `{type: name, **arguments}` becomes an object: names from the table, arguments checked by type hints."""
 
 from __future__ import annotations
 
@@ -8,145 +8,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from genkit.core.contracts import CONTRACTS, check_contract, lacking
 from genkit.core.conversion import arguments, at, converted, join
+from genkit.core.entry import Entry
 from genkit.core.errors import GenkitError, RecipeError, shown, suggest
+from genkit.core.table import CATALOG, TYPES, has, load_plugins, lookup, register
 
-CATALOG: dict[str, dict[str, str]] = {
-    "generators": {
-        "gan": "genkit.gan.gan:GAN",
-        "ddpm": "genkit.diffusion.ddpm:DDPM",
-        "classifier_guided": "genkit.diffusion.classifier_guidance:ClassifierGuided",
-        "classifier_free_guided": "genkit.diffusion.classifier_free_guidance:ClassifierFreeGuided",
-        "vae": "genkit.vae.vae:VAE",
-    },
-    "systems": {
-        "gan_training": "genkit.gan.gan:GANTraining",
-        "ddpm_training": "genkit.diffusion.ddpm:DDPMTraining",
-        "noisy_classifier_training": "genkit.diffusion.noisy_classifier_training:NoisyClassifierTraining",
-        "vae_training": "genkit.vae.vae_training:VAETraining",
-        "classifier_training": "genkit.classifiers.classifier_training:ClassifierTraining",
-        "domain_adaptation": "genkit.classifiers.domain_adaptation:DomainAdaptation",
-    },
-    "networks": {
-        "mlp_generator": "genkit.gan.networks.mlp:MLPGenerator",
-        "mlp_critic": "genkit.gan.networks.mlp:MLPCritic",
-        "dcgan_generator": "genkit.gan.networks.dcgan:DCGANGenerator",
-        "dcgan_critic": "genkit.gan.networks.dcgan:DCGANCritic",
-        "resnet_generator": "genkit.gan.networks.resnet_gan:ResNetGenerator",
-        "resnet_critic": "genkit.gan.networks.resnet_gan:ResNetCritic",
-        "transgan_generator": "genkit.gan.networks.transgan_generator:TransGANGenerator",
-        "transgan_critic": "genkit.gan.networks.transgan_critic:TransGANCritic",
-        "two_scale_transgan_critic": "genkit.gan.networks.transgan_critic:TwoScaleTransGANCritic",
-        "robust_dcgan_generator": "genkit.gan.networks.robust_dcgan:RobustDCGANGenerator",
-        "robust_dcgan_critic": "genkit.gan.networks.robust_dcgan:RobustDCGANCritic",
-        "sndcgan_critic": "genkit.gan.networks.robust_dcgan:SNDCGANCritic",
-        "weight_network": "genkit.gan.networks.robust_dcgan:WeightNetwork",
-        "robust_resnet_generator": "genkit.gan.networks.robust_resnet:RobustResNetGenerator",
-        "robust_resnet_critic": "genkit.gan.networks.robust_resnet:RobustResNetCritic",
-        "classifier": "genkit.classifiers.conv_classifier:Classifier",
-        "mlp_classifier": "genkit.classifiers.mlp_classifier:MLPClassifier",
-        "imagenet_resnet_classifier": "genkit.classifiers.imagenet_resnet:ImageNetResNetClassifier",
-        "imagenet_resnet_critic": "genkit.classifiers.imagenet_resnet:ImageNetResNetCritic",
-        "vae_network": "genkit.vae.networks.gated_vae:GatedVAENetwork",
-        "hvae_network": "genkit.vae.networks.gated_vae:GatedHVAENetwork",
-        "conv_hvae_network": "genkit.vae.networks.conv_hvae:ConvHVAENetwork",
-        "pixelsnail_vae_network": "genkit.vae.networks.pixelsnail_vae:PixelSNAILVAENetwork",
-        "unet": "genkit.diffusion.networks.unet:UNet",
-        "diffusers_unet": "genkit.diffusion.networks.wrapped_unet:DiffusersUNet",
-        "super_resolution_unet": "genkit.diffusion.networks.unet:SuperResolutionUNet",
-        "encoder_unet": "genkit.diffusion.networks.encoder_unet:EncoderUNet",
-    },
-    "vae": {
-        "bernoulli": "genkit.vae.pixel_likelihoods:Bernoulli",
-        "logistic_256": "genkit.vae.pixel_likelihoods:Logistic256",
-        "standard_prior": "genkit.vae.latent_priors:StandardNormal",
-        "vamp_prior": "genkit.vae.latent_priors:VampPrior",
-        "exemplar_prior": "genkit.vae.latent_priors:ExemplarPrior",
-        "exemplar_augment": "genkit.vae.augment:ExemplarAugment",
-        "random_exemplars": "genkit.vae.exemplar_choice:RandomExemplars",
-        "retrieved_exemplars": "genkit.vae.exemplar_retrieval:RetrievedExemplars",
-        "frozen_exemplars": "genkit.vae.exemplar_retrieval:FrozenExemplars",
-    },
-    "diffusion": {
-        "noisy_classifier": "genkit.diffusion.noisy_classifier:NoisyClassifier",
-        "process": "genkit.diffusion.process:Process",
-        "ancestral": "genkit.diffusion.solvers:Ancestral",
-        "ddim": "genkit.diffusion.solvers:DDIM",
-        "dpm_solver": "genkit.diffusion.multistep:DPMSolver",
-        "unipc": "genkit.diffusion.multistep:UniPC",
-        "simple": "genkit.diffusion.losses:Simple",
-        "hybrid": "genkit.diffusion.losses:Hybrid",
-        "bound": "genkit.diffusion.losses:Bound",
-        "second_moment": "genkit.diffusion.step_choice:SecondMoment",
-    },
-    "techniques": {
-        "wasserstein": "genkit.gan.objectives:Wasserstein",
-        "hinge": "genkit.gan.objectives:Hinge",
-        "non_saturating": "genkit.gan.objectives:NonSaturating",
-        "gradient_penalty": "genkit.gan.gradient_penalty:GradientPenalty",
-        "r1": "genkit.gan.gradient_penalty:R1",
-        "consistency": "genkit.gan.consistency:Consistency",
-        "softmax_weighting": "genkit.gan.softmax_weighting:SoftmaxWeighting",
-        "score_drift": "genkit.gan.score_drift:ScoreDrift",
-        "diff_augment": "genkit.gan.diff_augment:DiffAugment",
-        "super_resolution": "genkit.gan.super_resolution:SuperResolution",
-        "locality_mask": "genkit.gan.locality_mask:LocalityMask",
-        "robust_weights": "genkit.gan.robust_weights:RobustWeights",
-        "official_robust_weights": "genkit.gan.robust_weights:OfficialRobustWeights",
-        "closed_form_weights": "genkit.gan.robust_weights:ClosedFormWeights",
-        "sup_norm_penalty": "genkit.gan.sup_norm:SupNormPenalty",
-        "reused_ascent": "genkit.gan.reused_ascent:ReusedAscent",
-        "anneal": "genkit.gan.anneal:Anneal",
-        "ascent": "genkit.gan.slots:Ascent",
-        "ratio_clipping": "genkit.gan.ratio_clipping:RatioClipping",
-        "official_ratio_clipping": "genkit.gan.ratio_clipping:OfficialRatioClipping",
-    },
-    "optimizers": {
-        "adam": "genkit.training.optimizers:Adam",
-        "adam_norm_grad": "genkit.training.optimizers:AdamNormGrad",
-        "adamw": "genkit.training.optimizers:AdamW",
-        "sgd": "genkit.training.optimizers:SGD",
-        "constant": "genkit.training.schedules:Constant",
-        "linear": "genkit.training.schedules:Linear",
-        "cosine": "genkit.training.schedules:Cosine",
-        "inverse": "genkit.training.schedules:Inverse",
-    },
-    "data": {
-        "digits": "genkit.data.digits:digits",
-        "domains": "genkit.data.domains:domains",
-        "mnist": "genkit.data.torchvision_sets:mnist",
-        "fashion_mnist": "genkit.data.torchvision_sets:fashion_mnist",
-        "cifar10": "genkit.data.torchvision_sets:cifar10",
-        "celeba": "genkit.data.torchvision_sets:celeba",
-        "folder": "genkit.data.folder:folder",
-        "gaussians25": "genkit.data.points:gaussians25",
-        "gaussians8": "genkit.data.points:gaussians8",
-        "outlier_mixture": "genkit.data.outliers:outlier_mixture",
-        "part": "genkit.data.part:part",
-        "shifted": "genkit.data.shifts:shifted",
-        "swiss_roll": "genkit.data.points:swiss_roll",
-    },
-}
-"""kind -> name -> "module:class or function". Nothing is imported before it is built."""
-
-
-def register(kind: str, name: str, target: str) -> None:
-    """Adds a name, so that recipes and weights may use a class of your own.
-
-    Only code can do this: a recipe or a weights folder never names a module to import.
-
-    Raises:
-        RecipeError: the kind is unknown or the name is taken.
-    """
-    if kind not in CATALOG:
-        raise RecipeError(f"no kind {kind!r} in the catalog{suggest(kind, CATALOG)}")
-    if name in _targets() and _targets()[name] != target:
-        raise RecipeError(f"the catalog already has {name!r} ({_targets()[name]}); choose another name")
-    CATALOG[kind][name] = target
-
-
-def _targets() -> dict[str, str]:
-    return {name: target for names in CATALOG.values() for name, target in names.items()}
+__all__ = [
+    "CATALOG",
+    "build",
+    "check",
+    "check_arguments",
+    "convert",
+    "find",
+    "has",
+    "load",
+    "name_of",
+    "register",
+    "shipped",
+]
 
 
 def find(name: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> Any:
@@ -159,12 +39,35 @@ def find(name: Any, *, kind: str | None = None, makes: type = object, where: str
         where: path of the name in its file, for messages.
 
     Raises:
-        RecipeError: with the nearest accepted name.
+        RecipeError: with the nearest accepted name, or the contract that the class does not fulfil.
     """
-    accepted = CATALOG[kind] if kind else _targets()
-    if not isinstance(name, str) or name not in accepted:
-        raise RecipeError(f"{at(where)}unknown type {shown(name)}{suggest(name, _fitting(accepted, makes))}")
-    return load(accepted[name])
+    found = lookup(name, (kind,) if kind else TYPES)
+    if found is None:
+        raise RecipeError(f"{at(where)}unknown type {shown(name)}{suggest(name, _fitting(_names(kind), makes))}")
+    return imported(name, found, at(where))
+
+
+def imported(name: str, found: tuple[str, Entry], where: str = "") -> Any:
+    """What the entry of a name stands for.
+
+    Args:
+        found: its kind and entry, see `lookup`.
+        where: the beginning of a message.
+
+    Raises:
+        RecipeError: it cannot be imported, or does not fulfil the contract of its kind.
+    """
+    kind, entry = found
+    try:
+        make = load(entry.target)
+    except (ImportError, AttributeError) as failure:
+        raise RecipeError(f"{where}{name!r} cannot be imported from {entry.target}: {failure}") from failure
+    check_contract(make, name, load(CONTRACTS[kind]) if kind in CONTRACTS else None, where)
+    return make
+
+
+def _names(kind: str | None) -> dict[str, Entry]:
+    return CATALOG[kind] if kind else {name: entry for kind in TYPES for name, entry in CATALOG[kind].items()}
 
 
 def load(target: str) -> Any:
@@ -183,15 +86,20 @@ def _may_make(make: Any, wanted: type) -> bool:
     return not inspect.isclass(told) or issubclass(told, wanted) or issubclass(wanted, told)
 
 
-def _fitting(names: Mapping[str, str], wanted: type) -> list[str]:
+def _fitting(names: Mapping[str, Entry], wanted: type) -> list[str]:
     """Those of `names` that may make a `wanted`; all are imported to know, so this is for messages."""
-    return [name for name, target in names.items() if wanted is object or _may_make(load(target), wanted)]
+    return [name for name, entry in names.items() if wanted is object or _may_make(load(entry.target), wanted)]
 
 
 def name_of(cls: type) -> str:
     """The catalog's name of a class, else its dotted path (which can be written, but not built)."""
     path = f"{cls.__module__}:{cls.__qualname__}"
-    return next((name for name, target in _targets().items() if target == path), path)
+    found = _named_by(path) or (_named_by(path) if load_plugins() else None)
+    return found or path
+
+
+def _named_by(target: str) -> str | None:
+    return next((name for name, entry in _names(None).items() if entry.target == target), None)
 
 
 def build(spec: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> Any:
@@ -233,7 +141,7 @@ def convert(hint: Any, value: Any, *, where: str = "") -> Any:
 
 def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, dict[str, Any]]:
     """What `spec` would make, and the arguments that it gives."""
-    names = CATALOG[kind] if kind else _targets()
+    names = _names(kind)
     if not isinstance(spec, Mapping):
         raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
@@ -261,7 +169,7 @@ def _made(spec: Any, kind: str | None, makes: type, where: str) -> Any:
 def _built(hint: type, value: Any, where: str) -> Any:
     made = value if isinstance(value, hint) else _made(value, None, hint, where)
     if not isinstance(made, hint):  # of a function that does not say what it makes, or a protocol
-        raise RecipeError(f"{at(where)}{shown(value['type'])} does not make a {hint.__name__}")
+        raise RecipeError(f"{at(where)}{shown(value['type'])} does not make a {hint.__name__}{lacking(made, hint)}")
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -61,17 +62,18 @@ def converted(hint: Any, value: Any, nested: Nested, *, where: str = "") -> Any:
             return None
         if len(rest := [h for h in inner if h is not type(None)]) == 1:
             return converted(rest[0], value, nested, where=where)
-    if origin in (list, tuple, Sequence) and inner and _is_built(inner[0]):
+    if origin in (list, tuple, Sequence) and inner and is_built(inner[0]):
         if not isinstance(value, (list, tuple)):
             raise RecipeError(f"{at(where)}needs a list, got {shown(value)}")
         return [converted(inner[0], v, nested, where=f"{where}[{i}]") for i, v in enumerate(value)]
-    if _is_built(hint):
+    if is_built(hint):
         return nested(hint, value, where)
     return _plain_value(hint, value, where)
 
 
-def _is_built(hint: Any) -> bool:
-    return inspect.isclass(hint) and hint.__module__.split(".")[0] in {"genkit", "torch"}
+def is_built(hint: Any) -> bool:
+    """Whether a nested spec makes such an argument: a class of genkit, of torch or of one's own."""
+    return inspect.isclass(hint) and hint.__module__.split(".")[0] not in sys.stdlib_module_names
 
 
 def _plain_value(hint: Any, value: Any, where: str) -> Any:

@@ -77,6 +77,10 @@ class UnfinishedRun(UserWarning):
     """Weights were taken from a checkpoint of a run that has not finished; the message says of which iteration."""
 
 
+class BrokenPlugin(UserWarning):
+    """An installed package says that it extends genkit, and fails to; the message names it."""
+
+
 LISTED = 60
 """Names that a message tells; nobody reads more."""
 

@@ -15,7 +15,8 @@ def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:
     A set made of another one gives samples of that one's shape.
     """
     name = str(spec.get("type"))
-    if not catalog.CATALOG["data"].get(name, "").startswith("genkit.data."):
+    entry = catalog.CATALOG["data"].get(name)
+    if entry is None or not entry.target.startswith("genkit.data."):
         return None
     parameters = inspect.signature(catalog.find(name, kind="data")).parameters
     if {"size", "channels"} <= parameters.keys():

@@ -13,12 +13,8 @@ _PUBLIC = {
     "statistics": "genkit.evaluation.scoring",
     "Scores": "genkit.evaluation.scores",
     "Extractor": "genkit.evaluation.extractors.extractor",
-    "METRICS": "genkit.evaluation.metrics_by_name",
-    "EXTRACTORS": "genkit.evaluation.extractors.features",
 }
 __all__ = [
-    "EXTRACTORS",
-    "METRICS",
     "Extractor",
     "Scores",
     "accuracy",

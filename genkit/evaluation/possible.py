@@ -11,17 +11,16 @@ from genkit.core.errors import EvaluationError
 from genkit.core.mixture import Mixture
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import FEATURES_ALONE
-from genkit.evaluation.metrics_by_name import (
-    DEFAULTS,
-    LEAST,
-    NO_CENTRES,
-    NO_LOGITS,
-    OF_STATISTICS,
-    Missing,
-    check_metrics,
-)
+from genkit.evaluation.metrics.classifier_score import NO_LOGITS
+from genkit.evaluation.metrics.computing import Missing, check_metrics, metric_named
+from genkit.evaluation.metrics.metric import CENTRES, LOGITS, SAMPLES
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
+
+DEFAULTS = ("fd", "kd", "pr")
+"""Scored where nothing is asked for, and `modes` where the reference has some."""
+
+NO_CENTRES = "a reference with known centres, such as gaussians25 or gaussians8, is needed"
 
 
 class Wanted:
@@ -68,13 +67,14 @@ class Wanted:
     def by(self, logits: bool | None) -> None:
         """Once it is known whether the extractor gives logits; None is unknown."""
         if logits is False:
-            self._narrow(lambda name: NO_LOGITS if name == "is" else "")
+            self._narrow(lambda name: NO_LOGITS if _needs(name, LOGITS) else "")
 
     def over(self, mixture: Mixture | None, name: str) -> None:
         """Once it is known whether the reference is a mixture; one that is not asked for by name is counted by it."""
         if mixture is not None and not self.by_name:
             self.names += ("modes",)
-        self._narrow(lambda metric: f"{NO_CENTRES}; {name} has none" if metric == "modes" and mixture is None else "")
+        none = f"{NO_CENTRES}; {name} has none"
+        self._narrow(lambda metric: none if _needs(metric, CENTRES) and mixture is None else "")
 
     def _narrow(self, why_not: Callable[[str], str]) -> None:
         reasons = {name: reason for name in self.names if (reason := why_not(name))}
@@ -87,11 +87,14 @@ class Wanted:
 
 def too_few(metric: str, have: int, whose: str) -> str:
     """Why `have` samples are not enough for a metric; empty where they are."""
-    least = LEAST.get(metric, 2)
+    least, instead = metric_named(metric).least, metric_named(metric).instead
     if have >= least:
         return ""
-    instead = "; kd takes all pairs instead of subsets" if metric == "kds" else ""
     return f"{whose}: got {'1 sample' if have == 1 else f'{have} samples'}, at least {least} are needed{instead}"
+
+
+def _needs(metric: str, need: str) -> bool:
+    return need in metric_named(metric).needs
 
 
 def left_out(missing: Mapping[str, str]) -> Iterator[str]:
@@ -115,4 +118,4 @@ def check_fit(judge: Extractor, sides: Sequence[Source | Statistics]) -> None:
 
 
 def _of_moments(metric: str, name: str) -> str:
-    return "" if metric in OF_STATISTICS else f"{name} holds a mean and a covariance only, and no samples"
+    return "" if not _needs(metric, SAMPLES) else f"{name} holds a mean and a covariance only, and no samples"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genkit.core.catalog import CATALOG, build, check
+from genkit.core.catalog import CATALOG, build, check, has
 from genkit.core.documents import Unreadable, parse_yaml
 from genkit.core.errors import DataError, shown, suggest
 from genkit.core.foresight import promised_shape
@@ -52,7 +52,7 @@ def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]
     if text.lstrip().startswith("{"):
         return _written(text, role)
     name, _, split = text.partition("/")
-    if name in CATALOG["data"] and not Path(text).exists():
+    if has("data", name) and not Path(text).exists():
         return {"type": name} | ({"split": split} if split else {})
     if not Path(text).exists():
         raise DataError(f"{role}: no file, folder or data set {shown(text)}{suggest(text, CATALOG['data'])}")

@@ -48,7 +48,7 @@ class Side:
 
     Attributes:
         name, kind: see `Source`.
-        n: samples used.
+        n: samples used; None for published statistics that do not say.
         rank: numerical rank of the covariance of their features.
         fingerprint: hash of the content; None for samples that were made anew.
         notes: what was converted or left out at intake.
@@ -57,7 +57,7 @@ class Side:
 
     name: str
     kind: str
-    n: int
+    n: int | None
     rank: int
     fingerprint: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)

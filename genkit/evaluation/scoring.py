@@ -12,9 +12,11 @@ from torch import nn
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.memory import usable_memory
-from genkit.evaluation.extractors.extractor import Extracted, Extractor, label
+from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
-from genkit.evaluation.metrics_by_name import HIGHER_IS_BETTER, NEIGHBOURS, SETTINGS, compute
+from genkit.evaluation.metrics.computing import Values, compute, label, metric_named
+from genkit.evaluation.metrics.metric import Sides
+from genkit.evaluation.metrics.neighbours import Neighbours
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Progress, Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
@@ -44,8 +46,8 @@ def evaluate(
     Args:
         a, against: a Generator, a data set, an iterable of image batches, a path (folder or zip of images, `.npz`
             statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.sources.open_source`.
-        metrics: names in `METRICS`; None takes those of fd, kd and pr that there can be of these sides, and modes where
-            the reference has some.
+        metrics: names from `genkit list metrics`; None takes those of fd, kd and pr that there can be of these sides,
+            and modes where the reference has some.
         n: samples of each side; a side that has fewer gives all, with a warning.
         extractor: see `extractor_for`; None chooses by the reference data.
         seed: of a generator's samples and of the rows drawn from a data set.
@@ -70,12 +72,13 @@ def evaluate(
     mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
     sides = [reader.read(side) for side in (real, fake)]
-    values, failed = beside(lambda: compute(wanted.names, sides[0].found, sides[1].found, seed, mixture))
+    compared = Sides(sides[0].found, sides[1].found, seed, mixture)
+    values, failed = beside(lambda: compute(wanted.names, compared))
     missing, names = {**wanted.missing, **failed}, [name for name in wanted.names if name not in failed]
     described = beside(lambda: [side.describe(judge) for side in sides])
     dim = next(s.found.features.shape[1] for s in sides if isinstance(s.found, Extracted))
     return Scores(
-        scores=_scores(values, judge.name, judge.published),
+        scores=_scores(wanted, values, judge.name, judge.published),
         a=described[1],
         against=described[0],
         extractor=judge.describe(),
@@ -181,9 +184,10 @@ def _judge(
     return judge
 
 
-def _scores(values: dict[str, tuple[float, float | None]], extractor: str, published: bool) -> dict[str, Score]:
+def _scores(wanted: Wanted, values: Values, extractor: str, published: bool) -> dict[str, Score]:
+    scales = {scale.name: scale for name in wanted.names for scale in metric_named(name).scores}
     return {
-        name: Score(label(name, extractor, published), value, error, "higher" if name in HIGHER_IS_BETTER else "lower")
+        name: Score(label(name, extractor, published), value, error, scales[name].better)
         for name, (value, error) in values.items()
     }
 
@@ -195,10 +199,10 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
             f"{fake.name} and {real.name} hold statistics of different extractors, "
             f"{fake.extractor.get('name')} and {real.extractor.get('name')} (or other weights of it)"
         )
-    values, _ = beside(lambda: compute(wanted.names, real, fake, seed))
+    values, _ = beside(lambda: compute(wanted.names, Sides(real, fake, seed)))
     name = str(real.extractor.get("name"))
     return Scores(
-        scores=_scores(values, name, real.published),
+        scores=_scores(wanted, values, name, real.published),
         a=side_of_statistics(fake),
         against=side_of_statistics(real),
         extractor=real.extractor,
@@ -213,7 +217,7 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
 
 
 def _settings(names: Sequence[str]) -> dict[str, Any]:
-    return {key: value for name in names for key, value in SETTINGS.get(name, {}).items()}
+    return {key: value for name in names for key, value in metric_named(name).settings.items()}
 
 
 def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
@@ -228,7 +232,7 @@ def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
 
 def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], channels: int | None) -> list[str]:
     found = [line for side in (fake, real) for line in _few(side.name, side.n, dim, n, side.kind)]
-    if real.n != fake.n and any(name in NEIGHBOURS for name in names):
+    if real.n != fake.n and any(isinstance(metric_named(name), Neighbours) for name in names):
         found.append(f"{fake.n} samples against {real.n}: precision, recall and their kin depend on both numbers")
     found += _channels(real, fake, channels)
     if fake.fingerprint and fake.fingerprint == real.fingerprint:
@@ -236,8 +240,10 @@ def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], ch
     return found
 
 
-def _few(name: str, have: int, dim: int, asked: int, kind: str = "") -> list[str]:
-    lines = []
+def _few(name: str, have: int | None, dim: int, asked: int, kind: str = "") -> list[str]:
+    lines: list[str] = []
+    if have is None:
+        return lines
     if have < asked and kind != "statistics":
         lines.append(f"{name}: {have} samples instead of {asked}")
     if have <= dim:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.core.catalog import CATALOG, build, check
+from genkit.core.catalog import CATALOG, build, check, has
 from genkit.core.errors import DataError, EvaluationError, shown, suggest
 from genkit.core.generator import Generator
 from genkit.core.mixture import Mixture
 from genkit.core.pretrained import CONFIG, RECIPE
+from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.grouping import grouped
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.image_files import ImageFiles, OnBad, Prepared
@@ -68,7 +69,8 @@ def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Stati
 
     Args:
         what: a path may be a folder or zip of images, `.npz` statistics, a weights folder or a run folder. A name may
-            carry the split: `fashion_mnist/test`. Batches are uint8, or floats in [-1, 1]; pairs with labels, as a
+            carry the split: `fashion_mnist/test`. `clean-fid:cifar10/train` are statistics that clean-fid publishes,
+            see `CleanFidStatistics`. Batches are uint8, or floats in [-1, 1]; pairs with labels, as a
             DataLoader gives them, are accepted.
         role: for messages.
         on_bad: for folders and zips, "error" or "skip".
@@ -198,6 +200,9 @@ class Opening:
 def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
     """Raises what can be known of a path or name without opening it."""
     path = Path(text)
+    if text.startswith(PREFIX):
+        published = CleanFidStatistics.named(text, role)
+        return Opening(1, published.read)
     if path.suffix == ".npz" and path.is_file():
         return Opening(0, lambda: Statistics.load(path))
     if any((folder / name).is_file() for folder in (path, path / "weights") for name in (CONFIG, RECIPE)):
@@ -205,7 +210,7 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
     if path.exists():
         return Opening(0, lambda: of_files(ImageFiles(path), on_bad))
     name, _, split = text.partition("/")
-    if name in CATALOG["data"]:
+    if has("data", name):
         return _of_spec({"type": name} | ({"split": split} if split else {}), role)
     if path.suffix or path.is_absolute():
         raise DataError(f"{role}: {text} does not exist")

@@ -18,7 +18,7 @@ from genkit.core.arrays import read_npz
 from genkit.core.documents import parse_json
 from genkit.core.errors import EvaluationError
 from genkit.core.files import write_atomically
-from genkit.evaluation.extractors.extractor import Extractor
+from genkit.evaluation.extractors.extractor import Extractor, Gaussian
 from genkit.evaluation.extractors.inception import SHA256 as INCEPTION_SHA256
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.functional.frechet import rank_of
@@ -29,12 +29,12 @@ DIMENSIONS = 2**13
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
+class Statistics(Gaussian):
     """The Gaussian fitted to n feature rows; enough for the Frechet distance, not for other metrics.
 
     Attributes:
         mu, sigma: (d,) and (d, d) float64, covariance with n - 1.
-        n: samples.
+        n: samples; None where who made them does not say.
         name: of the data.
         extractor: `Extractor.describe()`.
         extractor_id: `Extractor.id`; statistics of another id are never compared.
@@ -42,9 +42,7 @@ class Statistics:
         seed: which rows were drawn.
     """
 
-    mu: Tensor
-    sigma: Tensor
-    n: int
+    n: int | None
     name: str
     extractor: dict[str, Any]
     extractor_id: str

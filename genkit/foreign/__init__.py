@@ -11,36 +11,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from genkit.core.catalog import imported
+from genkit.core.entry import Entry
 from genkit.core.errors import WeightsError, suggest
+from genkit.core.table import CATALOG, lookup
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-LAYOUTS: dict[str, str] = {
-    "exemplar-vae/vae": "genkit.vae.authors.exemplar_vae:vae",
-    "exemplar-vae/hvae_2level": "genkit.vae.authors.exemplar_vae:hvae_2level",
-    "exemplar-vae/convhvae_2level": "genkit.vae.authors.exemplar_vae:convhvae_2level",
-    "diffusers/pipeline": "genkit.diffusion.authors.diffusers_import:pipeline",
-    "guided-diffusion/unet": "genkit.diffusion.authors.guided_diffusion:unet",
-    "guided-diffusion/super_resolution_unet": "genkit.diffusion.authors.guided_diffusion:super_resolution_unet",
-    "guided-diffusion/classifier": "genkit.diffusion.authors.guided_diffusion:classifier",
-    "improved-diffusion/unet": "genkit.diffusion.authors.guided_diffusion:improved_unet",
-    "ppogan/generator": "genkit.gan.authors.ppogan:generator",
-    "ppogan/critic": "genkit.gan.authors.ppogan:critic",
-    "ppogan/classifier": "genkit.gan.authors.ppogan:classifier",
-    "robust-ot/dcgan_generator": "genkit.gan.authors.robust_ot:dcgan_generator",
-    "robust-ot/dcgan_critic": "genkit.gan.authors.robust_ot:dcgan_critic",
-    "robust-ot/dcgan_weights": "genkit.gan.authors.robust_ot:dcgan_weights",
-    "robust-ot/sndcgan_critic": "genkit.gan.authors.robust_ot:sndcgan_critic",
-    "robust-ot/resnet_generator": "genkit.gan.authors.robust_ot:resnet_generator",
-    "robust-ot/resnet_critic": "genkit.gan.authors.robust_ot:resnet_critic",
-    "robust-ot/resnet_weights": "genkit.gan.authors.robust_ot:resnet_weights",
-    "transgan/v1_generator": "genkit.gan.authors.transgan:v1_generator",
-    "transgan/v1_critic": "genkit.gan.authors.transgan:v1_critic",
-    "transgan/neurips_generator": "genkit.gan.authors.transgan:neurips_generator",
-    "transgan/neurips_critic": "genkit.gan.authors.transgan:neurips_critic",
-}
-"""Layout -> "module:function", a function (state_dict, config) -> module. Nothing is imported before it is used."""
 
 _ELSEWHERE = {
     "read_checkpoint": "genkit.foreign.authors_checkpoint",
@@ -48,7 +25,7 @@ _ELSEWHERE = {
     "import_checkpoint": "genkit.foreign.importing",
     "export_pipeline": "genkit.diffusion.authors.diffusers_pipeline",
 }
-__all__ = ["LAYOUTS", "layouts", "load", *_ELSEWHERE]
+__all__ = ["layouts", "load", *_ELSEWHERE]
 
 
 def __getattr__(name: str) -> Any:
@@ -59,7 +36,7 @@ def __getattr__(name: str) -> Any:
 
 def layouts() -> list[str]:
     """The names that `load` accepts, sorted."""
-    return sorted(LAYOUTS)
+    return sorted(CATALOG["layouts"])
 
 
 def home(layout: str) -> ModuleType:
@@ -72,9 +49,14 @@ def home(layout: str) -> ModuleType:
     Raises:
         WeightsError: there is no such layout.
     """
-    if layout not in LAYOUTS:
-        raise WeightsError(f"no layout {layout!r}{suggest(layout, LAYOUTS)}")
-    return import_module(LAYOUTS[layout].partition(":")[0])
+    return import_module(_find(layout)[1].target.partition(":")[0])
+
+
+def _find(layout: str) -> tuple[str, Entry]:
+    found = lookup(layout, ("layouts",))
+    if found is None:
+        raise WeightsError(f"no layout {layout!r}{suggest(layout, CATALOG['layouts'])}")
+    return found
 
 
 def load(layout: str, state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> nn.Module:
@@ -92,6 +74,5 @@ def load(layout: str, state_dict: Mapping[str, Tensor], config: Mapping[str, Any
         WeightsError: an unknown layout, a setting that is missing or out of range, or tensors that are missing,
             unexpected, of another shape, not finite, or unequal where the layout names one tensor twice.
     """
-    make = getattr(home(layout), LAYOUTS[layout].partition(":")[2])
-    loaded: nn.Module = make(state_dict, config)
+    loaded: nn.Module = imported(layout, _find(layout))(state_dict, config)
     return loaded.eval()

@@ -1,16 +1,31 @@
-"""A small line chart as inline SVG: no library, no script, colours from the page's style."""
+"""A small line chart as inline SVG: drawn by matplotlib, stripped of its colours, which are the page's."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 320, 150
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 20
 COLUMNS = 240
 """Points that a line has at most; more are drawn as the mean and the range of each of so many stretches."""
+
+CLASSES = ("rule", "band", "line", "dots")
+"""What the page's style knows, the lowest first."""
+
+SVG = "{http://www.w3.org/2000/svg}"
+PATHS = f".//{SVG}g[@id='%s']/{SVG}path"
 
 
 @dataclass(frozen=True)
@@ -42,61 +57,64 @@ def draw(curve: Curve, dots: bool = False) -> str:
     """The chart; `dots` marks every point, for the few scores of a run."""
     if not curve.finite:
         return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}"><text x="{WIDTH // 2}" y="{HEIGHT // 2}">not finite</text></svg>'
-    xs, ys = [x for x, _ in curve.finite], [y for _, y in curve.finite]
-    ticks = nice_ticks(min(ys), max(ys))
-    frame = _Frame(0.0, max(xs), min(ticks[0], *ys), max(ticks[-1], *ys))
-    parts = [*_grid(frame, ticks), *_band(frame, curve), _line(frame, curve)]
+    from matplotlib.figure import Figure
+
+    figure = Figure((WIDTH / 72, HEIGHT / 72))
+    figure.patch.set_visible(False)
+    axes, (xs, means, lows, highs) = _axes(figure, curve), zip(*curve.stretches, strict=True)
+    if len(curve.finite) > COLUMNS:
+        axes.fill_between(xs, lows, highs, gid="band", clip_on=False)
+    axes.plot(xs, means, gid="line", clip_on=False)
     if dots or len(curve.finite) == 1:
-        parts += [f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="2.5"/>' for x, y in curve.finite]
+        axes.vlines(xs, means, means, gid="dots", clip_on=False)
+    return _inline(figure)
+
+
+def _axes(figure: Figure, curve: Curve) -> Axes:
+    """From iteration 0 to the last, from below the lowest value to above the highest, with a rule at every tick."""
+    ys, last = [y for _, y in curve.finite], max(x for x, _ in curve.finite)
+    ticks = nice_ticks(min(ys), max(ys))
+    axes = figure.add_axes((LEFT / WIDTH, BOTTOM / HEIGHT, 1 - (LEFT + RIGHT) / WIDTH, 1 - (TOP + BOTTOM) / HEIGHT))
+    axes.set_frame_on(False)
+    axes.set(xlim=(0, last or 1), ylim=(min(ticks[0], *ys), max(ticks[-1], *ys)))
+    axes.set_yticks(ticks, list(map(label, ticks)))
+    axes.set_xticks([0, last], ["0", f"{last:,.0f}"])
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.get_xticklabels()[1].set_horizontalalignment("right")
+    axes.tick_params(bottom=False, left=False)
+    axes.grid(axis="y", gid="rule")
+    return axes
+
+
+def _inline(figure: Figure) -> str:
+    """Lines by their class and text by its anchor: colours, fonts and widths are the page's."""
+    from matplotlib import rc_context
+
+    file = StringIO()
+    with rc_context({"svg.fonttype": "none", "path.simplify": False}):
+        figure.savefig(file, format="svg")
+    root = ElementTree.fromstring(file.getvalue())
+    parts = [
+        f'<path class="{c}" d="{_short(path.get("d", ""))}"/>' for c in CLASSES for path in root.iterfind(PATHS % c)
+    ]
+    for text in root.iter(f"{SVG}text"):
+        anchor = text.get("style", "").rpartition("text-anchor: ")[2]
+        place = f'text-anchor="{anchor}" x="{text.get("x")}" y="{text.get("y")}"'
+        parts.append(f"<text {place}>{escape(text.text or '')}</text>")
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{"".join(parts)}</svg>'
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """Where data coordinates lie in the picture."""
-
-    left: float
-    right: float
-    low: float
-    high: float
-
-    def x(self, value: float) -> float:
-        return LEFT + (value - self.left) / ((self.right - self.left) or 1) * (WIDTH - LEFT - RIGHT)
-
-    def y(self, value: float) -> float:
-        return TOP + (self.high - value) / ((self.high - self.low) or 1) * (HEIGHT - TOP - BOTTOM)
+def _short(path: str) -> str:
+    """Tenths of a pixel, and no spaces but between the two numbers of a point."""
+    path = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.1f}", path)
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", path.strip())
 
 
-def _grid(frame: _Frame, ticks: Sequence[float]) -> Iterator[str]:
-    for tick in ticks:
-        y = frame.y(tick)
-        yield f'<path class="rule" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>'
-        yield f'<text class="y" x="{LEFT - 6}" y="{y + 3.5:.1f}">{label(tick)}</text>'
-    for step in (frame.left, frame.right):
-        side = "end" if step else "start"
-        yield f'<text text-anchor="{side}" x="{frame.x(step):.1f}" y="{HEIGHT - 5}">{step:,.0f}</text>'
+def nice_ticks(low: float, high: float) -> list[float]:
+    """Round numbers, at most 6, that reach from at most `low` to at least `high`."""
+    from matplotlib.ticker import MaxNLocator
 
-
-def _band(frame: _Frame, curve: Curve) -> Iterator[str]:
-    if len(curve.finite) > COLUMNS:
-        top = [f"{frame.x(x):.1f} {frame.y(high):.1f}" for x, _, _, high in curve.stretches]
-        bottom = [f"{frame.x(x):.1f} {frame.y(low):.1f}" for x, _, low, _ in reversed(curve.stretches)]
-        yield f'<path class="band" d="M{"L".join(top + bottom)}Z"/>'
-
-
-def _line(frame: _Frame, curve: Curve) -> str:
-    return (
-        f'<path class="line" d="M{"L".join(f"{frame.x(x):.1f} {frame.y(y):.1f}" for x, y, _, _ in curve.stretches)}"/>'
-    )
-
-
-def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers, at most `count` + 2, that reach from at most `low` to at least `high`."""
-    span = (high - low) or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / count))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor * count >= span * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [step * i for i in range(first, max(last, first + 1) + 1)]
+    return list(map(float, MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)))
 
 
 def label(value: float) -> str:

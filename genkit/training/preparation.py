@@ -84,14 +84,14 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
             raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
         return
     from genkit.evaluation.extractors.features import check_extractor
-    from genkit.evaluation.metrics_by_name import PARTS
+    from genkit.evaluation.metrics.computing import metric_named
     from genkit.evaluation.possible import Wanted
     from genkit.evaluation.scoring import check_n
 
     try:
         metrics = Wanted(wanted.metrics, check_n(wanted.n))
         metrics.by_name_of(wanted.extractor)
-        names = [score for metric in metrics.names for score in PARTS.get(metric, (metric,))]
+        names = [score.name for metric in metrics.names for score in metric_named(metric).scores]
     except EvaluationError as error:
         raise RecipeError(f"evaluate.metrics: {error}") from error
     if wanted.best not in names:

@@ -6,16 +6,17 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import torch
 import yaml
 from pydantic import Field
 
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, check_plain, parse_yaml, read_yaml
 from genkit.core.errors import RecipeError, shown
-from genkit.core.system import System
+
+if TYPE_CHECKING:
+    from genkit.core.system import System
 
 Count = Annotated[int, Field(ge=1)]
 Interval = Annotated[int, Field(ge=0)]
@@ -157,6 +158,8 @@ class Recipe:
 
     def build_system(self) -> System:
         """The system, its weights drawn from `train.seed`; the global random state is left as it was."""
+        import torch
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.train.seed)
             system: System = catalog.build(self.system, kind="systems", where="system")

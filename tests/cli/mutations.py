@@ -9,13 +9,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from genkit.core.catalog import CATALOG
+from genkit.core.table import TYPES
 from genkit.training.recipe import shipped_recipes
 from tests.rules.recipes import read, shrunk
 
 Path = tuple[Any, ...]
 
 TREES = [shrunk(read(name)) for name in shipped_recipes()]
-NAMES = sorted({name for names in CATALOG.values() for name in names})
+NAMES = sorted({name for kind in TYPES for name in CATALOG[kind]})
 KEYS = [
     "type",
     "steps",

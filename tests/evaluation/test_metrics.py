@@ -9,19 +9,20 @@ import torch
 import torch.multiprocessing as mp
 
 from genkit.core.errors import DataError, EvaluationError
-from genkit.evaluation import functional, metrics
+from genkit.evaluation import functional
+from genkit.evaluation.metrics import TorchMetric
 
 RNG = torch.Generator().manual_seed(0)
 REAL = torch.randn(60, 5, generator=RNG, dtype=torch.float64) + 3
 FAKE = torch.randn(50, 5, generator=RNG, dtype=torch.float64) * 1.2 + 3.3
 CASES = {
-    "FrechetDistance": lambda: functional.frechet_distance_from_features(REAL, FAKE),
-    "KernelDistance": lambda: functional.kernel_distance(REAL, FAKE),
-    "PrecisionRecall": lambda: functional.precision_recall(REAL, FAKE),
-    "DensityCoverage": lambda: functional.density_coverage(REAL, FAKE),
-    "Authenticity": lambda: functional.authenticity(REAL, FAKE),
-    "VendiScore": lambda: functional.vendi_score(FAKE),
-    "InceptionScore": lambda: functional.inception_score(FAKE)[0],
+    "fd": lambda: functional.frechet_distance_from_features(REAL, FAKE),
+    "kd": lambda: functional.kernel_distance(REAL, FAKE),
+    "pr": lambda: functional.precision_recall(REAL, FAKE),
+    "dc": lambda: functional.density_coverage(REAL, FAKE),
+    "authenticity": lambda: functional.authenticity(REAL, FAKE),
+    "vendi": lambda: functional.vendi_score(FAKE),
+    "is": lambda: functional.inception_score(FAKE)[0],
 }
 
 
@@ -45,17 +46,14 @@ def name(request):
 def test_any_batch_size_in_any_order(name, size):
     order = torch.randperm(60, generator=torch.Generator().manual_seed(1))
     shuffled = order[order < 50]
-    metric = feed(getattr(metrics, name)(), REAL[order], FAKE[shuffled], size)
+    metric = feed(TorchMetric(name), REAL[order], FAKE[shuffled], size)
     assert numbers(metric.compute()) == pytest.approx(numbers(CASES[name]()), rel=1e-10)
-    assert all(
-        v.dtype == torch.float64
-        for v in (metric.compute() if name in ("PrecisionRecall", "DensityCoverage") else [metric.compute()])
-    )
+    assert all(v.dtype == torch.float64 for v in (metric.compute() if name in ("pr", "dc") else [metric.compute()]))
 
 
 def test_reset_and_merge(name):
-    whole = feed(getattr(metrics, name)(), REAL, FAKE, 20)
-    first, second = getattr(metrics, name)(), getattr(metrics, name)()
+    whole = feed(TorchMetric(name), REAL, FAKE, 20)
+    first, second = TorchMetric(name), TorchMetric(name)
     feed(first, REAL[:13], FAKE[:29], 10)
     feed(second, REAL[13:], FAKE[29:], 10)
     first.merge_state(second)
@@ -66,9 +64,9 @@ def test_reset_and_merge(name):
 
 
 def test_state_is_saved(name, tmp_path):
-    metric = feed(getattr(metrics, name)(), REAL[:30], FAKE[:30], 9)
+    metric = feed(TorchMetric(name), REAL[:30], FAKE[:30], 9)
     torch.save(metric.state_dict(), tmp_path / "state.pt")
-    again = getattr(metrics, name)()
+    again = TorchMetric(name)
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     feed(again, REAL[30:], FAKE[30:], 9)
     assert numbers(again.compute()) == pytest.approx(numbers(CASES[name]()), rel=1e-10)
@@ -80,11 +78,11 @@ def worker(rank: int, port: int, results) -> None:
     found = {}
     for name in CASES:
         # The second process sees few reals and, for one metric, nothing at all.
-        nothing = name in ("VendiScore", "FrechetDistance")
+        nothing = name in ("vendi", "fd")
         real, fake = (
             (REAL[:58], FAKE[: 50 if nothing else 31]) if rank == 0 else (REAL[58:], FAKE[50 if nothing else 31 :])
         )
-        metric = feed(getattr(metrics, name)(), real, fake, 8)
+        metric = feed(TorchMetric(name), real, fake, 8)
         found[name] = numbers(metric.compute())
     results[rank] = found
     torch.distributed.destroy_process_group()
@@ -105,7 +103,7 @@ def test_two_processes():
 
 def test_large_offsets_keep_their_digits():
     real, fake = REAL + 1e6, FAKE + 1e6
-    metric = feed(metrics.FrechetDistance(), real, fake, 7)
+    metric = feed(TorchMetric("fd"), real, fake, 7)
     assert float(metric.compute()) == pytest.approx(functional.frechet_distance_from_features(REAL, FAKE), rel=1e-8)
 
 
@@ -115,7 +113,7 @@ def test_images_through_an_extractor():
             return x.double().mean((2, 3))
 
     images = torch.randint(0, 256, (2, 30, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    metric = feed(metrics.FrechetDistance(Mean()), *images, 7)
+    metric = feed(TorchMetric("fd", Mean()), *images, 7)
     x, y = (i.double() / 127.5 - 1 for i in images)
     expected = functional.frechet_distance_from_features(x.mean((2, 3)), y.mean((2, 3)))
     assert float(metric.compute()) == pytest.approx(expected, rel=1e-5)
@@ -125,13 +123,13 @@ def test_images_through_an_extractor():
     "bad", [torch.full((2, 3, 4, 4), 200.0), torch.full((2, 3, 4, 4), torch.nan), torch.zeros(2, 4, 4, 3)]
 )
 def test_images_out_of_range(bad):
-    metric = metrics.FrechetDistance(torch.nn.Flatten())
+    metric = TorchMetric("fd", torch.nn.Flatten())
     with pytest.raises(DataError):
         metric.update(bad, real=True)
 
 
 def test_refusals():
-    metric = metrics.FrechetDistance()
+    metric = TorchMetric("fd")
     with pytest.raises(EvaluationError, match="finite"):
         metric.update(torch.tensor([[float("nan"), 1.0]]), real=True)
     metric.update(REAL[:1], real=True)
@@ -143,4 +141,4 @@ def test_refusals():
     with pytest.raises(EvaluationError, match="no fake samples"):
         metric.compute()
     with pytest.raises(EvaluationError, match="no logits"):
-        metrics.InceptionScore(torch.nn.Flatten()).update(torch.zeros(2, 1, 4, 4), real=False)
+        TorchMetric("is", torch.nn.Flatten()).update(torch.zeros(2, 1, 4, 4), real=False)

@@ -10,7 +10,9 @@ from torch import nn
 
 from genkit.core.errors import EvaluationError
 from genkit.data.dataset import DataSet
-from genkit.evaluation import evaluate, metrics_by_name, statistics
+from genkit.evaluation import evaluate, statistics
+from genkit.evaluation.metrics.kernel import KernelDistance
+from genkit.evaluation.metrics.metric import Estimate
 from genkit.evaluation.possible import Wanted
 from genkit.evaluation.sources import of_batches
 from tests.evaluation.test_scoring import Mean, Noise, pictures
@@ -103,7 +105,7 @@ def test_too_few_batches_cost_only_what_needs_more():
 
 
 def test_what_is_not_finite_is_no_score(monkeypatch):
-    monkeypatch.setitem(metrics_by_name.SINGLE, "kd", lambda *_: (math.nan, None))
+    monkeypatch.setattr(KernelDistance, "__call__", lambda *_: {"kd": Estimate(math.nan)})
     found = evaluate(pictures(20), pictures(30), None, 20, Mean())
     assert "kd" not in found and "nan" in found.missing["kd"] and "fd" in found
 

@@ -98,8 +98,9 @@ def test_folder_zip_tensor_and_batches_agree(tmp_path):
 
 def test_weights_and_run_folders(tmp_path):
     from genkit.core.catalog import CATALOG
+    from genkit.core.entry import Entry
 
-    CATALOG["generators"]["noise_for_tests"] = f"{__name__}:Noise"
+    CATALOG["generators"]["noise_for_tests"] = Entry(f"{__name__}:Noise", "", ())
     try:
         Noise().save_pretrained(tmp_path / "run" / "weights")
         data = DataSet("real", pictures(30))

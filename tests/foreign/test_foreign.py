@@ -7,13 +7,14 @@ from importlib import import_module
 import pytest
 
 from genkit import foreign
+from genkit.core.catalog import CATALOG
 from genkit.core.errors import WeightsError
 
 
 def test_layouts_are_sorted_and_importable():
     assert foreign.layouts() == sorted(foreign.layouts()) and "ppogan/generator" in foreign.layouts()
-    for target in foreign.LAYOUTS.values():
-        module, _, function = target.partition(":")
+    for entry in CATALOG["layouts"].values():
+        module, _, function = entry.target.partition(":")
         assert callable(getattr(import_module(module), function))
 
 

@@ -32,7 +32,7 @@ EXCEPTIONS = {
     ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
 }
 EXISTS_FOR = {
-    "genkit.evaluation.metrics": "torchmetrics",
+    "genkit.evaluation.metrics.torch_metric": "torchmetrics",
     "genkit.cli.bar": "rich",
     "genkit.diffusion.authors.exported_pipeline": "diffusers",
 }

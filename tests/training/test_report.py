@@ -117,6 +117,13 @@ def test_larger_values_are_drawn_higher_and_later_ones_to_the_right() -> None:
     assert drawn[1][1] < drawn[0][1] < drawn[2][1], "y grows downwards in SVG"
 
 
+def test_words_stay_inside_and_colours_are_left_to_the_page() -> None:
+    svg = draw(Curve([(1, 1.0), (1_000_000, 2.0)]), dots=True)
+    anchors = {text.text: text.attrib["text-anchor"] for text in ElementTree.fromstring(svg).iter("text")}
+    assert anchors["1,000,000"] == "end" and anchors["0"] == "start"
+    assert svg.count('class="dots"') == 2 and "style" not in svg and "#" not in svg
+
+
 def test_long_curves_keep_their_extremes_as_a_band() -> None:
     points = [(float(i), 100.0 if i == 5000 else 0.0) for i in range(10_000)]
     curve = Curve(points)

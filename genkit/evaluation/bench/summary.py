@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from genkit.evaluation.metrics_by_name import RANGES
+from genkit.evaluation.metrics.computing import scale_of
+from genkit.evaluation.metrics.metric import Scale
 
 NORMAL = 1.959964
 
@@ -27,7 +28,8 @@ def _names(runs: Sequence[dict[str, Any]]) -> list[str]:
 
 def _of(runs: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     values, errors = [r["values"][name] for r in runs], [r["standard_errors"][name] for r in runs]
-    found = interval(values, errors, RANGES.get(name, (-math.inf, math.inf)))
+    scale = scale_of(name) or Scale(name, runs[0]["better"][name])
+    found = interval(values, errors, (scale.low, scale.high))
     return {"label": runs[0]["labels"][name], "better": runs[0]["better"][name], **found}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,8 @@ from genkit.core.generator import evaluating
 from genkit.evaluation.extractors.resize import RESIZES
 from genkit.images.pixels import to_channels
 
-PUBLISHED = {"fd": "FID", "kd": "KID", "kds": "KID", "is": "IS"}
-"""Names that belong to the published Inception weights alone."""
-
 POINTS = "points"
 """Name of what hands points on as they are."""
-
-OTHERWISE = {"fd": "FD", "kd": "KD", "kds": "KD", "is": "CS"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +25,14 @@ class Extracted:
 
     features: Tensor
     logits: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Mean (d,) and covariance (d, d) of features, float64, where the samples are not known."""
+
+    mu: Tensor
+    sigma: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +45,13 @@ class Extractor:
         sha256: of the weights' file, or of the state of a module.
         channels: 1 or 3, to which images are converted; None takes what comes, points too.
         size: pixels of a side; None takes what comes.
-        resize: key of `RESIZES`.
+        resize: name of the rule, a key of `RESIZES`.
         offset, scale: the network sees (pixel - offset) / scale of pixels in [0, 255].
         published: these are the Inception weights that the names FID, KID and IS stand for.
         by_content: the hash says all about the network, so its features may be cached.
         class_names: of the logits, for histograms; empty when they have none.
         logits: whether the network gives them; None when that shows only as it runs.
+        resizer: resizes by this rule, (images uint8, size) -> float32, where it is not the one in `RESIZES`.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Extractor:
     by_content: bool = True
     class_names: tuple[str, ...] = ()
     logits: bool | None = None
+    resizer: Callable[[Tensor, int], Tensor] | None = None
 
     @property
     def id(self) -> str:
@@ -73,10 +79,6 @@ class Extractor:
         if self.name == POINTS:
             return True
         return None if self.channels is None and self.size is None else False
-
-    def label(self, metric: str) -> str:
-        """What a score may be called: FID for the published Inception weights, else FD/<extractor>."""
-        return label(metric, self.name, self.published)
 
     def describe(self) -> dict[str, Any]:
         """For JSON."""
@@ -137,7 +139,8 @@ class Extractor:
                 f"extractor {self.name} takes uint8 images (B, C, H, W), got {batch.dtype} {tuple(batch.shape)}"
             )
         images = to_channels(batch, self.channels)
-        pixels = images.float() if self.size is None else RESIZES[self.resize](images, self.size)
+        resizer = self.resizer or RESIZES[self.resize]
+        pixels = images.float() if self.size is None else resizer(images, self.size)
         return (pixels - self.offset) / self.scale
 
     def _checked(self, features: Tensor, n: int) -> Tensor:
@@ -150,14 +153,6 @@ class Extractor:
                 f"extractor {self.name} gave features that are not finite for sample {row} of a batch"
             )
         return (features if features.dtype == torch.float64 else features.float()).cpu()
-
-
-def label(metric: str, extractor: str, published: bool) -> str:
-    """What a score of an extractor of this name may be called."""
-    if published and metric in PUBLISHED:
-        variant = extractor.partition("/")[2]
-        return PUBLISHED[metric] + (f"/{variant}" if variant else "")
-    return f"{OTHERWISE.get(metric, metric)}/{extractor}"
 
 
 def sha256_of_state(module: nn.Module) -> str:

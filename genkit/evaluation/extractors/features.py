@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from inspect import signature
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from genkit.core.catalog import load
+from genkit.core.catalog import imported
 from genkit.core.errors import EvaluationError, WeightsError, suggest
-from genkit.core.pretrained import Pretrained, locate, sha256_of_weights
+from genkit.core.pretrained import locate
+from genkit.core.table import CATALOG, has, lookup
+from genkit.evaluation.extractors.classifier import is_classifier, of_classifier, saved_classifier
 from genkit.evaluation.extractors.extractor import POINTS, Extractor, sha256_of_state
-
-EXTRACTORS = {
-    "inception": "the published FID Inception, TensorFlow 1 resize: FID, KID, IS",
-    "inception/clean": "the published FID Inception with clean-fid's resize: FID/clean",
-    "efficientnet-lite0": "ImageNet features whose weights come with pip",
-    "dinov2": "DINOv2 ViT-L/14 from a download, or S, B, L from a local file",
-    "mnist-classifier": "shipped: a classifier of 28x28 grey digits",
-    "fashion-mnist-classifier": "shipped: a classifier of 28x28 grey clothes",
-}
-"""name -> description; any folder with a classifier's weights is one more."""
-
-_MAKERS = {
-    "inception": "genkit.evaluation.extractors.inception:inception",
-    "inception/clean": "genkit.evaluation.extractors.inception:inception_clean",
-    "efficientnet-lite0": "genkit.evaluation.extractors.efficientnet:efficientnet_lite0",
-    "dinov2": "genkit.evaluation.extractors.dinov2:dinov2",
-}
-"""name -> "module:function of an optional weights file"."""
 
 _GREY_28 = (1, 28, 28)
 FEATURES_ALONE = {"efficientnet-lite0", "dinov2", POINTS}
@@ -46,8 +32,8 @@ def extractor_for(
 
     Args:
         spec: an extractor, any nn.Module of yours (images in [-1, 1], or points, to features (B, d); a genkit
-            `Classifier` gives its features and logits), a name in `EXTRACTORS`, a folder or name of weights that hold a
-            classifier, or None.
+            `Classifier` gives its features and logits), a name from `genkit list extractors`, a folder or name of
+            weights that hold a classifier, or None.
         name, sample_shape: of the reference data. Without a spec, points need no extractor; 28 x 28 grey digits and
             clothes have their classifiers; all else takes efficientnet-lite0.
         weights: a file with the extractor's weights, for `inception`, `efficientnet-lite0` and `dinov2`.
@@ -70,12 +56,12 @@ def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Pat
     if isinstance(spec, (Extractor, nn.Module)):
         if weights is not None:
             raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
-    elif str(spec) not in _MAKERS and spec != POINTS:
-        if weights is not None:
+    elif spec != POINTS:
+        if weights is not None and not _takes_weights(str(spec)):
             raise EvaluationError(
                 f"extractor {spec} has its own weights; to use others, name their folder as the extractor"
             )
-        if str(spec) not in EXTRACTORS:
+        if not has("extractors", str(spec)):
             _check_folder(str(spec))
     if weights is not None and not Path(weights).is_file():
         raise WeightsError(f"{weights} does not exist; give the file with the extractor's weights")
@@ -84,7 +70,9 @@ def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Pat
 def _check_folder(spec: str) -> None:
     """Raises EvaluationError or WeightsError unless there are weights of that name or in that folder."""
     if not spec or not Path(spec).exists():
-        raise EvaluationError(f"no extractor {spec!r}{suggest(spec, EXTRACTORS)}; or give a folder with a classifier")
+        raise EvaluationError(
+            f"no extractor {spec!r}{suggest(spec, CATALOG['extractors'])}; or give a folder with a classifier"
+        )
     locate(spec)
 
 
@@ -100,59 +88,26 @@ def default_extractor(name: str, sample_shape: tuple[int, ...] | None) -> str:
     return "efficientnet-lite0"
 
 
-def shipped(source: str) -> Extractor:
-    """A classifier of ours, from shipped weights or any weights folder; other sizes are resized to its own by `clean`.
-
-    Raises:
-        EvaluationError: the weights hold no classifier.
-        WeightsError: no such weights, or damaged.
-    """
-    module = Pretrained.from_pretrained(source)
-    if not _is_classifier(module):
-        raise EvaluationError(f"{source} holds a {type(module).__name__}, which has no features; give a classifier")
-    return _of_classifier(module, Path(source).name, sha256_of_weights(source), by_content=True)
-
-
-class FeaturesAndLogits(nn.Module):
-    """A classifier with `features` and a linear `head` after them -> (features, logits), in one pass."""
-
-    def __init__(self, classifier: nn.Module):
-        super().__init__()
-        self.classifier = classifier
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.classifier.features(x)  # type: ignore[operator]
-        return features, self.classifier.head(features)  # type: ignore[operator]
-
-
 def _named(name: str, weights: str | Path | None) -> Extractor:
-    if name in _MAKERS:
-        made: Extractor = load(_MAKERS[name])(weights)
-        return made
-    return shipped(name)
+    made: Extractor = _maker(name)(**({"weights": weights} if weights else {}))
+    return made
+
+
+def _maker(name: str) -> Callable[..., Extractor]:
+    """What makes the extractor of this name, or of the classifier in this folder."""
+    found = lookup(name, ("extractors",))
+    return imported(name, found) if found else partial(saved_classifier, name)  # type: ignore[no-any-return]
+
+
+def _takes_weights(name: str) -> bool:
+    return "weights" in signature(_maker(name)).parameters
 
 
 def _of_module(module: nn.Module) -> Extractor:
     name, digest = type(module).__name__, sha256_of_state(module)
-    if _is_classifier(module):
-        return _of_classifier(module, name, digest, by_content=False)
+    if is_classifier(module):
+        return of_classifier(module, name, digest, by_content=False)
     return Extractor(name, module, digest, by_content=False)
-
-
-def _of_classifier(module: Any, name: str, digest: str, by_content: bool) -> Extractor:
-    channels, size, _ = module.sample_shape
-    network, names = FeaturesAndLogits(module), _class_names(module)
-    return Extractor(
-        name, network, digest, channels, size, "clean", by_content=by_content, class_names=names, logits=True
-    )
-
-
-def _is_classifier(module: Any) -> bool:
-    return all(hasattr(module, name) for name in ("features", "head", "feature_dim", "classes"))
-
-
-def _class_names(module: Any) -> tuple[str, ...]:
-    return tuple(module.class_names) or tuple(str(i) for i in range(module.classes))
 
 
 def _on_device(extractor: Extractor) -> Extractor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from genkit.core.files import sha256_of_file
 from genkit.evaluation.extractors.extractor import Extractor
+from genkit.evaluation.extractors.resize import clean_fid
 from genkit.evaluation.extractors.weights_file import find_or_download, load_state
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -40,32 +42,41 @@ def inception(weights: str | Path | None = None) -> Extractor:
         EvaluationError: no weights to be had.
         WeightsError: a damaged file or another network's.
     """
-    return _inception(weights, "tf1", "inception")
+    return _extractor("inception", *_read(weights), resize="tf1")
 
 
 def inception_clean(weights: str | Path | None = None) -> Extractor:
     """The same with clean-fid's resize, for scores comparable with clean-fid's: FID/clean."""
-    return _inception(weights, "clean", "inception/clean")
+    return _extractor("inception/clean", *_read(weights), resize="clean", resizer=clean_fid)
 
 
-def _inception(weights: str | Path | None, resize: str, name: str) -> Extractor:
+def clean_without_weights() -> Extractor:
+    """What is known of `inception_clean()` before its weights are read: all but the network."""
+    return _extractor("inception/clean", nn.Identity(), SHA256, resize="clean", resizer=clean_fid)
+
+
+def _read(weights: str | Path | None) -> tuple[nn.Module, str]:
+    """The network and the hash of its file."""
     path = Path(weights) if weights else find_or_download(FILE, URLS, SHA256, "inception")
     with torch.device("meta"):
         network = FIDInception()
     load_state(network, path)
-    digest = sha256_of_file(path)
+    return network.folded(), sha256_of_file(path)
+
+
+def _extractor(name: str, network: nn.Module, digest: str, **resizing: Any) -> Extractor:
     published = digest == SHA256
     return Extractor(
         name if published else f"{name}#{digest[:8]}",
-        network.folded(),
+        network,
         digest,
         channels=3,
         size=299,
-        resize=resize,
         offset=128.0,
         scale=128.0,
         published=published,
         logits=True,
+        **resizing,
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.errors import EvaluationError
 
+CLEAN_FID = 299
 PLANES = 2**22
 """Pixels of one channel that are resized at a time, unless a single image has more."""
 
@@ -62,6 +63,21 @@ def keep(images: Tensor, size: int) -> Tensor:
         height, width = images.shape[-2:]
         raise EvaluationError(f"this extractor takes {size} x {size} images and resizes none, got {width} x {height}")
     return images.float()
+
+
+def clean_fid(images: Tensor, size: int) -> Tensor:
+    """(B, 3, H, W) uint8 -> (B, 3, 299, 299) float32 by clean-fid itself, image by image; `clean` to within 1e-4.
+
+    Raises:
+        EvaluationError: another size than 299.
+    """
+    from cleanfid.resize import build_resizer
+
+    if size != CLEAN_FID:
+        raise EvaluationError(f"clean-fid resizes to {CLEAN_FID} x {CLEAN_FID} alone, not to {size} x {size}")
+    resized = build_resizer("clean")
+    planes = [torch.from_numpy(resized(image)) for image in images.permute(0, 2, 3, 1).cpu().numpy()]
+    return torch.stack(planes).permute(0, 3, 1, 2).to(images.device)
 
 
 RESIZES: dict[str, Callable[[Tensor, int], Tensor]] = {"clean": clean, "tf1": tf1, "none": keep}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from html.parser import HTMLParser
 
 import pytest
@@ -13,6 +14,7 @@ from genkit.classifiers.conv_classifier import Classifier
 from genkit.cli.bench import ShownTraining
 from genkit.cli.main import main
 from genkit.core.catalog import CATALOG
+from genkit.core.entry import Entry
 from genkit.core.errors import EvaluationError, RecipeError
 from genkit.evaluation.bench import benchmark as bench_module
 from genkit.evaluation.bench.benchmark import run_bench
@@ -20,7 +22,7 @@ from genkit.evaluation.bench.pictures import neighbour_picture
 from genkit.evaluation.bench.spec import Bench
 from genkit.evaluation.bench.summary import best, interval, summarise, within
 from genkit.evaluation.extractors.features import extractor_for
-from genkit.evaluation.metrics_by_name import RANGES
+from genkit.evaluation.metrics.computing import metric_named
 from genkit.evaluation.sources import open_source
 from genkit.images.pixels import decode, write_folder
 from tests.evaluation.test_scoring import Mean, Noise, pictures
@@ -30,7 +32,7 @@ from tests.evaluation.test_scoring import Mean, Noise, pictures
 def here(tmp_path, monkeypatch):
     monkeypatch.setenv("GENKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(CATALOG["generators"], "noise_for_bench", "tests.evaluation.test_scoring:Noise")
+    monkeypatch.setitem(CATALOG["generators"], "noise_for_bench", Entry("tests.evaluation.test_scoring:Noise", "", ()))
     torch.manual_seed(0)
     Classifier(size=8, width=4, classes=3).save_pretrained("judge")
     Noise().save_pretrained("noise")
@@ -161,9 +163,12 @@ def test_intervals():
     assert interval([1.0], [None])["low"] is None
 
 
-@pytest.mark.parametrize("metric", RANGES)
+SCALES = {scale.name: scale for name in CATALOG["metrics"] for scale in metric_named(name).scores}
+
+
+@pytest.mark.parametrize("metric", [name for name, scale in SCALES.items() if scale.low > -math.inf])
 def test_intervals_stay_in_the_range_of_the_metric(metric):
-    lowest, highest = RANGES[metric]
+    lowest, highest = SCALES[metric].low, SCALES[metric].high
     width = min(highest - lowest, 50.0)
     for part in (0.0, 1e-6, 0.01, 0.3, 0.7, 0.99, 1.0):
         mean = lowest + part * width

@@ -8,6 +8,7 @@ import torch
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.evaluation.extractors import dinov2 as module
 from genkit.evaluation.extractors.dinov2 import DINOv2, dinov2
+from genkit.evaluation.metrics.computing import label
 
 WIDTH, DEPTH, GRID = 128, 2, 5
 
@@ -71,7 +72,7 @@ def test_the_size_is_read_from_the_file(network, tmp_path):
     torch.save({**network.state_dict(), "mask_token": torch.zeros(1, WIDTH)}, tmp_path / "w.pth")
     extractor = dinov2(tmp_path / "w.pth")
     found = extractor(torch.randint(0, 256, (2, 1, 30, 40), dtype=torch.uint8)).features
-    assert found.shape == (2, WIDTH) and extractor.label("fd") == f"FD/dinov2-{WIDTH}"
+    assert found.shape == (2, WIDTH) and label("fd", extractor.name, extractor.published) == f"FD/dinov2-{WIDTH}"
 
 
 def test_other_files_and_no_network(network, tmp_path, monkeypatch):

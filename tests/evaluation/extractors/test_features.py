@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from genkit.classifiers.conv_classifier import Classifier
+from genkit.core.catalog import CATALOG
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.core.files import sha256_of_file
 from genkit.core.pretrained import WEIGHTS
-from genkit.evaluation.extractors.extractor import label, sha256_of_state
-from genkit.evaluation.extractors.features import EXTRACTORS, default_extractor, extractor_for
+from genkit.evaluation.extractors.extractor import sha256_of_state
+from genkit.evaluation.extractors.features import default_extractor, extractor_for
 from genkit.evaluation.extractors.resize import clean
+from genkit.evaluation.metrics.computing import label
 from genkit.images.pixels import from_uint8, to_channels
 
 
@@ -35,7 +37,7 @@ def test_the_reference_chooses(name, shape, expected):
 
 
 @pytest.mark.parametrize("metric", ["fd", "kd", "is", "precision"])
-@pytest.mark.parametrize("name", EXTRACTORS)
+@pytest.mark.parametrize("name", CATALOG["extractors"])
 def test_only_published_weights_have_the_published_names(metric, name):
     assert label(metric, name, False).endswith(f"/{name}")
     assert not label(metric, name, False).startswith(("FID", "KID", "IS"))

@@ -10,9 +10,9 @@ import torch
 
 from genkit.core.errors import WeightsError
 from genkit.evaluation.extractors import inception
-from genkit.evaluation.extractors.extractor import label
 from genkit.evaluation.extractors.inception import FIDInception
 from genkit.evaluation.extractors.resize import clean
+from genkit.evaluation.metrics.computing import label
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +76,26 @@ def test_clean_is_clean_fids_resize_before_the_same_network(weights, published_c
     assert (found - features).abs().max() > 0.01 * expected.abs().max()
 
 
+def test_the_resize_of_clean_is_clean_fids_own(published_clean):
+    from cleanfid.resize import build_resizer
+
+    images = pictures(2, 40)
+    theirs = [torch.from_numpy(build_resizer("clean")(image.permute(1, 2, 0).numpy())) for image in images]
+    expected = (torch.stack(theirs).permute(0, 3, 1, 2) - 128) / 128
+    assert torch.equal(published_clean.prepare(images), expected)
+    assert published_clean.id.startswith("inception/clean/clean/299/")
+
+
 def test_unknown_weights_are_never_called_fid(weights, extractor):
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert extractor.sha256 == digest and not extractor.published
-    assert extractor.label("fd") == f"FD/inception#{digest[:8]}"
-    assert extractor.label("is").startswith("CS/")
+    assert label("fd", extractor.name, extractor.published) == f"FD/inception#{digest[:8]}"
+    assert label("is", extractor.name, extractor.published).startswith("CS/")
 
 
 def test_the_published_hash_gives_the_published_names(published_clean):
     assert published_clean.published
-    labels = [published_clean.label(name) for name in ("fd", "kd", "is", "precision")]
+    labels = [label(name, published_clean.name, True) for name in ("fd", "kd", "is", "precision")]
     assert labels == ["FID/clean", "KID/clean", "IS/clean", "precision/inception/clean"]
     assert label("fd", "inception", True) == "FID" and label("fd", "inception", False) == "FD/inception"
 

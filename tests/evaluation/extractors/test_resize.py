@@ -10,7 +10,7 @@ import torch
 
 from genkit.core.errors import EvaluationError
 from genkit.evaluation.extractors import resize
-from genkit.evaluation.extractors.resize import clean, keep, tf1
+from genkit.evaluation.extractors.resize import clean, clean_fid, keep, tf1
 from tests.shared import shared
 
 CASES = ["down", "up", "odd"]
@@ -45,6 +45,11 @@ def test_clean_equals_clean_fid(size):
         warnings.simplefilter("ignore", DeprecationWarning)  # clean-fid names Pillow's mode
         expected = resizer(image)
     assert np.abs(found - expected).max() < 1e-4
+
+
+def test_clean_fid_resizes_to_its_own_size_alone():
+    with pytest.raises(EvaluationError, match="299 x 299 alone"):
+        clean_fid(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 224)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (299, 299), (300, 200), (512, 640), (2, 3)])

@@ -1,0 +1,42 @@
+"""Names of classifiers and their training."""
+
+from __future__ import annotations
+
+from genkit.core.entry import Entries, Entry
+
+ENTRIES: Entries = {
+    "systems": {
+        "classifier_training": Entry(
+            "genkit.classifiers.classifier_training:ClassifierTraining",
+            "Cross-entropy on randomly shifted images, and on images made from them.",
+            ("szegedy2016inception",),
+        ),
+        "domain_adaptation": Entry(
+            "genkit.classifiers.domain_adaptation:DomainAdaptation",
+            "Three players (Balaji et al. 2020): critic D of features, weights W of target images, classifier C of F.",
+            ("balaji2020robust", "ganin2016dann"),
+        ),
+    },
+    "networks": {
+        "classifier": Entry(
+            "genkit.classifiers.conv_classifier:Classifier",
+            "Images in [-1, 1], (B, channels, size, size) -> logits (B, classes).",
+            (),
+        ),
+        "mlp_classifier": Entry(
+            "genkit.classifiers.mlp_classifier:MLPClassifier",
+            "Images -> hidden layers with ReLU -> logits; knows nothing of neighbourhood.",
+            (),
+        ),
+        "imagenet_resnet_classifier": Entry(
+            "genkit.classifiers.imagenet_resnet:ImageNetResNetClassifier",
+            "Colour images in [-1, 1], (B, 3, size, size) -> logits (B, classes).",
+            ("he2016resnet",),
+        ),
+        "imagenet_resnet_critic": Entry(
+            "genkit.classifiers.imagenet_resnet:ImageNetResNetCritic",
+            "Colour images -> a number each, as the weight network of Balaji et al. 2020.",
+            ("he2016resnet", "balaji2020robust"),
+        ),
+    },
+}

@@ -1,0 +1,23 @@
+"""One row of the table of names."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """What a name stands for.
+
+    Attributes:
+        target: "package.module:name"; imported when it is first used.
+        about: one line for `genkit list`.
+        papers: keys of papers.bib, or BibTeX entries themselves; () for none.
+    """
+
+    target: str
+    about: str
+    papers: tuple[str, ...]
+
+
+Entries = dict[str, dict[str, Entry]]
+"""kind -> name -> entry."""

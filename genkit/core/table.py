@@ -1,0 +1,116 @@
+"""The one table of names: everything that a recipe, a configuration or a command may name, by kind.
+
+Each floor lists its own names in `entries.py`; code adds more with `register`, and installed packages through the entry
+points of the group "genkit", which are read when a name is not found and by `genkit list`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from genkit.core.entry import Entries, Entry
+from genkit.core.errors import BrokenPlugin, RecipeError, suggest
+
+FLOORS = ("gan", "vae", "diffusion", "classifiers", "training", "data", "evaluation")
+TYPES = ("generators", "systems", "networks", "vae", "diffusion", "techniques", "optimizers", "data")
+"""Kinds whose names a recipe or config.json may use as `type`."""
+
+KINDS = ("metrics", "extractors", "layouts", *TYPES)
+GROUP = "genkit"
+"""Entry points of installed packages: a function that calls `genkit.register`, or a mapping kind -> name -> Entry."""
+
+
+def _of_floors() -> Entries:
+    table: Entries = {kind: {} for kind in KINDS}
+    for floor in FLOORS:
+        for kind, entries in import_module(f"genkit.{floor}.entries").ENTRIES.items():
+            table[kind].update(entries)
+    return table
+
+
+CATALOG: Entries = _of_floors()
+"""kind -> name -> entry. Nothing that it names is imported before it is used."""
+
+
+def register(kind: str, name: str, target: str, *, about: str = "", papers: Iterable[str] = ()) -> None:
+    """Adds a name, so that recipes, weights and commands may use a class or function of your own.
+
+    Only code can do this: a recipe or a weights folder never names a module to import.
+
+    Args:
+        kind: generators, systems, networks, techniques, data, metrics, extractors, layouts, ...; see `genkit list`.
+        name: unique in the whole table.
+        target: "package.module:name", imported when it is first used.
+        about: one line for `genkit list`.
+        papers: keys of papers.bib, or BibTeX entries, for `genkit cite`.
+
+    Raises:
+        RecipeError: the kind is unknown, the name is taken, or a paper is not known.
+    """
+    from genkit.core.papers import check_papers
+
+    if kind not in CATALOG:
+        raise RecipeError(f"no kind {kind!r} in the catalog{suggest(kind, CATALOG)}")
+    taken = {n: e.target for names in CATALOG.values() for n, e in names.items()}
+    if taken.get(name, target) != target:
+        raise RecipeError(f"the catalog already has {name!r} ({taken[name]}); choose another name")
+    CATALOG[kind][name] = Entry(target, about, check_papers(papers))
+
+
+def lookup(name: Any, kinds: Iterable[str] = KINDS) -> tuple[str, Entry] | None:
+    """The kind and the entry of a name; None when neither genkit nor an installed package has it."""
+    return _lookup(name, kinds) or (_lookup(name, kinds) if isinstance(name, str) and load_plugins() else None)
+
+
+def _lookup(name: Any, kinds: Iterable[str]) -> tuple[str, Entry] | None:
+    if not isinstance(name, str):
+        return None
+    return next(((kind, CATALOG[kind][name]) for kind in kinds if name in CATALOG[kind]), None)
+
+
+def has(kind: str, name: Any) -> bool:
+    """Whether there is such a name of this kind."""
+    return lookup(name, (kind,)) is not None
+
+
+_loaded: list[str] = []
+"""Packages whose entry points were read."""
+
+
+def load_plugins() -> bool:
+    """Reads the entry points of installed packages, once; whether that was now.
+
+    A package whose entry point fails adds nothing and costs one warning that names it.
+    """
+    if _loaded:
+        return False
+    from importlib.metadata import entry_points
+
+    _loaded.append("genkit")
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else point.value
+        before = {kind: dict(entries) for kind, entries in CATALOG.items()}
+        try:
+            _add(point.load())
+        except (Exception, SystemExit) as failure:
+            for kind, entries in before.items():
+                CATALOG[kind].clear()
+                CATALOG[kind].update(entries)
+            reason = f"{type(failure).__name__}: {failure}"
+            warnings.warn(BrokenPlugin(f"package {package} adds nothing to genkit: {reason}"), stacklevel=2)
+        else:
+            _loaded.append(package)
+    return True
+
+
+def _add(plugin: Any) -> None:
+    if not isinstance(plugin, Mapping):
+        plugin()
+        return
+    for kind, entries in plugin.items():
+        for name, entry in entries.items():
+            target, about, papers = entry
+            register(kind, name, target, about=about, papers=papers)

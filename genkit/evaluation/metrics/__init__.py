@@ -1,0 +1,15 @@
+"""Metrics: one object each says what its scores are called, what it needs and how it is computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["TorchMetric"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "TorchMetric":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from genkit.evaluation.metrics.torch_metric import TorchMetric
+
+    return TorchMetric

@@ -1,0 +1,106 @@
+"""The metric contract."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from genkit.core.mixture import Mixture
+from genkit.evaluation.extractors.extractor import Extracted, Gaussian
+from genkit.evaluation.metrics.kept import ROWS, Kept
+
+SAMPLES, LOGITS, CENTRES = "samples", "logits", "centres"
+"""What a metric may need: more than a mean and a covariance, a classifier, a reference that is a known mixture."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a score is read.
+
+    Attributes:
+        name: of the score.
+        better: which end of it.
+        low, high: between what it lies.
+        label: what it is called, before the name of the extractor; "" for its own name.
+        published: what it is called with the published Inception weights, and with these alone; "" for no such name.
+    """
+
+    name: str
+    better: Literal["lower", "higher"]
+    low: float = -math.inf
+    high: float = math.inf
+    label: str = ""
+    published: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, and how its standard error is found, which may take longer; None where it cannot be estimated."""
+
+    value: float
+    error: Callable[[], float | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared.
+
+    Attributes:
+        real, fake: features of the reference and of the samples; a Gaussian where only statistics are known. `real` is
+            None for a metric that does not compare.
+        seed: of what a metric draws.
+        mixture: what the real points were drawn from, where that is known.
+    """
+
+    real: Any
+    fake: Any
+    seed: int = 0
+    mixture: Mixture | None = None
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether the samples of both sides are known."""
+        return not any(isinstance(side, Gaussian) for side in (self.real, self.fake))
+
+
+class Metric(ABC):
+    """One score, or several of one computation. Its name and what it is stand in the table, see `genkit list metrics`.
+
+    Attributes:
+        scores: what it gives.
+        needs: any of SAMPLES, LOGITS and CENTRES.
+        least: samples that it needs of each side.
+        compares: whether the reference matters.
+        instead: what else may be asked for when there are too few samples.
+        keeps: what is kept of samples that come batch by batch, see `TorchMetric`.
+    """
+
+    scores: tuple[Scale, ...]
+    needs: frozenset[str] = frozenset({SAMPLES})
+    least: int = 2
+    compares: bool = True
+    instead: str = ""
+    keeps: Kept = ROWS
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What a reader must know to compute the same."""
+        return {}
+
+    @abstractmethod
+    def __call__(self, sides: Sides) -> dict[str, Estimate]:
+        """Name of a score -> its estimate.
+
+        Raises:
+            EvaluationError: it cannot be computed, with the reason.
+        """
+
+    def joined(self, other: Metric) -> Metric | None:
+        """A metric that gives the scores of both in one computation; None when nothing is saved by that."""
+        return None
+
+
+Side = Extracted | Gaussian

@@ -1,0 +1,255 @@
+"""Names of the GAN family: the game, its networks and techniques, and its authors' layouts."""
+
+from __future__ import annotations
+
+from genkit.core.entry import Entries, Entry
+
+ENTRIES: Entries = {
+    "generators": {
+        "gan": Entry("genkit.gan.gan:GAN", "x = network(z), z ~ N(0, I).", ("goodfellow2014gan",)),
+    },
+    "systems": {
+        "gan_training": Entry(
+            "genkit.gan.gan:GANTraining",
+            "The two-player game, Algorithm 1 of Arjovsky et al. 2017, with every other idea in a slot of its own.",
+            ("goodfellow2014gan", "arjovsky2017wgan"),
+        ),
+    },
+    "networks": {
+        "mlp_generator": Entry(
+            "genkit.gan.networks.mlp:MLPGenerator", "z -> points, unbounded.", ("gulrajani2017wgangp",)
+        ),
+        "mlp_critic": Entry(
+            "genkit.gan.networks.mlp:MLPCritic",
+            "Points -> scores; initialised as MLPGenerator, the head by Xavier.",
+            ("gulrajani2017wgangp",),
+        ),
+        "dcgan_generator": Entry(
+            "genkit.gan.networks.dcgan:DCGANGenerator",
+            "z -> images in [-1, 1]: a linear layer, then strided transposed convolutions with ReLU, tanh at the end.",
+            ("radford2016dcgan",),
+        ),
+        "dcgan_critic": Entry(
+            "genkit.gan.networks.dcgan:DCGANCritic",
+            "Images -> scores: strided convolutions with leaky ReLU (0.2), flattened, one linear layer.",
+            ("radford2016dcgan",),
+        ),
+        "resnet_generator": Entry(
+            "genkit.gan.networks.resnet_gan:ResNetGenerator",
+            "z -> images in [-1, 1]: a linear layer, up-blocks of one width, norm, ReLU, 3x3, tanh.",
+            ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
+        ),
+        "resnet_critic": Entry(
+            "genkit.gan.networks.resnet_gan:ResNetCritic",
+            "Images -> scores: down-blocks to a map of at most 8 pixels, two plain blocks, ReLU, average pool, linear.",
+            ("he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
+        ),
+        "transgan_generator": Entry(
+            "genkit.gan.networks.transgan_generator:TransGANGenerator",
+            "z -> images: stages of transformer blocks at doubling sides, a 1x1 convolution at the end and no tanh.",
+            ("jiang2021transgan",),
+        ),
+        "transgan_critic": Entry(
+            "genkit.gan.networks.transgan_critic:TransGANCritic",
+            "Images -> scores: a vision transformer over patches, whose class token is the features.",
+            ("jiang2021transgan", "dosovitskiy2021vit"),
+        ),
+        "two_scale_transgan_critic": Entry(
+            "genkit.gan.networks.transgan_critic:TwoScaleTransGANCritic",
+            "Images -> scores by the critic of the paper's second version, which sees patches of two sizes.",
+            ("jiang2021transgan",),
+        ),
+        "robust_dcgan_generator": Entry(
+            "genkit.gan.networks.robust_dcgan:RobustDCGANGenerator",
+            "z -> (channels, 32, 32): 4x4 transposed convolutions with batch norm, a 3x3 one, tanh.",
+            ("balaji2020robust",),
+        ),
+        "robust_dcgan_critic": Entry(
+            "genkit.gan.networks.robust_dcgan:RobustDCGANCritic",
+            "(channels, 32, 32) -> scores: a 3x3 convolution, 4x4 ones of stride 2, leaky ReLU, linear.",
+            ("balaji2020robust",),
+        ),
+        "sndcgan_critic": Entry(
+            "genkit.gan.networks.robust_dcgan:SNDCGANCritic",
+            "(channels, 32, 32) -> scores: seven spectrally normalised convolutions, leaky ReLU (0.2), linear.",
+            ("miyato2018spectral", "balaji2020robust"),
+        ),
+        "weight_network": Entry(
+            "genkit.gan.networks.robust_dcgan:WeightNetwork",
+            "(channels, size, size) -> a number each: three times 3x3, ReLU, 2x2 max-pool; then linear.",
+            ("balaji2020robust",),
+        ),
+        "robust_resnet_generator": Entry(
+            "genkit.gan.networks.robust_resnet:RobustResNetGenerator",
+            "z -> (channels, 32, 32) in [-1, 1]: a linear layer, three blocks, norm, ReLU, 3x3, tanh.",
+            ("balaji2020robust",),
+        ),
+        "robust_resnet_critic": Entry(
+            "genkit.gan.networks.robust_resnet:RobustResNetCritic",
+            "(channels, 32, 32) -> scores: a ResNetCritic that sums, and whose later blocks see ReLU(x).",
+            ("balaji2020robust",),
+        ),
+    },
+    "techniques": {
+        "wasserstein": Entry(
+            "genkit.gan.objectives:Wasserstein",
+            "E_fake f - E_real f. Arjovsky et al. 2017, Eq. (2).",
+            ("arjovsky2017wgan",),
+        ),
+        "hinge": Entry(
+            "genkit.gan.objectives:Hinge",
+            "Margins at +1 and -1. Lim & Ye 2017; Miyato et al. 2018, Eq. (16)-(17).",
+            ("lim2017hinge", "miyato2018spectral"),
+        ),
+        "non_saturating": Entry(
+            "genkit.gan.objectives:NonSaturating",
+            "Cross-entropy with scores as log-odds of real; the generator climbs log D. Goodfellow et al. 2014.",
+            ("goodfellow2014gan",),
+        ),
+        "gradient_penalty": Entry(
+            "genkit.gan.gradient_penalty:GradientPenalty",
+            "weight * E (|grad f(x_hat)| - 1)^2, x_hat = u x + (1 - u) G(z). Gulrajani et al. 2017, Eq. (3).",
+            ("gulrajani2017wgangp",),
+        ),
+        "r1": Entry(
+            "genkit.gan.gradient_penalty:R1",
+            "weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, Eq. (9).",
+            ("mescheder2018r1",),
+        ),
+        "consistency": Entry(
+            "genkit.gan.consistency:Consistency",
+            "Wei et al. 2018, Eq. (4)-(5), as the ratio-clipping authors run it.",
+            ("wei2018ctgan",),
+        ),
+        "softmax_weighting": Entry(
+            "genkit.gan.softmax_weighting:SoftmaxWeighting",
+            "Softmax of the critic's scores, from the very pass that is differentiated.",
+            ("wu2020ratioclipping",),
+        ),
+        "score_drift": Entry(
+            "genkit.gan.score_drift:ScoreDrift",
+            "weight * (E_real f)^2, as TransGAN's code has it; Karras et al. 2018, sec. A.1, squares inside.",
+            ("karras2018progressive",),
+        ),
+        "diff_augment": Entry(
+            "genkit.gan.diff_augment:DiffAugment",
+            "Random shifts, colours and cutouts (Zhao et al. 2020), with the strengths of TransGAN's first version.",
+            ("zhao2020diffaugment", "jiang2021transgan"),
+        ),
+        "super_resolution": Entry(
+            "genkit.gan.super_resolution:SuperResolution",
+            "weight * |G(low(x)) - x|^2 per pixel, low(x) the real image averaged down. Jiang et al. 2021.",
+            ("jiang2021transgan",),
+        ),
+        "locality_mask": Entry(
+            "genkit.gan.locality_mask:LocalityMask",
+            "Widens the band |i - j| <= w of the generator's last attention, then lifts it. Jiang et al. 2021.",
+            ("jiang2021transgan",),
+        ),
+        "robust_weights": Entry(
+            "genkit.gan.robust_weights:RobustWeights",
+            "A weight network W against the critic. Balaji et al. 2020, Sec. 4.",
+            ("balaji2020robust",),
+        ),
+        "official_robust_weights": Entry(
+            "genkit.gan.robust_weights:OfficialRobustWeights",
+            "The authors' form, for parity: ReLU at the end of W, and the weight inside the critic's non-linearity.",
+            ("balaji2020robust",),
+        ),
+        "closed_form_weights": Entry(
+            "genkit.gan.robust_weights:ClosedFormWeights",
+            "The best weights of each batch, from the critic's scores: no network, nothing to tune.",
+            ("balaji2020robust",),
+        ),
+        "sup_norm_penalty": Entry(
+            "genkit.gan.sup_norm:SupNormPenalty",
+            "2 share max |f|, the maximum over the real and fake samples of the batch.",
+            ("nietert2022robust",),
+        ),
+        "reused_ascent": Entry(
+            "genkit.gan.reused_ascent:ReusedAscent",
+            "Up the reward of the last critic step's fakes, as code does that keeps their graph.",
+            ("balaji2020robust",),
+        ),
+        "anneal": Entry(
+            "genkit.gan.anneal:Anneal",
+            "Moves a number of a technique in a straight line, e.g. the temperature of a weighting.",
+            (),
+        ),
+        "ascent": Entry(
+            "genkit.gan.slots:Ascent", "The plain rule: up the reward of fresh samples, `steps` times.", ()
+        ),
+        "ratio_clipping": Entry(
+            "genkit.gan.ratio_clipping:RatioClipping",
+            "Clipped steps of the generator, a classifier's step before each (Wu et al. 2020).",
+            ("wu2020ratioclipping",),
+        ),
+        "official_ratio_clipping": Entry(
+            "genkit.gan.ratio_clipping:OfficialRatioClipping",
+            "The authors' form, for parity.",
+            ("wu2020ratioclipping",),
+        ),
+    },
+    "layouts": {
+        "ppogan/generator": Entry(
+            "genkit.gan.authors.ppogan:generator",
+            "Their netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1].",
+            ("wu2020ratioclipping",),
+        ),
+        "ppogan/critic": Entry("genkit.gan.authors.ppogan:critic", "Their netD.", ("wu2020ratioclipping",)),
+        "ppogan/classifier": Entry(
+            "genkit.gan.authors.ppogan:classifier",
+            "Their D, the auxiliary classifier of the probability ratio.",
+            ("wu2020ratioclipping",),
+        ),
+        "robust-ot/dcgan_generator": Entry(
+            "genkit.gan.authors.robust_ot:dcgan_generator",
+            "Their DCGAN netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1].",
+            ("balaji2020robust", "radford2016dcgan"),
+        ),
+        "robust-ot/dcgan_critic": Entry(
+            "genkit.gan.authors.robust_ot:dcgan_critic", "Their DCGAN netD.", ("balaji2020robust", "radford2016dcgan")
+        ),
+        "robust-ot/dcgan_weights": Entry(
+            "genkit.gan.authors.robust_ot:dcgan_weights",
+            "Their netW beside DCGAN and SNDCGAN critics, which ends in ReLU.",
+            ("balaji2020robust",),
+        ),
+        "robust-ot/sndcgan_critic": Entry(
+            "genkit.gan.authors.robust_ot:sndcgan_critic",
+            "Their SNDCGAN netD, of hinge and non-saturating runs.",
+            ("balaji2020robust", "miyato2018spectral"),
+        ),
+        "robust-ot/resnet_generator": Entry(
+            "genkit.gan.authors.robust_ot:resnet_generator",
+            "Their ResNet netG; transposed or plain convolutions, as the checkpoint has them.",
+            ("balaji2020robust", "he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
+        ),
+        "robust-ot/resnet_critic": Entry(
+            "genkit.gan.authors.robust_ot:resnet_critic",
+            "Their ResNet netD.",
+            ("balaji2020robust", "he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
+        ),
+        "robust-ot/resnet_weights": Entry(
+            "genkit.gan.authors.robust_ot:resnet_weights",
+            "Their netW beside ResNet critics: no ReLU at the end, so that weights may be negative.",
+            ("balaji2020robust",),
+        ),
+        "transgan/v1_generator": Entry(
+            "genkit.gan.authors.transgan:v1_generator",
+            "TransGAN_8_8_1, TransGAN_8_8_G2_1 or Celeba64_TransGAN: latents (B, latent_dim) -> unbounded images.",
+            ("jiang2021transgan",),
+        ),
+        "transgan/v1_critic": Entry("genkit.gan.authors.transgan:v1_critic", "ViT_8_8.", ("jiang2021transgan",)),
+        "transgan/neurips_generator": Entry(
+            "genkit.gan.authors.transgan:neurips_generator",
+            "ViT_custom_rp, the generator of ViT_custom_scale2_rp_noise, or that of ViT_custom_local544444_256_rp.",
+            ("jiang2021transgan",),
+        ),
+        "transgan/neurips_critic": Entry(
+            "genkit.gan.authors.transgan:neurips_critic",
+            "The discriminator of ViT_custom_scale2_rp_noise.",
+            ("jiang2021transgan",),
+        ),
+    },
+}

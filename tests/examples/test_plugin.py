@@ -1,0 +1,70 @@
+"""examples/plugin: a package with a network and a system of its own, as if it were installed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from genkit.core.generator import Generator
+from genkit.core.system import System
+from genkit.training.recipe import Recipe
+from tests.cli.console import run
+from tests.plugins import install, untouched_table
+
+PLUGIN = Path(__file__).parents[2] / "examples" / "plugin"
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """By the entry point that pyproject.toml declares."""
+    about = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    ((name, target),) = about["entry-points"]["genkit"].items()
+    install(tmp_path / "site", monkeypatch, about["name"], f"{name} = {target}", PLUGIN)
+    with untouched_table():
+        yield
+
+
+def test_it_is_short() -> None:
+    files = [PLUGIN / "genkit_sliced" / name for name in ("network.py", "system.py")]
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) < 80
+
+
+def test_it_is_listed_explained_and_cited(capsys: Capture) -> None:
+    assert "coordinate_generator" in run(capsys, "list", "networks").out
+    assert "sliced_wasserstein_training" in run(capsys, "list").out
+    told = run(capsys, "info", "sliced_wasserstein_training").out
+    assert "a LatentGenerator (type: ...)" in told and "Deshpande et al. 2018, Generative" in told
+    assert "@inproceedings{deshpande2018sliced," in run(capsys, "cite", PLUGIN / "recipe.yaml").out
+
+
+def test_it_trains_and_samples(capsys: Capture, tmp_path: Path) -> None:
+    fewer = ["train.steps=2", "train.batch_size=8", "evaluate=null", "system.directions=8", "train.trackers=[]"]
+    ran = run(capsys, "train", PLUGIN / "recipe.yaml", *fewer, "--out", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    ran = run(capsys, "sample", tmp_path / "run", "-n", 4, "--out", tmp_path / "samples")
+    assert ran.code == 0 and len(list((tmp_path / "samples").rglob("*.png"))) == 4, ran.err
+    images = Generator.from_pretrained(tmp_path / "run").sample(3, rng=torch.Generator().manual_seed(0))
+    assert images.shape == (3, 1, 28, 28) and images.std() > 0.01
+
+
+def test_it_learns() -> None:
+    """A few steps of plain descent bring the sorted projections closer."""
+    torch.manual_seed(0)
+    spec = Recipe.load(PLUGIN / "recipe.yaml", ["system.generator.network.size=8", "system.directions=32"])
+    system: System = spec.build_system()
+    real, z, u = torch.randn(64, 1, 8, 8) * 0.1 - 0.8, torch.randn(64, 16), torch.randn(64, 32)
+    u /= u.norm(dim=0)
+    optimizer = torch.optim.Adam(system.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        loss = system.loss(real, z, u)["sliced_wasserstein"]  # type: ignore[operator]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
