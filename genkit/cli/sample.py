@@ -33,7 +33,7 @@ GRID = 256
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
 )
-@click.option("--label", help="Class of all samples, by name or number; drawn at random when not given.")
+@click.option("--label", help="Class of all samples: its name, else its number; random when not given.")
 @click.option("--out", type=FOLDER, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
