@@ -9,6 +9,7 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, progress, table
 from genkit.cli.places import FOLDER
+from genkit.core.interruption import RunEnded
 
 
 @click.command("bench")
@@ -66,5 +67,9 @@ class ShownTraining:
         folder = RunFolder(run)
         if not folder.finished(checked):
             self.watcher.note(f"training {checked.name} with seed {seed} into {run}")
-            train(checked, run, resume=True, watcher=self.watcher)
+            try:
+                train(checked, run, resume=True, watcher=self.watcher)
+            except RunEnded as ended:
+                ended.advice = "start the bench again, and it goes on"
+                raise
         return folder.weights

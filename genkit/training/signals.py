@@ -13,5 +13,5 @@ class Stopped(RunEnded):
     """A run was asked to stop and has written a checkpoint; `exit_code` is 128 + the signal's number."""
 
     def __init__(self, number: int, step: int):
-        super().__init__(f"stopped by {signal.Signals(number).name} after iteration {step}; go on with --resume")
+        super().__init__(f"stopped by {signal.Signals(number).name} after iteration {step}")
         self.exit_code = 128 + number
