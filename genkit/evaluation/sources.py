@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.core.catalog import CATALOG, build, check
+from genkit.core.catalog import CATALOG, build, check, shipped
 from genkit.core.errors import DataError, EvaluationError, shown, suggest
+from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.mixture import Mixture
 from genkit.core.pretrained import CONFIG, RECIPE
 from genkit.evaluation.grouping import grouped
+from genkit.evaluation.points_file import points_file, read_points
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.image_files import ImageFiles, OnBad, Prepared
 from genkit.images.intake import Intake
@@ -32,7 +35,7 @@ class Source:
 
     Attributes:
         name: for tables.
-        kind: "weights", "data set", "files", "batches" or "statistics".
+        kind: "weights", "data set", "files", "points", "batches" or "statistics".
         batches: (n, seed, batch size) -> at most n samples in random order, uint8 (B, C, H, W) or float points (B, D).
         available: how many there are; None without an end.
         sample_shape: None when unknown or mixed.
@@ -67,9 +70,9 @@ def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Stati
     """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
 
     Args:
-        what: a path may be a folder or zip of images, `.npz` statistics, a weights folder or a run folder. A name may
-            carry the split: `fashion_mnist/test`. Batches are uint8, or floats in [-1, 1]; pairs with labels, as a
-            DataLoader gives them, are accepted.
+        what: a path may be a folder or zip of images, points in an `.npy` file or a folder with points.npy, `.npz`
+            statistics, a weights folder or a run folder. A name may carry the split: `fashion_mnist/test`. Batches are
+            uint8, or floats in [-1, 1]; pairs with labels, as a DataLoader gives them, are accepted.
         role: for messages.
         on_bad: for folders and zips, "error" or "skip".
 
@@ -171,6 +174,16 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     return source
 
 
+def of_points(path: Path, name: str) -> Source:
+    """Rows of an .npy file, drawn without replacement; raises DataError for what holds no points."""
+    x = check_batch(read_points(path), name)
+
+    def batches(n: int, seed: int, size: int) -> Batches:
+        return (x[index] for index in _chosen(len(x), n, seed).split(size))
+
+    return Source(name, "points", batches, len(x), tuple(x.shape[1:]), lambda: fingerprint(x))
+
+
 def of_batches(items: Iterable[Any], name: str) -> Source:
     """Any iterable of batches, taken in its own order."""
 
@@ -202,6 +215,8 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
         return Opening(0, lambda: Statistics.load(path))
     if any((folder / name).is_file() for folder in (path, path / "weights") for name in (CONFIG, RECIPE)):
         return Opening(1, lambda: _of_weights(text))
+    if points := points_file(path):
+        return Opening(0, partial(of_points, points, text))
     if path.exists():
         return Opening(0, lambda: of_files(ImageFiles(path), on_bad))
     name, _, split = text.partition("/")
@@ -222,8 +237,6 @@ def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
 
 
 def _is_shipped(name: str) -> bool:
-    from genkit.core.catalog import shipped
-
     return (shipped("weights") / name / CONFIG).is_file()
 
 
