@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress
-from genkit.cli.places import FILE
+from genkit.cli.places import FILE, INPUT, Writing
 from genkit.core.errors import GenkitError, TrainingError
 from genkit.core.interruption import RunEnded
 
@@ -27,8 +27,8 @@ LEAST = 50
 """Images from which a generator can learn something."""
 
 
-@click.command("outliers")
-@click.argument("data")
+@click.command("outliers", cls=Writing)
+@click.argument("data", type=INPUT)
 @click.option("--run", type=click.Path(path_type=Path), help="A GAN run on such images; none trains a small one now.")
 @click.option("--share", type=float, help=f"Up to this share of DATA may be junk, 0 to below 0.5; {SHARE} if not said.")
 @click.option("--out", type=FILE, help="CSV: rank, row, file, weight and score of every image.")

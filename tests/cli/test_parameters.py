@@ -12,11 +12,16 @@ from genkit.cli.main import COMMANDS
 from tests.cli.console import refusal
 
 
-def parameters() -> Iterator[tuple[str, click.Parameter]]:
-    """(command, parameter) of all commands."""
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """(name, command) of all commands."""
     for name, (module, _) in COMMANDS.items():
-        for parameter in import_module(f"genkit.cli.{module}").command.params:
-            yield name, parameter
+        yield name, import_module(f"genkit.cli.{module}").command
+
+
+def parameters() -> Iterator[tuple[str, click.Parameter]]:
+    """(command's name, parameter) of all commands."""
+    for name, command in commands():
+        yield from ((name, parameter) for parameter in command.params)
 
 
 FLOATS = [
