@@ -38,7 +38,7 @@ def test_no_number_is_nan_or_infinite(
 ) -> None:
     given = ["digits"] if name != "sample" else ["fashion-mnist-ddpm", "--label", 1, "-n", 1, "--out", "never"]
     line = refusal(capsys, name, *given, f"{parameter.opts[0]}={value}")
-    assert "finite" in line or "0 to below 0.5" in line or "is not in the range" in line
+    assert "is no finite number" in line or "0 to below 0.5" in line or "is not in the range" in line
 
 
 def test_there_are_such_numbers() -> None:
