@@ -8,12 +8,15 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress, table
-from genkit.cli.places import FOLDER
+from genkit.cli.places import Output, Place, Writing, check_apart
+from genkit.core.interruption import RunEnded
+
+TABLES = Place(folder=True, replaces=("bench.json", "bench.md", "bench.html"))
 
 
-@click.command("bench")
+@click.command("bench", cls=Writing)
 @click.argument("bench", type=click.Path(path_type=Path))
-@click.option("--out", type=FOLDER, help="Folder for the results; bench/<name of the file>.")
+@click.option("--out", type=TABLES, help="Folder for the results; bench/<name of the file>.")
 def command(bench: Path, out: Path | None) -> None:
     """Score all generators that the YAML file BENCH names, with every seed, into bench.json, bench.md and bench.html.
 
@@ -35,6 +38,8 @@ def command(bench: Path, out: Path | None) -> None:
 
     spec = Bench.load(bench)
     folder = out or Path("bench") / bench.stem
+    sources = {entry.name: entry.source for entry in spec.entries if entry.source}
+    check_apart([Output("--out", folder, TABLES)], {"against": spec.against, "neighbours": spec.neighbours} | sources)
     with display() as shown:
         recipes = ShownTraining(TrainingWatcher(shown))
         result = run_bench(spec, folder, recipes, progress(shown, "scoring", "sample"), shown.note)
@@ -66,5 +71,9 @@ class ShownTraining:
         folder = RunFolder(run)
         if not folder.finished(checked):
             self.watcher.note(f"training {checked.name} with seed {seed} into {run}")
-            train(checked, run, resume=True, watcher=self.watcher)
+            try:
+                train(checked, run, resume=True, watcher=self.watcher)
+            except RunEnded as ended:
+                ended.advice = "start the bench again, and it goes on"
+                raise
         return folder.weights

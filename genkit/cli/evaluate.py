@@ -8,22 +8,31 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from genkit.cli.console import display, heading, progress, table
-from genkit.cli.places import FILE
+from genkit.cli.places import FILE, INPUT, Writing
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
     from genkit.evaluation.scores import Classes, Score, Scores
 
 
-@click.command("evaluate")
-@click.argument("a")
-@click.option("--against", required=True, help="Reference: data set, folder, zip, weights, run, .npz or clean-fid:...")
+@click.command("evaluate", cls=Writing)
+@click.argument("a", type=INPUT)
+@click.option(
+    "--against",
+    type=INPUT,
+    required=True,
+    help="Reference: data set, folder, zip, weights, run, .npz, .npy or clean-fid:...",
+)
 @click.option(
     "--metrics",
     help="Of 'genkit list metrics', or accuracy; fd,kd,pr and modes, as far as there can be, if not said.",
 )
 @click.option("-n", "n", type=click.IntRange(min=2), default=10_000, show_default=True, help="Samples of each side.")
-@click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
+@click.option(
+    "--extractor",
+    type=INPUT,
+    help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.",
+)
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of samples and rows.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
@@ -46,8 +55,9 @@ def command(
     """Score A against a reference.
 
     A is a weights folder, a run folder, a folder or zip of images, the name of a data set (such as fashion_mnist/test),
-    or .npz statistics of 'genkit stats'. With --metrics accuracy, A is a classifier, and the reference labelled data:
-    a name, a folder, a zip, or a spec such as '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'.
+    points of 'genkit sample' (their folder or .npy), or .npz statistics of 'genkit stats'. With --metrics accuracy, A
+    is a classifier, and the reference labelled data: a name, a folder, a zip, or a spec such as
+    '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'.
     """
     if metrics == "accuracy":
         from genkit.cli import accuracy

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.places import FOLDER
+from genkit.cli.places import FOLDER, INPUT, Writing
 from genkit.core.errors import GenkitError
 
 
-@click.command("exemplars")
-@click.argument("weights")
-@click.option("--replace", metavar="DATA", help="Generate by these alone: a data set's name, a folder or a zip.")
-@click.option("--extend", metavar="DATA", help="Generate by these too.")
+@click.command("exemplars", cls=Writing)
+@click.argument("weights", type=INPUT)
+@click.option(
+    "--replace", type=INPUT, metavar="DATA", help="Generate by these alone: a data set's name, a folder or a zip."
+)
+@click.option("--extend", type=INPUT, metavar="DATA", help="Generate by these too.")
 @click.option("--out", type=FOLDER, help="Folder of the new weights.")
 def command(weights: str, replace: str | None, extend: str | None, out: Path | None) -> None:
     """Look at the exemplars of WEIGHTS, or write weights with others to --out.

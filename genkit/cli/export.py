@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.places import FOLDER
+from genkit.cli.places import FOLDER, INPUT, Writing
 
 
-@click.command("export")
-@click.argument("weights")
+@click.command("export", cls=Writing)
+@click.argument("weights", type=INPUT)
 @click.option("--to", "library", type=click.Choice(["diffusers"]), required=True, help="Whose files.")
 @click.option("--out", required=True, type=FOLDER, help="A new folder.")
 def command(weights: str, library: str, out: Path) -> None:

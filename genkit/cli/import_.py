@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.places import FOLDER
+from genkit.cli.places import FOLDER, Writing
 
 
-@click.command("import")
+@click.command("import", cls=Writing)
 @click.argument("layout")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--config", type=click.Path(path_type=Path), help="The authors' settings, JSON or YAML.")

@@ -7,14 +7,16 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, heading, progress, table
-from genkit.cli.places import FILE
+from genkit.cli.places import FILE, INPUT, Writing
 from genkit.core.errors import GenkitError, shown
 
 
-@click.command("knn")
-@click.argument("weights")
-@click.option("--train", required=True, help="Labelled data to compare with: a data set's name, a folder or a zip.")
-@click.option("--test", required=True, help="Labelled data to classify, all of it.")
+@click.command("knn", cls=Writing)
+@click.argument("weights", type=INPUT)
+@click.option(
+    "--train", type=INPUT, required=True, help="Labelled data to compare with: a data set's name, a folder or a zip."
+)
+@click.option("--test", type=INPUT, required=True, help="Labelled data to classify, all of it.")
 @click.option("-k", "k", default="1,5,9,15", show_default=True, help="Numbers of neighbours, with commas.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
 def command(weights: str, train: str, test: str, k: str, json_path: Path | None) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from itertools import pairwise
 from types import FrameType
 
@@ -26,6 +27,9 @@ from genkit.core.interruption import LOST
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 LAUNCHER = "GENKIT_LAUNCHER"
 """Set for the processes that are started here: the launcher's number, which a child may find gone already."""
+
+ERRORS = "GENKIT_ERRORS"
+"""Set for them too: the pipe to the launcher for the line of an error that the first process may not have met."""
 
 POLL_S, GRACE_S = 0.1, 8.0
 
@@ -45,6 +49,14 @@ def join_launch() -> None:
 def has_launcher() -> bool:
     """Whether this process was started here, by a launcher that says what became of the others."""
     return LAUNCHER in os.environ
+
+
+def hand_over(line: str) -> bool:
+    """Gives the line of an error to the launcher, which shows it if the first process had none; False without one."""
+    if ERRORS not in os.environ:
+        return False
+    os.write(int(os.environ[ERRORS]), f"{line}\n".encode(errors="backslashreplace"))
+    return True
 
 
 def _launcher() -> int | None:
@@ -91,6 +103,7 @@ def _words_of_parent() -> list[str]:
 def _run(count: int) -> int:
     """The exit code of the group, see `_verdict`; a signal reaches all of it."""
     port, group, asked = _free_port(), list[subprocess.Popen[bytes]](), list[int]()
+    told, errors = os.pipe()
 
     def forward(number: int, frame: FrameType | None) -> None:
         asked.append(number)
@@ -100,20 +113,32 @@ def _run(count: int) -> int:
     for number in FORWARDED:
         signal.signal(number, forward)
     for rank in range(count):
-        group.append(_start(rank, count, port))
+        group.append(_start(rank, count, port, errors))
     if asked:  # before all were there
         forward(asked[0], None)
     while any(process.poll() is None for process in group) and not any(process.poll() for process in group):
         time.sleep(POLL_S)
-    return _verdict(_end(group), bool(asked))
+    codes = _end(group)
+    code = _verdict(codes, bool(asked))
+    if 0 < code < LOST and codes[0] != code:
+        _show_first(told)
+    return code
 
 
-def _start(rank: int, count: int, port: int) -> subprocess.Popen[bytes]:
+def _show_first(told: int) -> None:
+    """The first of the lines that were handed over; there may be none, and processes left that could write one."""
+    os.set_blocking(told, False)
+    with suppress(BlockingIOError):
+        for line in os.read(told, 2**16).decode().splitlines()[:1]:
+            click.echo(line, err=True)
+
+
+def _start(rank: int, count: int, port: int, errors: int) -> subprocess.Popen[bytes]:
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
     environment = threads | dict(os.environ) | {k: str(v) for k, v in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
-    environment[LAUNCHER] = str(os.getpid())
-    return subprocess.Popen([sys.executable, "-m", "genkit", *sys.argv[1:]], env=environment)
+    environment |= {LAUNCHER: str(os.getpid()), ERRORS: str(errors)}
+    return subprocess.Popen([sys.executable, "-m", "genkit", *sys.argv[1:]], env=environment, pass_fds=[errors])
 
 
 def _end(group: list[subprocess.Popen[bytes]]) -> list[int | None]:

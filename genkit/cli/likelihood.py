@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import display, heading, progress, table
-from genkit.cli.places import FILE
+from genkit.cli.places import FILE, INPUT, Writing
 
 if TYPE_CHECKING:
     from genkit.cli.console import Display
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from genkit.evaluation.likelihood import Likelihoods
 
 
-@click.command("likelihood")
-@click.argument("weights")
-@click.option("--against", required=True, help="Real data: a data set's name, such as mnist/test, a folder or a zip.")
+@click.command("likelihood", cls=Writing)
+@click.argument("weights", type=INPUT)
+@click.option(
+    "--against", type=INPUT, required=True, help="Real data: a data set's name, such as mnist/test, a folder or a zip."
+)
 @click.option("-n", "n", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows of it.")
 @click.option("--samples", type=click.IntRange(min=1), help="VAE: latents for each row; 100 if not given.")
 @click.option(

@@ -18,7 +18,7 @@ import click
 
 from genkit import __version__
 from genkit.cli.console import is_first_process
-from genkit.cli.launch import has_launcher
+from genkit.cli.launch import hand_over, has_launcher
 from genkit.cli.memory import keep_memory
 from genkit.core.errors import BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
@@ -136,7 +136,8 @@ def _tell_in_one_line() -> None:
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, (UnfinishedRun, BrokenPlugin)):
-            click.echo(f"genkit: {one_line(str(message))}", err=True)
+            if is_first_process():
+                click.echo(f"genkit: {one_line(str(message))}", err=True)
         else:
             shown(message, category, *place)
 
@@ -199,14 +200,17 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _fail(message: str, code: int) -> int:
-    """`genkit: message` in one line. All processes of a run meet most errors together, and the first one tells; by the
-    time another has waited the launcher has stopped it, unless the error is its own."""
+    """`genkit: message` in one line. All processes of a run meet most errors together, and the first one tells.
+
+    genkit's own launcher knows whether it did. By the time that a process of another one has waited, it has been
+    stopped, unless the error is its own.
+    """
     line = one_line(" ".join(message.split()))
     if is_first_process():
         click.echo(f"genkit: {line}", err=True)
-    else:
+    elif not hand_over(told := f"genkit: process {os.environ['RANK']}: {line}"):
         time.sleep(GRACE_S)
-        click.echo(f"genkit: process {os.environ['RANK']}: {line}", err=True)
+        click.echo(told, err=True)
     return code
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress
-from genkit.cli.places import FILE
-from genkit.core.errors import GenkitError
+from genkit.cli.places import FILE, INPUT, Writing
+from genkit.core.errors import GenkitError, TrainingError
+from genkit.core.interruption import RunEnded
 
 if TYPE_CHECKING:
     from genkit.cli.console import Display
@@ -26,8 +27,8 @@ LEAST = 50
 """Images from which a generator can learn something."""
 
 
-@click.command("outliers")
-@click.argument("data")
+@click.command("outliers", cls=Writing)
+@click.argument("data", type=INPUT)
 @click.option("--run", type=click.Path(path_type=Path), help="A GAN run on such images; none trains a small one now.")
 @click.option("--share", type=float, help=f"Up to this share of DATA may be junk, 0 to below 0.5; {SHARE} if not said.")
 @click.option("--out", type=FILE, help="CSV: rank, row, file, weight and score of every image.")
@@ -93,7 +94,15 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
         raise GenkitError(f"{items.name} has {len(items)} images; what is usual is learned from {LEAST} or more")
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
-        train(recipe, Path(folder) / "run", watcher=TrainingWatcher(shown))
+        try:
+            train(recipe, Path(folder) / "run", watcher=TrainingWatcher(shown))
+        except RunEnded as ended:
+            ended.advice = "nothing is kept; begin again, or train a --run, which can go on"
+            raise
+        except TrainingError as diverged:
+            raise GenkitError(
+                f"the small GAN that learns what is usual in {items.name} diverged; try another --seed, or give a --run"
+            ) from diverged
         game: Any = trained_system(Path(folder) / "run")[1]
     return game  # type: ignore[no-any-return]
 

@@ -1,13 +1,29 @@
-"""Where a command writes to, checked when its line is read: nobody waits for a result that has no place."""
+"""Where a command reads from and writes to, checked when its line is read: nobody waits for a result without a place.
+
+A command that writes is of the class `Writing`; its results are of the type `Place`, what it reads is of `INPUT` or a
+`click.Path`. So one rule holds for all: no result replaces what is read, lies among it, or takes another's place.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import combinations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+from genkit.core.documents import Unreadable, parse_yaml
+from genkit.core.errors import GenkitError
 from genkit.core.files import check_place
+
+
+class Input(click.ParamType):
+    """What a command reads: a path, a name or a spec `{type: ...}`; it stays as it was given."""
+
+    name = "text"
 
 
 class Place(click.Path):
@@ -16,11 +32,12 @@ class Place(click.Path):
     Args:
         folder: a folder is written, not a file.
         suffixes: that a file's name may end with; empty allows all.
+        replaces: patterns of the files in a folder that the command replaces.
     """
 
-    def __init__(self, *, folder: bool = False, suffixes: tuple[str, ...] = ()):
+    def __init__(self, *, folder: bool = False, suffixes: tuple[str, ...] = (), replaces: tuple[str, ...] = ()):
         super().__init__(path_type=Path)
-        self.folder, self.suffixes = folder, suffixes
+        self.folder, self.suffixes, self.replaces = folder, suffixes, replaces
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(value, param, ctx)))
@@ -30,4 +47,89 @@ class Place(click.Path):
         return path
 
 
-FILE, FOLDER = Place(), Place(folder=True)
+INPUT, FILE, FOLDER = Input(), Place(), Place(folder=True)
+
+
+class Output(NamedTuple):
+    """A result: what it is called on the command line, where it goes, and as what."""
+
+    name: str
+    path: Path
+    place: Place
+
+
+class Writing(click.Command):
+    """A command that writes, once all that it reads is known to be left alone."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        given = [(p, ctx.params[p.name]) for p in self.params if p.name and ctx.params.get(p.name) is not None]
+        outputs = [Output(_called(p), value, p.type) for p, value in given if isinstance(p.type, Place)]
+        inputs = {_called(p): value for p, value in given if _is_read(p.type)}
+        check_apart(outputs, inputs)
+        return super().invoke(ctx)
+
+
+def _is_read(kind: click.ParamType) -> bool:
+    return isinstance(kind, (Input, click.Path)) and not isinstance(kind, Place)
+
+
+def _called(parameter: click.Parameter) -> str:
+    return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+
+
+def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
+    """Whether the outputs leave each other and all that is read alone.
+
+    Args:
+        inputs: what is read, by how it is called: paths, names, specs, or several of these.
+
+    Raises:
+        GenkitError: an output is an input, replaces one in its folder, lies in a folder that is read, or is another
+            output's place too.
+    """
+    for one, other in combinations(outputs, 2):
+        if _lies_in(one.path, other.path) or _lies_in(other.path, one.path):
+            raise GenkitError(f"{one.name} and {other.name} go to {other.path}; give each a place of its own")
+    for output, (name, given) in product(outputs, inputs.items()):
+        for path in _paths(given):
+            if reason := _harm(output, path):
+                raise GenkitError(f"{output.name} {output.path} {reason} ({name}); write to another place")
+
+
+def _harm(output: Output, read: Path) -> str:
+    """What writing `output` would do to `read`, which exists; "" for nothing."""
+    if os.path.realpath(output.path) == os.path.realpath(read):
+        return "is what is read"
+    if output.place.folder and os.path.realpath(output.path) == os.path.realpath(read.parent):
+        replaced = any(read.match(pattern) for pattern in output.place.replaces)
+        return f"is where {read.name} is, which is read and would be replaced" if replaced else ""
+    if not read.is_dir() or not _lies_in(output.path, read):
+        return ""
+    from genkit.core.pretrained import CONFIG, RECIPE, WEIGHTS
+
+    own = (CONFIG, RECIPE, WEIGHTS)
+    if any((folder / name).is_file() for folder in (read, read / "weights") for name in own):
+        return f"is a part of {read}, which is read" if output.path.name in own else ""
+    return f"lies in {read}, which is read"
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Also when they are the same."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _paths(given: Any) -> Iterator[Path]:
+    """The paths in an argument that exist: itself, or what its spec names as `path`."""
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            if key == "path" or isinstance(value, (Mapping, list)):
+                yield from _paths(value)
+    elif isinstance(given, (list, tuple)):
+        for value in given:
+            yield from _paths(value)
+    elif (text := str(given)).lstrip().startswith("{"):
+        with suppress(Unreadable):
+            spec = parse_yaml(text)
+            yield from _paths(spec if isinstance(spec, Mapping) else ())
+    elif given is not None and os.path.exists(text):
+        yield Path(text)

@@ -12,7 +12,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
-from genkit.cli.places import FOLDER
+from genkit.cli.places import INPUT, Place, Writing
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
 from genkit.core.errors import ConditionError, DataError, RecipeError
@@ -26,15 +26,17 @@ if TYPE_CHECKING:
 GRID = 256
 """Samples that the picture of a grid holds at most."""
 
+SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
 
-@click.command("sample")
-@click.argument("weights")
+
+@click.command("sample", cls=Writing)
+@click.argument("weights", type=INPUT)
 @click.option("-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="Number of samples.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
 )
-@click.option("--label", help="Class of all samples, by name or number; drawn at random when not given.")
-@click.option("--out", type=FOLDER, required=True, help="Folder for 000000.png and so on.")
+@click.option("--label", help="Class of all samples: its name, else its number; random when not given.")
+@click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
 @like_options

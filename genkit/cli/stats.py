@@ -7,14 +7,18 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, progress
-from genkit.cli.places import Place
+from genkit.cli.places import INPUT, Place, Writing
 
 
-@click.command("stats")
-@click.argument("data")
+@click.command("stats", cls=Writing)
+@click.argument("data", type=INPUT)
 @click.option("--out", type=Place(suffixes=(".npz",)), required=True, help="The .npz file to write.")
 @click.option("-n", "n", type=click.IntRange(min=2), help="Samples; default: all that there are.")
-@click.option("--extractor", help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.")
+@click.option(
+    "--extractor",
+    type=INPUT,
+    help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.",
+)
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the rows drawn.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")

@@ -10,18 +10,20 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
 from genkit.cli.launch import join_launch
-from genkit.cli.places import FOLDER
+from genkit.cli.places import FOLDER, INPUT, Output, Writing, check_apart
 
 if TYPE_CHECKING:
     from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
 
 
-@click.command("train")
-@click.argument("recipe")
+@click.command("train", cls=Writing)
+@click.argument("recipe", type=INPUT)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=FOLDER, help="Run folder; runs/<name of the recipe> by default.")
-@click.option("--from", "start", metavar="WEIGHTS", help="Begin a new run from these weights, or from another run.")
+@click.option(
+    "--from", "start", type=INPUT, metavar="WEIGHTS", help="Begin a new run from these weights, or from another run."
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
 def command(
@@ -45,6 +47,8 @@ def command(
         return
     join_launch()
     folder = RunFolder(out or Path("runs") / checked.name)
+    read = {"data": checked.data, "evaluate": checked.evaluate and checked.evaluate.against}
+    check_apart([Output("--out", folder.path, FOLDER)], read)
     if resume and folder.finished(checked):
         folder.check(checked, resume, start)
         _tell(f"{folder.path} has finished already", folder)

@@ -33,6 +33,26 @@ def header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
+def read_npy(path: Path, most: int) -> NDArray[Any]:
+    """The array of an .npy file, of at most so many values.
+
+    Raises:
+        ValueError, OSError: damaged, of Python objects, or too large.
+    """
+    with open(path, "rb") as file:
+        shape, dtype = header(file)
+        _check(path.name, shape, dtype, path.stat().st_size - file.tell(), most)
+    array: NDArray[Any] = np.load(path, allow_pickle=False)
+    return array
+
+
+def _check(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], left: int, most: int) -> None:
+    """Raises ValueError for an array of more than `most` values, or than the `left` bytes behind its header hold."""
+    size = math.prod(shape) * dtype.itemsize
+    if math.prod(shape) > most or size > left or size > 8 * most + TEXT:
+        raise ValueError(f"{name} of shape {shape} has more than {most:,} values or is cut short")
+
+
 def read_npz(path: Path, most: Mapping[str, int]) -> dict[str, NDArray[Any]]:
     """The arrays of an .npz file that `most` names and that are there, each with at most so many values.
 
@@ -48,9 +68,6 @@ def read_npz(path: Path, most: Mapping[str, int]) -> dict[str, NDArray[Any]]:
         for name, info in wanted.items():
             with archive.open(info) as file:
                 shape, dtype = header(file)
-                left = info.file_size - file.tell()
-            size = math.prod(shape) * dtype.itemsize
-            if math.prod(shape) > most[name] or size > left or size > 8 * most[name] + TEXT:
-                raise ValueError(f"{name} of shape {shape} has more than {most[name]:,} values or is cut short")
+                _check(name, shape, dtype, info.file_size - file.tell(), most[name])
     with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in wanted}

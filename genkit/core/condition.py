@@ -16,12 +16,17 @@ Condition = Mapping[str, Tensor]
 """Name -> one row per sample."""
 
 
+NUMBER = "-?[0-9]{1,18}"
+"""A text that is a whole number."""
+
+
 class Labels:
     """One of `classes` classes per sample, int64 in [0, classes).
 
     Args:
         classes: number of classes, at least 2.
-        names: one name a class, in the order of their numbers; a name may be given wherever a number is.
+        names: one name a class, in the order of their numbers. A text is a name wherever a label is given, an int
+            always a number; see `number`.
     """
 
     def __init__(self, classes: int, names: Sequence[str] = ()):
@@ -37,13 +42,20 @@ class Labels:
     def number(self, label: str, name: str = "label") -> int:
         """The class called `label`, else the number that `label` is the text of.
 
+        Where the names are numbers themselves, and not those of their classes, only they are taken: of classes called
+        1, 2 and 3, number 1 would be the one called 2.
+
         Raises:
             ConditionError: neither, with the nearest name.
         """
         if label in self.names:
             return self.names.index(label)
-        if re.fullmatch("-?[0-9]{1,18}", label):
+        number = re.fullmatch(NUMBER, label)
+        if number and not self._misnumbered:
             return int(label)
+        if number:
+            names = ", ".join(self.names)
+            raise ConditionError(f"condition {name!r}: no class is called {label}; they are called {names}")
         if self.names:
             raise ConditionError(f"condition {name!r}: no class is called {label!r:.60}{suggest(label, self.names)}")
         raise ConditionError(f"condition {name!r} takes whole numbers, got {label!r:.60}")
@@ -66,6 +78,12 @@ class Labels:
             bad = label[(label < 0) | (label >= self.classes)][0].item()
             raise ConditionError(f"condition {shown(name)} takes 0 to {self.classes - 1}, got {bad}")
         return label.clone()
+
+    @property
+    def _misnumbered(self) -> bool:
+        """Whether all names are whole numbers, and not each the number of its class."""
+        numbers = [int(name) for name in self.names if re.fullmatch(NUMBER, name)]
+        return len(numbers) == len(self.names) and numbers != list(range(len(numbers)))
 
     def _numbers(self, name: str, value: Any) -> Any:
         if isinstance(value, str):

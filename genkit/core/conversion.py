@@ -54,7 +54,8 @@ def _is_function(hint: Any) -> bool:
 def converted(hint: Any, value: Any, nested: Nested, *, where: str = "") -> Any:
     """`value` as `hint` asks: nested specs are handed to `nested`, plain values are converted and range-checked.
 
-    PyYAML reads 1e-4 as a string, hence numbers in strings are numbers where the hint says so.
+    PyYAML reads 1e-4 as a string, hence numbers in strings are numbers where the hint says so. No number may be nan or
+    infinite, unless the hint says so with `Field(allow_inf_nan=True)`.
     """
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
@@ -84,7 +85,7 @@ def _plain_value(hint: Any, value: Any, where: str) -> Any:
     if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
         raise RecipeError(f"{at(where)}got {str(value).lower()}; a yes or no is not accepted here")
     try:
-        return TypeAdapter(hint).validate_python(value)
+        return TypeAdapter(hint, config={"allow_inf_nan": False}).validate_python(value)
     except ValidationError as error:
         detail = error.errors()[0]
         inside = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))

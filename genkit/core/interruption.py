@@ -36,13 +36,23 @@ class Interrupted(BaseException):
 
 
 class RunEnded(Exception):
-    """A training that ended early and can go on with --resume.
+    """A training that ended early and can go on.
 
     Attributes:
         exit_code: of the command line.
+        reason: what has happened.
+        advice: how it goes on: as `genkit train` does, unless another command puts its own way here.
     """
 
     exit_code: int
+    advice = "go on with --resume"
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.advice}"
 
 
 class StopFlag:

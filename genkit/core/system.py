@@ -99,10 +99,14 @@ class Update:
 class Learning(nn.Module):
     """Anything with networks of its own to train: a system, or a technique inside one.
 
-    `learners` maps a name to the submodules that one optimiser steps, e.g. {"generator": ("generator", "encoder")}.
+    Attributes:
+        learners: name -> the submodules that one optimiser steps, e.g. {"generator": ("generator", "encoder")}.
+        differentiates_twice: whether a loss of its own holds derivatives of networks, which torch.compile cannot
+            differentiate again.
     """
 
     learners: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    differentiates_twice: ClassVar[bool] = False
 
     def all_learners(self) -> dict[str, list[nn.Module]]:
         """The learners of this module and of every Learning inside it.

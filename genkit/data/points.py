@@ -14,7 +14,7 @@ from genkit.core.mixture import Mixture
 from genkit.data.dataset import DataSet
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.core.catalog import CATALOG, build, check, has
+from genkit.core.catalog import CATALOG, build, check, has, shipped
 from genkit.core.errors import DataError, EvaluationError, shown, suggest
+from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.mixture import Mixture
 from genkit.core.pretrained import CONFIG, RECIPE
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.grouping import grouped
+from genkit.evaluation.points_file import points_file, read_points
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.image_files import ImageFiles, OnBad, Prepared
 from genkit.images.intake import Intake
@@ -33,7 +36,7 @@ class Source:
 
     Attributes:
         name: for tables.
-        kind: "weights", "data set", "files", "batches" or "statistics".
+        kind: "weights", "data set", "files", "points", "batches" or "statistics".
         batches: (n, seed, batch size) -> at most n samples in random order, uint8 (B, C, H, W) or float points (B, D).
         available: how many there are; None without an end.
         sample_shape: None when unknown or mixed.
@@ -68,10 +71,10 @@ def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Stati
     """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
 
     Args:
-        what: a path may be a folder or zip of images, `.npz` statistics, a weights folder or a run folder. A name may
-            carry the split: `fashion_mnist/test`. `clean-fid:cifar10/train` are statistics that clean-fid publishes,
-            see `CleanFidStatistics`. Batches are uint8, or floats in [-1, 1]; pairs with labels, as a
-            DataLoader gives them, are accepted.
+        what: a path may be a folder or zip of images, points in an `.npy` file or a folder with points.npy, `.npz`
+            statistics, a weights folder or a run folder. A name may carry the split: `fashion_mnist/test`.
+            `clean-fid:cifar10/train` are statistics that clean-fid publishes, see `CleanFidStatistics`. Batches are
+            uint8, or floats in [-1, 1]; pairs with labels, as a DataLoader gives them, are accepted.
         role: for messages.
         on_bad: for folders and zips, "error" or "skip".
 
@@ -173,6 +176,16 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     return source
 
 
+def of_points(path: Path, name: str) -> Source:
+    """Rows of an .npy file, drawn without replacement; raises DataError for what holds no points."""
+    x = check_batch(read_points(path), name)
+
+    def batches(n: int, seed: int, size: int) -> Batches:
+        return (x[index] for index in _chosen(len(x), n, seed).split(size))
+
+    return Source(name, "points", batches, len(x), tuple(x.shape[1:]), lambda: fingerprint(x))
+
+
 def of_batches(items: Iterable[Any], name: str) -> Source:
     """Any iterable of batches, taken in its own order."""
 
@@ -207,6 +220,8 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
         return Opening(0, lambda: Statistics.load(path))
     if any((folder / name).is_file() for folder in (path, path / "weights") for name in (CONFIG, RECIPE)):
         return Opening(1, lambda: _of_weights(text))
+    if points := points_file(path):
+        return Opening(0, partial(of_points, points, text))
     if path.exists():
         return Opening(0, lambda: of_files(ImageFiles(path), on_bad))
     name, _, split = text.partition("/")
@@ -227,8 +242,6 @@ def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
 
 
 def _is_shipped(name: str) -> bool:
-    from genkit.core.catalog import shipped
-
     return (shipped("weights") / name / CONFIG).is_file()
 
 

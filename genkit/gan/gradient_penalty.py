@@ -29,6 +29,8 @@ def input_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
 class InputGradientPenalty(Penalty):
     """A penalty on every sample's own gradient, which a critic that mixes samples does not have."""
 
+    differentiates_twice = True
+
     def check(self, gan: Pair) -> None:
         if any(isinstance(module, _BatchNorm) for module in gan.critic.modules()):
             raise RecipeError(

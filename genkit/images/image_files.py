@@ -75,7 +75,7 @@ class ImageFiles:
             found = list(walk(self.path))
         elif os.path.isfile(self.path):
             self._zip, self._members = open_zip(self.path, MAX_FILE_BYTES)
-            found = [name for name in self._members if not name.endswith("/")]
+            found = list(self._members)
         else:
             there = "is no regular file" if os.path.exists(self.path) else "does not exist"
             raise DataError(f"{printable(str(self.path))} {there}; give a folder or a zip of images")

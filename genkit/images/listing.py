@@ -88,7 +88,7 @@ def is_image(name: str) -> bool:
 
 
 def open_zip(path: Path, most: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
-    """A zip and its members by name, with '/' whatever the tool that made it wrote.
+    """A zip and its files by name, with '/' whatever the tool that made it wrote, as `walk` gives them.
 
     Args:
         most: bytes that a member may unpack to.
@@ -100,19 +100,23 @@ def open_zip(path: Path, most: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as damage:
         raise DataError(f"{path} is not a folder and not a readable zip ({damage})") from damage
-    return archive, {_checked(info, path, most): info for info in archive.infolist()}
+    names = {_checked(info, path, most): info for info in archive.infolist()}
+    return archive, {name: info for name, info in names.items() if not name.endswith("/")}
 
 
 def _checked(info: zipfile.ZipInfo, path: Path, most: int) -> str:
     """The member's name with '/', unless it points out of the archive, is a link, is encrypted or would be too large.
 
-    Nothing is ever written to the disk, but a zip with such a member was made to do harm.
+    Parts that lead nowhere, as in `./a//b.png`, are left out; a folder keeps its last '/'. Nothing is ever written to
+    the disk, but a zip with such a member was made to do harm.
     """
     name, shown = info.filename.replace("\\", "/"), f"{path}/{info.filename}"
-    if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or stat.S_ISLNK(info.external_attr >> 16):
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    drive = parts[:1] and parts[0][1:2] == ":"
+    if name.startswith("/") or ".." in parts or drive or stat.S_ISLNK(info.external_attr >> 16):
         raise refusal(shown, "this member leaves the zip's folder; the zip is refused")
     if info.flag_bits & 1:
         raise refusal(shown, "encrypted; save the zip without a password")
     if info.file_size > most:
         raise refusal(shown, f"larger than {most // 2**20} MiB when unpacked")
-    return name
+    return "/".join(parts) + ("/" if name.endswith(("/", "/.")) or not parts else "")

@@ -14,7 +14,10 @@ class ProcessLost(RunEnded):
     exit_code = LOST
 
     def __init__(self, who: str):
-        super().__init__(f"{who} was lost; the run is whole up to its last checkpoint: go on with --resume")
+        super().__init__(f"{who} was lost")
+
+    def __str__(self) -> str:
+        return f"{self.reason}; the run is whole up to its last checkpoint: {self.advice}"
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.stream import Stream, share_of
-from genkit.training.trainer import Trainer, check_learners, check_split
+from genkit.training.trainer import Trainer, check_compiled, check_learners, check_split
 
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
@@ -64,6 +64,7 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     train, system, optimizers = recipe.train, recipe.build_system(), recipe.build_optimizers()
     check_learners(system.all_learners(), optimizers)
     check_split(share_of(train.batch_size, processes), train.accumulate)
+    check_compiled(system, train.compile)
     if recipe.evaluate:
         check_evaluation(recipe.evaluate, system.product)
     wanted, promised = getattr(system.product, "sample_shape", None), promised_shape(recipe.data)

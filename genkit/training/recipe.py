@@ -38,7 +38,7 @@ class Train:
         mirror: flip images left-right at random.
         channels_last: keep images and convolutions in that memory layout, which many devices compute faster in; changes
             the last bits of a result.
-        compile: run the learners' networks through torch.compile; not for losses that differentiate twice, such as a
+        compile: run the learners' networks through torch.compile; refused with what differentiates twice, such as a
             gradient penalty.
         threads: CPU threads of each process, on which the last bits of a result depend; None leaves torch's choice.
         trackers: accelerate's, beside metrics.jsonl; one that is not installed is skipped with a note.

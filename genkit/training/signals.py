@@ -20,6 +20,5 @@ class Stopped(RunEnded):
 
     def __init__(self, number: int, step: int, midway: bool = False):
         when = f"in iteration {step + 1}, which takes long" if midway else f"after iteration {step}"
-        since = " from the last checkpoint" if midway else ""
-        super().__init__(f"stopped by {signal.Signals(number).name} {when}; go on with --resume{since}")
+        super().__init__(f"stopped by {signal.Signals(number).name} {when}")
         self.exit_code = 128 + number

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from genkit.core.catalog import name_of
 from genkit.core.errors import RecipeError, TrainingError, suggest
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import stable_seed
@@ -42,7 +43,8 @@ class Trainer:
         compile: compile the learners' networks.
 
     Raises:
-        RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split.
+        RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split, or the system not
+            compiled.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Trainer:
         self.learners = system.all_learners()
         check_learners(self.learners, optimizers)
         check_split(stream.mine.stop - stream.mine.start, accumulate)
+        check_compiled(system, compile)
         self._agree()
         self.rules = dict(optimizers)
         self.parameters = {k: [p for m in ms for p in m.parameters()] for k, ms in self.learners.items()}
@@ -228,3 +231,11 @@ def check_split(share: int, accumulate: int) -> None:
     """Raises RecipeError for rows of a process that cannot be split into equal micro-batches."""
     if share % accumulate:
         raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
+
+
+def check_compiled(system: System, compile: bool) -> None:
+    """Raises RecipeError for compiled networks whose derivatives a loss needs."""
+    twice = {m for m in system.modules() if getattr(m, "differentiates_twice", False)}
+    if compile and twice:
+        names = ", ".join(sorted({name_of(type(m)) for m in twice}))
+        raise RecipeError(f"train.compile: {names} differentiates twice, which torch.compile cannot; leave it off")

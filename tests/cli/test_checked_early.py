@@ -12,7 +12,8 @@ from genkit.cli.main import main
 from genkit.core.generator import Generator
 from genkit.data import digits
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.images.pixels import image_files, write_folder
+from genkit.images import image_files
+from genkit.images.pixels import write_folder
 from tests.cli.console import refusal
 from tests.contracts.specs import DDPM, NOISY, seeded
 

@@ -70,6 +70,35 @@ def test_a_run_on_points_is_scored_by_its_modes(capsys, points, tmp_path):
     assert "known centres" in refused(capsys, *asked)
 
 
+def test_points_that_were_drawn_are_scored_as_the_weights_were(capsys, points, tmp_path):
+    drawn, asked = tmp_path / "drawn", ["--against", "gaussians8", "-n", 50, "--json", tmp_path / "out.json"]
+    assert run(capsys, "sample", points, "-n", 50, "--out", drawn)[0] == 0
+    values = []
+    for a in (points, drawn, drawn / "points.npy"):
+        code, out, err = run(capsys, "evaluate", a, *asked)
+        assert code == 0 and "good_samples/points" in out, err
+        values.append(json.loads((tmp_path / "out.json").read_text())["values"])
+    assert values[1] == values[2] and values[0] == pytest.approx(values[1], rel=1e-4)
+    assert run(capsys, "stats", drawn, "--out", tmp_path / "drawn.npz")[0] == 0
+    assert run(capsys, "evaluate", "gaussians8", "--against", tmp_path / "drawn.npz", "-n", 50)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 2), np.int64), "holds int64 (3, 2); points are floats (N, D)"),
+        (np.zeros((3, 1, 2, 2), np.float32), "points are floats (N, D)"),
+        (np.zeros((0, 2), np.float32), "points are floats (N, D)"),
+        (np.array([[0, 1], [np.nan, 0]], np.float32), "point 1 is not finite"),
+        (np.array([[0, 1], [1e300, 0]]), "point 1 is not finite"),
+        (np.array([[None, 1]], object), "is no readable .npy file"),
+    ],
+)
+def test_other_arrays_are_no_points(capsys, tmp_path, array, message):
+    np.save(tmp_path / "p.npy", array)
+    assert message in refused(capsys, "evaluate", tmp_path / "p.npy", "--against", "gaussians8", "-n", 50)
+
+
 def test_statistics_on_either_side(capsys, tmp_path, judge):
     a, b = folder(tmp_path / "a"), folder(tmp_path / "b", seed=1)
     code, out, _ = run(capsys, "stats", b, "--out", tmp_path / "b.npz", "--extractor", judge)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import csv
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from genkit.core.errors import TrainingError
 from genkit.data.digits import digits
 from genkit.images import pixels as images
+from genkit.training import run as training
 from genkit.training.recipe import Recipe
 from genkit.training.run import train
+from genkit.training.signals import Stopped
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk
 
@@ -100,3 +105,28 @@ def test_a_run_without_a_critic(capsys: Capture, tmp_path: Path) -> None:
     tree = shrunk(read("mnist/classifier")) | {"data": {"type": "digits"}}
     made = train(Recipe.from_dict(tree), tmp_path / "run")
     assert "classifier_training, which has no critic" in refusal(capsys, "outliers", "digits", "--run", made)
+
+
+def test_a_training_that_is_stopped_promises_nothing(
+    capsys: Capture, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in a folder that goes away, and there is no --resume."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise Stopped(signal.SIGTERM, 3)
+
+    monkeypatch.setattr(training, "train", stopped)
+    ran = run(capsys, "outliers", folder, *QUICK, "--skip-bad")
+    assert ran.code == 143 and ran.err.startswith("genkit: stopped by SIGTERM after iteration 3; nothing is kept")
+    assert "--resume" not in ran.err and ran.err.count("\n") == 1
+
+
+def test_a_training_that_diverged_is_told_in_terms_of_the_command(
+    capsys: Capture, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverged(*_: Any, **__: Any) -> None:
+        raise TrainingError("iteration 3: lower optimizers.critic.lr in a new run --from this one")
+
+    monkeypatch.setattr(training, "train", diverged)
+    line = refusal(capsys, "outliers", folder, *QUICK, "--skip-bad")
+    assert "diverged; try another --seed" in line and "--from" not in line

@@ -17,14 +17,8 @@ NOT_HALF = "0 to below 0.5"
             "system.real_weighting={type: closed_form_weights, rho: -0.1}",
             "the radius of a chi-square ball is 0 or more",
         ),
-        (
-            "system.real_weighting={type: closed_form_weights, rho: .inf}",
-            "the radius of a chi-square ball is 0 or more",
-        ),
-        (
-            "system.real_weighting={type: closed_form_weights, rho: .nan}",
-            "the radius of a chi-square ball is 0 or more",
-        ),
+        ("system.real_weighting={type: closed_form_weights, rho: .inf}", "rho: input should be a finite number"),
+        ("system.real_weighting={type: closed_form_weights, rho: .nan}", "rho: input should be a finite number"),
         ("system.real_weighting={type: closed_form_weights}", "one of the two"),
         ("system.real_weighting={type: closed_form_weights, rho: 0.1, outlier_share: 0.1}", "one of the two"),
         ("system.real_weighting.outlier_share=0.5", NOT_HALF),

@@ -16,8 +16,8 @@ from genkit.cli.sample import _refuse_others
 from genkit.core.errors import DataError
 from genkit.core.files import only_writer
 from genkit.images import pixels as images
+from genkit.images import scatter
 from genkit.images.image_files import ImageFiles
-from genkit.images.pixels import scatter
 from tests.cli.console import refusal, run
 from tests.training.tiny import child
 

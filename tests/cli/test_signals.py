@@ -40,7 +40,7 @@ def in_sampling(endless: Callable[[], Any]) -> None:
 
 
 def in_decoding(endless: Callable[[], Any]) -> None:
-    from genkit.images.pixels import image_files
+    from genkit.images import image_files
 
     image_files.decode = lambda *_: endless()
 

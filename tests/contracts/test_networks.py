@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import pytest
@@ -15,6 +16,7 @@ from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.dcgan import DCGANCritic, DCGANGenerator
 from genkit.gan.networks.latent import LatentNetwork
 from genkit.gan.networks.resnet_gan import ResNetCritic
+from tests.contracts.specs import UNET2D
 
 IMAGES = [
     {"size": size, "channels": channels, "classes": classes, "width": 4}
@@ -98,6 +100,13 @@ def test_generator_labels_matter_and_are_needed(spec):
     torch.testing.assert_close(x[1], x[2], rtol=0, atol=1e-6)
     with pytest.raises(ConditionError, match="label"):
         network(z)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_settings_of_diffusers_are_finite(value):
+    """Their hints say nothing of it."""
+    with pytest.raises(RecipeError, match=r"settings\.norm_eps: input should be a finite number"):
+        catalog.build({"type": "diffusers_unet", "settings": {**UNET2D, "norm_eps": value}})
 
 
 @pytest.mark.parametrize(

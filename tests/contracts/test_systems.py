@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -75,6 +76,21 @@ def test_losses_are_pure_updates_touch_their_learner_alone_and_come_in_order(cas
     trainer.at_rest("after an iteration")
     assert all(v.isfinite() and not v.requires_grad for v in scalars.values())
     assert {name.split("/")[0] for name in scalars} == set(case.order)
+
+
+@cases
+def test_what_differentiates_twice_says_so(case: SystemCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else train.compile would fail in the first iteration, after minutes."""
+    trainer, grad, with_graph = make_trainer(case), torch.autograd.grad, list[bool]()
+
+    def watched(*given: Any, create_graph: bool = False, **options: Any) -> Any:
+        with_graph.append(create_graph)
+        return grad(*given, create_graph=create_graph, **options)
+
+    monkeypatch.setattr(torch.autograd, "grad", watched)
+    trainer.iterate()
+    said = any(getattr(module, "differentiates_twice", False) for module in trainer.system.modules())
+    assert any(with_graph) == said
 
 
 def test_the_watch_notices_an_impure_loss() -> None:

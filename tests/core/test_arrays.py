@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genkit.core.arrays import header, read_npz
+from genkit.core.arrays import header, read_npy, read_npz
 
 MOST = {"mu": 8, "sigma": 64}
 
@@ -44,3 +44,11 @@ def test_a_header_that_promises_too_much(shape: str, tmp_path: Path) -> None:
         archive.writestr("mu.npy", content)
     with pytest.raises(ValueError, match=r"mu of shape .* has more than 8 values or is cut short"):
         read_npz(path, MOST)
+    (tmp_path / "b.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=r"b.npy of shape .* has more than 8 values or is cut short"):
+        read_npy(tmp_path / "b.npy", 8)
+
+
+def test_an_array_of_its_own(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(6.0).reshape(2, 3))
+    assert read_npy(tmp_path / "a.npy", 6).tolist() == [[0, 1, 2], [3, 4, 5]]

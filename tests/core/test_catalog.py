@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -46,6 +47,7 @@ def test_first_weights_do_not_depend_on_the_order_of_keys() -> None:
         ({"critic_steps": 0}, r"^s\.critic_steps: .*greater than or equal to 1, got 0"),
         ({"critic_steps": True}, r"^s\.critic_steps: got true; a yes or no"),
         ({"critic_steps": 1.5}, r"^s\.critic_steps"),
+        ({"penalties": [{"type": "r1", "weight": math.inf}]}, r"^s\.penalties\[0\]\.weight: .* finite number, got inf"),
         ({"critic": 3}, r"^s\.critic: needs a mapping with the key 'type', got 3"),
         ({"critic": {"width": 4}}, r"^s\.critic: needs the key 'type'"),
         ({"critic": {"type": "mlp_critic", "width": "wide"}}, r"^s\.critic\.width: .*got 'wide'"),
@@ -82,6 +84,15 @@ def test_what_is_wrong_is_named_by_its_path_in_one_line(change: dict[str, Any], 
 def test_values_become_what_the_hint_says(hint: Any, value: Any, want: Any) -> None:
     got = convert(hint, value)
     assert got == want and type(got) is type(want)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, "nan", "inf"])
+def test_a_number_is_finite_unless_the_hint_says_otherwise(value: Any) -> None:
+    single, several = (float, Annotated[float, Field()], float | None), (list[float], tuple[float, float])
+    for hint, given in (*((h, value) for h in single), *((h, [1.0, value]) for h in several)):
+        with pytest.raises(RecipeError, match=r"^a(\[1\])?: input should be a finite number, got '?-?(inf|nan)'?$"):
+            convert(hint, given, where="a")
+    assert not math.isfinite(convert(Annotated[float, Field(allow_inf_nan=True)], value))
 
 
 BAD_OUTSIDE: list[tuple[dict[str, Any], str]] = [

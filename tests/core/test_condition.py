@@ -76,6 +76,17 @@ def test_names_stand_for_numbers() -> None:
         labels.check("label", "9" * 5000, 1)
 
 
+def test_names_that_are_other_numbers_leave_no_doubt() -> None:
+    """A folder's name is what people see; an int in Python is a position."""
+    labels = Labels(3, ["1", "2", "03"])
+    assert labels.check("label", "1", 1).tolist() == [0] and labels.check("label", ["2", "03"], 2).tolist() == [1, 2]
+    assert labels.check("label", 1, 1).tolist() == [1] and labels.check("label", [0, 2], 2).tolist() == [0, 2]
+    for text in ("0", "3", "-1"):
+        with pytest.raises(ConditionError, match=f"'label': no class is called {text}; they are called 1, 2, 03$"):
+            labels.check("label", text, 1)
+    assert Labels(2, ["00", "01"]).check("label", "1", 1).tolist() == [1], "each its own number"
+
+
 def test_other_names_for_the_same_classes() -> None:
     space = ConditionSpace({"label": Labels(2), "style": Labels(3)}).with_class_names(["cat", "dog"])
     assert space.class_names == ("cat", "dog") and space["style"].names == ()

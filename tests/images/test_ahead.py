@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from genkit.images import ahead
 from genkit.images.ahead import Claim, in_order
-from genkit.images.pixels import ahead
 
 
 def test_results_come_in_order_from_several_threads() -> None:

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from genkit.core.errors import DataError
+from genkit.images import image_files
 from genkit.images.image_files import ImageFiles
 from genkit.images.intake import Intake
-from genkit.images.pixels import image_files, png_bytes, resize, write_png
+from genkit.images.pixels import png_bytes, resize, write_png
 from tests.shared import shared
 
 

@@ -33,6 +33,24 @@ def test_backslashes_in_a_zip_separate_folders(tmp_path: Path) -> None:
     assert len(list(files.decode_all())) == 3
 
 
+def test_parts_of_a_zip_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
+    """As `zip -r x.zip ./cats` of some tools writes them."""
+    names = ["./cats/0.png", ".//dogs/./0.png", "dogs//1.png", ".\\dogs\\2.png", "./.hidden/0.png"]
+    files = ImageFiles(zipped(tmp_path / "dots.zip", *names, "./", ".", "./cats/", "cats/."))
+    plain = ["cats/0.png", "dogs/0.png", "dogs/1.png", "dogs/2.png"]
+    assert files.names == plain and files.classes == ("cats", "dogs")
+    assert len(list(files.decode_all())) == 4
+    assert files.fingerprint == ImageFiles(zipped(tmp_path / "plain.zip", *plain)).fingerprint
+
+
+@pytest.mark.parametrize(
+    "name", ["./../evil.png", "a/./../../evil.png", ".//..//evil.png", "./C:/evil.png", "//evil.png"]
+)
+def test_such_parts_hide_no_way_out_of_a_zip(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"this member leaves"):
+        ImageFiles(zipped(tmp_path / "x.zip", "good.png", name))
+
+
 @pytest.mark.parametrize("name", ["a\\..\\..\\evil.png", "\\evil.png", "a/..\\evil.png", "\\\\host\\evil.png"])
 def test_backslashes_do_not_lead_out_of_a_zip(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"this member leaves"):

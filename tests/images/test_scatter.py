@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genkit.core.errors import DataError
-from genkit.images.pixels import scatter
+from genkit.images import scatter
 
 
 def opened(content: bytes) -> np.ndarray:

@@ -15,7 +15,7 @@ from genkit.core.pretrained import Pretrained
 from genkit.training.preparation import check_evaluation, prepare
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.trainer import Trainer
-from tests.contracts.specs import DDPM, DIGITS, NETWORKS, NOISY, seeded
+from tests.contracts.specs import DCGAN_C, DCGAN_G, DDPM, DIGITS, NETWORKS, NOISY, seeded
 from tests.training.tiny import points
 
 DIFFUSION = {"type": "ddpm_training", "generator": {**DDPM, "solver": {"type": "ancestral", "steps": "2"}}}
@@ -69,6 +69,16 @@ def test_learners_are_compiled_and_leave_plain_weights(tmp_path: Path, monkeypat
     loaded = Pretrained.from_pretrained(made.ema.module.save_pretrained(tmp_path))
     x = torch.randn(2, 1, 8, 8)
     torch.testing.assert_close(loaded(x), plain.ema.module(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("penalty", ["gradient_penalty", "r1"])
+def test_what_differentiates_twice_is_not_compiled(penalty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Recipe, "build_data", lambda _: pytest.fail("data were decoded first"))
+    game = {"type": "gan_training", "generator": {"type": "gan", "network": DCGAN_G}, "critic": DCGAN_C}
+    tree = recipe({**game, "penalties": [{"type": penalty}]}, "critic", compile=True).to_dict()
+    tree["optimizers"]["generator"] = tree["optimizers"]["critic"]
+    with pytest.raises(RecipeError, match=rf"^train\.compile: {penalty} differentiates twice, which torch\.compile"):
+        prepare(Recipe.from_dict(tree), Accelerator(cpu=True))
 
 
 @pytest.mark.parametrize("spec", [NOISY, NETWORKS["classifier"][0]], ids=["noisy_classifier", "classifier"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +50,9 @@ def _built(settings: Mapping[str, Any]) -> Any:
     known = set(inspect.signature(UNet2DModel.__init__).parameters) - {"self"}
     if unknown := sorted(settings.keys() - known):
         raise RecipeError(f"settings.{unknown[0]}: UNet2DModel has no such argument{suggest(unknown[0], known)}")
+    for name, value in settings.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"settings.{name}: input should be a finite number, got {value}")
     try:
         unet = UNet2DModel(**settings)
     except Exception as refusal:  # diffusers checks little, and what it meets then is of a dozen unrelated types

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from html.parser import HTMLParser
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from genkit.classifiers.conv_classifier import Classifier
 from genkit.cli.bench import ShownTraining
+from genkit.cli.console import Lines, TrainingWatcher
 from genkit.cli.main import main
 from genkit.core.catalog import CATALOG
 from genkit.core.entry import Entry
@@ -25,6 +27,7 @@ from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.metrics.computing import metric_named
 from genkit.evaluation.sources import open_source
 from genkit.images.pixels import decode, write_folder
+from genkit.training.signals import Stopped
 from tests.evaluation.test_scoring import Mean, Noise, pictures
 
 
@@ -138,6 +141,17 @@ def test_recipes_are_trained_for_every_seed(here):
     assert trained == [(name, ["train.steps=1"]), (name, ["train.steps=1"], 0), (name, ["train.steps=1"], 1)]
     with pytest.raises(EvaluationError, match="has to be trained first"):
         run_bench(Bench.from_dict(spec(entries=entries)), "out")
+
+
+def test_a_stopped_training_goes_on_with_the_bench(here, monkeypatch):
+    """Which has no --resume."""
+
+    def stopped(*_, **__):
+        raise Stopped(signal.SIGTERM, 3)
+
+    monkeypatch.setattr("genkit.training.run.train", stopped)
+    with pytest.raises(Stopped, match=r"^stopped by SIGTERM after iteration 3; start the bench again, and it goes on$"):
+        ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
 
 
 def test_points(here):

@@ -1,0 +1,119 @@
+"""No command replaces what it reads, writes among it, or writes two results to one place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+
+from genkit.cli.places import Place, Writing
+from genkit.data.digits import digits
+from genkit.images.pixels import write_folder
+from tests.cli.console import refusal, run
+from tests.cli.test_parameters import commands, parameters
+
+Capture = pytest.CaptureFixture[str]
+
+WORDS = {
+    *("sample label", "sample steps", "likelihood steps", "evaluate metrics", "knn k", "import layout", "import part"),
+    *("train overrides", "list kind", "info subject", "cite subject"),
+}
+"""Texts that name no file, or are of commands that write none; they are not looked for on the disk."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """pics/1, pics/2, p.zip, a run and a link to the zip."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("1", "2"):
+        write_folder([digits().x[:3]], tmp_path / "pics" / name)
+    shutil.make_archive("p", "zip", "pics")
+    os.symlink("p.zip", "link.zip")
+    shutil.copytree(finished, "run")
+    Path("bench.json").write_text('{"against": "pics", "entries": [{"name": "a", "source": "digits"}]}')
+    Path("ckpt.safetensors").touch()
+    return tmp_path
+
+
+REFUSED = [
+    ("outliers p.zip --out p.zip", "--out p.zip is what is read (DATA)"),
+    ("outliers pics --out o.csv --grid o.csv", "--out and --grid go to o.csv"),
+    ("outliers pics --out o.csv --grid ./x/../o.csv", "--out and --grid go to"),
+    ("outliers pics --out o.csv --grid o.csv/g.png", "--out and --grid go to"),
+    ("outliers pics --run run --grid pics/1/000000.png", "lies in pics, which is read (DATA)"),
+    ("outliers digits --run run --out run/weights/config.json", "is a part of run, which is read (--run)"),
+    ("evaluate p.zip --against digits --json p.zip", "--json p.zip is what is read (A)"),
+    ("evaluate digits --against p.zip --json p.zip", "--json p.zip is what is read (--against)"),
+    ("evaluate link.zip --against digits --json p.zip", "is what is read (A)"),
+    ("evaluate p.zip --against digits --json link.zip", "is what is read (A)"),
+    ("evaluate pics --against digits --json pics/1/000000.png", "lies in pics, which is read"),
+    ("evaluate pics --against digits --json pics/new.json", "lies in pics, which is read"),
+    ("evaluate run --against digits --json run/recipe.yaml", "is a part of run, which is read"),
+    ("evaluate digits --against digits/test --extractor-weights p.zip --json p.zip", "(--extractor-weights)"),
+    ("evaluate mnist-classifier --metrics accuracy --against {type:PATH} --json pics/x", "lies in pics"),
+    ("stats pics --out pics/s.npz", "lies in pics"),
+    ("likelihood mnist-exemplar-vae --against pics --json pics/l.json", "(--against)"),
+    ("knn mnist-exemplar-vae --train digits --test p.zip --json p.zip", "(--test)"),
+    ("sample run --out run", "--out run is what is read (WEIGHTS)"),
+    ("sample run --like pics/1/000000.png --out pics/1", "000000.png is, which is read and would be replaced"),
+    ("sample run --between p.zip pics/1/000000.png --out pics/1", "would be replaced (--between)"),
+    ("exemplars mnist-exemplar-vae --replace pics --out pics/mine", "lies in pics"),
+    ("exemplars run --extend digits --out run", "is what is read"),
+    ("export run --to diffusers --out run", "is what is read"),
+    ("bench bench.json --out .", "bench.json is, which is read and would be replaced"),
+    ("bench bench.json --out pics/b", "lies in pics, which is read (against)"),
+    ("train digits/wgan_ratio_clipping {data:PATH} --out pics/run", "lies in pics, which is read (data)"),
+    ("train digits/wgan_ratio_clipping --from run --out run", "is what is read (--from)"),
+    ("import diffusers/pipeline run/samples --out run/samples/new", "(CHECKPOINT)"),
+]
+SPECS = {
+    "{type:PATH}": "{type: folder, path: pics, size: 28, channels: 1}",
+    "{data:PATH}": "data={type: folder, path: pics, size: 28, channels: 1}",
+}
+
+
+def words(line: str) -> list[str]:
+    return [SPECS.get(word, word) for word in line.split()]
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("line", "message"), REFUSED)
+def test_what_is_read_stays(line: str, message: str, here: Path, capsys: Capture) -> None:
+    (here / "run" / "samples").mkdir(exist_ok=True)
+    before = content(here)
+    assert message in refusal(capsys, *words(line))
+    assert content(here) == before
+
+
+def test_places_beside_what_is_read_are_free(here: Path, capsys: Capture) -> None:
+    """Results of a run may lie in it, and a number or a name that happens to be a folder's is no input."""
+    for line in (
+        "evaluate pics --against digits -n 6 --metrics fd --json scores.json",
+        "evaluate pics --against digits -n 6 --metrics fd --json scores.json",
+        "sample run -n 2 --label 1 --out run/mine",
+        "sample run -n 2 --label 1 --out 1",
+        "sample run -n 2 --label 1 --out 1",
+    ):
+        ran = run(capsys, *words(line))
+        assert ran.code == 0, (line, ran.err)
+
+
+def test_every_command_that_writes_is_watched() -> None:
+    for name, command in commands():
+        writes = any(isinstance(parameter.type, Place) for parameter in command.params)
+        assert writes == isinstance(command, Writing), name
+
+
+def test_every_text_is_an_input_or_known_to_be_a_word() -> None:
+    texts = {
+        f"{name} {parameter.name}"
+        for name, parameter in parameters()
+        if isinstance(parameter.type, click.types.StringParamType)
+    }
+    assert texts == WORDS
