@@ -15,6 +15,7 @@ from genkit.cli.places import FOLDER
 if TYPE_CHECKING:
     from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.staged import StagedRecipe
 
 
 @click.command("train")
@@ -32,10 +33,10 @@ def command(
     KEY=VALUE changes a single value of the recipe: train.steps=500 optimizers.critic.lr=1e-4 data.split=train.
     Ctrl-C, SIGTERM and SIGUSR1 write a checkpoint and stop; --resume goes on as if nothing had happened.
     """
-    from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.staged import load_recipe
 
-    checked = Recipe.load(recipe, overrides)
+    checked = load_recipe(recipe, overrides)
     if dry_run:
         from genkit.cli.dry_run import describe_run
 
@@ -44,16 +45,29 @@ def command(
             click.echo(report)
         return
     join_launch()
-    folder = RunFolder(out or Path("runs") / checked.name)
-    if resume and folder.finished(checked) and folder.report.is_file():
-        folder.open(checked, resume, start)
+    folder, finished = _folder_of(out or Path("runs") / checked.name, checked)
+    if resume and finished:
+        if isinstance(checked, Recipe):
+            folder.open(checked, resume, start)
         _tell(f"{folder.path} has finished already", folder)
         return
     _train(checked, folder, start, resume)
     _tell(f"finished {checked.name}", folder)
 
 
-def _train(recipe: Recipe, folder: RunFolder, start: str | None, resume: bool) -> None:
+def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bool]:
+    """The folder of a run, and whether there is nothing left to do in it."""
+    from genkit.training.folder import RunFolder
+    from genkit.training.recipe import Recipe
+    from genkit.training.stages import StagedFolder
+
+    if not isinstance(recipe, Recipe):
+        return StagedFolder(path), StagedFolder(path).done(recipe)
+    folder = RunFolder(path)
+    return folder, folder.finished(recipe) and folder.report.is_file()
+
+
+def _train(recipe: Recipe | StagedRecipe, folder: RunFolder, start: str | None, resume: bool) -> None:
     from genkit.training.run import train
 
     if is_first_process():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -18,14 +18,19 @@ from genkit.core import catalog
 from genkit.core.documents import Unreadable, check_plain, read_json
 from genkit.core.errors import ConditionError, GenkitError, WeightsError
 from genkit.core.files import only_writer, sha256_of_file, write_atomically
+from genkit.core.frozen import is_frozen
+from genkit.core.reference import contained
 from genkit.core.tensors import load_into
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PRODUCTS = "products.json"
+"""Beside the weights of a run that keeps several products: their names, the main one first."""
+
 RECIPE = "recipe.yaml"
 """What makes a folder a run."""
 
-UNFINISHED = "genkit.training.unfinished:newest_averaged"
-"""Reads what a run has learned so far; named as the catalog names things, since training lies above."""
+UNFINISHED = "genkit.training.unfinished:left_by"
+"""Finds what a run has learned so far; named as the catalog names things, since training lies above."""
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
@@ -50,11 +55,14 @@ class Unfinished(Protocol):
 
     Attributes:
         checkpoint: its folder.
+        config: of the module, None where only its recipe tells.
         sha256: of the weights.
     """
 
-    checkpoint: Path
-
+    @property
+    def checkpoint(self) -> Path: ...
+    @property
+    def config(self) -> dict[str, Any] | None: ...
     @property
     def sha256(self) -> str: ...
 
@@ -80,9 +88,11 @@ class Pretrained(Configured):
     Attributes:
         class_names: what its classes are called, in the order of their numbers; empty when they have no names. Set by
             `name_classes`; kept in config.json beside `type`.
+        judged_by: "module:class" of how it is scored, see genkit.evaluation.judges; "" where it cannot be.
     """
 
     class_names: tuple[str, ...] = ()
+    judged_by: ClassVar[str] = ""
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors and config.json, each in one piece.
@@ -108,11 +118,25 @@ class Pretrained(Configured):
             WeightsError: nothing there, a pickle, damaged or non-finite weights, or a module of another class.
         """
         found = locate(source)
-        module = _read(found) if isinstance(found, Path) else found.product()
+        module = loaded(found)
         if not isinstance(module, cls) or not isinstance(module, nn.Module):
             place = found if isinstance(found, Path) else found.checkpoint
             raise WeightsError(f"{place} holds a {type(module).__name__}, not a {cls.__name__}")
         return module.eval()
+
+
+def save_products(products: Mapping[str, Pretrained], folder: Path) -> None:
+    """The first of `products` in `folder`, each other one in the folder of its name below, the first one last.
+
+    Raises:
+        CheckpointError: as `save_pretrained`.
+    """
+    (_, main), *others = products.items()
+    for name, product in others:
+        product.save_pretrained(folder / name)
+    if others:
+        write_atomically(folder / PRODUCTS, json.dumps(list(products)).encode())
+    main.save_pretrained(folder)
 
 
 def name_classes(module: Pretrained, names: Sequence[str]) -> None:
@@ -157,19 +181,48 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def locate(source: str | Path) -> Path | Unfinished:
+def locate(source: str | Path, product: str = "") -> Path | Unfinished:
     """The local folder of `source`, or the averaged weights of a run that has not finished.
 
     A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and, with the extra
     `genkit[hub]`, a model id `owner/name` downloaded from the Hugging Face Hub.
+
+    Args:
+        product: name of a product of a run, such as "critic"; "" is its main one.
+
+    Raises:
+        WeightsError: nothing there, or no such product.
     """
+    found = _locate(source)
+    if not product:
+        return found
+    names = _products(found) if isinstance(found, Path) else []
+    if product not in names:
+        kept = f"it keeps {', '.join(names)}" if names else "it keeps one product, which needs no name"
+        raise WeightsError(f"{source} has no product {product!r:.60}; {kept}")
+    assert isinstance(found, Path)
+    return found if product == names[0] else found / product
+
+
+def _products(folder: Path) -> list[str]:
+    """Names of the products in a weights folder, the main one first; none where there is but one."""
+    try:
+        names = read_json(folder / PRODUCTS) if (folder / PRODUCTS).is_file() else []
+    except Unreadable:
+        return []
+    return (
+        [name for name in names if isinstance(name, str) and Path(name).name == name] if isinstance(names, list) else []
+    )
+
+
+def _locate(source: str | Path) -> Path | Unfinished:
     path = Path(source)
     for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
         if (folder / CONFIG).is_file():
             return folder
-    averaged: Unfinished | None = catalog.load(UNFINISHED)(path) if (path / RECIPE).is_file() else None
-    if averaged:
-        return averaged
+    left: Path | Unfinished | None = catalog.load(UNFINISHED)(path) if (path / RECIPE).is_file() else None
+    if left:
+        return left
     if path.is_file():
         raise WeightsError(f"{path} is a file; weights are a folder with {CONFIG} and {WEIGHTS}{_about_pickle(path)}")
     if path.is_dir():
@@ -240,11 +293,32 @@ def built(description: Any, where: str) -> Any:
     return module
 
 
-def _read(folder: Path) -> Any:
-    module = built(_read_config(folder), str(folder / CONFIG))
+def configuration(found: Path | Unfinished) -> Any:
+    """What makes the module that `locate` has found, its weights not loaded."""
+    return _read_config(found) if isinstance(found, Path) else found.config
+
+
+def loaded(found: Path | Unfinished) -> Any:
+    """The module that `locate` has found.
+
+    Raises:
+        WeightsError: a pickle, damaged or non-finite weights.
+    """
+    if not isinstance(found, Path):
+        return found.product()
+    module = built(_read_config(found), str(found / CONFIG))
     if isinstance(module, nn.Module):
-        _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+        finished = _of_frozen_parts(module)
+        alone = finished and finished.keys() == module.state_dict().keys() and not (found / WEIGHTS).exists()
+        state = {} if alone else _read_weights(found / WEIGHTS)
+        _load(module, finished | state, found / WEIGHTS)
     return module
+
+
+def _of_frozen_parts(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors that came with weights which a config.json names; its own file may have others in their place."""
+    own, parts = module.state_dict(), [f"{name}." for name, part in module.named_modules() if is_frozen(part)]
+    return {name: value for name, value in own.items() if name.startswith(tuple(parts))}
 
 
 def _read_config(folder: Path) -> Any:
@@ -253,7 +327,7 @@ def _read_config(folder: Path) -> Any:
         check_plain(config)
     except Unreadable as damage:
         raise WeightsError(f"{folder / CONFIG} cannot be read as JSON ({damage})") from damage
-    return config
+    return contained(config, folder)
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

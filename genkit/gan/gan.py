@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition, ConditionSpace, Labels
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
+from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Rows
 from genkit.core.system import Data, System, Terms, Turns, Update
 from genkit.gan.networks.critic import Critic
@@ -79,7 +80,7 @@ class GANTraining(System):
     learners = {"critic": ("critic",), "generator": ("generator",)}  # noqa: RUF012 - a ClassVar of the base
 
     generator: GAN
-    critic: nn.Module
+    critic: Critic
     view: View
     real_weighting: Weighting
     fake_weighting: Weighting
@@ -116,6 +117,10 @@ class GANTraining(System):
         techniques: list[Technique] = [*seen, self.rule, *self.cotasks, *self.schedules]
         for technique in techniques:
             technique.check(self)
+
+    @property
+    def products(self) -> Mapping[str, Pretrained]:
+        return {"generator": self.generator, "critic": self.critic}
 
     def iteration(self, data: Data, step: int) -> Turns:
         for schedule in self.schedules:

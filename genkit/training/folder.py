@@ -22,6 +22,7 @@ from genkit.training.checkpoint import complete
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes
 from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import as_written_today
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
 
@@ -69,7 +70,9 @@ class RunFolder:
             raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
         done = complete(self.checkpoints)
         step = int(done[-1].name.removeprefix("step-")) if done else 0
-        return check_recipe(old if isinstance(old, dict) else {}, parse_yaml(recipe.to_yaml()), step, self.path)
+        return check_recipe(
+            as_written_today(old if isinstance(old, dict) else {}), parse_yaml(recipe.to_yaml()), step, self.path
+        )
 
     @property
     def started_from(self) -> str | None:

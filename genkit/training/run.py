@@ -12,9 +12,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genkit.core.classifying import Classifying
+from genkit.core.errors import RecipeError
 from genkit.core.files import write_atomically
-from genkit.core.generator import Generator
+from genkit.core.generator import Pictured
+from genkit.core.pretrained import save_products
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import accelerator_of, from_main, trackers_of
@@ -29,12 +30,13 @@ from genkit.training.samples import draw_samples
 from genkit.training.scoring import is_better, scores_of
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
+from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.start import start_from
 from genkit.training.watcher import Silence, Watcher
 
 
 def train(
-    recipe: Recipe | str | Path,
+    recipe: Recipe | StagedRecipe | str | Path,
     out: str | Path | None = None,
     *,
     resume: bool = False,
@@ -44,36 +46,61 @@ def train(
     """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
 
     Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
-    same machine, versions and number of processes.
+    same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
+    its name; resuming goes on in the stage that was under way.
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
 
     Raises:
         RecipeError, DataError: the recipe or the data cannot be used.
-        WeightsError: `start` cannot be used.
+        WeightsError: `start`, or weights that the recipe names, cannot be used.
         CheckpointError: the folder is taken, of another recipe or other data, or cannot be written.
         TrainingError: a loss is not finite.
         Stopped: a signal asked to stop; a checkpoint has been written.
         ProcessLost: another process of the run is gone.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    folder = RunFolder(out or Path("runs") / recipe.name)
+    recipe = recipe if isinstance(recipe, (Recipe, StagedRecipe)) else load_recipe(recipe)
+    out = Path(out or Path("runs") / recipe.name)
+    if isinstance(recipe, StagedRecipe):
+        from genkit.training.stages import train_stages
+
+        if start is not None:
+            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
+        return train_stages(recipe, out, resume, watcher or Silence())
     begin = None if start is None else str(start)
-    accelerator = accelerator_of(recipe, folder.path)
+    accelerator = accelerator_of(recipe, out)
+    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher)
+    return out
+
+
+def train_one(
+    recipe: Recipe,
+    folder: RunFolder,
+    accelerator: Accelerator,
+    *,
+    resume: bool,
+    start: str | None = None,
+    watcher: Watcher | None = None,
+    last: bool = True,
+) -> None:
+    """See `train`.
+
+    Args:
+        last: whether the processes part at its end.
+    """
     if accelerator.is_main_process:
-        folder.check(recipe, resume, begin)
+        folder.check(recipe, resume, start)
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
-    if begin:
-        start_from(begin, run.trainer, run.watcher.note)
+    if start:
+        start_from(start, run.trainer, run.watcher.note)
     with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
         if accelerator.is_main_process:
             held.enter_context(folder.locked())
-            run.changes = folder.open(recipe, resume, begin)
+            run.changes = folder.open(recipe, resume, start)
         accelerator.wait_for_everyone()
-        run.go(resume)
-    return folder.path
+        run.go(resume, last)
 
 
 class Run:
@@ -92,7 +119,7 @@ class Run:
     def main(self) -> bool:
         return self.accelerator.is_main_process
 
-    def go(self, resume: bool) -> None:
+    def go(self, resume: bool, last: bool = True) -> None:
         if self.recipe.train.threads:
             torch.set_num_threads(self.recipe.train.threads)
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
@@ -104,7 +131,10 @@ class Run:
                     self._iterate(stop)
                 self._finish(stop)
             finally:
-                self.accelerator.end_training()
+                if last:
+                    self.accelerator.end_training()
+                for tracker in self.accelerator.trackers if not last else ():
+                    tracker.finish()
 
     def _iterate(self, stop: StopFlag) -> None:
         """One iteration, and what is due after it; the last one leaves scores and checkpoint to `_finish`."""
@@ -236,7 +266,7 @@ class Run:
             draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
             return ""
 
-        if isinstance(self.trainer.ema.module, Generator):
+        if isinstance(self.trainer.ema.module, Pictured):
             self._shown(draw, stop)
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
@@ -246,11 +276,11 @@ class Run:
             Interrupted: a signal came.
         """
         wanted, scores = self.recipe.evaluate, dict[str, Any]()
-        if not wanted or not isinstance(self.trainer.ema.module, (Generator, Classifying)):
+        if not wanted:
             return {}
 
         def score(product: Any) -> str:
-            scores.update(scores_of(product, wanted, self.recipe, self.data, self.watcher))
+            scores.update(scores_of(product, wanted, self.recipe.train.seed, self.data, self.watcher))
             return "best" if is_better(scores, wanted.best, self.best) else ""
 
         verdict = self._shown(score, stop)
@@ -276,8 +306,10 @@ class Run:
             self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
+        main = next(iter(self.trainer.system.products))
+
         def save(product: Any) -> str:
-            product.save_pretrained(self.folder.weights)
+            save_products({**self.trainer.system.products, main: product}, self.folder.weights)
             return ""
 
         self._checkpoint()

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from genkit.core.catalog import CATALOG
-from genkit.training.recipe import shipped_recipes
+from genkit.training.recipe_file import shipped_recipes
 from tests.rules.recipes import read, shrunk
 
 Path = tuple[Any, ...]

@@ -14,7 +14,7 @@ from genkit.cli.main import COMMANDS
 from genkit.core.catalog import CATALOG, find
 from genkit.evaluation import EXTRACTORS, METRICS
 from genkit.foreign import LAYOUTS
-from genkit.training.recipe import shipped_recipes
+from genkit.training.recipe_file import shipped_recipes
 from tests.cli.console import run
 
 Capture = pytest.CaptureFixture[str]
