@@ -238,6 +238,8 @@ def convert(hint: Any, value: Any, *, where: str = "") -> Any:
 def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, dict[str, Any]]:
     """What `spec` would make, and the arguments that it gives."""
     names = CATALOG[kind] if kind else _targets()
+    if hasattr(spec, "config"):
+        raise RecipeError(f"{at(where)}needs a {makes.__name__}, got a {type(spec).__name__}")
     if not isinstance(spec, Mapping):
         raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
