@@ -68,7 +68,7 @@ def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bo
 
 
 def _train(recipe: Recipe | StagedRecipe, folder: RunFolder, start: str | None, resume: bool) -> None:
-    from genkit.training.run import train
+    from genkit.training import train
 
     if is_first_process():
         click.echo(f"training {recipe.name} into {folder.path}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from genkit.core.errors import RecipeError, WeightsError, shown
 
 if TYPE_CHECKING:
-    from genkit.core.pretrained import Unfinished
+    from genkit.core.location import Unfinished
 
 WEIGHTS, PRODUCT = "weights", "product"
 
@@ -120,7 +120,7 @@ def load_reference(wanted: type, value: Mapping[str, Any], where: str) -> Any:
 
 def _locate(value: Mapping[str, Any], where: str) -> Path | Unfinished:
     from genkit.core.conversion import at, join
-    from genkit.core.pretrained import locate
+    from genkit.core.location import locate
 
     for key, given in value.items():
         if key not in (WEIGHTS, PRODUCT):

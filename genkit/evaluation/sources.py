@@ -14,8 +14,8 @@ from torch import Tensor
 from genkit.core.catalog import CATALOG, build, check
 from genkit.core.errors import DataError, EvaluationError, shown, suggest
 from genkit.core.generator import Generator
+from genkit.core.location import CONFIG, RECIPE
 from genkit.core.mixture import Mixture
-from genkit.core.pretrained import CONFIG, RECIPE
 from genkit.evaluation.grouping import grouped
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.image_files import ImageFiles, OnBad, Prepared

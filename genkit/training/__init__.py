@@ -1,5 +1,5 @@
 """Training: systems know the maths, this folder moves the weights."""
 
-from genkit.training.run import train
+from genkit.training.entry import train
 
 __all__ = ["train"]

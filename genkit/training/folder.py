@@ -16,7 +16,7 @@ import torch
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
-from genkit.core.pretrained import CONFIG, sha256_of_weights
+from genkit.core.location import CONFIG, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, parse_yaml, read_yaml
 from genkit.core.errors import RecipeError, shown
-from genkit.core.reference import below, changed
+from genkit.core.reference import below, changed, is_reference
 
 BASE, STAGES = "base", "stages"
+SHARED = ("data", "train", "every", "evaluate")
+"""What may stand at the top for every stage; `evaluate` is for the product alone, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,40 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict
         RecipeError: a file is missing or no YAML mapping, bases go round in a circle, or an override cannot be applied.
     """
     tree, files = _whole(find_recipe(source), ())
+    of_stages = [override for override in overrides if override.startswith(f"{STAGES}.")]
     for override in overrides:
+        if override not in of_stages:
+            _override(tree, override)
+    if isinstance(tree.get(STAGES), Mapping):
+        tree, files = _with_stages(tree, files)
+    for override in of_stages:
         _override(tree, override)
     return tree, files
+
+
+def _with_stages(tree: dict[str, Any], files: list[Written]) -> tuple[dict[str, Any], list[Written]]:
+    own, bases = dict[str, Any](), dict[str, Mapping[str, Any]]()
+    for name, stage in tree[STAGES].items():
+        own[name] = {k: v for k, v in stage.items() if k != BASE} if isinstance(stage, Mapping) else stage
+        if isinstance(stage, Mapping) and BASE in stage:
+            bases[name], inner = _whole(_find_base(stage[BASE], files[0].path), ())
+            files += [Written(written.path, {STAGES: {name: written.tree}}) for written in inner]
+    return spread({**tree, STAGES: own}, bases), files
+
+
+def spread(tree: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The tree with what stands at its top for all stages in each of them: over its base, under what it says itself."""
+    shared = [key for key in SHARED if key != "evaluate" or tree.get("product") is None]
+    top = {key: tree[key] for key in shared if tree.get(key) is not None}
+    stages = {
+        name: copy.deepcopy(merged(merged(bases.get(name, {}), top), stage)) if _is_training(stage) else stage
+        for name, stage in tree[STAGES].items()
+    }
+    return {**{k: v for k, v in tree.items() if k not in shared}, STAGES: stages}
+
+
+def _is_training(stage: Any) -> bool:
+    return isinstance(stage, Mapping) and not is_reference(stage)
 
 
 def as_written_today(tree: Any) -> Any:
@@ -77,26 +111,22 @@ def as_written_today(tree: Any) -> Any:
 
 
 def _whole(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[Written]]:
-    """What a file says, over what its base says; so for each of its stages."""
-    tree, files = below(_read(path), path.parent), list[Written]()
+    """What a file says, over what its base says; the bases of its stages are left to `_with_stages`, found."""
+    tree, above = below(_read(path), path.parent), (*above, path.resolve())
     if isinstance(stages := tree.get(STAGES), Mapping):
-        tree[STAGES] = dict(stages)
-        for name, stage in stages.items():
-            tree[STAGES][name], inner = _over_its_base(stage, path, above)
-            files += [Written(written.path, {STAGES: {name: written.tree}}) for written in inner[1:]]
-    whole, own = _over_its_base(tree, path, above)
-    return whole, [*own[:1], *files, *own[1:]]
-
-
-def _over_its_base(tree: Any, path: Path, above: tuple[Path, ...]) -> tuple[Any, list[Written]]:
-    if not isinstance(tree, Mapping) or BASE not in tree:
-        return tree, [Written(path, tree if isinstance(tree, Mapping) else {})]
-    own, above = {k: v for k, v in tree.items() if k != BASE}, (*above, path.resolve())
-    base = _find_base(tree[BASE], path)
+        tree[STAGES] = {name: _with_base_found(stage, path) for name, stage in stages.items()}
+    if BASE not in tree:
+        return tree, [Written(path, tree)]
+    own, base = {k: v for k, v in tree.items() if k != BASE}, _find_base(tree[BASE], path)
     if base.resolve() in above:
         raise RecipeError(f"{path}: {BASE}: {shown(tree[BASE])} is made of this very recipe")
     whole, files = _whole(base, above)
     return merged(whole, own), [Written(path, own), *files]
+
+
+def _with_base_found(stage: Any, path: Path) -> Any:
+    found = isinstance(stage, Mapping) and BASE in stage
+    return {**stage, BASE: str(_find_base(stage[BASE], path).absolute())} if found else stage
 
 
 def _find_base(name: Any, path: Path) -> Path:

@@ -15,7 +15,7 @@ from genkit.core.condition import numbered
 from genkit.core.documents import read_mapping
 from genkit.core.files import write_atomically
 from genkit.core.generator import COLUMNS
-from genkit.core.pretrained import CONFIG
+from genkit.core.location import CONFIG
 from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics

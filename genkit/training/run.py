@@ -12,13 +12,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genkit.core.errors import RecipeError
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
 from genkit.core.pretrained import save_products
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
-from genkit.training.engine import accelerator_of, from_main, trackers_of
+from genkit.training.engine import from_main, trackers_of
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
@@ -30,48 +29,8 @@ from genkit.training.samples import draw_samples
 from genkit.training.scoring import is_better, scores_of
 from genkit.training.seeds import stable_seed
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
-from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.start import start_from
 from genkit.training.watcher import Silence, Watcher
-
-
-def train(
-    recipe: Recipe | StagedRecipe | str | Path,
-    out: str | Path | None = None,
-    *,
-    resume: bool = False,
-    start: str | Path | None = None,
-    watcher: Watcher | None = None,
-) -> Path:
-    """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
-
-    Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
-    same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
-    its name; resuming goes on in the stage that was under way.
-
-    Args:
-        start: weights or a run that a new run begins from; see genkit.training.start.
-
-    Raises:
-        RecipeError, DataError: the recipe or the data cannot be used.
-        WeightsError: `start`, or weights that the recipe names, cannot be used.
-        CheckpointError: the folder is taken, of another recipe or other data, or cannot be written.
-        TrainingError: a loss is not finite.
-        Stopped: a signal asked to stop; a checkpoint has been written.
-        ProcessLost: another process of the run is gone.
-    """
-    recipe = recipe if isinstance(recipe, (Recipe, StagedRecipe)) else load_recipe(recipe)
-    out = Path(out or Path("runs") / recipe.name)
-    if isinstance(recipe, StagedRecipe):
-        from genkit.training.stages import train_stages
-
-        if start is not None:
-            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
-        return train_stages(recipe, out, resume, watcher or Silence())
-    begin = None if start is None else str(start)
-    accelerator = accelerator_of(recipe, out)
-    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher)
-    return out
 
 
 def train_one(
@@ -84,7 +43,7 @@ def train_one(
     watcher: Watcher | None = None,
     last: bool = True,
 ) -> None:
-    """See `train`.
+    """See `genkit.training.train`.
 
     Args:
         last: whether the processes part at its end.

@@ -14,18 +14,13 @@ import yaml
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, check_plain
 from genkit.core.errors import RecipeError, shown, suggest
-from genkit.core.pretrained import Pretrained, built, configuration, locate
+from genkit.core.location import locate
+from genkit.core.pretrained import Pretrained, built, configuration
 from genkit.core.reference import PRODUCT, WEIGHTS, below, check_reference, is_reference
 from genkit.training.place import NOWHERE, Place
 from genkit.training.preparation import check_evaluation, checked
 from genkit.training.recipe import Evaluate, Recipe, check_name, section
-from genkit.training.recipe_file import STAGES, as_written_today, find_recipe, merged, read_recipe
-
-SHARED = ("data", "train", "every", "evaluate")
-"""What stands at the top for every stage, as far as the stage does not say otherwise.
-
-Where there is a product, `evaluate` at the top is for that alone.
-"""
+from genkit.training.recipe_file import SHARED, STAGES, as_written_today, find_recipe, read_recipe, spread
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 TAKEN = ("weights", "checkpoints", "grids")
@@ -61,7 +56,7 @@ class StagedRecipe:
         """
         with place.naming_the_file():
             _check_tree(tree)
-            tree = below(as_written_today(tree), Path.cwd())
+            tree = spread(below(as_written_today(tree), Path.cwd()), {})
             evaluate = section(Evaluate, tree["evaluate"], "evaluate") if tree.get("evaluate") is not None else None
             texts = catalog.check_arguments(_Texts, {k: tree[k] for k in ("name", "description") if k in tree})
             check_name(texts["name"])
@@ -76,8 +71,7 @@ class StagedRecipe:
         return {name: stage for name, stage in self.stages.items() if isinstance(stage, Recipe)}
 
     def to_dict(self) -> dict[str, Any]:
-        none = {"evaluate": None} if self.evaluate and not self.product else {}
-        stages = {k: none | s.to_dict() if isinstance(s, Recipe) else s for k, s in self.stages.items()}
+        stages = {k: s.to_dict() if isinstance(s, Recipe) else s for k, s in self.stages.items()}
         told = {"name": self.name, "description": self.description, STAGES: stages, "product": self.product}
         told |= {"evaluate": dataclasses.asdict(self.evaluate) if self.evaluate else None}
         return {k: v for k, v in told.items() if v not in (None, "")}
@@ -177,10 +171,8 @@ def _check_tree(tree: Mapping[str, Any]) -> None:
 def _stage(name: str, stage: Mapping[str, Any], tree: Mapping[str, Any], place: Place) -> Stage:
     if is_reference(stage):
         return dict(stage)
-    own = ("evaluate",) if tree.get("product") is not None else ()
-    whole = merged({key: tree[key] for key in SHARED if key not in own and tree.get(key) is not None}, stage)
     mine = Place(place.files, where=f"{STAGES}.{name}")
-    return Recipe.from_dict({**whole, "name": f"{tree['name']}-{name}"}, mine)
+    return Recipe.from_dict({**stage, "name": f"{tree['name']}-{name}"}, mine)
 
 
 def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe | StagedRecipe:

@@ -19,7 +19,8 @@ from torch import nn
 
 from genkit.core.documents import Unreadable, parse_json, read_json, read_yaml
 from genkit.core.errors import UnfinishedRun, WeightsError
-from genkit.core.pretrained import RECIPE, Unfinished, built, locate, sha256_of_weights
+from genkit.core.location import RECIPE, Unfinished, locate, sha256_of_weights
+from genkit.core.pretrained import built
 from genkit.core.reference import contained
 from genkit.core.system import System
 from genkit.core.tensors import load_into

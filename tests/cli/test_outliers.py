@@ -10,8 +10,8 @@ import torch
 
 from genkit.data.digits import digits
 from genkit.images import pixels as images
+from genkit.training import train
 from genkit.training.recipe import Recipe
-from genkit.training.run import train
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk
 

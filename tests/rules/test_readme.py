@@ -114,7 +114,12 @@ class Reader:
         return f"{arguments[-1]}\nends with {done.returncode} and says\n{done.stdout[-4000:]}"
 
     def _missing(self, command: str) -> str:
-        named = re.findall(rf"(?<![\w-])({'|'.join(DATA)})/(?:train|test)", command)
+        files = [
+            path.read_text()
+            for word in command.split()
+            if (path := self.folder / word).suffix == ".yaml" and path.is_file()
+        ]
+        named = re.findall(rf"(?<![\w-])({'|'.join(DATA)})/\w+", "\n".join([command, *files]))
         folders = [Path(self.environment["GENKIT_DATA"]) / DATA[name] for name in named]
         return next((str(folder) for folder in folders if not folder.is_dir()), "")
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from genkit.core.pretrained import Pretrained
+from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import shipped_recipes
-from genkit.training.run import train
 from genkit.training.staged import load_recipe, recipe_of
 from tests.rules.recipes import read, shrunk
 

@@ -371,6 +371,11 @@ def test_a_stage_has_a_base(tmp_path: Path) -> None:
     assert isinstance(recipe, StagedRecipe)
     stage, base = recipe.trainings["a"], Recipe.load("points/wgan_gp")
     assert stage.system == base.system and stage.train.steps == 5 and stage.name == "own-a"
+    path.write_text("name: own\ntrain: {seed: 3, steps: 6}\nstages: {a: {base: points/wgan_gp, train: {steps: 5}}}")
+    between = load_recipe(path, ["train.batch_size=9", "stages.a.system.penalties.0.weight=7"])
+    assert isinstance(between, StagedRecipe)
+    way, weight = between.trainings["a"].train, between.trainings["a"].system["penalties"][0]["weight"]
+    assert (way.seed, way.steps, way.batch_size, way.threads, weight) == (3, 5, 9, 1, 7)
     path.write_text("name: own\nstages: {a: {base: points/wgan_gp, system: {critc: 1}}}")
     with pytest.raises(RecipeError, match=r"own\.yaml: stages\.a\.system\.critc: unknown key") as error:
         load_recipe(path).check()

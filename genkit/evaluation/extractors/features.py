@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError, WeightsError, suggest
-from genkit.core.pretrained import Pretrained, sha256_of_weights
+from genkit.core.location import sha256_of_weights
+from genkit.core.pretrained import Pretrained
 from genkit.evaluation.extractors.extractor import POINTS, Extractor, sha256_of_state
 
 EXTRACTORS = {

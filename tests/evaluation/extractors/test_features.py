@@ -9,7 +9,7 @@ from torch import nn
 from genkit.classifiers.conv_classifier import Classifier
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.core.files import sha256_of_file
-from genkit.core.pretrained import WEIGHTS
+from genkit.core.location import WEIGHTS
 from genkit.evaluation.extractors.extractor import label, sha256_of_state
 from genkit.evaluation.extractors.features import EXTRACTORS, default_extractor, extractor_for
 from genkit.evaluation.extractors.resize import clean
