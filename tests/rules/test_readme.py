@@ -29,6 +29,8 @@ LINE = r"[^#\n]*[^#\s]"
 SMALLER = (
     (rf"genkit train {LINE}", r"\g<0> train.steps=2 train.batch_size=8 every.checkpoint=1 every.log=1"),
     (rf"genkit train (digits|recipes/digits){LINE}", r"\g<0> evaluate.n=60"),
+    (rf"genkit train guided{LINE}", r"\g<0> stages.classifier.evaluate.n=60"),
+    (rf"genkit train guided{LINE}", r"\g<0> stages.ddpm.system.generator.solver.steps=ddim4"),
     (rf"genkit outliers {LINE}", r"\g<0> --steps 4"),
     (rf"genkit sample fashion-mnist-ddpm (?!.*--steps){LINE}", r"\g<0> --steps 4"),
     (r"-n \d\d+", "-n 12"),
