@@ -136,7 +136,7 @@ def augment(runs: Path, seeds: list[int]) -> None:
                 "evaluate=null",
             ]
             small += [f"train.seed={seed}", "every.checkpoint=0"] + (
-                [f"system.augment.weights={runs / by}"] if by else []
+                [f"system.augment.vae.weights={runs / by}"] if by else []
             )
             recipe = "mnist/mlp_classifier" + ("_exemplar_augment" if by else "")
             found = kept(

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from genkit.training.recipe import shipped_recipes
+from genkit.training.recipe_file import shipped_recipes
 from tests.rules.recipes import read, shrunk
 from tests.training.tiny import contents
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -42,8 +43,8 @@ class ClassifierTraining(System):
         self.augment = augment
 
     @property
-    def product(self) -> Pretrained:
-        return self.classifier
+    def products(self) -> Mapping[str, Pretrained]:
+        return {"classifier": self.classifier}
 
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
         check_classified(self.classifier, sample_shape, conditions)

@@ -6,6 +6,7 @@ arXiv:2010.05862, Sec. 5. Without weights it is adversarial adaptation: Ganin et
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -78,8 +79,8 @@ class DomainAdaptation(System):
             self.weighting.check(self.costs)
 
     @property
-    def product(self) -> Pretrained:
-        return self.classifier
+    def products(self) -> Mapping[str, Pretrained]:
+        return {"classifier": self.classifier} | ({"critic": self.critic} if self.critic else {})
 
     @property
     def costs(self) -> Pair:

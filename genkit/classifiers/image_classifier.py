@@ -26,6 +26,7 @@ class ImageClassifier(Pretrained, nn.Module, ABC):
     """
 
     head: nn.Linear
+    judged_by = "genkit.evaluation.judges:ByAccuracy"
 
     def __init__(
         self, sample_shape: tuple[int, int, int], classes: int, feature_dim: int, class_names: Sequence[str] = ()

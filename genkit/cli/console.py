@@ -143,7 +143,7 @@ def display() -> Iterator[Display]:
 
 
 class TrainingWatcher:
-    """Shows a run as it goes; see genkit.training.run.Watcher."""
+    """Shows a run as it goes; see genkit.training.watcher.Watcher."""
 
     def __init__(self, display: Display):
         self.display, self.detail = display, ""

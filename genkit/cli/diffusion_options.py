@@ -63,11 +63,11 @@ def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | 
 
 def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float | None) -> DiffusionGenerator:
     if classifier is not None:
-        from genkit.diffusion.classifier_guidance import ClassifierGuided
-        from genkit.diffusion.noisy_classifier import NoisyClassifier
+        from genkit.core.catalog import build
 
-        guide = NoisyClassifier.from_pretrained(classifier).to(generator.device)
-        return ClassifierGuided(generator, guide, 1.0 if scale is None else scale)
+        spec = {"type": "classifier_guided", "generator": generator, "classifier": {"weights": classifier}}
+        made = build(spec | ({} if scale is None else {"scale": scale}))
+        return made.to(generator.device)  # type: ignore[no-any-return]
     return generator if scale is None else _scaled(generator, scale)
 
 

@@ -18,18 +18,40 @@ from genkit.training.start import check_start, start_from
 
 if TYPE_CHECKING:
     from genkit.core.system import Update
+    from genkit.training.staged import StagedRecipe
     from genkit.training.trainer import Trainer
 
 TIMED = 3
 """Iterations that are timed, after one that warms up."""
 
 
-def describe_run(recipe: Recipe, start: str | None = None) -> str:
-    """Tables of what `recipe` would train, with the time it would take.
+def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str:
+    """Tables of what `recipe` would train, with the time it would take; of each stage, where it has some.
 
     Raises:
         RecipeError, DataError, WeightsError: as training itself would.
     """
+    return _one(recipe, start)[0] if isinstance(recipe, Recipe) else "\n".join(_stages(recipe))
+
+
+def _stages(recipe: StagedRecipe) -> Iterator[str]:
+    """A later stage is timed with untrained products of those before it."""
+    made: dict[str, Any] = {}
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, Recipe):
+            report, trainer = _one(stage.at(stage.place.after(made)))
+            made[name] = dict(trainer.system.products)
+            yield report
+        else:
+            made[name] = recipe.unloaded(name)
+            yield "\n".join(_section(f"{recipe.name}-{name} (finished)", [[str(stage["weights"])]]))
+    product = recipe.build_product(made)
+    if product is not None:
+        about = [["", recipe.description], ["type", type(product).__name__], ["of", ", ".join(recipe.stages)]]
+        yield "\n".join(_section(f"{recipe.name}: what is left", about))
+
+
+def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
     accelerator, told = accelerator_of(recipe), list[str]()
     if start:
         check_start(start)
@@ -47,7 +69,7 @@ def describe_run(recipe: Recipe, start: str | None = None) -> str:
     }
     if lines := list(remarks(recipe, data, accelerator.device)):
         sections["remarks"] = [[line] for line in lines]
-    return "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
+    return "\n".join(line for title, rows in sections.items() for line in _section(title, rows)), trainer
 
 
 def _section(title: str, rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,11 @@ from genkit.core import catalog
 from genkit.core.condition import numbered
 from genkit.core.papers import short
 from genkit.core.table import lookup
+
+if TYPE_CHECKING:
+    from genkit.training.folder import RunFolder
+    from genkit.training.recipe import Recipe
+    from genkit.training.staged import StagedRecipe
 
 Row = tuple[str, str]
 
@@ -36,12 +41,30 @@ Section = tuple[str, list[Any]]
 
 
 def _recipe(found: Subject) -> list[Section]:
+    from genkit.training.recipe import Recipe
+
     recipe = load_recipe(found.path or Path(found.name))
+    about = [(recipe.description,)] if recipe.description else []
+    title = f"recipe {recipe.name} ({found.path})"
+    return [(title, about), *(_training(recipe) if isinstance(recipe, Recipe) else _stages(recipe))]
+
+
+def _stages(recipe: StagedRecipe) -> Iterator[Section]:
+    from genkit.training.recipe import Recipe
+
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, Recipe):
+            yield f"stage {name}", [(stage.description,)] if stage.description else [("",)]
+            yield from _training(stage)
+        else:
+            yield f"stage {name}", _spec(stage)
+    yield "product", _spec(recipe.product) if recipe.product else []
+
+
+def _training(recipe: Recipe) -> list[Section]:
     learners = recipe.build_system().all_learners()
     counts = [(name, f"{_count(modules):,} parameters") for name, modules in learners.items()]
-    about = [(recipe.description,)] if recipe.description else []
     return [
-        (f"recipe {recipe.name} ({found.path})", about),
         ("data", _spec(recipe.data)),
         ("system", _spec(recipe.system)),
         ("learners", counts),
@@ -53,9 +76,12 @@ def _recipe(found: Subject) -> list[Section]:
 def _run(found: Subject) -> list[Section]:
     from genkit.training.folder import RunFolder
     from genkit.training.log import read_metrics
+    from genkit.training.recipe import Recipe
 
     assert found.path
     folder, recipe = RunFolder(found.path), load_recipe(found.path / "recipe.yaml")
+    if not isinstance(recipe, Recipe):
+        return _run_of_stages(found, folder, recipe)
     done = read_metrics(folder.metrics)
     state = "finished" if folder.finished(recipe) else "not finished: go on with --resume"
     step = int(done[-1]["step"]) if done else 0
@@ -65,6 +91,16 @@ def _run(found: Subject) -> list[Section]:
     )
     scores = _scores(folder.scores)
     return [(f"run {found.path}", rows), ("recipe", [(recipe.name, recipe.description)]), *weights, ("scores", scores)]
+
+
+def _run_of_stages(found: Subject, folder: RunFolder, recipe: StagedRecipe) -> list[Section]:
+    """The run as a whole, and each of its stages as the run that it is."""
+    state = "finished" if folder.report.is_file() else "not finished: go on with --resume"
+    own = _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else []
+    sections = [(f"run {found.path}", [("state", state), ("stages", ", ".join(recipe.stages))]), *own]
+    for path in (folder.path / name for name in recipe.trainings):
+        sections += _run(Subject("run", str(path), {}, path)) if (path / "recipe.yaml").is_file() else []
+    return sections
 
 
 def _so_far(found: Subject) -> list[Section]:

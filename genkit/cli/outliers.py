@@ -87,7 +87,7 @@ def _of_run(run: Path, training: dict[str, int | None], shown: Display) -> Game:
 
 def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str, int | None], shown: Display) -> Game:
     """A small robust WGAN, learned from the data themselves in a folder that goes away."""
-    from genkit.training.run import train
+    from genkit.training import train
     from genkit.training.trained import trained_system
 
     if len(items) < LEAST:

@@ -105,7 +105,7 @@ def _harm(output: Output, read: Path) -> str:
         return f"is where {read.name} is, which is read and would be replaced" if replaced else ""
     if not read.is_dir() or not _lies_in(output.path, read):
         return ""
-    from genkit.core.pretrained import CONFIG, RECIPE, WEIGHTS
+    from genkit.core.location import CONFIG, RECIPE, WEIGHTS
 
     own = (CONFIG, RECIPE, WEIGHTS)
     if any((folder / name).is_file() for folder in (read, read / "weights") for name in own):

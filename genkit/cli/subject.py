@@ -16,6 +16,7 @@ from genkit.core.table import lookup
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
+    from genkit.training.staged import StagedRecipe
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,18 @@ def read_values(path: Path) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path) -> Recipe | StagedRecipe:
+    from genkit.training import staged
+
+    return staged.load_recipe(path)
+
+
+def cited(recipe: Recipe | StagedRecipe) -> list[Any]:
+    """Everything in a recipe that papers may stand behind."""
     from genkit.training.recipe import Recipe
 
-    return Recipe.load(path)
-
-
-def cited(recipe: Recipe) -> list[Any]:
-    """Everything in a recipe that papers may stand behind."""
     scored = recipe.evaluate
     metrics = [*scored.metrics, *([scored.extractor] if scored.extractor else [])] if scored else []
-    return [recipe.data, recipe.system, *recipe.optimizers.values(), *metrics]
+    if isinstance(recipe, Recipe):
+        return [recipe.data, recipe.system, *recipe.optimizers.values(), *metrics]
+    return [*(spec for stage in recipe.trainings.values() for spec in cited(stage)), recipe.product, *metrics]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from genkit.cli.places import FOLDER, INPUT, Output, Writing, check_apart
 if TYPE_CHECKING:
     from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.staged import StagedRecipe
 
 
 @click.command("train", cls=Writing)
@@ -34,10 +35,10 @@ def command(
     KEY=VALUE changes a single value of the recipe: train.steps=500 optimizers.critic.lr=1e-4 data.split=train.
     Ctrl-C, SIGTERM and SIGUSR1 write a checkpoint and stop; --resume goes on as if nothing had happened.
     """
-    from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.staged import load_recipe
 
-    checked = Recipe.load(recipe, overrides)
+    checked = load_recipe(recipe, overrides)
     if dry_run:
         from genkit.cli.dry_run import describe_run
 
@@ -46,19 +47,42 @@ def command(
             click.echo(report)
         return
     join_launch()
-    folder = RunFolder(out or Path("runs") / checked.name)
-    read = {"data": checked.data, "evaluate": checked.evaluate and checked.evaluate.against}
-    check_apart([Output("--out", folder.path, FOLDER)], read)
-    if resume and folder.finished(checked):
-        folder.check(checked, resume, start)
+    folder, finished = _folder_of(out or Path("runs") / checked.name, checked)
+    check_apart([Output("--out", folder.path, FOLDER)], _read_by(checked))
+    if resume and finished:
+        if isinstance(checked, Recipe):
+            folder.check(checked, resume, start)
         _tell(f"{folder.path} has finished already", folder)
         return
     _train(checked, folder, start, resume)
     _tell(f"finished {checked.name}", folder)
 
 
-def _train(recipe: Recipe, folder: RunFolder, start: str | None, resume: bool) -> None:
-    from genkit.training.run import train
+def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bool]:
+    """The folder of a run, and whether there is nothing left to do in it."""
+    from genkit.training.folder import RunFolder
+    from genkit.training.recipe import Recipe
+    from genkit.training.stages import StagedFolder
+
+    if not isinstance(recipe, Recipe):
+        return StagedFolder(path), StagedFolder(path).done(recipe)
+    folder = RunFolder(path)
+    return folder, folder.finished(recipe)
+
+
+def _read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:
+    """The data that a training reads."""
+    from genkit.training.recipe import Recipe
+
+    if not isinstance(recipe, Recipe):
+        return {
+            f"{name}: {key}": spec for name, stage in recipe.trainings.items() for key, spec in _read_by(stage).items()
+        }
+    return {"data": recipe.data, "evaluate": recipe.evaluate and recipe.evaluate.against}
+
+
+def _train(recipe: Recipe | StagedRecipe, folder: RunFolder, start: str | None, resume: bool) -> None:
+    from genkit.training import train
 
     if is_first_process():
         click.echo(f"training {recipe.name} into {folder.path}")

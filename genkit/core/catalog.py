@@ -12,6 +12,7 @@ from genkit.core.contracts import CONTRACTS, check_contract, lacking
 from genkit.core.conversion import arguments, at, converted, join
 from genkit.core.entry import Entry
 from genkit.core.errors import GenkitError, RecipeError, shown, suggest
+from genkit.core.reference import check_reference, is_reference, load_reference
 from genkit.core.table import CATALOG, TYPES, has, load_plugins, lookup, register
 
 __all__ = [
@@ -76,8 +77,11 @@ def load(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def _may_make(make: Any, wanted: type) -> bool:
-    """False only where it is certain: protocols are told by instances, and a function may return more than it says."""
+def may_make(make: Any, wanted: type) -> bool:
+    """Whether a class or function may give a `wanted`, false only where it is certain.
+
+    Protocols are told by instances, and a function may return more than it says.
+    """
     if wanted is object or getattr(wanted, "_is_protocol", False):
         return True
     if inspect.isclass(make):
@@ -88,7 +92,7 @@ def _may_make(make: Any, wanted: type) -> bool:
 
 def _fitting(names: Mapping[str, Entry], wanted: type) -> list[str]:
     """Those of `names` that may make a `wanted`; all are imported to know, so this is for messages."""
-    return [name for name, entry in names.items() if wanted is object or _may_make(load(entry.target), wanted)]
+    return [name for name, entry in names.items() if wanted is object or may_make(load(entry.target), wanted)]
 
 
 def name_of(cls: type) -> str:
@@ -142,12 +146,14 @@ def convert(hint: Any, value: Any, *, where: str = "") -> Any:
 def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, dict[str, Any]]:
     """What `spec` would make, and the arguments that it gives."""
     names = _names(kind)
+    if hasattr(spec, "config"):
+        raise RecipeError(f"{at(where)}needs a {makes.__name__}, got a {type(spec).__name__}")
     if not isinstance(spec, Mapping):
         raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
         raise RecipeError(f"{at(where)}needs the key 'type'{suggest('', _fitting(names, makes))}")
     make = find(spec["type"], kind=kind, makes=makes, where=join(where, "type"))
-    if not _may_make(make, makes):
+    if not may_make(make, makes):
         near = suggest(spec["type"], _fitting(names, makes))
         raise RecipeError(f"{at(where)}{spec['type']!r} does not make a {makes.__name__}{near}")
     return make, {k: v for k, v in spec.items() if k != "type"}
@@ -167,6 +173,8 @@ def _made(spec: Any, kind: str | None, makes: type, where: str) -> Any:
 
 
 def _built(hint: type, value: Any, where: str) -> Any:
+    if is_reference(value):
+        return load_reference(hint, value, where)
     made = value if isinstance(value, hint) else _made(value, None, hint, where)
     if not isinstance(made, hint):  # of a function that does not say what it makes, or a protocol
         raise RecipeError(f"{at(where)}{shown(value['type'])} does not make a {hint.__name__}{lacking(made, hint)}")
@@ -175,7 +183,9 @@ def _built(hint: type, value: Any, where: str) -> Any:
 
 def _checked(hint: type, value: Any, where: str) -> Any:
     """`value` as it is, if it would become a `hint`."""
-    if not isinstance(value, hint):
+    if is_reference(value):
+        check_reference(hint, value, where)
+    elif not isinstance(value, hint):
         check(value, makes=hint, where=where)
     return value
 

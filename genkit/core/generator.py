@@ -16,6 +16,10 @@ from genkit.core.errors import GenkitError, shown
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows
 
+POINTS = 2000
+COLUMNS = 16
+"""Classes that a picture shows at most, one a column."""
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
@@ -46,6 +50,7 @@ class Generator(Pretrained, nn.Module, ABC):
     sample_shape: tuple[int, ...]
     conditions: ConditionSpace = ConditionSpace()
     binary: bool = False
+    judged_by = "genkit.evaluation.judges:BySamples"
 
     @property
     def device(self) -> torch.device:
@@ -84,6 +89,16 @@ class Generator(Pretrained, nn.Module, ABC):
         with torch.no_grad(), evaluating(self):
             return self._sample(wanted, rows).float()
 
+    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+        """2,000 points, or eight rows of images: one class a column where there are classes."""
+        if len(self.sample_shape) != 3:
+            return self.sample(POINTS, rng=rng), 0
+        columns, condition = 8, None
+        if "label" in self.conditions:
+            columns = min(self.conditions["label"].classes, COLUMNS)
+            condition = {"label": torch.arange(8 * columns) % columns}
+        return self.sample(8 * columns, condition=condition, rng=rng), columns
+
     @abstractmethod
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         """len(rows) samples; `condition` is complete and checked, all noise comes from `rows`."""
@@ -108,6 +123,15 @@ class Generator(Pretrained, nn.Module, ABC):
         for start in range(0, n, batch_size):
             part = {k: v[start : start + batch_size] for k, v in wanted.items()}
             yield self.sample(min(batch_size, n - start), condition=part, rng=rng)
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """What can be looked at: a run draws it at intervals and at its end."""
+
+    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+        """Images (n, C, H, W) in [-1, 1] and in how many columns to lay them, or points (n, D) and 0."""
+        ...
 
 
 class LatentGenerator(Generator):

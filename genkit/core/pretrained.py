@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -17,17 +17,11 @@ from torch import nn
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, check_plain, read_json
 from genkit.core.errors import ConditionError, GenkitError, WeightsError
-from genkit.core.files import only_writer, sha256_of_file, write_atomically
+from genkit.core.files import only_writer, write_atomically
+from genkit.core.frozen import is_frozen
+from genkit.core.location import CONFIG, PICKLES, PRODUCTS, WEIGHTS, Unfinished, about_pickle, locate
+from genkit.core.reference import contained
 from genkit.core.tensors import load_into
-
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
-RECIPE = "recipe.yaml"
-"""What makes a folder a run."""
-
-UNFINISHED = "genkit.training.unfinished:newest_averaged"
-"""Reads what a run has learned so far; named as the catalog names things, since training lies above."""
-
-PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
 @runtime_checkable
@@ -43,24 +37,6 @@ class Starting(Protocol):
         Raises:
             WeightsError: they cannot be had.
         """
-
-
-class Unfinished(Protocol):
-    """The averaged weights of a run that has not finished.
-
-    Attributes:
-        checkpoint: its folder.
-        sha256: of the weights.
-    """
-
-    checkpoint: Path
-
-    @property
-    def sha256(self) -> str: ...
-
-    def product(self) -> nn.Module:
-        """What training would leave behind, were this its end; warns that it is not."""
-        ...
 
 
 class Configured:
@@ -80,9 +56,11 @@ class Pretrained(Configured):
     Attributes:
         class_names: what its classes are called, in the order of their numbers; empty when they have no names. Set by
             `name_classes`; kept in config.json beside `type`.
+        judged_by: "module:class" of how it is scored, see genkit.evaluation.judges; "" where it cannot be.
     """
 
     class_names: tuple[str, ...] = ()
+    judged_by: ClassVar[str] = ""
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors and config.json, each in one piece.
@@ -108,11 +86,25 @@ class Pretrained(Configured):
             WeightsError: nothing there, a pickle, damaged or non-finite weights, or a module of another class.
         """
         found = locate(source)
-        module = _read(found) if isinstance(found, Path) else found.product()
+        module = loaded(found)
         if not isinstance(module, cls) or not isinstance(module, nn.Module):
             place = found if isinstance(found, Path) else found.checkpoint
             raise WeightsError(f"{place} holds a {type(module).__name__}, not a {cls.__name__}")
         return module.eval()
+
+
+def save_products(products: Mapping[str, Pretrained], folder: Path) -> None:
+    """The first of `products` in `folder`, each other one in the folder of its name below, the first one last.
+
+    Raises:
+        CheckpointError: as `save_pretrained`.
+    """
+    (_, main), *others = products.items()
+    for name, product in others:
+        product.save_pretrained(folder / name)
+    if others:
+        write_atomically(folder / PRODUCTS, json.dumps(list(products)).encode())
+    main.save_pretrained(folder)
 
 
 def name_classes(module: Pretrained, names: Sequence[str]) -> None:
@@ -157,66 +149,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def locate(source: str | Path) -> Path | Unfinished:
-    """The local folder of `source`, or the averaged weights of a run that has not finished.
-
-    A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and, with the extra
-    `genkit[hub]`, a model id `owner/name` downloaded from the Hugging Face Hub.
-    """
-    path = Path(source)
-    for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
-        if (folder / CONFIG).is_file():
-            return folder
-    averaged: Unfinished | None = catalog.load(UNFINISHED)(path) if (path / RECIPE).is_file() else None
-    if averaged:
-        return averaged
-    if path.is_file():
-        raise WeightsError(f"{path} is a file; weights are a folder with {CONFIG} and {WEIGHTS}{_about_pickle(path)}")
-    if path.is_dir():
-        raise WeightsError(f"{path} has no {CONFIG}; it is neither a weights folder nor a run with a whole checkpoint")
-    if _is_hub_id(str(source)):
-        return _download(str(source))
-    known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
-    raise WeightsError(f"no weights at {source}; give a folder or one of the shipped: {', '.join(known) or 'none'}")
-
-
-def sha256_of_weights(source: str | Path) -> str:
-    """Hash of the file that holds the weights of `source`.
-
-    Raises:
-        WeightsError: there are none.
-    """
-    found = locate(source)
-    return sha256_of_file(found / WEIGHTS) if isinstance(found, Path) else found.sha256
-
-
-def _is_hub_id(source: str) -> bool:
-    parts = source.split("/")
-    return len(parts) == 2 and all(p and p not in {".", ".."} for p in parts) and not Path(parts[0]).exists()
-
-
-def _download(model: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as missing:
-        raise WeightsError(
-            f"{model} is not a local folder; to download from the hub: pip install 'genkit[hub]'"
-        ) from missing
-    try:
-        return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, "README.md"]))
-    except Exception as failure:  # the hub client raises a dozen unrelated types
-        reason = (str(failure).splitlines() or [""])[0][:120]
-        raise WeightsError(f"no local folder {model}, and the hub did not give it: {reason}") from failure
-
-
-def _about_pickle(path: Path) -> str:
-    if path.suffix in PICKLES:
-        return (
-            "; pickles can run code and are refused: use 'genkit import LAYOUT CHECKPOINT' for an author's checkpoint"
-        )
-    return ""
-
-
 def described(module: Pretrained) -> dict[str, Any]:
     """What config.json says of `module`: the arguments that made it, and what its classes are called."""
     return module.config | ({"class_names": list(module.class_names)} if module.class_names else {})
@@ -240,11 +172,32 @@ def built(description: Any, where: str) -> Any:
     return module
 
 
-def _read(folder: Path) -> Any:
-    module = built(_read_config(folder), str(folder / CONFIG))
+def configuration(found: Path | Unfinished) -> Any:
+    """What makes the module that `locate` has found, its weights not loaded."""
+    return _read_config(found) if isinstance(found, Path) else found.config
+
+
+def loaded(found: Path | Unfinished) -> Any:
+    """The module that `locate` has found.
+
+    Raises:
+        WeightsError: a pickle, damaged or non-finite weights.
+    """
+    if not isinstance(found, Path):
+        return found.product()
+    module = built(_read_config(found), str(found / CONFIG))
     if isinstance(module, nn.Module):
-        _load(module, _read_weights(folder / WEIGHTS), folder / WEIGHTS)
+        finished = _of_frozen_parts(module)
+        alone = finished and finished.keys() == module.state_dict().keys() and not (found / WEIGHTS).exists()
+        state = {} if alone else _read_weights(found / WEIGHTS)
+        _load(module, finished | state, found / WEIGHTS)
     return module
+
+
+def _of_frozen_parts(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors that came with weights which a config.json names; its own file may have others in their place."""
+    own, parts = module.state_dict(), [f"{name}." for name, part in module.named_modules() if is_frozen(part)]
+    return {name: value for name, value in own.items() if name.startswith(tuple(parts))}
 
 
 def _read_config(folder: Path) -> Any:
@@ -253,13 +206,13 @@ def _read_config(folder: Path) -> Any:
         check_plain(config)
     except Unreadable as damage:
         raise WeightsError(f"{folder / CONFIG} cannot be read as JSON ({damage})") from damage
-    return config
+    return contained(config, folder)
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         found = next((p for p in sorted(path.parent.iterdir()) if p.suffix in PICKLES), None)
-        hint = f" (found {found.name}{_about_pickle(found)})" if found else ""
+        hint = f" (found {found.name}{about_pickle(found)})" if found else ""
         raise WeightsError(f"{path} is missing{hint}")
     try:
         state = load_file(path)

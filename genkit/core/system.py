@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
+from genkit.core.frozen import is_frozen
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
@@ -118,6 +119,8 @@ class Learning(nn.Module):
 
 
 def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
+    if is_frozen(module):
+        return {}
     own = module.learners if isinstance(module, Learning) else {}
     found = {name: [module.get_submodule(path) for path in paths] for name, paths in own.items()}
     for child in module.children():
@@ -140,9 +143,14 @@ class System(Learning, ABC):
     local_state: ClassVar[tuple[str, ...]] = ()
 
     @property
+    def products(self) -> Mapping[str, Pretrained]:
+        """What training leaves behind, by name: the first is averaged, pictured and scored, the others are kept."""
+        return {"generator": self.generator}
+
+    @property
     def product(self) -> Pretrained:
-        """What training leaves behind: averaged, sampled when it is a Generator, and saved."""
-        return self.generator
+        """The main product."""
+        return next(iter(self.products.values()))
 
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
         """Raises RecipeError when the data are not what this system learns from."""

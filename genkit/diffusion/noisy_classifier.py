@@ -24,6 +24,8 @@ class NoisyClassifier(Pretrained, nn.Module):
         process: how the images are noised; a diffusion model that is to be guided must noise alike.
     """
 
+    judged_by = "genkit.evaluation.judges:ByAccuracy"
+
     def __init__(self, network: NoisyEncoder, process: Process):
         super().__init__()
         self.network, self.process = network, process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
@@ -34,8 +35,8 @@ class NoisyClassifierTraining(System):
         self.classifier, self.smallest_crop = classifier, smallest_crop
 
     @property
-    def product(self) -> Pretrained:
-        return self.classifier
+    def products(self) -> Mapping[str, Pretrained]:
+        return {"classifier": self.classifier}
 
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
         if tuple(sample_shape) != self.classifier.sample_shape:

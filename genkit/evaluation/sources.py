@@ -16,8 +16,8 @@ from genkit.core.catalog import CATALOG, build, check, has, shipped
 from genkit.core.errors import DataError, EvaluationError, shown, suggest
 from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
+from genkit.core.location import CONFIG, RECIPE
 from genkit.core.mixture import Mixture
-from genkit.core.pretrained import CONFIG, RECIPE
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.grouping import grouped
 from genkit.evaluation.points_file import points_file, read_points

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition, ConditionSpace, Labels
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
+from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.system import Data, System, Terms, Turns, Update
 from genkit.gan.networks.critic import Critic
@@ -78,7 +79,7 @@ class GANTraining(System):
     learners = {"critic": ("critic",), "generator": ("generator",)}  # noqa: RUF012 - a ClassVar of the base
 
     generator: GAN
-    critic: nn.Module
+    critic: Critic
     view: View
     real_weighting: Weighting
     fake_weighting: Weighting
@@ -115,6 +116,10 @@ class GANTraining(System):
         techniques: list[Technique] = [*seen, self.rule, *self.cotasks, *self.schedules]
         for technique in techniques:
             technique.check(self)
+
+    @property
+    def products(self) -> Mapping[str, Pretrained]:
+        return {"generator": self.generator, "critic": self.critic}
 
     def iteration(self, data: Data, step: int) -> Turns:
         for schedule in self.schedules:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from genkit.core.frozen import is_frozen
 from genkit.core.randomness import stable_seed
 from genkit.core.system import System
 from genkit.training.stream import Stream
@@ -19,8 +20,9 @@ SAMPLES, BATCH = 2048, 64
 
 
 def tracked_norms(module: nn.Module) -> list[_BatchNorm]:
-    """The batch norms inside `module` that keep running statistics."""
-    return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    """The batch norms inside `module` that keep running statistics, but for those of frozen parts."""
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    return [m for m in norms if not is_frozen(m)]
 
 
 @torch.no_grad()

@@ -5,26 +5,34 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
-from genkit.core.pretrained import CONFIG, WEIGHTS, sha256_of_weights
+from genkit.core.location import CONFIG, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes
 from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import as_written_today
 from genkit.training.unfinished import DATA
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
+
+
+class Written(Protocol):
+    """A recipe, of one training or of several."""
+
+    def to_yaml(self) -> str: ...
 
 
 class RunFolder:
@@ -70,7 +78,9 @@ class RunFolder:
             raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
         done = complete(self.checkpoints)
         step = int(done[-1].name.removeprefix("step-")) if done else 0
-        return check_recipe(old if isinstance(old, dict) else {}, parse_yaml(recipe.to_yaml()), step, self.path)
+        return check_recipe(
+            as_written_today(old if isinstance(old, dict) else {}), parse_yaml(recipe.to_yaml()), step, self.path
+        )
 
     @property
     def started_from(self) -> str | None:
@@ -88,16 +98,16 @@ class RunFolder:
             write_atomically(self.start, json.dumps({"from": start, "sha256": sha256_of_weights(start)}).encode())
         return changes
 
-    def keep(self, recipe: Recipe) -> None:
+    def keep(self, recipe: Written) -> None:
         """The recipe that the run goes on with, once nothing speaks against it."""
         write_atomically(self.recipe, recipe.to_yaml().encode())
 
     def discard_results(self) -> bool:
         """Removes what an end of training left, which is of older weights once it goes on; whether there was any."""
-        results = (self.weights / CONFIG, self.weights / WEIGHTS, self.samples, self.scores, self.report)
-        there = [path for path in results if path.is_file()]
+        there = [path for path in (self.weights / CONFIG, self.samples, self.scores, self.report) if path.is_file()]
         for path in there:
             path.unlink()
+        shutil.rmtree(self.weights, ignore_errors=True)
         return bool(there)
 
     def locked(self) -> AbstractContextManager[None]:
@@ -169,12 +179,15 @@ class RunFolder:
             f"from its weights with --from {self.path} and another --out"
         )
 
+    def trained(self, recipe: Recipe) -> bool:
+        """Whether the last iteration is done."""
+        done = complete(self.checkpoints)
+        return bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}"
+
     def finished(self, recipe: Recipe) -> bool:
         """Whether a run of just this recipe has nothing left to do."""
-        done = complete(self.checkpoints)
-        at_the_end = bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}"
         results = [self.weights / CONFIG, self.report, *([self.scores] if recipe.evaluate else [])]
-        return at_the_end and all(path.is_file() for path in results) and self._holds(recipe)
+        return self.trained(recipe) and all(path.is_file() for path in results) and self._holds(recipe)
 
     def _holds(self, recipe: Recipe) -> bool:
         try:

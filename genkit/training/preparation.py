@@ -7,8 +7,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from genkit.core.catalog import build
-from genkit.core.classifying import Classifying
-from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
+from genkit.core.errors import RecipeError
 from genkit.core.foresight import promised_shape
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
@@ -80,28 +79,9 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
 
 def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
     """Raises RecipeError for a metric or extractor that does not exist, hours before it would be needed."""
-    if isinstance(product, Classifying):
-        if list(wanted.metrics) != ["accuracy"] or wanted.best != "accuracy":
-            raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
-        return
-    from genkit.evaluation.extractors.features import check_extractor
-    from genkit.evaluation.metrics.computing import metric_named
-    from genkit.evaluation.possible import Wanted
-    from genkit.evaluation.scoring import check_n
+    from genkit.evaluation.judges import judge_of
 
-    try:
-        metrics = Wanted(wanted.metrics, check_n(wanted.n))
-        metrics.by_name_of(wanted.extractor)
-        names = [score.name for metric in metrics.names for score in metric_named(metric).scores]
-    except EvaluationError as error:
-        raise RecipeError(f"evaluate.metrics: {error}") from error
-    if wanted.best not in names:
-        raise RecipeError(f"evaluate.best: {shown(wanted.best)} is not scored{suggest(wanted.best, names)}")
-    try:
-        if wanted.extractor is not None:
-            check_extractor(wanted.extractor)
-    except (EvaluationError, WeightsError) as error:
-        raise RecipeError(f"evaluate.extractor: {error}") from error
+    judge_of(product).check(wanted)
 
 
 def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
@@ -110,25 +90,7 @@ def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
     Args:
         data: the training data, which are the reference where the recipe names no other.
     """
-    against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
-    if isinstance(product, Classifying):
-        if "label" not in against.conditions:
-            raise RecipeError(f"evaluate.against: {against.name} has no labels; accuracy needs labelled data")
-        if tuple(against.sample_shape) != tuple(product.sample_shape):  # type: ignore[attr-defined]
-            raise RecipeError(
-                f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {list(data.sample_shape)}"
-            )
-        return
-    from genkit.evaluation.possible import Wanted
-    from genkit.evaluation.scoring import check
+    from genkit.evaluation.judges import judge_of
 
-    try:
-        metrics = Wanted(wanted.metrics, wanted.n)
-        metrics.of_rows(len(against), against.name)
-        metrics.over(getattr(against, "mixture", None), against.name)
-    except EvaluationError as error:
-        raise RecipeError(f"evaluate.metrics: {error}") from error
-    try:
-        check(product, against, wanted.metrics, wanted.n, wanted.extractor)
-    except (DataError, EvaluationError, WeightsError) as error:
-        raise RecipeError(f"evaluate: {error}") from error
+    against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
+    judge_of(product).check_reference(wanted, product, against)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +13,11 @@ import yaml
 from pydantic import Field
 
 from genkit.core import catalog
-from genkit.core.documents import Unreadable, check_plain, parse_yaml, read_yaml
+from genkit.core.documents import Unreadable, check_plain
 from genkit.core.errors import RecipeError, shown
+from genkit.core.reference import below
+from genkit.training.place import NOWHERE, Place
+from genkit.training.recipe_file import STAGES, as_written_today, find_recipe, read_recipe
 
 if TYPE_CHECKING:
     from genkit.core.system import System
@@ -97,7 +101,11 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe; `data`, `system` and each of `optimizers` are specs `{type: name, **arguments}`."""
+    """A checked recipe of one training; `data`, `system`, each of `optimizers` are specs `{type: name, **arguments}`.
+
+    Attributes:
+        place: what the file was made of and, of a stage, where the products of earlier ones are.
+    """
 
     name: str
     data: dict[str, Any]
@@ -107,50 +115,60 @@ class Recipe:
     every: Every = Every()
     evaluate: Evaluate | None = None
     description: str = ""
+    place: Place = field(default=NOWHERE, init=False, compare=False, repr=False)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         """From a YAML file or the name of a shipped recipe, `key.path=value` overrides applied.
 
         Raises:
-            RecipeError: the file is missing or no YAML mapping, or a key or value is wrong.
+            RecipeError: the file is missing or no YAML mapping, a key or value is wrong, or it has stages.
         """
-        tree = _read(find_recipe(source))
-        for override in overrides:
-            _override(tree, override)
-        return cls.from_dict(tree)
+        tree, files = read_recipe(source, overrides)
+        if STAGES in tree:
+            raise RecipeError(f"{source} has {STAGES}, each a training of its own; here a recipe of one is needed")
+        return cls.from_dict(tree, Place(files, run=find_recipe(source).parent))
 
     @classmethod
-    def from_dict(cls, tree: Mapping[str, Any]) -> Recipe:
+    def from_dict(cls, tree: Mapping[str, Any], place: Place = NOWHERE) -> Recipe:
         """From nested mappings, every key and value of the top two levels checked.
 
         Raises:
             RecipeError: beginning with the key's path.
         """
-        try:
-            check_plain(tree)
-        except Unreadable as fault:
-            raise RecipeError(str(fault)) from fault
-        sections = {"train": Train, "every": Every, "evaluate": Evaluate}
-        tree = {k: _section(sections[k], v, k) if k in sections and v is not None else v for k, v in tree.items()}
-        tree = {k: v for k, v in tree.items() if v is not None or k not in ("every", "evaluate")}
-        checked = catalog.check_arguments(cls, tree)
-        _check_name(checked["name"])
-        return cls(**checked)
+        with place.naming_the_file():
+            try:
+                check_plain(tree)
+            except Unreadable as fault:
+                raise RecipeError(str(fault)) from fault
+            sections = {"train": Train, "every": Every, "evaluate": Evaluate}
+            tree = {k: section(sections[k], v, k) if k in sections and v is not None else v for k, v in tree.items()}
+            tree = {k: v for k, v in tree.items() if v is not None or k not in ("every", "evaluate")}
+            checked = catalog.check_arguments(cls, below(as_written_today(tree), Path.cwd()))
+            check_name(checked["name"])
+            return cls(**checked).at(place)
+
+    def at(self, place: Place) -> Recipe:
+        """The same recipe, part of something else."""
+        made = copy.copy(self)
+        object.__setattr__(made, "place", place)
+        return made
 
     def to_dict(self) -> dict[str, Any]:
-        return {k: v for k, v in dataclasses.asdict(self).items() if v not in (None, "")}
+        told = dataclasses.asdict(self.at(NOWHERE))
+        return {k: v for k, v in told.items() if k != "place" and v not in (None, "")}
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)
 
     def check(self) -> None:
         """Every name, key and plain value of the specs, checked without building; raises RecipeError."""
-        catalog.check(self.data, kind="data", where="data")
-        catalog.check(self.system, kind="systems", where="system")
-        self.build_optimizers()
-        if self.evaluate and self.evaluate.against is not None:
-            catalog.check(self.evaluate.against, kind="data", where="evaluate.against")
+        with self.place.naming_the_file():
+            catalog.check(self.data, kind="data", where="data")
+            catalog.check(self.place.found(self.system, "system"), kind="systems", where="system")
+            self.build_optimizers()
+            if self.evaluate and self.evaluate.against is not None:
+                catalog.check(self.evaluate.against, kind="data", where="evaluate.against")
 
     def build_data(self) -> Any:
         """The training data, a genkit.data.dataset.DataSet."""
@@ -160,9 +178,10 @@ class Recipe:
         """The system, its weights drawn from `train.seed`; the global random state is left as it was."""
         import torch
 
-        with torch.random.fork_rng(devices=[]):
+        with self.place.naming_the_file(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.train.seed)
-            system: System = catalog.build(self.system, kind="systems", where="system")
+            spec = self.place.found(self.system, "system")
+            system: System = catalog.build(spec, kind="systems", where="system")
         return system
 
     def build_optimizers(self) -> dict[str, Any]:
@@ -176,22 +195,6 @@ class Recipe:
         return list(dict.fromkeys(name for spec in specs for name in _types(spec)))
 
 
-def find_recipe(source: str | Path) -> Path:
-    """The file of a path, or of a shipped name such as `digits/wgan_ratio_clipping`."""
-    path, recipes = Path(source), catalog.shipped("recipes")
-    for candidate in (path, recipes / f"{source}.yaml", recipes / str(source)):
-        if candidate.is_file():
-            return candidate
-    known = ", ".join(shipped_recipes())
-    raise RecipeError(f"no recipe {shown(str(source))}; give a YAML file or one of: {known}")
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the shipped recipes, `<dataset>/<system>`."""
-    folder = catalog.shipped("recipes")
-    return sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.glob("*/*.yaml"))
-
-
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """`key.path: old -> new` for every leaf in which two recipes differ."""
     for key in sorted({*old, *new}, key=str):
@@ -202,60 +205,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
             yield f"{where}: {shown(a)} -> {shown(b)}"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        tree = read_yaml(path)
-    except Unreadable as fault:
-        line = f" line {fault.line}:" if fault.line else ""
-        raise RecipeError(f"{path}:{line} not valid YAML, {fault}") from fault
-    if not isinstance(tree, dict):
-        raise RecipeError(f"{path} holds no mapping; a recipe starts with 'name:', 'data:', 'system:', ...")
-    return tree
-
-
-def _override(tree: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise RecipeError(f"override {shown(override)}: write key.path=value, such as train.steps=100")
-    try:
-        value = parse_yaml(text)
-    except Unreadable as fault:
-        raise RecipeError(f"override {shown(override)}: {shown(text)} is not a YAML value ({fault})") from fault
-    *parents, last = path.split(".")
-    node: Any = tree
-    for depth, part in enumerate(parents):
-        node = _child(node, part, ".".join(parents[: depth + 1]))
-    if isinstance(node, list):
-        node[_position(node, last, path)] = value
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
-        raise RecipeError(f"override {shown(path)}: {shown('.'.join(parents))} has no keys")
-
-
-def _child(node: Any, part: str, path: str) -> Any:
-    if isinstance(node, list):
-        return node[_position(node, part, path)]
-    if not isinstance(node, dict):
-        raise RecipeError(f"override {shown(path)}: there are no keys there")
-    if node.get(part) is None:
-        node[part] = {}
-    return node[part]
-
-
-def _position(node: list[Any], part: str, path: str) -> int:
-    if not part.isdecimal() or len(part) > 9 or int(part) >= len(node):
-        raise RecipeError(f"override {shown(path)}: the list has positions 0 to {len(node) - 1}, got {shown(part)}")
-    return int(part)
-
-
-def _section(cls: type, given: Any, where: str) -> Any:
+def section(cls: type, given: Any, where: str) -> Any:
     if not isinstance(given, Mapping):
         raise RecipeError(f"{where}: needs a mapping, got {shown(given)}")
     return cls(**catalog.check_arguments(cls, given, where=where))
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     fits = name.isprintable() and len(name.encode()) <= LONGEST_NAME
     if not name or Path(name).name != name or name.startswith(".") or not fits:
         raise RecipeError(f"name: {shown(name)} names the run folder, so it must be a plain file name")

@@ -8,16 +8,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from genkit import __version__
 from genkit.core.condition import numbered
 from genkit.core.documents import read_mapping
 from genkit.core.files import write_atomically
-from genkit.core.pretrained import CONFIG
+from genkit.core.generator import COLUMNS
+from genkit.core.location import CONFIG
 from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
-from genkit.training.samples import COLUMNS
+from genkit.training.staged import Stage, StagedRecipe
+
+Part = dict[str, Any]
+"""What the template shows of a training, or of what stages make together."""
 
 GRIDS = 12
 """Pictures of samples over time that are shown at most."""
@@ -45,24 +51,58 @@ def write_report(folder: RunFolder, recipe: Recipe) -> None:
     write_atomically(folder.report, report_html(folder, recipe).encode())
 
 
+def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe) -> None:
+    """As `write_report`: what is left at the end, and below it every stage, with a link to its own report."""
+    last = next(reversed(recipe.stages))
+    facts = [("stages", ", ".join(recipe.stages)), ("product", "of all" if recipe.product else f"of {last}")]
+    whole = _part(folder, recipe) | {"facts": facts}
+    stages = [(name, _stage(folder.path / name, name, stage)) for name, stage in recipe.stages.items()]
+    write_atomically(folder.report, _page(whole, stages).encode())
+
+
 def report_html(folder: RunFolder, recipe: Recipe) -> str:
     """The page: curves by learner, samples over time, scores, recipe, environment. Everything is escaped."""
+    return _page(_training(folder, recipe), [])
+
+
+def _page(whole: Part, stages: list[tuple[str, Part]]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
+    return pages.get_template("report.html.j2").render(whole=whole, stages=stages, version=__version__)
+
+
+def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> Part:
+    """What the page says of whatever has left something in the folder."""
+    return {
+        "name": recipe.name,
+        "description": recipe.description,
+        "link": "",
+        "yaml": recipe.to_yaml(),
+        "facts": [],
+        "curves": [],
+        "grids": [],
+        "samples": _picture(folder.samples),
+        "columns": _columns(folder.weights),
+        "scores": _scores(folder.scores),
+        "environment": [],
+    }
+
+
+def _training(folder: RunFolder, recipe: Recipe) -> Part:
     rows = read_metrics(folder.metrics)
-    return pages.get_template("report.html.j2").render(
-        recipe=recipe,
-        yaml=recipe.to_yaml(),
-        version=__version__,
-        facts=_facts(recipe, rows),
-        curves=_curves(rows),
-        grids=_grids(folder.grids),
-        samples=_picture(folder.samples),
-        columns=_columns(folder.weights),
-        scores=_scores(folder.scores),
-        environment=[*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history))],
-    )
+    environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history))]
+    own = {"facts": _facts(recipe, rows), "curves": _curves(rows), "grids": _grids(folder.grids)}
+    return _part(folder, recipe) | own | {"environment": environment}
+
+
+def _stage(path: Path, name: str, stage: Stage) -> Part:
+    folder = RunFolder(path)
+    if isinstance(stage, Recipe):
+        return _training(folder, stage) | {"link": f"{name}/{folder.report.name}"}
+    about = {"name": name, "description": "", "link": "", "yaml": yaml.safe_dump(stage), "columns": "", "samples": None}
+    nothing: Part = {"curves": [], "grids": [], "environment": [], "scores": _scores(folder.scores)}
+    return about | nothing | {"facts": [("weights", str(stage["weights"]))]}
 
 
 def _facts(recipe: Recipe, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:

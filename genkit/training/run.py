@@ -12,13 +12,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from genkit.core.classifying import Classifying
 from genkit.core.files import write_atomically
-from genkit.core.generator import Generator
+from genkit.core.generator import Pictured
+from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
-from genkit.training.engine import accelerator_of, from_main, trackers_of
+from genkit.training.engine import from_main, trackers_of
 from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
@@ -36,49 +36,35 @@ PATIENCE_S = 8.0
 """How long a signal waits for the end of an iteration; then the run ends as its last checkpoint has it."""
 
 
-def train(
-    recipe: Recipe | str | Path,
-    out: str | Path | None = None,
+def train_one(
+    recipe: Recipe,
+    folder: RunFolder,
+    accelerator: Accelerator,
     *,
-    resume: bool = False,
-    start: str | Path | None = None,
+    resume: bool,
+    start: str | None = None,
     watcher: Watcher | None = None,
-) -> Path:
-    """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
-
-    Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
-    same machine, versions and number of processes.
+    last: bool = True,
+) -> None:
+    """See `genkit.training.train`.
 
     Args:
-        start: weights or a run that a new run begins from; see genkit.training.start.
-
-    Raises:
-        RecipeError, DataError: the recipe or the data cannot be used.
-        WeightsError: `start` cannot be used.
-        CheckpointError: the folder is taken, of another recipe or other data, or cannot be written.
-        TrainingError: a loss is not finite.
-        Stopped: a signal asked to stop; a checkpoint has been written.
-        ProcessLost: another process of the run is gone.
+        last: whether the processes part at its end.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    folder = RunFolder(out or Path("runs") / recipe.name)
-    begin = None if start is None else str(start)
-    accelerator = accelerator_of(recipe, folder.path)
     if accelerator.is_main_process:
-        folder.check(recipe, resume, begin)
-    if begin:
-        check_start(begin)
+        folder.check(recipe, resume, start)
+    if start:
+        check_start(start)
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
-    if begin:
-        start_from(begin, run.trainer, run.watcher.note)
+    if start:
+        start_from(start, run.trainer, run.watcher.note)
     with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
         if accelerator.is_main_process:
             held.enter_context(folder.locked())
-            run.changes = folder.open(recipe, resume, begin)
+            run.changes = folder.open(recipe, resume, start)
         accelerator.wait_for_everyone()
-        run.go(resume)
-    return folder.path
+        run.go(resume, last)
 
 
 class Run:
@@ -97,7 +83,7 @@ class Run:
     def main(self) -> bool:
         return self.accelerator.is_main_process
 
-    def go(self, resume: bool) -> None:
+    def go(self, resume: bool, last: bool = True) -> None:
         if self.recipe.train.threads:
             torch.set_num_threads(self.recipe.train.threads)
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
@@ -109,7 +95,10 @@ class Run:
                     self._iterate(stop)
                 self._finish(stop)
             finally:
-                self.accelerator.end_training()
+                if last:
+                    self.accelerator.end_training()
+                for tracker in self.accelerator.trackers if not last else ():
+                    tracker.finish()
 
     def _iterate(self, stop: StopFlag) -> None:
         """One iteration, and what is due after it; the last one leaves scores and checkpoint to `_finish`."""
@@ -249,7 +238,7 @@ class Run:
             draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
             return ""
 
-        if isinstance(self.trainer.ema.module, Generator):
+        if isinstance(self.trainer.ema.module, Pictured):
             self._shown(draw, stop)
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
@@ -259,11 +248,11 @@ class Run:
             Interrupted: a signal came.
         """
         wanted, scores = self.recipe.evaluate, dict[str, Any]()
-        if not wanted or not isinstance(self.trainer.ema.module, (Generator, Classifying)):
+        if not wanted:
             return {}
 
         def score(product: Any) -> str:
-            scores.update(scores_of(product, wanted, self.recipe, self.data, self.watcher))
+            scores.update(scores_of(product, wanted, self.recipe.train.seed, self.data, self.watcher))
             return "best" if is_better(scores, wanted.best, self.best) else ""
 
         verdict = self._shown(score, stop)
@@ -290,9 +279,10 @@ class Run:
 
     def _finish(self, stop: StopFlag) -> None:
         """The weights first: what comes after them may fail, and can be had again with --resume."""
+        main = next(iter(self.trainer.system.products))
 
         def save(product: Any) -> str:
-            product.save_pretrained(self.folder.weights)
+            save_products({**self.trainer.system.products, main: product}, self.folder.weights)
             return ""
 
         self._checkpoint()

@@ -6,34 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from genkit.core.catalog import build
-from genkit.core.classifying import Classifying
-from genkit.core.generator import Generator
-from genkit.training.recipe import Evaluate, Recipe
+from genkit.training.recipe import Evaluate
 from genkit.training.watcher import Watcher
 
 
-def scores_of(
-    product: Generator | Classifying, wanted: Evaluate, recipe: Recipe, data: Any, watcher: Watcher
-) -> dict[str, Any]:
+def scores_of(product: Any, wanted: Evaluate, seed: int, data: Any, watcher: Watcher) -> dict[str, Any]:
     """What scores.json holds.
 
     Args:
         data: the training data, the reference where the recipe names no other.
     """
-    from genkit.evaluation import accuracy, evaluate
+    from genkit.evaluation.judges import judge_of
 
     against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
-    if not isinstance(product, Generator):
-        return accuracy(product, against, wanted.n, recipe.train.seed, watcher.scoring)
-    return evaluate(
-        product,
-        against,
-        metrics=wanted.metrics,
-        n=wanted.n,
-        extractor=wanted.extractor,
-        seed=recipe.train.seed,
-        progress=watcher.scoring,
-    ).to_json()
+    return judge_of(product).scores(product, against, wanted, seed, watcher.scoring)
 
 
 def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:

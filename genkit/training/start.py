@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from genkit.core.errors import CheckpointError, WeightsError
-from genkit.core.pretrained import Pretrained, locate
+from genkit.core.location import locate
+from genkit.core.pretrained import Pretrained
 from genkit.core.tensors import load_into
 from genkit.training.checkpoint import complete, newest_good
 from genkit.training.folder import RunFolder

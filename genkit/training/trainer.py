@@ -8,7 +8,7 @@ unsynchronised gradients without an error.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 
 from genkit.core.catalog import name_of
 from genkit.core.errors import RecipeError, TrainingError, suggest
+from genkit.core.frozen import is_frozen, learnable
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import stable_seed
 from genkit.core.system import Report, System, Update, mixes_samples
@@ -70,7 +71,7 @@ class Trainer:
         check_compiled(system, compile)
         self._agree()
         self.rules = dict(optimizers)
-        self.parameters = {k: [p for m in ms for p in m.parameters()] for k, ms in self.learners.items()}
+        self.parameters = {k: [p for m in ms for p in learnable(m)] for k, ms in self.learners.items()}
         self.optimizers = {k: optimizers[k].over(ps) for k, ps in self.parameters.items()}
         lower = self.accelerator.mixed_precision != "no"
         self._precision = self.accelerator.autocast if lower else nullcontext
@@ -217,14 +218,20 @@ def _name(update: Update) -> str:
     return getattr(function, "__qualname__", type(function).__name__)
 
 
-def check_learners(learners: Mapping[str, object], optimizers: Mapping[str, object]) -> None:
-    """Raises RecipeError unless every learner has an optimiser, and every optimiser a learner."""
+def check_learners(learners: Mapping[str, Sequence[nn.Module]], optimizers: Mapping[str, object]) -> None:
+    """Raises RecipeError unless every learner has something to learn and an optimiser, every optimiser a learner."""
     for name in learners:
         if name not in optimizers:
             raise RecipeError(f"optimizers: the {name} has none; learners: {', '.join(sorted(learners))}")
     for name in optimizers:
         if name not in learners:
             raise RecipeError(f"optimizers.{name}: there is no such learner{suggest(name, learners)}")
+    for name, modules in learners.items():
+        if any(is_frozen(m) for module in modules for m in module.modules()) and not any(map(learnable, modules)):
+            raise RecipeError(
+                f"system: the {name} is given as weights, which are frozen, but it must learn; give its type, and "
+                "begin the run --from the weights"
+            )
 
 
 def check_split(share: int, accumulate: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,17 @@ from typing import Any
 from safetensors.torch import load
 from torch import nn
 
-from genkit.core.documents import parse_json, read_json, read_mapping
+from genkit.core.documents import Unreadable, parse_json, read_json, read_mapping, read_yaml
 from genkit.core.errors import UnfinishedRun, WeightsError
-from genkit.core.pretrained import RECIPE, built
+from genkit.core.location import RECIPE, Unfinished, locate, sha256_of_weights
+from genkit.core.pretrained import built
+from genkit.core.reference import contained
 from genkit.core.system import System
 from genkit.core.tensors import load_into
 from genkit.training.data_record import data_changes, data_record
 from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import STAGES
+from genkit.training.staged import StagedRecipe, load_recipe
 
 AVERAGED, STATE, MANIFEST = "ema.safetensors", "state.json", "manifest.json"
 """Files of a checkpoint."""
@@ -110,6 +115,49 @@ class Averaged:
         return product  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class Together:
+    """What the stages of a run make together, before the run has finished."""
+
+    checkpoint: Path
+    recipe: StagedRecipe
+
+    @property
+    def config(self) -> dict[str, Any]:
+        assert self.recipe.product is not None
+        return self.recipe.product
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(
+            "".join(f"{sha256_of_weights(self.checkpoint / s)}" for s in self.recipe.trainings).encode()
+        ).hexdigest()
+
+    def product(self) -> nn.Module:
+        """Of each stage as far as it has come; warns of those that have not finished."""
+        return self.recipe.product_of(self.checkpoint)  # type: ignore[return-value]
+
+
+def left_by(run: Path) -> Path | Unfinished | None:
+    """What a run folder without weights of its own has to give; of stages, that of the last one or of all together."""
+    if not (run / RECIPE).is_file() or STAGES not in _tree(run):
+        return newest_averaged(run)
+    recipe = load_recipe(run / RECIPE)
+    assert isinstance(recipe, StagedRecipe)
+    if recipe.product is not None:
+        return Together(run, recipe)
+    stage = next(reversed(recipe.stages.items()))
+    return locate(run / stage[0] if isinstance(stage[1], Recipe) else stage[1]["weights"])
+
+
+def _tree(run: Path) -> Mapping[str, Any]:
+    try:
+        tree = read_yaml(run / RECIPE)
+    except Unreadable:
+        return {}
+    return tree if isinstance(tree, Mapping) else {}
+
+
 def newest_averaged(run: Path) -> Averaged | None:
     """None where there is no run, or no checkpoint whose averaged weights are whole; damaged ones are passed over."""
     if not (run / RECIPE).is_file():
@@ -117,7 +165,8 @@ def newest_averaged(run: Path) -> Averaged | None:
     for checkpoint in sorted(run.glob("checkpoints/step-" + "[0-9]" * 8), reverse=True):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged, or removed while it is read
             content, state = _whole(checkpoint, AVERAGED), parse_json(_whole(checkpoint, STATE).decode())
-            return Averaged(run, checkpoint, content, state.get("product"), state.get("data"))
+            config = contained(state.get("product"), checkpoint)
+            return Averaged(run, checkpoint, content, config, state.get("data"))
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.frozen import freeze
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.system import Data
@@ -48,16 +50,13 @@ class ExemplarAugment(Augment):
     the weights of another VAE the latent is a sample of the image's posterior, see `regenerated`.
 
     Args:
-        weights: of the VAE: a weights or run folder, or a shipped name.
+        vae: a finished one, `{weights: NAME_OR_PATH}` in a recipe; it is copied, without its exemplars.
         share: weight of the loss on variations; the paper's is 0.6.
-
-    Raises:
-        WeightsError: no such weights, or of something else.
     """
 
-    def __init__(self, weights: str, share: Share = 0.6):
+    def __init__(self, vae: VAE, share: Share = 0.6):
         super().__init__()
-        self.vae, self.share = VAE.from_pretrained(weights), share
+        self.vae, self.share = freeze(copy.deepcopy(vae)), share
         if isinstance(prior := self.vae.latent_prior, ExemplarPrior):
             prior.put(prior.means[:0], [])  # a latent is around the image at hand; checkpoints need not carry the rest
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from genkit.training.run import train
+from genkit.training import train
 from tests.rules.recipes import read, shrunk
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from genkit.core.catalog import CATALOG
 from genkit.core.table import TYPES
-from genkit.training.recipe import shipped_recipes
+from genkit.training.recipe_file import shipped_recipes
 from tests.rules.recipes import read, shrunk
 
 Path = tuple[Any, ...]

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from genkit.images.pixels import write_folder, write_png
-from genkit.training.run import train
+from genkit.training import train
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk
 

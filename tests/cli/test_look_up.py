@@ -15,7 +15,7 @@ from genkit.cli.list_ import kinds
 from genkit.cli.main import COMMANDS
 from genkit.core.catalog import CATALOG, load, shipped
 from genkit.core.entry import Entry
-from genkit.training.recipe import shipped_recipes
+from genkit.training.recipe_file import shipped_recipes
 from tests.cli.console import run
 from tests.plugins import install, untouched_table
 

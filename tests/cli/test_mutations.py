@@ -27,8 +27,10 @@ from genkit.evaluation.statistics_file import FORMAT, Statistics
 from genkit.foreign.authors_checkpoint import read_checkpoint
 from genkit.images.image_files import ImageFiles
 from genkit.images.pixels import decode, png_bytes, write_folder
-from genkit.training.recipe import Recipe, find_recipe, shipped_recipes
+from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import find_recipe, shipped_recipes
 from genkit.training.run import prepare
+from genkit.training.staged import load_recipe, recipe_of
 from tests.cli.console import run
 from tests.cli.hostile import hostile_bytes, hostile_json, hostile_lines, hostile_texts
 from tests.cli.mutations import spoiled_texts, spoiled_trees
@@ -75,7 +77,9 @@ def check_line(error: GenkitError) -> None:
 @given(tree=spoiled_trees())
 def test_trees(tree: dict[str, Any]) -> None:
     try:
-        recipe = Recipe.from_dict(tree)
+        recipe = recipe_of(tree)
+        if not isinstance(recipe, Recipe):
+            return recipe.check()
         _, trainer = prepare(recipe, Accelerator(cpu=True))
         trainer.iterate()
     except GenkitError as refusal:
@@ -91,7 +95,7 @@ def test_texts(name: str, data: st.DataObject, tmp_path_factory: pytest.TempPath
     text = data.draw(spoiled_texts(find_recipe(name).read_text(encoding="utf-8")))
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        Recipe.load(Path(path))
+        load_recipe(Path(path))
     except GenkitError as refusal:
         check_line(refusal)
 

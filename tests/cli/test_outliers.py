@@ -14,8 +14,8 @@ from genkit.core.errors import TrainingError
 from genkit.data.digits import digits
 from genkit.images import pixels as images
 from genkit.training import run as training
+from genkit.training import train
 from genkit.training.recipe import Recipe
-from genkit.training.run import train
 from genkit.training.signals import Stopped
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from genkit.training.log import read_metrics
-from genkit.training.recipe import shipped_recipes
-from tests.rules.recipes import read, shrunk
+from genkit.training.recipe_file import shipped_recipes
+from tests.rules.recipes import read, shrunk, trainings
 from tests.training.tiny import child, contents, on_processes
 
 pytestmark = pytest.mark.slow
@@ -37,10 +37,11 @@ FAMILIES = ("digits/wgan_ratio_clipping", "fashion_mnist/transgan", "mnist/class
 def write(name: str, folder: Path, *, eps: float = 0.0, **train: Any) -> Path:
     """The recipe `name`, small, as a file; `eps` of Adam and its kin, if not the recipe's own."""
     tree = shrunk(read(name), STEPS, CHECKPOINT)
-    tree["train"] |= train
-    for optimizer in tree["optimizers"].values():
-        if optimizer["type"] != "sgd" and eps:
-            optimizer["eps"] = eps
+    for training in trainings(tree):
+        training["train"] |= train
+        for optimizer in training["optimizers"].values():
+            if optimizer["type"] != "sgd" and eps:
+                optimizer["eps"] = eps
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path
@@ -152,7 +153,9 @@ MAGNIFIED = {"visda/domain_adaptation": 1e-2}
 
 
 def scalars(run: Path) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in read_metrics(run / "metrics.jsonl")]
+    """Of all stages, where there are such."""
+    rows = [row for log in sorted(run.rglob("metrics.jsonl")) for row in read_metrics(log)]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
 def assert_close(a: list[dict[str, float]], b: list[dict[str, float]], rel: float) -> None:

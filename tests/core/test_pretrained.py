@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from genkit.core.catalog import build
 from genkit.core.errors import GenkitError, RecipeError, WeightsError
 from genkit.core.generator import Generator
-from genkit.core.pretrained import CONFIG, Pretrained, locate, name_classes
+from genkit.core.location import CONFIG, locate
+from genkit.core.pretrained import Pretrained, name_classes
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 

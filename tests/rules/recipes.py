@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import yaml
-
 from genkit.core.catalog import build
-from genkit.training.recipe import find_recipe
+from genkit.training.recipe_file import read_recipe
 
 STAND_INS = {
     "mnist": {"type": "digits", "split": "test"},
@@ -28,13 +26,22 @@ PROCESS_STEPS = 40
 
 
 def read(name: str) -> dict[str, Any]:
-    """The tree of a shipped recipe, as written."""
-    return yaml.safe_load(find_recipe(name).read_text(encoding="utf-8"))
+    """The tree of a shipped recipe, whole."""
+    return read_recipe(name)[0]
+
+
+def trainings(tree: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trees of its trainings: its stages, or itself."""
+    return list(tree["stages"].values()) if "stages" in tree else [tree]
 
 
 def shrunk(tree: dict[str, Any], steps: int = 2, checkpoint: int = 0) -> dict[str, Any]:
     """Embedded data, narrow networks, few points, few steps, small batches, no scores, no trackers; all else stays."""
     small = copy.deepcopy(tree)
+    if "stages" in tree:
+        small["stages"] = {name: shrunk(stage, steps, checkpoint) for name, stage in tree["stages"].items()}
+        small.pop("evaluate", None)
+        return small
     _shrink(small)
     small["train"] |= {"steps": steps, "batch_size": 8, "trackers": []}
     small["every"] = {"log": 1, "grid": 0, "checkpoint": checkpoint}

@@ -15,7 +15,7 @@ import yaml
 from genkit.cli.main import COMMANDS, genkit
 from genkit.diffusion.authors.diffusion_settings import DiffusionSettings
 from genkit.diffusion.authors.guided_diffusion import UNetSettings
-from genkit.training.recipe import shipped_recipes
+from genkit.training.recipe_file import shipped_recipes
 from tests.rules.markdown import ROOT, blocks, fenced_lines, genkit_commands, inline_code
 from tests.rules.recipes import read
 

@@ -29,7 +29,7 @@ ALLOWED = {
 CORE_USES = {"torch", "einops", "numpy", "PIL", "pydantic", "yaml", "safetensors"}
 EXCEPTIONS = {
     ("__main__", "genkit.cli.main"): "python -m genkit",
-    ("pretrained", "huggingface_hub"): "lazy: the extra genkit[hub]",
+    ("location", "huggingface_hub"): "lazy: the extra genkit[hub]",
 }
 EXISTS_FOR = {
     "genkit.evaluation.metrics.torch_metric": "torchmetrics",

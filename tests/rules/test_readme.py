@@ -29,6 +29,8 @@ LINE = r"[^#\n]*[^#\s]"
 SMALLER = (
     (rf"genkit train {LINE}", r"\g<0> train.steps=2 train.batch_size=8 every.checkpoint=1 every.log=1"),
     (rf"genkit train (digits|recipes/digits){LINE}", r"\g<0> evaluate.n=60"),
+    (rf"genkit train guided{LINE}", r"\g<0> stages.classifier.evaluate.n=60"),
+    (rf"genkit train guided{LINE}", r"\g<0> stages.ddpm.system.generator.solver.steps=ddim4"),
     (rf"genkit outliers {LINE}", r"\g<0> --steps 4"),
     (rf"genkit sample fashion-mnist-ddpm (?!.*--steps){LINE}", r"\g<0> --steps 4"),
     (r"-n \d\d+", "-n 12"),
@@ -114,7 +116,12 @@ class Reader:
         return f"{arguments[-1]}\nends with {done.returncode} and says\n{done.stdout[-4000:]}"
 
     def _missing(self, command: str) -> str:
-        named = re.findall(rf"(?<![\w-])({'|'.join(DATA)})/(?:train|test)", command)
+        files = [
+            path.read_text()
+            for word in command.split()
+            if (path := self.folder / word).suffix == ".yaml" and path.is_file()
+        ]
+        named = re.findall(rf"(?<![\w-])({'|'.join(DATA)})/\w+", "\n".join([command, *files]))
         folders = [Path(self.environment["GENKIT_DATA"]) / DATA[name] for name in named]
         return next((str(folder) for folder in folders if not folder.is_dir()), "")
 

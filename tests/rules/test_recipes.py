@@ -9,27 +9,31 @@ import pytest
 import torch
 
 from genkit.core.pretrained import Pretrained
-from genkit.training.recipe import Recipe, shipped_recipes
-from genkit.training.run import train
+from genkit.training import train
+from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import shipped_recipes
+from genkit.training.staged import load_recipe, recipe_of
 from tests.rules.recipes import read, shrunk
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # a recipe may name shipped weights
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_loads_and_says_what_it_is(name: str) -> None:
-    recipe = Recipe.load(name)
+    recipe = load_recipe(name)
     assert recipe.description, "genkit list shows the description"
     with torch.device("meta"):  # the largest have half a billion weights
-        assert set(recipe.optimizers) == set(recipe.build_system().all_learners())
+        for training in [recipe] if isinstance(recipe, Recipe) else recipe.trainings.values():
+            assert set(training.optimizers) == set(training.build_system().all_learners())
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_takes_two_steps(name: str, tmp_path: Path) -> None:
     tree = read(name)
-    folder = train(Recipe.from_dict(shrunk(tree)), tmp_path / "run")
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [1, 2]
-    assert all(rows[1][f"{learner}/gradient_norm"] > 0 for learner in tree["optimizers"])
+    folder = train(recipe_of(shrunk(tree)), tmp_path / "run")
+    for stage in tree.get("stages", {"": tree}).items():
+        rows = [json.loads(line) for line in (folder / stage[0] / "metrics.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows] == [1, 2]
+        assert all(rows[1][f"{learner}/gradient_norm"] > 0 for learner in stage[1]["optimizers"])
     Pretrained.from_pretrained(folder)
     assert (folder / "report.html").is_file()
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from genkit.core.frozen import freeze
 from genkit.training import train
 from genkit.training.batch_statistics import SAMPLES, measure_statistics, tracked_norms
 from genkit.training.recipe import Recipe
@@ -76,3 +77,8 @@ def test_grids_and_checkpoints_on_the_way_change_nothing(tmp_path: Path) -> None
     kept = load_file(sorted((tmp_path / "plain/checkpoints").glob("step-*"))[-1] / "ema.safetensors")
     saved = load_file(tmp_path / "plain/weights/model.safetensors")
     assert kept.keys() == saved.keys() and all(kept[k].equal(saved[k]) for k in kept)
+
+
+def test_those_of_a_frozen_part_stay() -> None:
+    made = nn.Sequential(nn.BatchNorm2d(1), freeze(nn.BatchNorm2d(2)))
+    assert tracked_norms(made) == [made[0]]

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from genkit.core.frozen import freeze
 from genkit.training.ema import EMA
 
 
@@ -42,3 +43,13 @@ def test_the_copy_is_separate_frozen_and_in_eval_mode() -> None:
     assert not ema.module.training and not any(p.requires_grad for p in ema.module.parameters())
     ema.update(module(2.0), 3)
     assert source.weight.tolist() == [1, 1] and source.training
+
+
+def test_a_frozen_part_is_shared_and_not_averaged() -> None:
+    source = nn.ModuleList([module(1.0), freeze(module(5.0))])
+    ema = EMA(source, 0.5)
+    assert ema.module[1] is source[1] and ema.module[0] is not source[0]
+    with torch.no_grad():
+        source[0].weight.fill_(2.0)
+    ema.update(source, 3)
+    assert ema.module[0].weight.tolist() == pytest.approx([2 - 4 / 13] * 2) and ema.module[1].weight.tolist() == [5, 5]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, TrainingError
+from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Data, Learning, System, Turns, Update
 from genkit.training.optimizers import SGD
@@ -182,3 +183,39 @@ def test_one_sample_that_is_not_finite_stops_too() -> None:
     with pytest.raises(TrainingError, match="each inf"):
         made.iterate()
     assert made.system.generator.scale.item() == 1
+
+
+class Deep(Scaled):
+    """With a part that comes from elsewhere, a batch norm and a learner of its own in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = freeze(Part())
+
+
+class Part(Learning):
+    learners = {"part": ("layer",)}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.norm = nn.Linear(1, 1), nn.BatchNorm1d(1)
+
+
+def test_a_frozen_part_is_no_learner_and_moves_with_none() -> None:
+    system = Toy()
+    system.generator = Deep()
+    made = trainer(system, weight_decay=0.5)
+    assert made.learners.keys() == {"generator"} and [p.numel() for p in made.parameters["generator"]] == [1]
+    before = {k: v.clone() for k, v in system.generator.part.state_dict().items()}
+    system.train()
+    made.iterate()
+    assert all(v.equal(before[k]) for k, v in system.generator.part.state_dict().items())
+    assert made.ema.module.part is system.generator.part and not system.generator.part.norm.training
+    assert system.generator.scale.item() != 1
+
+
+def test_a_learner_that_is_all_frozen_is_refused() -> None:
+    system = Toy()
+    freeze(system.generator)
+    with pytest.raises(RecipeError, match="system: the generator is given as weights, which are frozen"):
+        trainer(system)

@@ -12,9 +12,11 @@ import torch
 
 from genkit.core.errors import UnfinishedRun, WeightsError
 from genkit.core.files import sha256_of_file
-from genkit.core.pretrained import Pretrained, sha256_of_weights
+from genkit.core.location import sha256_of_weights
+from genkit.core.pretrained import Pretrained
+from genkit.training import train
 from genkit.training.recipe import Recipe
-from genkit.training.run import Run, train
+from genkit.training.run import Run
 from genkit.training.unfinished import newest_averaged
 from tests.cli.console import run
 from tests.rules.recipes import read, shrunk

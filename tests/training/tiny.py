@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
@@ -106,7 +107,13 @@ def finish(system: dict[str, Any], data: dict[str, Any], steps: int, sections: d
 
 
 def contents(run: Path) -> dict[str, Any]:
-    """All that must not depend on interruptions: hashes of the newest checkpoint and the weights, and the log."""
+    """All that must not depend on interruptions: hashes of the newest checkpoint and the weights, and the log.
+
+    With stages, that of each, and the weights of what they make together.
+    """
+    if "stages" in yaml.safe_load((run / "recipe.yaml").read_text()):
+        found: dict[str, Any] = {p.parent.name: contents(p.parent) for p in sorted(run.glob("*/recipe.yaml"))}
+        return found | {str(p.relative_to(run)): p.read_bytes() for p in sorted((run / "weights").rglob("*.*"))}
     newest = sorted((run / "checkpoints").glob("step-*"))[-1]
     manifest = json.loads((newest / "manifest.json").read_text())
     state = json.loads((newest / "state.json").read_text())

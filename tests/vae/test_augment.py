@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.core.catalog import build
 from genkit.core.errors import DataError, WeightsError
+from genkit.core.frozen import is_frozen
 from genkit.core.randomness import Rows
 from genkit.vae.augment import ExemplarAugment
 from genkit.vae.latent_priors import ExemplarPrior
@@ -27,7 +29,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def test_batches_become_8_bit_variations(weights: Path) -> None:
-    augment, x = ExemplarAugment(str(weights)), torch.rand(6, 1, 4, 4, generator=rng(1)) * 2 - 1
+    augment, x = ExemplarAugment(VAE.from_pretrained(weights)), torch.rand(6, 1, 4, 4, generator=rng(1)) * 2 - 1
     got = augment(x, rng())
     want = regenerated(VAE.from_pretrained(weights), x, Rows(6, rng()))
     assert got.shape == x.shape and not got.requires_grad
@@ -39,13 +41,15 @@ def test_batches_become_8_bit_variations(weights: Path) -> None:
 
 
 def test_it_carries_no_exemplars_and_learns_nothing_more(weights: Path) -> None:
-    augment = ExemplarAugment(str(weights), share=0.3)
+    vae = VAE.from_pretrained(weights)
+    augment = ExemplarAugment(vae, share=0.3)
     assert augment.share == 0.3 and augment.state_dict()["vae.latent_prior.means"].numel() == 0
-    assert augment.config == {"type": "exemplar_augment", "weights": str(weights), "share": 0.3}
+    assert augment.config == {"type": "exemplar_augment", "vae": vae.config, "share": 0.3}
+    assert len(vae.exemplars) == 5 and is_frozen(augment.vae) and not is_frozen(vae)
 
 
 def test_refusals(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
-        ExemplarAugment(str(tmp_path / "nothing"))
+        build({"type": "exemplar_augment", "vae": {"weights": str(tmp_path / "nothing")}})
     with pytest.raises(DataError, match="images are float"):
-        ExemplarAugment(str(weights))(torch.zeros(2, 3, 4, 4))
+        build({"type": "exemplar_augment", "vae": {"weights": str(weights)}})(torch.zeros(2, 3, 4, 4))

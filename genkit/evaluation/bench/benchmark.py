@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from genkit.core.documents import read_mapping
 from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
-from genkit.core.pretrained import sha256_of_weights
+from genkit.core.location import sha256_of_weights
 from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
 from genkit.evaluation.bench.spec import Bench, Entry

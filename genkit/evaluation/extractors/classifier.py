@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
-from genkit.core.pretrained import Pretrained, sha256_of_weights
+from genkit.core.location import sha256_of_weights
+from genkit.core.pretrained import Pretrained
 from genkit.evaluation.extractors.extractor import Extractor
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from genkit.core.catalog import imported
 from genkit.core.errors import EvaluationError, WeightsError, suggest
-from genkit.core.pretrained import locate
+from genkit.core.location import locate
 from genkit.core.table import CATALOG, has, lookup
 from genkit.evaluation.extractors.classifier import is_classifier, of_classifier, saved_classifier
 from genkit.evaluation.extractors.extractor import POINTS, Extractor, sha256_of_state

@@ -6,7 +6,7 @@ import yaml
 from torch import nn
 
 from genkit.core import catalog
-from genkit.training.recipe import find_recipe
+from genkit.training.recipe_file import find_recipe
 from tests.diffusion.networks.published import PUBLISHED, RECIPES, Spec
 
 

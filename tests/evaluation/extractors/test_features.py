@@ -10,7 +10,7 @@ from genkit.classifiers.conv_classifier import Classifier
 from genkit.core.catalog import CATALOG
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.core.files import sha256_of_file
-from genkit.core.pretrained import WEIGHTS
+from genkit.core.location import WEIGHTS
 from genkit.evaluation.extractors.extractor import sha256_of_state
 from genkit.evaluation.extractors.features import default_extractor, extractor_for
 from genkit.evaluation.extractors.resize import clean

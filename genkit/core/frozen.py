@@ -1,0 +1,34 @@
+"""Modules that are finished: they learn nothing more, stay in eval mode, and are not averaged."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TypeVar
+
+from torch import nn
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def freeze(module: Module) -> Module:
+    """`module`, finished with all inside it: no gradients, and in eval mode whatever is around it."""
+    module.requires_grad_(False).eval()
+    for part in module.modules():
+        part.__dict__["frozen"] = True
+        part.__dict__["train"] = partial(_stay, part)
+    return module
+
+
+def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
+    """What `train` does to a frozen module."""
+    return module
+
+
+def is_frozen(module: nn.Module) -> bool:
+    return bool(module.__dict__.get("frozen"))
+
+
+def learnable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of `module` but for those of frozen parts."""
+    frozen = {id(p) for m in module.modules() if is_frozen(m) for p in m.parameters(recurse=False)}
+    return [p for p in module.parameters() if id(p) not in frozen]

@@ -1,0 +1,135 @@
+"""Where weights are: a folder, a run, a shipped name, or an id of the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from genkit.core import catalog
+from genkit.core.documents import Unreadable, read_json
+from genkit.core.errors import WeightsError
+from genkit.core.files import sha256_of_file
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+PRODUCTS = "products.json"
+"""Beside the weights of a run that keeps several products: their names, the main one first."""
+
+RECIPE = "recipe.yaml"
+"""What makes a folder a run."""
+
+UNFINISHED = "genkit.training.unfinished:left_by"
+"""Finds what a run has learned so far; named as the catalog names things, since training lies above."""
+
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+
+class Unfinished(Protocol):
+    """The averaged weights of a run that has not finished.
+
+    Attributes:
+        checkpoint: its folder.
+        config: of the module, None where only its recipe tells.
+        sha256: of the weights.
+    """
+
+    @property
+    def checkpoint(self) -> Path: ...
+    @property
+    def config(self) -> dict[str, Any] | None: ...
+    @property
+    def sha256(self) -> str: ...
+
+    def product(self) -> nn.Module:
+        """What training would leave behind, were this its end; warns that it is not."""
+        ...
+
+
+def locate(source: str | Path, product: str = "") -> Path | Unfinished:
+    """The local folder of `source`, or the averaged weights of a run that has not finished.
+
+    A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and, with the extra
+    `genkit[hub]`, a model id `owner/name` downloaded from the Hugging Face Hub.
+
+    Args:
+        product: name of a product of a run, such as "critic"; "" is its main one.
+
+    Raises:
+        WeightsError: nothing there, or no such product.
+    """
+    found = _locate(source)
+    if not product:
+        return found
+    names = _products(found) if isinstance(found, Path) else []
+    if product not in names:
+        kept = f"it keeps {', '.join(names)}" if names else "it keeps one product, which needs no name"
+        raise WeightsError(f"{source} has no product {product!r:.60}; {kept}")
+    assert isinstance(found, Path)
+    return found if product == names[0] else found / product
+
+
+def _products(folder: Path) -> list[str]:
+    """Names of the products in a weights folder, the main one first; none where there is but one."""
+    try:
+        names = read_json(folder / PRODUCTS) if (folder / PRODUCTS).is_file() else []
+    except Unreadable:
+        return []
+    return (
+        [name for name in names if isinstance(name, str) and Path(name).name == name] if isinstance(names, list) else []
+    )
+
+
+def _locate(source: str | Path) -> Path | Unfinished:
+    path = Path(source)
+    for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
+        if (folder / CONFIG).is_file():
+            return folder
+    left: Path | Unfinished | None = catalog.load(UNFINISHED)(path) if (path / RECIPE).is_file() else None
+    if left:
+        return left
+    if path.is_file():
+        raise WeightsError(f"{path} is a file; weights are a folder with {CONFIG} and {WEIGHTS}{about_pickle(path)}")
+    if path.is_dir():
+        raise WeightsError(f"{path} has no {CONFIG}; it is neither a weights folder nor a run with a whole checkpoint")
+    if _is_hub_id(str(source)):
+        return _download(str(source))
+    known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
+    raise WeightsError(f"no weights at {source}; give a folder or one of the shipped: {', '.join(known) or 'none'}")
+
+
+def sha256_of_weights(source: str | Path) -> str:
+    """Hash of the file that holds the weights of `source`.
+
+    Raises:
+        WeightsError: there are none.
+    """
+    found = locate(source)
+    return sha256_of_file(found / WEIGHTS) if isinstance(found, Path) else found.sha256
+
+
+def _is_hub_id(source: str) -> bool:
+    parts = source.split("/")
+    return len(parts) == 2 and all(p and p not in {".", ".."} for p in parts) and not Path(parts[0]).exists()
+
+
+def _download(model: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as missing:
+        raise WeightsError(
+            f"{model} is not a local folder; to download from the hub: pip install 'genkit[hub]'"
+        ) from missing
+    try:
+        return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, "README.md"]))
+    except Exception as failure:  # the hub client raises a dozen unrelated types
+        reason = (str(failure).splitlines() or [""])[0][:120]
+        raise WeightsError(f"no local folder {model}, and the hub did not give it: {reason}") from failure
+
+
+def about_pickle(path: Path) -> str:
+    if path.suffix in PICKLES:
+        return (
+            "; pickles can run code and are refused: use 'genkit import LAYOUT CHECKPOINT' for an author's checkpoint"
+        )
+    return ""

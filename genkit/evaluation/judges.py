@@ -1,0 +1,112 @@
+"""How what a training leaves behind is scored: a product names its judge (`judged_by`), so nobody else must know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from genkit.core.catalog import load
+from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
+
+Progress = Callable[[int, int], None]
+
+
+class Asked(Protocol):
+    """The section `evaluate` of a recipe."""
+
+    @property
+    def metrics(self) -> Sequence[str]: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def extractor(self) -> str | None: ...
+    @property
+    def best(self) -> str: ...
+
+
+class Judge(Protocol):
+    """Checks what is asked hours before it is needed, and scores."""
+
+    def check(self, asked: Asked) -> None:
+        """Raises RecipeError for a metric or extractor that does not exist or does not suit the product."""
+
+    def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
+        """Raises RecipeError for data that cannot score `product`."""
+
+    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+        """What scores.json holds."""
+        ...
+
+
+def judge_of(product: Any) -> Judge:
+    """Raises RecipeError where there is none."""
+    name = getattr(product, "judged_by", "")
+    if not name:
+        raise RecipeError(f"evaluate: nothing can be scored of a {type(product).__name__}; leave it out")
+    judge: Judge = load(name)()
+    return judge
+
+
+class BySamples:
+    """The judge of generators: their samples beside real ones."""
+
+    def check(self, asked: Asked) -> None:
+        from genkit.evaluation.extractors.features import check_extractor
+        from genkit.evaluation.metrics.computing import metric_named
+        from genkit.evaluation.possible import Wanted
+        from genkit.evaluation.scoring import check_n
+
+        try:
+            metrics = Wanted(asked.metrics, check_n(asked.n))
+            metrics.by_name_of(asked.extractor)
+            names = [score.name for metric in metrics.names for score in metric_named(metric).scores]
+        except EvaluationError as error:
+            raise RecipeError(f"evaluate.metrics: {error}") from error
+        if asked.best not in names:
+            raise RecipeError(f"evaluate.best: {shown(asked.best)} is not scored{suggest(asked.best, names)}")
+        try:
+            if asked.extractor is not None:
+                check_extractor(asked.extractor)
+        except (EvaluationError, WeightsError) as error:
+            raise RecipeError(f"evaluate.extractor: {error}") from error
+
+    def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
+        from genkit.evaluation.possible import Wanted
+        from genkit.evaluation.scoring import check
+
+        try:
+            metrics = Wanted(asked.metrics, asked.n)
+            metrics.of_rows(len(against), against.name)
+            metrics.over(getattr(against, "mixture", None), against.name)
+        except EvaluationError as error:
+            raise RecipeError(f"evaluate.metrics: {error}") from error
+        try:
+            check(product, against, asked.metrics, asked.n, asked.extractor)
+        except (DataError, EvaluationError, WeightsError) as error:
+            raise RecipeError(f"evaluate: {error}") from error
+
+    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+        from genkit.evaluation.scoring import evaluate
+
+        how = {"metrics": asked.metrics, "n": asked.n, "extractor": asked.extractor}
+        return evaluate(product, against, **how, seed=seed, progress=progress).to_json()  # type: ignore[arg-type]
+
+
+class ByAccuracy:
+    """The judge of classifiers: how often they are right."""
+
+    def check(self, asked: Asked) -> None:
+        if list(asked.metrics) != ["accuracy"] or asked.best != "accuracy":
+            raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
+
+    def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
+        if "label" not in against.conditions:
+            raise RecipeError(f"evaluate.against: {against.name} has no labels; accuracy needs labelled data")
+        if tuple(against.sample_shape) != tuple(product.sample_shape):
+            taken = list(product.sample_shape)
+            raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {taken}")
+
+    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+        from genkit.evaluation.classification import accuracy
+
+        return accuracy(product, against, asked.n, seed, progress)

@@ -1,0 +1,91 @@
+"""What a recipe is part of: the files that say it, and the stages before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from genkit.core.conversion import join
+from genkit.core.errors import RecipeError, shown
+from genkit.core.frozen import freeze
+from genkit.core.reference import PRODUCT, WEIGHTS, changed, is_reference
+from genkit.training.recipe_file import Written
+
+STAGE = "stage"
+KEY = re.compile(r"[\w.\[\]]+(?=: )")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a recipe stands.
+
+    Attributes:
+        files: what says it, the nearest first.
+        where: path of its keys in them, `stages.NAME` of a stage.
+        run: the folder of the run that it is the recipe of; earlier stages lie beside it.
+        stages: what `{stage: NAME}` stands for: weights, or products by their names, the main one first.
+    """
+
+    files: Sequence[Written] = ()
+    where: str = ""
+    run: Path | None = None
+    stages: Mapping[str, Any] = field(default_factory=dict)
+
+    def after(self, stages: Mapping[str, Any]) -> Place:
+        """The same once these stages are there."""
+        return replace(self, stages=stages)
+
+    @contextmanager
+    def naming_the_file(self) -> Iterator[None]:
+        """Tells the key that a message begins with from the top of the recipe, and its file where there are several."""
+        try:
+            yield
+        except RecipeError as error:
+            if getattr(error, "placed", False) or not (self.where or len(self.files) > 1):
+                raise
+            raise self._told(str(error)) from error
+
+    def _told(self, message: str) -> RecipeError:
+        key = KEY.match(message)
+        message = (join(self.where, message) if key else f"{self.where}: {message}") if self.where else message
+        key = KEY.match(message)
+        file = next((f.path for f in self.files if key and f.says(key[0])), None)
+        told = RecipeError(f"{file}: {message}" if file and len(self.files) > 1 else message)
+        told.placed = True  # type: ignore[attr-defined]
+        return told
+
+    def found(self, spec: Any, where: str) -> Any:
+        """A copy of `spec` with the products of stages in place of `{stage: NAME}`, frozen where they are modules.
+
+        Raises:
+            RecipeError: no such stage before this one, or no such product.
+        """
+        return changed(spec, lambda node: self._product(node, where) if _names_a_stage(node) else node)
+
+    def _product(self, node: Mapping[str, Any], where: str) -> Any:
+        name, product = node[STAGE], node.get(PRODUCT)
+        stage = self._stage(name, where)
+        if not is_reference(stage):
+            if product is not None and product not in stage:
+                raise RecipeError(f"{where}: stage {name} has no product {shown(product)}; it has {', '.join(stage)}")
+            return freeze(next(iter(stage.values())) if product is None else stage[product])
+        return dict(stage) if product is None else {**stage, PRODUCT: product}
+
+    def _stage(self, name: Any, where: str) -> Any:
+        if isinstance(name, str) and name in self.stages:
+            return self.stages[name]
+        if isinstance(name, str) and self.run and not self.where and (self.run.parent / Path(name).name).is_dir():
+            return {WEIGHTS: str((self.run.parent / Path(name).name).absolute())}
+        there = f"there are {', '.join(self.stages)}" if self.stages else "there is none"
+        raise RecipeError(f"{where}: no stage {shown(name)} comes before this one; {there}")
+
+
+def _names_a_stage(node: Mapping[str, Any]) -> bool:
+    return STAGE in node and node.keys() <= {STAGE, PRODUCT}
+
+
+NOWHERE = Place()

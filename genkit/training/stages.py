@@ -1,0 +1,146 @@
+"""The run of a recipe with stages: each a run folder inside the run's, and at the end what they make together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from genkit.core.errors import CheckpointError
+from genkit.core.files import write_atomically
+from genkit.core.generator import Pictured
+from genkit.core.pretrained import Pretrained
+from genkit.core.randomness import stable_seed
+from genkit.core.reference import changed
+from genkit.training.engine import accelerator_of, from_main
+from genkit.training.folder import RunFolder
+from genkit.training.peers import among_peers
+from genkit.training.place import STAGE
+from genkit.training.recipe import Recipe
+from genkit.training.report import write_report_of_stages
+from genkit.training.run import train_one
+from genkit.training.samples import draw_samples
+from genkit.training.scoring import scores_of
+from genkit.training.signals import Interrupted, Stopped, stop_flag
+from genkit.training.staged import StagedRecipe
+from genkit.training.watcher import Silence, Watcher
+
+
+class StagedFolder(RunFolder):
+    """A run folder with a folder a stage; its report is written last, so that it says that all is done."""
+
+    def stage(self, name: str) -> RunFolder:
+        return RunFolder(self.path / name)
+
+    def check_stages(self, recipe: StagedRecipe, resume: bool) -> None:
+        """Raises CheckpointError unless every stage that was begun may go on, after stages that are done."""
+        if self.path.exists() and not self.path.is_dir():
+            raise CheckpointError(f"{self.path} is a file; a run needs a folder")
+        if self.recipe.is_file() and not resume:
+            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
+        undone = ""
+        for name, stage in recipe.in_run(self.path).items():
+            folder = self.stage(name)
+            folder.check(stage, resume)
+            if undone and folder.recipe.is_file() and undone in _stages_in(stage.system):
+                raise CheckpointError(
+                    f"{folder.path} was trained on stage {undone}, which would change now; choose another --out"
+                )
+            undone = undone or ("" if folder.trained(stage) else name)
+
+    def done(self, recipe: StagedRecipe) -> bool:
+        """Whether nothing is left to do for this recipe."""
+        known = self.recipe.is_file() and self.recipe.read_text(encoding="utf-8") == recipe.to_yaml()
+        stages = recipe.in_run(self.path).items()
+        return known and self.report.is_file() and all(self.stage(name).finished(stage) for name, stage in stages)
+
+    def begin(self, recipe: StagedRecipe) -> None:
+        """Of a run that is there already the recipe stays, until all its stages have taken the new one."""
+        self.report.unlink(missing_ok=True)
+        if not self.recipe.is_file():
+            self.keep(recipe)
+
+
+def _stages_in(spec: Any) -> list[Any]:
+    """Names of the stages that a spec uses."""
+    nodes = list[Mapping[str, Any]]()
+    changed(spec, lambda node: nodes.append(node) or node)  # type: ignore[func-returns-value]
+    return [node[STAGE] for node in nodes if STAGE in node]
+
+
+def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:
+    """Trains what is left to train of `recipe` in the run folder `out`; see `genkit.training.train`."""
+    folder, trainings = StagedFolder(out), recipe.in_run(out)
+    accelerator = accelerator_of(next(iter(trainings.values())))
+    main, count = accelerator.is_main_process, accelerator.num_processes
+    watcher = watcher if main else Silence()
+    recipe.check(count)
+    if main:
+        folder.check_stages(recipe, resume)
+    with among_peers(accelerator.process_index, count), ExitStack() as held:
+        if main:
+            held.enter_context(folder.locked())
+            folder.begin(recipe)
+        accelerator.wait_for_everyone()
+        held.callback(accelerator.end_training)
+        for name, stage in trainings.items():
+            mine = folder.stage(name)
+            finished = main and mine.finished(stage)
+            if from_main(accelerator, "finished" if finished else "not") == "finished":
+                if main:
+                    mine.open(stage, resume=True)
+                continue
+            watcher.note(f"stage {name}")
+            accelerator = accelerator_of(stage, mine.path)
+            train_one(stage, mine, accelerator, resume=mine.recipe.is_file(), watcher=watcher, last=False)
+        _Ending(recipe, folder, accelerator, watcher).finish()
+    return folder.path
+
+
+class _Ending:
+    """What is left once every stage is trained: the product of all, looked at and scored, and the report."""
+
+    def __init__(self, recipe: StagedRecipe, folder: StagedFolder, accelerator: Accelerator, watcher: Watcher):
+        self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
+
+    @property
+    def last(self) -> Recipe:
+        return next(reversed(self.recipe.trainings.values()))
+
+    def finish(self) -> None:
+        """In the first process, while the others wait.
+
+        Raises:
+            Stopped: a signal came; --resume does it again.
+        """
+        verdict = ""
+        with stop_flag() as stop:
+            if self.accelerator.is_main_process:
+                try:
+                    with stop:
+                        self._leave()
+                except Interrupted as interrupted:
+                    verdict = str(interrupted.exit_code)
+            verdict = from_main(self.accelerator, verdict)
+        if verdict:
+            raise Stopped(int(verdict) - 128, self.last.train.steps)
+
+    def _leave(self) -> None:
+        product = self.recipe.product_of(self.folder.path)
+        if product is not None:
+            product.save_pretrained(self.folder.weights)
+            self._show(product.to(self.accelerator.device))  # type: ignore[attr-defined]
+        self.folder.keep(self.recipe)
+        write_report_of_stages(self.folder, self.recipe)
+
+    def _show(self, product: Pretrained) -> None:
+        seed, data = self.last.train.seed, self.last.build_data()
+        if isinstance(product, Pictured):
+            draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data)
+        if self.recipe.evaluate:
+            scores = scores_of(product, self.recipe.evaluate, seed, data, self.watcher)
+            write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
