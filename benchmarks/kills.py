@@ -1,6 +1,6 @@
 """SIGKILL at random moments of every shipped recipe, through the command line: are the final weights the same?
 
-    python -m benchmarks.kills [--kills 200] [--out runs/bench/kills] [--seed 0]
+    python -m benchmarks.kills [--kills 200] [--out runs/bench/kills] [--seed 0] [--processes 1 2]
 
 Every recipe is made small by `tests.rules.recipes.shrunk` and trained for a few iterations: once undisturbed, and again
 killed until it has had its share of kills, on one process (`genkit train`) and on two (`accelerate launch`, whose whole
@@ -102,19 +102,20 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("runs/bench/kills"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="do those alone")
     given = parser.parse_args()
     names, kept = shipped_recipes(), given.out / "kills.json"
     found: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
     cases = [(name, processes) for processes in (1, 2) for name in names]
     for i, (name, processes) in enumerate(cases):
-        if (key := f"{name} on {processes}") not in found:
+        if (key := f"{name} on {processes}") not in found and processes in given.processes:
             share = (i + 1) * given.kills // len(cases) - i * given.kills // len(cases)
             rng = random.Random(f"{given.seed} {key}")
             found[key] = tried(name, processes, share, given.out / str(time.time_ns()), rng)
             given.out.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(found, indent=1))
     print("| processes | recipes | kills | runs | weights, averages and log equal |\n|---|---|---|---|---|")
-    for processes in (1, 2):
+    for processes in given.processes:
         rows = [row for key, row in found.items() if key.endswith(f" on {processes}")]
         kills, runs = (sum(row[what] for row in rows) for what in ("kills", "runs"))
         print(f"| {processes} | {len(rows)} | {kills} | {runs} | {sum(row['equal'] for row in rows)} of {len(rows)} |")

@@ -18,13 +18,13 @@ from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
 from genkit.core.mixture import Mixture
+from genkit.evaluation.batches import check_batch
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.grouping import grouped
 from genkit.evaluation.points_file import points_file, read_points
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.image_files import ImageFiles, OnBad, Prepared
 from genkit.images.intake import Intake
-from genkit.images.pixels import to_uint8
 
 Batches = Iterator[Tensor]
 Prepare = Callable[[Tensor], Tensor]
@@ -277,28 +277,3 @@ def _eight_bit(batches: Iterable[Any], source: Source, n: int) -> Batches:
             break
     if start and lowest >= 0:
         source.warnings.append(f"{source.name}: no value below 0; floats are read as [-1, 1], not as [0, 1]")
-
-
-def check_batch(x: Tensor, name: str, start: int = 0) -> Tensor:
-    """Points (B, D) as they are, images (B, C, H, W) as uint8; floats in [-1, 1] are rounded to 8 bits.
-
-    Raises:
-        DataError: another shape, type or range, or not finite, naming the sample.
-    """
-    where = f"{name}, samples from {start}"
-    if x.dim() == 2 and x.is_floating_point():
-        if not x.isfinite().all():
-            raise DataError(f"{where}: point {int((~x.isfinite()).any(1).nonzero()[0])} is not finite")
-        return x
-    if x.dim() != 4 or x.shape[1] not in (1, 3) or not x.numel():
-        raise DataError(
-            f"{where}: batches must be images (B, C, H, W) with C of 1 or 3, or points (B, D), got {tuple(x.shape)}"
-        )
-    if x.dtype == torch.uint8:
-        return x
-    if not x.is_floating_point():
-        raise DataError(f"{where}: images are uint8 in [0, 255] or floats in [-1, 1], got {x.dtype}")
-    try:
-        return to_uint8(x)
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from error

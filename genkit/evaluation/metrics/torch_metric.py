@@ -11,12 +11,12 @@ from torchmetrics.utilities import dim_zero_cat
 
 from genkit.core.errors import EvaluationError
 from genkit.core.mixture import Mixture
+from genkit.evaluation.batches import check_batch
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.metrics.computing import metric_named
 from genkit.evaluation.metrics.metric import LOGITS, Metric, Sides
-from genkit.evaluation.sources import check_batch
 
 
 class TorchMetric(TorchMetricsMetric):
