@@ -15,7 +15,7 @@ from genkit.classifiers.image_classifier import ImageClassifier
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.vae.augment import Augment
 
 
@@ -69,11 +69,11 @@ class ClassifierTraining(System):
         accuracy = (logits.detach().argmax(1) == label).float().mean()
         real = F.cross_entropy(logits, label, label_smoothing=self.label_smoothing)
         if made is None:
-            return {"cross_entropy": real, "accuracy": accuracy}
+            return descend(cross_entropy=real) | observe(accuracy=accuracy)
         assert self.augment is not None
         share = self.augment.share
         on_made = F.cross_entropy(self.classifier(made), label, label_smoothing=self.label_smoothing)
-        return {"cross_entropy": (1 - share) * real, "on_made": share * on_made, "accuracy": accuracy}
+        return descend(cross_entropy=(1 - share) * real, on_made=share * on_made) | observe(accuracy=accuracy)
 
 
 def check_classified(classifier: ImageClassifier, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:

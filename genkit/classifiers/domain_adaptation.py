@@ -21,7 +21,7 @@ from genkit.classifiers.image_classifier import ImageClassifier
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.core.system import Data, Items, System, Terms, Turns, Update
+from genkit.core.system import Data, Items, System, Terms, Turns, Update, descend, observe
 from genkit.gan.networks.critic import Critic
 from genkit.gan.objectives import NonSaturating, Objective, Wasserstein
 from genkit.gan.robust_weights import BallWeighting
@@ -126,13 +126,13 @@ class DomainAdaptation(System):
         s, t = self.classifier.features(source), self.classifier.features(target)
         weights = self.weights(target, t)
         seen = self.weighting.observe(weights) if self.weighting else {}
-        return {"distance": self.distance(s, t, weights)} | seen
+        return descend(distance=self.distance(s, t, weights)) | seen
 
     def classifier_loss(self, source: Tensor, target: Tensor | None, label: Tensor, align: bool) -> Terms:
         s = self.classifier.features(source)
         logits = self.classifier.head(s).float()
         accuracy = (logits.detach().argmax(1) == label).float().mean()
-        terms = {"cross_entropy": F.cross_entropy(logits, label), "accuracy": accuracy}
+        terms = descend(cross_entropy=F.cross_entropy(logits, label)) | observe(accuracy=accuracy)
         if target is None or not (align or self.entropy):
             return terms
         t = self.classifier.features(target)

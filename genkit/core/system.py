@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -19,10 +19,34 @@ from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
 
-Terms = dict[str, Tensor]
 Report = Mapping[str, Tensor]
 Turns = Iterator["Update"]
 """A Python generator of Updates; what `yield` gives back is a Report."""
+
+
+class Terms(dict[str, Tensor]):
+    """What a loss returns: its terms by name, some descended, the others observed; see `descend` and `observe`.
+
+    Attributes:
+        observed: names of the terms that are logged and not descended.
+    """
+
+    def __init__(self, terms: Mapping[str, Tensor], observed: Iterable[str] = ()):
+        super().__init__(terms)
+        self.observed = frozenset(observed)
+
+    def __or__(self, other: Mapping[str, Tensor]) -> Terms:  # type: ignore[override]
+        return Terms({**self, **other}, self.observed | getattr(other, "observed", frozenset()))
+
+
+def descend(**terms: Tensor) -> Terms:
+    """Terms whose sum is descended, scalars: means over the batch. The trainer refuses one that has no graph."""
+    return Terms(terms)
+
+
+def observe(**terms: Tensor) -> Terms:
+    """Terms that are logged: scalars, or one value a sample, (B, ...). Graphs are cut off."""
+    return Terms({name: term.detach() for name, term in terms.items()}, terms)
 
 
 @dataclass(frozen=True)
@@ -80,10 +104,9 @@ class Update:
 
     Attributes:
         learner: whose parameters move; a key of `learners`.
-        loss: called as loss(**on, **shared) -> {name: scalar mean over the batch}. The terms that carry a graph are
-            summed and descended; the others are observations, which may also have one value a sample: the Report hands
-            those back whole. All are logged, by their means. All randomness enters through `on`, so a loss is a pure
-            function.
+        loss: called as loss(**on, **shared) -> `descend(...) | observe(...)`; a plain {name: scalar} is all descended.
+            All are logged, by their means; of observations with one value a sample the Report hands back all. All
+            randomness enters through `on`, so a loss is a pure function.
         on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
         shared: whatever every micro-batch needs whole.
         coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; the trainer itself
@@ -91,7 +114,7 @@ class Update:
     """
 
     learner: str
-    loss: Callable[..., Terms]
+    loss: Callable[..., Mapping[str, Tensor]]
     on: Mapping[str, Any]
     shared: Mapping[str, Any] = field(default_factory=dict)
     coupled: bool = False

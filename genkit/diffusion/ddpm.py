@@ -13,7 +13,7 @@ from genkit.core.condition import Condition, ConditionSpace, Labels
 from genkit.core.errors import RecipeError
 from genkit.core.generator import Likelihood, evaluating
 from genkit.core.randomness import Rows
-from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.diffusion.bound import variational_bound
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
@@ -131,7 +131,7 @@ class DDPMTraining(System):
         terms = self.loss(process, output, x0, noise, i)
         each = torch.stack(list(terms.values())).sum(0).detach()
         weighted = {name: (weight * values).mean() for name, values in terms.items()}
-        return {**weighted, "loss_per_sample": each, **quarters(i, each)}
+        return descend(**weighted) | observe(loss_per_sample=each, **quarters(i, each))
 
     def _label(self, condition: Condition, data: Data) -> Tensor | None:
         if not self.generator.conditions:

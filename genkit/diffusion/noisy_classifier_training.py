@@ -14,7 +14,7 @@ from torch import Tensor
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.step_choice import quarters
 
@@ -65,7 +65,8 @@ class NoisyClassifierTraining(System):
         x_t = process.noised(cropped(x0, crop, self.smallest_crop), i, noise)
         logits = self.classifier(x_t, process.told[i])
         right = (logits.detach().argmax(1) == label).float()
-        return {"cross_entropy": F.cross_entropy(logits, label), "accuracy": right.mean(), **quarters(i, right)}
+        observed = observe(accuracy=right.mean(), **quarters(i, right))
+        return descend(cross_entropy=F.cross_entropy(logits, label)) | observed
 
 
 def cropped(x: Tensor, u: Tensor, smallest: float) -> Tensor:

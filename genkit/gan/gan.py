@@ -16,7 +16,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness, Rows
-from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.core.system import Data, System, Terms, Turns, Update, descend
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.latent import LatentNetwork
 from genkit.gan.objectives import Objective, Wasserstein
@@ -159,11 +159,9 @@ class GANTraining(System):
         real, fake = self.judge(x, y), self.judge(self.generator(z, y).detach(), y)
         w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake)
         # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
-        terms = {
-            "loss": self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
-            + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
-        }
-        terms |= {penalty.name: penalty(self, real, fake, u) for penalty in self.penalties}
+        loss = self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
+        loss = loss + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
+        terms = descend(loss=loss, **{penalty.name: penalty(self, real, fake, u) for penalty in self.penalties})
         return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake)
 
 

@@ -31,7 +31,7 @@ from torch.nn.functional import softplus
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.processes import whole_batch
-from genkit.core.system import Batch, Data, Terms, Turns, Update
+from genkit.core.system import Batch, Data, Terms, Turns, Update, descend, observe
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.slots import Pair, Rule
@@ -100,7 +100,7 @@ class RatioClipping(Rule):
     def classifier_loss(self, gan: Pair, x: Tensor, z: Tensor, y: Condition) -> Terms:
         """Cross-entropy, real and fake as separate batches, so that BatchNorm normalises them separately."""
         real, fake = self.logit(x), self.logit(gan.generator(z, y))
-        return {"real": softplus(-real).mean(), "fake": softplus(fake).mean()}
+        return descend(real=softplus(-real).mean(), fake=softplus(fake).mean())
 
     def generator_loss(self, gan: Pair, z: Tensor, y: Condition, logit_old: Tensor) -> Terms:
         fake = gan.generator(z, y)
@@ -110,11 +110,8 @@ class RatioClipping(Rule):
 
     def surrogate(self, ratio: Tensor, reward: Tensor) -> Terms:
         outside = ((ratio - 1).abs() > self.clip).float().mean()
-        return {
-            "loss": -clipped_target(ratio, reward, self.clip).mean(),
-            "ratio": ratio.detach().mean(),
-            "clipped": outside.detach(),
-        }
+        loss = -clipped_target(ratio, reward, self.clip).mean()
+        return descend(loss=loss) | observe(ratio=ratio.mean(), clipped=outside)
 
 
 class OfficialRatioClipping(RatioClipping):

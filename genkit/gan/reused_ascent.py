@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.condition import Condition
-from genkit.core.system import Batch, Data, Terms, Turns, Update
+from genkit.core.system import Batch, Data, Terms, Turns, Update, descend
 from genkit.gan.batch_norm import untracked
 from genkit.gan.slots import Pair, Rule
 
@@ -42,4 +42,4 @@ class ReusedAscent(Rule):
         # The fakes were made once already, and the running statistics of a batch norm have seen them.
         with untracked(gan.generator):
             fake = gan.generator(z, y)
-        return {"loss": -gan.objective.reward(gan.score(fake, y)).mean()}
+        return descend(loss=-gan.objective.reward(gan.score(fake, y)).mean())

@@ -20,7 +20,7 @@ from genkit.core.chi_square import PENALTY, ball_penalty, closed_form, normalise
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.processes import my_rows, whole_batch, whole_batch_with_graph
-from genkit.core.system import Terms, Turns, Update
+from genkit.core.system import Terms, Turns, Update, descend, observe
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.objectives import NonSaturating, Objective
@@ -63,7 +63,7 @@ class BallWeighting(Weighting):
             dead = ((spread < DEAD) & (self.updates > 0)).float()
             size = effective_sample_size(weights)
         at = "robust" if self.side == "real" else "robust_fake"
-        return {f"{at}_spread": spread, f"{at}_dead": dead, f"{at}_effective_sample_size": size}
+        return observe(**{f"{at}_spread": spread, f"{at}_dead": dead, f"{at}_effective_sample_size": size})
 
 
 class ClosedFormWeights(BallWeighting):
@@ -158,7 +158,8 @@ class RobustWeights(BallWeighting):
     def loss(self, gan: Pair, x: Tensor, y: Condition) -> Terms:
         score = whole_batch(gan.score(x, y))
         weights = normalised(whole_batch_with_graph(self.raw(x)))
-        return {"fit": self.fit(gan.objective, score, weights), "ball": ball_penalty(weights, self.rho, self.penalty)}
+        fit = self.fit(gan.objective, score, weights)
+        return descend(fit=fit, ball=ball_penalty(weights, self.rho, self.penalty))
 
     def fit(self, objective: Objective, score: Tensor, weights: Tensor) -> Tensor:
         """Minus what the critic descends on this side."""

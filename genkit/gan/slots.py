@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genkit.core.condition import Condition
 from genkit.core.generator import LatentGenerator
-from genkit.core.system import Batch, Data, Learning, Terms, Turns, Update
+from genkit.core.system import Batch, Data, Learning, Terms, Turns, Update, descend, observe
 from genkit.gan.objectives import Objective
 
 
@@ -92,7 +92,7 @@ class Weighting(Technique, Learning):
 
     def observe(self, weights: Tensor) -> Terms:
         """Scalars to log."""
-        return {}
+        return observe()
 
     def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
         """The weighting's own updates before the critic's step number `step`, on what that step will be given:
@@ -147,7 +147,7 @@ class Ascent(Rule):
             yield Update("generator", partial(self.loss, gan), on)
 
     def loss(self, gan: Pair, z: Tensor, y: Condition) -> Terms:
-        return {"loss": -gan.objective.reward(gan.score(gan.generator(z, y), y)).mean()}
+        return descend(loss=-gan.objective.reward(gan.score(gan.generator(z, y), y)).mean())
 
 
 class Cotask(Technique, Learning, ABC):

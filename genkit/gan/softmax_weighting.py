@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.processes import my_rows, whole_batch
-from genkit.core.system import Terms
+from genkit.core.system import Terms, observe
 from genkit.gan.slots import Judged, Weighting
 
 
@@ -50,4 +50,4 @@ class SoftmaxWeighting(Weighting):
 
     def observe(self, weights: Tensor) -> Terms:
         with torch.no_grad():
-            return {"effective_sample_size": effective_sample_size(weights)}
+            return observe(effective_sample_size=effective_sample_size(weights))

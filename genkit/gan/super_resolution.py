@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, mse_loss
 
 from genkit.core.errors import RecipeError
-from genkit.core.system import Data, Terms, Turns, Update
+from genkit.core.system import Data, Terms, Turns, Update, descend
 from genkit.gan.slots import Cotask, Pair
 
 
@@ -43,4 +43,4 @@ class SuperResolution(Cotask):
     def loss(self, gan: Pair, x: Tensor) -> Terms:
         network: Any = gan.generator.network  # type: ignore[attr-defined]
         low = adaptive_avg_pool2d(x, network.low_size)
-        return {"super_resolution": self.weight * mse_loss(network.from_low_res(low).float(), x)}
+        return descend(super_resolution=self.weight * mse_loss(network.from_low_res(low).float(), x))

@@ -144,10 +144,7 @@ class Trainer:
             for on in self._pieces(update):
                 with self._precision():
                     terms = update.loss(**on, **update.shared)
-                descended = [term for term in terms.values() if term.requires_grad]
-                if not descended:
-                    raise TrainingError(f"no term of {_name(update)} depends on the {update.learner}")
-                (sum(descended[1:], descended[0]) / self.accumulate).backward()
+                (_descended(update, terms) / self.accumulate).backward()
                 for name, term in terms.items():
                     pieces[name].append(term.detach().float())
         finally:
@@ -197,6 +194,26 @@ class Trainer:
             for name, tensor in self.system.state_dict().items():
                 if name not in self.system.local_state:
                     torch.distributed.broadcast(tensor, 0)
+
+
+def _descended(update: Update, terms: Mapping[str, Tensor]) -> Tensor:
+    """The sum of the terms that are not observed.
+
+    Raises:
+        TrainingError: there is none, or one has no graph.
+    """
+    observed: frozenset[str] = getattr(terms, "observed", frozenset())
+    descended = {name: term for name, term in terms.items() if name not in observed}
+    for name, term in descended.items():
+        if not term.requires_grad:
+            raise TrainingError(
+                f"term {name!r} of {_name(update)} does not depend on the {update.learner}; what is only to be logged "
+                "is returned by observe(...)"
+            )
+    if not descended:
+        raise TrainingError(f"{_name(update)} has no term to descend; return one by descend(...)")
+    first, *others = descended.values()
+    return sum(others, first)
 
 
 def _whole(parts: list[Tensor]) -> Tensor:

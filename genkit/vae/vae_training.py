@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.core.system import Data, Items, System, Terms, Turns, Update
+from genkit.core.system import Data, Items, System, Terms, Turns, Update, descend, observe
 from genkit.vae.exemplar_choice import Chosen, ExemplarChoice, RandomExemplars, log_prior_of
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.vae import VAE
@@ -84,11 +84,8 @@ class VAETraining(System):
             else log_prior_of(vae, chosen, index, count)
         )
         bound = vae.bound(x, noise, log_prior)
-        return {
-            "reconstruction": -bound.reconstruction.mean(),
-            "divergence": beta * bound.divergence.mean(),
-            "bound": bound.log_weight.mean().detach(),
-        }
+        terms = descend(reconstruction=-bound.reconstruction.mean(), divergence=beta * bound.divergence.mean())
+        return terms | observe(bound=bound.log_weight.mean())
 
     @contextmanager
     def presented(self, product: Pretrained) -> Iterator[None]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from genkit.core import catalog
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
-from genkit.core.system import Data, Terms, Turns, Update
+from genkit.core.system import Data, Terms, Turns, Update, descend, observe
 from genkit.gan.anneal import Anneal
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
@@ -171,7 +171,7 @@ class Learned(Weighting):
         return raw * len(raw)
 
     def observe(self, weights: Tensor) -> Terms:
-        return {"largest_weight": weights.max()}
+        return observe(largest_weight=weights.max())
 
     def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
         target = gan.score(on["x"], on["y"])
@@ -179,7 +179,7 @@ class Learned(Weighting):
         assert set(report) == {"error", "gradient_norm"}
 
     def loss(self, x: Tensor, target: Tensor) -> Terms:
-        return {"error": (self.net(x).squeeze(1) - target).square().mean()}
+        return descend(error=(self.net(x).squeeze(1) - target).square().mean())
 
 
 class Shrink(Cotask):
@@ -197,7 +197,7 @@ class Shrink(Cotask):
         yield Update("shrinker", partial(self.loss, gan), {"z": z})
 
     def loss(self, gan: Pair, z: Tensor) -> Terms:
-        return {"size": self.net(gan.generator(z)).square().mean()}
+        return descend(size=self.net(gan.generator(z)).square().mean())
 
 
 def test_a_view_a_learning_weighting_and_a_cotask_compose_in_one_game() -> None:

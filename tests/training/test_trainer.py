@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from genkit.core.errors import RecipeError, TrainingError
 from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
-from genkit.core.system import Data, Learning, System, Turns, Update
+from genkit.core.system import Data, Learning, System, Terms, Turns, Update, descend, observe
 from genkit.training.optimizers import SGD
 from genkit.training.schedules import Linear
 from genkit.training.stream import Stream
@@ -46,8 +46,8 @@ class Toy(System):
         report = yield Update("generator", self.loss, {"x": next(data).x})
         self.heard = report
 
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
-        return {"loss": self.factor * self.generator.scale.sum(), "seen": x.mean()}
+    def loss(self, x: Tensor) -> Terms:
+        return descend(loss=self.factor * self.generator.scale.sum()) | observe(seen=x.mean())
 
 
 def trainer(system: System, accumulate: int = 1, **rule: Any) -> Trainer:
@@ -104,7 +104,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_move(bad: float) -> 
 
 def test_an_observation_that_is_not_finite_stops_too() -> None:
     made = trainer(Toy())
-    made.system.loss = lambda x: {"loss": made.system.generator.scale.sum(), "seen": x.mean() * math.nan}
+    made.system.loss = lambda x: descend(loss=made.system.generator.scale.sum()) | observe(seen=x.mean() * math.nan)
     with pytest.raises(TrainingError, match="seen nan"):
         made.iterate()
 
@@ -112,7 +112,25 @@ def test_an_observation_that_is_not_finite_stops_too() -> None:
 def test_a_loss_without_the_learner_is_refused() -> None:
     made = trainer(Toy())
     made.system.loss = lambda x: {"loss": made.system.other(x).mean()}
-    with pytest.raises(TrainingError, match=r"no term of .* depends on the generator"):
+    with pytest.raises(TrainingError, match=r"term 'loss' of .* does not depend on the generator; .* by observe"):
+        made.iterate()
+
+
+def test_a_diagnostic_that_kept_its_graph_is_not_descended() -> None:
+    """And a term whose graph was lost is an error, not a line of the log."""
+    made = trainer(Toy())
+    made.system.loss = lambda x: (
+        descend(loss=3 * made.system.generator.scale.sum()) | observe(seen=100 * made.system.generator.scale.sum())
+    )
+    assert made.iterate()["generator/seen"].item() == pytest.approx(100)
+    assert made.system.generator.scale.item() == pytest.approx(1 - 0.1 * 3)
+    made.system.loss = lambda x: descend(
+        loss=made.system.generator.scale.sum(), lost=made.system.generator.scale.detach().sum()
+    )
+    with pytest.raises(TrainingError, match=r"term 'lost' of .* does not depend on the generator"):
+        made.iterate()
+    made.system.loss = lambda x: observe(seen=x.mean())
+    with pytest.raises(TrainingError, match="has no term to descend"):
         made.iterate()
 
 
@@ -146,8 +164,8 @@ def test_two_learners_of_one_name_are_refused() -> None:
 
 def test_the_networks_own_noise_is_a_function_of_seed_and_iteration() -> None:
     class Noisy(Toy):
-        def loss(self, x: Tensor) -> dict[str, Tensor]:
-            return {"loss": self.generator.scale.sum(), "noise": torch.rand(())}
+        def loss(self, x: Tensor) -> Terms:
+            return descend(loss=self.generator.scale.sum()) | observe(noise=torch.rand(()))
 
     a, b = trainer(Noisy()), trainer(Noisy())
     first = a.iterate()["generator/noise"]
@@ -159,8 +177,9 @@ def test_the_networks_own_noise_is_a_function_of_seed_and_iteration() -> None:
 class Observing(Toy):
     """Tells of every sample, beside its loss."""
 
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
-        return {**super().loss(x), "each": 10 * x.squeeze(1), "pair": torch.stack([x.min(), x.max()]).view(1, 2)}
+    def loss(self, x: Tensor) -> Terms:
+        each, pair = 10 * x.squeeze(1), torch.stack([x.min(), x.max()]).view(1, 2)
+        return super().loss(x) | observe(each=each, pair=pair)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2, 8])
@@ -179,7 +198,7 @@ def test_what_is_observed_of_each_sample_comes_back_whole_and_is_logged_by_its_m
 
 def test_one_sample_that_is_not_finite_stops_too() -> None:
     made = trainer(Toy(), 2)
-    made.system.loss = lambda x: {"loss": made.system.generator.scale.sum(), "each": 1 / (x.squeeze(1) - 3)}
+    made.system.loss = lambda x: descend(loss=made.system.generator.scale.sum()) | observe(each=1 / (x.squeeze(1) - 3))
     with pytest.raises(TrainingError, match="each inf"):
         made.iterate()
     assert made.system.generator.scale.item() == 1

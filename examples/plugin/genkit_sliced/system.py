@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.generator import LatentGenerator
-from genkit.core.system import Data, System, Terms, Turns, Update
+from genkit.core.system import Data, System, Terms, Turns, Update, descend
 
 
 class SlicedWassersteinTraining(System):
@@ -30,9 +30,9 @@ class SlicedWassersteinTraining(System):
         real = next(data).x
         width = real[0].numel()
         u = data.common(lambda rng: torch.randn(width, self.directions, generator=rng)).to(real.device)
-        z = data.draw(self.generator.prior)
+        z = self.generator.latents(data)
         yield Update("generator", self.loss, {"real": real, "z": z}, {"u": u / u.norm(dim=0)}, coupled=True)
 
     def loss(self, real: Tensor, z: Tensor, u: Tensor) -> Terms:
         x, y = ((rows.flatten(1) @ u).sort(0).values for rows in (real, self.generator(z)))
-        return {"sliced_wasserstein": (x - y).square().mean()}
+        return descend(sliced_wasserstein=(x - y).square().mean())
