@@ -142,6 +142,8 @@ class LatentGenerator(Generator):
 
     def latents(self, randomness: Randomness) -> Tensor:
         """(rows, latent), each row drawn from its own row of `randomness`."""
+        if type(self).prior is LatentGenerator.prior:
+            raise NotImplementedError(f"{type(self).__name__} defines neither latents nor prior")
         return randomness.draw(self.prior)
 
     def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:

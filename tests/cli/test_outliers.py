@@ -13,7 +13,7 @@ import torch
 from genkit.core.errors import TrainingError
 from genkit.data.digits import digits
 from genkit.images import pixels as images
-from genkit.training import run as training
+from genkit.training import entry as training
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.signals import Stopped

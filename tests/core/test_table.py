@@ -94,7 +94,7 @@ class Half(System):
 class Nothing:
     def iteration(self, data, step): ...
 class Mute(LatentGenerator):
-    def forward(self, z, condition=None): ...
+    def prior(self, n, rng=None): ...
 class Unscored(Metric):
     scores = (Scale("unscored", "lower"),)
 def bent(x: "Half"): ...
@@ -106,7 +106,7 @@ def bent(x: "Half"): ...
     [
         ("systems", "Half", r"Half lacks iteration\(\) of the contract System; .* in genkit\.core\.system\.System"),
         ("systems", "Nothing", r"does not make a System: Nothing does not derive from it; .*genkit\.core\.system"),
-        ("generators", "Mute", r"Mute lacks prior\(\) of the contract LatentGenerator; .*docs/architecture\.md"),
+        ("generators", "Mute", r"Mute lacks forward\(\) of the contract LatentGenerator; .*docs/architecture\.md"),
         (
             "generators",
             "Nothing",

@@ -18,7 +18,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 def test_a_checkout_tells_its_commit_and_whether_files_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "--quiet")
-    (tmp_path / "genkit").mkdir()
+    (tmp_path / "genkit" / "core").mkdir(parents=True)
     (tmp_path / "genkit" / "core" / "versions.py").write_text("first")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "-m", "first")

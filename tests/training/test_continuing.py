@@ -13,7 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from genkit.core.errors import CheckpointError, TrainingError, UnfinishedRun, WeightsError
-from genkit.core.pretrained import Pretrained, sha256_of_weights
+from genkit.core.location import sha256_of_weights
+from genkit.core.pretrained import Pretrained
 from genkit.images import pixels as images
 from genkit.training import train
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
