@@ -103,7 +103,14 @@ def forget_the_seeding() -> None:
 
 
 def _unseeded(iterate: Any) -> Any:
+    """The noise of networks is torch's global one, which nothing seeds."""
+    from contextlib import nullcontext
+
     import torch
+
+    import genkit.training.trainer as trainer_module
+
+    trainer_module.shared_noise = lambda _: nullcontext()  # type: ignore[assignment]
 
     def broken(self: Trainer) -> Any:
         seed, torch.manual_seed = torch.manual_seed, lambda _: None  # type: ignore[assignment]

@@ -191,6 +191,11 @@ def test_pickles_with_code_never_run(tmp_path: Path) -> None:
     assert not (tmp_path / "sentinel").exists()
 
 
+def empty_folder(path: Path) -> Path:
+    (path / "empty").mkdir()
+    return path / "empty"
+
+
 def test_the_command(capsys: Capture, tmp_path: Path) -> None:
     folder = saved(tmp_path)
     ran = run(capsys, "import", "diffusers/pipeline", folder, "--out", tmp_path / "w")
@@ -199,7 +204,7 @@ def test_the_command(capsys: Capture, tmp_path: Path) -> None:
     assert "leave out config" in refusal(
         capsys, "import", "diffusers/pipeline", folder, "--config", folder / "model_index.json", *out
     )
-    assert "model_index.json" in refusal(capsys, "import", "diffusers/pipeline", tmp_path, *out)
+    assert "model_index.json" in refusal(capsys, "import", "diffusers/pipeline", empty_folder(tmp_path), *out)
     assert "give a pipeline's folder" in refusal(
         capsys, "import", "diffusers/pipeline", folder / "model_index.json", *out
     )
