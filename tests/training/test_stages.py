@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from genkit.core.catalog import CATALOG
+from genkit.core.entry import Entry
 from genkit.core.errors import CheckpointError, GenkitError, RecipeError, UnfinishedRun, WeightsError
 from genkit.core.generator import Generator
 from genkit.core.interruption import LOST
@@ -391,7 +392,7 @@ class Judged(GAN):
 
 
 def test_a_stage_keeps_its_critic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CATALOG["generators"], "judged", f"{__name__}:Judged")
+    monkeypatch.setitem(CATALOG["generators"], "judged", Entry(f"{__name__}:Judged", "", ()))
     tree = points(3).to_dict()
     critic = {"stage": "gan", "product": "critic"}
     product = {"type": "judged", "generator": {"stage": "gan", "product": "generator"}, "critic": critic}
