@@ -12,6 +12,7 @@ from torch import nn
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.memory import usable_memory
+from genkit.core.mixture import Mixture
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.metrics.computing import Values, compute, label, metric_named
@@ -69,10 +70,9 @@ def evaluate(
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
-    mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
     sides = [reader.read(side) for side in (real, fake)]
-    compared = Sides(sides[0].found, sides[1].found, seed, mixture)
+    compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))
     values, failed = beside(lambda: compute(wanted.names, compared))
     missing, names = {**wanted.missing, **failed}, [name for name in wanted.names if name not in failed]
     described = beside(lambda: [side.describe(judge) for side in sides])
@@ -179,9 +179,13 @@ def _judge(
     judge = extractor_for(chosen, weights=weights)
     wanted.by(judge.logits)
     check_fit(judge, [real, fake])
-    mixture = real.mixture if isinstance(real, Source) and judge.name == POINTS else None
-    wanted.over(mixture, real.name if judge.name == POINTS else f"extractor {judge.name}")
+    wanted.over(_mixture(real, judge), real.name if judge.name == POINTS else f"extractor {judge.name}")
     return judge
+
+
+def _mixture(real: Source | Statistics, judge: Extractor) -> Mixture | None:
+    """What the reference was drawn from, where that is known and points are looked at as they are."""
+    return real.mixture if isinstance(real, Source) and judge.name == POINTS else None
 
 
 def _scores(wanted: Wanted, values: Values, extractor: str, published: bool) -> dict[str, Score]:

@@ -49,6 +49,18 @@ def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return "; ".join(found) or "their order"
 
 
+def changes_since(fingerprint: str | None, known: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """As `data_changes` from the data of a checkpoint; empty too where it has not kept what they were.
+
+    Args:
+        fingerprint: of the checkpoint's data.
+        known: the record that the run kept, which may be of other data still.
+    """
+    if fingerprint in (None, new["fingerprint"]):
+        return ""
+    return data_changes(known, new) if known.get("fingerprint") == fingerprint else "it is not known how"
+
+
 def _changed_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for what in ("shape", "classes"):
         if old.get(what) != new[what]:

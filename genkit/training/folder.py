@@ -21,7 +21,7 @@ from genkit.core.location import CONFIG, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
-from genkit.training.data_record import data_changes
+from genkit.training.data_record import changes_since
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import as_written_today
 from genkit.training.unfinished import DATA
@@ -169,15 +169,12 @@ class RunFolder:
         Raises:
             CheckpointError: the data have changed, with what it is.
         """
-        if fingerprint in (None, record["fingerprint"]):
-            write_atomically(self.data, json.dumps(record).encode())
-            return
-        known = read_mapping(self.data)
-        told = data_changes(known, record) if known.get("fingerprint") == fingerprint else "it is not known how"
-        raise CheckpointError(
-            f"the data have changed since {self.path} was stopped ({told}); put them back to go on, or start a new run "
-            f"from its weights with --from {self.path} and another --out"
-        )
+        if told := changes_since(fingerprint, read_mapping(self.data), record):
+            raise CheckpointError(
+                f"the data have changed since {self.path} was stopped ({told}); put them back to go on, or start a new "
+                f"run from its weights with --from {self.path} and another --out"
+            )
+        write_atomically(self.data, json.dumps(record).encode())
 
     def trained(self, recipe: Recipe) -> bool:
         """Whether the last iteration is done."""

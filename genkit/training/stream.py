@@ -65,8 +65,8 @@ class Stream(Data):
     ):
         share = share_of(batch_size, world_size)
         self.source, self.batch_size, self.seed, self.mirror = source, batch_size, seed, mirror
-        self.mine = slice(rank * share, (rank + 1) * share)
         self._part = Part(rank * share, share, batch_size)
+        self.mine = self._part.span
         self.device = torch.device(device)
         self.position = 0
         self.noise = BatchNoise(seed)

@@ -24,7 +24,7 @@ from genkit.core.pretrained import built
 from genkit.core.reference import contained
 from genkit.core.system import System
 from genkit.core.tensors import load_into
-from genkit.training.data_record import data_changes, data_record
+from genkit.training.data_record import changes_since, data_record
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import STAGES
 from genkit.training.staged import StagedRecipe, load_recipe
@@ -94,9 +94,7 @@ class Averaged:
             return copy.deepcopy(product)  # type: ignore[no-any-return]
 
     def _check_data(self, data: Any) -> None:
-        now, known = data_record(data), read_mapping(self.run / DATA)
-        if self.data not in (None, now["fingerprint"]):
-            told = data_changes(known, now) if known.get("fingerprint") == self.data else "it is not known how"
+        if told := changes_since(self.data, read_mapping(self.run / DATA), data_record(data)):
             raise WeightsError(
                 f"the data have changed since {self.checkpoint} was written ({told}), and without them its samples "
                 "would be others; put them back, or finish the run first"
