@@ -1,6 +1,6 @@
 """SIGKILL at random moments of every shipped recipe, through the command line: are the final weights the same?
 
-    python -m benchmarks.kills [--kills 200] [--out runs/bench/kills] [--seed 0] [--processes 1 2]
+    python -m benchmarks.kills [--kills 200] [--out runs/bench/kills] [--seed 0] [--processes 1 2] [--jobs 1]
 
 Every recipe is made small by `tests.rules.recipes.shrunk` and trained for a few iterations: once undisturbed, and again
 killed until it has had its share of kills, on one process (`genkit train`) and on two (`accelerate launch`, whose whole
@@ -18,8 +18,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import yaml
@@ -103,17 +105,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench/kills"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="do those alone")
-    given = parser.parse_args()
+    parser.add_argument("--jobs", type=int, default=1, help="recipes at a time")
+    given, keeping = parser.parse_args(), Lock()
     names, kept = shipped_recipes(), given.out / "kills.json"
     found: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
     cases = [(name, processes) for processes in (1, 2) for name in names]
-    for i, (name, processes) in enumerate(cases):
-        if (key := f"{name} on {processes}") not in found and processes in given.processes:
-            share = (i + 1) * given.kills // len(cases) - i * given.kills // len(cases)
-            rng = random.Random(f"{given.seed} {key}")
-            found[key] = tried(name, processes, share, given.out / str(time.time_ns()), rng)
-            given.out.mkdir(parents=True, exist_ok=True)
+    share = {case: (i + 1) * given.kills // len(cases) - i * given.kills // len(cases) for i, case in enumerate(cases)}
+    left = [(n, p) for n, p in cases if p in given.processes and f"{n} on {p}" not in found]
+    given.out.mkdir(parents=True, exist_ok=True)
+
+    def one(case: tuple[str, int]) -> None:
+        name, processes = case
+        key = f"{name} on {processes}"
+        row = tried(name, processes, share[case], given.out / str(time.time_ns()), random.Random(f"{given.seed} {key}"))
+        with keeping:
+            found[key] = row
             kept.write_text(json.dumps(found, indent=1))
+
+    with ThreadPoolExecutor(given.jobs) as pool:
+        list(pool.map(one, left))
     print("| processes | recipes | kills | runs | weights, averages and log equal |\n|---|---|---|---|---|")
     for processes in given.processes:
         rows = [row for key, row in found.items() if key.endswith(f" on {processes}")]
