@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("GENKIT_TEST_GPU", "")  # the suite is of the CPU; tests/gpu is not
+
 import pytest
 import torch
 

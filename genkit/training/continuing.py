@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from genkit.core.errors import CheckpointError
-from genkit.training.recipe import differences
+from genkit.training.recipe import Train, differences
 
 HARMLESS = ("name", "description", "every", "evaluate", "train.trackers", "data")
 """Keys of a recipe, with all below them, that change what is shown of the weights but not the weights. Data that are
@@ -29,7 +30,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     Raises:
         CheckpointError: another change, which would make it another run.
     """
-    changed = list(differences(old, new))
+    changed = list(differences(_with_todays_defaults(old), new))
     refused = [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
     if refused:
         raise CheckpointError(
@@ -42,6 +43,12 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
             f"{run} has done {done:,} iterations already; {LONGER} must be at least that, got {steps:,}"
         )
     return changed
+
+
+def _with_todays_defaults(old: Mapping[str, Any]) -> dict[str, Any]:
+    """A run of before `train` had some key was as its default is now."""
+    defaults = {f.name: f.default for f in fields(Train) if f.default is not MISSING}
+    return {**old, "train": {**defaults, **old["train"]}} if isinstance(old.get("train"), Mapping) else dict(old)
 
 
 def _harmless(key: str) -> bool:

@@ -52,6 +52,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         ema_decay=train.ema,
         channels_last=train.channels_last,
         compile=train.compile,
+        deterministic=train.deterministic,
         accelerator=accelerator,
     )
     return data, trainer

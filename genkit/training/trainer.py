@@ -27,6 +27,7 @@ from genkit.core.system import Report, System, Update, mixes_samples
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer
+from genkit.training.repeatable import repeatable
 from genkit.training.stream import Stream
 
 
@@ -42,6 +43,7 @@ class Trainer:
         ema_decay: of the averaged copy.
         channels_last: memory layout of the networks.
         compile: compile the learners' networks.
+        deterministic: the same bits on every call, also on a GPU; see `genkit.training.repeatable`.
 
     Raises:
         RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split, or the system not
@@ -59,6 +61,7 @@ class Trainer:
         ema_decay: float = 0.999,
         channels_last: bool = False,
         compile: bool = False,
+        deterministic: bool = True,
         accelerator: Accelerator | None = None,
     ):
         self.accelerator = accelerator or Accelerator(cpu=True)
@@ -75,6 +78,7 @@ class Trainer:
         self.optimizers = {k: optimizers[k].over(ps) for k, ps in self.parameters.items()}
         lower = self.accelerator.mixed_precision != "no"
         self._precision = self.accelerator.autocast if lower else nullcontext
+        self._repeatable = partial(repeatable, self.accelerator.device, deterministic)
         system.requires_grad_(False)
         self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
         synchronise(system)
@@ -90,7 +94,8 @@ class Trainer:
         """The averaged copy of the product, fit to be looked at, scored and saved: with batch statistics of its own."""
         product = self.ema.module
         if self._measured_at != self.step:
-            measure_statistics(self.system, product, self.stream)
+            with self._repeatable():
+                measure_statistics(self.system, product, self.stream)
             self._measured_at = self.step
         return product
 
@@ -99,7 +104,7 @@ class Trainer:
         self._set_rates()
         self.stream.begin(self.step)
         torch.manual_seed(stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index))
-        with shared_noise(stable_seed(self.stream.seed, "networks", self.step, 0)):
+        with shared_noise(stable_seed(self.stream.seed, "networks", self.step, 0)), self._repeatable():
             scalars = self._play()
         self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
         self.step += 1

@@ -12,6 +12,8 @@ from torch import Tensor
 from genkit.core.errors import EvaluationError
 
 CLEAN_FID = 299
+MUCH = 16
+"""A GPU refuses to reduce by so much that the filter does not fit into the memory of a block."""
 PLANES = 2**22
 """Pixels of one channel that are resized at a time, unless a single image has more."""
 
@@ -31,7 +33,9 @@ def clean(images: Tensor, size: int) -> Tensor:
 
 
 def _bicubic(images: Tensor, size: int) -> Tensor:
-    return F.interpolate(images.double(), (size, size), mode="bicubic", antialias=True).clamp_(0, 255).float()
+    place = images.device if max(images.shape[-2:]) <= MUCH * size else "cpu"
+    resized = F.interpolate(images.to(place).double(), (size, size), mode="bicubic", antialias=True)
+    return resized.clamp_(0, 255).float().to(images.device)
 
 
 def _together(planes: Tensor) -> int:
