@@ -35,7 +35,12 @@ from tests.rules.recipes import read, shrunk
 ITERATIONS, SECONDS, SAME = 20, 4.0, 4
 PIXELS_IN_FLIGHT = 32 * 64 * 64
 """Batches of larger images are cut to this, since their recipes are meant for many GPUs."""
-MODES = {"plain": [], "free": ["train.deterministic=false"], "bf16": ["train.precision=bf16"], "compile": ["train.compile=true"]}
+MODES = {
+    "plain": [],
+    "free": ["train.deterministic=false"],
+    "bf16": ["train.precision=bf16"],
+    "compile": ["train.compile=true"],
+}
 
 
 def random_data(shape: tuple[int, ...], classes: int, n: int = 256) -> DataSet:

@@ -74,13 +74,13 @@ def command(
 
 
 def _of_run(run: Path, training: dict[str, int | None], shown: Display) -> Game:
-    from genkit.evaluation.outliers import Game
+    from genkit.evaluation.outliers import is_game
     from genkit.training.trained import trained_system
 
     if given := [name for name, value in training.items() if value is not None]:
         raise GenkitError(f"--{given[0]} is for training, but {run} has been trained already; leave one of them out")
     recipe, system = trained_system(run, shown.note)
-    if not isinstance(system, Game):
+    if not is_game(system):
         raise GenkitError(f"{run} is of a {recipe.system['type']}, which has no critic; give a run of a gan_training")
     return system
 

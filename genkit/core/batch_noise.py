@@ -13,9 +13,12 @@ from torch import Tensor
 
 from genkit.core.randomness import Sampler, stable_seed
 
-CPU = torch.device("cpu")
+HOST = "cpu"
+CPU = torch.device(HOST)
 SMALL = 2**14
 """Values of a whole batch that are drawn whole by every process: for so few, to skip costs more than to draw."""
+GROUP, LARGEST_GROUP = 2**19, 64
+"""Values of the rows that are drawn by one call on a GPU, and the most rows that there are to a group."""
 
 Made = Callable[[np.ndarray], Tensor]
 """(rows, words) 64 random bits each -> (rows, values)."""
@@ -39,7 +42,7 @@ class BatchNoise:
     """Draws for whole batches, of which a part is asked for: row r of draw d is a function of (seed, d, r).
 
     The cost is that of the part, and does not grow with the whole. On the CPU the rows of a draw follow each other in
-    one PCG64 stream (O'Neill 2014), which skips ahead in logarithmic time; elsewhere every row has its own generator.
+    one PCG64 stream (O'Neill 2014), which skips ahead in logarithmic time; elsewhere a group of rows has a generator.
 
     Attributes:
         seed: of everything.
@@ -82,16 +85,23 @@ class BatchNoise:
         if part.whole * values <= SMALL:
             return whole(part.whole, self.generator(device))[part.span]
         self.draws += 1
-        if device.type != "cpu":
-            rows = range(part.first, part.first + part.rows)
-            return torch.cat([whole(1, self._of_row(row, device)) for row in rows])
+        if device.type != HOST:
+            return self._by_groups(part, values, whole, device)
         words = -(-values // in_a_word)
         bits = np.random.PCG64DXSM(stable_seed(self.seed, self.draws))
         drawn = bits.advance(part.first * words).random_raw(part.rows * words)
         return made(drawn.reshape(part.rows, words))[:, :values].reshape(part.rows, *shape)
 
-    def _of_row(self, row: int, device: torch.device) -> torch.Generator:
-        return torch.Generator(device).manual_seed(stable_seed(self.seed, self.draws, row))
+    def _by_groups(self, part: Part, values: int, whole: Sampler, device: torch.device) -> Tensor:
+        """A call of a GPU costs as much as to draw `GROUP` values, so that rows are drawn by the group."""
+        size = max(1, min(LARGEST_GROUP, GROUP // values))
+        first, stop = part.first // size, -(-part.span.stop // size)
+        groups = [whole(size, self._of_group(g, device)) for g in range(first, stop)]
+        start = part.first - first * size
+        return torch.cat(groups)[start : start + part.rows]
+
+    def _of_group(self, group: int, device: torch.device) -> torch.Generator:
+        return torch.Generator(device).manual_seed(stable_seed(self.seed, self.draws, group))
 
 
 def _torch_normal(shape: tuple[int, ...], device: torch.device, n: int, rng: torch.Generator) -> Tensor:

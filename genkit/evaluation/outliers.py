@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -25,13 +25,16 @@ AT_ONCE = 250
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-@runtime_checkable
 class Game(Protocol):
     """A trained critic with whatever weighed its real samples, see genkit.gan.gan.GANTraining."""
 
     generator: Any
     critic: Any
     real_weighting: Any
+
+
+def is_game(system: Any) -> TypeGuard[Game]:
+    return all(hasattr(system, name) for name in ("generator", "critic", "real_weighting"))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import parse_flag_from_env
 
+from genkit.core.errors import RecipeError
 from genkit.training.recipe import Recipe
 
 WAIT = timedelta(days=30)
@@ -23,6 +26,7 @@ def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state()
+    _check_devices()
     return Accelerator(
         cpu=not torch.cuda.is_available(),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=WAIT)],
@@ -30,6 +34,16 @@ def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:
         log_with=(trackers_of(recipe) or None) if project else None,
         project_dir=project,
     )
+
+
+def _check_devices() -> None:
+    """Raises RecipeError for processes of this machine that would share a GPU, which NCCL refuses in its own words."""
+    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if 0 < gpus < here and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+        raise RecipeError(
+            f"{here} processes need a GPU each, and this machine has {gpus}; launch with --num_processes {gpus}, or on "
+            "the CPU with --cpu"
+        )
 
 
 def trackers_of(recipe: Recipe) -> list[str]:

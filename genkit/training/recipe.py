@@ -44,8 +44,8 @@ class Train:
             the last bits of a result.
         compile: run the learners' networks through torch.compile; refused with what differentiates twice, such as a
             gradient penalty.
-        deterministic: on a GPU, only algorithms that give the same bits every time; without, some networks train quicker,
-            and a run that was stopped may end with other weights than one that was not.
+        deterministic: on a GPU, only algorithms that give the same bits every time; without, some networks train
+            quicker, and a run that was stopped may end with other weights than one that was not.
         threads: CPU threads of each process, on which the last bits of a result depend; None leaves torch's choice.
         trackers: accelerate's, beside metrics.jsonl; one that is not installed is skipped with a note.
     """

@@ -1,4 +1,8 @@
-"""The same weights twice on a GPU too, where torch's quickest algorithms add numbers in any order."""
+"""The same weights twice on a GPU too, where torch's quickest algorithms add numbers in any order.
+
+So does autograd: of nodes that are ready it takes the one made last, and numbers those of each thread by themselves.
+What a loss differentiates twice is made in two, so that the order of sums would depend on what each had done before.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch.utils import deterministic
 
 from genkit.core.errors import TrainingError
 
@@ -29,19 +34,20 @@ def repeatable(device: torch.device, wanted: bool = True) -> Iterator[None]:
     for name, value in WORKSPACE.items():
         os.environ.setdefault(name, value)
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    filling = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
-        yield
+        with torch.autograd.set_multithreading_enabled(False):
+            yield
     except RuntimeError as refused:
         if COMPLAINT not in str(refused):
             raise
         what = str(refused).partition(" does not have")[0] if " does not have" in str(refused) else str(refused)
         raise TrainingError(
-            f"{what:.80} cannot repeat itself bit for bit on this device; train.deterministic=false trains without, but "
-            "then a run that was stopped may end with other weights than one that was not"
+            f"{what:.80} cannot repeat itself bit for bit on this device; with train.deterministic=false it may, but "
+            "then a run that was stopped can end with other weights than one that was not"
         ) from refused
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]

@@ -29,6 +29,27 @@ def test_parts_are_those_of_the_whole(kind, processes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("processes", [2, 3, 8, 24])
+@pytest.mark.parametrize("shape", [(SMALL,), (SMALL * 9,), (SMALL * 64,)])
+def test_so_they_are_on_a_gpu(kind, processes, shape, monkeypatch):
+    monkeypatch.setattr("genkit.core.batch_noise.HOST", "no such kind")  # of device: draws as elsewhere than on a CPU
+    whole, rows = BatchNoise(7), WHOLE // processes
+    parts = [BatchNoise(7) for _ in range(processes)]
+    for _ in range(2):
+        one = KINDS[kind](whole, Part(0, WHOLE, WHOLE), shape)
+        many = [KINDS[kind](noise, Part(i * rows, rows, WHOLE), shape) for i, noise in enumerate(parts)]
+        assert one.shape == (WHOLE, *shape) and torch.cat(many).equal(one)
+
+
+def test_a_gpu_is_asked_by_the_group_of_rows(monkeypatch):
+    monkeypatch.setattr("genkit.core.batch_noise.HOST", "no such kind")
+    asked = []
+    monkeypatch.setattr(BatchNoise, "_of_group", lambda self, group, device: asked.append(group))
+    BatchNoise(0).uniform(Part(64, 32, 10**6), SMALL)
+    assert asked == [2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_draws_rows_and_seeds_differ(kind):
     noise, part = BatchNoise(1), Part(0, 4, 4)
     draws = [KINDS[kind](noise, part, (SMALL,)) for _ in range(2)] + [KINDS[kind](BatchNoise(2), part, (SMALL,))]
