@@ -14,6 +14,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -116,11 +117,13 @@ class _Job:
 
     def images(self, kept: list[int], report: Intake, progress: Progress | None) -> Iterator[Tensor]:
         """The images that can be used; fills `kept` and `report` on the way."""
-        for position, image in self.files.decode_all(
+        decoded = self.files.decode_all(
             self.channels, self.size, crop=self.crop, on_bad=self.on_bad, report=report, progress=progress
-        ):
-            kept.append(position)
-            yield image
+        )
+        with closing(decoded):
+            for position, image in decoded:
+                kept.append(position)
+                yield image
         if not kept:
             raise DataError(f"{self.files.path}: none of {len(self.files)} images can be used: {report.summary()}")
 

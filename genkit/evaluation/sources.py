@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -165,7 +166,8 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     def prepared(n: int, seed: int, size: int, prepare: Prepare) -> Iterator[Prepared]:
         names = [files.names[i] for i in _chosen(len(files), n, seed).tolist()]
         report = Intake()
-        yield from grouped(files.select(names).prepared(prepare, on_bad=on_bad, report=report), size)
+        with closing(files.select(names).prepared(prepare, on_bad=on_bad, report=report)) as images:
+            yield from grouped(images, size)
         source.notes.update(report.as_dict())
 
     def batches(n: int, seed: int, size: int) -> Batches:

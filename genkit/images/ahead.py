@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Thread
@@ -27,7 +27,7 @@ AT_ONCE = 2**20
 
 def in_order(
     work: Callable[[int, Claim], T], count: int, budget: int, size_of: Callable[[T], int], workers: int = WORKERS
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """work(0), work(1), ... work(count - 1), in order.
 
     Never more than `budget` bytes are in flight, or one item where that alone takes more.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -166,7 +167,7 @@ class ImageFiles:
         on_bad: OnBad = "error",
         report: Intake | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[Decoded]:
+    ) -> Generator[Decoded, None, None]:
         """Every image in order, decoded by a few threads ahead, within `AHEAD` bytes.
 
         Args:
@@ -185,12 +186,13 @@ class ImageFiles:
         def fitted(image: Tensor, name: str) -> Tensor:
             return image if size is None else _fitted(image, size, crop, name)
 
-        for index, (image, *_) in self._accepted(channels, fitted, on_bad, report, progress):
-            yield Decoded(index, image)
+        with closing(self._accepted(channels, fitted, on_bad, report, progress)) as accepted:
+            for index, (image, *_) in accepted:
+                yield Decoded(index, image)
 
     def prepared(
         self, prepare: Callable[[Tensor], Tensor], *, on_bad: OnBad = "error", report: Intake | None = None
-    ) -> Iterator[Prepared]:
+    ) -> Generator[Prepared, None, None]:
         """Every image, in its own size and channels, as `prepare` makes it ready: (1, C, H, W) uint8 -> (1, ...).
 
         That is done by the decoding threads, so that a large picture goes as soon as it is small.
@@ -198,8 +200,9 @@ class ImageFiles:
         Raises:
             DataError: naming the file; other errors of `prepare` as they are.
         """
-        for _, (ready, shape, _) in self._accepted(None, lambda image, _: prepare(image[None])[0], on_bad, report):
-            yield Prepared(ready, shape)
+        with closing(self._accepted(None, lambda image, _: prepare(image[None])[0], on_bad, report)) as accepted:
+            for _, (ready, shape, _) in accepted:
+                yield Prepared(ready, shape)
 
     def _accepted(
         self,
@@ -208,24 +211,24 @@ class ImageFiles:
         on_bad: OnBad,
         report: Intake | None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, Made]]:
+    ) -> Generator[tuple[int, Made], None, None]:
         """Position and outcome of every image that can be used, in order; see `decode_all`."""
         report = Intake() if report is None else report
 
         def outcome(index: int, claim: Claim) -> Made | DataError:
             return self._outcome(index, channels, finish, claim)
 
-        outcomes = in_order(outcome, len(self), min(AHEAD, usable_memory() // 4), _bytes)
-        for index, made in enumerate(outcomes):
-            if isinstance(made, DataError):
-                if on_bad == "error":
-                    raise DataError(f"{made}; mend or remove it, or leave such files out with on_bad: skip")
-                report.rejected.append((self.names[index], self._reason(index, made)))
-            else:
-                report.accept(made[2])
-                yield index, made
-            if progress:
-                progress(index + 1, len(self))
+        with closing(in_order(outcome, len(self), min(AHEAD, usable_memory() // 4), _bytes)) as outcomes:
+            for index, made in enumerate(outcomes):
+                if isinstance(made, DataError):
+                    if on_bad == "error":
+                        raise DataError(f"{made}; mend or remove it, or leave such files out with on_bad: skip")
+                    report.rejected.append((self.names[index], self._reason(index, made)))
+                else:
+                    report.accept(made[2])
+                    yield index, made
+                if progress:
+                    progress(index + 1, len(self))
 
     def _reason(self, index: int, bad: DataError) -> str:
         return str(bad).removeprefix(f"{printable(self.shown(index))}: ")
