@@ -32,7 +32,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import shipped_recipes
 from tests.rules.recipes import read, shrunk
 
-ITERATIONS, SECONDS, SAME = 20, 4.0, 4
+ITERATIONS, SECONDS, SAME = 20, 3.0, 3
 PIXELS_IN_FLIGHT = 32 * 64 * 64
 """Batches of larger images are cut to this, since their recipes are meant for many GPUs."""
 MODES = {
