@@ -1,4 +1,4 @@
-"""diffusers' UNet2DModel, built as a UNetPlan says, with what the class itself cannot express set afterwards."""
+"""diffusers' UNet2DModel, built as a plan says, with what the class itself cannot express set afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
-from genkit.diffusion.networks.unet_plan import UNetPlan
+from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 
 UNet2D = Any
 """A diffusers.UNet2DModel; its package's lazy imports hide its type."""
@@ -15,15 +15,29 @@ UNet2D = Any
 _BLOCKS = {"residual": ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"), "conv": ("DownBlock2D", "UpBlock2D")}
 
 
-def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
+def unet2d(plan: UNetPlan, images: int = 1) -> UNet2D:
     """The UNet, initialised as Dhariwal and Nichol do: every residual branch and the output start at zero.
 
     Args:
         plan: its shape.
-        inputs: channels of the images.
-        outputs: channels that it makes.
-        labels: rows of the class embedding; 0 is unconditional.
+        images: how many images it sees side by side, as channels.
     """
+    squares = plan.channels * plan.patch**2
+    unet = _built(plan, images * squares, plan.outputs * plan.patch**2, plan.labels)
+    if plan.decoder_heads:
+        _set_heads(unet.up_blocks, plan.decoder_heads)
+    return unet
+
+
+def encoder2d(plan: EncoderPlan) -> UNet2D:
+    """The encoder and the middle of such a UNet, for `encode`; its decoder is gone."""
+    encoder = _built(plan, plan.channels * plan.patch**2, outputs=1, labels=0)
+    del encoder.up_blocks, encoder.conv_norm_out, encoder.conv_act, encoder.conv_out
+    return encoder
+
+
+def _built(plan: EncoderPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
+    """From `inputs` to `outputs` channels, with a class embedding of `labels` rows."""
     from diffusers import UNet2DModel
 
     unet: UNet2D = UNet2DModel(
@@ -36,19 +50,10 @@ def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
         _drop_resampling_convs(unet)
     if plan.heads:
         _set_heads(unet, plan.heads)
-    if plan.decoder_heads:
-        _set_heads(unet.up_blocks, plan.decoder_heads)
     zero_outputs(unet)
     zero(unet.conv_out)
     quicken(unet)
     return unet
-
-
-def encoder2d(plan: UNetPlan, inputs: int) -> UNet2D:
-    """The encoder and the middle of such a UNet, for `encode`; its decoder is gone."""
-    encoder = unet2d(plan, inputs, outputs=1, labels=0)
-    del encoder.up_blocks, encoder.conv_norm_out, encoder.conv_act, encoder.conv_out
-    return encoder
 
 
 def encode(unet: UNet2D, x: Tensor, t: Tensor) -> list[Tensor]:
@@ -64,14 +69,14 @@ def encode(unet: UNet2D, x: Tensor, t: Tensor) -> list[Tensor]:
     return [*maps, unet.mid_block(maps[-1], embedding)]
 
 
-def settings(plan: UNetPlan) -> dict[str, Any]:
+def settings(plan: EncoderPlan) -> dict[str, Any]:
     """The constructor arguments of UNet2DModel that a plan decides."""
     down, up = _BLOCKS["residual" if plan.resample == "residual" else "conv"]
     resample = "resnet" if plan.resample == "residual" else "conv"
     same_width = len(set(plan.attention_widths)) == 1
     by_count = plan.attention_widths[-1] // plan.heads if plan.heads and same_width else None
     return {
-        "sample_size": plan.side,
+        "sample_size": plan.sides[0],
         "block_out_channels": tuple(plan.widths),
         "layers_per_block": plan.blocks,
         "down_block_types": tuple("AttnDownBlock2D" if attends else down for attends in plan.attends),
@@ -80,9 +85,9 @@ def settings(plan: UNetPlan) -> dict[str, Any]:
         "upsample_type": resample,
         "dropout": plan.dropout,
         "attention_head_dim": by_count if plan.heads else plan.head_width,
-        "norm_num_groups": plan.groups,
+        "norm_num_groups": plan.norm_groups,
         # Without it the attention of the middle loses its norm under scale_shift.
-        "attn_norm_num_groups": plan.groups,
+        "attn_norm_num_groups": plan.norm_groups,
         "resnet_time_scale_shift": "scale_shift" if plan.scale_shift else "default",
         "time_embedding_dim": 4 * plan.width,
     }

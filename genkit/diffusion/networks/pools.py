@@ -11,18 +11,18 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 
 from genkit.diffusion.networks.diffusers_unet import zero
-from genkit.diffusion.networks.unet_plan import GROUPS, UNetPlan
+from genkit.diffusion.networks.unet_plan import GROUPS, EncoderPlan
 
 Pool = Literal["attention", "adaptive", "spatial", "spatial_v2"]
 HIDDEN = 2048
 
 
-def make_pool(pool: Pool, plan: UNetPlan, outputs: int) -> nn.Module:
+def make_pool(pool: Pool, plan: EncoderPlan, outputs: int) -> nn.Module:
     """The pool of that name for the maps of a plan's encoder: list of maps -> (B, outputs)."""
     if pool == "attention":
-        return AttentionPool(plan.sides[-1], plan.widths[-1], plan.groups, plan.head_width, outputs)
+        return AttentionPool(plan.sides[-1], plan.widths[-1], plan.norm_groups, plan.head_width, outputs)
     if pool == "adaptive":
-        return MeanPool(plan.widths[-1], plan.groups, outputs)
+        return MeanPool(plan.widths[-1], plan.norm_groups, outputs)
     return AllMapsPool(sum(plan.map_widths), outputs, nn.ReLU() if pool == "spatial" else NormSiLU(HIDDEN, GROUPS))
 
 
