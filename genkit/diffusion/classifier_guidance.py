@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import GenkitError
+from genkit.core.input_gradient import input_gradient
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWrapper
 from genkit.diffusion.noisy_classifier import NoisyClassifier
@@ -63,11 +63,14 @@ class ClassifierGuided(DiffusionWrapper):
 
     def gradient(self, x_t: Tensor, mean: Tensor, told: Tensor, label: Tensor) -> Tensor:
         """s * grad log p(label | x), (B, C, H, W); a sample's gradient depends on no other sample."""
-        with torch.inference_mode(False), torch.enable_grad():
-            x = (x_t if self.at == "x_t" else mean).detach().clone().requires_grad_()
-            log_p = self.classifier.log_probability(x, told.clone(), label.clone()).sum()
-            (found,) = torch.autograd.grad(log_p, x)
-        return self.scale * found
+        at = x_t if self.at == "x_t" else mean
+
+        def log_probability(x: Tensor) -> Tensor:
+            return self.classifier.log_probability(
+                x, told.clone(), label.clone()
+            )  # none of `inference_mode` in a graph
+
+        return self.scale * input_gradient(log_probability, at)
 
 
 def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
