@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
-from genkit.diffusion.networks.diffusers_unet import zero
+from genkit.diffusion.networks.unet2d import zero
 from genkit.diffusion.networks.unet_plan import GROUPS, EncoderPlan
 
 Pool = Literal["attention", "adaptive", "spatial", "spatial_v2"]
