@@ -41,7 +41,7 @@ ENTRIES: Entries = {
             ("dhariwal2021adm", "nichol2021iddpm", "ho2020ddpm"),
         ),
         "diffusers_unet": Entry(
-            "genkit.diffusion.networks.wrapped_unet:DiffusersUNet",
+            "genkit.diffusion.networks.diffusers_unet:DiffusersUNet",
             "A UNet2DModel, whatever its settings; imported pipelines have one. To train from the start, take `unet`.",
             ("ho2020ddpm",),
         ),

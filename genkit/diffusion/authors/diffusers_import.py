@@ -16,8 +16,8 @@ from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import RecipeError, WeightsError
 from genkit.diffusion.authors.diffusers_note import NOTE, noted_generator, with_variance
 from genkit.diffusion.ddpm import DDPM
+from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
-from genkit.diffusion.networks.wrapped_unet import DiffusersUNet
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver

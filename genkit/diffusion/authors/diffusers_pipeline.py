@@ -19,8 +19,8 @@ from genkit.diffusion.authors.diffusers_readme import readme
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.diffusion_generator import DiffusionWrapper
 from genkit.diffusion.networks.denoiser import Denoiser
+from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
-from genkit.diffusion.networks.wrapped_unet import DiffusersUNet
 
 OWN = "pipeline"
 """The module of the pipeline class that is written into a folder, where diffusers' own classes do not do."""
