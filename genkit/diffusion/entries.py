@@ -13,12 +13,12 @@ ENTRIES: Entries = {
         ),
         "classifier_guided": Entry(
             "genkit.diffusion.classifier_guidance:ClassifierGuided",
-            "A diffusion model whose every step is pulled towards what a classifier takes for the wanted label.",
+            "A diffusion model whose every step is pulled towards images that a classifier takes for the wanted label.",
             ("dhariwal2021adm",),
         ),
         "classifier_free_guided": Entry(
             "genkit.diffusion.classifier_free_guidance:ClassifierFreeGuided",
-            "Away from what the network says without a label, towards what it says with one.",
+            "Away from the prediction without a label, towards the prediction with one.",
             ("ho2022cfg",),
         ),
     },

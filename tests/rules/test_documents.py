@@ -97,7 +97,7 @@ def test_commands_in_descriptions_exist(name: str) -> None:
 def test_the_settings_of_the_authors_checkpoint_are_those_of_the_recipe() -> None:
     block = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# settings.yaml"))
     config, ours = yaml.safe_load(block.text), read("imagenet64/ddpm")["system"]["generator"]
-    network = UNetSettings(**config).denoiser() | {"type": "unet"}
+    network = UNetSettings(**config).denoiser().as_arguments() | {"type": "unet"}
     assert {key: network[key] for key in ours["network"]} == ours["network"]
     process = DiffusionSettings(**config).process("guided-diffusion/unet", learns_variance=network["variance"])
     assert {key: process.config[key] for key in ours["process"]} == ours["process"]

@@ -114,7 +114,7 @@ class UNetSettings(Settings):
 
 
 class ImprovedSettings(UNetSettings):
-    """Their older UNetModel is not told its size; without it, their scripts' default. `unread` are newer settings."""
+    """Their older UNetModel takes no size; without one it is their scripts' default. `unread` are newer settings."""
 
     unread: ClassVar[tuple[str, ...]] = ("num_head_channels", "resblock_updown", "use_new_attention_order")
 
@@ -122,7 +122,7 @@ class ImprovedSettings(UNetSettings):
 
 
 class SuperResolutionSettings(UNetSettings):
-    """small_size is their script's name: the constructor is not told."""
+    """small_size is their script's name: the constructor takes none."""
 
     small_size: Size
 

@@ -68,7 +68,7 @@ def _sides(size: Any) -> tuple[int, int]:
             return size, size
         case [int(height), int(width)]:
             return height, width
-    raise RecipeError(f"settings.sample_size: pixels of a side, or [height, width], are needed; got {size!r}")
+    raise RecipeError(f"settings.sample_size: a side length in pixels, or [height, width], is needed; got {size!r}")
 
 
 def _check(config: Any) -> None:

@@ -24,7 +24,7 @@ class EncoderUNet(NoisyEncoder):
 
     Args:
         plan: the encoder's shape.
-        classes: how many logits.
+        classes: number of logits.
         pool: "attention" of the last map's mean over its pixels, with heads of the plan's head_width, "adaptive" for
             the mean alone, "spatial" and "spatial_v2" for two layers on the means of all maps.
 

@@ -36,14 +36,14 @@ class NormSiLU(nn.Sequential):
 class AttentionPool(nn.Module):
     """Attention over the last map's pixels and their mean; the mean's answer is projected (as in CLIP).
 
-    Only the mean asks: what the other tokens would answer is never read.
+    Only the mean is a query: the answers of the other tokens would not be read.
 
     Args:
-        side: of the map; a learned position per pixel ties the network to it.
+        side: side length of the map; a learned position per pixel ties the network to it.
         width: channels of the map.
         groups: of its norm.
         head_width: channels of a head.
-        outputs: how many logits.
+        outputs: number of logits.
     """
 
     def __init__(self, side: int, width: int, groups: int, head_width: int, outputs: int):

@@ -31,7 +31,7 @@ class UNet(Denoiser):
     """
 
     images: ClassVar[int] = 1
-    """How many images it sees side by side, as channels."""
+    """Number of images that it sees, laid beside each other as channels."""
 
     def __init__(self, plan: UNetPlan = ADM):
         super().__init__()

@@ -20,7 +20,7 @@ def unet2d(plan: UNetPlan, images: int = 1) -> UNet2D:
 
     Args:
         plan: its shape.
-        images: how many images it sees side by side, as channels.
+        images: number of images that it sees, laid beside each other as channels.
     """
     squares = plan.channels * plan.patch**2
     unet = _built(plan, images * squares, plan.outputs * plan.patch**2, plan.labels)

@@ -96,7 +96,7 @@ class EncoderPlan(SharedArguments):
 
     @property
     def attends(self) -> list[bool]:
-        """Whether attention follows the residual blocks of a level."""
+        """True for the levels whose residual blocks attention follows."""
         return [side in self.attention for side in self.sides]
 
     @property
