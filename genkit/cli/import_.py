@@ -12,7 +12,7 @@ from genkit.cli.places import FOLDER, Writing
 @click.command("import", cls=Writing)
 @click.argument("layout")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="The authors' settings, JSON or YAML.")
+@click.option("--config", type=click.Path(path_type=Path), help="Arguments of the authors' constructors, JSON or YAML.")
 @click.option("--settings", type=click.Path(path_type=Path), help="Flags of OpenAI's scripts instead, JSON or YAML.")
 @click.option("--out", required=True, type=FOLDER, help="A new folder, such as weights/NAME.")
 @click.option("--part", help="Which state dict of the file, where it holds several: netG, model.ema, ...")
