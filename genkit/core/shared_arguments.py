@@ -54,14 +54,14 @@ def gather(make: Any, given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         RecipeError: of the object, whose fields do not fit each other.
     """
-    for name, (kind, default) in _shared_of(make).items():
+    for name, (kind, default) in shared_of(make).items():
         own = {field.name: given.pop(field.name) for field in fields(kind) if field.name in given}
         given[name] = replace(default, **own) if isinstance(default, kind) else kind(**own)
     return given
 
 
 @cache
-def _shared_of(make: Any) -> dict[str, tuple[Any, Any]]:
+def shared_of(make: Any) -> dict[str, tuple[Any, Any]]:
     """Parameter -> (its class, its default), of those that are such objects."""
     hints = get_type_hints(make.__init__ if inspect.isclass(make) else make)
     parameters = inspect.signature(make).parameters

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from genkit.cli.arguments import described
+from genkit.cli.main import main
 from genkit.core import catalog
 from genkit.core.entry import Entry
 from genkit.core.errors import RecipeError
@@ -70,6 +71,12 @@ def test_a_constructors_default_is_the_default_of_every_field():
         ("widths", "default (1, 2)"),
         ("rate", "default 0.25"),
     ]
+
+
+def test_info_tells_what_every_field_means(capsys):
+    main(["info", "super_resolution_unet"])
+    told = capsys.readouterr().out
+    assert "blocks: residual blocks of an encoder level" in told and "decoder_heads: that many heads" in told
 
 
 @pytest.mark.parametrize(
