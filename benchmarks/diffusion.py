@@ -189,7 +189,7 @@ def measured(model: DDPM, x: Tensor, label: Tensor, steps: Tensor) -> Iterator[t
         for k in range(len(x)):
             model.zero_grad()
             x_t = model.process.noised(x[k : k + 1], at, noise[k : k + 1])
-            output = model.output(x_t, model.process.told[at], label[k : k + 1])
+            output = model.output(x_t, model.process.timesteps[at], label[k : k + 1])
             loss = Bound()(model.process, output, x[k : k + 1], noise[k : k + 1], at)["bound"].mean()
             loss.backward()
             square = sum((p.grad**2).sum() for p in model.parameters() if p.grad is not None)

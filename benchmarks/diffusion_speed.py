@@ -20,6 +20,7 @@ from genkit.cli.memory import keep_memory
 from genkit.data.dataset import DataSet
 from genkit.diffusion.ddpm import DDPM, DDPMTraining
 from genkit.diffusion.networks.unet import UNet
+from genkit.diffusion.networks.unet_plan import UNetPlan
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import Ancestral
 from genkit.training.optimizers import AdamW
@@ -30,7 +31,7 @@ SIZE, EVALUATIONS = 32, 50
 
 
 def ours(batch: int, data: DataSet) -> tuple[Callable[[], object], Callable[[], object], DDPM]:
-    network = UNet(SIZE, 3, width=32, multipliers=(1, 2, 2), blocks=1, attention=(8,), head_width=32)
+    network = UNet(UNetPlan(size=SIZE, width=32, multipliers=(1, 2, 2), blocks=1, attention=(8,), head_width=32))
     generator = DDPM(network, Process(1000, "linear", variance="fixed_large"), Ancestral(str(EVALUATIONS)))
     trainer = Trainer(
         DDPMTraining(generator),

@@ -12,17 +12,26 @@ from genkit.cli.places import FOLDER, Writing
 @click.command("import", cls=Writing)
 @click.argument("layout")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="The authors' settings, JSON or YAML.")
+@click.option("--config", type=click.Path(path_type=Path), help="Arguments of the authors' constructors, JSON or YAML.")
+@click.option("--settings", type=click.Path(path_type=Path), help="Flags of OpenAI's scripts instead, JSON or YAML.")
 @click.option("--out", required=True, type=FOLDER, help="A new folder, such as weights/NAME.")
 @click.option("--part", help="Which state dict of the file, where it holds several: netG, model.ema, ...")
-def command(layout: str, checkpoint: Path, config: Path | None, out: Path, part: str | None) -> None:
+def command(
+    layout: str, checkpoint: Path, config: Path | None, settings: Path | None, out: Path, part: str | None
+) -> None:
     """Write the authors' CHECKPOINT, whose tensors are named as in LAYOUT, as a weights folder.
 
     LAYOUT is one of `genkit list layouts`. CHECKPOINT is a safetensors file, or a PyTorch file that holds tensors only;
     of diffusers/pipeline it is the pipeline's folder, which needs no --config.
-    """
-    from genkit.foreign import import_checkpoint, read_settings
 
-    settings = None if config is None else read_settings(config)
-    product = import_checkpoint(layout, checkpoint, settings, out, part)
+    --config has the arguments of the authors' constructors; --settings the flags of the scripts of guided-diffusion and
+    improved-diffusion, with their names and defaults: image_size, num_channels, class_cond, classifier_width, ...
+    """
+    from genkit.core.errors import GenkitError
+    from genkit.foreign import from_flags, import_checkpoint, read_settings
+
+    if config and settings:
+        raise GenkitError("--config has a constructor's arguments, --settings a script's flags; give one of them")
+    given = read_settings(config) if config else from_flags(layout, read_settings(settings)) if settings else None
+    product = import_checkpoint(layout, checkpoint, given, out, part)
     click.echo(f"{out}: {type(product).__name__} from {layout}")

@@ -15,6 +15,7 @@ from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.core import catalog
 from genkit.core.condition import numbered
 from genkit.core.papers import short
+from genkit.core.shared_arguments import shared_of
 from genkit.core.table import lookup
 
 if TYPE_CHECKING:
@@ -149,7 +150,8 @@ def _name(found: Subject) -> list[Section]:
         return [(found.name, [])]
     kind, entry = known
     made = catalog.load(entry.target)
-    text = inspect.cleandoc(made.__doc__ or entry.about)
+    shared = (base for cls, _ in shared_of(made).values() for base in cls.__mro__[:-2] if base.__doc__)
+    text = "\n\n".join(inspect.cleandoc(doc) for doc in (made.__doc__ or entry.about, *(c.__doc__ for c in shared)))
     return [
         (f"{found.name} ({kind}, {entry.target})", [(line,) for line in text.splitlines()]),
         ("arguments", list(described(made)) or [("none",)]),

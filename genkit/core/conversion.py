@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.shared_arguments import gather, spread
 
 Nested = Callable[[type, Any, str], Any]
 """(class that is wanted, spec or instance of it, path in the file) -> what takes the argument's place."""
@@ -31,7 +32,11 @@ def arguments(make: Any, given: Mapping[str, Any], nested: Nested, *, where: str
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise RecipeError(f"{at(where)}missing key {key!r}; {getattr(make, '__name__', make)} needs it")
-    return {k: converted(hints.get(k, Any), given[k], nested, where=join(where, k)) for k in parameters if k in given}
+    ready = {k: converted(hints.get(k, Any), given[k], nested, where=join(where, k)) for k in parameters if k in given}
+    try:
+        return gather(make, ready)
+    except RecipeError as error:
+        raise RecipeError(f"{at(where)}{error}") from error
 
 
 @cache
@@ -43,7 +48,7 @@ def signature(make: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, 
         for k, p in inspect.signature(make).parameters.items()
         if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and not _is_function(hints.get(k))
     }
-    return parameters, hints
+    return spread(parameters, hints)
 
 
 def _is_function(hint: Any) -> bool:

@@ -21,6 +21,7 @@ from genkit.core.files import only_writer, write_atomically
 from genkit.core.frozen import is_frozen
 from genkit.core.location import CONFIG, PICKLES, PRODUCTS, WEIGHTS, Unfinished, about_pickle, locate
 from genkit.core.reference import contained
+from genkit.core.shared_arguments import SharedArguments
 from genkit.core.tensors import load_into
 
 
@@ -129,7 +130,9 @@ def _recording(init: Any) -> Any:
         if "config" not in self.__dict__:  # else a derived class's constructor has recorded already
             bound = inspect.signature(init).bind(self, *args, **kwargs)
             bound.apply_defaults()
-            arguments = dict(list(bound.arguments.items())[1:])
+            arguments = dict[str, Any]()
+            for name, value in list(bound.arguments.items())[1:]:
+                arguments |= value.as_arguments() if isinstance(value, SharedArguments) else {name: value}
             self.__dict__["config"] = {
                 "type": catalog.name_of(type(self)),
                 **{k: _plain(v) for k, v in arguments.items()},

@@ -140,10 +140,24 @@ def synchronise(module: nn.Module) -> None:
 _noise: BatchNoise | None = None
 
 
+def _made(draw: Callable[..., Tensor], *given: Any) -> Tensor:
+    return draw(*given)
+
+
+_drawn = _made
+"""Calls a function that draws; in training a call that torch.compile does not look into, see `shared_noise`."""
+
+
 @contextmanager
 def shared_noise(seed: int) -> Iterator[None]:
-    """Inside, noise of networks is a function of the seed, which all processes share; outside it is torch's global."""
-    global _noise
+    """Inside, noise of networks is a function of the seed, which all processes share; outside it is torch's global.
+
+    A compiler that traced the draws would compile every iteration anew, and give up on the loops around them. It is
+    told so here, where an optimizer has imported it already, which takes seconds.
+    """
+    global _noise, _drawn
+    if _drawn is _made:
+        _drawn = torch.compiler.disable(_made)
     before, _noise = _noise, BatchNoise(seed)
     try:
         yield
@@ -161,6 +175,10 @@ def network_normal(x: Tensor, *shape: int) -> Tensor:
 
     Of several processes each draws its own rows, so that it is that of one.
     """
+    return _drawn(_normal, x, shape)
+
+
+def _normal(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     if _noise is None:
         return torch.randn(len(x), *shape, device=x.device, dtype=x.dtype)
     return _noise.normal(_part(len(x)), *shape, device=x.device).to(x.dtype)
@@ -168,7 +186,10 @@ def network_normal(x: Tensor, *shape: int) -> Tensor:
 
 def network_uniform(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
     """As `network_normal`, uniform on [0, 1)."""
-    dtype = dtype or x.dtype
+    return _drawn(_uniform, x, shape, dtype or x.dtype)
+
+
+def _uniform(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     if _noise is None:
         return torch.rand(len(x), *shape, device=x.device, dtype=dtype)
     return _noise.uniform(_part(len(x)), *shape, dtype=dtype, device=x.device)
@@ -176,6 +197,10 @@ def network_uniform(x: Tensor, *shape: int, dtype: torch.dtype | None = None) ->
 
 def network_integers(x: Tensor, high: int, *shape: int) -> Tensor:
     """As `network_normal`, uniform on {0, ..., high - 1}, int64."""
+    return _drawn(_integers, x, high, shape)
+
+
+def _integers(x: Tensor, high: int, shape: tuple[int, ...]) -> Tensor:
     if _noise is None:
         return torch.randint(high, (len(x), *shape), device=x.device)
     return _noise.integers(_part(len(x)), high, *shape, device=x.device)
@@ -183,13 +208,15 @@ def network_integers(x: Tensor, high: int, *shape: int) -> Tensor:
 
 def common_noise(draw: Callable[[torch.Generator | None], Tensor]) -> Tensor:
     """Noise inside a network, on the CPU, that is the same for every sample, and on every process."""
-    return draw(None if _noise is None else _noise.generator(CPU))
+    return _drawn(lambda: draw(None if _noise is None else _noise.generator(CPU)))
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
     """x (B, ...) with a share `rate` of its values set to zero, the others divided by 1 - rate. On: always."""
-    if not rate:
-        return x
+    return _drawn(_dropout, x, rate) if rate else x
+
+
+def _dropout(x: Tensor, rate: float) -> Tensor:
     if _noise is None:
         return nn.functional.dropout(x, rate)
     order = sorted(range(1, x.dim()), key=x.stride, reverse=True)  # a mask in the layout of x

@@ -16,28 +16,28 @@ from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import Watch, silence
 
 
-def bound_terms(way: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> dict[str, Tensor]:
+def bound_terms(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> dict[str, Tensor]:
     """The bound's terms in bits per dimension, and squared errors, from the noisiest step to the first.
 
     Returns:
         "bound" (B, T) and "prior" (B,); and, in squared units of x and of the noise, "x0_mse" and "eps_mse" (B, T). One
         fresh noise a step, x_0 clipped.
     """
-    process, rows = way.process, []
+    process, rows = denoising.process, []
     for i in reversed(range(len(process))):
         at, eps = steps_like(i, x0), noise.normal(*x0.shape[1:])
         x_t = process.noised(x0, at, eps)
-        rows.append(_terms(way, x0, x_t, eps, at))
+        rows.append(_terms(denoising, x0, x_t, eps, at))
         watch(len(process) - i, len(process))
     return {name: torch.stack([row[name] for row in rows], 1) for name in rows[0]} | {"prior": prior_term(process, x0)}
 
 
-def _terms(way: Denoising, x0: Tensor, x_t: Tensor, eps: Tensor, at: Tensor) -> dict[str, Tensor]:
-    process = way.process
-    output = way.output(x_t, process.told[at])
-    p = process.predict(output, x_t, at, clip=way.clip)
+def _terms(denoising: Denoising, x0: Tensor, x_t: Tensor, eps: Tensor, at: Tensor) -> dict[str, Tensor]:
+    process = denoising.process
+    output = denoising.output(x_t, process.timesteps[at])
+    p = process.predict(output, x_t, at, clip=denoising.clip)
     return {
-        "bound": bound_term(process, output, x0, x_t, at, clip=way.clip),
+        "bound": bound_term(process, output, x0, x_t, at, clip=denoising.clip),
         "x0_mse": reduce((p.x0 - x0) ** 2, "b ... -> b", "mean"),
         "eps_mse": reduce((process.eps_from_x0(p.x0, x_t, at) - eps) ** 2, "b ... -> b", "mean"),
     }
@@ -52,15 +52,15 @@ def prior_term(process: Process, x0: Tensor) -> Tensor:
     return reduce(kl, "b ... -> b", "mean") / math.log(2)
 
 
-def variational_bound(way: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> Likelihood:
+def variational_bound(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> Likelihood:
     """A lower bound on log p(x0) and its parts, all in nats an image; the parts sum to the bound."""
-    terms = bound_terms(way, x0, noise, watch)
+    terms = bound_terms(denoising, x0, noise, watch)
     bits = terms["bound"].double().sum(1) + terms["prior"].double()
     nats = bits * math.log(2) * x0[0].numel()
     per_image = math.log(2) * x0[0].numel()
     return Likelihood(
         -nats,
-        f"variational lower bound, {len(way.process)} steps",
+        f"variational lower bound, {len(denoising.process)} steps",
         {
             "reconstruction": -terms["bound"][:, -1].double() * per_image,
             "steps": -terms["bound"][:, :-1].double().sum(1) * per_image,

@@ -17,7 +17,7 @@ from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWr
 
 
 class ClassifierFreeGuided(DiffusionWrapper):
-    """Away from what the network says without a label, towards what it says with one.
+    """Away from the prediction without a label, towards the prediction with one.
 
     prediction = unlabelled + scale * (labelled - unlabelled); a learned variance is the labelled one's.
 
@@ -27,7 +27,7 @@ class ClassifierFreeGuided(DiffusionWrapper):
             ends cost one network evaluation a step, all else two, in one batch.
 
     Raises:
-        GenkitError: the network knows no "no label".
+        GenkitError: the network has no "no label".
     """
 
     def __init__(self, generator: DiffusionGenerator, scale: Annotated[float, Field(ge=0, le=1000)] = 2.0):
@@ -45,16 +45,16 @@ class ClassifierFreeGuided(DiffusionWrapper):
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
         if self.scale == 1:
             return self.generator.denoising(condition)
-        way = self.generator.denoising({})
-        return replace(way, output=lambda x_t, told: self.output(x_t, told, condition.get("label")))
+        denoising = self.generator.denoising({})
+        return replace(denoising, output=lambda x_t, t: self.output(x_t, t, condition.get("label")))
 
-    def output(self, x_t: Tensor, told: Tensor, label: Tensor | None) -> Tensor:
-        """The guided answer of the network, (B, C or 2C, H, W)."""
+    def output(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+        """The guided output of the network, (B, C or 2C, H, W)."""
         model: Any = self.generator
         none = torch.full((len(x_t),), self.classes, device=x_t.device)
         if label is None:
-            return model.output(x_t, told, none)
-        both = model.output(torch.cat([x_t, x_t]), torch.cat([told, told]), torch.cat([label, none]))
+            return model.output(x_t, t, none)
+        both = model.output(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([label, none]))
         labelled, unlabelled = both.chunk(2)
         channels = x_t.shape[1]
         guided = unlabelled[:, :channels] + self.scale * (labelled[:, :channels] - unlabelled[:, :channels])

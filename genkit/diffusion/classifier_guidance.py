@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import GenkitError
+from genkit.core.input_gradient import input_gradient
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWrapper
 from genkit.diffusion.noisy_classifier import NoisyClassifier
@@ -21,15 +21,14 @@ Scale = Annotated[float, Field(ge=0, le=1000)]
 
 
 class ClassifierGuided(DiffusionWrapper):
-    """A diffusion model whose every step is pulled towards what a classifier takes for the wanted label.
+    """A diffusion model whose every step is pulled towards images that a classifier takes for the wanted label.
 
     Args:
         generator: any diffusion generator, with labels or without; when a classifier guides it already, both do.
         classifier: of images noised by the same process; it is frozen.
         scale: s of s * grad log p(y | x_t); 0 never calls the classifier. Published: 1 at 64 pixels, 0.5 at 128, 1 at
             256 and 10 without labels there, 4 at 512.
-        at: where the gradient is taken: at x_t, as the authors do, or at the mean of the step back, as their
-            derivation has it.
+        at: the point of the gradient: x_t, as the authors do, or the mean of the step back, as their derivation has it.
 
     Raises:
         GenkitError: a classifier of another process, size or number of classes.
@@ -51,23 +50,24 @@ class ClassifierGuided(DiffusionWrapper):
 
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
         asked = {name: condition[name] for name in self.generator.conditions}
-        way, label = self.generator.denoising(asked), condition["label"]
+        denoising, label = self.generator.denoising(asked), condition["label"]
         if not self.scale:
-            return way
+            return denoising
 
-        def gradient(x_t: Tensor, mean: Tensor, told: Tensor) -> Tensor:
-            mine = self.gradient(x_t, mean, told, label)
-            return mine if way.gradient is None else mine + way.gradient(x_t, mean, told)
+        def gradient(x_t: Tensor, mean: Tensor, t: Tensor) -> Tensor:
+            mine = self.gradient(x_t, mean, t, label)
+            return mine if denoising.gradient is None else mine + denoising.gradient(x_t, mean, t)
 
-        return replace(way, gradient=gradient)
+        return replace(denoising, gradient=gradient)
 
-    def gradient(self, x_t: Tensor, mean: Tensor, told: Tensor, label: Tensor) -> Tensor:
+    def gradient(self, x_t: Tensor, mean: Tensor, t: Tensor, label: Tensor) -> Tensor:
         """s * grad log p(label | x), (B, C, H, W); a sample's gradient depends on no other sample."""
-        with torch.inference_mode(False), torch.enable_grad():
-            x = (x_t if self.at == "x_t" else mean).detach().clone().requires_grad_()
-            log_p = self.classifier.log_probability(x, told.clone(), label.clone()).sum()
-            (found,) = torch.autograd.grad(log_p, x)
-        return self.scale * found
+        at = x_t if self.at == "x_t" else mean
+
+        def log_probability(x: Tensor) -> Tensor:
+            return self.classifier.log_probability(x, t.clone(), label.clone())  # none of `inference_mode` in a graph
+
+        return self.scale * input_gradient(log_probability, at)
 
 
 def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
@@ -77,11 +77,11 @@ def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Label
 def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:
     if not isinstance(classifier, NoisyClassifier):
         raise GenkitError(
-            f"guidance takes a noisy_classifier, which is told the step; got a {type(classifier).__name__}"
+            f"guidance takes a noisy_classifier, which sees the timestep; got a {type(classifier).__name__}"
         )
     if not classifier.process.same_noise(generator.process):
-        told = [_noise(p) for p in (classifier.process, generator.process)]
-        raise GenkitError(f"the classifier was trained on another process ({told[0]}) than the generator ({told[1]})")
+        noise = [_noise(p) for p in (classifier.process, generator.process)]
+        raise GenkitError(f"the classifier was trained on another process ({noise[0]}) than the generator ({noise[1]})")
     if tuple(classifier.sample_shape) != tuple(generator.sample_shape):
         shapes = [list(part.sample_shape) for part in (classifier, generator)]
         raise GenkitError(f"the classifier takes images {shapes[0]}, but the generator makes {shapes[1]}")
@@ -93,4 +93,4 @@ def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> No
 def _noise(process: Process) -> str:
     schedule = process.config["schedule"]
     named = schedule if isinstance(schedule, str) else f"betas {schedule[0]:.4g} to {schedule[-1]:.4g}"
-    return f"{process.steps} steps, {named}, last one told as {process.pace * (process.steps - 1):g}"
+    return f"{process.steps} steps, {named}, last timestep {process.timestep_scale * (process.steps - 1):g}"

@@ -30,8 +30,8 @@ class DDPM(DiffusionGenerator):
 
     Args:
         network: predicts from (x_t, t, label); twice the channels where the process learns its variance.
-        process: how images were noised.
-        solver: how samples are drawn; None is ancestral sampling over all steps.
+        process: the noise that the network was trained with.
+        solver: draws the samples; None is ancestral sampling over all steps.
 
     Raises:
         RecipeError: the network has no output for the variance that the process learns.
@@ -54,14 +54,14 @@ class DDPM(DiffusionGenerator):
         self._solver = solver
         self.config["solver"] = solver.config
 
-    def output(self, x_t: Tensor, told: Tensor, label: Tensor | None) -> Tensor:
-        """The network's float32 answer to x_t (B, C, H, W) at the steps `told` (B,), see `Process.told`."""
-        return self.network(x_t, told, label).float()
+    def output(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+        """The network's float32 answer to x_t (B, C, H, W) at the timesteps t (B,), see `Process`."""
+        return self.network(x_t, t, label).float()
 
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
         label = condition.get("label")
         clip = len(self.sample_shape) == 3
-        return Denoising(self.process, lambda x_t, told: self.output(x_t, told, label), clip=clip)
+        return Denoising(self.process, lambda x_t, t: self.output(x_t, t, label), clip=clip)
 
     @torch.no_grad()
     def log_likelihood(
@@ -73,23 +73,23 @@ class DDPM(DiffusionGenerator):
             x: (B, C, H, W) in [-1, 1].
             condition: labels where the network takes them; drawn when missing.
             rng: CPU generator.
-            steps: which steps the process keeps; "" takes all, and any fewer give a looser bound.
+            steps: the steps that are summed over; "" takes all, and any fewer give a looser bound.
         """
         rows = Rows(len(x), rng, self.device)
         wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(x), rows).items()}
-        way = self.denoising(wanted)
-        way = way.on(self.process.with_settings(kept=steps)) if steps != "" else way
+        denoising = self.denoising(wanted)
+        denoising = denoising.on(self.process.with_settings(kept=steps)) if steps != "" else denoising
         with evaluating(self):
-            return variational_bound(way, x.to(self.device), rows, self.watch)
+            return variational_bound(denoising, x.to(self.device), rows, self.watch)
 
 
 class DDPMTraining(System):
     """Predict what was added to an image. DDPM Algorithm 1.
 
     Args:
-        generator: what is trained.
+        generator: the model that is trained.
         loss: None is the hybrid loss where the process learns its variance, else the simple one.
-        steps: which steps are trained on.
+        steps: chooses the steps of a batch; None draws them uniformly.
         label_dropout: share of labels that are replaced by "no label", for classifier-free guidance (Ho & Salimans
             2022, arXiv:2207.12598); needs a network that is `unlabelled`.
     """
@@ -127,7 +127,7 @@ class DDPMTraining(System):
 
     def denoising_loss(self, x0: Tensor, i: Tensor, noise: Tensor, label: Tensor | None, weight: Tensor) -> Terms:
         process = self.generator.process
-        output = self.generator.output(process.noised(x0, i, noise), process.told[i], label)
+        output = self.generator.output(process.noised(x0, i, noise), process.timesteps[i], label)
         terms = self.loss(process, output, x0, noise, i)
         each = torch.stack(list(terms.values())).sum(0).detach()
         weighted = {name: (weight * values).mean() for name, values in terms.items()}

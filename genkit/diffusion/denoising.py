@@ -1,4 +1,4 @@
-"""A process, a network with its condition filled in, and what guides it: all that a solver needs to know."""
+"""All that a solver needs: a process, a network under one condition, and its guidance."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 from genkit.diffusion.process import Prediction, Process
 
 Output = Callable[[Tensor, Tensor], Tensor]
-"""x_t (B, C, ...), step as the network is told (B,) -> output (B, C or 2C, ...) float32."""
+"""x_t (B, C, ...), timesteps (B,) -> output (B, C or 2C, ...) float32."""
 
 Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""x_t, mean of the step back, step as told -> s * grad log p(y | x), (B, C, ...)."""
+"""x_t, mean of the step back, timesteps -> s * grad log p(y | x), (B, C, ...)."""
 
 
 @dataclass(frozen=True)
 class Denoising:
-    """One condition's way from noise to images.
+    """A network that denoises under one condition, its process and its guidance.
 
     Attributes:
         process: full or respaced.
         output: the network.
-        gradient: of a classifier's log-probability, already scaled; None when nothing guides.
+        gradient: of a classifier's log-probability, already scaled; None without guidance.
         clip: predicted images are clipped to [-1, 1].
     """
 
@@ -34,23 +34,24 @@ class Denoising:
     clip: bool = True
 
     def on(self, process: Process) -> Denoising:
+        """The same, over another spacing of its process."""
         return replace(self, process=process)
 
     def predict(self, x_t: Tensor, i: Tensor) -> Prediction:
-        return self.process.predict(self.output(x_t, self.process.told[i]), x_t, i, clip=self.clip)
+        return self.process.predict(self.output(x_t, self.process.timesteps[i]), x_t, i, clip=self.clip)
 
     def guided_mean(self, p: Prediction, x_t: Tensor, i: Tensor) -> Tensor:
         """mu + Sigma g. Dhariwal & Nichol 2021, Algorithm 1."""
         if self.gradient is None:
             return p.mean
-        return p.mean + p.variance * self.gradient(x_t, p.mean, self.process.told[i])
+        return p.mean + p.variance * self.gradient(x_t, p.mean, self.process.timesteps[i])
 
     def guided_eps(self, p: Prediction, x_t: Tensor, i: Tensor) -> Tensor:
         """eps - sqrt(1 - abar) g, with eps from the clipped image. Dhariwal & Nichol 2021, Algorithm 2."""
         eps = self.process.eps_from_x0(p.x0, x_t, i)
         if self.gradient is None:
             return eps
-        g = self.gradient(x_t, p.mean, self.process.told[i])
+        g = self.gradient(x_t, p.mean, self.process.timesteps[i])
         return eps - self.process.look_up("noise", i, x_t) * g
 
 

@@ -1,4 +1,4 @@
-"""What every diffusion generator has in common: a process, a solver, and a way from noise under a condition."""
+"""The base of all diffusion generators: they sample by solving a process backwards."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class DiffusionGenerator(Generator):
     """Samples by solving its process backwards.
 
     Attributes:
-        process: how images were noised in training.
-        solver: the way back, and in how many network evaluations; may be exchanged at any time.
-        watch: told of every step.
+        process: the noise that images were trained with.
+        solver: from noise to images in a number of network evaluations; may be exchanged at any time.
+        watch: called after every step.
     """
 
     process: Process
@@ -29,7 +29,7 @@ class DiffusionGenerator(Generator):
 
     @abstractmethod
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
-        """The way back under a checked condition of one row a sample."""
+        """All that the solver needs, under a checked condition of one row a sample."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         x = self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch)

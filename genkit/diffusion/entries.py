@@ -13,12 +13,12 @@ ENTRIES: Entries = {
         ),
         "classifier_guided": Entry(
             "genkit.diffusion.classifier_guidance:ClassifierGuided",
-            "A diffusion model whose every step is pulled towards what a classifier takes for the wanted label.",
+            "A diffusion model whose every step is pulled towards images that a classifier takes for the wanted label.",
             ("dhariwal2021adm",),
         ),
         "classifier_free_guided": Entry(
             "genkit.diffusion.classifier_free_guidance:ClassifierFreeGuided",
-            "Away from what the network says without a label, towards what it says with one.",
+            "Away from the prediction without a label, towards the prediction with one.",
             ("ho2022cfg",),
         ),
     },
@@ -41,7 +41,7 @@ ENTRIES: Entries = {
             ("dhariwal2021adm", "nichol2021iddpm", "ho2020ddpm"),
         ),
         "diffusers_unet": Entry(
-            "genkit.diffusion.networks.wrapped_unet:DiffusersUNet",
+            "genkit.diffusion.networks.diffusers_unet:DiffusersUNet",
             "A UNet2DModel, whatever its settings; imported pipelines have one. To train from the start, take `unet`.",
             ("ho2020ddpm",),
         ),

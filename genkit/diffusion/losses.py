@@ -1,4 +1,4 @@
-"""What a denoiser is trained on: the simple loss, the hybrid one and the pure bound, and the terms of the bound.
+"""Losses of a denoiser: the simple one, the hybrid one and the pure bound, and the terms of the bound.
 
 Ho et al. 2020, Sec. 3.4; Nichol & Dhariwal 2021, Sec. 3.1. All are means over the dimensions of an image; terms of the
 bound are in bits.
@@ -43,7 +43,7 @@ class Simple(DiffusionLoss):
             )
 
     def __call__(self, process: Process, output: Tensor, x0: Tensor, noise: Tensor, i: Tensor) -> PerSample:
-        predicted, _ = process.halves(output, x0)
+        predicted, _ = process.split(output, x0)
         return {"mse": _mean((process.target(x0, i, noise) - predicted) ** 2)}
 
 
@@ -71,9 +71,9 @@ class Hybrid(DiffusionLoss):
         return self.weight
 
     def __call__(self, process: Process, output: Tensor, x0: Tensor, noise: Tensor, i: Tensor) -> PerSample:
-        predicted, spoken = process.halves(output, x0)
-        held = predicted.detach() if spoken is None else torch.cat([predicted.detach(), spoken], 1)
-        bound = bound_term(process, held, x0, process.noised(x0, i, noise), i, clip=False)
+        predicted, predicted_variance = process.split(output, x0)
+        parts = [predicted.detach()] if predicted_variance is None else [predicted.detach(), predicted_variance]
+        bound = bound_term(process, torch.cat(parts, 1), x0, process.noised(x0, i, noise), i, clip=False)
         return {**Simple()(process, output, x0, noise, i), "bound": self.weight_at(len(process)) * bound}
 
 

@@ -35,14 +35,14 @@ class MultistepSolver(Solver):
         if self.steps > (most := len(self.usable(process)) - 1):
             raise RecipeError(f"steps: {self.steps} evaluations are too many for this process; use at most {most}")
 
-    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
-        self.check(way.process)
-        scheduler = self.scheduler(self.usable(way.process).numpy())
+    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+        self.check(denoising.process)
+        scheduler = self.scheduler(self.usable(denoising.process).numpy())
         scheduler.set_timesteps(self.steps)
         scheduler.set_begin_index(0)
         x = noise.normal(*shape)
         for done, t in enumerate(scheduler.timesteps.tolist(), start=1):
-            x = scheduler.step(self._image(way, x, t), t, x, return_dict=False)[0]
+            x = scheduler.step(self._image(denoising, x, t), t, x, return_dict=False)[0]
             watch(done, self.steps)
         return x
 
@@ -51,16 +51,16 @@ class MultistepSolver(Solver):
         half_log_snr = 0.5 * (process.abar / (1 - process.abar)).log()
         return process.betas[: int((half_log_snr >= NOISIEST).sum())]
 
-    def _image(self, way: Denoising, x: Tensor, t: int) -> Tensor:
+    def _image(self, denoising: Denoising, x: Tensor, t: int) -> Tensor:
         at = steps_like(t, x)
-        p = way.predict(x, at)
-        if way.gradient is None:
+        p = denoising.predict(x, at)
+        if denoising.gradient is None:
             return p.x0
-        return way.process.x0_from_eps(way.guided_eps(p, x, at), x, at)
+        return denoising.process.x0_from_eps(denoising.guided_eps(p, x, at), x, at)
 
     @abstractmethod
     def scheduler(self, betas: Any) -> Any:
-        """diffusers' scheduler, told to expect clean images."""
+        """diffusers' scheduler for a network that predicts clean images."""
 
 
 class DPMSolver(MultistepSolver):

@@ -13,7 +13,7 @@ from genkit.diffusion.networks.denoiser import NoisyEncoder
 from genkit.diffusion.process import Process
 
 LEVELS = 5
-"""Noise levels that accuracy is told for, evenly spread from the first step to the last."""
+"""Noise levels that accuracy is given for, evenly spread from the first step to the last."""
 
 
 class NoisyClassifier(Pretrained, nn.Module):
@@ -21,7 +21,7 @@ class NoisyClassifier(Pretrained, nn.Module):
 
     Args:
         network: from (x_t, t) to logits.
-        process: how the images are noised; a diffusion model that is to be guided must noise alike.
+        process: the noise of the images; a diffusion model that is to be guided must have the same.
     """
 
     judged_by = "genkit.evaluation.judges:ByAccuracy"
@@ -33,15 +33,15 @@ class NoisyClassifier(Pretrained, nn.Module):
 
     @property
     def device(self) -> torch.device:
-        return self.process.told.device
+        return self.process.timesteps.device
 
-    def forward(self, x_t: Tensor, told: Tensor) -> Tensor:
-        """x_t (B, C, H, W), steps as told (B,), see `Process.told` -> logits (B, classes) float32."""
-        return self.network(x_t, told).float()
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """x_t (B, C, H, W), timesteps (B,), see `Process` -> logits (B, classes) float32."""
+        return self.network(x_t, t).float()
 
-    def log_probability(self, x_t: Tensor, told: Tensor, label: Tensor) -> Tensor:
+    def log_probability(self, x_t: Tensor, t: Tensor, label: Tensor) -> Tensor:
         """log p(label | x_t), (B,)."""
-        return self(x_t, told).log_softmax(1).gather(1, rearrange(label, "b -> b 1")).squeeze(1)
+        return self(x_t, t).log_softmax(1).gather(1, rearrange(label, "b -> b 1")).squeeze(1)
 
     @torch.no_grad()
     def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -57,4 +57,4 @@ class NoisyClassifier(Pretrained, nn.Module):
             return {name: self._guess(x, i, noise) == label for name, i in at.items()}
 
     def _guess(self, x: Tensor, i: Tensor, noise: Tensor) -> Tensor:
-        return self(self.process.noised(x, i, noise), self.process.told[i]).argmax(1)
+        return self(self.process.noised(x, i, noise), self.process.timesteps[i]).argmax(1)

@@ -23,7 +23,7 @@ class NoisyClassifierTraining(System):
     """Cross-entropy on cropped and noised images, at steps drawn uniformly.
 
     Args:
-        classifier: what is trained.
+        classifier: the classifier that is trained.
         smallest_crop: images are cropped to a random square of this to all of their side, and enlarged again; 1 leaves
             them. Mirroring is the recipe's train.mirror.
     """
@@ -63,7 +63,7 @@ class NoisyClassifierTraining(System):
     def classification_loss(self, x0: Tensor, label: Tensor, crop: Tensor, i: Tensor, noise: Tensor) -> Terms:
         process = self.classifier.process
         x_t = process.noised(cropped(x0, crop, self.smallest_crop), i, noise)
-        logits = self.classifier(x_t, process.told[i])
+        logits = self.classifier(x_t, process.timesteps[i])
         right = (logits.detach().argmax(1) == label).float()
         observed = observe(accuracy=right.mean(), **quarters(i, right))
         return descend(cross_entropy=F.cross_entropy(logits, label)) | observed
@@ -83,5 +83,5 @@ def cropped(x: Tensor, u: Tensor, smallest: float) -> Tensor:
 
 
 def _centres(pixels: int, device: torch.device) -> Tensor:
-    """Of the pixels of a side, on [-1, 1], float32: F.affine_grid would give bfloat16 under autocast."""
+    """Centres of the pixels in a row, on [-1, 1], float32: F.affine_grid would give bfloat16 under autocast."""
     return (2 * torch.arange(pixels, device=device) + 1) / pixels - 1

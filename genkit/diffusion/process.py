@@ -1,7 +1,8 @@
-"""The diffusion process: how an image is noised, and what a network's output says about the way back.
+"""The diffusion process: the noise of an image at every step, and the step back that a network's output describes.
 
 Ho, Jain & Abbeel 2020, arXiv:2006.11239 (DDPM); Nichol & Dhariwal 2021, arXiv:2102.09672 (learned variance). Steps are
 counted as in the code of the authors: t = 0 is the least noisy, T - 1 the noisiest. abar is the product of 1 - beta.
+A step i counts those that are kept; its timestep is the number of it that the network sees.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Beta = Annotated[float, Field(gt=0, lt=1)]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says about x_{t-1} given x_t: N(mean, variance).
+    """A network's distribution of x_{t-1} given x_t: N(mean, variance).
 
     Attributes:
         x0: the clean image, clipped where asked.
@@ -43,19 +44,23 @@ class Process(Configured, nn.Module):
     Args:
         steps: T of training.
         schedule: "linear" or "cosine", or the betas themselves.
-        prediction: what the first half of the network's output is: the noise, the clean image, or
+        prediction: the first half of the network's output: the noise, the clean image, or
             v = sqrt(abar) eps - sqrt(1 - abar) x_0 (Salimans & Ho 2022, arXiv:2202.00512).
         variance: of the step back. "fixed_small" is that of q(x_{t-1} | x_t, x_0), "fixed_large" is beta; "learned" and
             "learned_range" read it off the second half of the output, as its logarithm or as its place between the
             logarithms of the two fixed ones.
-        rescale_steps: the network is told t * 1000 / T instead of t, as improved-diffusion does.
-        kept: which steps are kept, see `space_steps`; the network is told their original numbers.
+        rescale_steps: the network sees t * 1000 / T instead of t, as improved-diffusion does.
+        kept: the steps that are kept, see `space_steps`; the network sees their original numbers.
+
+    Attributes:
+        timesteps: (T,) float32, the number of every kept step as the network sees it.
+        betas, abar: (T,) float64, of the kept steps.
 
     Raises:
         RecipeError: fewer than two steps, or a spacing that is impossible.
     """
 
-    told: Tensor
+    timesteps: Tensor
 
     def __init__(
         self,
@@ -71,8 +76,9 @@ class Process(Configured, nn.Module):
         self.kept = space_steps(steps, kept)
         if len(self.kept) < 2:
             raise RecipeError(f"steps {kept!r} leave a single step; a diffusion needs at least 2")
-        self.pace = 1000 / steps if rescale_steps else 1.0
-        self.register_buffer("told", torch.tensor(self.kept, dtype=torch.float32) * self.pace, persistent=False)
+        self.timestep_scale = 1000 / steps if rescale_steps else 1.0
+        timesteps = torch.tensor(self.kept, dtype=torch.float32) * self.timestep_scale
+        self.register_buffer("timesteps", timesteps, persistent=False)
         self._tabulate(_spaced(_betas(schedule, steps), self.kept))
 
     def __len__(self) -> int:
@@ -81,11 +87,12 @@ class Process(Configured, nn.Module):
 
     def with_settings(self, **settings: Any) -> Self:
         """The same process but for these arguments, on the same device."""
-        return type(self)(**{**{k: v for k, v in self.config.items() if k != "type"}, **settings}).to(self.told.device)
+        arguments = {k: v for k, v in self.config.items() if k != "type"} | settings
+        return type(self)(**arguments).to(self.timesteps.device)
 
     def same_noise(self, other: Process) -> bool:
-        """Whether both noise an image alike and number the steps alike, whatever is predicted and kept."""
-        if (self.steps, self.pace) != (other.steps, other.pace):
+        """True if both noise an image alike and number the steps alike; all else may differ."""
+        if (self.steps, self.timestep_scale) != (other.steps, other.timestep_scale):
             return False
         mine, theirs = (_betas(p.config["schedule"], p.steps) for p in (self, other))
         return torch.allclose(mine, theirs, rtol=1e-4, atol=0)
@@ -134,15 +141,15 @@ class Process(Configured, nn.Module):
         return self.look_up("signal", i, x0) * x0 + self.look_up("noise", i, x0) * noise
 
     def target(self, x0: Tensor, i: Tensor, noise: Tensor) -> Tensor:
-        """What the network should predict."""
+        """The right prediction, (B, C, ...)."""
         if self.prediction == "eps":
             return noise
         if self.prediction == "x0":
             return x0
         return self.look_up("signal", i, x0) * noise - self.look_up("noise", i, x0) * x0
 
-    def halves(self, output: Tensor, x_t: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The prediction, and what is said of the variance when the output has twice the channels of x_t."""
+    def split(self, output: Tensor, x_t: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The prediction, and the variance's half of an output with twice the channels of x_t, else None."""
         if output.shape == x_t.shape:
             return output, None
         predicted, variance = rearrange(output, "b (two c) ... -> two b c ...", two=2)
@@ -166,31 +173,31 @@ class Process(Configured, nn.Module):
         """Mean of q(x_{t-1} | x_t, x_0). DDPM Eq. 7."""
         return self.look_up("x0", i, x_t) * x0 + self.look_up("x_t", i, x_t) * x_t
 
-    def variances(self, spoken: Tensor | None, x_t: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
-        """Variance of the step back and its logarithm; `spoken` is the second half of the output."""
+    def variances(self, predicted: Tensor | None, x_t: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
+        """Variance of the step back and its logarithm; `predicted` is the second half of the output."""
         if self.variance == "fixed_small":
             return tuple(self.look_up(k, i, x_t).expand_as(x_t) for k in ("small", "log_small"))  # type: ignore[return-value]
         if self.variance == "fixed_large":
             return tuple(self.look_up(k, i, x_t).expand_as(x_t) for k in ("large", "log_large"))  # type: ignore[return-value]
-        if spoken is None:
+        if predicted is None:
             raise RecipeError(f"variance {self.variance!r} needs a network with twice the channels; set its 'variance'")
-        log_variance = spoken
+        log_variance = predicted
         if self.variance == "learned_range":  # Nichol & Dhariwal 2021, Eq. 15; v in [-1, 1] is not enforced
-            share = (spoken + 1) / 2
+            share = (predicted + 1) / 2
             low, high = self.look_up("log_small", i, x_t), self.look_up("log_beta", i, x_t)
             log_variance = share * high + (1 - share) * low
         return log_variance.exp(), log_variance
 
     def predict(self, output: Tensor, x_t: Tensor, i: Tensor, *, clip: bool) -> Prediction:
-        """What `output` (B, C or 2C, ...) says at x_t (B, C, ...) and the steps i (B,) of this process.
+        """The step back from x_t (B, C, ...) at the steps i (B,), read from the network's `output` (B, C or 2C, ...).
 
         Args:
             clip: x_0 is clipped to [-1, 1], as the authors do for sampling and bits per dimension, not for training.
         """
-        predicted, spoken = self.halves(output, x_t)
+        predicted, predicted_variance = self.split(output, x_t)
         x0 = self.x0_from(predicted, x_t, i)
         x0 = x0.clamp(-1, 1) if clip else x0
-        variance, log_variance = self.variances(spoken, x_t, i)
+        variance, log_variance = self.variances(predicted_variance, x_t, i)
         return Prediction(x0, self.posterior_mean(x0, x_t, i), variance, log_variance)
 
 

@@ -35,11 +35,11 @@ SCHEDULES = {"linear": linear_betas, "cosine": cosine_betas}
 
 
 Spacing = int | str
-"""Which steps are kept, see `space_steps`; a number may also be written as one."""
+"""The steps that are kept, see `space_steps`; a number may also be written as one."""
 
 
 def space_steps(steps: int, kept: Spacing) -> list[int]:
-    """Which of `steps` steps are kept, ascending, in the notation of guided-diffusion.
+    """The kept ones of `steps` steps, ascending, in the notation of guided-diffusion.
 
     Args:
         steps: T of the process.

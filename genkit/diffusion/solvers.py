@@ -1,4 +1,4 @@
-"""Ways back from noise to images."""
+"""Solvers: from noise to images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Solver(Configured, ABC):
         """Raises RecipeError when the process cannot be solved in these steps."""
 
     @abstractmethod
-    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
         """Images (rows, *shape), one row for each row of `noise`."""
 
 
@@ -39,7 +39,7 @@ class StepwiseSolver(Solver):
     """One network evaluation a step of a respaced process.
 
     Args:
-        steps: which steps of training are taken, in guided-diffusion's notation (see
+        steps: the steps of training that are taken, in guided-diffusion's notation (see
             `genkit.diffusion.schedules.space_steps`); "" takes all.
     """
 
@@ -52,16 +52,16 @@ class StepwiseSolver(Solver):
     def check(self, process: Process) -> None:
         self.process_of(process)
 
-    def run(self, way: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
-        way = way.on(self.process_of(way.process))
-        total, x = len(way.process), noise.normal(*shape)
+    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+        denoising = denoising.on(self.process_of(denoising.process))
+        total, x = len(denoising.process), noise.normal(*shape)
         for i in reversed(range(total)):
-            x = self.step(way, x, i, noise)
+            x = self.step(denoising, x, i, noise)
             watch(total - i, total)
         return x
 
     @abstractmethod
-    def step(self, way: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
+    def step(self, denoising: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
         """x_{t-1} from x_t at step i of the respaced process."""
 
 
@@ -80,10 +80,10 @@ class Ancestral(StepwiseSolver):
     def process_of(self, full: Process) -> Process:
         return _respaced(full, self.steps, self.variance)
 
-    def step(self, way: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
+    def step(self, denoising: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
         at = steps_like(i, x)
-        p = way.predict(x, at)
-        mean = way.guided_mean(p, x, at)
+        p = denoising.predict(x, at)
+        mean = denoising.guided_mean(p, x, at)
         return mean + (0.5 * p.log_variance).exp() * noise.normal(*x.shape[1:]) if i else mean
 
 
@@ -102,32 +102,32 @@ class DDIM(StepwiseSolver):
         super().__init__(steps)
         self.eta = eta
 
-    def step(self, way: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
+    def step(self, denoising: Denoising, x: Tensor, i: int, noise: Randomness) -> Tensor:
         at = steps_like(i, x)
-        p = way.predict(x, at)
-        eps, x0 = way.guided_eps(p, x, at), p.x0
-        if way.gradient is not None:
-            x0 = way.process.x0_from_eps(eps, x, at)
-        abar, before = (way.process.look_up(k, at, x) for k in ("abar", "abar_before"))
+        p = denoising.predict(x, at)
+        eps, x0 = denoising.guided_eps(p, x, at), p.x0
+        if denoising.gradient is not None:
+            x0 = denoising.process.x0_from_eps(eps, x, at)
+        abar, before = (denoising.process.look_up(k, at, x) for k in ("abar", "abar_before"))
         sigma = self.eta * ((1 - before) / (1 - abar)).sqrt() * (1 - abar / before).sqrt()
         mean = before.sqrt() * x0 + (1 - before - sigma**2).sqrt() * eps
         return mean + sigma * noise.normal(*x.shape[1:]) if i and self.eta else mean
 
     @torch.no_grad()
-    def invert(self, way: Denoising, x0: Tensor, watch: Watch = silence) -> Tensor:
+    def invert(self, denoising: Denoising, x0: Tensor, watch: Watch = silence) -> Tensor:
         """The noise x_T (B, ...) that the deterministic steps lead back to x0; no guidance, no graph."""
-        way, x = way.on(self.process_of(way.process)), x0
-        for i in range(len(way.process)):
-            x = self.step_up(way, x, i)
-            watch(i + 1, len(way.process))
+        denoising, x = denoising.on(self.process_of(denoising.process)), x0
+        for i in range(len(denoising.process)):
+            x = self.step_up(denoising, x, i)
+            watch(i + 1, len(denoising.process))
         return x
 
-    def step_up(self, way: Denoising, x: Tensor, i: int) -> Tensor:
+    def step_up(self, denoising: Denoising, x: Tensor, i: int) -> Tensor:
         """x_{t+1} from x_t by the reversed ODE."""
         at = steps_like(i, x)
-        p = way.predict(x, at)
-        eps = way.process.eps_from_x0(p.x0, x, at)
-        after = way.process.look_up("abar_after", at, x)
+        p = denoising.predict(x, at)
+        eps = denoising.process.eps_from_x0(p.x0, x, at)
+        after = denoising.process.look_up("abar_after", at, x)
         return after.sqrt() * p.x0 + (1 - after).sqrt() * eps
 
 

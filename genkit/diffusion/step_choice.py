@@ -1,4 +1,4 @@
-"""Which steps of the process a batch is trained on."""
+"""The choice of the steps that a batch is trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StepChoice(nn.Module):
     """Every step equally often. DDPM Algorithm 1, line 3."""
 
     def prepare(self, steps: int) -> None:
-        """Told once how many steps there are."""
+        """Takes the number of steps, once, before anything is drawn."""
         self.steps = steps
 
     def draw(self, data: Data) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ELSEWHERE = {
     "read_checkpoint": "genkit.foreign.authors_checkpoint",
     "read_settings": "genkit.foreign.authors_settings",
+    "from_flags": "genkit.foreign.importing",
     "import_checkpoint": "genkit.foreign.importing",
     "export_pipeline": "genkit.diffusion.authors.diffusers_pipeline",
 }
@@ -44,7 +45,8 @@ def home(layout: str) -> ModuleType:
 
     Beside the functions of its layouts it may define `read_folder(folder) -> (tensors, settings, file of the tensors)`,
     for layouts that are folders with their settings, and `differences(settings) -> lines`, what is not as the authors
-    do it. Its package may define `product(network, layout, settings)`, which makes a generator of a network.
+    do it. Its package may define `product(network, layout, settings)`, which makes a generator of a network, and
+    `from_flags(layout, flags)`, the settings that the authors' scripts make of their flags.
 
     Raises:
         WeightsError: there is no such layout.

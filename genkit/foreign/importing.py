@@ -40,6 +40,19 @@ def import_checkpoint(
     return product
 
 
+def from_flags(layout: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the authors' scripts make of their `flags`, for `import_checkpoint` and `load`.
+
+    Raises:
+        WeightsError: no such layout, or one whose scripts have no flags; a flag that is unknown, or that is ignored.
+    """
+    family = import_module(home(layout).__package__ or "")
+    if not hasattr(family, "from_flags"):
+        raise WeightsError(f"{layout}: no flags of its authors' scripts are known; leave out --settings")
+    settings: dict[str, Any] = family.from_flags(layout, flags)
+    return settings
+
+
 def _read(
     layout: str, checkpoint: Path, config: Mapping[str, Any] | None, part: str | None
 ) -> tuple[Mapping[str, Tensor], Mapping[str, Any], Path]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu
@@ -12,18 +12,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
+from genkit.core.input_gradient import input_gradient
 from genkit.gan.slots import Judged, Pair, Penalty
 
 
-def input_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
-    """d score_i / d x_i for every sample, flattened to (B, D), with a graph.
-
-    The sum over the batch is differentiated, which is exact as long as the critic keeps samples apart: no BatchNorm.
-    """
-    x = x.detach().requires_grad_(True)
-    with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(gan.score(x, y).sum(), x, create_graph=True)
-    return gradient.flatten(1)
+def score_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
+    """d score_i / d x_i for every sample, flattened to (B, D), with a graph."""
+    return input_gradient(partial(gan.score, y=y), x, create_graph=True).flatten(1)
 
 
 class InputGradientPenalty(Penalty):
@@ -56,7 +51,7 @@ class GradientPenalty(InputGradientPenalty):
     def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor:
         u = u.view(-1, *[1] * (real.x.dim() - 1))
         x_hat = u * real.x + (1 - u) * fake.x.detach()
-        excess = input_gradient(gan, x_hat, real.y).norm(dim=1) - 1
+        excess = score_gradient(gan, x_hat, real.y).norm(dim=1) - 1
         return self.weight * (relu(excess) if self.sides == "one" else excess).square().mean()
 
 
@@ -70,4 +65,4 @@ class R1(InputGradientPenalty):
         self.weight = weight
 
     def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor:
-        return self.weight / 2 * input_gradient(gan, real.x, real.y).square().sum(1).mean()
+        return self.weight / 2 * score_gradient(gan, real.x, real.y).square().sum(1).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -123,6 +124,7 @@ def test_so_it_does_with_micro_batches(undisturbed: Undisturbed, tmp_path: Path)
     check_killed_and_resumed(recipe, undisturbed(recipe))
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_so_it_does_compiled(undisturbed: Undisturbed, tmp_path: Path) -> None:
     recipe = write("fashion_mnist/vae", tmp_path, compile=True)
     check_killed_and_resumed(recipe, undisturbed(recipe))

@@ -46,7 +46,7 @@ class Gaussian:
 
     def network(self, process: Process) -> Answer:
         """The ideal answer in what `process` predicts; with the logarithm of the true variance when it is learned."""
-        kept = {float(told): i for i, told in enumerate(process.told)}
+        kept = {float(told): i for i, told in enumerate(process.timesteps)}
         log_variance = self.step_variance(process).log()
 
         def answer(x_t: Tensor, told: Tensor) -> Tensor:

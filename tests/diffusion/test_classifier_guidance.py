@@ -119,7 +119,7 @@ def test_where_the_gradient_is_taken() -> None:
     start = at_x.network.seen[0]
     process = model.process.with_settings(kept="10")
     i = torch.full((2,), 9)
-    p = process.predict(model.output(start, process.told[i], None), start, i, clip=True)
+    p = process.predict(model.output(start, process.timesteps[i], None), start, i, clip=True)
     torch.testing.assert_close(at_mean.network.seen[0], p.mean)
     assert not p.mean.allclose(start, atol=1e-2)
 
@@ -161,19 +161,23 @@ OTHERS: list[tuple[Any, Any, str]] = [
         lambda: guide(schedule="cosine"),
         r"another process \(100 steps, cosine, .*\) than the generator \(100 .*linear",
     ),
-    ({}, lambda: NoisyClassifier(Brightness(), Process(50, **FIXED)), r"\(50 steps, linear, last one told as 49\)"),
+    ({}, lambda: NoisyClassifier(Brightness(), Process(50, **FIXED)), r"\(50 steps, linear, last timestep 49\)"),
     ({"steps": 200}, lambda: guide(rescale_steps=True), "another process"),
     (
         {"schedule": [0.01 + k / 5000 for k in range(100)]},
         guide,
-        r"than the generator \(100 steps, betas 0.01 to 0.0298, last one told as 99\)",
+        r"than the generator \(100 steps, betas 0.01 to 0.0298, last timestep 99\)",
     ),
     (
         {},
         lambda: NoisyClassifier(Brightness(size=8), Process(100, **FIXED)),
         r"takes images \[1, 8, 8\], but .* \[1, 4, 4\]",
     ),
-    ({}, lambda: Classifier(8, 1, 2, 4), "guidance takes a noisy_classifier, which is told the step; got a Classifier"),
+    (
+        {},
+        lambda: Classifier(8, 1, 2, 4),
+        "guidance takes a noisy_classifier, which sees the timestep; got a Classifier",
+    ),
 ]
 
 

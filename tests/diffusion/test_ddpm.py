@@ -104,7 +104,7 @@ def test_an_update_weighs_the_loss_and_tells_it_unweighted() -> None:
     system = DDPMTraining(ddpm(), Bound(), SecondMoment(groups=4, history=1))
     on = updates(system, 8).on
     process = system.generator.process
-    output = system.generator.output(process.noised(on["x0"], on["i"], on["noise"]), process.told[on["i"]], None)
+    output = system.generator.output(process.noised(on["x0"], on["i"], on["noise"]), process.timesteps[on["i"]], None)
     each = Bound()(process, output, on["x0"], on["noise"], on["i"])["bound"]
     weight = torch.rand(8, generator=rng())
     terms = system.denoising_loss(**{**on, "weight": weight})

@@ -93,7 +93,7 @@ def test_respaced_steps(config: dict[str, Any], io: dict[str, Tensor]) -> None:
     for _, schedule, steps, kept, _ in keys:
         process = Process(steps=int(steps), schedule=schedule, kept=kept)
         torch.testing.assert_close(process.betas, io[f"respace.{schedule}.{steps}.{kept}.betas"], **TABLE)
-        assert process.told.tolist() == io[f"respace.{schedule}.{steps}.{kept}.timesteps"].tolist()
+        assert process.timesteps.tolist() == io[f"respace.{schedule}.{steps}.{kept}.timesteps"].tolist()
 
 
 def test_impossible_spacings_are_refused(config: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ def rowwise(step: Any, way: Denoising, at: dict[str, Tensor], io: dict[str, Tens
 
 def test_the_network_is_told_original_steps(case: Any) -> None:
     way, at = case
-    assert way.process.told[at["t_index"]].tolist() == at["t_network"].tolist()
+    assert way.process.timesteps[at["t_index"]].tolist() == at["t_network"].tolist()
 
 
 def test_ancestral_step(case: Any, io: dict[str, Tensor]) -> None:
@@ -223,7 +223,7 @@ def test_training_losses(io: dict[str, Tensor], config: dict[str, Any], unet: An
         process = Process(steps=wanted["T"], schedule=wanted["schedule"], rescale_steps=wanted["rescale_timesteps"])
         i = torch.tensor(wanted["t"])
         x_t = process.noised(io["loss.x0"], i, io["loss.noise"])
-        output = unet(x_t, process.told[i], io["loss.y"])
+        output = unet(x_t, process.timesteps[i], io["loss.y"])
         terms = official_loss(wanted["loss_type"])(process, output, io["loss.x0"], io["loss.noise"], i)
         scale = wanted["T"] if wanted["loss_type"] == "KL" else 1  # theirs is one step's term there
         theirs = {"mse": "mse", "bound": "vb"} if "MSE" in wanted["loss_type"] else {"bound": "loss"}

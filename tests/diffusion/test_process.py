@@ -61,7 +61,7 @@ def test_tables_are_rounded_once(settings: dict[str, Any]) -> None:
 def test_a_respaced_process_noises_as_the_full_one(kept: str) -> None:
     full, spaced = Process(1000), Process(1000, kept=kept)
     torch.testing.assert_close(spaced.abar, full.abar[spaced.kept], rtol=1e-11, atol=0)
-    assert spaced.told.tolist() == spaced.kept and len(spaced) == len(spaced.kept)
+    assert spaced.timesteps.tolist() == spaced.kept and len(spaced) == len(spaced.kept)
     x0, noise, i = torch.randn(3, 1, 2, 2), torch.randn(3, 1, 2, 2), torch.tensor([0, 3, len(spaced) - 1])
     torch.testing.assert_close(spaced.noised(x0, i, noise), full.noised(x0, torch.tensor(spaced.kept)[i], noise))
 
@@ -77,12 +77,12 @@ def test_noising_keeps_unit_variance_and_ends_in_noise() -> None:
 
 
 def rescaled(T: int) -> list[float]:
-    return Process(T, rescale_steps=True, kept="3").told.tolist()
+    return Process(T, rescale_steps=True, kept="3").timesteps.tolist()
 
 
 def test_steps_are_told_on_the_scale_of_a_thousand_where_asked() -> None:
     assert rescaled(4000) == [0, 500, 999.75] and rescaled(1000) == [0, 500, 999]
-    assert Process(4000, kept="3").told.tolist() == [0, 2000, 3999]
+    assert Process(4000, kept="3").timesteps.tolist() == [0, 2000, 3999]
 
 
 @pytest.mark.parametrize("clip", [False, True])

@@ -23,6 +23,7 @@ from genkit.core.errors import WeightsError
 from genkit.diffusion.authors.diffusion_settings import ddpm, noisy_classifier
 from genkit.diffusion.networks.encoder_unet import EncoderUNet
 from genkit.diffusion.networks.unet import UNet
+from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 from tests.diffusion.authors import adm
 from tests.diffusion.authors.pipelines import GOOGLE
 from tests.gan.authors.test_transgan import large_names
@@ -359,9 +360,8 @@ def test_our_defaults_of_a_scheduler_are_theirs() -> None:
     assert found(plain, {"scheduler": plain.config["scheduler"] | whole}) == IGNORED
 
 
-FIXED, LEARNED = UNet(size=8, width=8, multipliers=(1, 2), blocks=1, attention=(), head_width=8), UNet(
-    size=8, width=8, multipliers=(1, 2), blocks=1, attention=(), head_width=8, variance=True
-)  # fmt: skip
+SMALL = {"size": 8, "width": 8, "multipliers": (1, 2), "blocks": 1, "attention": (), "head_width": 8}
+FIXED, LEARNED = UNet(UNetPlan(**SMALL)), UNet(UNetPlan(**SMALL, variance=True))
 FLAGS = {"diffusion_steps": 500, "noise_schedule": "cosine", "predict_xstart": True, "rescale_timesteps": True}
 TRAINING_FLAGS = {"use_kl": True, "rescale_learned_sigmas": True, "schedule_sampler": "loss-second-moment"}
 
@@ -379,7 +379,7 @@ def test_flags_of_a_process(network: nn.Module) -> None:
 
 
 def test_flags_of_a_noisy_classifiers_process() -> None:
-    network = EncoderUNet(size=8, width=8, multipliers=(1, 2), blocks=1, attention=(), head_width=8)
+    network = EncoderUNet(EncoderPlan(**SMALL))
 
     def config(**flags: Any) -> Any:
         return noisy_classifier(network, "guided-diffusion/classifier", flags).config

@@ -10,7 +10,7 @@ from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.gan.diff_augment import DiffAugment, cut_out, erase, recolour, translate, turn_hue
 from genkit.gan.gan import GAN, GANTraining
-from genkit.gan.gradient_penalty import GradientPenalty, input_gradient
+from genkit.gan.gradient_penalty import GradientPenalty, score_gradient
 from genkit.gan.networks.dcgan import DCGANCritic, DCGANGenerator
 from tests.gan.game import Linear, linear_game
 
@@ -95,7 +95,7 @@ def test_the_penalty_sees_the_gradient_through_the_augmentation() -> None:
     view = DiffAugment(["translation"], translation=0.25)
     game = GANTraining(GAN(DCGANGenerator(3, 8, 1, 4)), Linear(torch.ones(1, 8, 8)), view=view)
     game.critic = Linear(w)
-    gradients = input_gradient(game, torch.randn(40, 1, 4, 4), {})
+    gradients = score_gradient(game, torch.randn(40, 1, 4, 4), {})
     wanted = [moved(w[0], a, b).flatten() for a in (-1, 0, 1) for b in (-1, 0, 1)]
     assert all(any(g.equal(v) for v in wanted) for g in gradients) and len(gradients.unique(dim=0)) > 5
     real = game.judge(torch.randn(40, 1, 4, 4), {})
@@ -103,7 +103,7 @@ def test_the_penalty_sees_the_gradient_through_the_augmentation() -> None:
     penalty = GradientPenalty(10)(game, real, real, torch.rand(40))
     torch.manual_seed(1)
     torch.rand(40)
-    again = input_gradient(game, real.x, {}).norm(dim=1)
+    again = score_gradient(game, real.x, {}).norm(dim=1)
     torch.testing.assert_close(penalty, 10 * (again - 1).square().mean())
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.gan.gradient_penalty import R1, GradientPenalty, input_gradient
+from genkit.gan.gradient_penalty import R1, GradientPenalty, score_gradient
 from tests.gan.game import judged, linear_game
 
 U = torch.rand(5, generator=torch.Generator().manual_seed(9))
@@ -48,4 +48,4 @@ def test_gradients_are_of_each_sample_and_work_under_no_grad() -> None:
     gan.critic.forward = lambda x, y=None: x.square().sum(1) / 2
     x = torch.randn(4, 2)
     with torch.no_grad():
-        torch.testing.assert_close(input_gradient(gan, x, {}), x)
+        torch.testing.assert_close(score_gradient(gan, x, {}), x)

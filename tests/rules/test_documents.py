@@ -15,6 +15,7 @@ import yaml
 from genkit.cli.main import COMMANDS, genkit
 from genkit.diffusion.authors.diffusion_settings import DiffusionSettings
 from genkit.diffusion.authors.guided_diffusion import UNetSettings
+from genkit.diffusion.authors.script_flags import from_flags
 from genkit.training.recipe_file import shipped_recipes
 from tests.rules.markdown import ROOT, blocks, fenced_lines, genkit_commands, inline_code
 from tests.rules.recipes import read
@@ -95,9 +96,10 @@ def test_commands_in_descriptions_exist(name: str) -> None:
 
 
 def test_the_settings_of_the_authors_checkpoint_are_those_of_the_recipe() -> None:
-    block = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# settings.yaml"))
-    config, ours = yaml.safe_load(block.text), read("imagenet64/ddpm")["system"]["generator"]
-    network = UNetSettings(**config).denoiser() | {"type": "unet"}
+    block = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# flags.yaml"))
+    config = from_flags("guided-diffusion/unet", yaml.safe_load(block.text))
+    ours = read("imagenet64/ddpm")["system"]["generator"]
+    network = UNetSettings(**config).denoiser().as_arguments() | {"type": "unet"}
     assert {key: network[key] for key in ours["network"]} == ours["network"]
     process = DiffusionSettings(**config).process("guided-diffusion/unet", learns_variance=network["variance"])
     assert {key: process.config[key] for key in ours["process"]} == ours["process"]

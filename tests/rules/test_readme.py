@@ -19,6 +19,7 @@ import torch
 import yaml
 
 from genkit.core.catalog import build
+from genkit.foreign import from_flags
 from genkit.images import pixels as images
 from tests.diffusion.authors import adm
 from tests.rules.markdown import ROOT, Block, blocks
@@ -52,8 +53,9 @@ DATA = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 TIMEOUT_S = 300
 
 BLOCKS = [block for block in blocks(ROOT / "README.md") if block.language]
-ADM64 = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# settings.yaml"))
-TINY = {"model_channels": 32, "num_res_blocks": 1, "num_head_channels": 32, "channel_mult": [1, 1], "num_classes": 10}
+ADM64 = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# flags.yaml"))
+TINY = {"num_channels": 32, "num_res_blocks": 1, "num_head_channels": 32, "channel_mult": "1,1", "num_classes": 10}
+TINY |= {"attention_resolutions": 32}
 """Instead of 296 million parameters."""
 
 
@@ -135,7 +137,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     folder = tmp_path_factory.mktemp("readme")
     (folder / "recipes").symlink_to(ROOT / "recipes")
     write_photos(folder / "photos.zip")
-    write_checkpoint(folder / "64x64_diffusion.pt", folder / "settings.yaml")
+    write_checkpoint(folder / "64x64_diffusion.pt", folder / "flags.yaml")
     yield Reader(folder)
 
 
@@ -150,12 +152,13 @@ def write_photos(path: Path) -> None:
 
 
 def write_checkpoint(checkpoint: Path, settings: Path) -> None:
-    """The authors' network with the settings that docs/systems.md gives for this file, made narrow."""
-    config = yaml.safe_load(ADM64.text) | TINY
+    """The authors' network with the flags that docs/systems.md gives for this file, made narrow."""
+    flags = yaml.safe_load(ADM64.text) | TINY
+    config = from_flags("guided-diffusion/unet", flags)
     weights = adm.Weights()
     adm.unet(weights, config, torch.zeros(1, 3, 64, 64), torch.zeros(1), torch.zeros(1, dtype=torch.long))
     torch.save(dict(weights), checkpoint)
-    settings.write_text(yaml.safe_dump(config), encoding="utf-8")
+    settings.write_text(yaml.safe_dump(flags), encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from importlib import import_module
 MODULES = """
 accelerate.tracking diffusers.models.unets.unet_2d diffusers.schedulers.scheduling_dpmsolver_multistep jinja2.ext torch
 torch._dynamo torchvision.models genkit.cli.train genkit.data.digits genkit.diffusion.multistep genkit.diffusion.ddpm
-genkit.classifiers.domain_adaptation genkit.vae.vae_training genkit.diffusion.networks.wrapped_unet
+genkit.classifiers.domain_adaptation genkit.vae.vae_training genkit.diffusion.networks.diffusers_unet
 genkit.diffusion.networks.unet genkit.training.run tests.training.tiny
 """
 modules = {name: import_module(name) for name in MODULES.split()}

@@ -8,6 +8,13 @@ from typing import Any
 from genkit.core.pretrained import Pretrained
 
 
+def from_flags(layout: str, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that OpenAI's scripts make of their flags."""
+    from genkit.diffusion.authors import script_flags
+
+    return script_flags.from_flags(layout, flags)
+
+
 def product(network: Pretrained, layout: str, config: Mapping[str, Any]) -> Pretrained:
     """A generator of a denoiser, a classifier of noisy images of an encoder; else the network itself."""
     from genkit.diffusion.authors import diffusion_settings

@@ -1,4 +1,4 @@
-"""How diffusers walks the same chain as a generator's solver: its scheduler, and what its pipeline is told."""
+"""The sampling chain of a generator's solver in diffusers' terms: a scheduler and the settings of its pipeline."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Chain:
         scheduler: of diffusers.
         steps: network evaluations, their `num_inference_steps`.
         eta: of DDIM, else 0.
-        told: what the network is told at each of the scheduler's steps; None where those are their numbers.
-        samples_variance: whether the scheduler reads the variance that a network says.
-        plain: whether DDPMPipeline or DDIMPipeline can drive the scheduler.
+        timesteps: the number that the network sees at each of the scheduler's steps; None where it is the step's own.
+        samples_variance: the scheduler reads the variance that a network predicts.
+        plain: DDPMPipeline or DDIMPipeline can drive the scheduler.
     """
 
     scheduler: Any
     steps: int
     eta: float
-    told: list[float] | None
+    timesteps: list[float] | None
     samples_variance: bool
     plain: bool
 
@@ -70,7 +70,7 @@ def _stepwise(solver: Ancestral | DDIM, full: Process) -> Chain:
         scheduler=(DDIMScheduler if ddim else DDPMScheduler)(**shared, **variance),
         steps=len(process),
         eta=solver.eta if isinstance(solver, DDIM) else 0.0,
-        told=None if spacing else process.told.tolist(),
+        timesteps=None if spacing else process.timesteps.tolist(),
         samples_variance=process.learns_variance and not ddim,
         plain=spacing is not None,
     )
@@ -81,14 +81,14 @@ def _multistep(solver: MultistepSolver, process: Process) -> Chain:
     betas = solver.usable(process)
     expecting_images = solver.scheduler(betas.numpy())
     own = {"prediction_type": PREDICTIONS[process.prediction], "thresholding": True, "sample_max_value": 1.0}
-    told = None if _told_its_numbers(process) else process.told[: len(betas)].tolist()
+    timesteps = None if _sees_step_numbers(process) else process.timesteps[: len(betas)].tolist()
     return Chain(
         scheduler=type(expecting_images).from_config(expecting_images.config, **own, **_betas(betas)),
         steps=solver.steps,
         eta=0.0,
-        told=told,
+        timesteps=timesteps,
         samples_variance=False,
-        plain=told is None and not isinstance(solver, UniPC),  # its scheduler takes no generator, which they pass
+        plain=timesteps is None and not isinstance(solver, UniPC),  # its scheduler takes no generator, which they pass
     )
 
 
@@ -97,15 +97,15 @@ def _betas(betas: Tensor) -> dict[str, Any]:
     return {"num_train_timesteps": len(betas), "trained_betas": betas.tolist()}
 
 
-def _told_its_numbers(process: Process) -> bool:
-    return process.pace == 1 and len(process) == process.steps
+def _sees_step_numbers(process: Process) -> bool:
+    return process.timestep_scale == 1 and len(process) == process.steps
 
 
 def _spacing(process: Process, ddim: bool) -> str | None:
-    """diffusers' name of the way that the kept steps are spread; None where it has none, or is told other numbers."""
+    """diffusers' name for the spacing of the kept steps; None where it has none, or timesteps are rescaled."""
     total, count = process.steps, len(process)
     even = torch.linspace(0, total - 1, count, dtype=torch.float64).round().long().tolist()
-    if process.pace != 1:
+    if process.timestep_scale != 1:
         return None
     if process.kept == even and not ddim:  # their DDIM takes a wrong previous step here (diffusers issue 12633)
         return "linspace"

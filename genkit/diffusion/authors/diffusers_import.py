@@ -16,8 +16,8 @@ from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import RecipeError, WeightsError
 from genkit.diffusion.authors.diffusers_note import NOTE, noted_generator, with_variance
 from genkit.diffusion.ddpm import DDPM
+from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
-from genkit.diffusion.networks.wrapped_unet import DiffusersUNet
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
@@ -27,7 +27,7 @@ from genkit.foreign.state_dict import load_named
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 STEPS = {"DDPMPipeline": 1000, "DDIMPipeline": 50}
-"""What they take when they are not told."""
+"""Steps that they take when the caller names none."""
 
 Beta = Annotated[float, Field(gt=0, lt=1)]
 
@@ -185,7 +185,7 @@ BETAS: dict[str, Callable[[SchedulerSettings], Tensor]] = {
 
 
 def _solver(settings: PipelineSettings) -> tuple[Solver, list[str]]:
-    """What their pipeline does when it is not told how many steps to take."""
+    """The solver of their pipeline at its default number of steps, and its differences."""
     total, spacing = settings.scheduler.num_train_timesteps, settings.scheduler.timestep_spacing
     kind, asked = DDIM if settings.ddim else Ancestral, STEPS[settings.pipeline]
     count = min(asked, total)

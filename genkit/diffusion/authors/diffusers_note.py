@@ -1,6 +1,6 @@
-"""What an exported pipeline folder keeps for genkit, so that the way back loses nothing.
+"""Files of an exported pipeline folder that genkit alone reads, so that importing it again loses nothing.
 
-genkit.json: the generator's configuration, and hashes of what diffusers was told instead; genkit.safetensors: rows of
+genkit.json: the generator's configuration, and hashes of the settings that diffusers reads; genkit.safetensors: rows of
 the UNet's last convolution that say a variance which diffusers does not sample.
 """
 
@@ -20,7 +20,7 @@ from genkit.core.files import sha256_of_file, write_atomically
 from genkit.foreign.authors_checkpoint import read_checkpoint
 
 NOTE, VARIANCE = "genkit.json", "genkit.safetensors"
-TOLD = ("unet/config.json", "scheduler/scheduler_config.json")
+SETTINGS = ("unet/config.json", "scheduler/scheduler_config.json")
 
 
 def write_note(folder: Path, generator: Mapping[str, Any], variance: dict[str, Tensor]) -> None:
@@ -34,7 +34,7 @@ def write_note(folder: Path, generator: Mapping[str, Any], variance: dict[str, T
     Raises:
         CheckpointError: it cannot be written.
     """
-    files = {name: sha256_of_file(folder / name) for name in TOLD}
+    files = {name: sha256_of_file(folder / name) for name in SETTINGS}
     note = {"generator": dict(generator), "files": files}
     write_atomically(folder / NOTE, (json.dumps(note, indent=2) + "\n").encode())
     if variance:
@@ -45,13 +45,13 @@ def noted_generator(note: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """The generator's configuration in the note of `folder`.
 
     Raises:
-        WeightsError: it has none, or what diffusers is told was changed after the export.
+        WeightsError: it has none, or what diffusers reads was changed after the export.
     """
     generator, files = note.get("generator"), note.get("files")
     if not isinstance(generator, dict) or not isinstance(files, dict):
         raise WeightsError(f"{folder / NOTE} is not as genkit writes it; delete it to import what diffusers would see")
     for name, digest in files.items():
-        if name in TOLD and (not (folder / name).is_file() or sha256_of_file(folder / name) != digest):
+        if name in SETTINGS and (not (folder / name).is_file() or sha256_of_file(folder / name) != digest):
             raise WeightsError(
                 f"{folder / name} was changed after the export, {folder / NOTE} was not; "
                 f"delete {NOTE} to import what diffusers would see"

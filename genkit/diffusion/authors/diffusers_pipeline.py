@@ -19,15 +19,15 @@ from genkit.diffusion.authors.diffusers_readme import readme
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.diffusion_generator import DiffusionWrapper
 from genkit.diffusion.networks.denoiser import Denoiser
+from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
-from genkit.diffusion.networks.wrapped_unet import DiffusersUNet
 
 OWN = "pipeline"
 """The module of the pipeline class that is written into a folder, where diffusers' own classes do not do."""
 
 
 def export_pipeline(generator: DDPM, out: str | Path) -> Path:
-    """Writes what `DiffusionPipeline.from_pretrained(out)` reads, README.md, and a note for the way back.
+    """Writes what `DiffusionPipeline.from_pretrained(out)` reads, README.md, and a note for importing it again.
 
     The folder is a DDPMPipeline or DDIMPipeline where that class walks the generator's chain; else it brings a pipeline
     class of its own in pipeline.py, over the same UNet2DModel and a scheduler of diffusers. README.md says how to
@@ -84,7 +84,7 @@ def _pipeline(generator: DDPM, chain: Chain, unet: Any, plain: bool) -> Any:
         patch=_patch(network),
         steps=chain.steps,
         eta=chain.eta,
-        told=chain.told,
+        timesteps=chain.timesteps,
         no_label=network.classes if network.unlabelled else None,
     )
 
@@ -106,7 +106,7 @@ def _plain_unet(network: Any, outputs: int) -> tuple[Any, dict[str, Tensor]]:
 
 
 def _check_same_layers(ours: nn.Module, theirs: nn.Module, state: dict[str, Tensor]) -> None:
-    """Refuses what UNet2DModel cannot be told: genkit changes such layers after it is built."""
+    """Refuses layers that UNet2DModel has no settings for: genkit changes them after it is built."""
     expected = theirs.state_dict()
     if state.keys() != expected.keys():
         raise WeightsError("network.resample: diffusers' UNet2DModel has no resampling without parameters, 'pool'")

@@ -1,4 +1,4 @@
-"""What an exported pipeline folder says about itself."""
+"""README.md of an exported pipeline folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def readme(name: str, generator: DDPM, chain: Chain, plain: bool) -> str:
 
     Args:
         name: of the folder.
-        generator: what was exported.
-        chain: how diffusers samples it.
-        plain: whether a pipeline class of diffusers drives it, not the one in the folder.
+        generator: the model that was exported.
+        chain: its sampling in diffusers' terms.
+        plain: a pipeline class of diffusers drives it, not the one in the folder.
     """
     listed = "\n".join(f"- {note}." for note in _notes(generator, plain))
     label = " --label 1" if generator.network.classes else ""

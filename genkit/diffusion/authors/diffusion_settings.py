@@ -1,4 +1,4 @@
-"""From OpenAI's networks and the flags of their scripts to what samples and guides."""
+"""Generators and noisy classifiers from OpenAI's networks and the flags of their scripts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class DiffusionSettings(Settings):
         )
 
     def solver(self, process: Process) -> Solver:
-        """How their scripts would sample.
+        """The solver that their scripts would sample with.
 
         Raises:
             WeightsError: the process cannot be respaced so.

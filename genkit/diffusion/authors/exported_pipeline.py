@@ -1,7 +1,7 @@
 """A diffusion model of genkit as a pipeline of diffusers. This file needs diffusers alone.
 
 genkit writes a copy of it, pipeline.py, into the folders that it exports and that diffusers' own DDPMPipeline and
-DDIMPipeline cannot sample: of models that take labels, that see squares of pixels as channels, that are told other
+DDIMPipeline cannot sample: of models that take labels, that see squares of pixels as channels, that see other
 numbers than the scheduler counts, or that a scheduler without noise samples.
 """
 
@@ -33,7 +33,7 @@ class LabelledPatchPipeline(DiffusionPipeline):
         patch: side of the squares of pixels that are the channels of the UNet.
         steps: network evaluations when a call does not say how many.
         eta: of DDIM.
-        told: what the UNet is told at each of the scheduler's time steps; None is their numbers.
+        timesteps: the number that the UNet sees at each of the scheduler's steps; None where it is the step's own.
         no_label: the label that stands for none; None where the UNet knows no such label.
     """
 
@@ -49,12 +49,12 @@ class LabelledPatchPipeline(DiffusionPipeline):
         patch: int = 1,
         steps: int = 50,
         eta: float = 0.0,
-        told: list[float] | None = None,
+        timesteps: list[float] | None = None,
         no_label: int | None = None,
     ):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
-        self.register_to_config(patch=patch, steps=steps, eta=eta, told=told, no_label=no_label)
+        self.register_to_config(patch=patch, steps=steps, eta=eta, timesteps=timesteps, no_label=no_label)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -66,8 +66,9 @@ class LabelledPatchPipeline(DiffusionPipeline):
 
     def predict(self, x: torch.Tensor, t: Any, labels: torch.Tensor | None = None) -> torch.Tensor:
         """The UNet's answer to images (B, C, H, W) at the scheduler's time step t: (B, C or 2C, H, W)."""
-        told = t if self.config["told"] is None else torch.tensor(self.config["told"][int(t)], device=x.device)
-        folded = self.unet(F.pixel_unshuffle(x, self.config["patch"]), told, class_labels=labels).sample
+        timesteps = self.config["timesteps"]
+        seen = t if timesteps is None else torch.tensor(timesteps[int(t)], device=x.device)
+        folded = self.unet(F.pixel_unshuffle(x, self.config["patch"]), seen, class_labels=labels).sample
         return F.pixel_shuffle(folded, self.config["patch"])
 
     @torch.no_grad()
@@ -84,7 +85,7 @@ class LabelledPatchPipeline(DiffusionPipeline):
         """Images.
 
         Args:
-            batch_size: how many; as many as there are labels when not given, else 1.
+            batch_size: number of images; when not given, that of the labels, else 1.
             labels: of each image, or one for all; None samples without a label.
             guidance_scale: away from what the UNet says without a label, towards what it says with one: 0 is without,
                 1 with, more exaggerates.
@@ -97,11 +98,12 @@ class LabelledPatchPipeline(DiffusionPipeline):
             ValueError: labels that the UNet does not take, or none where it needs them.
         """
         count = batch_size or (len(labels) if isinstance(labels, list) else 1)
-        device, way = self._execution_device, self._way(self._labels(labels, count), guidance_scale)
+        device, network = self._execution_device, self._guided(self._labels(labels, count), guidance_scale)
         x = randn_tensor((count, *self.image_shape), generator=generator, device=device, dtype=self.unet.dtype)
         self.scheduler.set_timesteps(num_inference_steps or self.config["steps"])
         for t in self.progress_bar(self.scheduler.timesteps):
-            x = self.scheduler.step(self._spoken(way(x, t), x), t, x, **self._step_arguments(generator)).prev_sample
+            answer = self._sampled(network(x, t), x)
+            x = self.scheduler.step(answer, t, x, **self._step_arguments(generator)).prev_sample
         images = (x / 2 + 0.5).clamp(0, 1)
         if output_type != "pt":
             images = images.cpu().permute(0, 2, 3, 1).float().numpy()
@@ -124,8 +126,8 @@ class LabelledPatchPipeline(DiffusionPipeline):
             raise ValueError(f"{count} labels from 0 to {classes - 1} are needed, got {rows}")
         return torch.tensor(rows, device=self._execution_device)
 
-    def _way(self, labels: torch.Tensor | None, scale: float) -> Any:
-        """What is asked at every step, (x, t) -> the guided answer."""
+    def _guided(self, labels: torch.Tensor | None, scale: float) -> Any:
+        """The guided network, (x, t) -> (B, C or 2C, H, W)."""
         if scale == 1:
             return lambda x, t: self.predict(x, t, labels)
         if labels is None or self.config["no_label"] is None:
@@ -143,8 +145,8 @@ class LabelledPatchPipeline(DiffusionPipeline):
 
         return guided
 
-    def _spoken(self, answer: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Without what the UNet says of the variance, where the scheduler does not sample it."""
+    def _sampled(self, answer: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The answer, without its variance channels where the scheduler does not sample the variance."""
         variance = self.scheduler.config.get("variance_type")
         sampled = isinstance(self.scheduler, DDPMScheduler) and variance in LEARNED
         return answer if sampled else answer[:, : x.shape[1]]

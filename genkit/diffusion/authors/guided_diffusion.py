@@ -1,7 +1,7 @@
 """Checkpoints of github.com/openai/guided-diffusion (arXiv:2105.05233) and improved-diffusion (arXiv:2102.09672).
 
 Settings are the arguments of their constructors: UNetModel, SuperResModel, EncoderUNetModel. There
-`attention_resolutions` are factors (image_size over the side of a map), not the pixels of their command line.
+`attention_resolutions` are factors (image_size over the side length of a map), not the side lengths of their flags.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from genkit.diffusion.authors.unet_tensors import (
 from genkit.diffusion.networks.encoder_unet import EncoderUNet
 from genkit.diffusion.networks.pools import Pool
 from genkit.diffusion.networks.unet import SuperResolutionUNet, UNet
-from genkit.diffusion.networks.unet_plan import GROUPS
+from genkit.diffusion.networks.unet_plan import GROUPS, EncoderPlan, UNetPlan
 from genkit.foreign.authors_settings import Settings, check_settings
 from genkit.foreign.state_dict import load_named, own_part
 
@@ -64,8 +64,27 @@ class UNetSettings(Settings):
     def order(self) -> Order:
         return "new" if self.use_new_attention_order else "legacy"
 
-    def shared(self) -> dict[str, Any]:
-        """What genkit's UNet, SuperResolutionUNet and EncoderUNet are told in the same words."""
+    def encoder(self) -> EncoderPlan:
+        """The plan of genkit's EncoderUNet."""
+        return EncoderPlan(**self._shared())
+
+    def denoiser(self) -> UNetPlan:
+        """The plan of genkit's UNet and SuperResolutionUNet."""
+        if self.out_channels not in (self.in_channels, 2 * self.in_channels):
+            raise WeightsError(
+                f"config.out_channels: {self.in_channels} (prediction) or {2 * self.in_channels} (and variance) are "
+                f"accepted, got {self.out_channels}"
+            )
+        counted = self.num_head_channels == -1 and self.num_heads_upsample != -1
+        return UNetPlan(
+            **self._shared(),
+            decoder_heads=self.num_heads_upsample if counted else 0,
+            classes=self.num_classes or 0,
+            variance=self.out_channels == 2 * self.in_channels,
+        )
+
+    def _shared(self) -> dict[str, Any]:
+        self._check_widths()
         by_width = self.num_head_channels != -1
         return {
             "size": self.image_size,
@@ -80,20 +99,13 @@ class UNetSettings(Settings):
             "resample": "residual" if self.resblock_updown else "conv" if self.conv_resample else "pool",
         }
 
-    def denoiser(self) -> dict[str, Any]:
-        """What genkit's UNet and SuperResolutionUNet are told."""
-        if self.out_channels not in (self.in_channels, 2 * self.in_channels):
-            raise WeightsError(
-                f"config.out_channels: {self.in_channels} (prediction) or {2 * self.in_channels} (and variance) are "
-                f"accepted, got {self.out_channels}"
-            )
-        counted = self.num_head_channels == -1 and self.num_heads_upsample != -1
-        return {
-            **self.shared(),
-            "decoder_heads": self.num_heads_upsample if counted else 0,
-            "classes": self.num_classes or 0,
-            "variance": self.out_channels == 2 * self.in_channels,
-        }
+    def _check_widths(self) -> None:
+        for multiplier in self.channel_mult:
+            if (width := int(multiplier * self.model_channels)) % GROUPS or not width:
+                raise WeightsError(
+                    f"config.channel_mult: {multiplier:g} times model_channels {self.model_channels} must be a "
+                    f"multiple of {GROUPS}, the groups of their norms; got {width}"
+                )
 
     def _attention(self) -> list[int]:
         """Sides of the maps that attend. A factor that no level has is ignored, as it is in their code."""
@@ -102,7 +114,7 @@ class UNetSettings(Settings):
 
 
 class ImprovedSettings(UNetSettings):
-    """Their older UNetModel is not told its size; without it, their scripts' default. `unread` are newer settings."""
+    """Their older UNetModel takes no size; without one it is their scripts' default. `unread` are newer settings."""
 
     unread: ClassVar[tuple[str, ...]] = ("num_head_channels", "resblock_updown", "use_new_attention_order")
 
@@ -110,7 +122,7 @@ class ImprovedSettings(UNetSettings):
 
 
 class SuperResolutionSettings(UNetSettings):
-    """small_size is their script's name: the constructor is not told."""
+    """small_size is their script's name: the constructor takes none."""
 
     small_size: Size
 
@@ -126,21 +138,21 @@ class ClassifierSettings(UNetSettings):
 def unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """guided-diffusion's UNetModel, called (x, timesteps, y)."""
     settings = check_settings(UNetSettings, constructor(config))
-    return _load_unet(_built(UNet, settings, settings.denoiser()), state, settings.order)
+    return _load_unet(_built(lambda: UNet(settings.denoiser())), state, settings.order)
 
 
 def improved_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """improved-diffusion's UNetModel, called (x, timesteps, y)."""
     known = {name: value for name, value in constructor(config).items() if name not in ImprovedSettings.unread}
     settings = check_settings(ImprovedSettings, known)
-    return _load_unet(_built(UNet, settings, settings.denoiser()), state, settings.order)
+    return _load_unet(_built(lambda: UNet(settings.denoiser())), state, settings.order)
 
 
 def super_resolution_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> SuperResolutionUNet:
     """guided-diffusion's SuperResModel, called (x, timesteps, low_res=..., y=...)."""
     settings = check_settings(SuperResolutionSettings, constructor(config))
-    arguments = {"low_size": settings.small_size, **settings.denoiser()}
-    return _load_unet(_built(SuperResolutionUNet, settings, arguments), state, settings.order)
+    network = _built(lambda: SuperResolutionUNet(settings.small_size, settings.denoiser()))
+    return _load_unet(network, state, settings.order)
 
 
 def classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> EncoderUNet:
@@ -148,8 +160,7 @@ def classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Encode
     settings = check_settings(ClassifierSettings, constructor(config))
     if settings.pool == "attention" and settings.num_head_channels == -1:
         raise WeightsError("config.num_head_channels: the pool 'attention' needs it, got -1")
-    arguments = {**settings.shared(), "classes": settings.out_channels, "pool": settings.pool}
-    network = _built(EncoderUNet, settings, arguments)
+    network = _built(lambda: EncoderUNet(settings.encoder(), settings.out_channels, settings.pool))
     pairs = [*encoder_pairs(network.encoder, "encoder"), *_POOLS[settings.pool].items()]
     return _filled(network, state, pairs, settings.order)
 
@@ -185,15 +196,9 @@ def constructor(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else config
 
 
-def _built(kind: Callable[..., M], settings: UNetSettings, arguments: Mapping[str, Any]) -> M:
-    """The network that the settings describe, in the authors' terms where they cannot be met."""
-    for multiplier in settings.channel_mult:
-        if (width := int(multiplier * settings.model_channels)) % GROUPS or not width:
-            raise WeightsError(
-                f"config.channel_mult: {multiplier:g} times model_channels {settings.model_channels} must be a "
-                f"multiple of {GROUPS}, the groups of their norms; got {width}"
-            )
+def _built(make: Callable[[], M]) -> M:
+    """The network that `make` builds; what it refuses is said of the config."""
     try:
-        return kind(**arguments)
+        return make()
     except RecipeError as error:
         raise WeightsError(f"config: {error}") from error

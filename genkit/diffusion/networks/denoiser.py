@@ -1,4 +1,4 @@
-"""What a diffusion model needs of a network, and what a noisy classifier needs of one."""
+"""The contracts of the networks of a diffusion model and of a noisy classifier."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Denoiser(Pretrained, nn.Module, ABC):
     """Predicts from a noisy image and its step.
 
     Attributes:
-        sample_shape: (C, H, W) of what it takes.
-        outputs: channels of what it makes: C, or 2C when it also says the variance (prediction first, then variance).
+        sample_shape: (C, H, W) of the images that it takes.
+        outputs: channels of its output: C, or 2C with the variance (prediction first, then variance).
         classes: 0 when unconditional.
-        unlabelled: whether label number `classes` stands for "no label", as classifier-free guidance needs.
+        unlabelled: true if the label `classes` stands for "no label", as classifier-free guidance needs.
     """
 
     sample_shape: tuple[int, ...]
@@ -33,8 +33,8 @@ class NoisyEncoder(Pretrained, nn.Module, ABC):
     """Classifies a noisy image, given its step.
 
     Attributes:
-        sample_shape: (C, H, W) of what it takes.
-        classes: how many logits it makes.
+        sample_shape: (C, H, W) of the images that it takes.
+        classes: number of logits.
     """
 
     sample_shape: tuple[int, ...]

@@ -1,127 +1,85 @@
-"""diffusers' UNet2DModel, built as a UNetPlan says, with what the class itself cannot express set afterwards."""
+"""Any UNet2DModel of diffusers as a denoiser, built from its own settings."""
 
 from __future__ import annotations
 
+import inspect
+import math
+from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from genkit.core.errors import RecipeError, suggest
+from genkit.diffusion.networks.denoiser import Denoiser
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
-from genkit.diffusion.networks.unet_plan import UNetPlan
-
-UNet2D = Any
-"""A diffusers.UNet2DModel; its package's lazy imports hide its type."""
-
-_BLOCKS = {"residual": ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"), "conv": ("DownBlock2D", "UpBlock2D")}
+from genkit.layers.labels import check_labels
 
 
-def unet2d(plan: UNetPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
-    """The UNet, initialised as Dhariwal and Nichol do: every residual branch and the output start at zero.
+class DiffusersUNet(Denoiser):
+    """A UNet2DModel, whatever its settings; imported pipelines have one. To train from the start, take `unet`.
 
     Args:
-        plan: its shape.
-        inputs: channels of the images.
-        outputs: channels that it makes.
-        labels: rows of the class embedding; 0 is unconditional.
+        settings: arguments of its constructor, as in its config.json.
+
+    Raises:
+        RecipeError: settings that diffusers does not know, or that make no network from noisy images to their noise.
     """
+
+    def __init__(self, settings: dict[str, Any]):
+        super().__init__()
+        self.unet: Any = _built(settings)
+        config = self.unet.config
+        self.sample_shape, self.outputs = (config.in_channels, *_sides(config.sample_size)), config.out_channels
+        self.classes, self.unlabelled = config.num_class_embeds or 0, False
+        _check(config)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, C, H, W), step (B,) whole or fractional, label (B,) int64 -> (B, outputs, H, W).
+
+        Raises:
+            ConditionError: labels where it takes none, or none where it needs them.
+        """
+        check_labels(y, self.classes)
+        output: Tensor = self.unet(quick_layout(x), t, class_labels=y, return_dict=False)[0]
+        return output
+
+
+def _built(settings: Mapping[str, Any]) -> Any:
     from diffusers import UNet2DModel
 
-    unet: UNet2D = UNet2DModel(
-        in_channels=inputs, out_channels=outputs, num_class_embeds=labels or None, **settings(plan)
-    )
-    if plan.widths[0] != plan.width:
-        unet.time_proj.num_channels = plan.width
-        unet.time_embedding.linear_1 = nn.Linear(plan.width, 4 * plan.width)
-    if plan.resample == "pool":
-        _drop_resampling_convs(unet)
-    if plan.heads:
-        _set_heads(unet, plan.heads)
-    if plan.decoder_heads:
-        _set_heads(unet.up_blocks, plan.decoder_heads)
-    zero_outputs(unet)
-    zero(unet.conv_out)
-    quicken(unet)
+    known = set(inspect.signature(UNet2DModel.__init__).parameters) - {"self"}
+    if unknown := sorted(settings.keys() - known):
+        raise RecipeError(f"settings.{unknown[0]}: UNet2DModel has no such argument{suggest(unknown[0], known)}")
+    for name, value in settings.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RecipeError(f"settings.{name}: input should be a finite number, got {value}")
+    try:
+        unet = UNet2DModel(**settings)
+    except Exception as refusal:  # diffusers checks little, and what it meets then is of a dozen unrelated types
+        reason = " ".join(str(refusal).split())[:160]
+        raise RecipeError(f"settings: UNet2DModel cannot be built from them ({reason})") from refusal
+    quicken(unet)  # type: ignore[arg-type]
     return unet
 
 
-def encoder2d(plan: UNetPlan, inputs: int) -> UNet2D:
-    """The encoder and the middle of such a UNet, for `encode`; its decoder is gone."""
-    encoder = unet2d(plan, inputs, outputs=1, labels=0)
-    del encoder.up_blocks, encoder.conv_norm_out, encoder.conv_act, encoder.conv_out
-    return encoder
+def _sides(size: Any) -> tuple[int, int]:
+    match size:
+        case int():
+            return size, size
+        case [int(height), int(width)]:
+            return height, width
+    raise RecipeError(f"settings.sample_size: a side length in pixels, or [height, width], is needed; got {size!r}")
 
 
-def encode(unet: UNet2D, x: Tensor, t: Tensor) -> list[Tensor]:
-    """The maps of the encoder and the middle, given images (B, C, H, W) and steps (B,).
-
-    In order: after the stem; of each level after every residual block (and its attention) and after the halving; after
-    the middle. Their channels are `plan.map_widths`.
-    """
-    embedding = unet.time_embedding(unet.time_proj(t).to(x.dtype))
-    maps = [unet.conv_in(quick_layout(x))]
-    for block in unet.down_blocks:
-        maps += block(hidden_states=maps[-1], temb=embedding)[1]
-    return [*maps, unet.mid_block(maps[-1], embedding)]
-
-
-def settings(plan: UNetPlan) -> dict[str, Any]:
-    """The constructor arguments of UNet2DModel that a plan decides."""
-    down, up = _BLOCKS["residual" if plan.resample == "residual" else "conv"]
-    resample = "resnet" if plan.resample == "residual" else "conv"
-    same_width = len(set(plan.attention_widths)) == 1
-    by_count = plan.attention_widths[-1] // plan.heads if plan.heads and same_width else None
-    return {
-        "sample_size": plan.side,
-        "block_out_channels": tuple(plan.widths),
-        "layers_per_block": plan.blocks,
-        "down_block_types": tuple("AttnDownBlock2D" if attends else down for attends in plan.attends),
-        "up_block_types": tuple("AttnUpBlock2D" if attends else up for attends in reversed(plan.attends)),
-        "downsample_type": resample,
-        "upsample_type": resample,
-        "dropout": plan.dropout,
-        "attention_head_dim": by_count if plan.heads else plan.head_width,
-        "norm_num_groups": plan.groups,
-        # Without it the attention of the middle loses its norm under scale_shift.
-        "attn_norm_num_groups": plan.groups,
-        "resnet_time_scale_shift": "scale_shift" if plan.scale_shift else "default",
-        "time_embedding_dim": 4 * plan.width,
+def _check(config: Any) -> None:
+    channels = config.in_channels
+    accepted = {
+        "out_channels": (channels, 2 * channels),
+        "class_embed_type": (None,),
+        "time_embedding_type": ("positional", "fourier"),
     }
-
-
-def zero_outputs(module: nn.Module) -> None:
-    """Sets to zero the last layer of every residual block and of every attention layer."""
-    from diffusers.models.attention_processor import Attention
-    from diffusers.models.resnet import ResnetBlock2D
-
-    for part in module.modules():
-        if isinstance(part, ResnetBlock2D):
-            zero(part.conv2)
-        elif isinstance(part, Attention):
-            zero(part.to_out[0])
-
-
-def zero(layer: nn.Module) -> None:
-    """Sets its parameters to zero."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-
-
-def _set_heads(module: nn.Module, heads: int) -> None:
-    from diffusers.models.attention_processor import Attention
-
-    for part in module.modules():
-        if isinstance(part, Attention):
-            part.heads = heads
-
-
-def _drop_resampling_convs(unet: nn.Module) -> None:
-    from diffusers.models.downsampling import Downsample2D
-    from diffusers.models.upsampling import Upsample2D
-
-    for part in unet.modules():
-        if isinstance(part, Downsample2D):
-            part.use_conv = False
-            part.register_module("conv", nn.AvgPool2d(2))
-        elif isinstance(part, Upsample2D):
-            part.use_conv = False
-            part.register_module("conv", None)
+    for name, values in accepted.items():
+        if config[name] not in values:
+            raise RecipeError(
+                f"settings.{name}: {' or '.join(map(str, values))} can be used here, got {config[name]!r}"
+            )

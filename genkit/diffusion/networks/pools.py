@@ -10,19 +10,19 @@ import torch.nn.functional as F
 from einops import rearrange, reduce
 from torch import Tensor, nn
 
-from genkit.diffusion.networks.diffusers_unet import zero
-from genkit.diffusion.networks.unet_plan import GROUPS, UNetPlan
+from genkit.diffusion.networks.unet2d import zero
+from genkit.diffusion.networks.unet_plan import GROUPS, EncoderPlan
 
 Pool = Literal["attention", "adaptive", "spatial", "spatial_v2"]
 HIDDEN = 2048
 
 
-def make_pool(pool: Pool, plan: UNetPlan, outputs: int) -> nn.Module:
+def make_pool(pool: Pool, plan: EncoderPlan, outputs: int) -> nn.Module:
     """The pool of that name for the maps of a plan's encoder: list of maps -> (B, outputs)."""
     if pool == "attention":
-        return AttentionPool(plan.sides[-1], plan.widths[-1], plan.groups, plan.head_width, outputs)
+        return AttentionPool(plan.sides[-1], plan.widths[-1], plan.norm_groups, plan.head_width, outputs)
     if pool == "adaptive":
-        return MeanPool(plan.widths[-1], plan.groups, outputs)
+        return MeanPool(plan.widths[-1], plan.norm_groups, outputs)
     return AllMapsPool(sum(plan.map_widths), outputs, nn.ReLU() if pool == "spatial" else NormSiLU(HIDDEN, GROUPS))
 
 
@@ -36,14 +36,14 @@ class NormSiLU(nn.Sequential):
 class AttentionPool(nn.Module):
     """Attention over the last map's pixels and their mean; the mean's answer is projected (as in CLIP).
 
-    Only the mean asks: what the other tokens would answer is never read.
+    Only the mean is a query: the answers of the other tokens would not be read.
 
     Args:
-        side: of the map; a learned position per pixel ties the network to it.
+        side: side length of the map; a learned position per pixel ties the network to it.
         width: channels of the map.
         groups: of its norm.
         head_width: channels of a head.
-        outputs: how many logits.
+        outputs: number of logits.
     """
 
     def __init__(self, side: int, width: int, groups: int, head_width: int, outputs: int):

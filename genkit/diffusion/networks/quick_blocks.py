@@ -54,7 +54,7 @@ class QuickUpsample(nn.Module):
 
     @staticmethod
     def takes(block: Any) -> bool:
-        """Whether it only repeats pixels, and keeps its convolution where this does."""
+        """True if it only repeats pixels, and keeps its convolution where this does."""
         if block.norm is not None or not block.interpolate or block.use_conv_transpose or block.name != "conv":
             return False
         return not block.use_conv or (block.conv.kernel_size, block.conv.padding) == ((3, 3), (1, 1))
@@ -105,7 +105,7 @@ class QuickResidual(nn.Module):
 
     @staticmethod
     def takes(block: Any) -> bool:
-        """Whether it resamples, if it does, by a module, and sees the embedding."""
+        """True if it resamples, if at all, by a module, and sees the embedding."""
         resamplers = [part for part in (block.upsample, block.downsample) if part is not None]
         seen = block.time_emb_proj is not None and not block.skip_time_act
         return seen and all(isinstance(part, nn.Module) for part in resamplers)

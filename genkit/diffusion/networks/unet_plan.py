@@ -1,4 +1,4 @@
-"""What decides the modules of a UNet of Dhariwal and Nichol 2021 (arXiv:2105.05233, "ADM"), checked."""
+"""The shape of a UNet of Dhariwal and Nichol 2021 (arXiv:2105.05233, "ADM"), checked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from genkit.core.errors import RecipeError
+from genkit.core.shared_arguments import SharedArguments
+from genkit.layers.arguments import Channels, Classes, Rate, Width
+from genkit.layers.labels import check_classes
 
-Side = Annotated[int, Field(ge=4, le=1024)]
+SideLength = Annotated[int, Field(ge=4, le=1024)]
 Multiplier = Annotated[float, Field(gt=0, le=16)]
 Blocks = Annotated[int, Field(ge=1, le=16)]
 Count = Annotated[int, Field(ge=0, le=1024)]
@@ -24,37 +27,48 @@ GROUPS = 32
 
 
 @dataclass(frozen=True)
-class UNetPlan:
-    """The shape of a UNet, or of its encoder half.
+class EncoderPlan(SharedArguments):
+    """The shape of the encoder and the middle of a UNet; the defaults are those of ADM at 32 pixels.
+
+    Improved DDPM (Nichol and Dhariwal 2021) has `resample="conv"`, `heads=4`; DDPM (Ho et al. 2020) has
+    `resample="conv"`, `scale_shift=False`, `heads=1`.
 
     Attributes:
-        side: of the first map: the image's pixels, divided by the patch.
-        width: of the sinusoidal embedding, and of a map at multiplier 1.
-        multipliers: width of a level's maps, over `width`; each next level has half the side.
-        blocks: residual blocks of a level.
-        attention: sides of the maps that attention follows.
-        head_width: channels of an attention head, where `heads` is 0.
-        heads: how many heads at every width.
-        scale_shift: whether the embedding scales and shifts after the second norm, or is added before it.
-        decoder_heads: how many heads in the decoder; 0 is as everywhere.
-        most_groups: of every norm, see `groups`.
+        size: side length of the images in pixels.
+        channels: 1 for grey, 3 for colour.
+        width: channels of a map at multiplier 1, and of the sinusoidal embedding of the step.
+        multipliers: channels of each level's maps over `width`, from fine to coarse; each level halves the side.
+        blocks: residual blocks of an encoder level; a decoder level has one more.
+        attention: side lengths of the maps that attention follows (size / patch / 2**level). The middle always has
+            attention.
+        head_width: channels of an attention head.
+        heads: that many heads at every width instead; 0 goes by head_width.
+        dropout: in residual blocks, before their last convolution.
+        scale_shift: the embedding scales and shifts after a block's second norm ("AdaGN"); else it is added before it.
+        resample: between levels: residual blocks, 3x3 convolutions, or pooling and repetition without parameters.
+        patch: side length of the squares of pixels that become channels, and back at the end: 2 makes a network of half
+            the side, four times as fast.
+        groups: of every norm, 32 as published, or the largest divisor of it that divides every width. A group of a
+            single channel loses the mean of its map, which shows as tinted or chequered samples: give narrow networks
+            fewer groups.
 
     Raises:
         RecipeError: sides that do not halve, attention where there is no map, or heads or norms that do not divide.
     """
 
-    side: int
-    width: int
-    multipliers: Sequence[float]
-    blocks: int
-    attention: Sequence[int]
-    head_width: int
-    heads: int = 0
+    size: SideLength = 32
+    channels: Channels = 3
+    width: Width = 128
+    multipliers: Sequence[Multiplier] = (1, 2, 2, 2)
+    blocks: Blocks = 2
+    attention: Sequence[SideLength] = (16, 8)
+    head_width: Width = 64
+    heads: Count = 0
+    dropout: Rate = 0.0
     scale_shift: bool = True
     resample: Resample = "residual"
-    dropout: float = 0.0
-    decoder_heads: int = 0
-    most_groups: int = GROUPS
+    patch: Patch = 1
+    groups: Groups = GROUPS
 
     def __post_init__(self) -> None:
         if not self.multipliers:
@@ -65,42 +79,44 @@ class UNetPlan:
 
     @property
     def sides(self) -> list[int]:
-        """Of the maps, from the finest level to the coarsest."""
-        return [self.side >> level for level in range(len(self.multipliers))]
+        """Side lengths of the maps, from the finest level to the coarsest."""
+        return [self.size // self.patch >> level for level in range(len(self.multipliers))]
 
     @property
     def widths(self) -> list[int]:
-        """Of the maps, from the finest level to the coarsest."""
+        """Channels of the maps, from the finest level to the coarsest."""
         return [int(self.width * multiplier) for multiplier in self.multipliers]
 
     @property
     def map_widths(self) -> list[int]:
-        """Of all maps that the encoder and the middle make, in order."""
+        """Channels of all maps that the encoder and the middle make, in order."""
         stem, *_, last = self.widths
         levels = [width for width in self.widths for _ in range(self.blocks + 1)]
         return [stem, *levels[:-1], last]
 
     @property
     def attends(self) -> list[bool]:
-        """Whether attention follows the residual blocks of a level."""
+        """True for the levels whose residual blocks attention follows."""
         return [side in self.attention for side in self.sides]
 
     @property
     def attention_widths(self) -> list[int]:
-        """Of all attention layers, the middle's last: there is always one in the middle."""
+        """Channels of all attention layers, the middle's last: there is always one in the middle."""
         return [width for width, attends in zip(self.widths, self.attends, strict=True) if attends] + self.widths[-1:]
 
     @property
-    def groups(self) -> int:
-        """Of every GroupNorm: the largest number that divides `most_groups` and every width."""
-        return gcd(self.most_groups, *self.widths)
+    def norm_groups(self) -> int:
+        """Groups of every GroupNorm: the largest number that divides `groups` and every width."""
+        return gcd(self.groups, *self.widths)
 
     def _check_sides(self) -> None:
-        factor = 2 ** (len(self.multipliers) - 1)
-        if self.side % factor:
+        if self.size % self.patch:
+            raise RecipeError(f"patch: {self.patch} does not divide a size of {self.size}")
+        halvings = len(self.multipliers) - 1
+        if self.sides[0] % 2**halvings:
             raise RecipeError(
-                f"multipliers: {len(self.multipliers)} levels halve the map {len(self.multipliers) - 1} times, but its "
-                f"side {self.side} (size / patch) is no multiple of {factor}"
+                f"multipliers: {halvings + 1} levels halve the map {halvings} times, but its "
+                f"side {self.sides[0]} (size / patch) is no multiple of {2**halvings}"
             )
         if missing := [side for side in self.attention if side not in self.sides]:
             raise RecipeError(
@@ -116,22 +132,54 @@ class UNetPlan:
 
     def _check_heads(self) -> None:
         for width in self.attention_widths:
-            for name in ("heads", "decoder_heads") if self.heads else ("head_width", "decoder_heads"):
-                self.check_divides(name, getattr(self, name), width)
+            self.check_divides("heads" if self.heads else "head_width", width)
 
-    @staticmethod
-    def check_divides(name: str, count: int, width: int) -> None:
-        """Refuses a count that does not divide the channels of a map; 0 is none."""
-        if count and width % count:
+    def check_divides(self, name: str, width: int) -> None:
+        """Refuses a number of heads, or a width of heads, that does not divide the channels of a map; 0 is none."""
+        if (count := getattr(self, name)) and width % count:
             raise RecipeError(f"{name}: {count} does not divide {width} channels")
 
 
-def patched_side(size: int, patch: int) -> int:
-    """size / patch.
+@dataclass(frozen=True)
+class UNetPlan(EncoderPlan):
+    """The shape of a whole UNet that denoises.
+
+    Attributes:
+        size, channels, width, multipliers, blocks, attention, head_width, heads, dropout, scale_shift, resample, patch,
+            groups: as in EncoderPlan.
+        decoder_heads: that many heads in the decoder; 0 is as everywhere.
+        classes: 0 is unconditional.
+        unlabelled: the label `classes` stands for "no label", as classifier-free guidance needs.
+        variance: 2C output channels, the prediction and then the variance; else C.
 
     Raises:
-        RecipeError: it is not whole.
+        RecipeError: as EncoderPlan, or "no label" where there are no labels.
     """
-    if size % patch:
-        raise RecipeError(f"patch: {patch} does not divide a size of {size}")
-    return size // patch
+
+    decoder_heads: Count = 0
+    classes: Classes = 0
+    unlabelled: bool = False
+    variance: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_classes(self.classes)
+        if self.unlabelled and not self.classes:
+            raise RecipeError(
+                "unlabelled: only a network with classes can be without a label; set classes, or leave it out"
+            )
+
+    def _check_heads(self) -> None:
+        super()._check_heads()
+        for width in self.attention_widths:
+            self.check_divides("decoder_heads", width)
+
+    @property
+    def outputs(self) -> int:
+        """Channels that the network makes."""
+        return self.channels * (1 + self.variance)
+
+    @property
+    def labels(self) -> int:
+        """Labels that the network takes, "no label" among them."""
+        return self.classes + self.unlabelled

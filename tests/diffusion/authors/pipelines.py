@@ -11,6 +11,7 @@ from torch import Tensor
 from genkit.core.randomness import Randomness, Sampler
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.unet import UNet
+from genkit.diffusion.networks.unet_plan import UNetPlan
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import Solver
 
@@ -60,7 +61,7 @@ def ddpm(solver: Solver | None = None, *, network: Any = None, **process: Any) -
     """With weights large enough that clipping matters, though its last layers start at zero."""
     torch.manual_seed(0)
     process = {"schedule": "cosine", "variance": "fixed_large", **process}
-    network = UNet(**{**TINY, **(network or {}), "variance": "learned" in process["variance"]})
+    network = UNet(UNetPlan(**{**TINY, **(network or {}), "variance": "learned" in process["variance"]}))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1) if parameter.dim() > 1 else parameter.data.add_(0.05)
     return DDPM(network, Process(**process), solver).eval()

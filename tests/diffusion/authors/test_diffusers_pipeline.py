@@ -17,6 +17,7 @@ from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.multistep import DPMSolver, UniPC
 from genkit.diffusion.networks.unet import UNet
+from genkit.diffusion.networks.unet_plan import UNetPlan
 from genkit.diffusion.solvers import DDIM, Ancestral
 from genkit.foreign import export_pipeline, import_checkpoint
 from genkit.gan.gan import GAN
@@ -165,7 +166,7 @@ def test_what_diffusers_cannot_express(network: Any, process: Any, said: str, tm
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (lambda: UNet(**TINY), "only a ddpm becomes a pipeline of diffusers, got a UNet"),
+        (lambda: UNet(UNetPlan(**TINY)), "only a ddpm becomes a pipeline of diffusers, got a UNet"),
         (lambda: GAN(DCGANGenerator(4, size=16, channels=1, width=8)), "got a GAN"),
         (lambda: ClassifierFreeGuided(ddpm(steps=20, network={"classes": 3, "unlabelled": True})), "that it guides"),
     ],

@@ -18,6 +18,7 @@ from genkit.core.pretrained import Pretrained
 from genkit.diffusion.authors.diffusion_settings import ddpm, noisy_classifier
 from genkit.diffusion.networks.encoder_unet import EncoderUNet
 from genkit.diffusion.networks.unet import UNet
+from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 from genkit.diffusion.noisy_classifier_training import NoisyClassifier
 from genkit.diffusion.solvers import DDIM, Ancestral
 from tests.diffusion.authors import adm
@@ -34,7 +35,7 @@ def checkpoint() -> dict[str, Tensor]:
 
 
 def network(*, variance: bool = True) -> UNet:
-    return UNet(**TINY, variance=variance)
+    return UNet(UNetPlan(**TINY, variance=variance))
 
 
 @pytest.mark.parametrize("layout", ["guided-diffusion/unet", "improved-diffusion/unet"])
@@ -86,7 +87,9 @@ def test_impossible_flags_are_refused_in_one_line(flags, message):
 
 
 def test_a_classifier_knows_its_process(tmp_path):
-    made = noisy_classifier(EncoderUNet(**TINY), "guided-diffusion/classifier", {"noise_schedule": "cosine"})
+    made = noisy_classifier(
+        EncoderUNet(EncoderPlan(**TINY)), "guided-diffusion/classifier", {"noise_schedule": "cosine"}
+    )
     assert made.process.same_noise(ddpm(network(), "guided-diffusion/unet", {"noise_schedule": "cosine"}).process)
     assert not made.process.same_noise(ddpm(network(), "guided-diffusion/unet", {}).process)
     assert isinstance(Pretrained.from_pretrained(made.save_pretrained(tmp_path)), NoisyClassifier)

@@ -6,7 +6,7 @@ import torch
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.diffusion.networks.unet_plan import UNetPlan
+from genkit.diffusion.networks.unet_plan import EncoderPlan
 from tests.diffusion.networks.test_unet import TINY, moved
 
 POOLS = ["attention", "adaptive", "spatial", "spatial_v2"]
@@ -54,7 +54,7 @@ def test_only_the_mean_pool_starts_at_zero():
 
 
 def test_the_widths_of_all_maps():
-    plan = UNetPlan(16, 16, [1, 2, 3], 2, [], 8)
+    plan = EncoderPlan(size=16, width=16, multipliers=[1, 2, 3], blocks=2, attention=[], head_width=8)
     assert plan.map_widths == [16, 16, 16, 16, 32, 32, 32, 48, 48, 48]
 
 
@@ -63,3 +63,9 @@ def test_one_class_and_heads_that_do_not_divide_are_refused():
         encoder(classes=1)
     with pytest.raises(RecipeError, match="head_width: 12 does not divide 32 channels"):
         encoder(heads=2, head_width=12)
+
+
+@pytest.mark.parametrize("key", ["decoder_heads", "variance", "unlabelled"])
+def test_what_only_a_decoder_has_is_refused(key):
+    with pytest.raises(RecipeError, match=f"{key}: unknown key"):
+        encoder(**{key: 1})

@@ -10,6 +10,7 @@ from genkit.core.pretrained import Pretrained
 from genkit.diffusion.networks.patches import from_patches, to_patches
 from genkit.diffusion.networks.quick_blocks import QuickResidual
 from genkit.diffusion.networks.unet import SuperResolutionUNet, UNet
+from genkit.diffusion.networks.unet_plan import UNetPlan
 
 TINY = {"size": 16, "channels": 3, "width": 16, "multipliers": [1, 2], "blocks": 1, "attention": [8], "head_width": 8}
 VARIANTS = {
@@ -121,14 +122,24 @@ def test_dropout_acts_in_training_alone():
 
 
 def test_the_small_image_matters_and_is_needed():
-    network = moved(SuperResolutionUNet(4, **TINY, classes=2))
+    network = moved(SuperResolutionUNet(4, UNetPlan(**TINY, classes=2)))
     x, t, y = torch.randn(2, 3, 16, 16), torch.zeros(2), torch.tensor([0, 1])
     first, second = (network(x, t, y, low_res=torch.randn(2, 3, 4, 4)) for _ in range(2))
     assert first.shape == x.shape and (first - second).abs().max() > 1e-4
     with pytest.raises(ConditionError, match=r"low_res, small images \(B, 3, 4, 4\)"):
         network(x, t, y)
     with pytest.raises(RecipeError, match="low_size: must be below size, 16; got 16"):
-        SuperResolutionUNet(16, **TINY)
+        SuperResolutionUNet(16, UNetPlan(**TINY))
+
+
+def test_an_upsampler_takes_the_keys_of_a_unet():
+    spec = {"type": "super_resolution_unet", "low_size": 4, **TINY, "patch": 2, "attention": [4], "groups": 2}
+    network = moved(catalog.build(spec, kind="networks"))
+    x, low_res = torch.randn(2, 3, 16, 16), torch.randn(2, 3, 4, 4)
+    answer = network(x, torch.zeros(2), low_res=low_res)
+    assert answer.shape == x.shape and network.unet.conv_in.in_channels == 24
+    assert (network(x, torch.zeros(2), low_res=low_res.roll(1, 3)) - answer).abs().max() > 1e-4
+    assert network.config == catalog.build(network.config).config
 
 
 @pytest.mark.parametrize(

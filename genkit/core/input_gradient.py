@@ -1,0 +1,40 @@
+"""The gradient of one value a sample with respect to the sample: of a critic's score, a log-probability, an energy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from genkit.core.errors import GenkitError
+
+
+def input_gradient(f: Callable[[Tensor], Tensor], x: Tensor, *, create_graph: bool = False) -> Tensor:
+    """d f(x)_i / d x_i for every sample i, of the shape of x; works under `no_grad` and `inference_mode` too.
+
+    The sum over the batch is differentiated, which is exact as long as f keeps samples apart: no batch norm.
+
+    Args:
+        f: (B, ...) -> (B,).
+        x: (B, ...); no graph leads back through it.
+        create_graph: whether the gradient can itself be differentiated, by what f depends on.
+
+    Raises:
+        GenkitError: f does not give one value a sample, or values without a graph that leads back to x.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        values = f(x)
+        if values.shape != x.shape[:1]:
+            raise GenkitError(f"a gradient by input needs one value a sample, ({len(x)},); got {tuple(values.shape)}")
+        total = values.sum()
+        found = (
+            torch.autograd.grad(total, x, create_graph=create_graph, allow_unused=True) if total.grad_fn else (None,)
+        )
+    if found[0] is None:
+        raise GenkitError(
+            "a gradient by input needs values that depend on the input; here no graph leads back to it: "
+            "look for detach(), no_grad() or item() on the way"
+        )
+    return found[0]

@@ -1,0 +1,132 @@
+"""diffusers' UNet2DModel, built as a plan says, with what the class itself cannot express set afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
+from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
+
+UNet2D = Any
+"""A diffusers.UNet2DModel; its package's lazy imports hide its type."""
+
+_BLOCKS = {"residual": ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"), "conv": ("DownBlock2D", "UpBlock2D")}
+
+
+def unet2d(plan: UNetPlan, images: int = 1) -> UNet2D:
+    """The UNet, initialised as Dhariwal and Nichol do: every residual branch and the output start at zero.
+
+    Args:
+        plan: its shape.
+        images: number of images that it sees, laid beside each other as channels.
+    """
+    squares = plan.channels * plan.patch**2
+    unet = _built(plan, images * squares, plan.outputs * plan.patch**2, plan.labels)
+    if plan.decoder_heads:
+        _set_heads(unet.up_blocks, plan.decoder_heads)
+    return unet
+
+
+def encoder2d(plan: EncoderPlan) -> UNet2D:
+    """The encoder and the middle of such a UNet, for `encode`; its decoder is gone."""
+    encoder = _built(plan, plan.channels * plan.patch**2, outputs=1, labels=0)
+    del encoder.up_blocks, encoder.conv_norm_out, encoder.conv_act, encoder.conv_out
+    return encoder
+
+
+def _built(plan: EncoderPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
+    """From `inputs` to `outputs` channels, with a class embedding of `labels` rows."""
+    from diffusers import UNet2DModel
+
+    unet: UNet2D = UNet2DModel(
+        in_channels=inputs, out_channels=outputs, num_class_embeds=labels or None, **settings(plan)
+    )
+    if plan.widths[0] != plan.width:
+        unet.time_proj.num_channels = plan.width
+        unet.time_embedding.linear_1 = nn.Linear(plan.width, 4 * plan.width)
+    if plan.resample == "pool":
+        _drop_resampling_convs(unet)
+    if plan.heads:
+        _set_heads(unet, plan.heads)
+    zero_outputs(unet)
+    zero(unet.conv_out)
+    quicken(unet)
+    return unet
+
+
+def encode(unet: UNet2D, x: Tensor, t: Tensor) -> list[Tensor]:
+    """The maps of the encoder and the middle, given images (B, C, H, W) and steps (B,).
+
+    In order: after the stem; of each level after every residual block (and its attention) and after the halving; after
+    the middle. Their channels are `plan.map_widths`.
+    """
+    embedding = unet.time_embedding(unet.time_proj(t).to(x.dtype))
+    maps = [unet.conv_in(quick_layout(x))]
+    for block in unet.down_blocks:
+        maps += block(hidden_states=maps[-1], temb=embedding)[1]
+    return [*maps, unet.mid_block(maps[-1], embedding)]
+
+
+def settings(plan: EncoderPlan) -> dict[str, Any]:
+    """The constructor arguments of UNet2DModel that a plan decides."""
+    down, up = _BLOCKS["residual" if plan.resample == "residual" else "conv"]
+    resample = "resnet" if plan.resample == "residual" else "conv"
+    same_width = len(set(plan.attention_widths)) == 1
+    by_count = plan.attention_widths[-1] // plan.heads if plan.heads and same_width else None
+    return {
+        "sample_size": plan.sides[0],
+        "block_out_channels": tuple(plan.widths),
+        "layers_per_block": plan.blocks,
+        "down_block_types": tuple("AttnDownBlock2D" if attends else down for attends in plan.attends),
+        "up_block_types": tuple("AttnUpBlock2D" if attends else up for attends in reversed(plan.attends)),
+        "downsample_type": resample,
+        "upsample_type": resample,
+        "dropout": plan.dropout,
+        "attention_head_dim": by_count if plan.heads else plan.head_width,
+        "norm_num_groups": plan.norm_groups,
+        # Without it the attention of the middle loses its norm under scale_shift.
+        "attn_norm_num_groups": plan.norm_groups,
+        "resnet_time_scale_shift": "scale_shift" if plan.scale_shift else "default",
+        "time_embedding_dim": 4 * plan.width,
+    }
+
+
+def zero_outputs(module: nn.Module) -> None:
+    """Sets to zero the last layer of every residual block and of every attention layer."""
+    from diffusers.models.attention_processor import Attention
+    from diffusers.models.resnet import ResnetBlock2D
+
+    for part in module.modules():
+        if isinstance(part, ResnetBlock2D):
+            zero(part.conv2)
+        elif isinstance(part, Attention):
+            zero(part.to_out[0])
+
+
+def zero(layer: nn.Module) -> None:
+    """Sets its parameters to zero."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
+def _set_heads(module: nn.Module, heads: int) -> None:
+    from diffusers.models.attention_processor import Attention
+
+    for part in module.modules():
+        if isinstance(part, Attention):
+            part.heads = heads
+
+
+def _drop_resampling_convs(unet: nn.Module) -> None:
+    from diffusers.models.downsampling import Downsample2D
+    from diffusers.models.upsampling import Upsample2D
+
+    for part in unet.modules():
+        if isinstance(part, Downsample2D):
+            part.use_conv = False
+            part.register_module("conv", nn.AvgPool2d(2))
+        elif isinstance(part, Upsample2D):
+            part.use_conv = False
+            part.register_module("conv", None)
