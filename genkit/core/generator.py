@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -58,12 +58,14 @@ class Generator(Pretrained, nn.Module, ABC):
         sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
         conditions: what it can be asked for; empty when unconditional.
         made: names of the conditions that `condition_of` makes of real samples; data need not offer these.
+        shows: what the columns of its pictures are, where they are no classes.
         binary: whether the likelihood that it gives is of pixels that are -1 or 1.
     """
 
     sample_shape: tuple[int, ...]
     conditions: ConditionSpace = ConditionSpace()
     made: tuple[str, ...] = ()
+    shows: ClassVar[str] = ""
     binary: bool = False
     judged_by = "genkit.evaluation.judges:BySamples"
 
@@ -129,7 +131,7 @@ class Generator(Pretrained, nn.Module, ABC):
         if len(self.sample_shape) != 3:
             return self.sample(POINTS, rng=rng), 0
         columns, condition = 8, None
-        if self.conditions.classes:
+        if self.conditions.classes and not self.made:
             columns = min(self.conditions.classes, COLUMNS)
             condition = {"label": torch.arange(8 * columns) % columns}
         return self.sample(8 * columns, condition=condition, rng=rng), columns

@@ -123,7 +123,7 @@ class SuperResolutionUNet(UNet):
     Args:
         low_size: pixels of a side of the small image.
         size, channels, width, multipliers, blocks, attention, head_width, heads, decoder_heads, classes, unlabelled,
-            variance, dropout, scale_shift, resample: as in UNet.
+            variance, dropout, scale_shift, resample, patch, groups: as in UNet.
 
     Raises:
         RecipeError: as UNet, and a low_size that is not below size.
@@ -147,16 +147,19 @@ class SuperResolutionUNet(UNet):
         dropout: Rate = 0.0,
         scale_shift: bool = True,
         resample: Resample = "residual",
+        patch: Patch = 1,
+        groups: Groups = 32,
     ):
         if low_size >= size:
             raise RecipeError(f"low_size: must be below size, {size}; got {low_size}")
         super().__init__(
             size, channels, width, multipliers, blocks, attention, head_width, heads, decoder_heads,
-            classes, unlabelled, variance, dropout, scale_shift, resample,
+            classes, unlabelled, variance, dropout, scale_shift, resample, patch, groups,
         )  # fmt: skip
         self.low_shape = (channels, low_size, low_size)
-        self.unet.conv_in = nn.Conv2d(2 * channels, self.unet.conv_in.out_channels, 3, padding=1)
-        self.unet.register_to_config(in_channels=2 * channels)
+        inputs = 2 * channels * patch**2
+        self.unet.conv_in = nn.Conv2d(inputs, self.unet.conv_in.out_channels, 3, padding=1)
+        self.unet.register_to_config(in_channels=inputs)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None, *, low_res: Tensor | None = None) -> Tensor:
         """As UNet, given the small images too, (B, C, low_size, low_size) in [-1, 1].
