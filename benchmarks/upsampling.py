@@ -5,16 +5,15 @@
     python -m benchmarks.upsampling picture UPSAMPLER [--base BASE]
 
 UPSAMPLER is a run or the weights of recipes/fashion_mnist/ddpm_upsampler, BASE those of the 14-pixel base of
-recipes/fashion_mnist/cascade (its stages lie in RUN/upsampler and RUN/base). Small images are test images made small as
-in training. `images` tells the error of what is made of them, and the Frechet distance to the test images in features of
-the shipped fashion-mnist-classifier; `cascade` the distance of samples. Each prints a Markdown table, means over seeds
-and their standard deviation. What was measured is kept in --out, so that a call that was stopped measures the rest.
+recipes/fashion_mnist/cascade (a run of that has them as RUN/upsampler and RUN/base). Small images are test images made
+small as in training. `images` tells the error of what is made of them, and the Frechet distance to the test images in
+features of the shipped fashion-mnist-classifier; `cascade` the distance of samples. Each prints a Markdown table, means
+over seeds and their standard deviation. What was measured is kept in --out: a call that was stopped measures the rest.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import statistics
@@ -26,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.core.generator import Generator
-from genkit.core.location import locate
+from genkit.core.location import sha256_of_weights
 from genkit.data.dataset import DataSet
 from genkit.data.torchvision_sets import fashion_mnist
 from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
@@ -81,7 +80,7 @@ class Bench:
         self.base = Generator.from_pretrained(given.base).to(self.device) if given.base else None
         self.n, self.seeds, self.out, self.data = given.n, given.seeds, given.out, fashion_mnist("test")
         paths = [given.upsampler, *([given.base] if given.base else [])]
-        self.version = "-".join(content(path) for path in paths)
+        self.version = "-".join(sha256_of_weights(path)[:8] for path in paths)
 
     def test_images(self, seed: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """Real ones, made small, and their labels."""
@@ -105,10 +104,6 @@ class Bench:
 
 def labels(data: DataSet, index: Tensor) -> Tensor:
     return data.condition(index)["label"]
-
-
-def content(weights: str) -> str:
-    return hashlib.sha256((locate(weights) / "model.safetensors").read_bytes()).hexdigest()[:8]
 
 
 def images(bench: Bench) -> None:
