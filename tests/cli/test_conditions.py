@@ -115,8 +115,7 @@ def test_images_that_are_read_are_not_written_over(capsys: Capture, here: Path) 
 
 def test_an_upsampler_is_scored_on_small_images_of_the_reference(capsys: Capture, here: Path, tmp_path: Path) -> None:
     scored = ("-n", 20, "--metrics", "kd", "--extractor", "mnist-classifier")
-    spec = f"{{type: digits, split: test, size: {SIDE}}}"
-    ran = run(capsys, "evaluate", here / "up", "--against", spec, *scored)
+    ran = run(capsys, "evaluate", here / "up", "--against", "digits/test", *scored)
     assert ran.code == 0, ran
     write_folder([digits("test", SIDE).x[:20]], tmp_path / "files")
     line = refusal(capsys, "evaluate", here / "up", "--against", tmp_path / "files", *scored)
