@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,9 @@ from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.diffusion.ddpm import DDPM, DDPMTraining
 from genkit.diffusion.solvers import DDIM, Ancestral
 from genkit.diffusion.upsampler import Cascade, Upsampler
+from genkit.training import train
 from genkit.training.optimizers import Adam
+from genkit.training.recipe import Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 from tests.contracts.specs import DDPM as DDPM_SPEC
@@ -225,3 +229,19 @@ def test_options_reach_the_stages() -> None:
     for stage in (made.base, made.upsampler):
         assert isinstance(stage.solver, DDIM) and stage.solver.steps == "2"  # type: ignore[union-attr]
     assert isinstance(cascade().base.solver, Ancestral) and isinstance(model.base, DDPM)  # type: ignore[union-attr]
+
+
+def test_its_run_is_pictured_scored_and_captioned(tmp_path: Path) -> None:
+    tree = {
+        "name": "tiny",
+        "data": {"type": "digits", "split": "test", "size": 8},
+        "system": {"type": "ddpm_training", "generator": UPSAMPLER},
+        "optimizers": {"denoiser": {"type": "adam", "lr": 1e-3}},
+        "train": {"steps": 2, "batch_size": 8, "trackers": []},
+        "every": {"log": 1, "grid": 1, "checkpoint": 0},
+        "evaluate": {"metrics": ["fd"], "n": 20, "extractor": "mnist-classifier"},
+    }
+    folder = train(Recipe.from_dict(tree), tmp_path / "run")
+    assert len(list((folder / "grids").glob("*.png"))) == 2
+    assert json.loads((folder / "scores.json").read_text())["values"]["fd"] > 0
+    assert Upsampler.shows in (folder / "report.html").read_text(encoding="utf-8")
