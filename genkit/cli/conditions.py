@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from genkit.cli.sample_like import content
 from genkit.core.errors import ConditionError, DataError, GenkitError
-from genkit.core.files import read_regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,16 +116,9 @@ def _read(path: Path) -> Iterator[tuple[Tensor, str]]:
         for index, image in files.decode_all():
             yield image, files.shown(index)
         return
-    image, notes = decode(_content(path), str(path))
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give an image file, or a folder or zip of images")
+    image, notes = decode(content(path), str(path))
     if notes:
         click.echo(f"{path}: converted: {', '.join(notes)}")
     yield image, str(path)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_regular(path)
-    except DataError as refused:
-        raise DataError(f"{path} {refused}; give an image file, or a folder or zip of images") from refused
-    except OSError as failure:
-        raise DataError(f"{path} cannot be read ({failure.strerror}); give an image file, or a folder") from failure

@@ -81,7 +81,7 @@ def test_images_of_a_folder_or_zip_are_taken_in_turn(capsys: Capture, here: Path
         ("up", [], "condition 'low_res' must be given: grey images of 4 x 4, one or one a sample"),
         ("up", ["low_res=large.png"], "large.png is 9 x 9 and grey; grey images of 4 x 4 are taken, as they are"),
         ("up", ["low_res=colour.png"], "colour.png is 4 x 4 and in colour; grey images of 4 x 4 are taken"),
-        ("up", ["low_res=none.png"], "none.png cannot be read (No such file or directory); give an image file"),
+        ("up", ["low_res=none.png"], "none.png does not exist; give an image file"),
         ("up", ["low_res=up"], "up holds no images"),
         ("up", ["low_res=up/config.json"], "up/config.json: not an image"),
         ("up", ["low_res=photo.png", "low_res=photos"], "--condition low_res=photos: low_res is given twice"),
