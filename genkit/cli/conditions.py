@@ -40,7 +40,7 @@ def asked(generator: Generator, label: str | None, given: Sequence[str], n: int)
     """What --label and every --condition say.
 
     Raises:
-        ConditionError: nothing that `generator` takes, beginning with the option.
+        ConditionError: nothing that `generator` takes, or not all that it needs, beginning with the option.
         DataError: a file that is no image.
         GenkitError: no NAME=VALUE, or a name twice.
     """
@@ -54,6 +54,9 @@ def asked(generator: Generator, label: str | None, given: Sequence[str], n: int)
             _take(found, generator.conditions, name, value, n, option)
         except ConditionError as misfit:
             raise ConditionError(f"{option}: {misfit}") from misfit
+    for name, column in generator.conditions.items():
+        if not column.drawable and name not in found.rows:
+            raise ConditionError(f"--condition {name}=FILE, or a folder or zip, must be given: {column.about}")
     return found
 
 

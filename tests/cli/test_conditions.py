@@ -78,7 +78,7 @@ def test_images_of_a_folder_or_zip_are_taken_in_turn(capsys: Capture, here: Path
 @pytest.mark.parametrize(
     ("weights", "options", "message"),
     [
-        ("up", [], "condition 'low_res' must be given: grey images of 4 x 4, one or one a sample"),
+        ("up", [], "--condition low_res=FILE, or a folder or zip, must be given: grey images of 4 x 4"),
         ("up", ["low_res=large.png"], "large.png is 9 x 9 and grey; grey images of 4 x 4 are taken, as they are"),
         ("up", ["low_res=colour.png"], "colour.png is 4 x 4 and in colour; grey images of 4 x 4 are taken"),
         ("up", ["low_res=none.png"], "none.png does not exist; give an image file"),

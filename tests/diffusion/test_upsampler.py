@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.core import catalog
-from genkit.core.errors import ConditionError, GenkitError, RecipeError
+from genkit.core.errors import ConditionError, EvaluationError, GenkitError, RecipeError
 from genkit.core.generator import Generator
 from genkit.data.dataset import DataSet
 from genkit.data.digits import digits
@@ -21,6 +21,7 @@ from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.diffusion.ddpm import DDPM, DDPMTraining
 from genkit.diffusion.solvers import DDIM, Ancestral
 from genkit.diffusion.upsampler import Cascade, Upsampler
+from genkit.evaluation import evaluate
 from genkit.training import train
 from genkit.training.optimizers import Adam
 from genkit.training.recipe import Recipe
@@ -209,6 +210,20 @@ def test_a_cascade_of_upsamplers_enlarges_what_it_is_given() -> None:
 def test_stages_that_do_not_fit_are_refused(parts: dict[str, Any], message: str) -> None:
     with pytest.raises(GenkitError, match=message):
         cascade(**{name: seeded(spec) for name, spec in parts.items()})
+
+
+def test_a_cascade_is_scored_like_any_generator() -> None:
+    against = digits("test", 8)
+    scores = evaluate(cascade(), against, ["fd"], n=20, extractor="mnist-classifier", use_cache=False)
+    assert scores["fd"] > 0 and scores.a.name == "Cascade"
+    model = awake(UPSAMPLER)
+    guided = ClassifierFreeGuided(model, 3.0)
+    one, two = (
+        evaluate(g, against, ["fd"], n=20, extractor="mnist-classifier", use_cache=False) for g in (model, guided)
+    )
+    assert one["fd"] != two["fd"], "guided or not, small images are the reference's"
+    with pytest.raises(EvaluationError, match="Upsampler needs low_res of real images; score it against a data set"):
+        evaluate(model, torch.zeros(20, 1, 8, 8), ["fd"], n=20, extractor="mnist-classifier")
 
 
 def test_every_step_of_both_stages_is_told() -> None:
