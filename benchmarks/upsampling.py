@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genkit.core.files import write_atomically
 from genkit.core.generator import Generator
 from genkit.core.location import sha256_of_weights
 from genkit.data.dataset import DataSet
@@ -95,9 +96,7 @@ class Bench:
         """What `measure` gives, from its file where the same weights were measured before."""
         path = self.out / "upsampling" / f"{self.version}-{self.n}" / f"{name.replace(' ', '-')}-{seed}.json"
         if not path.is_file():
-            found = measure()
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(found))
+            write_atomically(path, json.dumps(measure()).encode())
         values: Values = json.loads(path.read_text())
         return values
 
