@@ -81,7 +81,7 @@ def check_classified(classifier: ImageClassifier, sample_shape: tuple[int, ...],
     wanted = tuple(classifier.sample_shape)
     if tuple(sample_shape) != wanted:
         raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
-    offered = conditions["label"].classes if "label" in conditions else 0
+    offered = conditions.classes
     if offered != classifier.classes:
         raise RecipeError(
             f"data: the classifier has {classifier.classes} classes, but the data have {offered}{conditions.reason}"

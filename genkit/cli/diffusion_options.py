@@ -14,6 +14,7 @@ from genkit.core.errors import GenkitError
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
+    from genkit.diffusion.upsampler import Cascade
 
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 OPTIONS = ("solver", "steps", "classifier", "scale")
@@ -43,11 +44,24 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
     if not asked:
         return generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
+    from genkit.diffusion.upsampler import Cascade
 
+    if isinstance(generator, Cascade):
+        return _configured_cascade(generator, asked)
     if not isinstance(generator, DiffusionGenerator):
         raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
     _set_solver(generator, asked.get("solver"), asked.get("steps"))
     return _guided(generator, asked.get("classifier"), asked.get("scale"))
+
+
+def _configured_cascade(cascade: Cascade, asked: dict[str, Any]) -> Cascade:
+    """Solver and steps are for both stages, guidance for the base, as in the paper."""
+    from genkit.diffusion.upsampler import Cascade
+
+    _set_solver(cascade.upsampler, asked.get("solver"), asked.get("steps"))
+    made = Cascade(configured(cascade.base, asked), cascade.upsampler)
+    made.class_names = cascade.class_names
+    return made
 
 
 def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | None) -> None:

@@ -83,7 +83,7 @@ def _data(data: Any) -> Iterator[list[object]]:
     yield ["samples", f"{len(data):,} of {' x '.join(map(str, data.sample_shape))}"]
     for name, space in data.conditions.items():
         names = f": {', '.join(space.names)}" if space.names else ""
-        yield [name, f"{space.classes} classes{names}"]
+        yield [name, f"{space.about}{names}"]
     if data.report:
         yield ["files", data.report.summary()]
     yield from (["note", line] for line in data.remarks())

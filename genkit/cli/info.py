@@ -138,7 +138,7 @@ def _about(module: Any, size: int) -> list[Row]:
     if shape := getattr(module, "sample_shape", None):
         rows.append(("samples", " x ".join(map(str, shape))))
     if conditions := getattr(module, "conditions", None):
-        rows += [("condition", f"{name}: {space.classes} classes") for name, space in conditions.items()]
+        rows += [("condition", f"{name}: {space.about}") for name, space in conditions.items()]
     if names := module.class_names:
         rows.append(("classes", numbered(names)))
     return [*rows, ("size", f"{size / 2**20:.1f} MiB")]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.conditions import asked
 from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
-from genkit.cli.places import INPUT, Place, Writing
+from genkit.cli.places import INPUT, Output, Place, Writing, check_apart
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
-from genkit.core.errors import ConditionError, DataError, RecipeError
+from genkit.core.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,13 @@ SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
     "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
 )
 @click.option("--label", help="Class of all samples: its name, else its number; random when not given.")
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of all samples: label=3, or low_res=IMAGE, a file, or a folder whose images are taken in turn.",
+)
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
@@ -46,6 +54,7 @@ def command(
     n: int,
     seed: int,
     label: str | None,
+    conditions: tuple[str, ...],
     out: Path,
     grid: bool,
     batch_size: int,
@@ -67,28 +76,17 @@ def command(
     generator.to("cuda" if torch.cuda.is_available() else "cpu")
     generator = configured(generator, diffusion)
     refuse_what_cannot_fit(n, generator.sample_shape, out)
-    condition = None if label is None else {"label": label}
+    wanted = asked(generator, label, conditions, n)
+    check_apart([Output("--out", out, SAMPLES)], wanted.files)
     rng = torch.Generator().manual_seed(seed)
-    try:
-        asked = generator.conditions.check(condition, n)
-    except ConditionError as misfit:
-        raise ConditionError(f"--label {label}: {misfit}") from misfit
     batches = imitations(generator, like, between, n, batch_size, rng)
-    batches = batches or generator.stream(n, batch_size, condition=condition, rng=rng)
+    batches = batches or generator.stream(n, batch_size, condition=wanted.rows, rng=rng)
     with only_writer(out, "writing samples to"), display() as shown:
         counted = _counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
         written = (
             _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out, weights)
         )
-    click.echo(f"{written} (seed {seed}{_named(generator, asked)})")
-
-
-def _named(generator: Generator, asked: dict[str, Tensor]) -> str:
-    """', label 2: coat' where the classes have names."""
-    if "label" not in asked or not generator.class_names:
-        return ""
-    number = int(asked["label"][0])
-    return f", label {number}: {generator.class_names[number]}"
+    click.echo(f"{written} ({', '.join([f'seed {seed}', *wanted.words])})")
 
 
 def _counted(

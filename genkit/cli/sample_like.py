@@ -69,7 +69,8 @@ def _variations(vae: VAE, image: Tensor, n: int, batch_size: int, rng: torch.Gen
         yield variations(vae, image, min(batch_size, n - start), rng)
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of a file; raises DataError for what is none."""
     try:
         return read_regular(path)
     except DataError as refused:
@@ -85,7 +86,7 @@ def read_image(path: Path, generator: Any) -> Tensor:
     from genkit.images import pixels as images
 
     channels, height, width = generator.sample_shape
-    pixels, notes = images.decode(_content(path), str(path), channels)
+    pixels, notes = images.decode(content(path), str(path), channels)
     if notes:
         click.echo(f"{path}: converted: {', '.join(notes)}")
     if tuple(pixels.shape[1:]) != (height, width):

@@ -1,9 +1,10 @@
-"""What a generator can be asked for: class labels, and later attributes, controls, reference images."""
+"""What a generator can be asked for, in columns by name, one value a sample: class labels, images."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +21,44 @@ NUMBER = "-?[0-9]{1,18}"
 """A text that is a whole number."""
 
 
-class Labels:
+Examples = Callable[[Randomness], Condition]
+"""Conditions of real samples, drawn by row: what belongs to one sample stays together."""
+
+
+class Column(ABC):
+    """What one name of a condition takes.
+
+    Attributes:
+        drawable: whether a value can be drawn where none is given.
+        names: what its values are called, in their order; may be empty.
+    """
+
+    drawable: bool = True
+    names: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def about(self) -> str:
+        """What it takes, in a few words."""
+
+    @abstractmethod
+    def check(self, name: str, value: Any, n: int) -> Tensor:
+        """`value` as n rows; a single one is repeated.
+
+        Raises:
+            ConditionError: it is nothing that this column takes, by the column's `name`.
+        """
+
+    @abstractmethod
+    def draw(self, randomness: Randomness) -> Tensor:
+        """A row for each row of `randomness`, where the column is `drawable`."""
+
+    @abstractmethod
+    def misfit(self, name: str, offered: Column | None) -> str:
+        """Why data with this column cannot teach this one: "takes ..., but the data have ..."; empty where they can."""
+
+
+class Labels(Column):
     """One of `classes` classes per sample, int64 in [0, classes).
 
     Args:
@@ -35,6 +73,16 @@ class Labels:
         if names and len(names) != classes:
             raise ConditionError(f"{classes} classes need {classes} names, got {len(names)}")
         self.classes, self.names = classes, tuple(names)
+
+    @property
+    def about(self) -> str:
+        return f"{self.classes} classes"
+
+    def misfit(self, name: str, offered: Column | None) -> str:
+        classes = offered.classes if isinstance(offered, Labels) else 0
+        if classes == self.classes:
+            return ""
+        return f"takes {self.classes} classes of {name!r}, but the data have {classes}"
 
     def draw(self, randomness: Randomness) -> Tensor:
         return randomness.integers(self.classes)
@@ -93,30 +141,76 @@ class Labels:
         return value
 
 
+class Images(Column):
+    """An image per sample, float32 in [-1, 1]. There is none to draw: it is given, or made of real samples.
+
+    Args:
+        shape: (C, H, W).
+    """
+
+    drawable = False
+
+    def __init__(self, shape: Sequence[int]):
+        self.shape = tuple(shape)
+
+    @property
+    def about(self) -> str:
+        channels, height, width = self.shape
+        colour = {1: "grey images", 3: "colour images"}.get(channels, f"images of {channels} channels")
+        return f"{colour} of {height} x {width}"
+
+    def misfit(self, name: str, offered: Column | None) -> str:
+        if isinstance(offered, Images) and offered.shape == self.shape:
+            return ""
+        return f"takes {self.about} for {name!r}, but the data have {offered.about if offered else 'none'}"
+
+    def draw(self, randomness: Randomness) -> Tensor:
+        raise ConditionError(f"{self.about} cannot be drawn, they must be given")
+
+    def check(self, name: str, value: Any, n: int) -> Tensor:
+        """`value`, (C, H, W) or (rows, C, H, W) floats in [-1, 1], as (n, C, H, W) float32."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            got = str(value.dtype) if isinstance(value, Tensor) else shown(value)
+            raise ConditionError(f"condition {shown(name)} takes {self.about}, floats in [-1, 1]; got {got}")
+        x = value[None] if value.dim() == 3 else value
+        if tuple(x.shape[1:]) != self.shape:
+            raise ConditionError(f"condition {shown(name)} takes {self.about}, {list(self.shape)}; got {list(x.shape)}")
+        if not bool(x.abs().le(1).all()):
+            raise ConditionError(f"condition {shown(name)} takes floats in [-1, 1]; got {self._outside(x):g}")
+        if len(x) not in (1, n):
+            raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(x)} images")
+        return x.float().expand(n, *self.shape)
+
+    @staticmethod
+    def _outside(x: Tensor) -> float:
+        return x[~x.abs().le(1)][0].item()
+
+
 def numbered(names: Sequence[str]) -> str:
     """'0: cat, 1: dog', or the names alone where they are their own numbers."""
     own = all(name == str(number) for number, name in enumerate(names))
     return ", ".join(name if own else f"{number}: {name}" for number, name in enumerate(names))
 
 
-class ConditionSpace(Mapping[str, Labels]):
-    """The names a generator accepts, or data offer, and what each takes; empty without any.
+class ConditionSpace(Mapping[str, Column]):
+    """The columns that a generator accepts, or data offer, by name; empty without any.
 
     Attributes:
         absent: why there is none, where one could be expected; for messages.
+        examples: where what cannot be drawn is taken from, with all else of its row that is not given; None refuses.
     """
 
-    def __init__(self, spaces: Mapping[str, Labels] | None = None, absent: str = ""):
-        self._spaces, self.absent = dict(spaces or {}), absent
+    def __init__(self, columns: Mapping[str, Column] | None = None, absent: str = "", examples: Examples | None = None):
+        self._columns, self.absent, self.examples = dict(columns or {}), absent, examples
 
-    def __getitem__(self, name: str) -> Labels:
-        return self._spaces[name]
+    def __getitem__(self, name: str) -> Column:
+        return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._spaces)
+        return iter(self._columns)
 
     def __len__(self) -> int:
-        return len(self._spaces)
+        return len(self._columns)
 
     @property
     def reason(self) -> str:
@@ -124,9 +218,20 @@ class ConditionSpace(Mapping[str, Labels]):
         return f": {self.absent}" if self.absent else ""
 
     @property
+    def labels(self) -> Labels | None:
+        """The column "label", where there is one."""
+        found = self.get("label")
+        return found if isinstance(found, Labels) else None
+
+    @property
+    def classes(self) -> int:
+        """How many classes "label" has; 0 without."""
+        return self.labels.classes if self.labels else 0
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """What the classes of "label" are called; empty without names."""
-        return self._spaces["label"].names if "label" in self else ()
+        return self.labels.names if self.labels else ()
 
     def with_class_names(self, names: Sequence[str]) -> ConditionSpace:
         """The same with other names for the classes of "label", if there are any.
@@ -134,17 +239,27 @@ class ConditionSpace(Mapping[str, Labels]):
         Raises:
             ConditionError: not one name a class.
         """
-        named = {"label": Labels(self["label"].classes, names)} if "label" in self else {}
-        return ConditionSpace({**self._spaces, **named}, self.absent)
+        named = {"label": Labels(self.classes, names)} if self.labels else {}
+        return ConditionSpace({**self._columns, **named}, self.absent, self.examples)
+
+    def with_examples(self, examples: Examples) -> ConditionSpace:
+        """The same, what cannot be drawn being taken from `examples`."""
+        return ConditionSpace(self._columns, self.absent, examples)
 
     def resolve(self, condition: Mapping[str, Any] | None, n: int, randomness: Randomness) -> dict[str, Tensor]:
         """One checked row per sample for every accepted name; what is not given is drawn.
 
         Raises:
-            ConditionError: an unknown name, a wrong number of rows or a value out of range.
+            ConditionError: an unknown name, a wrong number of rows, a value out of range, or none where none is drawn.
         """
-        given = self.check(condition, n)
-        return {name: given[name] if name in given else space.draw(randomness) for name, space in self.items()}
+        given: Mapping[str, Tensor] = self.check(condition, n)
+        needed = [name for name, column in self.items() if not column.drawable and name not in given]
+        if needed and self.examples:
+            found = self.examples(randomness)
+            given = {**self.check({name: found[name] for name in self if name in found}, n), **given}
+        elif needed:
+            raise ConditionError(f"condition {needed[0]!r} must be given: {self[needed[0]].about}, one or one a sample")
+        return {name: given[name] if name in given else column.draw(randomness) for name, column in self.items()}
 
     def check(self, condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
         """What is given, one checked row per sample; raises as `resolve`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -38,17 +39,33 @@ def _check_count(n: object, what: str) -> None:
         raise GenkitError(f"the {what} must be a whole number of at least 1, got {shown(n)}")
 
 
+class Items(Protocol):
+    """Real samples in order, with their conditions: see genkit.data.dataset.DataSet."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def __len__(self) -> int: ...
+    def rows(self, index: Tensor) -> Tensor: ...
+    def condition(self, index: Tensor) -> Condition: ...
+
+
 class Generator(Pretrained, nn.Module, ABC):
     """Something that makes samples.
 
     Attributes:
         sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
         conditions: what it can be asked for; empty when unconditional.
+        made: names of the conditions that `condition_of` makes of real samples; data need not offer these.
+        shows: what the columns of its pictures are, where they are no classes.
         binary: whether the likelihood that it gives is of pixels that are -1 or 1.
     """
 
     sample_shape: tuple[int, ...]
     conditions: ConditionSpace = ConditionSpace()
+    made: tuple[str, ...] = ()
+    shows: ClassVar[str] = ""
     binary: bool = False
     judged_by = "genkit.evaluation.judges:BySamples"
 
@@ -89,13 +106,33 @@ class Generator(Pretrained, nn.Module, ABC):
         with torch.no_grad(), evaluating(self):
             return self._sample(wanted, rows).float()
 
+    def condition_of(self, x: Tensor) -> Condition:
+        """What stands for real samples x, (B, *sample_shape), among the conditions: the columns that are `made`."""
+        return {}
+
+    def over(self, items: Items) -> Self:
+        """This generator, conditions that cannot be drawn being those of the rows of `items`, drawn with replacement.
+
+        Itself where all can be drawn; else a shallow copy. Labels that are not given are then those of the same rows.
+        """
+        if not self.made:
+            return self
+
+        def examples(randomness: Randomness) -> Condition:
+            index = randomness.integers(len(items)).cpu()
+            return {**items.condition(index), **self.condition_of(items.rows(index))}
+
+        found = copy.copy(self)
+        found.conditions = self.conditions.with_examples(examples)
+        return found
+
     def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
         """2,000 points, or eight rows of images: one class a column where there are classes."""
         if len(self.sample_shape) != 3:
             return self.sample(POINTS, rng=rng), 0
         columns, condition = 8, None
-        if "label" in self.conditions:
-            columns = min(self.conditions["label"].classes, COLUMNS)
+        if self.conditions.classes and not self.made:
+            columns = min(self.conditions.classes, COLUMNS)
             condition = {"label": torch.arange(8 * columns) % columns}
         return self.sample(8 * columns, condition=condition, rng=rng), columns
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import is_frozen
-from genkit.core.generator import Generator, LatentGenerator
+from genkit.core.generator import Generator, Items, LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
 
@@ -55,7 +55,7 @@ class Batch:
 
     Attributes:
         x: images in [-1, 1], (B, C, H, W) float32, or points (B, D).
-        condition: e.g. {"label": (B,) int64}; empty for unlabelled data.
+        condition: a row a sample of every column that the data offer, e.g. {"label": (B,) int64}.
         index: position of each row in its data set, (B,) int64.
         target: as many unlabelled rows of the domain to adapt to, shaped like x; None where the data have one domain.
     """
@@ -67,17 +67,6 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.x)
-
-
-class Items(Protocol):
-    """The training set itself, in order: see genkit.data.dataset.DataSet."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
-    def __len__(self) -> int: ...
-    def rows(self, index: Tensor) -> Tensor: ...
 
 
 class Data(Randomness):
@@ -182,13 +171,9 @@ class System(Learning, ABC):
                 f"data: samples are {list(sample_shape)}, but the generator makes {list(self.generator.sample_shape)}; "
                 "set the size and channels of one to those of the other"
             )
-        for name, space in self.generator.conditions.items():
-            offered = conditions[name].classes if name in conditions else 0
-            if offered != space.classes:
-                raise RecipeError(
-                    f"data: the generator takes {space.classes} classes of {name!r}, but the data have {offered}"
-                    f"{conditions.reason}"
-                )
+        for name, column in self.generator.conditions.items():
+            if name not in self.generator.made and (misfit := column.misfit(name, conditions.get(name))):
+                raise RecipeError(f"data: the generator {misfit}{conditions.reason}")
 
     def meet(self, items: Items) -> None:
         """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.

@@ -54,13 +54,11 @@ def domains(source: DataSet, target: DataSet) -> Domains:
 
 def _check_classes(source: DataSet, target: DataSet) -> None:
     """Raises DataError where the target says what its classes are, and they are others."""
-    if not target.conditions:
+    mine, theirs = source.conditions.classes, target.conditions.classes
+    if not theirs:
         return
-    mine, theirs = source.conditions["label"], target.conditions["label"]
-    if mine.classes != theirs.classes:
-        raise DataError(
-            f"domains: the source has {mine.classes} classes and the target {theirs.classes}; they must be the same"
-        )
+    if mine != theirs:
+        raise DataError(f"domains: the source has {mine} classes and the target {theirs}; they must be the same")
     if source.classes and target.classes and source.classes != target.classes:
         a, b = next((a, b) for a, b in zip(source.classes, target.classes, strict=True) if a != b)
         raise DataError(f"domains: the source's class {a!r} is {b!r} in the target; they must be the same, in order")

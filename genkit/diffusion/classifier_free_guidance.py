@@ -40,21 +40,26 @@ class ClassifierFreeGuided(DiffusionWrapper):
             )
         self.scale, self.classes = scale, network.classes
         if not scale:
-            self.conditions = ConditionSpace(absent="scale 0 samples without a label; 1 is the plain conditional model")
+            others = {name: column for name, column in self.conditions.items() if name != "label"}
+            self.conditions = ConditionSpace(
+                others, absent="scale 0 samples without a label; 1 is the plain conditional model"
+            )
 
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
         if self.scale == 1:
             return self.generator.denoising(condition)
-        denoising = self.generator.denoising({})
-        return replace(denoising, output=lambda x_t, t: self.output(x_t, t, condition.get("label")))
+        denoising, label = self.generator.denoising({}), condition.get("label")
+        images = {name: rows for name, rows in condition.items() if name != "label"}
+        return replace(denoising, output=lambda x_t, t: self.output(x_t, t, label, **images))
 
-    def output(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
-        """The guided output of the network, (B, C or 2C, H, W)."""
+    def output(self, x_t: Tensor, t: Tensor, label: Tensor | None, **images: Tensor) -> Tensor:
+        """The guided output of the network, (B, C or 2C, H, W); `images` as in `DDPM.output`."""
         model: Any = self.generator
         none = torch.full((len(x_t),), self.classes, device=x_t.device)
         if label is None:
-            return model.output(x_t, t, none)
-        both = model.output(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([label, none]))
+            return model.output(x_t, t, none, **images)
+        twice = {name: torch.cat([rows, rows]) for name, rows in images.items()}
+        both = model.output(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([label, none]), **twice)
         labelled, unlabelled = both.chunk(2)
         channels = x_t.shape[1]
         guided = unlabelled[:, :channels] + self.scale * (labelled[:, :channels] - unlabelled[:, :channels])

@@ -71,7 +71,7 @@ class ClassifierGuided(DiffusionWrapper):
 
 
 def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
-    return generator.conditions.get("label") or Labels(classifier.classes, classifier.class_names)
+    return generator.conditions.labels or Labels(classifier.classes, classifier.class_names)
 
 
 def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:
@@ -85,7 +85,7 @@ def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> No
     if tuple(classifier.sample_shape) != tuple(generator.sample_shape):
         shapes = [list(part.sample_shape) for part in (classifier, generator)]
         raise GenkitError(f"the classifier takes images {shapes[0]}, but the generator makes {shapes[1]}")
-    offered = generator.conditions["label"].classes if "label" in generator.conditions else classifier.classes
+    offered = generator.conditions.classes or classifier.classes
     if offered != classifier.classes:
         raise GenkitError(f"the classifier knows {classifier.classes} classes, but the generator {offered}")
 

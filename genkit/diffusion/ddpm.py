@@ -54,14 +54,18 @@ class DDPM(DiffusionGenerator):
         self._solver = solver
         self.config["solver"] = solver.config
 
-    def output(self, x_t: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
-        """The network's float32 answer to x_t (B, C, H, W) at the timesteps t (B,), see `Process`."""
-        return self.network(x_t, t, label).float()
+    def output(self, x_t: Tensor, t: Tensor, label: Tensor | None, **images: Tensor) -> Tensor:
+        """The network's float32 output for x_t (B, C, H, W) at the timesteps t (B,), see `Process`.
+
+        Args:
+            images: what else is asked for, by name, see `Upsampler`.
+        """
+        return self.network(x_t, t, label, **images).float()
 
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
-        label = condition.get("label")
+        label, images = condition.get("label"), {k: v for k, v in condition.items() if k != "label"}
         clip = len(self.sample_shape) == 3
-        return Denoising(self.process, lambda x_t, t: self.output(x_t, t, label), clip=clip)
+        return Denoising(self.process, lambda x_t, t: self.output(x_t, t, label, **images), clip=clip)
 
     @torch.no_grad()
     def log_likelihood(
@@ -71,13 +75,13 @@ class DDPM(DiffusionGenerator):
 
         Args:
             x: (B, C, H, W) in [-1, 1].
-            condition: labels where the network takes them; drawn when missing.
+            condition: labels where the network takes them, drawn when missing; small images are those of x.
             rng: CPU generator.
             steps: the steps that are summed over; "" takes all, and any fewer give a looser bound.
         """
         rows = Rows(len(x), rng, self.device)
-        wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(x), rows).items()}
-        denoising = self.denoising(wanted)
+        asked = self.conditions.resolve({**self.condition_of(x), **(condition or {})}, len(x), rows)
+        denoising = self.denoising({k: v.to(self.device) for k, v in asked.items()})
         denoising = denoising.on(self.process.with_settings(kept=steps)) if steps != "" else denoising
         with evaluating(self):
             return variational_bound(denoising, x.to(self.device), rows, self.watch)
@@ -120,21 +124,24 @@ class DDPMTraining(System):
         i, weight = self.steps.draw(data)  # line 3
         noise = data.normal(*self.generator.sample_shape)  # line 4
         label = self._label(batch.condition, data)
-        on = {"x0": batch.x, "i": i, "noise": noise, "label": label, "weight": weight}
+        images = self.generator.condition_of(batch.x)
+        on = {"x0": batch.x, "i": i, "noise": noise, "label": label, "weight": weight, "images": images}
         report = yield Update("denoiser", self.denoising_loss, on)  # line 5
         assert report is not None
         self.steps.learn(i, report["loss_per_sample"])
 
-    def denoising_loss(self, x0: Tensor, i: Tensor, noise: Tensor, label: Tensor | None, weight: Tensor) -> Terms:
+    def denoising_loss(
+        self, x0: Tensor, i: Tensor, noise: Tensor, label: Tensor | None, weight: Tensor, images: Condition
+    ) -> Terms:
         process = self.generator.process
-        output = self.generator.output(process.noised(x0, i, noise), process.timesteps[i], label)
+        output = self.generator.output(process.noised(x0, i, noise), process.timesteps[i], label, **images)
         terms = self.loss(process, output, x0, noise, i)
         each = torch.stack(list(terms.values())).sum(0).detach()
         weighted = {name: (weight * values).mean() for name, values in terms.items()}
         return descend(**weighted) | observe(loss_per_sample=each, **quarters(i, each))
 
     def _label(self, condition: Condition, data: Data) -> Tensor | None:
-        if not self.generator.conditions:
+        if not self.generator.conditions.classes:
             return None
         if not self.label_dropout:
             return condition["label"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from genkit.core.condition import Condition
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.diffusion.denoising import Denoising
@@ -44,6 +45,10 @@ class DiffusionWrapper(DiffusionGenerator):
     def __init__(self, generator: DiffusionGenerator):
         super().__init__()
         self.generator, self.sample_shape, self.conditions = generator, generator.sample_shape, generator.conditions
+        self.made = generator.made
+
+    def condition_of(self, x: Tensor) -> Condition:
+        return self.generator.condition_of(x)
 
     @property
     def process(self) -> Process:  # type: ignore[override]

@@ -11,6 +11,16 @@ ENTRIES: Entries = {
             "Images from noise, one denoising step at a time.",
             ("ho2020ddpm", "nichol2021iddpm"),
         ),
+        "upsampler": Entry(
+            "genkit.diffusion.upsampler:Upsampler",
+            "Large images from noise, each beside the small one that it enlarges: the condition `low_res`.",
+            ("dhariwal2021adm", "nichol2021iddpm"),
+        ),
+        "cascade": Entry(
+            "genkit.diffusion.upsampler:Cascade",
+            "Images of a generator, made large by an upsampler; what is asked for goes to both.",
+            ("dhariwal2021adm",),
+        ),
         "classifier_guided": Entry(
             "genkit.diffusion.classifier_guidance:ClassifierGuided",
             "A diffusion model whose every step is pulled towards images that a classifier takes for the wanted label.",

@@ -42,7 +42,7 @@ class NoisyClassifierTraining(System):
         if tuple(sample_shape) != self.classifier.sample_shape:
             wanted = list(self.classifier.sample_shape)
             raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {wanted}")
-        offered = conditions["label"].classes if "label" in conditions else 0
+        offered = conditions.classes
         if offered != self.classifier.classes:
             raise RecipeError(
                 f"data: the classifier has {self.classifier.classes} classes, but the data have {offered}"

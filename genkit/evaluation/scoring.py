@@ -116,7 +116,7 @@ def _opened(
     if extractor is not None:
         check_extractor(extractor, weights)
     fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
-    return wanted, fake, real
+    return wanted, fake.over(real) if isinstance(fake, Source) else fake, real
 
 
 def statistics(

@@ -47,6 +47,8 @@ class Source:
         mixture: what points were drawn from, where that is known.
         prepared: as `batches`, of images that were made ready one by one: (n, seed, batch size, prepare) -> batches
             with the shape (C, H, W) that their files have; None where the samples are small or not alike in size.
+        generator: that makes the samples.
+        items: the data set that the samples are rows of.
     """
 
     name: str
@@ -59,6 +61,21 @@ class Source:
     warnings: list[str] = field(default_factory=list)
     mixture: Mixture | None = None
     prepared: Callable[[int, int, int, Prepare], Iterator[Prepared]] | None = None
+    generator: Generator | None = None
+    items: Any = None
+
+    def over(self, reference: Source | Statistics) -> Source:
+        """Itself; a generator that is asked for parts of real samples (an upsampler) is asked for the reference's.
+
+        Raises:
+            EvaluationError: it is one, and the reference is no data set.
+        """
+        if self.generator is None or not self.generator.made:
+            return self
+        if not isinstance(reference, Source) or reference.items is None:
+            made = self.generator.made[0]
+            raise EvaluationError(f"{self.name} needs {made} of real images; score it against a data set, by its name")
+        return of_generator(self.generator.over(reference.items), self.name)
 
     @property
     def points(self) -> bool | None:
@@ -136,7 +153,7 @@ def of_generator(generator: Generator, name: str) -> Source:
         stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed))
         return _eight_bit(stream, source, n)
 
-    source = Source(name, "weights", batches, sample_shape=tuple(generator.sample_shape))
+    source = Source(name, "weights", batches, sample_shape=tuple(generator.sample_shape), generator=generator)
     return source
 
 
@@ -157,6 +174,7 @@ def of_data_set(data: Any) -> Source:
         fingerprint=lambda: str(data.fingerprint),
         notes=report.as_dict() if report else {},
         mixture=getattr(data, "mixture", None),
+        items=data,
     )
 
 

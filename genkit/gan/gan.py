@@ -170,7 +170,7 @@ def _check_fit(generator: GAN, critic: nn.Module) -> None:
     if made != judged:
         raise RecipeError(f"the generator makes {list(made)} but the critic judges {list(judged)}; make them equal")
     classes: Mapping[str, int] = {
-        "generator": len(generator.conditions) and generator.conditions["label"].classes,
+        "generator": generator.conditions.classes,
         "critic": getattr(critic, "classes", 0),
     }
     if classes["critic"] not in (0, classes["generator"]):

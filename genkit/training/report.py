@@ -11,11 +11,13 @@ from typing import Any
 import yaml
 
 from genkit import __version__
+from genkit.core.catalog import load
 from genkit.core.condition import numbered
 from genkit.core.documents import read_mapping
 from genkit.core.files import write_atomically
 from genkit.core.generator import COLUMNS
 from genkit.core.location import CONFIG
+from genkit.core.table import lookup
 from genkit.training.curves import Curve, draw
 from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
@@ -153,8 +155,11 @@ def _grids(folder: Path) -> list[tuple[str, str]]:
 
 
 def _columns(weights: Path) -> str:
-    """What the columns of the pictures show, when classes have names: '0: cat, 1: dog'."""
-    return numbered(read_mapping(weights / CONFIG).get("class_names", [])[:COLUMNS])
+    """What the columns of the pictures show, '0: cat, 1: dog' where they are classes with names."""
+    config = read_mapping(weights / CONFIG)
+    found = lookup(config.get("type"), ["generators"])
+    shows: str = getattr(load(found[1].target), "shows", "") if found else ""
+    return shows or numbered(config.get("class_names", [])[:COLUMNS])
 
 
 def _picture(path: Path) -> str | None:

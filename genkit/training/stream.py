@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.batch_noise import CPU, BatchNoise, Part
+from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Sampler, sent, stable_seed
 from genkit.core.system import Batch, Data
@@ -19,10 +20,9 @@ from genkit.training.shuffle import Shuffle
 class Source(Protocol):
     """What a data set must offer: see genkit.data.dataset.DataSet. It may carry another one, called `target`."""
 
-    labels: Tensor | None
-
     def __len__(self) -> int: ...
     def rows(self, index: Tensor) -> Tensor: ...
+    def condition(self, index: Tensor) -> Condition: ...
 
 
 def share_of(batch_size: int, processes: int) -> int:
@@ -120,8 +120,7 @@ class Stream(Data):
         return self._batch(index.cpu(), None)
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
-        labels = self.source.labels
-        condition = {} if labels is None else {"label": sent(labels[index], self.device)}
+        condition = {name: sent(rows, self.device) for name, rows in self.source.condition(index).items()}
         return Batch(self._samples(self.source, index, flips), condition, index)
 
     def _samples(self, source: Source, index: Tensor, flips: Tensor | None) -> Tensor:

@@ -18,7 +18,16 @@ from tests.cli.test_parameters import commands, parameters
 Capture = pytest.CaptureFixture[str]
 
 WORDS = {
-    *("sample label", "sample steps", "likelihood steps", "evaluate metrics", "knn k", "import layout", "import part"),
+    *(
+        "sample label",
+        "sample conditions",
+        "sample steps",
+        "likelihood steps",
+        "evaluate metrics",
+        "knn k",
+        "import layout",
+        "import part",
+    ),
     *("train overrides", "list kind", "info subject", "cite subject"),
 }
 """Texts that name no file, or are of commands that write none; they are not looked for on the disk."""

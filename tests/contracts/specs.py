@@ -73,7 +73,10 @@ NETWORKS: dict[str, list[Spec]] = {
     "imagenet_resnet_critic": [{"type": "imagenet_resnet_critic", "size": 8, "start": "random"}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],
     "diffusers_unet": [{"type": "diffusers_unet", "settings": UNET2D}],
-    "super_resolution_unet": [{**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True}],
+    "super_resolution_unet": [
+        {**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True},
+        {**UNET, "type": "super_resolution_unet", "low_size": 5, "size": 16, "patch": 2, "groups": 4, "classes": 3},
+    ],
     "encoder_unet": [
         {**UNET, "type": "encoder_unet"},
         {**UNET, "type": "encoder_unet", "size": 16, "patch": 2, "classes": 3, "pool": "spatial_v2"},
@@ -89,6 +92,13 @@ DDPM: Spec = {
 }
 PLAIN: Spec = {**FIXED, "steps": 25, "schedule": "linear", "prediction": "v"}
 PLAIN_DDPM: Spec = {"type": "ddpm", "network": UNET, "process": PLAIN}
+UPSAMPLER: Spec = {
+    **DDPM,
+    "type": "upsampler",
+    "network": {**DDPM["network"], "type": "super_resolution_unet", "low_size": 4},
+    "solver": {"type": "ancestral", "steps": "4"},
+}
+LARGER: Spec = {**UPSAMPLER, "network": {**UPSAMPLER["network"], "size": 16, "attention": [8], "low_size": 8}}
 ENCODER: Spec = {**UNET, "type": "encoder_unet"}
 NOISY: Spec = {"type": "noisy_classifier", "network": ENCODER, "process": PROCESS}
 
@@ -119,6 +129,20 @@ GENERATORS: dict[str, list[Spec]] = {
     ],
     "classifier_free_guided": [
         {"type": "classifier_free_guided", "generator": {**DDPM, "solver": {"type": "ancestral", "steps": "4"}}}
+    ],
+    "upsampler": [
+        UPSAMPLER,
+        {"type": "classifier_free_guided", "generator": UPSAMPLER, "scale": 3.0},
+        {"type": "classifier_guided", "generator": UPSAMPLER, "classifier": NOISY, "scale": 3.0},
+    ],
+    "cascade": [
+        {"type": "cascade", "base": {"type": "gan", "network": {**DCGAN_G, "classes": 10}}, "upsampler": LARGER},
+        {
+            "type": "cascade",
+            "base": {**DDPM, "network": {**UNET, "size": 4, "variance": True}},
+            "upsampler": {"type": "classifier_free_guided", "generator": UPSAMPLER},
+        },
+        {"type": "cascade", "base": UPSAMPLER, "upsampler": LARGER},
     ],
     "vae": [
         {"type": "vae", "network": VAE_N},
@@ -207,6 +231,7 @@ SYSTEMS: dict[str, list[SystemCase]] = {
     "ddpm_training": [
         SystemCase({"type": "ddpm_training", "generator": DDPM, "label_dropout": 0.5}, DIGITS, ("denoiser",)),
         SystemCase({"type": "ddpm_training", "generator": PLAIN_DDPM}, DIGITS, ("denoiser",)),
+        SystemCase({"type": "ddpm_training", "generator": UPSAMPLER, "label_dropout": 0.5}, DIGITS, ("denoiser",)),
         SystemCase(
             {
                 "type": "ddpm_training",

@@ -10,7 +10,11 @@ from genkit.core.condition import ConditionSpace
 from genkit.core.errors import ConditionError, GenkitError
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.randomness import Rows
+from genkit.data.digits import digits
 from tests.contracts.specs import GENERATOR_SPECS, seeded
+
+ITEMS = digits("test", 8)
+"""What an upsampler is given to enlarge, made small."""
 
 ROUNDING = 1e-3
 """Of sums in another order, over the steps of a diffusion, which multiply them: an eighth of a grey level."""
@@ -26,7 +30,7 @@ def generator(request: pytest.FixtureRequest) -> Generator:
     if isinstance(made, LatentGenerator):
         for _ in range(20):
             made.train()(made.prior(16), made.conditions.resolve(None, 16, Rows(16)))
-    return made
+    return made.over(ITEMS)
 
 
 def rng(seed: int = 3) -> torch.Generator:
@@ -135,6 +139,6 @@ def test_labels_steer_and_one_stands_for_all(generator: Generator) -> None:
 
 def test_save_and_load_give_equal_samples(generator: Generator, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = generator.save_pretrained(tmp_path_factory.mktemp("weights"))
-    loaded = Generator.from_pretrained(folder)
+    loaded = Generator.from_pretrained(folder).over(ITEMS)
     assert type(loaded) is type(generator) and not loaded.training and loaded.config == generator.config
     assert loaded.sample(4, rng=rng()).equal(generator.sample(4, rng=rng()))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.core.condition import ConditionSpace, Labels, numbered
+from genkit.core.condition import ConditionSpace, Images, Labels, numbered
 from genkit.core.errors import ConditionError
 from genkit.core.randomness import Rows
 
@@ -102,3 +102,64 @@ def test_why_there_is_no_condition_is_said() -> None:
 
 def test_names_are_told_with_their_numbers() -> None:
     assert numbered(["cat", "dog"]) == "0: cat, 1: dog" and numbered(["0", "1"]) == "0, 1" and numbered([]) == ""
+
+
+GREY = Images((1, 2, 3))
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (3,)])
+def test_an_image_a_sample_or_one_for_all(rows: tuple[int, ...]) -> None:
+    given = torch.linspace(-1, 1, 6).expand(*rows, 6).reshape(*rows, 1, 2, 3).double()
+    found = GREY.check("low_res", given, 3)
+    assert found.shape == (3, 1, 2, 3) and found.dtype == torch.float32 and found[2].flatten()[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (torch.zeros(3, 2, 3), r"takes grey images of 2 x 3, \[1, 2, 3\]; got \[1, 3, 2, 3\]"),
+        (torch.zeros(1, 3, 2), r"got \[1, 1, 3, 2\]"),
+        (torch.zeros(2, 1, 2, 3), "3 samples, 2 images"),
+        (torch.zeros(1, 2, 3, dtype=torch.uint8), r"floats in \[-1, 1\]; got torch.uint8"),
+        (torch.full((1, 2, 3), 1.5), r"floats in \[-1, 1\]; got 1.5"),
+        (torch.full((1, 2, 3), torch.nan), r"floats in \[-1, 1\]; got nan"),
+        ("photo.png", "got 'photo.png'"),
+    ],
+)
+def test_wrong_images_are_refused(given: object, message: str) -> None:
+    with pytest.raises(ConditionError, match=f"^condition 'low_res' .*{message}$"):
+        GREY.check("low_res", given, 3)
+
+
+def test_images_are_not_drawn_but_given() -> None:
+    space = ConditionSpace({"label": Labels(5), "low_res": GREY})
+    with pytest.raises(ConditionError, match="'low_res' must be given: grey images of 2 x 3, one or one a sample"):
+        space.resolve({"label": 1}, 2, Rows(2))
+    assert list(space.resolve({"low_res": torch.zeros(1, 2, 3)}, 2, Rows(2))) == ["label", "low_res"]
+
+
+def test_or_taken_from_examples_with_what_belongs_to_them() -> None:
+    def examples(randomness: Rows) -> dict[str, torch.Tensor]:
+        label = randomness.integers(5)
+        return {"label": label, "low_res": (label / 5).view(-1, 1, 1, 1).expand(-1, 1, 2, 3), "more": label}
+
+    space = ConditionSpace({"label": Labels(5), "low_res": GREY}).with_examples(examples)
+    found = space.resolve(None, 50, Rows(50, torch.Generator().manual_seed(0)))
+    assert found.keys() == {"label", "low_res"} and len(found["label"].unique()) == 5
+    assert found["low_res"][:, 0, 0, 0].mul(5).round().long().equal(found["label"])
+    again = space.resolve(None, 3, Rows(3, torch.Generator().manual_seed(0)))
+    assert again["label"].equal(found["label"][:3]), "row i does not depend on the others"
+    assert space.resolve({"label": 2}, 3, Rows(3))["label"].tolist() == [2, 2, 2], "what is given stays"
+    images = {"low_res": torch.zeros(1, 2, 3)}
+    assert space.resolve(images, 3, Rows(3))["low_res"].eq(0).all()
+    wrong = space.with_examples(lambda randomness: {"low_res": torch.zeros(4, 1, 2, 3), "label": torch.full((4,), 9)})
+    with pytest.raises(ConditionError, match="'label' takes 0 to 4, got 9"):
+        wrong.resolve(None, 4, Rows(4))
+
+
+def test_columns_tell_what_data_must_offer() -> None:
+    assert Labels(3).misfit("label", Labels(3)) == "" == GREY.misfit("low_res", Images([1, 2, 3]))
+    assert Labels(3).misfit("label", None) == "takes 3 classes of 'label', but the data have 0"
+    assert Labels(3).misfit("label", GREY) == "takes 3 classes of 'label', but the data have 0"
+    assert GREY.misfit("low", None) == "takes grey images of 2 x 3 for 'low', but the data have none"
+    assert GREY.misfit("low", Images((3, 2, 3))).endswith("have colour images of 2 x 3")

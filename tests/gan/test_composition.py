@@ -56,7 +56,6 @@ def game(pair: str, names: list[str], **others: Any) -> GANTraining:
 
 
 class Pictures:
-    labels = None
     x = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
     def __len__(self) -> int:
@@ -64,6 +63,9 @@ class Pictures:
 
     def rows(self, index: torch.Tensor) -> torch.Tensor:
         return self.x[index]
+
+    def condition(self, index: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {}
 
 
 def play(system: GANTraining) -> dict[str, torch.Tensor]:

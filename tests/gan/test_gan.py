@@ -40,6 +40,9 @@ class Cloud:
     def rows(self, index: Tensor) -> Tensor:
         return self.x[index]
 
+    def condition(self, index: Tensor) -> dict[str, Tensor]:
+        return {} if self.labels is None else {"label": self.labels[index]}
+
 
 def play(system: GANTraining, iterations: int = 2, batch_size: int = 4, classes: int = 0, rule: Any = None) -> Trainer:
     stream = Stream(Cloud(system.generator.sample_shape, classes), batch_size, seed=0)

@@ -94,7 +94,8 @@ def _shrink(node: Any) -> None:
 def _shrink_diffusion(node: dict[str, Any]) -> None:
     if "multipliers" in node and node["size"] > LARGEST_UNET:
         node |= {"size": 16, "multipliers": node["multipliers"][-2:], "attention": [8]}
+        node |= {"low_size": 4} if "low_size" in node else {}
     if "process" in node:
         node["process"] |= {"steps": PROCESS_STEPS}
-    if node.get("type") == "ddpm":
+    if node.get("type") in ("ddpm", "upsampler"):
         node["solver"] = {"type": "ancestral", "steps": "2"}

@@ -19,3 +19,6 @@ class Numbers:
     def rows(self, index: Tensor) -> Tensor:
         value = index.float()
         return torch.stack([value, -value], 1).view(-1, 1, 1, 2) if self.images else value.view(-1, 1)
+
+    def condition(self, index: Tensor) -> dict[str, Tensor]:
+        return {} if self.labels is None else {"label": self.labels[index]}

@@ -16,12 +16,12 @@ def from_flags(layout: str, flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def product(network: Pretrained, layout: str, config: Mapping[str, Any]) -> Pretrained:
-    """A generator of a denoiser, a classifier of noisy images of an encoder; else the network itself."""
+    """A generator of a denoiser, an upsampler where it sees small images, a classifier of noisy images of an encoder;
+    else the network itself."""
     from genkit.diffusion.authors import diffusion_settings
     from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder
-    from genkit.diffusion.networks.unet import SuperResolutionUNet
 
-    if isinstance(network, Denoiser) and not isinstance(network, SuperResolutionUNet):
+    if isinstance(network, Denoiser):
         return diffusion_settings.ddpm(network, layout, config)
     if isinstance(network, NoisyEncoder):
         return diffusion_settings.noisy_classifier(network, layout, config)

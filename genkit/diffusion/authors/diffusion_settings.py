@@ -11,9 +11,11 @@ from genkit.core.errors import RecipeError, WeightsError
 from genkit.diffusion.authors.guided_diffusion import constructor
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder
+from genkit.diffusion.networks.unet import SuperResolutionUNet
 from genkit.diffusion.noisy_classifier_training import NoisyClassifier
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
+from genkit.diffusion.upsampler import Upsampler
 from genkit.foreign.authors_settings import Settings, check_settings
 
 
@@ -73,6 +75,8 @@ def ddpm(network: Denoiser, layout: str, config: Mapping[str, Any]) -> DDPM:
             f"{'learns' if learns else 'does not learn'} its variance"
         )
     process = settings.process(layout, learns_variance=learns)
+    if isinstance(network, SuperResolutionUNet):
+        return Upsampler(network, process, settings.solver(process))
     return DDPM(network, process, settings.solver(process))
 
 

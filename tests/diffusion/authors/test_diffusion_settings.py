@@ -21,6 +21,7 @@ from genkit.diffusion.networks.unet import UNet
 from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 from genkit.diffusion.noisy_classifier_training import NoisyClassifier
 from genkit.diffusion.solvers import DDIM, Ancestral
+from genkit.diffusion.upsampler import Upsampler
 from tests.diffusion.authors import adm
 
 CONFIG = {"image_size": 8, "in_channels": 3, "model_channels": 32, "out_channels": 6, "num_res_blocks": 1}
@@ -95,10 +96,16 @@ def test_a_classifier_knows_its_process(tmp_path):
     assert isinstance(Pretrained.from_pretrained(made.save_pretrained(tmp_path)), NoisyClassifier)
 
 
-def test_an_upsampler_is_kept_as_a_network(tmp_path):
+def test_an_upsampler_samples_what_it_is_given(tmp_path):
     weights, x = adm.Weights(), torch.randn(1, 3, 8, 8)
-    adm.super_resolution(weights, CONFIG, x, torch.tensor([1.0]), x[..., :4, :4], torch.tensor([0]))
+    t, y, low = torch.tensor([7.0]), torch.tensor([2]), torch.rand(1, 3, 4, 4) * 2 - 1
+    adm.super_resolution(weights, CONFIG, x, t, low, y)
     save_file(weights, tmp_path / "up.safetensors")
-    layout = "guided-diffusion/super_resolution_unet"
-    foreign.import_checkpoint(layout, tmp_path / "up.safetensors", CONFIG | {"small_size": 4}, tmp_path / "out")
-    assert Pretrained.from_pretrained(tmp_path / "out").low_shape == (3, 4, 4)
+    layout, config = "guided-diffusion/super_resolution_unet", CONFIG | {"small_size": 4, "timestep_respacing": "3"}
+    foreign.import_checkpoint(layout, tmp_path / "up.safetensors", config, tmp_path / "out")
+    made = Generator.from_pretrained(tmp_path / "out")
+    assert isinstance(made, Upsampler) and made.process.config["schedule"] == "linear" and made.solver.steps == "3"
+    expected = adm.super_resolution(weights, CONFIG, x, t, low, y)
+    torch.testing.assert_close(made.output(x, t, y, low_res=low), expected, rtol=0, atol=5e-5)
+    found = made.sample(2, condition={"low_res": low, "label": 1}, rng=torch.Generator().manual_seed(0))
+    assert found.shape == (2, 3, 8, 8) and found.isfinite().all()

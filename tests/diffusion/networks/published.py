@@ -64,6 +64,8 @@ RECIPES: dict[str, str] = {
     "lsun256/ddpm": "ADM, LSUN 256",
     **{f"imagenet{size}/ddpm": f"ADM, ImageNet {size}" for size in (64, 128, 256, 512)},
     **{f"imagenet{size}/noisy_classifier": f"classifier, {size}" for size in (64, 128, 256, 512)},
+    "imagenet256/ddpm_upsampler": "ADM, 64 to 256",
+    "imagenet512/ddpm_upsampler": "ADM, 128 to 512",
     "cifar10/ddpm": "IDDPM, CIFAR-10",
     "cifar10/ddpm_2020": "DDPM, CIFAR-10",
 }

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-import yaml
 from torch import nn
 
 from genkit.core import catalog
-from genkit.training.recipe_file import find_recipe
 from tests.diffusion.networks.published import PUBLISHED, RECIPES, Spec
+from tests.rules.recipes import read
 
 
 def built(spec: Spec) -> nn.Module:
@@ -25,6 +24,6 @@ def test_the_published_number_of_parameters(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_has_the_published_network(name):
-    system = yaml.safe_load(find_recipe(name).read_text())["system"]
+    system = read(name)["system"]
     network = (system.get("generator") or system["classifier"])["network"]
     assert built(network).config == built(PUBLISHED[RECIPES[name]][1]).config

@@ -1,0 +1,127 @@
+"""What genkit sample is asked for: --label, and --condition NAME=VALUE of classes and of images in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.sample_like import content
+from genkit.core.errors import ConditionError, DataError, GenkitError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genkit.core.condition import ConditionSpace, Images
+    from genkit.core.generator import Generator
+
+OTHER_NAMES = {"class": "label"}
+
+
+@dataclass
+class Asked:
+    """The conditions of all samples.
+
+    Attributes:
+        rows: name -> a row a sample, checked.
+        words: of each, for the line that tells what was made: "label 2: coat", "low_res of photo.png".
+        files: that were read, by the option that names them.
+    """
+
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+
+
+def asked(generator: Generator, label: str | None, given: Sequence[str], n: int) -> Asked:
+    """What --label and every --condition say.
+
+    Raises:
+        ConditionError: nothing that `generator` takes, or not all that it needs, beginning with the option.
+        DataError: a file that is no image.
+        GenkitError: no NAME=VALUE, or a name twice.
+    """
+    options = [] if label is None else [("label", label, f"--label {label}")]
+    options += [(*_parts(text), f"--condition {text}") for text in given]
+    found = Asked()
+    for name, value, option in options:
+        if name in found.rows:
+            raise GenkitError(f"{option}: {name} is given twice")
+        try:
+            _take(found, generator.conditions, name, value, n, option)
+        except ConditionError as misfit:
+            raise ConditionError(f"{option}: {misfit}") from misfit
+    for name, column in generator.conditions.items():
+        if not column.drawable and name not in found.rows:
+            raise ConditionError(f"--condition {name}=FILE, or a folder or zip, must be given: {column.about}")
+    return found
+
+
+def _parts(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise GenkitError(f"--condition takes NAME=VALUE, such as label=3 or low_res=photo.png; got {text!r:.60}")
+    return OTHER_NAMES.get(name, name), value
+
+
+def _take(found: Asked, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
+    from genkit.core.condition import Images
+
+    column = conditions.get(name)
+    if isinstance(column, Images):
+        found.files[option] = Path(value)
+        found.rows |= conditions.check({name: repeated(read_images(Path(value), column), n)}, n)
+        found.words.append(f"{name} of {value}")
+        return
+    found.rows |= conditions.check({name: value}, n)
+    number = int(found.rows[name][0])
+    if column and column.names:
+        found.words.append(f"{name} {number}: {column.names[number]}")
+
+
+def repeated(images: Tensor, n: int) -> Tensor:
+    """n of the images, in order and over again."""
+    import torch
+
+    return images[torch.arange(n) % len(images)]
+
+
+def read_images(path: Path, column: Images) -> Tensor:
+    """Those of a file, or of a folder or zip in the order of their names: (files, C, H, W) in [-1, 1].
+
+    Raises:
+        DataError: naming a file that is no image of the column's size and colour.
+    """
+    import torch
+
+    from genkit.images.pixels import from_uint8
+
+    return from_uint8(torch.stack([_fitting(image, name, column) for image, name in _read(path)]))
+
+
+def _fitting(image: Tensor, name: str, column: Images) -> Tensor:
+    if tuple(image.shape) != column.shape:
+        channels, height, width = image.shape
+        kind = {1: "grey", 3: "in colour"}[channels]
+        raise DataError(f"{name} is {height} x {width} and {kind}; {column.about} are taken, as they are")
+    return image
+
+
+def _read(path: Path) -> Iterator[tuple[Tensor, str]]:
+    from genkit.images.image_files import ImageFiles
+    from genkit.images.pixels import decode
+
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        files = ImageFiles(path)
+        for index, image in files.decode_all():
+            yield image, files.shown(index)
+        return
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give an image file, or a folder or zip of images")
+    image, notes = decode(content(path), str(path))
+    if notes:
+        click.echo(f"{path}: converted: {', '.join(notes)}")
+    yield image, str(path)

@@ -1,0 +1,122 @@
+"""genkit sample --condition: classes by name, images from files, and the one line that refuses what does not fit."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from genkit.core.generator import Generator
+from genkit.data.digits import digits
+from genkit.images.pixels import write_folder, write_png
+from tests.cli.console import refusal, run
+from tests.cli.test_sample import contents
+from tests.contracts.specs import DDPM, UPSAMPLER, seeded
+
+Capture = pytest.CaptureFixture[str]
+FAST = {"solver": {"type": "ancestral", "steps": "3"}}
+SIDE, LOW = 8, 4
+NAMES = tuple("abcdefghij")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """up and model, weights; photo.png; photos, a folder and a zip of three images."""
+    folder = tmp_path_factory.mktemp("here")
+    for name, spec in {"up": UPSAMPLER, "model": {**DDPM, **FAST}}.items():
+        made = seeded(spec)
+        for parameter in made.parameters():
+            if not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.3)
+        made.class_names = NAMES
+        made.save_pretrained(folder / name)
+    small = digits("test", LOW).x[::300][:3]
+    write_folder([small], folder / "photos")
+    with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
+        for path in (folder / "photos").iterdir():
+            archive.write(path, path.name)
+    write_png(folder / "photo.png", small[1])
+    write_png(folder / "large.png", digits("test", 9).x[0])
+    write_png(folder / "colour.png", small[1].expand(3, -1, -1))
+    return folder
+
+
+def test_label_and_class_are_one_condition(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    made = []
+    for i, option in enumerate((("--label", "c"), ("--condition", "label=2"), ("--condition", "class=c"))):
+        ran = run(capsys, "sample", here / "model", "-n", 2, *option, "--out", tmp_path / str(i))
+        assert ran.code == 0 and ran.out.endswith("(seed 0, label 2: c)\n"), ran
+        made.append(contents(tmp_path / str(i)))
+    assert made[0] == made[1] == made[2]
+
+
+def test_an_image_is_enlarged_as_in_python(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    option = f"low_res={here / 'photo.png'}"
+    ran = run(capsys, "sample", here / "up", "-n", 3, "--condition", option, "--label", 1, "--out", tmp_path / "a")
+    assert ran.code == 0 and f"(seed 0, label 1: b, low_res of {here / 'photo.png'})" in ran.out, ran
+    low = digits("test", LOW).rows(torch.tensor([300]))
+    model = Generator.from_pretrained(here / "up")
+    want = model.sample(3, condition={"low_res": low, "label": 1}, rng=torch.Generator().manual_seed(0))
+    write_folder([want], tmp_path / "want")
+    assert contents(tmp_path / "a") == contents(tmp_path / "want")
+
+
+def test_images_of_a_folder_or_zip_are_taken_in_turn(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    for name in ("photos", "photos.zip"):
+        option = ("--condition", f"low_res={here / name}", "--label", "1", "--batch-size", 2)
+        assert run(capsys, "sample", here / "up", "-n", 5, *option, "--out", tmp_path / name).code == 0
+    assert contents(tmp_path / "photos") == contents(tmp_path / "photos.zip")
+    low = digits("test", LOW).rows(torch.tensor([0, 300, 600, 0, 300]))
+    model = Generator.from_pretrained(here / "up")
+    want = model.sample(5, condition={"low_res": low, "label": 1}, rng=torch.Generator().manual_seed(0))
+    assert write_folder([want], tmp_path / "want") == 5
+    assert contents(tmp_path / "want") == contents(tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        ("up", [], "--condition low_res=FILE, or a folder or zip, must be given: grey images of 4 x 4"),
+        ("up", ["low_res=large.png"], "large.png is 9 x 9 and grey; grey images of 4 x 4 are taken, as they are"),
+        ("up", ["low_res=colour.png"], "colour.png is 4 x 4 and in colour; grey images of 4 x 4 are taken"),
+        ("up", ["low_res=none.png"], "none.png does not exist; give an image file"),
+        ("up", ["low_res=up"], "up holds no images"),
+        ("up", ["low_res=up/config.json"], "up/config.json: not an image"),
+        ("up", ["low_res=photo.png", "low_res=photos"], "--condition low_res=photos: low_res is given twice"),
+        (
+            "up",
+            ["lowres=photo.png"],
+            "--condition lowres=photo.png: this generator takes no condition 'lowres'; did you",
+        ),
+        ("up", ["low_res"], "--condition takes NAME=VALUE, such as label=3 or low_res=photo.png; got 'low_res'"),
+        ("up", ["class=z", "low_res=photo.png"], "--condition class=z: condition 'label': no class is called 'z'"),
+        ("model", ["low_res=photo.png"], "this generator takes no condition 'low_res'"),
+        ("model", ["label=17"], "--condition label=17: condition 'label' takes 0 to 9, got 17"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    capsys: Capture, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str, options: list[str],
+    message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(here)
+    given = [word for option in options for word in ("--condition", option)]
+    assert message in refusal(capsys, "sample", weights, "-n", 2, *given, "--out", tmp_path / "out")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_images_that_are_read_are_not_written_over(capsys: Capture, here: Path) -> None:
+    before = contents(here / "photos")
+    given = ("--condition", f"low_res={here / 'photos'}", "--out", here / "photos")
+    assert "is what is read" in refusal(capsys, "sample", here / "up", "-n", 2, *given)
+    assert contents(here / "photos") == before
+
+
+def test_an_upsampler_is_scored_on_small_images_of_the_reference(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    scored = ("-n", 20, "--metrics", "kd", "--extractor", "mnist-classifier")
+    ran = run(capsys, "evaluate", here / "up", "--against", "digits/test", *scored)
+    assert ran.code == 0, ran
+    write_folder([digits("test", SIDE).x[:20]], tmp_path / "files")
+    line = refusal(capsys, "evaluate", here / "up", "--against", tmp_path / "files", *scored)
+    assert "needs low_res of real images; score it against a data set, by its name" in line
