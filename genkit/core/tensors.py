@@ -31,10 +31,17 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         ValueError: the first name of each fault: missing, unexpected, of another shape, of another kind, not finite.
     """
-    expected = module.state_dict()
+    expected, state = module.state_dict(), current(module, state)
     if faults := list(_faults(expected, state)):
         raise ValueError("; ".join(faults))
     module.load_state_dict({name: state[name].to(tensor.dtype) for name, tensor in expected.items()})
+
+
+def current(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` without what older checkpoints hold beside it: the buffers that modules name in `former_buffers`."""
+    parts = module.named_modules()
+    former = {f"{path}.{name}".lstrip(".") for path, part in parts for name in getattr(part, "former_buffers", ())}
+    return {name: tensor for name, tensor in state.items() if name not in former}
 
 
 def _faults(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:

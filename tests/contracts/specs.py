@@ -320,6 +320,11 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             cotasks=[{"type": "super_resolution"}],
             schedules=[{"type": "locality_mask", "widths": [4, 6], "until": [2, 3]}],
         ),
+        gan_case(
+            ("critic", "critic", "generator"),
+            critic_steps=2,
+            penalties=[{"type": "r1", "every": 3}, {"type": "gradient_penalty", "every": 2}],
+        ),
     ],
     "classifier_training": [
         SystemCase(

@@ -19,7 +19,7 @@ from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 from genkit.gan.ratio_clipping import RatioClipping
-from genkit.gan.slots import Cotask, Judged, Pair, View, Weighting
+from genkit.gan.slots import Judged, Pair, Term, View, Weighting
 from genkit.gan.softmax_weighting import SoftmaxWeighting
 from genkit.training.optimizers import SGD, Adam
 from genkit.training.stream import Stream
@@ -92,7 +92,7 @@ def test_the_critics_loss_does_not_reach_the_generator_and_the_generators_does()
     assert all(p.grad is None for p in system.generator.parameters())
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in system.critic.parameters())
     given = on(system)
-    system.rule.loss(system, given["z"], {})["loss"].backward()
+    system.rule.loss(system, given["x"], {}, given["z"])["loss"].backward()
     assert any(p.grad.abs().sum() > 0 for p in system.generator.parameters())
 
 
@@ -106,7 +106,7 @@ def test_the_critic_rises_on_real_and_falls_on_fakes_and_the_generator_climbs() 
     before = gap()
     trainer.perform(Update("critic", system.critic_loss, given))
     middle = gap()
-    trainer.perform(Update("generator", partial(system.rule.loss, system), {"z": given["z"], "y": {}}))
+    trainer.perform(Update("generator", partial(system.rule.loss, system), {k: given[k] for k in "xyz"}))
     assert middle > before and gap() < middle
 
 
@@ -182,16 +182,17 @@ class Learned(Weighting):
         return descend(error=(self.net(x).squeeze(1) - target).square().mean())
 
 
-class Shrink(Cotask):
+class Shrink(Term):
     """A second turn of the generator, and a learner of its own beside it."""
 
+    of = None
     learners = {"shrinker": ("net",)}  # noqa: RUF012
 
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Linear(2, 1)
 
-    def turns(self, gan: Pair, data: Data) -> Turns:
+    def turns(self, gan: Pair, data: Data, step: int) -> Turns:
         z = data.draw(gan.generator.prior)
         yield Update("generator", partial(self.loss, gan), {"z": z})
         yield Update("shrinker", partial(self.loss, gan), {"z": z})

@@ -187,7 +187,7 @@ def toy(rule_class: type[RatioClipping]) -> GANTraining:
 
 def gradient(system: GANTraining, z: Tensor, logit_old: Tensor) -> Tensor:
     system.generator.requires_grad_(True)
-    loss = system.rule.generator_loss(system, z, {}, logit_old)["loss"]
+    loss = system.rule.generator_loss(system, z, {}, z, logit_old)["loss"]
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(system.generator.parameters()))])
 
 
