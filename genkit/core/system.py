@@ -109,8 +109,8 @@ class Update:
             randomness enters through `on`, so a loss is a pure function.
         on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
         shared: whatever every micro-batch needs whole.
-        coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; the trainer itself
-            sees that batch norms couple them.
+        coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; layers that mix
+            samples say so themselves, see `mixing_layer`.
     """
 
     learner: str
@@ -223,6 +223,13 @@ class System(Learning, ABC):
         """
 
 
-def mixes_samples(*modules: nn.Module) -> bool:
-    """Whether a batch norm in training mode lets what comes out for a sample depend on the rest of its batch."""
-    return any(isinstance(m, _BatchNorm) and m.training for module in modules for m in module.modules())
+def mixing_layer(*modules: nn.Module) -> str:
+    """What lets the output for a sample depend on the rest of its batch, by name; "" where samples are kept apart.
+
+    A layer says so by an attribute `mixes_samples = True`, or a property where it depends; torch's batch norms, which
+    cannot, do so in training mode.
+    """
+    layers = [layer for module in modules for layer in module.modules()]
+    if any(isinstance(layer, _BatchNorm) and layer.training for layer in layers):
+        return "batch norm"
+    return next((type(layer).__name__ for layer in layers if getattr(layer, "mixes_samples", False)), "")

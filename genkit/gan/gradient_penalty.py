@@ -8,17 +8,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
+from genkit.core.system import mixing_layer
 from genkit.gan.slots import Every, Pair, Term, Turn
 
 
 def input_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
     """d score_i / d x_i for every sample, flattened to (B, D), with a graph.
 
-    The sum over the batch is differentiated, which is exact as long as the critic keeps samples apart: no BatchNorm.
+    The sum over the batch is differentiated, which is exact as long as the critic keeps samples apart.
     """
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
@@ -32,10 +32,10 @@ class InputGradientPenalty(Term):
     differentiates_twice = True
 
     def check(self, gan: Pair) -> None:
-        if any(isinstance(module, _BatchNorm) for module in gan.critic.modules()):
+        if layer := mixing_layer(gan.critic):
+            advice = "set the critic's norm to layer or none" if layer == "batch norm" else "use a critic without it"
             raise RecipeError(
-                f"{self.name}: the critic's batch norm mixes samples, so no sample has a gradient of its own; set the "
-                "critic's norm to layer or none"
+                f"{self.name}: the critic's {layer} mixes samples, so no sample has a gradient of its own; {advice}"
             )
 
 

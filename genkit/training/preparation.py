@@ -63,7 +63,7 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     recipe.check()
     train, system, optimizers = recipe.train, recipe.build_system(), recipe.build_optimizers()
     check_learners(system.all_learners(), optimizers)
-    check_split(share_of(train.batch_size, processes), train.accumulate)
+    check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
     if recipe.evaluate:
         check_evaluation(recipe.evaluate, system.product)

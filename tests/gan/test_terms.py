@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.core.tensors import load_into
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import R1, GradientPenalty
-from genkit.gan.networks.mlp import MLPCritic
+from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 from genkit.gan.ratio_clipping import OfficialRatioClipping, RatioClipping
 from genkit.gan.reused_ascent import ReusedAscent
 from genkit.gan.score_drift import ScoreDrift
@@ -177,3 +177,30 @@ def test_every_is_a_whole_number_from_one(penalty: str) -> None:
     spec = {"type": "gan_training", "generator": {"type": "gan", "network": MLP_G}, "critic": MLP_C}
     with pytest.raises(RecipeError, match=r"penalties\[0\].every"):
         catalog.build({**spec, "penalties": [{"type": penalty, "every": 0, **share}]})
+
+
+class Deviation(nn.Module):
+    """Minibatch standard deviation: a critic's layer that looks across the batch, and says so."""
+
+    mixes_samples = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, x.std(0).mean().expand(len(x), 1)], 1)
+
+
+class Across(MLPCritic):
+    def __init__(self) -> None:
+        super().__init__(3, 8, 1)
+        self.sample_shape, self.across = (2,), Deviation()
+
+    def features(self, x: Tensor) -> Tensor:
+        return super().features(self.across(x))
+
+
+def test_a_critic_that_says_it_mixes_samples_is_not_split_and_has_no_gradient_of_a_sample() -> None:
+    generator = MLPGenerator(3, 2, 8, 1)
+    trained(GANTraining(GAN(generator), Across())).iterate()
+    with pytest.raises(RecipeError, match=r"train\.accumulate: a Deviation couples the samples of a batch"):
+        trained(GANTraining(GAN(generator), Across()), accumulate=2)
+    with pytest.raises(RecipeError, match=r"the critic's Deviation mixes samples, .*; use a critic without it"):
+        GANTraining(GAN(generator), Across(), penalties=[GradientPenalty()])
