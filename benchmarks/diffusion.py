@@ -202,7 +202,7 @@ def warm_up(steps: int) -> None:
     print("| histories | samples until it starts |\n|---|---|")
     for groups in (0, 50):
         choice = SecondMoment(groups=groups)
-        choice.prepare(steps)
+        choice.setup(steps)
         rng, count = torch.Generator().manual_seed(0), 0
         while bool((choice.seen < choice.history).any()):
             choice.learn(torch.randint(steps, (64,), generator=rng), torch.ones(64))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError
@@ -24,15 +25,15 @@ from genkit.core.reference import contained
 from genkit.core.tensors import load_into
 
 
-@runtime_checkable
-class Starting(Protocol):
-    """A module that starts from published weights: fetched when a training is prepared, not when the module is built.
+class Starting(ABC):
+    """A module that starts from published weights: loaded when a training is prepared, not when the module is built.
 
     So a network that is about to be given other weights needs no download.
     """
 
-    def fetch_start(self) -> None:
-        """Loads them.
+    @abstractmethod
+    def setup(self) -> None:
+        """Loads them, once, before training.
 
         Raises:
             WeightsError: they cannot be had.

@@ -140,14 +140,19 @@ class Learning(nn.Module):
         """
         return _learners(self)
 
+    def learner_of(self, child: str, name: str) -> str:
+        """What the learner `name` of the submodule `child` is called in this module."""
+        return name
+
 
 def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
     if is_frozen(module):
         return {}
     own = module.learners if isinstance(module, Learning) else {}
     found = {name: [module.get_submodule(path) for path in paths] for name, paths in own.items()}
-    for child in module.children():
-        for name, modules in _learners(child).items():
+    for path, child in module.named_children():
+        for inner, modules in _learners(child).items():
+            name = module.learner_of(path, inner) if isinstance(module, Learning) else inner
             if name in found:
                 raise RecipeError(f"two learners of {type(module).__name__} are called {name!r}")
             found[name] = modules
@@ -190,15 +195,15 @@ class System(Learning, ABC):
                     f"{conditions.reason}"
                 )
 
-    def meet(self, items: Items) -> None:
+    def setup(self, items: Items) -> None:
         """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.
 
         Raises:
             RecipeError: the items are not what this system learns from.
         """
 
-    def presented(self, product: Pretrained) -> AbstractContextManager[None]:
-        """Called when `product`, the averaged copy, is looked at, scored or saved: what it needs beside its weights.
+    def for_inference(self, product: Pretrained) -> AbstractContextManager[None]:
+        """Around what samples, scores or saves `product`, the averaged copy: gives it what it needs beside its weights.
 
         Must leave no trace that training could see.
         """

@@ -32,6 +32,7 @@ from genkit.gan.slots import (
     Uniform,
     View,
     Weighting,
+    of_side,
 )
 
 
@@ -112,15 +113,17 @@ class GANTraining(System):
         self.rule = rule or Ascent()
         self.schedules = tuple(schedules or ())
         _check_fit(generator, critic)
-        self.real_weighting.take("real")
-        self.fake_weighting.take("fake")
-        techniques: list[Technique] = [self.view, self.real_weighting, self.fake_weighting, *self.terms, self.rule]
-        for technique in [*techniques, *self.schedules]:
+        techniques: list[Technique] = [self.view, self.real_weighting, *self.terms, self.rule, *self.schedules]
+        for technique in techniques:
             technique.check(self)
+        self.fake_weighting.check(self, "fake")
 
     @property
     def products(self) -> Mapping[str, Pretrained]:
         return {"generator": self.generator, "critic": self.critic}
+
+    def learner_of(self, child: str, name: str) -> str:
+        return of_side(name, "fake" if child == "fake_weighting" else "real")
 
     def iteration(self, data: Data, step: int) -> Turns:
         for schedule in self.schedules:
@@ -129,7 +132,7 @@ class GANTraining(System):
             real, z = next(data), self.generator.latents(data)
             on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
             yield from self.real_weighting.turns(self, on, i)
-            yield from self.fake_weighting.turns(self, on, i)
+            yield from self.fake_weighting.turns(self, on, i, "fake")
             yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
         yield from self.rule.turns(self, data, real, z, step)
         for term in self.terms:
@@ -167,12 +170,12 @@ class GANTraining(System):
     def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor, step: int = 0) -> Terms:
         turn = Turn(self, "critic", x, y, z, u)
         real, fake = turn.real, turn.fake
-        w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake)
+        w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake, "fake")
         # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
         loss = self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
         loss = loss + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
         terms = descend(loss=loss) | self.added(turn, step)
-        return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake)
+        return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake, "fake")
 
 
 def _check_fit(generator: GAN, critic: nn.Module) -> None:

@@ -100,43 +100,43 @@ class View(Technique, nn.Module):
 
 
 Side = Literal["real", "fake"]
+"""Of the critic's loss, whose samples are weighed."""
+
+
+def of_side(name: str, side: Side) -> str:
+    """What a learner `name` of a weighting is called in the game: one weighting may stand on each side."""
+    return name if side == "real" else f"fake_{name}"
 
 
 class Weighting(Technique, Learning):
-    """Mean-one weights (B,) of samples, without a graph; may have a learner of its own.
-
-    Attributes:
-        side: of the critic's loss, whose samples it weighs.
-    """
+    """Mean-one weights (B,) of samples, without a graph; may have a learner of its own."""
 
     coupled: ClassVar[bool] = False
-    side: Side = "real"
 
-    def take(self, side: Side) -> None:
-        """The game says which side this is for."""
-        self.side = side
+    def check(self, gan: Pair, side: Side = "real") -> None:
+        """Raises RecipeError when the pair lacks what the weighting needs, or the side cannot be weighed."""
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
         raise NotImplementedError
 
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         """The mean of the critic's `term` of scores (B,), weighted."""
         return (weights * term(score)).mean()
 
-    def observe(self, weights: Tensor) -> Terms:
+    def observe(self, weights: Tensor, side: Side = "real") -> Terms:
         """Scalars to log."""
         return observe()
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
-        """The weighting's own updates before the critic's step number `step`, on what that step will be given:
-        x, y, z and u, see GANTraining."""
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: Side = "real") -> Turns:
+        """The weighting's own updates before the critic's step number `step`, on what that step will be given: x, y, z
+        and u, see GANTraining. Their learners are named by `of_side`."""
         yield from ()
 
 
 class Uniform(Weighting):
     """Every sample counts the same."""
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
         return judged.score.new_ones(len(judged.score))
 
 

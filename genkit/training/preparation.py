@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from genkit.core.catalog import build
 from genkit.core.errors import RecipeError
 from genkit.core.foresight import promised_shape
+from genkit.core.frozen import is_frozen
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
@@ -30,10 +31,10 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         check_reference(recipe.evaluate, system.product, data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
-    system.meet(data)
+    system.setup(data)
     for module in system.modules():
-        if isinstance(module, Starting):
-            module.fetch_start()
+        if isinstance(module, Starting) and not is_frozen(module):
+            module.setup()
     stream = Stream(
         data,
         train.batch_size,

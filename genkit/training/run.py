@@ -224,7 +224,7 @@ class Run:
             try:
                 with ExitStack() as shown, stop:
                     product = self.trainer.averaged()
-                    shown.enter_context(self.trainer.system.presented(product))
+                    shown.enter_context(self.trainer.system.for_inference(product))
                     verdict = work(product)
             except Interrupted as interrupted:
                 verdict = str(interrupted.exit_code)

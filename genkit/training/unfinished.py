@@ -85,12 +85,12 @@ class Averaged:
         recipe = self._recipe()
         system: System = recipe.build_system()
         product: Any = self._loaded(system)
-        if type(system).presented is System.presented:
+        if type(system).for_inference is System.for_inference:
             return product  # type: ignore[no-any-return]
         data = recipe.build_data()
         self._check_data(data)
-        system.meet(data)
-        with system.presented(product):
+        system.setup(data)
+        with system.for_inference(product):
             return copy.deepcopy(product)  # type: ignore[no-any-return]
 
     def _check_data(self, data: Any) -> None:
