@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from genkit.training.schedules import Constant, LearningRate
+from genkit.training.rate_schedules import Constant, LearningRate
 
 Rate = Annotated[float, Field(gt=0)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]

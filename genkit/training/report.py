@@ -17,9 +17,9 @@ from genkit.core.files import write_atomically
 from genkit.core.generator import COLUMNS
 from genkit.core.location import CONFIG
 from genkit.training.curves import Curve, draw
-from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 from genkit.training.staged import Stage, StagedRecipe
 
 Part = dict[str, Any]

@@ -13,7 +13,7 @@ from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained
 from genkit.core.tensors import current, load_into
 from genkit.training.checkpoint import complete, newest_good
-from genkit.training.folder import RunFolder
+from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 
 

@@ -11,8 +11,8 @@ from genkit.core.errors import CheckpointError
 from genkit.core.system import System
 from genkit.core.tensors import load_into
 from genkit.training.checkpoint import newest_good
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 
 def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: None) -> tuple[Recipe, System]:

@@ -19,7 +19,7 @@ from genkit.gan.ratio_clipping import OfficialRatioClipping, RatioClipping, clip
 from genkit.gan.slots import Judged
 from genkit.gan.softmax_weighting import SoftmaxWeighting, softmax_weights
 from genkit.training.optimizers import Adam
-from genkit.training.schedules import Linear
+from genkit.training.rate_schedules import Linear
 from genkit.training.trainer import Trainer
 from tests.shared import shared
 
