@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from genkit.core.errors import RecipeError
-from genkit.gan.slots import Every, Pair, Term, Turn
+from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
 
 def consistency_loss(
@@ -40,7 +40,7 @@ class Consistency(Term):
         weight: Annotated[float, Field(ge=0)] = 2.0,
         feature_weight: Annotated[float, Field(ge=0)] = 0.2,
         margin: Annotated[float, Field(ge=0)] = 0.0,
-        every: Every = 1,
+        every: StepInterval = 1,
     ):
         super().__init__(every)
         self.weight, self.feature_weight, self.margin = weight, feature_weight, margin

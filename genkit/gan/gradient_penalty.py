@@ -12,7 +12,7 @@ from torch.nn.functional import relu
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.system import mixing_layer
-from genkit.gan.slots import Every, Pair, Term, Turn
+from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
 
 def input_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
@@ -51,7 +51,10 @@ class GradientPenalty(InputGradientPenalty):
     name = "gradient_penalty"
 
     def __init__(
-        self, weight: Annotated[float, Field(ge=0)] = 10.0, sides: Literal["one", "two"] = "two", every: Every = 1
+        self,
+        weight: Annotated[float, Field(ge=0)] = 10.0,
+        sides: Literal["one", "two"] = "two",
+        every: StepInterval = 1,
     ):
         super().__init__(every)
         self.weight, self.sides = weight, sides
@@ -74,7 +77,7 @@ class R1(InputGradientPenalty):
 
     name = "r1"
 
-    def __init__(self, weight: Annotated[float, Field(ge=0)] = 10.0, every: Every = 1):
+    def __init__(self, weight: Annotated[float, Field(ge=0)] = 10.0, every: StepInterval = 1):
         super().__init__(every)
         self.weight = weight
 

@@ -24,14 +24,13 @@ from genkit.core.system import Terms, Turns, Update, descend, observe
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.objectives import NonSaturating, Objective
-from genkit.gan.slots import Judged, Pair, Side, Weighting, of_side
+from genkit.gan.slots import Judged, LossSide, Pair, StepInterval, Weighting, of_side
 from genkit.gan.softmax_weighting import effective_sample_size
 
 DEAD = 1e-3
 """Weights that differ by less are all one: whatever was asked for, this is training without weights."""
 
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Start = Annotated[int, Field(ge=0)]
+FirstStep = Annotated[int, Field(ge=0)]
 
 
 class BallWeighting(Weighting):
@@ -48,14 +47,14 @@ class BallWeighting(Weighting):
         self.rho, self.start = radius(outlier_share, rho), start
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         weights = self.weights(judged, side).detach()
         return torch.where(self.updates > 0, weights, torch.ones_like(weights))
 
-    def weights(self, judged: Judged, side: Side) -> Tensor:
+    def weights(self, judged: Judged, side: LossSide) -> Tensor:
         raise NotImplementedError
 
-    def observe(self, weights: Tensor, side: Side = "real") -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         """`robust_dead` is 1 when the weights have stopped to differ after they began to."""
         with torch.no_grad():
             everyone = whole_batch(weights)
@@ -77,14 +76,14 @@ class ClosedFormWeights(BallWeighting):
         start: critic steps before the weights begin.
     """
 
-    def __init__(self, outlier_share: float | None = None, rho: float | None = None, start: Start = 0):
+    def __init__(self, outlier_share: float | None = None, rho: float | None = None, start: FirstStep = 0):
         super().__init__(outlier_share, rho, start)
 
-    def weights(self, judged: Judged, side: Side) -> Tensor:
+    def weights(self, judged: Judged, side: LossSide) -> Tensor:
         score = whole_batch(judged.score).float()
         return my_rows(closed_form(score if side == "real" else -score, self.rho))
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: Side = "real") -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         if step >= self.start:
             self.updates += 1
         yield from ()
@@ -113,14 +112,14 @@ class RobustWeights(BallWeighting):
         network: Critic,
         outlier_share: float | None = None,
         rho: float | None = None,
-        every: Count = 1,
-        start: Start = 0,
+        every: StepInterval = 1,
+        start: FirstStep = 0,
         penalty: Annotated[float, Field(ge=0)] = PENALTY,
     ):
         super().__init__(outlier_share, rho, start)
         self.network, self.every, self.penalty = network, every, penalty
 
-    def check(self, gan: Pair, side: Side = "real") -> None:
+    def check(self, gan: Pair, side: LossSide = "real") -> None:
         made, judged = gan.generator.sample_shape, getattr(self.network, "sample_shape", gan.generator.sample_shape)
         if tuple(made) != tuple(judged):
             raise RecipeError(f"robust weights: the network judges {list(judged)}, samples are {list(made)}")
@@ -131,10 +130,10 @@ class RobustWeights(BallWeighting):
         """Weights (B,) before they are normalised, not negative."""
         return softplus(self.network(x).float())
 
-    def weights(self, judged: Judged, side: Side) -> Tensor:
+    def weights(self, judged: Judged, side: LossSide) -> Tensor:
         return my_rows(normalised(whole_batch(self.raw(judged.x))))
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: Side = "real") -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         if step < self.start or step % self.every:
             return
         given = {"x": on["x"] if side == "real" else self.fakes(gan, on), "y": on["y"]}
@@ -145,13 +144,13 @@ class RobustWeights(BallWeighting):
         with torch.no_grad(), untracked(gan.generator):
             return gan.generator(on["z"], on["y"])
 
-    def loss(self, gan: Pair, x: Tensor, y: Condition, side: Side = "real") -> Terms:
+    def loss(self, gan: Pair, x: Tensor, y: Condition, side: LossSide = "real") -> Terms:
         score = whole_batch(gan.score(x, y))
         weights = normalised(whole_batch_with_graph(self.raw(x)))
         fit = self.fit(gan.objective, score, weights, side)
         return descend(fit=fit, ball=ball_penalty(weights, self.rho, self.penalty))
 
-    def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: Side = "real") -> Tensor:
+    def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: LossSide = "real") -> Tensor:
         """Minus what the critic descends on this side."""
         return -self.weighted(objective.critic_real if side == "real" else objective.critic_fake, score, weights)
 
@@ -174,10 +173,10 @@ class OfficialRobustWeights(RobustWeights):
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         return term(weights * score).mean()
 
-    def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: Side = "real") -> Tensor:
+    def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: LossSide = "real") -> Tensor:
         return weight_fit(objective, score, weights)
 
-    def check(self, gan: Pair, side: Side = "real") -> None:
+    def check(self, gan: Pair, side: LossSide = "real") -> None:
         super().check(gan, side)
         if side == "fake":
             raise RecipeError("official_robust_weights: the authors weigh real samples only; use robust_weights")

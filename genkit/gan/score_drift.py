@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.processes import whole_batch
-from genkit.gan.slots import Every, Term, Turn
+from genkit.gan.slots import StepInterval, Term, Turn
 
 
 class ScoreDrift(Term):
@@ -22,7 +22,7 @@ class ScoreDrift(Term):
     name = "score_drift"
     coupled = True
 
-    def __init__(self, weight: Annotated[float, Field(ge=0)] = 1e-3, every: Every = 1):
+    def __init__(self, weight: Annotated[float, Field(ge=0)] = 1e-3, every: StepInterval = 1):
         super().__init__(every)
         self.weight = weight
 

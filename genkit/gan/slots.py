@@ -55,7 +55,7 @@ class Pair(Protocol):
 
 
 Player = Literal["critic", "generator"]
-Every = Annotated[int, Field(ge=1, le=1_000_000)]
+StepInterval = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Turn:
@@ -99,11 +99,11 @@ class View(Technique, nn.Module):
         return x
 
 
-Side = Literal["real", "fake"]
+LossSide = Literal["real", "fake"]
 """Of the critic's loss, whose samples are weighed."""
 
 
-def of_side(name: str, side: Side) -> str:
+def of_side(name: str, side: LossSide) -> str:
     """What a learner `name` of a weighting is called in the game: one weighting may stand on each side."""
     return name if side == "real" else f"fake_{name}"
 
@@ -113,21 +113,21 @@ class Weighting(Technique, Learning):
 
     coupled: ClassVar[bool] = False
 
-    def check(self, gan: Pair, side: Side = "real") -> None:
+    def check(self, gan: Pair, side: LossSide = "real") -> None:
         """Raises RecipeError when the pair lacks what the weighting needs, or the side cannot be weighed."""
 
-    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         raise NotImplementedError
 
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         """The mean of the critic's `term` of scores (B,), weighted."""
         return (weights * term(score)).mean()
 
-    def observe(self, weights: Tensor, side: Side = "real") -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         """Scalars to log."""
         return observe()
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: Side = "real") -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         """The weighting's own updates before the critic's step number `step`, on what that step will be given: x, y, z
         and u, see GANTraining. Their learners are named by `of_side`."""
         yield from ()
@@ -136,7 +136,7 @@ class Weighting(Technique, Learning):
 class Uniform(Weighting):
     """Every sample counts the same."""
 
-    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         return judged.score.new_ones(len(judged.score))
 
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.gan.slots import Every, Term, Turn
+from genkit.gan.slots import StepInterval, Term, Turn
 
 
 class SupNormPenalty(Term):
@@ -25,7 +25,7 @@ class SupNormPenalty(Term):
     name = "sup_norm"
     coupled = True
 
-    def __init__(self, outlier_share: Annotated[float, Field(ge=0, lt=0.5)], every: Every = 1):
+    def __init__(self, outlier_share: Annotated[float, Field(ge=0, lt=0.5)], every: StepInterval = 1):
         super().__init__(every)
         self.outlier_share = outlier_share
 

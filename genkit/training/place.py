@@ -13,14 +13,14 @@ from genkit.core.conversion import join
 from genkit.core.errors import RecipeError, shown
 from genkit.core.frozen import freeze
 from genkit.core.reference import PRODUCT, WEIGHTS, changed, is_reference
-from genkit.training.recipe_file import Written
+from genkit.training.recipe_file import RecipeFile
 
 STAGE = "stage"
 KEY = re.compile(r"[\w.\[\]]+(?=: )")
 
 
 @dataclass(frozen=True)
-class Place:
+class RecipePlace:
     """Where a recipe stands.
 
     Attributes:
@@ -30,12 +30,12 @@ class Place:
         stages: what `{stage: NAME}` stands for: weights, or products by their names, the main one first.
     """
 
-    files: Sequence[Written] = ()
+    files: Sequence[RecipeFile] = ()
     where: str = ""
     run: Path | None = None
     stages: Mapping[str, Any] = field(default_factory=dict)
 
-    def after(self, stages: Mapping[str, Any]) -> Place:
+    def after(self, stages: Mapping[str, Any]) -> RecipePlace:
         """The same once these stages are there."""
         return replace(self, stages=stages)
 
@@ -88,4 +88,4 @@ def _names_a_stage(node: Mapping[str, Any]) -> bool:
     return STAGE in node and node.keys() <= {STAGE, PRODUCT}
 
 
-NOWHERE = Place()
+NOWHERE = RecipePlace()

@@ -17,7 +17,7 @@ from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained, built, configuration
 from genkit.core.reference import PRODUCT, WEIGHTS, below, check_reference, is_reference
-from genkit.training.place import NOWHERE, Place
+from genkit.training.place import NOWHERE, RecipePlace
 from genkit.training.preparation import check_evaluation, checked
 from genkit.training.recipe import Evaluate, Recipe, check_name, section
 from genkit.training.recipe_file import SHARED, STAGES, as_written_today, find_recipe, read_recipe, spread
@@ -45,10 +45,10 @@ class StagedRecipe:
     product: dict[str, Any] | None = None
     evaluate: Evaluate | None = None
     description: str = ""
-    place: Place = field(default=NOWHERE, init=False, compare=False, repr=False)
+    place: RecipePlace = field(default=NOWHERE, init=False, compare=False, repr=False)
 
     @classmethod
-    def from_dict(cls, tree: Mapping[str, Any], place: Place = NOWHERE) -> StagedRecipe:
+    def from_dict(cls, tree: Mapping[str, Any], place: RecipePlace = NOWHERE) -> StagedRecipe:
         """From nested mappings, checked as those of `Recipe.from_dict`.
 
         Raises:
@@ -115,7 +115,7 @@ class StagedRecipe:
         return {"": built(configuration(found), where)}
 
     def build_product(self, stages: Mapping[str, Any]) -> Pretrained | None:
-        """What is left at the end, of these stages (see `Place.stages`); None where it is the last stage's.
+        """What is left at the end, of these stages (see `RecipePlace.stages`); None where it is the last stage's.
 
         Raises:
             RecipeError: it names no stage, or its parts do not fit.
@@ -168,10 +168,10 @@ def _check_tree(tree: Mapping[str, Any]) -> None:
             raise RecipeError(f"{STAGES}.{name}: needs a mapping, got {shown(stage)}")
 
 
-def _stage(name: str, stage: Mapping[str, Any], tree: Mapping[str, Any], place: Place) -> Stage:
+def _stage(name: str, stage: Mapping[str, Any], tree: Mapping[str, Any], place: RecipePlace) -> Stage:
     if is_reference(stage):
         return dict(stage)
-    mine = Place(place.files, where=f"{STAGES}.{name}")
+    mine = RecipePlace(place.files, where=f"{STAGES}.{name}")
     return Recipe.from_dict({**stage, "name": f"{tree['name']}-{name}"}, mine)
 
 
@@ -182,9 +182,9 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe | S
         RecipeError: the file is missing or no YAML mapping, or a key or value is wrong.
     """
     tree, files = read_recipe(source, overrides)
-    return recipe_of(tree, Place(files, run=find_recipe(source).parent))
+    return recipe_of(tree, RecipePlace(files, run=find_recipe(source).parent))
 
 
-def recipe_of(tree: Mapping[str, Any], place: Place = NOWHERE) -> Recipe | StagedRecipe:
+def recipe_of(tree: Mapping[str, Any], place: RecipePlace = NOWHERE) -> Recipe | StagedRecipe:
     """The recipe of one training, or of one with stages, that a tree describes; see their `from_dict`."""
     return StagedRecipe.from_dict(tree, place) if STAGES in tree else Recipe.from_dict(tree, place)

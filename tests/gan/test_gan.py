@@ -19,7 +19,7 @@ from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 from genkit.gan.ratio_clipping import RatioClipping
-from genkit.gan.slots import Judged, Pair, Side, Term, View, Weighting
+from genkit.gan.slots import Judged, LossSide, Pair, Term, View, Weighting
 from genkit.gan.softmax_weighting import SoftmaxWeighting
 from genkit.training.optimizers import SGD, Adam
 from genkit.training.stream import Stream
@@ -69,7 +69,7 @@ def on(system: GANTraining, n: int = 6) -> dict[str, Any]:
 class Twice(Weighting):
     """The first half of a batch counts twice as much as the second, before they are scaled to mean one."""
 
-    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         weights = torch.ones(len(judged.score))
         weights[: len(weights) // 2] = 2
         return weights / weights.mean()
@@ -166,14 +166,14 @@ class Learned(Weighting):
         super().__init__()
         self.net = nn.Linear(2, 1)
 
-    def forward(self, judged: Judged, side: Side = "real") -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         raw = self.net(judged.x).squeeze(1).detach().softmax(0)
         return raw * len(raw)
 
-    def observe(self, weights: Tensor, side: Side = "real") -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         return observe(largest_weight=weights.max())
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: Side = "real") -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         target = gan.score(on["x"], on["y"])
         report = yield Update("weigher", self.loss, {"x": on["x"], "target": target})
         assert set(report) == {"error", "gradient_norm"}
