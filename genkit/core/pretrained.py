@@ -109,7 +109,7 @@ def save_products(products: Mapping[str, Pretrained], folder: Path) -> None:
 
 
 def name_classes(module: Pretrained, names: Sequence[str]) -> None:
-    """Tells a generator or classifier what its classes are called; without `names` it keeps those that it has.
+    """Gives a generator or classifier the names of its classes; without `names` it keeps those that it has.
 
     Raises:
         ConditionError: not one name a class.
@@ -156,10 +156,10 @@ def described(module: Pretrained) -> dict[str, Any]:
 
 
 def built(description: Any, where: str) -> Any:
-    """The module that `described` tells of, its weights not loaded.
+    """The module that `described` describes, its weights not loaded.
 
     Raises:
-        RecipeError: it tells of none.
+        RecipeError: it describes none.
         WeightsError: the names do not fit the classes.
     """
     spec = dict(description) if isinstance(description, dict) else description

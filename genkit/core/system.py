@@ -1,4 +1,4 @@
-"""The learning contract: a System is one iteration of a paper's algorithm box, told as a sequence of Updates."""
+"""The learning contract: a System is one iteration of a paper's algorithm box, as a sequence of Updates."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class RobustWeights(BallWeighting):
 
     W descends minus the critic's terms plus 100 max(0, mean (w - 1)^2 / 2 - rho), before the critic steps on the same
     samples with the new weights. Raw weights are softplus of the network, which always has a gradient: the authors'
-    ReLU starts dead in a third of the seeds and the run is then a plain GAN, which the term `robust_dead` would tell.
+    ReLU starts dead in a third of the seeds and the run is then a plain GAN, which the term `robust_dead` would show.
 
     Args:
         network: samples to a real number each; its learner is `weights`, on the fake side `fake_weights`.

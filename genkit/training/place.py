@@ -41,22 +41,22 @@ class RecipePlace:
 
     @contextmanager
     def naming_the_file(self) -> Iterator[None]:
-        """Tells the key that a message begins with from the top of the recipe, and its file where there are several."""
+        """Gives the key that a message begins with from the top of the recipe, and its file where there are several."""
         try:
             yield
         except RecipeError as error:
             if getattr(error, "placed", False) or not (self.where or len(self.files) > 1):
                 raise
-            raise self._told(str(error)) from error
+            raise self._placed(str(error)) from error
 
-    def _told(self, message: str) -> RecipeError:
+    def _placed(self, message: str) -> RecipeError:
         key = KEY.match(message)
         message = (join(self.where, message) if key else f"{self.where}: {message}") if self.where else message
         key = KEY.match(message)
         file = next((f.path for f in self.files if key and f.says(key[0])), None)
-        told = RecipeError(f"{file}: {message}" if file and len(self.files) > 1 else message)
-        told.placed = True  # type: ignore[attr-defined]
-        return told
+        error = RecipeError(f"{file}: {message}" if file and len(self.files) > 1 else message)
+        error.placed = True  # type: ignore[attr-defined]
+        return error
 
     def found(self, spec: Any, where: str) -> Any:
         """A copy of `spec` with the products of stages in place of `{stage: NAME}`, frozen where they are modules.

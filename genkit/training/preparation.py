@@ -22,7 +22,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     """The data and a trainer at iteration 0, everything checked against everything else, the data last.
 
     Raises:
-        RecipeError, DataError: what does not fit; what the recipe alone tells, before a file is decoded.
+        RecipeError, DataError: what does not fit; what the recipe alone shows, before a file is decoded.
     """
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()
@@ -60,7 +60,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
 
 
 def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optimizer]]:
-    """The system and its optimisers, once all that can be told without the data has been found right."""
+    """The system and its optimisers, once all that can be checked without the data is right."""
     recipe.check()
     train, system, optimizers = recipe.train, recipe.build_system(), recipe.build_optimizers()
     check_learners(system.all_learners(), optimizers)

@@ -158,8 +158,8 @@ class Recipe:
         return made
 
     def to_dict(self) -> dict[str, Any]:
-        told = dataclasses.asdict(self.at(NOWHERE))
-        return {k: v for k, v in told.items() if k != "place" and v not in (None, "")}
+        tree = dataclasses.asdict(self.at(NOWHERE))
+        return {k: v for k, v in tree.items() if k != "place" and v not in (None, "")}
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)

@@ -153,7 +153,7 @@ def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replaces(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """What is built of a mapping is told by its type, or by the weights or stage that it is taken from."""
+    """What is built of a mapping is decided by its type, or by the weights or stage that it is taken from."""
     if "type" in new:
         return bool(old.get("type") != new["type"])
     return any(isinstance(new.get(key), str) for key in ("weights", "stage"))

@@ -214,7 +214,7 @@ class Run:
                 raise Stopped(stop.number, self.trainer.step) from None
 
     def _shown(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """What `work` makes of the averaged copy in the first process, told to all.
+        """What `work` makes of the averaged copy in the first process, sent to all.
 
         Raises:
             Interrupted: on all, when a signal came to the first.

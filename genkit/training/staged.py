@@ -72,9 +72,9 @@ class StagedRecipe:
 
     def to_dict(self) -> dict[str, Any]:
         stages = {k: s.to_dict() if isinstance(s, Recipe) else s for k, s in self.stages.items()}
-        told = {"name": self.name, "description": self.description, STAGES: stages, "product": self.product}
-        told |= {"evaluate": dataclasses.asdict(self.evaluate) if self.evaluate else None}
-        return {k: v for k, v in told.items() if v not in (None, "")}
+        tree = {"name": self.name, "description": self.description, STAGES: stages, "product": self.product}
+        tree |= {"evaluate": dataclasses.asdict(self.evaluate) if self.evaluate else None}
+        return {k: v for k, v in tree.items() if v not in (None, "")}
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)
@@ -85,7 +85,7 @@ class StagedRecipe:
         return {name: recipe.at(recipe.place.after(made)) for name, recipe in self.trainings.items()}
 
     def check(self, processes: int = 1) -> None:
-        """Every stage and the product, built of untrained ones: what does not fit is told before time is spent.
+        """Every stage and the product, built of untrained ones: what does not fit is an error before time is spent.
 
         Raises:
             RecipeError, WeightsError: of the first stage that cannot be.

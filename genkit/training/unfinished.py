@@ -94,9 +94,9 @@ class Averaged:
             return copy.deepcopy(product)  # type: ignore[no-any-return]
 
     def _check_data(self, data: Any) -> None:
-        if told := changes_since(self.data, read_mapping(self.run / DATA), data_record(data)):
+        if changes := changes_since(self.data, read_mapping(self.run / DATA), data_record(data)):
             raise WeightsError(
-                f"the data have changed since {self.checkpoint} was written ({told}), and without them its samples "
+                f"the data have changed since {self.checkpoint} was written ({changes}), and without them its samples "
                 "would be others; put them back, or finish the run first"
             )
 

@@ -245,7 +245,7 @@ def _critic_arguments(state: Mapping[str, Tensor], settings: TransGANCriticSetti
 
 
 def _channels(state: Mapping[str, Tensor], name: str, dimension: int) -> int:
-    """Of the images, by the shape of a convolution; 3 where it does not tell, so that the tensor is named as wrong."""
+    """Of the images, by the shape of a convolution; 3 where it does not show, so that the tensor is named as wrong."""
     weight = state.get(name)
     found = weight.shape[dimension] if isinstance(weight, Tensor) and weight.dim() == 4 else 3
     return found if found in (1, 3) else 3
