@@ -113,6 +113,7 @@ class GANTraining(System):
         self.rule = rule or Ascent()
         self.schedules = tuple(schedules or ())
         _check_fit(generator, critic)
+        _check_names(self.terms)
         techniques: list[Technique] = [self.view, self.real_weighting, *self.terms, self.rule, *self.schedules]
         for technique in techniques:
             technique.check(self)
@@ -190,3 +191,11 @@ def _check_fit(generator: GAN, critic: nn.Module) -> None:
         raise RecipeError(
             f"the critic knows {classes['critic']} classes and the generator {classes['generator']}; make them equal"
         )
+
+
+def _check_names(terms: list[Term]) -> None:
+    for player in ("critic", "generator"):
+        names = ["loss", *(term.name for term in terms if term.of == player)]
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"two terms of the {player} are called {name!r}, and one would hide the other")

@@ -204,3 +204,14 @@ def test_a_critic_that_says_it_mixes_samples_is_not_split_and_has_no_gradient_of
         trained(GANTraining(GAN(generator), Across()), accumulate=2)
     with pytest.raises(RecipeError, match=r"the critic's Deviation mixes samples, .*; use a critic without it"):
         GANTraining(GAN(generator), Across(), penalties=[GradientPenalty()])
+
+
+class Loss(Spread):
+    name = "loss"
+
+
+@pytest.mark.parametrize(("terms", "name"), [([R1(1.0), R1(2.0)], "r1"), ([Loss()], "loss")])
+def test_two_terms_of_a_player_need_two_names(terms: list[Term], name: str) -> None:
+    """Else one of them would silently take the other's place in the sum."""
+    with pytest.raises(RecipeError, match=f"two terms of the (critic|generator) are called '{name}'"):
+        pair(penalties=terms[:1], cotasks=terms[1:])
