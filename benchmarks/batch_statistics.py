@@ -21,8 +21,8 @@ from benchmarks.runs import train_once
 from genkit.core.catalog import build
 from genkit.evaluation import evaluate
 from genkit.training.checkpoint import complete
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 RECIPE = "digits/wgan_ratio_clipping"
 EVERY = 300

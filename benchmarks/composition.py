@@ -22,9 +22,9 @@ from benchmarks.transgan import CLOTHES, extracted, judge, real_features
 from genkit.core.generator import Generator
 from genkit.evaluation.functional.frechet import frechet_distance_from_features
 from genkit.images.pixels import to_uint8
-from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 Spec = dict[str, Any]
 

@@ -35,8 +35,8 @@ from genkit.diffusion.step_choice import SecondMoment
 from genkit.evaluation import evaluate
 from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
 from genkit.training import train
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 SOLVERS: dict[str, Callable[[int], Solver]] = {
     "ancestral, learned variance": lambda n: Ancestral(str(n)),
@@ -202,7 +202,7 @@ def warm_up(steps: int) -> None:
     print("| histories | samples until it starts |\n|---|---|")
     for groups in (0, 50):
         choice = SecondMoment(groups=groups)
-        choice.prepare(steps)
+        choice.setup(steps)
         rng, count = torch.Generator().manual_seed(0), 0
         while bool((choice.seen < choice.history).any()):
             choice.learn(torch.randint(steps, (64,), generator=rng), torch.ones(64))

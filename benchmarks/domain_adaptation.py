@@ -27,9 +27,9 @@ from genkit.classifiers.domain_adaptation import DomainAdaptation
 from genkit.data.outliers import OutlierMixture
 from genkit.images.pixels import grid, write_png
 from genkit.training.checkpoint import load_checkpoint, newest_good
-from genkit.training.folder import RunFolder
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 ARMS = {
     "_source_only": "source only",

@@ -189,7 +189,7 @@ def chosen_step(vae: VAE, data: Any, kind: str, arguments: dict[str, object]) ->
 
     exemplars = build({"type": f"{kind}_exemplars", "period": EPOCH, **arguments}, kind="vae")
     system = VAETraining(vae, exemplars=exemplars)
-    system.meet(data)
+    system.setup(data)
     stream = Stream(data, BATCH, seed=0)
 
     def iterate(step: int) -> None:

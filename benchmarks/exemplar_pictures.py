@@ -10,8 +10,8 @@ from torch import Tensor
 
 from genkit.core.catalog import build
 from genkit.images.pixels import grid, write_png
-from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
+from genkit.training.run_folder import RunFolder
 from genkit.vae.vae import VAE
 from genkit.vae.variations import between, cycle, variations
 

@@ -22,8 +22,8 @@ from benchmarks import exemplar_cost, exemplar_pictures
 from genkit.core.pretrained import Pretrained
 from genkit.evaluation import accuracy, latent_knn, log_likelihood
 from genkit.training import train
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 from genkit.vae.vae import VAE
 
 DATA = ("fashion_mnist", "mnist")

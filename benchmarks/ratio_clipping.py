@@ -22,9 +22,9 @@ import torch
 from benchmarks.runs import cpu_seconds, train_once
 from genkit.core.generator import Generator
 from genkit.data.points import gaussians25
-from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 ARMS = {"wgan_gp": "WGAN-GP", "wgan_reweighted": "+ re-weighting", "wgan_ratio_clipping": "+ re-weighting + clipping"}
 BESIDE = {"gan": "non-saturating"}

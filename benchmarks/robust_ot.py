@@ -33,8 +33,8 @@ from genkit.data.outliers import OutlierMixture
 from genkit.data.torchvision_sets import fashion_mnist, mnist
 from genkit.evaluation.functional.ranking import auroc
 from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 from genkit.training.trained import trained_system
 
 SIZE = 14

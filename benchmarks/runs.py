@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from genkit.training import train
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 
 def train_once(recipe: Recipe, folder: RunFolder) -> None:

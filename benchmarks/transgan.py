@@ -32,9 +32,9 @@ from genkit.evaluation.functional.frechet import frechet_distance_from_features
 from genkit.gan.gan import GANTraining
 from genkit.images.pixels import to_uint8
 from genkit.training.checkpoint import complete, load_checkpoint
-from genkit.training.folder import RunFolder
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 ARMS = {
     "B": "plain",

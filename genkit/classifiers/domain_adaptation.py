@@ -93,7 +93,7 @@ class DomainAdaptation(System):
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
         check_classified(self.classifier, sample_shape, conditions)
 
-    def meet(self, items: Items) -> None:
+    def setup(self, items: Items) -> None:
         if self.uses_target and getattr(items, "target", None) is None:
             raise RecipeError(
                 f"data: {items.name} has no target to adapt to; write data: {{type: domains, source: .., target: ..}}"

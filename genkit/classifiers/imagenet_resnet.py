@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genkit.classifiers.image_classifier import ImageClassifier
 from genkit.core.errors import WeightsError
+from genkit.core.pretrained import Starting
 from genkit.core.tensors import load_into
 from genkit.gan.networks.critic import Critic
 from genkit.images.pixels import to_unit
@@ -29,7 +30,7 @@ class ImageNetResNetClassifier(ImageClassifier):
         classes: at least 2.
         layers: 18, 34, 50 or 101.
         size: pixels of a side; 224 in ImageNet training.
-        start: "imagenet" fetches torchvision's IMAGENET1K_V1 weights once training begins; see `fetch_start`.
+        start: "imagenet" fetches torchvision's IMAGENET1K_V1 weights once training begins; see `setup`.
         class_names: one name a class, for tables; empty when they have none.
     """
 
@@ -69,7 +70,7 @@ class ImageNetResNetCritic(Critic):
         return self.trunk(x)
 
 
-class ResNetTrunk(nn.Module):
+class ResNetTrunk(Starting, nn.Module):
     """All but the last layer: images in [-1, 1] -> the mean over pixels of the last map, (B, feature_dim)."""
 
     mean: Tensor
@@ -89,7 +90,7 @@ class ResNetTrunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.network((to_unit(x) - self.mean) / self.std)
 
-    def fetch_start(self) -> None:
+    def setup(self) -> None:
         """The published weights, from torch's cache or the network, their hash checked; see `Starting`.
 
         Raises:

@@ -64,8 +64,8 @@ class ShownTraining:
     def train(self, recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
         """The finished run of a recipe with this seed; goes on with one that was stopped."""
         from genkit.training import train
-        from genkit.training.folder import RunFolder
         from genkit.training.recipe import Recipe
+        from genkit.training.run_folder import RunFolder
 
         checked = Recipe.load(recipe, [*overrides, f"train.seed={seed}"])
         folder = RunFolder(run)

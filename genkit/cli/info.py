@@ -19,8 +19,8 @@ from genkit.core.shared_arguments import shared_of
 from genkit.core.table import lookup
 
 if TYPE_CHECKING:
-    from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
     from genkit.training.staged import StagedRecipe
 
 Row = tuple[str, str]
@@ -75,9 +75,9 @@ def _training(recipe: Recipe) -> list[Section]:
 
 
 def _run(found: Subject) -> list[Section]:
-    from genkit.training.folder import RunFolder
     from genkit.training.log import read_metrics
     from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
 
     assert found.path
     folder, recipe = RunFolder(found.path), load_recipe(found.path / "recipe.yaml")

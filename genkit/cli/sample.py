@@ -170,8 +170,8 @@ def _points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
 
 def _trained_on(weights: str, n: int) -> Tensor | None:
     """As many of the points that a run learned from; None for weights alone, or where the data cannot be had."""
-    from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
 
     recipe = RunFolder(weights).recipe
     with suppress(DataError, RecipeError):

@@ -13,8 +13,8 @@ from genkit.cli.launch import join_launch
 from genkit.cli.places import FOLDER, INPUT, Output, Writing, check_apart
 
 if TYPE_CHECKING:
-    from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
     from genkit.training.staged import StagedRecipe
 
 
@@ -60,8 +60,8 @@ def command(
 
 def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bool]:
     """The folder of a run, and whether there is nothing left to do in it."""
-    from genkit.training.folder import RunFolder
     from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
     from genkit.training.stages import StagedFolder
 
     if not isinstance(recipe, Recipe):

@@ -20,7 +20,7 @@ SMALL = 2**14
 GROUP, LARGEST_GROUP = 2**19, 64
 """Values of the rows that are drawn by one call on a GPU, and the most rows that there are to a group."""
 
-Made = Callable[[np.ndarray], Tensor]
+FromBits = Callable[[np.ndarray], Tensor]
 """(rows, words) 64 random bits each -> (rows, values)."""
 
 
@@ -79,7 +79,7 @@ class BatchNoise:
         return self._drawn(part, shape, 1, partial(_integers, high), whole, device)
 
     def _drawn(
-        self, part: Part, shape: tuple[int, ...], in_a_word: int, made: Made, whole: Sampler, device: torch.device
+        self, part: Part, shape: tuple[int, ...], in_a_word: int, made: FromBits, whole: Sampler, device: torch.device
     ) -> Tensor:
         values = math.prod(shape)
         if part.whole * values <= SMALL:

@@ -80,14 +80,14 @@ def load(target: str) -> Any:
 def may_make(make: Any, wanted: type) -> bool:
     """Whether a class or function may give a `wanted`, false only where it is certain.
 
-    Protocols are told by instances, and a function may return more than it says.
+    Only an instance shows whether it fits a Protocol, and a function may return more than it says.
     """
     if wanted is object or getattr(wanted, "_is_protocol", False):
         return True
     if inspect.isclass(make):
         return issubclass(make, wanted)
-    told = get_type_hints(make).get("return")
-    return not inspect.isclass(told) or issubclass(told, wanted) or issubclass(wanted, told)
+    returned = get_type_hints(make).get("return")
+    return not inspect.isclass(returned) or issubclass(returned, wanted) or issubclass(wanted, returned)
 
 
 def _fitting(names: Mapping[str, Entry], wanted: type) -> list[str]:

@@ -16,7 +16,7 @@ class Classifying(Protocol):
     def device(self) -> torch.device: ...
 
     def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """Whether each of the images x (B, C, H, W) in [-1, 1] is told right, (B,) bool; the first name is "accuracy".
+        """Whether each image of x (B, C, H, W) in [-1, 1] is classified right, (B,) bool; the first name is "accuracy".
 
         A classifier of noisy images also answers for each of its noise levels.
         """

@@ -23,7 +23,7 @@ DIGITS = 100
 NODES = 100_000
 """Values in YAML, aliases counted as often as they are used."""
 NAME = 60
-"""Characters of a key that a path tells."""
+"""Characters of a key that a path shows."""
 YAML_BYTES, JSON_BYTES = 2**18, 2**26
 
 TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 LINE, WORD, VALUE = 1200, 300, 60
-"""Characters that a message, a word of one, and a value told in one have at most."""
+"""Characters that a message, a word of one, and a value in one have at most."""
 
 
 def one_line(message: str) -> str:
@@ -82,7 +82,7 @@ class BrokenPlugin(UserWarning):
 
 
 LISTED = 60
-"""Names that a message tells; nobody reads more."""
+"""Names that a message lists; nobody reads more."""
 
 
 def suggest(got: object, accepted: Iterable[str]) -> str:

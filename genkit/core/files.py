@@ -126,7 +126,7 @@ def check_place(path: Path, *, folder: bool = False) -> None:
 def being_written(path: Path) -> Iterator[BinaryIO]:
     """A file that becomes `path`, synced and in one piece, when the block ends, and vanishes when the block fails.
 
-    While it grows it is locked, so that `remove_abandoned` can tell it from what a killed process has left.
+    While it grows it is locked, so that `remove_abandoned` can distinguish it from what a killed process has left.
 
     Raises:
         CheckpointError: as `write_atomically`.

@@ -1,4 +1,4 @@
-"""What tells one data set from another."""
+"""Hashes by which data sets are distinguished."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from genkit.core import catalog
 
 
 def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """(channels, size, size) of the samples that a checked data spec will give; None where only the data can tell.
+    """(channels, size, size) of the samples that a checked data spec will give; None where only the data show it.
 
     A set made of another one gives samples of that one's shape.
     """

@@ -30,7 +30,7 @@ class Unfinished(Protocol):
 
     Attributes:
         checkpoint: its folder.
-        config: of the module, None where only its recipe tells.
+        config: of the module, None where only its recipe has it.
         sha256: of the weights.
     """
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError
@@ -25,15 +26,15 @@ from genkit.core.shared_arguments import SharedArguments
 from genkit.core.tensors import load_into
 
 
-@runtime_checkable
-class Starting(Protocol):
-    """A module that starts from published weights: fetched when a training is prepared, not when the module is built.
+class Starting(ABC):
+    """A module that starts from published weights: loaded when a training is prepared, not when the module is built.
 
     So a network that is about to be given other weights needs no download.
     """
 
-    def fetch_start(self) -> None:
-        """Loads them.
+    @abstractmethod
+    def setup(self) -> None:
+        """Loads them, once, before training.
 
         Raises:
             WeightsError: they cannot be had.
@@ -109,7 +110,7 @@ def save_products(products: Mapping[str, Pretrained], folder: Path) -> None:
 
 
 def name_classes(module: Pretrained, names: Sequence[str]) -> None:
-    """Tells a generator or classifier what its classes are called; without `names` it keeps those that it has.
+    """Gives a generator or classifier the names of its classes; without `names` it keeps those that it has.
 
     Raises:
         ConditionError: not one name a class.
@@ -158,10 +159,10 @@ def described(module: Pretrained) -> dict[str, Any]:
 
 
 def built(description: Any, where: str) -> Any:
-    """The module that `described` tells of, its weights not loaded.
+    """The module that `described` describes, its weights not loaded.
 
     Raises:
-        RecipeError: it tells of none.
+        RecipeError: it describes none.
         WeightsError: the names do not fit the classes.
     """
     spec = dict(description) if isinstance(description, dict) else description

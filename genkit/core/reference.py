@@ -80,7 +80,7 @@ def contained(config: Any, folder: Path) -> Any:
 
 
 def check_reference(wanted: type, value: Mapping[str, Any], where: str) -> None:
-    """Whether the weights are there and hold a `wanted`, told by their configuration alone.
+    """Whether the weights are there and hold a `wanted`, by their configuration alone.
 
     Raises:
         RecipeError, WeightsError: they are not, or do not.
@@ -91,7 +91,7 @@ def check_reference(wanted: type, value: Mapping[str, Any], where: str) -> None:
 
     found = _locate(value, where)
     config = configuration(found)
-    if config is None:  # an unfinished run of an older version, told once it is loaded
+    if config is None:  # an unfinished run of an older version, known once it is loaded
         return
     make = catalog.find(config.get("type") if isinstance(config, Mapping) else None, where=join(where, WEIGHTS))
     if not catalog.may_make(make, wanted):

@@ -1,4 +1,4 @@
-"""The learning contract: a System is one iteration of a paper's algorithm box, told as a sequence of Updates."""
+"""The learning contract: a System is one iteration of a paper's algorithm box, as a sequence of Updates."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Update:
             randomness enters through `on`, so a loss is a pure function.
         on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
         shared: whatever every micro-batch needs whole.
-        coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; the trainer itself
-            sees that batch norms couple them.
+        coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; layers that mix
+            samples say so themselves, see `mixing_layer`.
     """
 
     learner: str
@@ -129,14 +129,19 @@ class Learning(nn.Module):
         """
         return _learners(self)
 
+    def learner_of(self, child: str, name: str) -> str:
+        """What the learner `name` of the submodule `child` is called in this module."""
+        return name
+
 
 def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
     if is_frozen(module):
         return {}
     own = module.learners if isinstance(module, Learning) else {}
     found = {name: [module.get_submodule(path) for path in paths] for name, paths in own.items()}
-    for child in module.children():
-        for name, modules in _learners(child).items():
+    for path, child in module.named_children():
+        for inner, modules in _learners(child).items():
+            name = module.learner_of(path, inner) if isinstance(module, Learning) else inner
             if name in found:
                 raise RecipeError(f"two learners of {type(module).__name__} are called {name!r}")
             found[name] = modules
@@ -175,15 +180,15 @@ class System(Learning, ABC):
             if name not in self.generator.made and (misfit := column.misfit(name, conditions.get(name))):
                 raise RecipeError(f"data: the generator {misfit}{conditions.reason}")
 
-    def meet(self, items: Items) -> None:
+    def setup(self, items: Items) -> None:
         """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.
 
         Raises:
             RecipeError: the items are not what this system learns from.
         """
 
-    def presented(self, product: Pretrained) -> AbstractContextManager[None]:
-        """Called when `product`, the averaged copy, is looked at, scored or saved: what it needs beside its weights.
+    def for_inference(self, product: Pretrained) -> AbstractContextManager[None]:
+        """Around what samples, scores or saves `product`, the averaged copy: gives it what it needs beside its weights.
 
         Must leave no trace that training could see.
         """
@@ -208,6 +213,13 @@ class System(Learning, ABC):
         """
 
 
-def mixes_samples(*modules: nn.Module) -> bool:
-    """Whether a batch norm in training mode lets what comes out for a sample depend on the rest of its batch."""
-    return any(isinstance(m, _BatchNorm) and m.training for module in modules for m in module.modules())
+def mixing_layer(*modules: nn.Module) -> str:
+    """What lets the output for a sample depend on the rest of its batch, by name; "" where samples are kept apart.
+
+    A layer says so by an attribute `mixes_samples = True`, or a property where it depends; torch's batch norms, which
+    cannot, do so in training mode.
+    """
+    layers = [layer for module in modules for layer in module.modules()]
+    if any(isinstance(layer, _BatchNorm) and layer.training for layer in layers):
+        return "batch norm"
+    return next((type(layer).__name__ for layer in layers if getattr(layer, "mixes_samples", False)), "")

@@ -31,22 +31,29 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         ValueError: the first name of each fault: missing, unexpected, of another shape, of another kind, not finite.
     """
-    expected = module.state_dict()
+    expected, state = module.state_dict(), current(module, state)
     if faults := list(_faults(expected, state)):
         raise ValueError("; ".join(faults))
     module.load_state_dict({name: state[name].to(tensor.dtype) for name, tensor in expected.items()})
+
+
+def current(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`state` without what older checkpoints hold beside it: the buffers that modules name in `former_buffers`."""
+    parts = module.named_modules()
+    former = {f"{path}.{name}".lstrip(".") for path, part in parts for name in getattr(part, "former_buffers", ())}
+    return {name: tensor for name, tensor in state.items() if name not in former}
 
 
 def _faults(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
     common = sorted(expected.keys() & state.keys())
     shapes = [name for name in common if expected[name].shape != state[name].shape]
     kinds = [name for name in common if kind(expected[name].dtype) != kind(state[name].dtype)]
-    yield from _told("missing", sorted(expected.keys() - state.keys()))
-    yield from _told("unexpected", sorted(state.keys() - expected.keys()))
-    yield from _told("of another shape", shapes)
-    yield from _told("of another kind", [f"{n} ({_kinds(expected[n], state[n])})" for n in kinds])
+    yield from _fault("missing", sorted(expected.keys() - state.keys()))
+    yield from _fault("unexpected", sorted(state.keys() - expected.keys()))
+    yield from _fault("of another shape", shapes)
+    yield from _fault("of another kind", [f"{n} ({_kinds(expected[n], state[n])})" for n in kinds])
     if not shapes and not kinds:
-        yield from _told("not finite", [n for n in common if not is_finite(state[n], expected[n].dtype)])
+        yield from _fault("not finite", [n for n in common if not is_finite(state[n], expected[n].dtype)])
 
 
 def is_finite(tensor: Tensor, dtype: torch.dtype) -> bool:
@@ -58,7 +65,7 @@ def _kinds(expected: Tensor, got: Tensor) -> str:
     return f"{str(got.dtype).removeprefix('torch.')} instead of {str(expected.dtype).removeprefix('torch.')}"
 
 
-def _told(what: str, names: list[str]) -> Iterator[str]:
+def _fault(what: str, names: list[str]) -> Iterator[str]:
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"{what} {names[0]!r}{more}"

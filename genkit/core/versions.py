@@ -15,7 +15,7 @@ GIT_S = 10
 def own_source() -> dict[str, str | None]:
     """Which genkit this is: its version, and the git commit of its checkout, "-dirty" when files differ from it.
 
-    The commit is None for an installed package, or where git cannot tell.
+    The commit is None for an installed package, or where git does not know.
     """
     return {"version": __version__, "commit": _commit(Path(__file__).parents[2])}
 

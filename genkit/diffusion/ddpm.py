@@ -115,7 +115,7 @@ class DDPMTraining(System):
         self.loss = loss or (Hybrid() if process.learns_variance else Simple())
         self.steps = steps or StepChoice()
         self.loss.check(process)
-        self.steps.prepare(len(process))
+        self.steps.setup(len(process))
         if label_dropout and not generator.network.unlabelled:
             raise RecipeError('label_dropout: the network knows no "no label"; set its classes and unlabelled: true')
 

@@ -17,7 +17,11 @@ from genkit.core.system import Data
 class StepChoice(nn.Module):
     """Every step equally often. DDPM Algorithm 1, line 3."""
 
-    def prepare(self, steps: int) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+
+    def setup(self, steps: int) -> None:
         """Takes the number of steps, once, before anything is drawn."""
         self.steps = steps
 
@@ -54,15 +58,17 @@ class SecondMoment(StepChoice):
     ):
         super().__init__()
         self.groups, self.history, self.uniform = groups, history, uniform
+        self.register_buffer("squares", torch.zeros(0, history))
+        self.register_buffer("seen", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("group", torch.zeros(0, dtype=torch.long), persistent=False)
 
-    def prepare(self, steps: int) -> None:
-        super().prepare(steps)
+    def setup(self, steps: int) -> None:
+        super().setup(steps)
         groups = self.groups or steps
         if groups > steps:
             raise RecipeError(f"second_moment.groups: {groups} histories for {steps} steps; use at most {steps}")
-        self.register_buffer("squares", torch.zeros(groups, self.history))
-        self.register_buffer("seen", torch.zeros(groups, dtype=torch.long))
-        self.register_buffer("group", torch.arange(steps) * groups // steps, persistent=False)
+        self.squares, self.seen = torch.zeros(groups, self.history), torch.zeros(groups, dtype=torch.long)
+        self.group = torch.arange(steps) * groups // steps
 
     def probabilities(self) -> Tensor:
         """p_t of every step, (T,) float64."""

@@ -11,8 +11,8 @@ from torch import nn
 
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
-from genkit.core.memory import usable_memory
 from genkit.core.mixture import Mixture
+from genkit.core.usable_memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.metrics.computing import Values, compute, label, metric_named

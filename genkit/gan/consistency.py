@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from genkit.core.errors import RecipeError
-from genkit.gan.slots import Judged, Pair, Penalty
+from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
 
 def consistency_loss(
@@ -26,7 +26,7 @@ def consistency_loss(
     return relu(distance - margin).mean()
 
 
-class Consistency(Penalty):
+class Consistency(Term):
     """Wei et al. 2018, arXiv:1803.01541, Eq. (4)-(5), as the ratio-clipping authors run it.
 
     They measure squared distances of scores (weight 2) and pooled features (0.2), with margin 0. The first of the two
@@ -40,16 +40,17 @@ class Consistency(Penalty):
         weight: Annotated[float, Field(ge=0)] = 2.0,
         feature_weight: Annotated[float, Field(ge=0)] = 0.2,
         margin: Annotated[float, Field(ge=0)] = 0.0,
+        every: StepInterval = 1,
     ):
-        super().__init__()
+        super().__init__(every)
         self.weight, self.feature_weight, self.margin = weight, feature_weight, margin
 
     def check(self, gan: Pair) -> None:
         if not hasattr(gan.critic, "features"):
             raise RecipeError(f"consistency compares features, and {type(gan.critic).__name__} has none")
 
-    def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor:
-        again = gan.judge(real.x, real.y)
+    def forward(self, turn: Turn) -> Tensor:
+        real, again = turn.real, turn.gan.judge(turn.x, turn.y)
         assert real.features is not None and again.features is not None
         return consistency_loss(
             real.score, real.features, again.score, again.features, self.weight, self.feature_weight, self.margin

@@ -17,7 +17,7 @@ from genkit.core.processes import common_noise, network_integers, network_unifor
 from genkit.gan.slots import Pair, View
 
 Policy = Literal["translation", "cutout", "color", "erase_ratio", "hue"]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def translate(x: Tensor, share: float = 0.2) -> Tensor:
@@ -95,9 +95,9 @@ class DiffAugment(View):
     def __init__(
         self,
         policy: Sequence[Policy] = ("translation", "cutout", "color"),
-        translation: Share = 0.2,
-        cutout: Share = 0.5,
-        cutout_probability: Share = 0.3,
+        translation: Fraction = 0.2,
+        cutout: Fraction = 0.5,
+        cutout_probability: Fraction = 0.3,
     ):
         super().__init__()
         known = get_args(Policy)

@@ -22,15 +22,17 @@ from genkit.gan.networks.latent import LatentNetwork
 from genkit.gan.objectives import Objective, Wasserstein
 from genkit.gan.slots import (
     Ascent,
-    Cotask,
     Judged,
-    Penalty,
+    Player,
     Rule,
     Schedule,
     Technique,
+    Term,
+    Turn,
     Uniform,
     View,
     Weighting,
+    of_side,
 )
 
 
@@ -70,9 +72,9 @@ class GANTraining(System):
         critic_steps: critic updates an iteration.
         view: all that the critic ever sees.
         real_weighting, fake_weighting: mean-one weights of the samples in the critic's terms.
-        penalties: extra critic terms; they see unweighted samples, as in all official codes.
+        penalties, cotasks: extra terms of either player's loss, or with turns of their own after the rule's; one kind,
+            listed under two names. They see unweighted samples, as in all official codes.
         rule: how the generator moves.
-        cotasks: extra turns after the generator's.
         schedules: set declared attributes at the start of an iteration.
     """
 
@@ -95,9 +97,9 @@ class GANTraining(System):
         view: View | None = None,
         real_weighting: Weighting | None = None,
         fake_weighting: Weighting | None = None,
-        penalties: list[Penalty] | None = None,
+        penalties: list[Term] | None = None,
         rule: Rule | None = None,
-        cotasks: list[Cotask] | None = None,
+        cotasks: list[Term] | None = None,
         schedules: list[Schedule] | None = None,
     ):
         super().__init__()
@@ -106,20 +108,23 @@ class GANTraining(System):
         self.view = view or View()
         self.real_weighting, self.fake_weighting = real_weighting or Uniform(), fake_weighting or Uniform()
         self.penalties, self.cotasks = penalties or [], cotasks or []
-        self.extras = nn.ModuleList([*self.penalties, *self.cotasks])
+        self.terms = [*self.penalties, *self.cotasks]
+        self.extras = nn.ModuleList(self.terms)
         self.rule = rule or Ascent()
         self.schedules = tuple(schedules or ())
         _check_fit(generator, critic)
-        self.real_weighting.take("real")
-        self.fake_weighting.take("fake")
-        seen: list[Technique] = [self.view, self.real_weighting, self.fake_weighting, *self.penalties]
-        techniques: list[Technique] = [*seen, self.rule, *self.cotasks, *self.schedules]
+        _check_names(self.terms)
+        techniques: list[Technique] = [self.view, self.real_weighting, *self.terms, self.rule, *self.schedules]
         for technique in techniques:
             technique.check(self)
+        self.fake_weighting.check(self, "fake")
 
     @property
     def products(self) -> Mapping[str, Pretrained]:
         return {"generator": self.generator, "critic": self.critic}
+
+    def learner_of(self, child: str, name: str) -> str:
+        return of_side(name, "fake" if child == "fake_weighting" else "real")
 
     def iteration(self, data: Data, step: int) -> Turns:
         for schedule in self.schedules:
@@ -128,20 +133,28 @@ class GANTraining(System):
             real, z = next(data), self.generator.latents(data)
             on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
             yield from self.real_weighting.turns(self, on, i)
-            yield from self.fake_weighting.turns(self, on, i)
-            yield Update("critic", self.critic_loss, on, coupled=self.critic_coupled)
-        yield from self.rule.turns(self, data, real, z)
-        for cotask in self.cotasks:
-            yield from cotask.turns(self, data)
+            yield from self.fake_weighting.turns(self, on, i, "fake")
+            yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
+        yield from self.rule.turns(self, data, real, z, step)
+        for term in self.terms:
+            yield from term.turns(self, data, step)
 
     def asked(self, condition: Condition) -> dict[str, Tensor]:
         """What the generator takes of the real batch's condition: fakes are made for the same labels."""
         return {name: condition[name] for name in self.generator.conditions}
 
-    @property
-    def critic_coupled(self) -> bool:
-        parts = (self.real_weighting, self.fake_weighting, *self.penalties)
-        return any(part.coupled for part in parts)
+    def due(self, player: Player, step: int) -> list[Term]:
+        """The terms that are part of the player's step number `step`."""
+        return [term for term in self.terms if term.of == player and step % term.every == 0]
+
+    def added(self, turn: Turn, step: int) -> Terms:
+        """The extra terms of a loss, by name."""
+        return descend(**{term.name: term.every * term(turn) for term in self.due(turn.player, step)})
+
+    def couples(self, player: Player, step: int) -> bool:
+        """Whether the player's loss depends on the samples of a batch together."""
+        weightings = (self.real_weighting, self.fake_weighting) if player == "critic" else ()
+        return any(part.coupled for part in (*weightings, *self.due(player, step)))
 
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
         """The critic's scores (B,) float32 of what it is let to see of x."""
@@ -155,14 +168,15 @@ class GANTraining(System):
         features = critic.features(self.view(x))
         return Judged(x, y, critic.score(features, y).float(), features.float())
 
-    def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor) -> Terms:
-        real, fake = self.judge(x, y), self.judge(self.generator(z, y).detach(), y)
-        w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake)
+    def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor, step: int = 0) -> Terms:
+        turn = Turn(self, "critic", x, y, z, u)
+        real, fake = turn.real, turn.fake
+        w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake, "fake")
         # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
         loss = self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
         loss = loss + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
-        terms = descend(loss=loss, **{penalty.name: penalty(self, real, fake, u) for penalty in self.penalties})
-        return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake)
+        terms = descend(loss=loss) | self.added(turn, step)
+        return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake, "fake")
 
 
 def _check_fit(generator: GAN, critic: nn.Module) -> None:
@@ -177,3 +191,11 @@ def _check_fit(generator: GAN, critic: nn.Module) -> None:
         raise RecipeError(
             f"the critic knows {classes['critic']} classes and the generator {classes['generator']}; make them equal"
         )
+
+
+def _check_names(terms: list[Term]) -> None:
+    for player in ("critic", "generator"):
+        names = ["loss", *(term.name for term in terms if term.of == player)]
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"two terms of the {player} are called {name!r}, and one would hide the other")

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import relu
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.input_gradient import input_gradient
-from genkit.gan.slots import Judged, Pair, Penalty
+from genkit.core.system import mixing_layer
+from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
 
 def score_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
@@ -21,16 +21,16 @@ def score_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
     return input_gradient(partial(gan.score, y=y), x, create_graph=True).flatten(1)
 
 
-class InputGradientPenalty(Penalty):
+class InputGradientPenalty(Term):
     """A penalty on every sample's own gradient, which a critic that mixes samples does not have."""
 
     differentiates_twice = True
 
     def check(self, gan: Pair) -> None:
-        if any(isinstance(module, _BatchNorm) for module in gan.critic.modules()):
+        if layer := mixing_layer(gan.critic):
+            advice = "set the critic's norm to layer or none" if layer == "batch norm" else "use a critic without it"
             raise RecipeError(
-                f"{self.name}: the critic's batch norm mixes samples, so no sample has a gradient of its own; set the "
-                "critic's norm to layer or none"
+                f"{self.name}: the critic's {layer} mixes samples, so no sample has a gradient of its own; {advice}"
             )
 
 
@@ -40,29 +40,41 @@ class GradientPenalty(InputGradientPenalty):
     Args:
         weight: 10 in the paper.
         sides: 'two' pulls the norm to one; 'one' only down to it (Petzka et al. 2018, arXiv:1709.08894).
+        every: critic steps from one in which it counts to the next, see `Term`.
     """
 
     name = "gradient_penalty"
 
-    def __init__(self, weight: Annotated[float, Field(ge=0)] = 10.0, sides: Literal["one", "two"] = "two"):
-        super().__init__()
+    def __init__(
+        self,
+        weight: Annotated[float, Field(ge=0)] = 10.0,
+        sides: Literal["one", "two"] = "two",
+        every: StepInterval = 1,
+    ):
+        super().__init__(every)
         self.weight, self.sides = weight, sides
 
-    def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor:
-        u = u.view(-1, *[1] * (real.x.dim() - 1))
-        x_hat = u * real.x + (1 - u) * fake.x.detach()
-        excess = score_gradient(gan, x_hat, real.y).norm(dim=1) - 1
+    def forward(self, turn: Turn) -> Tensor:
+        assert turn.u is not None
+        u = turn.u.view(-1, *[1] * (turn.x.dim() - 1))
+        x_hat = u * turn.x + (1 - u) * turn.fake.x.detach()
+        excess = score_gradient(turn.gan, x_hat, turn.y).norm(dim=1) - 1
         return self.weight * (relu(excess) if self.sides == "one" else excess).square().mean()
 
 
 class R1(InputGradientPenalty):
-    """weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, arXiv:1801.04406, Eq. (9)."""
+    """weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, arXiv:1801.04406, Eq. (9).
+
+    Args:
+        weight: 10 in the paper.
+        every: critic steps from one in which it counts to the next, 16 in Karras et al. 2020; see `Term`.
+    """
 
     name = "r1"
 
-    def __init__(self, weight: Annotated[float, Field(ge=0)] = 10.0):
-        super().__init__()
+    def __init__(self, weight: Annotated[float, Field(ge=0)] = 10.0, every: StepInterval = 1):
+        super().__init__(every)
         self.weight = weight
 
-    def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor:
-        return self.weight / 2 * score_gradient(gan, real.x, real.y).square().sum(1).mean()
+    def forward(self, turn: Turn) -> Tensor:
+        return self.weight / 2 * score_gradient(turn.gan, turn.x, turn.y).square().sum(1).mean()

@@ -34,7 +34,7 @@ from genkit.core.processes import whole_batch
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend, observe
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
-from genkit.gan.slots import Pair, Rule
+from genkit.gan.slots import Pair, Rule, Turn
 
 FLOOR = 1e-7
 
@@ -82,16 +82,16 @@ class RatioClipping(Rule):
         if getattr(self.classifier, "classes", 0):
             raise RecipeError("rule.classifier: it is shown no labels; set its classes to 0")
 
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
         y = gan.asked(real.condition)
         with untracked(gan.generator):
             logit_old = self.logit(gan.generator(z, y))
-        for _ in range(self.steps):
+        for i in range(step * self.steps, (step + 1) * self.steps):
             batch, z_new = next(data), gan.generator.latents(data)
             on = {"x": batch.x, "z": z_new, "y": gan.asked(batch.condition)}
             yield Update("classifier", partial(self.classifier_loss, gan), on)
-            on = {"z": z, "y": y, "logit_old": logit_old}
-            yield Update("generator", partial(self.generator_loss, gan), on, coupled=True)
+            on = {"x": real.x, "y": y, "z": z, "logit_old": logit_old}
+            yield Update("generator", partial(self.generator_loss, gan), on, {"step": i}, coupled=True)
 
     def logit(self, x: Tensor) -> Tensor:
         """The classifier's log-odds (B,) float32 that x is real."""
@@ -102,11 +102,20 @@ class RatioClipping(Rule):
         real, fake = self.logit(x), self.logit(gan.generator(z, y))
         return descend(real=softplus(-real).mean(), fake=softplus(fake).mean())
 
-    def generator_loss(self, gan: Pair, z: Tensor, y: Condition, logit_old: Tensor) -> Terms:
-        fake = gan.generator(z, y)
-        reward = gan.objective.reward(gan.score(fake, y))
-        centred = reward - whole_batch(reward).mean()
-        return self.surrogate(probability_ratio(self.logit(fake), logit_old), centred)
+    def generator_loss(self, gan: Pair, x: Tensor, y: Condition, z: Tensor, logit_old: Tensor, step: int = 0) -> Terms:
+        turn = Turn(gan, "generator", x, y, z)
+        reward = self.reward(turn)
+        ratio = probability_ratio(self.logit(self.classified(turn)), logit_old)
+        return self.surrogate(ratio, reward) | gan.added(turn, step)
+
+    def reward(self, turn: Turn) -> Tensor:
+        """(B,), its mean over the whole batch taken off."""
+        reward = turn.gan.objective.reward(turn.fake.score)
+        return reward - whole_batch(reward).mean()
+
+    def classified(self, turn: Turn) -> Tensor:
+        """The fakes whose ratio is taken."""
+        return turn.fake.x
 
     def surrogate(self, ratio: Tensor, reward: Tensor) -> Terms:
         outside = ((ratio - 1).abs() > self.clip).float().mean()
@@ -121,6 +130,8 @@ class OfficialRatioClipping(RatioClipping):
     classifier, which only the running statistics of a BatchNorm notice.
     """
 
-    def generator_loss(self, gan: Pair, z: Tensor, y: Condition, logit_old: Tensor) -> Terms:
-        reward = gan.objective.reward(gan.score(gan.generator(z, y), y))
-        return self.surrogate(probability_ratio(self.logit(gan.generator(z, y)), logit_old), reward)
+    def reward(self, turn: Turn) -> Tensor:
+        return turn.gan.objective.reward(turn.fake.score)
+
+    def classified(self, turn: Turn) -> Tensor:
+        return turn.gan.generator(turn.z, turn.y)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from genkit.core.condition import Condition
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend
 from genkit.gan.batch_norm import untracked
-from genkit.gan.slots import Pair, Rule
+from genkit.gan.slots import Pair, Rule, Turn
 
 
 class ReusedAscent(Rule):
@@ -25,21 +24,22 @@ class ReusedAscent(Rule):
         every: iterations from one generator step to the next; the first iteration has one.
     """
 
-    iterations: Tensor
+    former_buffers = ("iterations",)
 
     def __init__(self, every: Annotated[int, Field(ge=1, le=1000)] = 1):
         super().__init__()
         self.every = every
-        self.register_buffer("iterations", torch.zeros((), dtype=torch.int64))
 
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
-        due = int(self.iterations) % self.every == 0
-        self.iterations += 1
-        if due:
-            yield Update("generator", partial(self.loss, gan), {"z": z, "y": gan.asked(real.condition)})
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
+        i, late = divmod(step, self.every)
+        if late:
+            return
+        on = {"x": real.x, "y": gan.asked(real.condition), "z": z}
+        yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
 
-    def loss(self, gan: Pair, z: Tensor, y: Condition) -> Terms:
+    def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tensor, step: int = 0) -> Terms:
+        turn = Turn(gan, "generator", x, y, z)
         # The fakes were made once already, and the running statistics of a batch norm have seen them.
         with untracked(gan.generator):
-            fake = gan.generator(z, y)
-        return descend(loss=-gan.objective.reward(gan.score(fake, y)).mean())
+            score = turn.fake.score
+        return descend(loss=-gan.objective.reward(score).mean()) | gan.added(turn, step)

@@ -24,14 +24,13 @@ from genkit.core.system import Terms, Turns, Update, descend, observe
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.objectives import NonSaturating, Objective
-from genkit.gan.slots import Judged, Pair, Side, Weighting
+from genkit.gan.slots import Judged, LossSide, Pair, StepInterval, Weighting, of_side
 from genkit.gan.softmax_weighting import effective_sample_size
 
 DEAD = 1e-3
 """Weights that differ by less are all one: whatever was asked for, this is training without weights."""
 
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Start = Annotated[int, Field(ge=0)]
+FirstStep = Annotated[int, Field(ge=0)]
 
 
 class BallWeighting(Weighting):
@@ -48,21 +47,21 @@ class BallWeighting(Weighting):
         self.rho, self.start = radius(outlier_share, rho), start
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, judged: Judged) -> Tensor:
-        weights = self.weights(judged).detach()
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
+        weights = self.weights(judged, side).detach()
         return torch.where(self.updates > 0, weights, torch.ones_like(weights))
 
-    def weights(self, judged: Judged) -> Tensor:
+    def weights(self, judged: Judged, side: LossSide) -> Tensor:
         raise NotImplementedError
 
-    def observe(self, weights: Tensor) -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         """`robust_dead` is 1 when the weights have stopped to differ after they began to."""
         with torch.no_grad():
             everyone = whole_batch(weights)
             spread = everyone.max() - everyone.min()
             dead = ((spread < DEAD) & (self.updates > 0)).float()
             size = effective_sample_size(weights)
-        at = "robust" if self.side == "real" else "robust_fake"
+        at = "robust" if side == "real" else "robust_fake"
         return observe(**{f"{at}_spread": spread, f"{at}_dead": dead, f"{at}_effective_sample_size": size})
 
 
@@ -77,14 +76,14 @@ class ClosedFormWeights(BallWeighting):
         start: critic steps before the weights begin.
     """
 
-    def __init__(self, outlier_share: float | None = None, rho: float | None = None, start: Start = 0):
+    def __init__(self, outlier_share: float | None = None, rho: float | None = None, start: FirstStep = 0):
         super().__init__(outlier_share, rho, start)
 
-    def weights(self, judged: Judged) -> Tensor:
+    def weights(self, judged: Judged, side: LossSide) -> Tensor:
         score = whole_batch(judged.score).float()
-        return my_rows(closed_form(score if self.side == "real" else -score, self.rho))
+        return my_rows(closed_form(score if side == "real" else -score, self.rho))
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         if step >= self.start:
             self.updates += 1
         yield from ()
@@ -95,7 +94,7 @@ class RobustWeights(BallWeighting):
 
     W descends minus the critic's terms plus 100 max(0, mean (w - 1)^2 / 2 - rho), before the critic steps on the same
     samples with the new weights. Raw weights are softplus of the network, which always has a gradient: the authors'
-    ReLU starts dead in a third of the seeds and the run is then a plain GAN, which the term `robust_dead` would tell.
+    ReLU starts dead in a third of the seeds and the run is then a plain GAN, which the term `robust_dead` would show.
 
     Args:
         network: samples to a real number each; its learner is `weights`, on the fake side `fake_weights`.
@@ -113,19 +112,14 @@ class RobustWeights(BallWeighting):
         network: Critic,
         outlier_share: float | None = None,
         rho: float | None = None,
-        every: Count = 1,
-        start: Start = 0,
+        every: StepInterval = 1,
+        start: FirstStep = 0,
         penalty: Annotated[float, Field(ge=0)] = PENALTY,
     ):
         super().__init__(outlier_share, rho, start)
         self.network, self.every, self.penalty = network, every, penalty
 
-    def take(self, side: Side) -> None:
-        super().take(side)
-        if side == "fake":
-            self.learners = {"fake_weights": ("network",)}  # type: ignore[misc]
-
-    def check(self, gan: Pair) -> None:
+    def check(self, gan: Pair, side: LossSide = "real") -> None:
         made, judged = gan.generator.sample_shape, getattr(self.network, "sample_shape", gan.generator.sample_shape)
         if tuple(made) != tuple(judged):
             raise RecipeError(f"robust weights: the network judges {list(judged)}, samples are {list(made)}")
@@ -136,34 +130,29 @@ class RobustWeights(BallWeighting):
         """Weights (B,) before they are normalised, not negative."""
         return softplus(self.network(x).float())
 
-    def weights(self, judged: Judged) -> Tensor:
+    def weights(self, judged: Judged, side: LossSide) -> Tensor:
         return my_rows(normalised(whole_batch(self.raw(judged.x))))
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         if step < self.start or step % self.every:
             return
-        x = on["x"] if self.side == "real" else self.fakes(gan, on)
-        yield Update(
-            "weights" if self.side == "real" else "fake_weights",
-            partial(self.loss, gan),
-            {"x": x, "y": on["y"]},
-            coupled=True,
-        )
+        given = {"x": on["x"] if side == "real" else self.fakes(gan, on), "y": on["y"]}
+        yield Update(of_side("weights", side), partial(self.loss, gan, side=side), given, coupled=True)
         self.updates += 1
 
     def fakes(self, gan: Pair, on: dict[str, Any]) -> Tensor:
         with torch.no_grad(), untracked(gan.generator):
             return gan.generator(on["z"], on["y"])
 
-    def loss(self, gan: Pair, x: Tensor, y: Condition) -> Terms:
+    def loss(self, gan: Pair, x: Tensor, y: Condition, side: LossSide = "real") -> Terms:
         score = whole_batch(gan.score(x, y))
         weights = normalised(whole_batch_with_graph(self.raw(x)))
-        fit = self.fit(gan.objective, score, weights)
+        fit = self.fit(gan.objective, score, weights, side)
         return descend(fit=fit, ball=ball_penalty(weights, self.rho, self.penalty))
 
-    def fit(self, objective: Objective, score: Tensor, weights: Tensor) -> Tensor:
+    def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: LossSide = "real") -> Tensor:
         """Minus what the critic descends on this side."""
-        return -self.weighted(objective.critic_real if self.side == "real" else objective.critic_fake, score, weights)
+        return -self.weighted(objective.critic_real if side == "real" else objective.critic_fake, score, weights)
 
 
 def weight_fit(objective: Objective, score: Tensor, weights: Tensor) -> Tensor:
@@ -184,10 +173,10 @@ class OfficialRobustWeights(RobustWeights):
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         return term(weights * score).mean()
 
-    def fit(self, objective: Objective, score: Tensor, weights: Tensor) -> Tensor:
+    def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: LossSide = "real") -> Tensor:
         return weight_fit(objective, score, weights)
 
-    def check(self, gan: Pair) -> None:
-        super().check(gan)
-        if self.side == "fake":
+    def check(self, gan: Pair, side: LossSide = "real") -> None:
+        super().check(gan, side)
+        if side == "fake":
             raise RecipeError("official_robust_weights: the authors weigh real samples only; use robust_weights")

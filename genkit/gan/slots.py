@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import torch
@@ -50,6 +50,39 @@ class Pair(Protocol):
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor: ...
     def judge(self, x: Tensor, y: Condition) -> Judged: ...
     def asked(self, condition: Condition) -> dict[str, Tensor]: ...
+    def added(self, turn: Turn, step: int) -> Terms: ...
+    def couples(self, player: Player, step: int) -> bool: ...
+
+
+Player = Literal["critic", "generator"]
+StepInterval = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Turn:
+    """A step of one player and what it knows; each of `real` and `fake` is computed once, for the loss and all terms.
+
+    Args:
+        player: whose step it is; in the critic's the fakes carry no graph to the generator.
+        x: real samples (B, *sample_shape).
+        y: condition of real and fake samples alike.
+        z: latents of the fakes.
+        u: one uniform number a sample, (B,); the generator's step has none.
+    """
+
+    def __init__(self, gan: Pair, player: Player, x: Tensor, y: Condition, z: Tensor, u: Tensor | None = None):
+        self.gan, self.player, self.x, self.y, self.z, self.u = gan, player, x, y, z, u
+
+    @cached_property
+    def real(self) -> Judged:
+        return self.gan.judge(self.x, self.y)
+
+    @cached_property
+    def fake(self) -> Judged:
+        """In the generator's step without the critic's features."""
+        made = self.gan.generator(self.z, self.y)
+        if self.player == "critic":
+            return self.gan.judge(made.detach(), self.y)
+        return Judged(made, self.y, self.gan.score(made, self.y), None)
 
 
 class Technique:
@@ -66,62 +99,87 @@ class View(Technique, nn.Module):
         return x
 
 
-Side = Literal["real", "fake"]
+LossSide = Literal["real", "fake"]
+"""Of the critic's loss, whose samples are weighed."""
+
+
+def of_side(name: str, side: LossSide) -> str:
+    """What a learner `name` of a weighting is called in the game: one weighting may stand on each side."""
+    return name if side == "real" else f"fake_{name}"
 
 
 class Weighting(Technique, Learning):
-    """Mean-one weights (B,) of samples, without a graph; may have a learner of its own.
-
-    Attributes:
-        side: of the critic's loss, whose samples it weighs.
-    """
+    """Mean-one weights (B,) of samples, without a graph; may have a learner of its own."""
 
     coupled: ClassVar[bool] = False
-    side: Side = "real"
 
-    def take(self, side: Side) -> None:
-        """The game says which side this is for."""
-        self.side = side
+    def check(self, gan: Pair, side: LossSide = "real") -> None:
+        """Raises RecipeError when the pair lacks what the weighting needs, or the side cannot be weighed."""
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         raise NotImplementedError
 
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         """The mean of the critic's `term` of scores (B,), weighted."""
         return (weights * term(score)).mean()
 
-    def observe(self, weights: Tensor) -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         """Scalars to log."""
         return observe()
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
-        """The weighting's own updates before the critic's step number `step`, on what that step will be given:
-        x, y, z and u, see GANTraining."""
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
+        """The weighting's own updates before the critic's step number `step`, on what that step will be given: x, y, z
+        and u, see GANTraining. Their learners are named by `of_side`."""
         yield from ()
 
 
 class Uniform(Weighting):
     """Every sample counts the same."""
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         return judged.score.new_ones(len(judged.score))
 
 
-class Penalty(Technique, Learning, ABC):
-    """An extra term of the critic, a scalar; `u` is one uniform number a sample, (B,)."""
+class Term(Technique, Learning):
+    """Something else that is learned: a term of the critic's or the generator's loss, or turns of its own.
+
+    With `every` N it is part of its player's steps 0, N, 2N, ..., N times as large, so that the sum of its gradients
+    stays (Karras et al. 2020, arXiv:1912.04958, App. B, who give it an optimiser step of its own and so have to correct
+    Adam's settings; here it shares a step with the loss). It is logged as it is descended.
+
+    Args:
+        every: N, in steps of its player.
+
+    Attributes:
+        name: in the log.
+        of: the player whose loss it is added to; None: it takes turns of its own.
+        coupled: it depends on the samples of a batch together.
+    """
 
     name: ClassVar[str]
+    of: ClassVar[Player | None] = "critic"
     coupled: ClassVar[bool] = False
 
-    @abstractmethod
-    def forward(self, gan: Pair, real: Judged, fake: Judged, u: Tensor) -> Tensor: ...
+    def __init__(self, every: int = 1):
+        super().__init__()
+        self.every = every
+
+    def forward(self, turn: Turn) -> Tensor:
+        """A scalar, the mean over the batch, with a graph."""
+        raise NotImplementedError
+
+    def turns(self, gan: Pair, data: Data, step: int) -> Turns:
+        """Turns of its own at the end of iteration `step`."""
+        yield from ()
 
 
 class Rule(Technique, Learning, ABC):
-    """How the generator moves, once the critic has had its steps on `real` and the latents `z` of the last of them."""
+    """How the generator moves; its loss has the terms `gan.added(turn, step)`, `step` the number of generator steps
+    before it."""
 
     @abstractmethod
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns: ...
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
+        """In iteration `step`, once the critic has had its steps on `real` and the latents `z` of the last of them."""
 
 
 class Ascent(Rule):
@@ -138,23 +196,20 @@ class Ascent(Rule):
         super().__init__()
         self.steps, self.batches = steps, batches
 
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor) -> Turns:
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
-        y = {name: value.repeat_interleave(self.batches) for name, value in gan.asked(real.condition).items()}
-        for _ in range(self.steps):
+        y = {name: self.repeated(value) for name, value in gan.asked(real.condition).items()}
+        for i in range(step * self.steps, (step + 1) * self.steps):
             latents = torch.stack([gan.generator.latents(data) for _ in range(self.batches)], 1).flatten(0, 1)
-            on = {"z": latents, "y": y}
-            yield Update("generator", partial(self.loss, gan), on)
+            on = {"x": self.repeated(real.x), "y": y, "z": latents}
+            yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
 
-    def loss(self, gan: Pair, z: Tensor, y: Condition) -> Terms:
-        return descend(loss=-gan.objective.reward(gan.score(gan.generator(z, y), y)).mean())
+    def repeated(self, rows: Tensor) -> Tensor:
+        return rows.repeat_interleave(self.batches, 0) if self.batches > 1 else rows
 
-
-class Cotask(Technique, Learning, ABC):
-    """Something else the pair learns in the same iteration."""
-
-    @abstractmethod
-    def turns(self, gan: Pair, data: Data) -> Turns: ...
+    def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tensor, step: int = 0) -> Terms:
+        turn = Turn(gan, "generator", x, y, z)
+        return descend(loss=-gan.objective.reward(turn.fake.score).mean()) | gan.added(turn, step)
 
 
 class Schedule(Technique, ABC):

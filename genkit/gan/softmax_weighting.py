@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genkit.core.processes import my_rows, whole_batch
 from genkit.core.system import Terms, observe
-from genkit.gan.slots import Judged, Weighting
+from genkit.gan.slots import Judged, LossSide, Weighting
 
 
 def softmax_weights(score: Tensor, temperature: float = 1.0) -> Tensor:
@@ -45,9 +45,9 @@ class SoftmaxWeighting(Weighting):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         return softmax_weights(judged.score, self.temperature)
 
-    def observe(self, weights: Tensor) -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         with torch.no_grad():
             return observe(effective_sample_size=effective_sample_size(weights))

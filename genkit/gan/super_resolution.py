@@ -11,10 +11,10 @@ from torch.nn.functional import adaptive_avg_pool2d, mse_loss
 
 from genkit.core.errors import RecipeError
 from genkit.core.system import Data, Terms, Turns, Update, descend
-from genkit.gan.slots import Cotask, Pair
+from genkit.gan.slots import Pair, Term
 
 
-class SuperResolution(Cotask):
+class SuperResolution(Term):
     """weight * |G(low(x)) - x|^2 per pixel, low(x) the real image averaged down. Jiang et al. 2021, arXiv:2102.07074.
 
     The paper adds the term to the generator's loss; its code was never released. Here it is a turn of its own, after
@@ -24,6 +24,9 @@ class SuperResolution(Cotask):
     Args:
         weight: 50 in the paper.
     """
+
+    name = "super_resolution"
+    of = None
 
     def __init__(self, weight: Annotated[float, Field(gt=0)] = 50.0):
         super().__init__()
@@ -37,7 +40,7 @@ class SuperResolution(Cotask):
                 " dcgan_generator or resnet_generator with low_resolution: true"
             )
 
-    def turns(self, gan: Pair, data: Data) -> Turns:
+    def turns(self, gan: Pair, data: Data, step: int) -> Turns:
         yield Update("generator", partial(self.loss, gan), {"x": next(data).x})
 
     def loss(self, gan: Pair, x: Tensor) -> Terms:

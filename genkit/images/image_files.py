@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genkit.core.errors import DataError
 from genkit.core.files import read_regular
-from genkit.core.memory import usable_memory
+from genkit.core.usable_memory import usable_memory
 from genkit.images.ahead import Claim, in_order
 from genkit.images.decoding import SUFFIXES, printable, refusal
 from genkit.images.intake import Intake

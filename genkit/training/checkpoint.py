@@ -207,7 +207,7 @@ def tidy(folder: Path) -> None:
 
 
 def newest_good(folder: Path, warn: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint that passes `verify`; each one passed over is told to `warn` in one line."""
+    """The newest checkpoint that passes `verify`; `warn` is called with a line for each one passed over."""
     found = complete(folder)
     for i, candidate in reversed(list(enumerate(found))):
         try:

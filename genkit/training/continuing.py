@@ -14,7 +14,7 @@ HARMLESS = ("name", "description", "every", "evaluate", "train.trackers", "data"
 named otherwise are compared by what they hold, once they are read."""
 
 LONGER = "train.steps"
-TOLD = 5
+SHOWN = 5
 """Changes that one line names."""
 
 
@@ -34,7 +34,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     refused = [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
     if refused:
         raise CheckpointError(
-            f"{run} was started with another recipe ({'; '.join(refused[:TOLD])}); resume with the same one, or start "
+            f"{run} was started with another recipe ({'; '.join(refused[:SHOWN])}); resume with the same one, or start "
             f"a new run from its weights with --from {run} and another --out"
         )
     steps = int(new["train"]["steps"])
@@ -74,5 +74,5 @@ def _plain(value: Any) -> str:
 
 def in_a_line(changes: Sequence[str]) -> str:
     """`a; b; ... and 3 more`."""
-    more = f"; and {len(changes) - TOLD} more" if len(changes) > TOLD else ""
-    return "; ".join(changes[:TOLD]) + more
+    more = f"; and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    return "; ".join(changes[:SHOWN]) + more

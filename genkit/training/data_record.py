@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 DIGEST = 8
-"""Bytes that a row is told by."""
+"""Bytes of the hash of a row."""
 
 NAMED = 3
 """Files that a message names."""
 
 
 def data_record(data: Any) -> dict[str, Any]:
-    """What tells `data`, a genkit.data.dataset.DataSet, from any other; for JSON.
+    """What distinguishes `data`, a genkit.data.dataset.DataSet, from any other; for JSON.
 
     Keys: name, shape, classes, fingerprint of all, rows (one short hash each, labels included), files (names of the
     rows, where they are files), target (the record of a second domain).
@@ -26,8 +26,8 @@ def data_record(data: Any) -> dict[str, Any]:
     record |= {"rows": rows, "files": list(data.files)}
     if target := getattr(data, "target", None):
         record["target"] = data_record(target)
-    told = f"{record['shape']} {record['classes']} {rows} {record.get('target', {}).get('fingerprint')}"
-    return record | {"fingerprint": hashlib.sha256(told.encode()).hexdigest()}
+    content = f"{record['shape']} {record['classes']} {rows} {record.get('target', {}).get('fingerprint')}"
+    return record | {"fingerprint": hashlib.sha256(content.encode()).hexdigest()}
 
 
 def _digests(data: Any) -> Iterator[str]:

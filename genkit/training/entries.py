@@ -19,20 +19,20 @@ ENTRIES: Entries = {
         "adamw": Entry("genkit.training.optimizers:AdamW", "Loshchilov & Hutter 2019.", ("loshchilov2019adamw",)),
         "sgd": Entry("genkit.training.optimizers:SGD", "Gradient descent with momentum.", ()),
         "constant": Entry(
-            "genkit.training.schedules:Constant", "Rises from 0 over `warmup` iterations, then stays at 1.", ()
+            "genkit.training.rate_schedules:Constant", "Rises from 0 over `warmup` iterations, then stays at 1.", ()
         ),
         "linear": Entry(
-            "genkit.training.schedules:Linear",
+            "genkit.training.rate_schedules:Linear",
             "Stays at 1 until iteration `start`, then falls in a straight line to `floor`.",
             (),
         ),
         "cosine": Entry(
-            "genkit.training.schedules:Cosine",
+            "genkit.training.rate_schedules:Cosine",
             "Rises over `warmup` iterations, then half a cosine to `floor`. Loshchilov & Hutter 2017.",
             ("loshchilov2017sgdr",),
         ),
         "inverse": Entry(
-            "genkit.training.schedules:Inverse",
+            "genkit.training.rate_schedules:Inverse",
             "(1 + rate * iteration)^-power. Ganin & Lempitsky 2015, by the share of the run done.",
             ("ganin2015backprop", "balaji2020robust"),
         ),

@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from genkit.training.schedules import Constant, LearningRate
+from genkit.training.rate_schedules import Constant, LearningRate
 
-Rate = Annotated[float, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Decay = Annotated[float, Field(ge=0)]
 
@@ -28,8 +28,8 @@ class Optimizer(ABC):
         schedule: factor of the learning rate, by iteration.
     """
 
-    lr: Rate
-    clip_norm: Rate | None = None
+    lr: PositiveFloat
+    clip_norm: PositiveFloat | None = None
     schedule: LearningRate = field(default_factory=Constant)
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Adam(Optimizer):
     """Kingma & Ba 2015, arXiv:1412.6980. GANs mostly take betas [0, 0.9]."""
 
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: Rate = 1e-8
+    eps: PositiveFloat = 1e-8
     weight_decay: Decay = 0.0
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -57,7 +57,7 @@ class AdamNormGrad(Optimizer):
     """
 
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: Rate = 1e-8
+    eps: PositiveFloat = 1e-8
     weight_decay: Decay = 0.0
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -78,7 +78,7 @@ class AdamW(Optimizer):
     """Loshchilov & Hutter 2019, arXiv:1711.05101."""
 
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: Rate = 1e-8
+    eps: PositiveFloat = 1e-8
     weight_decay: Decay = 0.01
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -22,7 +22,7 @@ class ProcessLost(RunEnded):
 
 @contextmanager
 def among_peers(rank: int, count: int) -> Iterator[None]:
-    """Tells the failures of communication, which mean that a process is gone, from all others.
+    """Distinguishes failures of communication, which mean that a process is gone, from all others.
 
     Raises:
         ProcessLost: in place of what gloo, NCCL or the store say.

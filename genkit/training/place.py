@@ -13,14 +13,14 @@ from genkit.core.conversion import join
 from genkit.core.errors import RecipeError, shown
 from genkit.core.frozen import freeze
 from genkit.core.reference import PRODUCT, WEIGHTS, changed, is_reference
-from genkit.training.recipe_file import Written
+from genkit.training.recipe_file import RecipeFile
 
 STAGE = "stage"
 KEY = re.compile(r"[\w.\[\]]+(?=: )")
 
 
 @dataclass(frozen=True)
-class Place:
+class RecipePlace:
     """Where a recipe stands.
 
     Attributes:
@@ -30,33 +30,33 @@ class Place:
         stages: what `{stage: NAME}` stands for: weights, or products by their names, the main one first.
     """
 
-    files: Sequence[Written] = ()
+    files: Sequence[RecipeFile] = ()
     where: str = ""
     run: Path | None = None
     stages: Mapping[str, Any] = field(default_factory=dict)
 
-    def after(self, stages: Mapping[str, Any]) -> Place:
+    def after(self, stages: Mapping[str, Any]) -> RecipePlace:
         """The same once these stages are there."""
         return replace(self, stages=stages)
 
     @contextmanager
     def naming_the_file(self) -> Iterator[None]:
-        """Tells the key that a message begins with from the top of the recipe, and its file where there are several."""
+        """Gives the key that a message begins with from the top of the recipe, and its file where there are several."""
         try:
             yield
         except RecipeError as error:
             if getattr(error, "placed", False) or not (self.where or len(self.files) > 1):
                 raise
-            raise self._told(str(error)) from error
+            raise self._placed(str(error)) from error
 
-    def _told(self, message: str) -> RecipeError:
+    def _placed(self, message: str) -> RecipeError:
         key = KEY.match(message)
         message = (join(self.where, message) if key else f"{self.where}: {message}") if self.where else message
         key = KEY.match(message)
         file = next((f.path for f in self.files if key and f.says(key[0])), None)
-        told = RecipeError(f"{file}: {message}" if file and len(self.files) > 1 else message)
-        told.placed = True  # type: ignore[attr-defined]
-        return told
+        error = RecipeError(f"{file}: {message}" if file and len(self.files) > 1 else message)
+        error.placed = True  # type: ignore[attr-defined]
+        return error
 
     def found(self, spec: Any, where: str) -> Any:
         """A copy of `spec` with the products of stages in place of `{stage: NAME}`, frozen where they are modules.
@@ -88,4 +88,4 @@ def _names_a_stage(node: Mapping[str, Any]) -> bool:
     return STAGE in node and node.keys() <= {STAGE, PRODUCT}
 
 
-NOWHERE = Place()
+NOWHERE = RecipePlace()

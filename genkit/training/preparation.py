@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from genkit.core.catalog import build
 from genkit.core.errors import RecipeError
 from genkit.core.foresight import promised_shape
+from genkit.core.frozen import is_frozen
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
@@ -21,7 +22,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     """The data and a trainer at iteration 0, everything checked against everything else, the data last.
 
     Raises:
-        RecipeError, DataError: what does not fit; what the recipe alone tells, before a file is decoded.
+        RecipeError, DataError: what does not fit; what the recipe alone shows, before a file is decoded.
     """
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()
@@ -30,10 +31,10 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         check_reference(recipe.evaluate, system.product, data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
-    system.meet(data)
+    system.setup(data)
     for module in system.modules():
-        if isinstance(module, Starting):
-            module.fetch_start()
+        if isinstance(module, Starting) and not is_frozen(module):
+            module.setup()
     stream = Stream(
         data,
         train.batch_size,
@@ -59,11 +60,11 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
 
 
 def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optimizer]]:
-    """The system and its optimisers, once all that can be told without the data has been found right."""
+    """The system and its optimisers, once all that can be checked without the data is right."""
     recipe.check()
     train, system, optimizers = recipe.train, recipe.build_system(), recipe.build_optimizers()
     check_learners(system.all_learners(), optimizers)
-    check_split(share_of(train.batch_size, processes), train.accumulate)
+    check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
     if recipe.evaluate:
         check_evaluation(recipe.evaluate, system.product)

@@ -16,13 +16,13 @@ from genkit.core import catalog
 from genkit.core.documents import Unreadable, check_plain
 from genkit.core.errors import RecipeError, shown
 from genkit.core.reference import below
-from genkit.training.place import NOWHERE, Place
+from genkit.training.place import NOWHERE, RecipePlace
 from genkit.training.recipe_file import STAGES, as_written_today, find_recipe, read_recipe
 
 if TYPE_CHECKING:
     from genkit.core.system import System
 
-Count = Annotated[int, Field(ge=1)]
+AtLeastOne = Annotated[int, Field(ge=1)]
 Interval = Annotated[int, Field(ge=0)]
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and something may be added."""
@@ -50,10 +50,10 @@ class Train:
         trackers: accelerate's, beside metrics.jsonl; one that is not installed is skipped with a note.
     """
 
-    steps: Count
+    steps: AtLeastOne
     batch_size: Annotated[int, Field(ge=1, le=2**20)] = 64
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    accumulate: Count = 1
+    accumulate: AtLeastOne = 1
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     precision: Literal["no", "bf16"] = "no"
     mirror: bool = False
@@ -76,11 +76,11 @@ class Every:
         keep: how many checkpoints stay, beside the best one.
     """
 
-    log: Count = 50
+    log: AtLeastOne = 50
     grid: Interval = 500
     checkpoint: Interval = 500
     evaluate: Interval = 0
-    keep: Count = 2
+    keep: AtLeastOne = 2
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Recipe:
     every: Every = Every()
     evaluate: Evaluate | None = None
     description: str = ""
-    place: Place = field(default=NOWHERE, init=False, compare=False, repr=False)
+    place: RecipePlace = field(default=NOWHERE, init=False, compare=False, repr=False)
 
     @classmethod
     def load(cls, source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -130,10 +130,10 @@ class Recipe:
         tree, files = read_recipe(source, overrides)
         if STAGES in tree:
             raise RecipeError(f"{source} has {STAGES}, each a training of its own; here a recipe of one is needed")
-        return cls.from_dict(tree, Place(files, run=find_recipe(source).parent))
+        return cls.from_dict(tree, RecipePlace(files, run=find_recipe(source).parent))
 
     @classmethod
-    def from_dict(cls, tree: Mapping[str, Any], place: Place = NOWHERE) -> Recipe:
+    def from_dict(cls, tree: Mapping[str, Any], place: RecipePlace = NOWHERE) -> Recipe:
         """From nested mappings, every key and value of the top two levels checked.
 
         Raises:
@@ -151,15 +151,15 @@ class Recipe:
             check_name(checked["name"])
             return cls(**checked).at(place)
 
-    def at(self, place: Place) -> Recipe:
+    def at(self, place: RecipePlace) -> Recipe:
         """The same recipe, part of something else."""
         made = copy.copy(self)
         object.__setattr__(made, "place", place)
         return made
 
     def to_dict(self) -> dict[str, Any]:
-        told = dataclasses.asdict(self.at(NOWHERE))
-        return {k: v for k, v in told.items() if k != "place" and v not in (None, "")}
+        tree = dataclasses.asdict(self.at(NOWHERE))
+        return {k: v for k, v in tree.items() if k != "place" and v not in (None, "")}
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)

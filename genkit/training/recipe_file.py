@@ -19,7 +19,7 @@ SHARED = ("data", "train", "every", "evaluate")
 
 
 @dataclass(frozen=True)
-class Written:
+class RecipeFile:
     """What one file says by itself, without its base."""
 
     path: Path
@@ -54,7 +54,7 @@ def shipped_recipes() -> list[str]:
     return sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.glob("*/*.yaml"))
 
 
-def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[Written]]:
+def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[RecipeFile]]:
     """The whole tree of a recipe, `key.path=value` overrides applied, and the files that it is made of, its own first.
 
     Paths of weights in a file are relative to its folder, and absolute here.
@@ -74,13 +74,13 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict
     return tree, files
 
 
-def _with_stages(tree: dict[str, Any], files: list[Written]) -> tuple[dict[str, Any], list[Written]]:
+def _with_stages(tree: dict[str, Any], files: list[RecipeFile]) -> tuple[dict[str, Any], list[RecipeFile]]:
     own, bases = dict[str, Any](), dict[str, Mapping[str, Any]]()
     for name, stage in tree[STAGES].items():
         own[name] = {k: v for k, v in stage.items() if k != BASE} if isinstance(stage, Mapping) else stage
         if isinstance(stage, Mapping) and BASE in stage:
             bases[name], inner = _whole(_find_base(stage[BASE], files[0].path), ())
-            files += [Written(written.path, {STAGES: {name: written.tree}}) for written in inner]
+            files += [RecipeFile(written.path, {STAGES: {name: written.tree}}) for written in inner]
     return spread({**tree, STAGES: own}, bases), files
 
 
@@ -110,18 +110,18 @@ def as_written_today(tree: Any) -> Any:
     return changed(tree, today)
 
 
-def _whole(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[Written]]:
+def _whole(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[RecipeFile]]:
     """What a file says, over what its base says; the bases of its stages are left to `_with_stages`, found."""
     tree, above = below(_read(path), path.parent), (*above, path.resolve())
     if isinstance(stages := tree.get(STAGES), Mapping):
         tree[STAGES] = {name: _with_base_found(stage, path) for name, stage in stages.items()}
     if BASE not in tree:
-        return tree, [Written(path, tree)]
+        return tree, [RecipeFile(path, tree)]
     own, base = {k: v for k, v in tree.items() if k != BASE}, _find_base(tree[BASE], path)
     if base.resolve() in above:
         raise RecipeError(f"{path}: {BASE}: {shown(tree[BASE])} is made of this very recipe")
     whole, files = _whole(base, above)
-    return merged(whole, own), [Written(path, own), *files]
+    return merged(whole, own), [RecipeFile(path, own), *files]
 
 
 def _with_base_found(stage: Any, path: Path) -> Any:
@@ -153,7 +153,7 @@ def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replaces(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """What is built of a mapping is told by its type, or by the weights or stage that it is taken from."""
+    """What is built of a mapping is decided by its type, or by the weights or stage that it is taken from."""
     if "type" in new:
         return bool(old.get("type") != new["type"])
     return any(isinstance(new.get(key), str) for key in ("weights", "stage"))

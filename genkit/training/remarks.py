@@ -39,12 +39,12 @@ def _colours(recipe: Recipe, data: Any) -> Iterator[str]:
     if against and len(data.sample_shape) == 3 and against[0] != data.sample_shape[0]:
         yield (
             f"evaluate.against: its images are {kinds.get(against[0])}, those that are learned from are "
-            f"{kinds.get(data.sample_shape[0])}, so the scores tell little"
+            f"{kinds.get(data.sample_shape[0])}, so the scores say little"
         )
 
 
 def cpu_has_bf16() -> bool | None:
-    """Whether this machine's CPU multiplies bfloat16 numbers; None where it cannot be told."""
+    """Whether this machine's CPU multiplies bfloat16 numbers; None where that is unknown."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -19,12 +19,12 @@ from genkit.core.generator import COLUMNS
 from genkit.core.location import CONFIG
 from genkit.core.table import lookup
 from genkit.training.curves import Curve, draw
-from genkit.training.folder import RunFolder
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 from genkit.training.staged import Stage, StagedRecipe
 
-Part = dict[str, Any]
+PagePart = dict[str, Any]
 """What the template shows of a training, or of what stages make together."""
 
 GRIDS = 12
@@ -67,14 +67,14 @@ def report_html(folder: RunFolder, recipe: Recipe) -> str:
     return _page(_training(folder, recipe), [])
 
 
-def _page(whole: Part, stages: list[tuple[str, Part]]) -> str:
+def _page(whole: PagePart, stages: list[tuple[str, PagePart]]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
     return pages.get_template("report.html.j2").render(whole=whole, stages=stages, version=__version__)
 
 
-def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> Part:
+def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
     """What the page says of whatever has left something in the folder."""
     return {
         "name": recipe.name,
@@ -91,19 +91,19 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> Part:
     }
 
 
-def _training(folder: RunFolder, recipe: Recipe) -> Part:
+def _training(folder: RunFolder, recipe: Recipe) -> PagePart:
     rows = read_metrics(folder.metrics)
     environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history))]
     own = {"facts": _facts(recipe, rows), "curves": _curves(rows), "grids": _grids(folder.grids)}
     return _part(folder, recipe) | own | {"environment": environment}
 
 
-def _stage(path: Path, name: str, stage: Stage) -> Part:
+def _stage(path: Path, name: str, stage: Stage) -> PagePart:
     folder = RunFolder(path)
     if isinstance(stage, Recipe):
         return _training(folder, stage) | {"link": f"{name}/{folder.report.name}"}
     about = {"name": name, "description": "", "link": "", "yaml": yaml.safe_dump(stage), "columns": "", "samples": None}
-    nothing: Part = {"curves": [], "grids": [], "environment": [], "scores": _scores(folder.scores)}
+    nothing: PagePart = {"curves": [], "grids": [], "environment": [], "scores": _scores(folder.scores)}
     return about | nothing | {"facts": [("weights", str(stage["weights"]))]}
 
 

@@ -19,15 +19,15 @@ from genkit.core.randomness import stable_seed
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import from_main, trackers_of
-from genkit.training.folder import RunFolder
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
 from genkit.training.remarks import remarks
 from genkit.training.report import write_report
+from genkit.training.run_folder import RunFolder
+from genkit.training.run_scores import is_better, scores_of
 from genkit.training.samples import draw_samples
-from genkit.training.scoring import is_better, scores_of
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.start import check_start, start_from
 from genkit.training.watcher import Silence, Watcher
@@ -214,7 +214,7 @@ class Run:
                 raise Stopped(stop.number, self.trainer.step) from None
 
     def _shown(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """What `work` makes of the averaged copy in the first process, told to all.
+        """What `work` makes of the averaged copy in the first process, sent to all.
 
         Raises:
             Interrupted: on all, when a signal came to the first.
@@ -224,7 +224,7 @@ class Run:
             try:
                 with ExitStack() as shown, stop:
                     product = self.trainer.averaged()
-                    shown.enter_context(self.trainer.system.presented(product))
+                    shown.enter_context(self.trainer.system.for_inference(product))
                     verdict = work(product)
             except Interrupted as interrupted:
                 verdict = str(interrupted.exit_code)

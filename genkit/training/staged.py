@@ -17,7 +17,7 @@ from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained, built, configuration
 from genkit.core.reference import PRODUCT, WEIGHTS, below, check_reference, is_reference
-from genkit.training.place import NOWHERE, Place
+from genkit.training.place import NOWHERE, RecipePlace
 from genkit.training.preparation import check_evaluation, checked
 from genkit.training.recipe import Evaluate, Recipe, check_name, section
 from genkit.training.recipe_file import SHARED, STAGES, as_written_today, find_recipe, read_recipe, spread
@@ -45,10 +45,10 @@ class StagedRecipe:
     product: dict[str, Any] | None = None
     evaluate: Evaluate | None = None
     description: str = ""
-    place: Place = field(default=NOWHERE, init=False, compare=False, repr=False)
+    place: RecipePlace = field(default=NOWHERE, init=False, compare=False, repr=False)
 
     @classmethod
-    def from_dict(cls, tree: Mapping[str, Any], place: Place = NOWHERE) -> StagedRecipe:
+    def from_dict(cls, tree: Mapping[str, Any], place: RecipePlace = NOWHERE) -> StagedRecipe:
         """From nested mappings, checked as those of `Recipe.from_dict`.
 
         Raises:
@@ -72,9 +72,9 @@ class StagedRecipe:
 
     def to_dict(self) -> dict[str, Any]:
         stages = {k: s.to_dict() if isinstance(s, Recipe) else s for k, s in self.stages.items()}
-        told = {"name": self.name, "description": self.description, STAGES: stages, "product": self.product}
-        told |= {"evaluate": dataclasses.asdict(self.evaluate) if self.evaluate else None}
-        return {k: v for k, v in told.items() if v not in (None, "")}
+        tree = {"name": self.name, "description": self.description, STAGES: stages, "product": self.product}
+        tree |= {"evaluate": dataclasses.asdict(self.evaluate) if self.evaluate else None}
+        return {k: v for k, v in tree.items() if v not in (None, "")}
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=120)
@@ -85,7 +85,7 @@ class StagedRecipe:
         return {name: recipe.at(recipe.place.after(made)) for name, recipe in self.trainings.items()}
 
     def check(self, processes: int = 1) -> None:
-        """Every stage and the product, built of untrained ones: what does not fit is told before time is spent.
+        """Every stage and the product, built of untrained ones: what does not fit is an error before time is spent.
 
         Raises:
             RecipeError, WeightsError: of the first stage that cannot be.
@@ -115,7 +115,7 @@ class StagedRecipe:
         return {"": built(configuration(found), where)}
 
     def build_product(self, stages: Mapping[str, Any]) -> Pretrained | None:
-        """What is left at the end, of these stages (see `Place.stages`); None where it is the last stage's.
+        """What is left at the end, of these stages (see `RecipePlace.stages`); None where it is the last stage's.
 
         Raises:
             RecipeError: it names no stage, or its parts do not fit.
@@ -168,10 +168,10 @@ def _check_tree(tree: Mapping[str, Any]) -> None:
             raise RecipeError(f"{STAGES}.{name}: needs a mapping, got {shown(stage)}")
 
 
-def _stage(name: str, stage: Mapping[str, Any], tree: Mapping[str, Any], place: Place) -> Stage:
+def _stage(name: str, stage: Mapping[str, Any], tree: Mapping[str, Any], place: RecipePlace) -> Stage:
     if is_reference(stage):
         return dict(stage)
-    mine = Place(place.files, where=f"{STAGES}.{name}")
+    mine = RecipePlace(place.files, where=f"{STAGES}.{name}")
     return Recipe.from_dict({**stage, "name": f"{tree['name']}-{name}"}, mine)
 
 
@@ -182,9 +182,9 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe | S
         RecipeError: the file is missing or no YAML mapping, or a key or value is wrong.
     """
     tree, files = read_recipe(source, overrides)
-    return recipe_of(tree, Place(files, run=find_recipe(source).parent))
+    return recipe_of(tree, RecipePlace(files, run=find_recipe(source).parent))
 
 
-def recipe_of(tree: Mapping[str, Any], place: Place = NOWHERE) -> Recipe | StagedRecipe:
+def recipe_of(tree: Mapping[str, Any], place: RecipePlace = NOWHERE) -> Recipe | StagedRecipe:
     """The recipe of one training, or of one with stages, that a tree describes; see their `from_dict`."""
     return StagedRecipe.from_dict(tree, place) if STAGES in tree else Recipe.from_dict(tree, place)

@@ -17,14 +17,14 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.reference import changed
 from genkit.training.engine import accelerator_of, from_main
-from genkit.training.folder import RunFolder
 from genkit.training.peers import among_peers
 from genkit.training.place import STAGE
 from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
 from genkit.training.run import train_one
+from genkit.training.run_folder import RunFolder
+from genkit.training.run_scores import scores_of
 from genkit.training.samples import draw_samples
-from genkit.training.scoring import scores_of
 from genkit.training.signals import Interrupted, Stopped, stop_flag
 from genkit.training.staged import StagedRecipe
 from genkit.training.watcher import Silence, Watcher

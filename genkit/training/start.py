@@ -11,9 +11,9 @@ from torch import nn
 from genkit.core.errors import CheckpointError, WeightsError
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained
-from genkit.core.tensors import load_into
+from genkit.core.tensors import current, load_into
 from genkit.training.checkpoint import complete, newest_good
-from genkit.training.folder import RunFolder
+from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 
 
@@ -48,7 +48,7 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
 
 def _whole_system(checkpoint: Path, trainer: Trainer) -> bool:
     """Loads it where it fits; whether it did."""
-    state = load_file(checkpoint / "system.safetensors")
+    state = current(trainer.system, load_file(checkpoint / "system.safetensors"))
     mine = trainer.system.state_dict()
     state |= {name: mine[name] for name in trainer.system.local_state}
     averaged = load_file(checkpoint / "ema.safetensors")

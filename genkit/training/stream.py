@@ -17,7 +17,7 @@ from genkit.core.system import Batch, Data
 from genkit.training.shuffle import Shuffle
 
 
-class Source(Protocol):
+class TrainingSet(Protocol):
     """What a data set must offer: see genkit.data.dataset.DataSet. It may carry another one, called `target`."""
 
     def __len__(self) -> int: ...
@@ -54,7 +54,7 @@ class Stream(Data):
 
     def __init__(
         self,
-        source: Source,
+        source: TrainingSet,
         batch_size: int,
         *,
         seed: int,
@@ -71,7 +71,7 @@ class Stream(Data):
         self.position = 0
         self.noise = BatchNoise(seed)
         self._shuffle = Shuffle(len(source))
-        self._target: Source | None = getattr(source, "target", None)
+        self._target: TrainingSet | None = getattr(source, "target", None)
         self._target_shuffle = Shuffle(len(self._target), "target") if self._target else None
 
     def restarted(self, batch_size: int, seed: int) -> Stream:
@@ -123,7 +123,7 @@ class Stream(Data):
         condition = {name: sent(rows, self.device) for name, rows in self.source.condition(index).items()}
         return Batch(self._samples(self.source, index, flips), condition, index)
 
-    def _samples(self, source: Source, index: Tensor, flips: Tensor | None) -> Tensor:
+    def _samples(self, source: TrainingSet, index: Tensor, flips: Tensor | None) -> Tensor:
         x = source.rows(index)
         if flips is not None:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)

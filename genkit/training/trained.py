@@ -11,8 +11,8 @@ from genkit.core.errors import CheckpointError
 from genkit.core.system import System
 from genkit.core.tensors import load_into
 from genkit.training.checkpoint import newest_good
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 
 
 def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: None) -> tuple[Recipe, System]:
@@ -20,7 +20,7 @@ def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: N
 
     Args:
         run: a run folder, finished or not. For systems that need no training set to know their sizes.
-        warn: is told of each damaged checkpoint that is passed over.
+        warn: called with a line for each damaged checkpoint that is passed over.
 
     Raises:
         CheckpointError: no run, no whole checkpoint, or one that does not fit the recipe beside it.

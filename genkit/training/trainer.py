@@ -23,7 +23,7 @@ from genkit.core.errors import RecipeError, TrainingError, suggest
 from genkit.core.frozen import is_frozen, learnable
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import stable_seed
-from genkit.core.system import Report, System, Update, mixes_samples
+from genkit.core.system import Report, System, Update, mixing_layer
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer
@@ -70,7 +70,7 @@ class Trainer:
         self.stream, self.steps, self.accumulate, self.step = stream, steps, accumulate, 0
         self.learners = system.all_learners()
         check_learners(self.learners, optimizers)
-        check_split(stream.mine.stop - stream.mine.start, accumulate)
+        check_split(system, stream.mine.stop - stream.mine.start, accumulate)
         check_compiled(system, compile)
         self._agree()
         self.rules = dict(optimizers)
@@ -160,11 +160,8 @@ class Trainer:
         if self.accumulate == 1:
             yield dict(update.on)
             return
-        if update.coupled or mixes_samples(self.system):
-            raise RecipeError(
-                f"train.accumulate: {_name(update)} couples the samples of a batch, so it cannot be split into "
-                f"{self.accumulate}; set train.accumulate to 1 or lower train.batch_size"
-            )
+        if update.coupled:
+            raise _unsplittable(_name(update), self.accumulate)
         for i in range(self.accumulate):
             yield pytree.tree_map_only(Tensor, partial(_chunk, self.accumulate, i), dict(update.on))
 
@@ -256,10 +253,19 @@ def check_learners(learners: Mapping[str, Sequence[nn.Module]], optimizers: Mapp
             )
 
 
-def check_split(share: int, accumulate: int) -> None:
-    """Raises RecipeError for rows of a process that cannot be split into equal micro-batches."""
+def check_split(system: System, share: int, accumulate: int) -> None:
+    """Raises RecipeError for rows of a process that make no equal micro-batches, or that a layer mixes."""
     if share % accumulate:
         raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
+    if accumulate > 1 and (layer := mixing_layer(system)):
+        raise _unsplittable(f"a {layer}", accumulate)
+
+
+def _unsplittable(what: str, accumulate: int) -> RecipeError:
+    return RecipeError(
+        f"train.accumulate: {what} couples the samples of a batch, so it cannot be split into {accumulate}; "
+        "set train.accumulate to 1 or lower train.batch_size"
+    )
 
 
 def check_compiled(system: System, compile: bool) -> None:

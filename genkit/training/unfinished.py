@@ -85,18 +85,18 @@ class Averaged:
         recipe = self._recipe()
         system: System = recipe.build_system()
         product: Any = self._loaded(system)
-        if type(system).presented is System.presented:
+        if type(system).for_inference is System.for_inference:
             return product  # type: ignore[no-any-return]
         data = recipe.build_data()
         self._check_data(data)
-        system.meet(data)
-        with system.presented(product):
+        system.setup(data)
+        with system.for_inference(product):
             return copy.deepcopy(product)  # type: ignore[no-any-return]
 
     def _check_data(self, data: Any) -> None:
-        if told := changes_since(self.data, read_mapping(self.run / DATA), data_record(data)):
+        if changes := changes_since(self.data, read_mapping(self.run / DATA), data_record(data)):
             raise WeightsError(
-                f"the data have changed since {self.checkpoint} was written ({told}), and without them its samples "
+                f"the data have changed since {self.checkpoint} was written ({changes}), and without them its samples "
                 "would be others; put them back, or finish the run first"
             )
 

@@ -1,4 +1,4 @@
-"""Who is told how a run goes."""
+"""Listeners to the progress of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes; only the first process tells."""
+    """A listener to the progress of a run; only the first process calls it."""
 
     def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
     def note(self, line: str) -> None: ...

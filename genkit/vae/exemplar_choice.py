@@ -40,7 +40,7 @@ class Chosen:
 class ExemplarChoice(nn.Module, ABC):
     """A rule for choosing exemplars, with whatever it remembers between iterations in buffers."""
 
-    def meet(self, vae: VAE, items: Items) -> None:
+    def setup(self, vae: VAE, items: Items) -> None:
         """Called once with the training set.
 
         Raises:
@@ -70,7 +70,7 @@ class RandomExemplars(ExemplarChoice):
         super().__init__()
         self.size, self.replacement, self.items = size, replacement, 0
 
-    def meet(self, vae: VAE, items: Items) -> None:
+    def setup(self, vae: VAE, items: Items) -> None:
         self.items = len(items)
         check_size(self.size, self.items, self.replacement)
 

@@ -39,7 +39,7 @@ class LatentCache(nn.Module):
         self.register_buffer("means", torch.zeros(0, 0))
         self.register_buffer("age", torch.zeros((), dtype=torch.int64))
 
-    def meet(self, items: int, dim: int) -> None:
+    def setup(self, items: int, dim: int) -> None:
         self.means = torch.zeros(items, dim)
 
     def keep_fresh(self, vae: VAE, data: Data) -> None:
@@ -68,8 +68,8 @@ class CachedExemplars(ExemplarChoice):
         super().__init__()
         self.cache = LatentCache(refresh, period)
 
-    def meet(self, vae: VAE, items: Items) -> None:
-        self.cache.meet(len(items), vae.latent_dims[0])
+    def setup(self, vae: VAE, items: Items) -> None:
+        self.cache.setup(len(items), vae.latent_dims[0])
 
     def updated(self, vae: VAE, data: Data, index: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Items and posterior means of the whole batch, written into the cache."""
@@ -110,8 +110,8 @@ class RetrievedExemplars(CachedExemplars):
         if neighbours >= size:
             raise RecipeError(f"neighbours: {neighbours} of {size} candidates; use fewer than there are candidates")
 
-    def meet(self, vae: VAE, items: Items) -> None:
-        super().meet(vae, items)
+    def setup(self, vae: VAE, items: Items) -> None:
+        super().setup(vae, items)
         check_size(self.size, len(items), self.replacement)
 
     def choose(self, vae: VAE, data: Data, index: Tensor, observed: Tensor) -> tuple[Chosen, Tensor | None]:

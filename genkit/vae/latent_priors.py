@@ -53,8 +53,8 @@ class Mixture:
 class LatentPrior(Configured, nn.Module, ABC):
     """The prior of the top latent."""
 
-    def attach(self, network: VAENetwork) -> None:
-        """Called once, by the VAE that it becomes part of: makes parameters that fit `network`."""
+    def setup(self, network: VAENetwork) -> None:
+        """Called once, by the VAE that it becomes part of: sizes and draws what must fit `network`."""
 
     @abstractmethod
     def mixture(self, network: VAENetwork) -> Mixture:
@@ -68,9 +68,10 @@ class StandardNormal(LatentPrior):
 
     def __init__(self) -> None:
         super().__init__()
+        self.register_buffer("mean", torch.zeros(1, 0), persistent=False)
 
-    def attach(self, network: VAENetwork) -> None:
-        self.register_buffer("mean", torch.zeros(1, network.latent_dims[0]), persistent=False)
+    def setup(self, network: VAENetwork) -> None:
+        self.mean = torch.zeros(1, network.latent_dims[0])
 
     def mixture(self, network: VAENetwork) -> Mixture:
         return Mixture(self.mean, self.mean.new_zeros(1))
@@ -93,8 +94,9 @@ class VampPrior(LatentPrior):
     ):
         super().__init__()
         self.components, self.mean, self.std = components, mean, std
+        self.pseudo_inputs = nn.Parameter(torch.zeros(components, 0))
 
-    def attach(self, network: VAENetwork) -> None:
+    def setup(self, network: VAENetwork) -> None:
         shape = (self.components, *network.sample_shape)
         self.pseudo_inputs = nn.Parameter(torch.randn(shape) * self.std + self.mean)
 
@@ -115,6 +117,8 @@ class ExemplarPrior(LatentPrior):
             a short training may not get far from there.
     """
 
+    means: Tensor
+
     def __init__(
         self,
         exemplars: Annotated[int, Field(ge=0)] = 0,
@@ -125,9 +129,10 @@ class ExemplarPrior(LatentPrior):
         self.exemplars, self.origin = exemplars, list(origin or [])
         self.log_variance = nn.Parameter(torch.randn(1) if start is None else torch.full((1,), float(start)))
 
-    def attach(self, network: VAENetwork) -> None:
-        self.means: Tensor
-        self.register_buffer("means", torch.zeros(self.exemplars, network.latent_dims[0]))
+        self.register_buffer("means", torch.zeros(exemplars, 0))
+
+    def setup(self, network: VAENetwork) -> None:
+        self.means = torch.zeros(self.exemplars, network.latent_dims[0])
 
     def put(self, means: Tensor, origin: list[dict[str, Any]]) -> None:
         """Takes (N, D) means in place of those it had."""

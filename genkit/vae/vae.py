@@ -67,7 +67,7 @@ class VAE(LatentGenerator):
         super().__init__()
         self.network, self.likelihood = network, likelihood or Bernoulli()
         self.latent_prior = prior or StandardNormal()
-        self.latent_prior.attach(network)
+        self.latent_prior.setup(network)
         self.binary = self.likelihood.noisy
         self.sample_shape, self.latent_dims = tuple(network.sample_shape), tuple(network.latent_dims)
         if network.scaled != self.likelihood.scaled:

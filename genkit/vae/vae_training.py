@@ -50,10 +50,10 @@ class VAETraining(System):
         self.exemplars = exemplars or RandomExemplars() if by_example else None
         self._items: Items | None = None
 
-    def meet(self, items: Items) -> None:
+    def setup(self, items: Items) -> None:
         self._items = items
         if self.exemplars:
-            self.exemplars.meet(self.generator, items)
+            self.exemplars.setup(self.generator, items)
 
     def iteration(self, data: Data, step: int) -> Turns:
         batch, vae = next(data), self.generator
@@ -88,7 +88,7 @@ class VAETraining(System):
         return terms | observe(bound=bound.log_weight.mean())
 
     @contextmanager
-    def presented(self, product: Pretrained) -> Iterator[None]:
+    def for_inference(self, product: Pretrained) -> Iterator[None]:
         """The averaged copy with the means of the whole training set as its exemplars, for the time of the block."""
         if not self.exemplars or self._items is None:
             yield

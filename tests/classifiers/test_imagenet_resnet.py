@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torchvision import models
 
 from genkit.classifiers.image_classifier import ImageClassifier
 from genkit.classifiers.imagenet_resnet import ImageNetResNetClassifier, ImageNetResNetCritic
 from genkit.core.errors import WeightsError
+from genkit.core.frozen import freeze
 from genkit.core.pretrained import Starting
+from genkit.training.preparation import prepare
+from genkit.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def starting(network: torch.nn.Module) -> list[Starting]:
 def test_features_are_torchvisions_of_normalised_images(published: dict[str, Any]) -> None:
     network = ImageNetResNetClassifier(5, layers=18, size=32).eval()
     (trunk,) = starting(network)
-    trunk.fetch_start()
+    trunk.setup()
     assert published["url"].endswith("resnet18-f37072fd.pth")
     assert published["how"]["check_hash"] and published["how"]["weights_only"]
     x = torch.rand(2, 3, 32, 32) * 2 - 1
@@ -57,7 +61,7 @@ def test_nothing_is_fetched_to_build_save_or_load(published: dict[str, Any], tmp
 
 def test_a_random_start_fetches_nothing(published: dict[str, Any]) -> None:
     (trunk,) = starting(ImageNetResNetCritic(layers=18, size=32, start="random"))
-    trunk.fetch_start()
+    trunk.setup()
     assert "url" not in published
 
 
@@ -70,9 +74,37 @@ def test_without_a_network_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(
         WeightsError, match=r"resnet18 cannot be had \(no route\); put https://.*or set start: random"
     ) as caught:
-        trunk.fetch_start()
+        trunk.setup()
     assert "\n" not in str(caught.value)
 
 
 def test_a_critic_gives_a_number_each() -> None:
     assert ImageNetResNetCritic(size=32, start="random").eval()(torch.randn(3, 3, 32, 32)).shape == (3,)
+
+
+def test_only_what_learns_starts_from_them_when_a_training_is_prepared(
+    published: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished network inside a system is frozen, and keeps the weights that it has."""
+    part = {"type": "imagenet_resnet_classifier", "classes": 10, "layers": 18, "size": 32}
+    tree = {
+        "name": "tiny",
+        "data": {"type": "digits", "split": "test", "size": 32, "channels": 3},
+        "system": {"type": "classifier_training", "classifier": part},
+        "optimizers": {"classifier": {"type": "sgd", "lr": 0.1}},
+        "train": {"steps": 1, "batch_size": 2},
+    }
+    finished = ImageNetResNetClassifier(10, layers=18, size=32)
+    before = starting(finished)[0].network.conv1.weight.clone()
+    build = Recipe.build_system
+
+    def with_teacher(recipe: Recipe) -> Any:
+        system = build(recipe)
+        system.teacher = freeze(finished)
+        return system
+
+    monkeypatch.setattr(Recipe, "build_system", with_teacher)
+    _, trainer = prepare(Recipe.from_dict(tree), Accelerator(cpu=True))
+    want = published["network"].conv1.weight
+    assert starting(trainer.system.classifier)[0].network.conv1.weight.equal(want)  # type: ignore[arg-type]
+    assert starting(finished)[0].network.conv1.weight.equal(before) and not before.equal(want)

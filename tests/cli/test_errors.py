@@ -38,7 +38,7 @@ def spoiled(path: Path, where: str, value: Any) -> Path:
         ("system.critic_stepz", 3, ["system.critic_stepz", "'critic_steps'"]),
         ("system.critic.type", "dcgan_critik", ["system.critic.type", "'dcgan_critic'"]),
         ("system.generator.network", {"type": "r1"}, ["system.generator.network", "r1", "LatentNetwork"]),
-        ("system.penalties.0", {"type": "wasserstein"}, ["system.penalties[0]", "Penalty"]),
+        ("system.penalties.0", {"type": "wasserstein"}, ["system.penalties[0]", "Term"]),
         ("nonsense", 1, ["nonsense", "accepted"]),
         ("train.steps", "many", ["train.steps", "integer", "many"]),
         ("train.batch_size", [64], ["train.batch_size", "integer"]),

@@ -13,8 +13,8 @@ import torch
 from genkit.core.errors import TrainingError
 from genkit.data.digits import digits
 from genkit.images import pixels as images
-from genkit.training import entry as training
 from genkit.training import train
+from genkit.training import train_recipe as training
 from genkit.training.recipe import Recipe
 from genkit.training.signals import Stopped
 from tests.cli.console import refusal, run

@@ -345,6 +345,11 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             cotasks=[{"type": "super_resolution"}],
             schedules=[{"type": "locality_mask", "widths": [4, 6], "until": [2, 3]}],
         ),
+        gan_case(
+            ("critic", "critic", "generator"),
+            critic_steps=2,
+            penalties=[{"type": "r1", "every": 3}, {"type": "gradient_penalty", "every": 2}],
+        ),
     ],
     "classifier_training": [
         SystemCase(
@@ -395,7 +400,7 @@ def make_trainer(
     system: System = seeded(case.spec, seed).train()
     data = catalog.build(case.data)
     system.check_data(data.sample_shape, data.conditions)
-    system.meet(data)
+    system.setup(data)
     step = catalog.convert(Optimizer, optimizer or {"type": "adam", "lr": 1e-3, "betas": [0.5, 0.9]})
     optimizers = dict.fromkeys(system.all_learners(), step)
     return kind(system, Stream(data, batch_size, seed=seed), optimizers, steps=20, accumulate=accumulate, ema_decay=0.9)

@@ -13,7 +13,7 @@ from genkit.core.catalog import build, convert, find, name_of, register
 from genkit.core.errors import RecipeError
 from genkit.data.dataset import DataSet
 from genkit.gan.networks.mlp import MLPCritic
-from genkit.gan.slots import Penalty
+from genkit.gan.slots import Term
 from genkit.training.optimizers import Optimizer
 
 GAME = {
@@ -55,7 +55,7 @@ def test_first_weights_do_not_depend_on_the_order_of_keys() -> None:
         ({"generator": {"type": "mlp_critic"}}, r"^s\.generator: 'mlp_critic' does not make a GAN"),
         ({"generator": {"type": "gan"}}, r"^s\.generator: missing key 'network'; GAN needs it"),
         ({"penalties": {"type": "r1"}}, r"^s\.penalties: needs a list"),
-        ({"penalties": [{"type": "r1"}, {"type": "hinge"}]}, r"^s\.penalties\[1\]: 'hinge' does not make a Penalty"),
+        ({"penalties": [{"type": "r1"}, {"type": "hinge"}]}, r"^s\.penalties\[1\]: 'hinge' does not make a Term"),
         ({"penalties": [{"type": "gradient_penalty", "sides": "three"}]}, r"^s\.penalties\[0\]\.sides: .*got 'three'"),
     ],
 )
@@ -77,7 +77,7 @@ def test_what_is_wrong_is_named_by_its_path_in_one_line(change: dict[str, Any], 
         (Literal["no", "bf16"], False, "no"),
         (Literal["on", "off"], True, "on"),
         (bool, True, True),
-        (list[Penalty], [], []),
+        (list[Term], [], []),
         (Any, [1], [1]),
     ],
 )

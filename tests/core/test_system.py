@@ -7,7 +7,7 @@ from torch import nn
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import RecipeError
 from genkit.core.processes import my_rows, whole_batch
-from genkit.core.system import Batch, Learning, mixes_samples
+from genkit.core.system import Batch, Learning, mixing_layer
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 
@@ -58,5 +58,22 @@ def test_a_batch_is_as_long_as_its_rows() -> None:
 
 
 def test_batch_norm_mixes_samples_and_group_norm_does_not() -> None:
-    assert mixes_samples(nn.Sequential(nn.BatchNorm2d(2))) and not mixes_samples(nn.GroupNorm(1, 2))
-    assert not mixes_samples(nn.BatchNorm2d(2).eval())
+    assert mixing_layer(nn.Sequential(nn.BatchNorm2d(2))) == "batch norm" and not mixing_layer(nn.GroupNorm(1, 2))
+    assert not mixing_layer(nn.BatchNorm2d(2).eval())
+
+
+class Centred(nn.Module):
+    """Takes off the mean over the batch."""
+
+    mixes_samples = True
+
+
+class Sometimes(nn.Module):
+    @property
+    def mixes_samples(self) -> bool:
+        return self.training
+
+
+def test_a_layer_of_ones_own_says_that_it_mixes_samples() -> None:
+    assert mixing_layer(nn.Identity(), nn.Sequential(nn.ReLU(), Centred())) == "Centred"
+    assert mixing_layer(Sometimes()) == "Sometimes" and not mixing_layer(Sometimes().eval())

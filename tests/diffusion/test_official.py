@@ -265,7 +265,7 @@ def test_discretised_likelihood(io: dict[str, Tensor]) -> None:
 def test_second_moment_sampler(io: dict[str, Tensor], config: dict[str, Any]) -> None:
     settings = config["is"]
     steps = SecondMoment(groups=0, history=settings["history_per_term"], uniform=settings["uniform_prob"])
-    steps.prepare(settings["num_timesteps"])
+    steps.setup(settings["num_timesteps"])
     for k, (t, loss) in enumerate(zip(io["is.t"], io["is.loss"], strict=True)):
         steps.learn(t[None], loss[None])
         warm = bool((steps.seen >= steps.history).all())

@@ -14,7 +14,7 @@ from tests.diffusion.gaussian import Draws
 
 def prepared(steps: int, **settings: Any) -> SecondMoment:
     made = SecondMoment(**settings)
-    made.prepare(steps)
+    made.setup(steps)
     return made
 
 
@@ -28,7 +28,7 @@ def taught(losses: Tensor, **settings: Any) -> SecondMoment:
 
 def test_uniform_choice() -> None:
     steps = StepChoice()
-    steps.prepare(7)
+    steps.setup(7)
     i, weight = steps.draw(Draws(7000))
     assert i.dtype == torch.int64 and weight.eq(1).all() and len(weight) == 7000
     assert (i.bincount(minlength=7) / 7000 - 1 / 7).abs().max() < 0.02 and i.max() == 6
@@ -128,3 +128,12 @@ def test_a_share_of_the_labels_is_dropped() -> None:
     assert (dropped == 10).float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert dropped[dropped != 10].equal(label[dropped != 10]) and dropped.dtype == torch.int64
     assert (dropped == 10).equal(u < 0.2) and label_or_none(label, 10, u, 0.0).equal(label)
+
+
+def test_nothing_is_missing_before_it_is_set_up() -> None:
+    """Only sizes change: what has state has it from the start."""
+    made = SecondMoment()
+    names = list(made.state_dict())
+    assert names == ["squares", "seen"] and made.steps == StepChoice().steps == 0
+    made.setup(100)
+    assert list(made.state_dict()) == names and made.squares.shape == (50, 10) and len(made.group) == 100

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.networks.mlp import MLPGenerator
-from genkit.gan.slots import Judged
+from genkit.gan.slots import Judged, Turn
 
 
 class Linear(nn.Module):
@@ -31,3 +31,10 @@ def linear_game(*w: float, b: float = 0.0) -> GANTraining:
 def judged(gan: GANTraining, seed: int, n: int = 5) -> Judged:
     x = torch.randn(n, *gan.generator.sample_shape, generator=torch.Generator().manual_seed(seed))
     return gan.judge(x, {})
+
+
+def turn(gan: GANTraining, real: Judged, fake: Judged, u: Tensor | None = None) -> Turn:
+    """A critic's step on samples that were judged already."""
+    made = Turn(gan, "critic", real.x, real.y, torch.zeros(len(fake.x), 0), u)
+    vars(made).update(real=real, fake=fake)
+    return made

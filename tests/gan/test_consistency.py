@@ -7,7 +7,7 @@ from genkit.core.errors import RecipeError
 from genkit.gan.consistency import Consistency, consistency_loss
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.networks.dcgan import DCGANCritic, DCGANGenerator
-from tests.gan.game import Linear
+from tests.gan.game import Linear, turn
 
 
 def test_value_and_margin() -> None:
@@ -27,7 +27,7 @@ def test_two_passes_disagree_by_dropout_alone() -> None:
     for dropout in (0.0, 0.5):
         system = game(dropout)
         real = system.judge(torch.randn(4, 1, 8, 8), {})
-        term = system.penalties[0](system, real, real, torch.rand(4))
+        term = system.penalties[0](turn(system, real, real))
         assert (term.item() > 1e-3) == (dropout > 0)
 
 

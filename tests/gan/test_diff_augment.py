@@ -12,7 +12,7 @@ from genkit.gan.diff_augment import DiffAugment, cut_out, erase, recolour, trans
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty, score_gradient
 from genkit.gan.networks.dcgan import DCGANCritic, DCGANGenerator
-from tests.gan.game import Linear, linear_game
+from tests.gan.game import Linear, linear_game, turn
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +100,7 @@ def test_the_penalty_sees_the_gradient_through_the_augmentation() -> None:
     assert all(any(g.equal(v) for v in wanted) for g in gradients) and len(gradients.unique(dim=0)) > 5
     real = game.judge(torch.randn(40, 1, 4, 4), {})
     torch.manual_seed(1)
-    penalty = GradientPenalty(10)(game, real, real, torch.rand(40))
+    penalty = GradientPenalty(10)(turn(game, real, real, torch.rand(40)))
     torch.manual_seed(1)
     torch.rand(40)
     again = score_gradient(game, real.x, {}).norm(dim=1)
@@ -111,7 +111,7 @@ def test_real_and_fake_draw_independently_and_the_generator_learns_through_it() 
     game = GANTraining(GAN(DCGANGenerator(3, 8, 1, 4)), DCGANCritic(8, 1, 4), view=DiffAugment())
     x = torch.randn(4, 1, 8, 8)
     assert not game.judge(x, {}).score.equal(game.judge(x, {}).score)
-    game.rule.loss(game, torch.randn(4, 3), {})["loss"].backward()
+    game.rule.loss(game, x, {}, torch.randn(4, 3))["loss"].backward()
     assert all(p.grad is not None for p in game.generator.parameters())
 
 

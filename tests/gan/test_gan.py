@@ -19,7 +19,7 @@ from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 from genkit.gan.ratio_clipping import RatioClipping
-from genkit.gan.slots import Cotask, Judged, Pair, View, Weighting
+from genkit.gan.slots import Judged, LossSide, Pair, Term, View, Weighting
 from genkit.gan.softmax_weighting import SoftmaxWeighting
 from genkit.training.optimizers import SGD, Adam
 from genkit.training.stream import Stream
@@ -72,7 +72,7 @@ def on(system: GANTraining, n: int = 6) -> dict[str, Any]:
 class Twice(Weighting):
     """The first half of a batch counts twice as much as the second, before they are scaled to mean one."""
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         weights = torch.ones(len(judged.score))
         weights[: len(weights) // 2] = 2
         return weights / weights.mean()
@@ -95,7 +95,7 @@ def test_the_critics_loss_does_not_reach_the_generator_and_the_generators_does()
     assert all(p.grad is None for p in system.generator.parameters())
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in system.critic.parameters())
     given = on(system)
-    system.rule.loss(system, given["z"], {})["loss"].backward()
+    system.rule.loss(system, given["x"], {}, given["z"])["loss"].backward()
     assert any(p.grad.abs().sum() > 0 for p in system.generator.parameters())
 
 
@@ -109,7 +109,7 @@ def test_the_critic_rises_on_real_and_falls_on_fakes_and_the_generator_climbs() 
     before = gap()
     trainer.perform(Update("critic", system.critic_loss, given))
     middle = gap()
-    trainer.perform(Update("generator", partial(system.rule.loss, system), {"z": given["z"], "y": {}}))
+    trainer.perform(Update("generator", partial(system.rule.loss, system), {k: given[k] for k in "xyz"}))
     assert middle > before and gap() < middle
 
 
@@ -169,14 +169,14 @@ class Learned(Weighting):
         super().__init__()
         self.net = nn.Linear(2, 1)
 
-    def forward(self, judged: Judged) -> Tensor:
+    def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         raw = self.net(judged.x).squeeze(1).detach().softmax(0)
         return raw * len(raw)
 
-    def observe(self, weights: Tensor) -> Terms:
+    def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
         return observe(largest_weight=weights.max())
 
-    def turns(self, gan: Pair, on: dict[str, Any], step: int) -> Turns:
+    def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
         target = gan.score(on["x"], on["y"])
         report = yield Update("weigher", self.loss, {"x": on["x"], "target": target})
         assert set(report) == {"error", "gradient_norm"}
@@ -185,16 +185,17 @@ class Learned(Weighting):
         return descend(error=(self.net(x).squeeze(1) - target).square().mean())
 
 
-class Shrink(Cotask):
+class Shrink(Term):
     """A second turn of the generator, and a learner of its own beside it."""
 
+    of = None
     learners = {"shrinker": ("net",)}  # noqa: RUF012
 
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Linear(2, 1)
 
-    def turns(self, gan: Pair, data: Data) -> Turns:
+    def turns(self, gan: Pair, data: Data, step: int) -> Turns:
         z = data.draw(gan.generator.prior)
         yield Update("generator", partial(self.loss, gan), {"z": z})
         yield Update("shrinker", partial(self.loss, gan), {"z": z})

@@ -19,7 +19,7 @@ from genkit.gan.ratio_clipping import OfficialRatioClipping, RatioClipping, clip
 from genkit.gan.slots import Judged
 from genkit.gan.softmax_weighting import SoftmaxWeighting, softmax_weights
 from genkit.training.optimizers import Adam
-from genkit.training.schedules import Linear
+from genkit.training.rate_schedules import Linear
 from genkit.training.trainer import Trainer
 from tests.shared import shared
 
@@ -187,7 +187,7 @@ def toy(rule_class: type[RatioClipping]) -> GANTraining:
 
 def gradient(system: GANTraining, z: Tensor, logit_old: Tensor) -> Tensor:
     system.generator.requires_grad_(True)
-    loss = system.rule.generator_loss(system, z, {}, logit_old)["loss"]
+    loss = system.rule.generator_loss(system, z, {}, z, logit_old)["loss"]
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(system.generator.parameters()))])
 
 

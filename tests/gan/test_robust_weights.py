@@ -220,17 +220,17 @@ def test_weights_move_against_the_critic(side: str) -> None:
     """One long step of W lowers its loss, which is minus the critic's on that side; the other side's W is a twin."""
     weighting = RobustWeights(MLPCritic(2, 8, 2), outlier_share=0.25)
     system = game(weighting, side).train()
-    assert list(weighting.learners) == (["weights"] if side == "real" else ["fake_weights"])
+    assert ("weights" if side == "real" else "fake_weights") in system.all_learners()
     x = torch.randn(64, 2, generator=torch.Generator().manual_seed(1))
     on = {"x": x, "y": {}, "z": torch.randn(64, 3), "u": torch.rand(64)}
     optimizer = torch.optim.Adam(weighting.parameters(), lr=0.03)
     for _ in range(60):
-        (update,) = weighting.turns(system, on, 0)
+        (update,) = weighting.turns(system, on, 0, side)
         optimizer.zero_grad()
         sum(update.loss(**update.on).values()).backward()
         optimizer.step()
     shown = system.judge(update.on["x"], {})
-    weights = weighting(shown)
+    weights = weighting(shown, side)
     gained = ((weights - 1) * shown.score).mean().item() / shown.score.std().item()
     assert (gained < -0.02) if side == "real" else (gained > 0.02)
     assert weights.mean() == pytest.approx(1, abs=1e-5) and (weights >= 0).all()
@@ -292,3 +292,19 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         game(RobustWeights(MLPCritic(2, 4, 1, classes=3), rho=0.1))
     with pytest.raises(RecipeError, match="real samples only"):
         game(OfficialRobustWeights(MLPCritic(2, 4, 1), rho=0.1), "fake")
+
+
+def test_each_side_has_weights_of_its_own_when_both_are_weighed() -> None:
+    """The game tells a weighting its side at every call, so that one object could stand on either."""
+    both = [RobustWeights(MLPCritic(2, 8, 1), outlier_share=0.2) for _ in "rf"]
+    torch.manual_seed(0)
+    system = GANTraining(
+        GAN(MLPGenerator(3, 2, 8, 1)), MLPCritic(2, 8, 1), real_weighting=both[0], fake_weighting=both[1]
+    )
+    learners = system.all_learners()
+    assert learners["weights"] == [both[0].network] and learners["fake_weights"] == [both[1].network]
+    on = {"x": torch.randn(4, 2), "y": {}, "z": torch.randn(4, 3), "u": torch.rand(4)}
+    sides = [next(iter(w.turns(system, on, 0, s))) for w, s in zip(both, ("real", "fake"), strict=True)]  # type: ignore[arg-type]
+    assert [update.learner for update in sides] == ["weights", "fake_weights"]
+    assert sides[0].on["x"] is on["x"] and sides[1].on["x"].equal(system.generator(on["z"]))
+    assert {"robust_spread", "robust_fake_spread"} <= set(system.critic_loss(**on))

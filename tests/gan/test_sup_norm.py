@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genkit.gan.slots import Judged
 from genkit.gan.sup_norm import SupNormPenalty
+from tests.gan.game import turn
 
 
 def judged(score: Tensor) -> Judged:
@@ -18,11 +19,11 @@ def judged(score: Tensor) -> Judged:
 def test_it_is_two_shares_of_the_largest_score_of_either_side_and_sign() -> None:
     gan: Any = None
     real, fake = torch.tensor([1.0, -2.0]), torch.tensor([3.0, -4.0, 0.5], requires_grad=True)
-    penalty = SupNormPenalty(0.1)(gan, judged(real), judged(fake), torch.zeros(2))
+    penalty = SupNormPenalty(0.1)(turn(gan, judged(real), judged(fake)))
     penalty.backward()
     torch.testing.assert_close(penalty.detach(), torch.tensor(0.8))
     torch.testing.assert_close(fake.grad, torch.tensor([0.0, -0.2, 0.0]))
-    assert SupNormPenalty(0.1)(gan, judged(fake.detach()), judged(9 * real), torch.zeros(2)).item() > 3.5
+    assert SupNormPenalty(0.1)(turn(gan, judged(fake.detach()), judged(9 * real))).item() > 3.5
 
 
 def test_the_robust_distance_of_two_atoms() -> None:
@@ -32,6 +33,6 @@ def test_the_robust_distance_of_two_atoms() -> None:
     gains = []
     for slope in slopes:
         real, fake = slope * place, torch.zeros(10)
-        price = SupNormPenalty(share)(None, judged(real), judged(fake), torch.zeros(10))  # type: ignore[arg-type]
+        price = SupNormPenalty(share)(turn(None, judged(real), judged(fake)))  # type: ignore[arg-type]
         gains.append(float(real.mean() - fake.mean() - price))
     assert max(gains) < 1e-6 and slopes[int(torch.tensor(gains).argmax())].abs() < 1e-6

@@ -19,9 +19,9 @@ from genkit.images import pixels as images
 from genkit.training import train
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
 from genkit.training.data_record import data_changes, data_record
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
 from genkit.training.run import Run
+from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, points
 from tests.training.tiny import images as images_recipe

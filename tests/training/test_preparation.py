@@ -137,6 +137,13 @@ EARLY: list[tuple[dict[str, Any], str]] = [
     ({"optimizers": {"classifier": {"type": "adam", "rate": 1}}}, r"optimizers\.classifier\.rate: unknown key"),
     ({"optimizers": {"critic": {"type": "adam", "lr": 1}}}, "optimizers: the classifier has none"),
     ({"train": {"steps": 4, "batch_size": 8, "accumulate": 3}}, r"train\.accumulate: 8 rows .* into 3"),
+    (
+        {
+            "system": {**CLASSIFIER, "classifier": {**CLASSIFIER["classifier"], "norm": "batch"}},
+            "train": {"steps": 4, "batch_size": 8, "accumulate": 2},
+        },
+        r"train\.accumulate: a batch norm couples the samples of a batch, so it cannot be split into 2",
+    ),
     ({"evaluate": {"metrics": ["fd"], "best": "fd"}}, "a classifier is scored by"),
     ({"evaluate": {"against": {"type": "digitz"}}}, r"evaluate\.against\.type: unknown type"),
 ]

@@ -13,9 +13,9 @@ import torch
 
 from genkit.images.pixels import write_png
 from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
 from genkit.training.report import GRIDS, sum_of_sessions, write_report
+from genkit.training.run_folder import RunFolder
 
 NASTY = "<script>alert('x')</script> & \"ünïcødé\""
 

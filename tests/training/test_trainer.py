@@ -12,7 +12,7 @@ from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Data, Learning, System, Terms, Turns, Update, descend, observe
 from genkit.training.optimizers import SGD
-from genkit.training.schedules import Linear
+from genkit.training.rate_schedules import Linear
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 from tests.training.sources import Numbers

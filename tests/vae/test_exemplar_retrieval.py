@@ -88,7 +88,7 @@ def encoded(vae, items) -> Tensor:
 def test_the_cache_is_refreshed_when_it_is_due(refresh: str, fresh: list[int]) -> None:
     items, system = data(12), training()
     stream, cache = Stream(items, 4, seed=0), LatentCache(refresh, 3)
-    cache.meet(len(items), 2)
+    cache.setup(len(items), 2)
     for expected in fresh:
         cache.means.fill_(99.0)
         cache.keep_fresh(system.generator, stream)
@@ -110,7 +110,7 @@ def test_the_batch_s_own_rows_are_kept_up_to_date() -> None:
 
 def test_frozen_exemplars_get_no_gradient_but_count_all() -> None:
     items, system = data(), training(FrozenExemplars())
-    system.meet(items)
+    system.setup(items)
     stream = Stream(items, 4, seed=0)
     stream.begin(0)
     update = next(iter(system.iteration(stream, 0)))
@@ -122,4 +122,4 @@ def test_impossible_numbers_are_refused() -> None:
     with pytest.raises(RecipeError, match="neighbours: 10 of 10 candidates"):
         RetrievedExemplars(10, 10)
     with pytest.raises(RecipeError, match="20 cannot be drawn without replacement from 12 items"):
-        training(RetrievedExemplars(20, 2, replacement=False)).meet(data())
+        training(RetrievedExemplars(20, 2, replacement=False)).setup(data())

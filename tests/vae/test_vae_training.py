@@ -33,7 +33,7 @@ def training(exemplars=None, prior=None, warmup: int = 0) -> VAETraining:
 
 
 def trainer(system: VAETraining, items: DataSet) -> Trainer:
-    system.meet(items)
+    system.setup(items)
     return Trainer(system, Stream(items, 4, seed=0), {"vae": Adam(lr=1e-2)}, steps=10, ema_decay=0.5)
 
 
@@ -76,7 +76,7 @@ def test_gradients_reach_the_encoder_through_the_exemplars() -> None:
 def test_exemplars_are_encoded_as_grey_levels_and_posteriors_from_binary_pixels() -> None:
     system, items = training(RandomExemplars(6)), data()
     stream = Stream(items, 4, seed=0)
-    system.meet(items)
+    system.setup(items)
     stream.begin(0)
     update = next(iter(system.iteration(stream, 0)))
     assert update.on["x"].unique().tolist() == [0, 1]
@@ -84,14 +84,14 @@ def test_exemplars_are_encoded_as_grey_levels_and_posteriors_from_binary_pixels(
     torch.testing.assert_close(chosen.values, items.x[chosen.items].float() / 255)
 
 
-def test_what_is_presented_has_all_exemplars_and_leaves_no_trace() -> None:
+def test_what_is_sampled_has_all_exemplars_and_leaves_no_trace() -> None:
     items = data()
     run = trainer(training(RandomExemplars(6)), items)
     run.iterate()
     product = run.ema.module
     before = {k: v.clone() for k, v in product.state_dict().items()}
     config = repr(product.config)
-    with run.system.presented(product):
+    with run.system.for_inference(product):
         assert len(product.exemplars) == len(items)
         torch.testing.assert_close(product.exemplars.means, product.encode(items.rows(torch.arange(len(items)))))
         assert product.exemplars.origin[0]["fingerprint"] == items.fingerprint
@@ -107,8 +107,8 @@ def test_other_priors_have_nothing_to_present() -> None:
     from genkit.vae.latent_priors import StandardNormal
 
     system = training(prior=StandardNormal())
-    system.meet(data())
-    with system.presented(system.generator):
+    system.setup(data())
+    with system.for_inference(system.generator):
         system.generator.sample(1)
     with pytest.raises(RecipeError, match="exemplars: a VAE with the prior StandardNormal has none"):
         training(RandomExemplars(6), StandardNormal())
@@ -116,15 +116,15 @@ def test_other_priors_have_nothing_to_present() -> None:
 
 def test_more_exemplars_than_data_are_refused_unless_they_may_repeat() -> None:
     with pytest.raises(RecipeError, match=r"exemplars\.size: 13 cannot be drawn without replacement from 12 items"):
-        training(RandomExemplars(13, replacement=False)).meet(data())
-    training(RandomExemplars(13)).meet(data())
+        training(RandomExemplars(13, replacement=False)).setup(data())
+    training(RandomExemplars(13)).setup(data())
 
 
 def test_without_replacement_no_exemplar_comes_twice() -> None:
     items = data()
     for replacement, size in ((False, 12), (True, 40)):
         system, stream = training(RandomExemplars(size, replacement)), Stream(items, 4, seed=0)
-        system.meet(items)
+        system.setup(items)
         stream.begin(0)
         chosen = next(iter(system.iteration(stream, 0))).shared["chosen"]
         assert len(chosen.items) == size

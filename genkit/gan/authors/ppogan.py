@@ -17,12 +17,10 @@ from genkit.foreign.authors_settings import Settings, check_settings
 from genkit.foreign.state_dict import BATCH_NORM, Names, layer_names, load_named, own_part
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.resnet_gan import ResNetCritic, ResNetGenerator
-
-Width = Annotated[int, Field(ge=1, le=2048)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+from genkit.layers.arguments import Rate, Width
 
 
-class GeneratorSettings(Settings):
+class PPOGANGeneratorSettings(Settings):
     """nz: width of z. G_SIZE: channels of every map. Their networks fit 32 pixels only."""
 
     nz: Annotated[int, Field(ge=1, le=4096)]
@@ -30,7 +28,7 @@ class GeneratorSettings(Settings):
     ImageSize: Literal[32] = 32
 
 
-class CriticSettings(Settings):
+class PPOGANCriticSettings(Settings):
     """Critic and classifier are int(G_SIZE * D_SCALE) wide.
 
     d1, d2, d3 are the dropout rates after the last three blocks: arguments of their critic's forward, by default 0.2,
@@ -77,14 +75,14 @@ class RealProbability(nn.Module):
 
 def generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ResNetGenerator:
     """Their netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1]."""
-    settings = check_settings(GeneratorSettings, config)
+    settings = check_settings(PPOGANGeneratorSettings, config)
     network = ResNetGenerator(settings.nz, size=32, channels=3, width=settings.G_SIZE)
     return load_named(network, own_part(state, "netG"), _generator_names())
 
 
 def critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreAndFeatures:
     """Their netD."""
-    settings = check_settings(CriticSettings, config)
+    settings = check_settings(PPOGANCriticSettings, config)
     rates = (settings.d1, settings.d2, settings.d3)
     network = ResNetCritic(size=32, channels=3, width=settings.width, dropout=rates if any(rates) else ())
     blocks = [f"r{i}" for i in (1, 2, 3, 4)]
@@ -93,7 +91,7 @@ def critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreAndFe
 
 def classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> RealProbability:
     """Their D, the auxiliary classifier of the probability ratio."""
-    settings = check_settings(CriticSettings, config)
+    settings = check_settings(PPOGANCriticSettings, config)
     network = ResNetCritic(size=32, channels=3, width=settings.width, norm="batch")
     blocks = [f"model.{i}" for i in range(4)]
     names = {**_critic_names(blocks), **_classifier_norm_names(blocks)}

@@ -16,8 +16,8 @@ from genkit.foreign.state_dict import BATCH_NORM, Names, layer_names, load_named
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.robust_dcgan import RobustDCGANCritic, RobustDCGANGenerator, SNDCGANCritic, WeightNetwork
 from genkit.gan.networks.robust_resnet import RobustResNetCritic, RobustResNetGenerator
+from genkit.layers.arguments import Width
 
-Width = Annotated[int, Field(ge=1, le=2048)]
 SPECTRAL = {
     "bias": "bias",
     "parametrizations.weight.original": "weight_orig",
@@ -36,7 +36,7 @@ class WeightSettings(Settings):
     imageSize: Literal[32] = 32
 
 
-class GeneratorSettings(Settings):
+class RobustOTGeneratorSettings(Settings):
     """nz: width of z. ngf: base number of maps. G_activation shows in no tensor; theirs is ReLU throughout."""
 
     nz: Annotated[int, Field(ge=1, le=4096)]
@@ -45,7 +45,7 @@ class GeneratorSettings(Settings):
     G_activation: Literal["relu"] = "relu"
 
 
-class CriticSettings(WeightSettings):
+class RobustOTCriticSettings(WeightSettings):
     """D_activation shows in no tensor; their DCGAN and SNDCGAN critics have leaky ReLU."""
 
     D_activation: Literal["lrelu"] = "lrelu"
@@ -71,7 +71,7 @@ class Column(nn.Module):
 
 def dcgan_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> RobustDCGANGenerator:
     """Their DCGAN netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1]."""
-    settings, state = check_settings(GeneratorSettings, config), own_part(state, "netG")
+    settings, state = check_settings(RobustOTGeneratorSettings, config), own_part(state, "netG")
     bias = "network.0.conv_transpose_layer.bias" in state
     tensors = ("weight", "bias") if bias else ("weight",)
     network = RobustDCGANGenerator(settings.nz, width=settings.ngf, bias=bias)
@@ -86,7 +86,7 @@ def dcgan_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> R
 
 def dcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
     """Their DCGAN netD."""
-    settings, state = check_settings(CriticSettings, config), own_part(state, "netD")
+    settings, state = check_settings(RobustOTCriticSettings, config), own_part(state, "netD")
     bias = "network.0.bias" in state
     tensors = ("weight", "bias") if bias else ("weight",)
     network = RobustDCGANCritic(width=settings.ndf, bias=bias)
@@ -98,7 +98,7 @@ def dcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Colu
 
 def sndcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
     """Their SNDCGAN netD, of hinge and non-saturating runs."""
-    settings, state = check_settings(CriticSettings, config), own_part(state, "netD")
+    settings, state = check_settings(RobustOTCriticSettings, config), own_part(state, "netD")
     names = {**_spectral_names("head", "network.14.conv_layer")}
     for i in range(7):
         names |= _spectral_names(f"convs.{i}", f"network.{2 * i}.conv_layer")
@@ -119,7 +119,7 @@ def resnet_weights(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Co
 
 def resnet_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> RobustResNetGenerator:
     """Their ResNet netG; transposed or plain convolutions, as the checkpoint has them."""
-    settings, state = check_settings(GeneratorSettings, config), own_part(state, "netG")
+    settings, state = check_settings(RobustOTGeneratorSettings, config), own_part(state, "netG")
     transposed = "network.5.conv_transpose_layer.weight" in state
     layer = "conv_transpose_layer" if transposed else "conv_layer"
     network = RobustResNetGenerator(settings.nz, width=settings.ngf, transposed=transposed)

@@ -25,11 +25,10 @@ from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.token_block import Activation
 from genkit.gan.networks.token_norm import TokenNorm
 from genkit.gan.networks.transgan_critic import TransGANCritic, TwoScaleTransGANCritic
-from genkit.gan.networks.transgan_generator import TransGANGenerator
+from genkit.gan.networks.transgan_generator import Resolution, TransGANGenerator
+from genkit.layers.arguments import Width
 
-Names = dict[str, tuple[str, ...]]
-Size = Annotated[int, Field(ge=1, le=1024)]
-Width = Annotated[int, Field(ge=1, le=2048)]
+TensorNames = dict[str, tuple[str, ...]]
 TheirNorm = Literal["ln", "bn", "in", "pn", "none"]
 TheirActivation = Literal["gelu", "leakyrelu"]
 
@@ -39,15 +38,15 @@ G_HEADS = 4
 """Fixed in their code."""
 
 
-class GeneratorSettings(Settings):
+class TransGANGeneratorSettings(Settings):
     """bottom_width: tokens of a side in the first stage. gf_dim: their width. latent_dim: width of z."""
 
-    bottom_width: Size
+    bottom_width: Resolution
     gf_dim: Width
     latent_dim: Annotated[int, Field(ge=1, le=4096)]
 
 
-class NeurIPSGeneratorSettings(GeneratorSettings):
+class NeurIPSGeneratorSettings(TransGANGeneratorSettings):
     """g_norm, g_act, g_mlp: of the blocks. latent_norm: rescale z. g_window_size: of the grid, at 256 pixels."""
 
     g_norm: TheirNorm = "ln"
@@ -57,16 +56,16 @@ class NeurIPSGeneratorSettings(GeneratorSettings):
     g_window_size: Annotated[int, Field(ge=1, le=256)] = 16
 
 
-class CriticSettings(Settings):
+class TransGANCriticSettings(Settings):
     """img_size, patch_size: pixels of a side. df_dim: width of a token. num_heads: 4 unless given."""
 
-    img_size: Size
+    img_size: Resolution
     patch_size: Annotated[int, Field(ge=1, le=64)]
     df_dim: Width
     num_heads: Annotated[int, Field(ge=1, le=64)] = 4
 
 
-class NeurIPSCriticSettings(CriticSettings):
+class NeurIPSCriticSettings(TransGANCriticSettings):
     """d_norm, d_act, d_mlp: of the blocks. Their windows are tied to the sizes."""
 
     d_norm: TheirNorm = "ln"
@@ -90,7 +89,7 @@ def v1_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Tran
 
     Their forward takes the epoch, which sets the locality mask: here the attribute `locality`, None as in their tests.
     """
-    settings, state = check_settings(GeneratorSettings, config), _alive(own_part(state, "G"))
+    settings, state = check_settings(TransGANGeneratorSettings, config), _alive(own_part(state, "G"))
     stages = ["blocks", *_numbered(state, "upsample_blocks.{}")]
     return _generator(state, settings, [f"{stage}.{{}}" for stage in stages])
 
@@ -116,10 +115,10 @@ def neurips_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
 
 def v1_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     """ViT_8_8."""
-    settings, state = check_settings(CriticSettings, config), _alive(own_part(state, "D"))
+    settings, state = check_settings(TransGANCriticSettings, config), _alive(own_part(state, "D"))
     depth = len(_numbered(state, "blocks.{}"))
     network = _built(TransGANCritic, **_critic_arguments(state, settings, "patch_embed"), depth=depth)
-    names: Names = {"token": ("cls_token",), "positions": ("pos_embed",)}
+    names: TensorNames = {"token": ("cls_token",), "positions": ("pos_embed",)}
     names |= layer_names("to_tokens", "patch_embed") | layer_names("norm", "norm") | layer_names("head", "head")
     for i in range(depth):
         names |= _block_names(f"blocks.{i}", f"blocks.{i}", ("weight", "bias"), "")
@@ -138,7 +137,11 @@ def neurips_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Lo
         norm=norm,
         activation=ACTIVATIONS[settings.d_act],
     )
-    names: Names = {"token": ("cls_token",), "fine_positions": ("pos_embed_1",), "coarse_positions": ("pos_embed_2",)}
+    names: TensorNames = {
+        "token": ("cls_token",),
+        "fine_positions": ("pos_embed_1",),
+        "coarse_positions": ("pos_embed_2",),
+    }
     names |= layer_names("to_fine", "fRGB_1") | layer_names("to_coarse", "fRGB_2") | layer_names("head", "head")
     names |= layer_names("norm", "norm.norm", tensors=_norm_tensors(norm))
     blocks = {f"{ours}.blocks.{i}": f"{theirs}.{i}" for ours, theirs in SCALES.items() for i in range(depth)}
@@ -151,7 +154,7 @@ SCALES = {"fine": "blocks_1", "coarse": "blocks_2"}
 
 
 def _generator(
-    state: Mapping[str, Tensor], settings: GeneratorSettings, stages: list[str], **arguments: Any
+    state: Mapping[str, Tensor], settings: TransGANGeneratorSettings, stages: list[str], **arguments: Any
 ) -> TransGANGenerator:
     """Their generator whose block i of stage s is called stages[s].format(i)."""
     _expect(state, "pos_embed_1", 1, settings.bottom_width**2, settings.gf_dim)
@@ -168,7 +171,7 @@ def _generator(
         heads=G_HEADS,
         **arguments,
     )
-    names: Names = layer_names("stem", "l1")
+    names: TensorNames = layer_names("stem", "l1")
     for s, (stage, depth) in enumerate(zip(stages, depths, strict=True)):
         names[f"positions.{s}"] = (f"pos_embed_{s + 1}",)
         if skips or s == 0:
@@ -182,9 +185,9 @@ def _generator(
 
 def _block_names(
     ours: str, theirs: str, norm: tuple[str, ...], inner: str, *, relative: bool = False, noise: bool = False
-) -> Names:
+) -> TensorNames:
     """Of one block; `inner` is what their norms' names have before the tensor's."""
-    names: Names = layer_names(f"{ours}.attention.qkv", f"{theirs}.attn.qkv", tensors=("weight",))
+    names: TensorNames = layer_names(f"{ours}.attention.qkv", f"{theirs}.attn.qkv", tensors=("weight",))
     names |= layer_names(f"{ours}.attention.project", f"{theirs}.attn.proj")
     names |= layer_names(f"{ours}.widen", f"{theirs}.mlp.fc1") | layer_names(f"{ours}.narrow", f"{theirs}.mlp.fc2")
     for name in ("norm1", "norm2"):
@@ -230,7 +233,7 @@ def _expect(state: Mapping[str, Tensor], name: str, *shape: int) -> None:
         )
 
 
-def _critic_arguments(state: Mapping[str, Tensor], settings: CriticSettings, patches: str) -> dict[str, Any]:
+def _critic_arguments(state: Mapping[str, Tensor], settings: TransGANCriticSettings, patches: str) -> dict[str, Any]:
     _expect(state, "cls_token", 1, 1, settings.df_dim)
     return {
         "size": settings.img_size,
@@ -242,7 +245,7 @@ def _critic_arguments(state: Mapping[str, Tensor], settings: CriticSettings, pat
 
 
 def _channels(state: Mapping[str, Tensor], name: str, dimension: int) -> int:
-    """Of the images, by the shape of a convolution; 3 where it does not tell, so that the tensor is named as wrong."""
+    """Of the images, by the shape of a convolution; 3 where it does not show, so that the tensor is named as wrong."""
     weight = state.get(name)
     found = weight.shape[dimension] if isinstance(weight, Tensor) and weight.dim() == 4 else 3
     return found if found in (1, 3) else 3

@@ -17,10 +17,10 @@ from genkit.core.errors import RecipeError
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.token_block import Activation, BlockStyle, TokenBlock, TokenStage
 from genkit.gan.networks.token_norm import TokenNorm, token_norm
-from genkit.gan.networks.transgan_generator import Blocks, Heads, Ratio, Side, Window
+from genkit.gan.networks.transgan_generator import AttentionWindow, BlockCount, HeadCount, Ratio, Resolution
 from genkit.layers.arguments import Channels, Width
 
-Patch = Annotated[int, Field(ge=1, le=64)]
+PatchSize = Annotated[int, Field(ge=1, le=64)]
 
 
 class TransGANCritic(Critic):
@@ -45,12 +45,12 @@ class TransGANCritic(Critic):
 
     def __init__(
         self,
-        size: Side = 32,
+        size: Resolution = 32,
         channels: Channels = 3,
-        patch: Patch = 4,
+        patch: PatchSize = 4,
         width: Width = 384,
-        depth: Blocks = 7,
-        heads: Heads = 4,
+        depth: BlockCount = 7,
+        heads: HeadCount = 4,
         ratio: Ratio = 4,
     ):
         super().__init__((channels, size, size), width, 0)
@@ -96,16 +96,16 @@ class TwoScaleTransGANCritic(Critic):
 
     def __init__(
         self,
-        size: Side = 32,
+        size: Resolution = 32,
         channels: Channels = 3,
-        patch: Patch = 2,
+        patch: PatchSize = 2,
         width: Width = 384,
-        depth: Blocks = 3,
-        heads: Heads = 4,
+        depth: BlockCount = 3,
+        heads: HeadCount = 4,
         ratio: Ratio = 4,
         norm: TokenNorm = "layer",
         activation: Activation = "gelu",
-        window: Window = 0,
+        window: AttentionWindow = 0,
     ):
         super().__init__((channels, size, size), width, 0)
         coarse, fine = _patches(size, 2 * patch), _patches(size, patch)

@@ -17,11 +17,11 @@ from genkit.gan.networks.token_block import Activation, BlockStyle, TokenStage, 
 from genkit.gan.networks.token_norm import TokenNorm
 from genkit.layers.arguments import Channels, LatentDim, Width
 
-Side = Annotated[int, Field(ge=1, le=1024)]
-Blocks = Annotated[int, Field(ge=1, le=64)]
-Heads = Annotated[int, Field(ge=1, le=64)]
+Resolution = Annotated[int, Field(ge=1, le=1024)]
+BlockCount = Annotated[int, Field(ge=1, le=64)]
+HeadCount = Annotated[int, Field(ge=1, le=64)]
 Ratio = Annotated[int, Field(ge=1, le=16)]
-Window = Annotated[int, Field(ge=0, le=256)]
+AttentionWindow = Annotated[int, Field(ge=0, le=256)]
 
 
 class TransGANGenerator(LatentNetwork):
@@ -68,16 +68,16 @@ class TransGANGenerator(LatentNetwork):
     def __init__(
         self,
         latent_dim: LatentDim,
-        size: Side = 32,
+        size: Resolution = 32,
         channels: Channels = 3,
         width: Width = 384,
-        depths: Sequence[Blocks] = (5, 2, 2),
-        heads: Heads = 4,
+        depths: Sequence[BlockCount] = (5, 2, 2),
+        heads: HeadCount = 4,
         ratio: Ratio = 4,
         norm: TokenNorm = "layer",
         activation: Activation = "gelu",
         relative: bool = False,
-        windows: Sequence[Window] = (),
+        windows: Sequence[AttentionWindow] = (),
         bicubic: Annotated[int, Field(ge=0, le=16)] = 0,
         normalised: bool = False,
         skips: bool = False,

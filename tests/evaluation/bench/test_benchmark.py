@@ -149,7 +149,7 @@ def test_a_stopped_training_goes_on_with_the_bench(here, monkeypatch):
     def stopped(*_, **__):
         raise Stopped(signal.SIGTERM, 3)
 
-    monkeypatch.setattr("genkit.training.entry.train", stopped)
+    monkeypatch.setattr("genkit.training.train_recipe.train", stopped)
     with pytest.raises(Stopped, match=r"^stopped by SIGTERM after iteration 3; start the bench again, and it goes on$"):
         ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
 

@@ -142,4 +142,4 @@ def test_settings_that_are_missing(weights):
 
 
 def test_the_published_widths():
-    assert ppogan.CriticSettings(G_SIZE=256, D_SCALE=1.3).width == 332
+    assert ppogan.PPOGANCriticSettings(G_SIZE=256, D_SCALE=1.3).width == 332

@@ -10,8 +10,8 @@ import pytest
 
 from genkit.core import catalog
 from genkit.core.errors import CheckpointError
-from genkit.training import folder as folder_module
-from genkit.training.folder import RunFolder, environment
+from genkit.training import run_folder as folder_module
+from genkit.training.run_folder import RunFolder, environment
 from tests.training.tiny import child, points
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from genkit.core.errors import RecipeError
 from genkit.training.engine import accelerator_of
-from genkit.training.folder import RunFolder
 from genkit.training.recipe import Recipe
 from genkit.training.run import train_one
+from genkit.training.run_folder import RunFolder
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.stages import train_stages
 from genkit.training.watcher import Silence, Watcher

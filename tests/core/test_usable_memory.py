@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genkit.core.memory import usable_memory
+from genkit.core.usable_memory import usable_memory
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def test_the_limits_of_the_process_count_without_what_it_has(limit: str) -> None
         pytest.skip("other systems do not enforce these limits")
     code = (
         "import resource, sys\n"
-        "from genkit.core.memory import usable_memory\n"
+        "from genkit.core.usable_memory import usable_memory\n"
         "pages = open('/proc/self/statm').read().split()\n"
         f"have = int(pages[{0 if limit == 'RLIMIT_AS' else 5}]) * resource.getpagesize()\n"
         f"resource.setrlimit(resource.{limit}, (have + 2**27, resource.RLIM_INFINITY))\n"

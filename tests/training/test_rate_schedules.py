@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from genkit.training.schedules import Constant, Cosine, Inverse, LearningRate, Linear
+from genkit.training.rate_schedules import Constant, Cosine, Inverse, LearningRate, Linear
 
 CASES = [
     (Constant(), [1, 1, 1, 1]),

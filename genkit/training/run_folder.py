@@ -146,9 +146,9 @@ class RunFolder:
         if changed or recipe_changes:
             entry = {"iteration": step, "recipe": list(recipe_changes), "changed": changed, "environment": now}
             write_atomically(self.history, json.dumps({"changes": [*history, entry]}, indent=2).encode())
-        told = {"the recipe": recipe_changes, "the environment": changed}
+        changes = {"the recipe": recipe_changes, "the environment": changed}
         return [
-            f"{what} has changed at iteration {step:,}: {in_a_line(lines)}" for what, lines in told.items() if lines
+            f"{what} has changed at iteration {step:,}: {in_a_line(lines)}" for what, lines in changes.items() if lines
         ]
 
     def _changes(self) -> list[dict[str, Any]]:
@@ -160,7 +160,7 @@ class RunFolder:
     def check_data(self, record: Mapping[str, Any], fingerprint: str | None) -> None:
         """Keeps what is known of the data of a new run; of one that goes on, compares.
 
-        The same data may be named otherwise than before: it is by what they hold that they are told.
+        The same data may have another name than before: their content is what is compared.
 
         Args:
             record: see genkit.training.data_record.
@@ -169,10 +169,10 @@ class RunFolder:
         Raises:
             CheckpointError: the data have changed, with what it is.
         """
-        if told := changes_since(fingerprint, read_mapping(self.data), record):
+        if changes := changes_since(fingerprint, read_mapping(self.data), record):
             raise CheckpointError(
-                f"the data have changed since {self.path} was stopped ({told}); put them back to go on, or start a new "
-                f"run from its weights with --from {self.path} and another --out"
+                f"the data have changed since {self.path} was stopped ({changes}); put them back to go on, or start a "
+                f"new run from its weights with --from {self.path} and another --out"
             )
         write_atomically(self.data, json.dumps(record).encode())
 
