@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Batch, Data, Learning, Terms, Turns, Update, descend, observe
@@ -142,8 +143,8 @@ class Ascent(Rule):
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
         y = {name: value.repeat_interleave(self.batches) for name, value in gan.asked(real.condition).items()}
         for _ in range(self.steps):
-            latents = torch.stack([gan.generator.latents(data) for _ in range(self.batches)], 1).flatten(0, 1)
-            on = {"z": latents, "y": y}
+            drawn = [gan.generator.latents(data) for _ in range(self.batches)]
+            on = {"z": tree.map(lambda *z: torch.stack(z, 1).flatten(0, 1), *drawn), "y": y}
             yield Update("generator", partial(self.loss, gan), on)
 
     def loss(self, gan: Pair, z: Tensor, y: Condition) -> Terms:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genkit.core import tree
 from genkit.core.errors import GenkitError
 from genkit.core.generator import evaluating
-from genkit.core.randomness import Randomness, Rows, Sampler
+from genkit.core.randomness import Randomness, Rows, Sampler, T
 from genkit.core.system import Data
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.vae import VAE
@@ -97,9 +98,8 @@ class _Same(Randomness):
     def __init__(self, n: int, rng: torch.Generator | None):
         self.n, self.rng = n, rng or torch.default_generator
 
-    def draw(self, sampler: Sampler) -> Tensor:
-        row = sampler(1, self.rng)
-        return row.expand(self.n, *row.shape[1:])
+    def draw(self, sampler: Sampler[T]) -> T:
+        return tree.map(lambda row: row.expand(self.n, *row.shape[1:]), sampler(1, self.rng))
 
 
 def _check(what: str, n: int, least: int) -> None:
