@@ -12,10 +12,12 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from genkit.core import tree
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import GenkitError, shown
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows
+from genkit.core.tree import Tree
 
 POINTS = 2000
 COLUMNS = 16
@@ -174,22 +176,24 @@ class Pictured(Protocol):
 class LatentGenerator(Generator):
     """A generator that maps a latent z, drawn from a prior, to a sample.
 
-    A class of its own says `latents`, or `prior` alone, which is then drawn for whole batches in training.
+    A latent is a tensor (n, D), or a tree of tensors with n rows each, such as the levels of a hierarchy (see
+    `genkit.core.tree`); its tensors are drawn one after the other. A class of its own says `latents`, or `prior` alone,
+    which is then drawn for whole batches in training.
     """
 
-    def latents(self, randomness: Randomness) -> Tensor:
-        """(rows, latent), each row drawn from its own row of `randomness`."""
+    def latents(self, randomness: Randomness) -> Tree:
+        """One latent a row, each drawn from its own row of `randomness`."""
         if type(self).prior is LatentGenerator.prior:
             raise NotImplementedError(f"{type(self).__name__} defines neither latents nor prior")
         return randomness.draw(self.prior)
 
-    def prior(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+    def prior(self, n: int, rng: torch.Generator | None = None) -> Tree:
         """n latents on the CPU; None takes torch's global generator."""
-        return self.latents(Noise(n, rng)).cpu()
+        return tree.map(Tensor.cpu, self.latents(Noise(n, rng)))
 
     @abstractmethod
-    def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
-        """(n, latent) -> (n, *sample_shape), with a graph."""
+    def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+        """n latents, as `prior` draws them, -> (n, *sample_shape), with a graph."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         return self(self.latents(rows), condition)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from hashlib import sha256
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-Sampler = Callable[[int, torch.Generator], Tensor]
-"""(n, rng) -> n rows."""
+from genkit.core import tree
+
+T = TypeVar("T")
+Sampler = Callable[[int, torch.Generator], T]
+"""(n, rng) -> n rows: a tensor, or a tree of tensors."""
 
 
 def stable_seed(*parts: int | str) -> int:
@@ -22,7 +26,7 @@ class Randomness(ABC):
     """A source of rows of noise; the first dimension of everything drawn is the number of rows."""
 
     @abstractmethod
-    def draw(self, sampler: Sampler) -> Tensor:
+    def draw(self, sampler: Sampler[T]) -> T:
         """The rows of `sampler` that belong here."""
 
     def normal(self, *shape: int) -> Tensor:
@@ -44,7 +48,7 @@ class Noise(Randomness):
     def __init__(self, n: int, rng: torch.Generator | None = None):
         self.n, self.rng = n, rng or torch.default_generator
 
-    def draw(self, sampler: Sampler) -> Tensor:
+    def draw(self, sampler: Sampler[T]) -> T:
         return sampler(self.n, self.rng)
 
 
@@ -65,8 +69,9 @@ class Rows(Randomness):
     def __len__(self) -> int:
         return len(self.streams)
 
-    def draw(self, sampler: Sampler) -> Tensor:
-        return sent(torch.cat([sampler(1, stream) for stream in self.streams]), self.device)
+    def draw(self, sampler: Sampler[T]) -> T:
+        drawn = [sampler(1, stream) for stream in self.streams]
+        return tree.map(lambda *rows: sent(torch.cat(rows), self.device), *drawn)
 
 
 def sent(rows: Tensor, device: torch.device | str) -> Tensor:

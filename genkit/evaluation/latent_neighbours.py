@@ -12,8 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genkit.core import tree
 from genkit.core.errors import EvaluationError
 from genkit.core.interruption import beside
+from genkit.core.tree import Tree
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
 
@@ -30,8 +32,8 @@ class Encoder(Protocol):
 
     sample_shape: tuple[int, ...]
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] -> means of their latents (B, D)."""
+    def encode(self, x: Tensor) -> Tree:
+        """Images (B, C, H, W) in [-1, 1] -> means of their latents (B, D), or a tree of such."""
         ...
 
 
@@ -159,7 +161,8 @@ def _encoded(encoder: Encoder, sets: list[Any], progress: Progress | None) -> It
         means = []
         for index in torch.arange(len(data)).split(ENCODED):
             with torch.no_grad():
-                means.append(encoder.encode(data.rows(index)).float().cpu())
+                parts = tree.leaves(encoder.encode(data.rows(index)))
+            means.append(torch.cat([part.flatten(1) for part in parts], 1).float().cpu())
             done += len(index)
             if progress:
                 progress(done, total)

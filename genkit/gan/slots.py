@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Batch, Data, Learning, Terms, Turns, Update, descend, observe
@@ -200,7 +201,8 @@ class Ascent(Rule):
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
         y = {name: self.repeated(value) for name, value in gan.asked(real.condition).items()}
         for i in range(step * self.steps, (step + 1) * self.steps):
-            latents = torch.stack([gan.generator.latents(data) for _ in range(self.batches)], 1).flatten(0, 1)
+            drawn = [gan.generator.latents(data) for _ in range(self.batches)]
+            latents = tree.map(lambda *z: torch.stack(z, 1).flatten(0, 1), *drawn)
             on = {"x": self.repeated(real.x), "y": y, "z": latents}
             yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
 

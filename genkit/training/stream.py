@@ -9,10 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from genkit.core import tree
 from genkit.core.batch_noise import CPU, BatchNoise, Part
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
-from genkit.core.randomness import Sampler, sent, stable_seed
+from genkit.core.randomness import Sampler, T, sent, stable_seed
 from genkit.core.system import Batch, Data
 from genkit.training.shuffle import Shuffle
 
@@ -93,9 +94,10 @@ class Stream(Data):
     def integers(self, high: int) -> Tensor:
         return sent(self.noise.integers(self._part, high), self.device)
 
-    def draw(self, sampler: Sampler) -> Tensor:
+    def draw(self, sampler: Sampler[T]) -> T:
         """Of a distribution of one's own, drawn whole on every process."""
-        return self.common(lambda rng: sampler(self.batch_size, rng)[self.mine])
+        drawn = sampler(self.batch_size, self.noise.generator(CPU))
+        return tree.map(lambda whole: sent(whole[self.mine], self.device), drawn)
 
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """What `draw` makes of the noise of this iteration, whole on every process."""

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from genkit.core import tree
 from genkit.core.catalog import name_of
 from genkit.core.errors import RecipeError, TrainingError, suggest
 from genkit.core.frozen import is_frozen, learnable
@@ -163,7 +163,7 @@ class Trainer:
         if update.coupled:
             raise _unsplittable(_name(update), self.accumulate)
         for i in range(self.accumulate):
-            yield pytree.tree_map_only(Tensor, partial(_chunk, self.accumulate, i), dict(update.on))
+            yield tree.map(partial(_chunk, self.accumulate, i), dict(update.on))
 
     def _average(self, gradients: list[Tensor]) -> None:
         if self.accelerator.num_processes == 1 or not gradients:

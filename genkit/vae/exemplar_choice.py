@@ -109,9 +109,5 @@ def encode_means(vae: VAE, values: Tensor) -> Tensor:
     """(M, C, H, W) -> (M, D) with a graph; memory of activations is that of one chunk."""
     if len(values) <= CHUNK:
         return vae.network.posterior(values).mean
-    parts = [checkpoint(_mean, vae, part, use_reentrant=False) for part in values.split(CHUNK)]
+    parts = [checkpoint(vae.network.posterior, part, use_reentrant=False).mean for part in values.split(CHUNK)]
     return torch.cat(parts)
-
-
-def _mean(vae: VAE, values: Tensor) -> Tensor:
-    return vae.network.posterior(values).mean

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genkit.core.errors import GenkitError
+from genkit.vae.networks.gaussian import LOG_2PI
 
-LOG_2PI = math.log(2 * math.pi)
 CPU_BLOCK, GPU_BLOCK = 2**20, 2**26
 """Scores, of all rows, that are held at a time: what stays in a core's cache, and what keeps a GPU busy."""
 ROWS = 512

@@ -8,22 +8,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from itertools import chain
+from typing import Annotated, Any, NamedTuple
 
 import torch
-from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.generator import LatentGenerator, Likelihood, evaluating
 from genkit.core.randomness import Randomness, Rows
+from genkit.core.tree import Tree
 from genkit.images.pixels import check_range
 from genkit.vae.exemplars import Exemplars
 from genkit.vae.latent_priors import ExemplarPrior, LatentPrior, StandardNormal
 from genkit.vae.networks.gaussian import Gaussian
-from genkit.vae.networks.vae_network import VAENetwork
+from genkit.vae.networks.vae_network import Pixels, Seen, VAENetwork, finish
 from genkit.vae.pixel_likelihoods import Bernoulli, PixelLikelihood
 
 ROWS = 8192
@@ -34,7 +36,21 @@ LogPrior = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Bound:
+class Decoded:
+    """What latents stand for.
+
+    Attributes:
+        latents: z_1, ..., z_L, (B, D_l) each.
+        priors: p(z_l | z_1..z_(l-1)) of all but the top.
+        pixels: p(x | z_1..z_L), as `likelihood` reads it.
+    """
+
+    latents: list[Tensor]
+    priors: list[Gaussian]
+    pixels: Pixels
+
+
+class Bound(NamedTuple):
     """log p(x | z) and log q(z | x) - log p(z) of one z for each x, (B,) each, in nats."""
 
     reconstruction: Tensor
@@ -49,13 +65,16 @@ class Bound:
 class VAE(LatentGenerator):
     """x ~ p(x | z_1..z_L), z_l ~ p(z_l | z_1..z_(l-1)), z_1 ~ prior. Samples are the decoder's means.
 
-    A latent, for `prior` and `forward`, is z_1 beside the standard normal noise of the lower levels (and the uniform
-    noise of the pixels, where the decoder is autoregressive).
+    A latent is the tuple (z_1, noise_2, ..., noise_L): z_1 (n, D_1) and the standard normal noise (n, D_l) that each
+    lower z_l is made of. Where the decoder is autoregressive the uniform noise of the pixels (n, C, H, W) comes last.
 
     Args:
         network: encoders and decoder.
         likelihood: of pixels; None is Bernoulli.
         prior: of the top latent; None is the standard normal.
+
+    Attributes:
+        latent_shapes: of the parts of a latent, without n.
 
     Raises:
         RecipeError: the likelihood needs a scale that the network does not say, or the other way round.
@@ -70,6 +89,8 @@ class VAE(LatentGenerator):
         self.latent_prior.setup(network)
         self.binary = self.likelihood.noisy
         self.sample_shape, self.latent_dims = tuple(network.sample_shape), tuple(network.latent_dims)
+        pixels = [self.sample_shape] if network.autoregressive else []
+        self.latent_shapes = [*((dim,) for dim in self.latent_dims), *pixels]
         if network.scaled != self.likelihood.scaled:
             raise RecipeError(
                 f"the likelihood {type(self.likelihood).__name__} needs a network with scaled: "
@@ -102,65 +123,103 @@ class VAE(LatentGenerator):
             DataError: not images in [-1, 1] of the generator's shape.
         """
         if tuple(x.shape[1:]) != self.sample_shape or not x.is_floating_point():
-            raise DataError(f"images are float (B, {', '.join(map(str, self.sample_shape))}), got {_describe(x)}")
+            wanted = ", ".join(map(str, self.sample_shape))
+            raise DataError(f"images are float (B, {wanted}), got {tuple(x.shape)} {x.dtype}")
         return check_range(x).to(self.device)
 
     # Sampling
 
-    def latents(self, randomness: Randomness) -> Tensor:
+    def latents(self, randomness: Randomness) -> Tree:
         mixture = self.latent_prior.mixture(self.network)
         component = randomness.integers(len(mixture.means)).to(self.device)
-        return self.beside_noise(mixture.at(component, self._normal(randomness, self.latent_dims[0])), randomness)
+        noise = randomness.normal(self.latent_dims[0]).to(self.device)
+        return self.beside_noise(mixture.at(component, noise), randomness)
 
-    def beside_noise(self, top: Tensor, randomness: Randomness) -> Tensor:
-        """Top latents (n, D) -> latents for `forward`, the noise of all that is below drawn from `randomness`."""
-        parts = [top, *(self._normal(randomness, dim) for dim in self.latent_dims[1:])]
+    def beside_noise(self, top: Tensor, randomness: Randomness) -> tuple[Tensor, ...]:
+        """Top latents (n, D_1) -> latents, the noise of all that is below drawn from `randomness`."""
+        noise = [randomness.normal(dim) for dim in self.latent_dims[1:]]
         if self.network.autoregressive:
-            parts.append(randomness.uniform(*self.sample_shape).flatten(1).to(self.device))
-        return torch.cat(parts, dim=1)
+            noise.append(randomness.uniform(*self.sample_shape))
+        return (top, *(part.to(self.device) for part in noise))
 
-    def _normal(self, randomness: Randomness, dim: int) -> Tensor:
-        return randomness.normal(dim).to(self.device)
+    def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
+        return self.likelihood.images(self.decode(z).pixels.mean.float())
 
-    def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:
-        *noise, uniform = z.split([*self.latent_dims, z.shape[1] - sum(self.latent_dims)], dim=1)
-        latents = noise[:1]
-        for eps in noise[1:]:
-            latents.append(self.network.prior(*latents).at(eps))
-        return self.likelihood.images(self._means(latents, uniform).float())
+    def decode(self, z: Tree) -> Decoded:
+        """What latents stand for, with a graph: z_1..z_L, and what is said of the pixels.
 
-    def _means(self, latents: Sequence[Tensor], uniform: Tensor) -> Tensor:
-        """Of the pixels; an autoregressive decoder draws one after the other, and says the mean of each before."""
+        Raises:
+            DataError: parts of other shapes than `latent_shapes`.
+        """
+        top, *noise = self._parts(z)
+        levels = self.network.levels()
+        next(levels)
+        latents, priors = [top], list[Gaussian]()
+        for eps in noise[: len(self.latent_dims) - 1]:
+            prior = levels.send(latents[-1]).prior
+            assert prior is not None
+            priors.append(prior)
+            latents.append(prior.at(eps))
+        return Decoded(latents, priors, self._pixels(finish(levels, latents[-1]), noise))
+
+    def _parts(self, z: Tree) -> list[Tensor]:
+        parts = tree.leaves(z)
+        if [tuple(part.shape[1:]) for part in parts] != self.latent_shapes:
+            wanted = ", ".join(f"(n, {', '.join(map(str, shape))})" for shape in self.latent_shapes)
+            raise DataError(
+                f"a latent of this VAE is z_1 and the noise of what is below, {wanted}; "
+                f"got {', '.join(str(tuple(part.shape)) for part in parts) or 'nothing'}"
+            )
+        return parts
+
+    def _pixels(self, h: Any, noise: Sequence[Tensor]) -> Pixels:
+        """An autoregressive decoder draws one pixel after the other, and says the mean of each before."""
         if not self.network.autoregressive:
-            return self.network.decode(*latents).mean
-        uniform = uniform.unflatten(1, self.sample_shape)
+            return self.network.decode(h)
+        uniform = noise[-1]
         x, (_, height, width) = torch.zeros_like(uniform), self.sample_shape
         for i in range(height):
             for j in range(width):
-                drawn = self.likelihood.draw(self.network.decode(*latents, x=x), uniform)
+                drawn = self.likelihood.draw(self.network.decode(h, x), uniform)
                 x[:, :, i, j] = drawn[:, :, i, j]
-        return self.network.decode(*latents, x=x).mean
+        return self.network.decode(h, x)
+
+    def log_prior(self, decoded: Decoded) -> list[Tensor]:
+        """log p(z_l | z_1..z_(l-1)) in nats, (B,) for each level, top first, with a graph.
+
+        Of the noise that z_l is made of, log N(noise_l; 0, I) is the density instead: higher by the logarithm of the
+        prior's standard deviations, which the noise does not have.
+        """
+        top, *below = decoded.latents
+        mixture = self.latent_prior.mixture(self.network)
+        return [mixture.log_density(top), *(p.log_density(z) for p, z in zip(decoded.priors, below, strict=True))]
 
     # Likelihood
 
-    def bound(self, x: Tensor, noise: Sequence[Tensor], log_prior: LogPrior, top: Gaussian | None = None) -> Bound:
+    def observed(self, x: Tensor, randomness: Randomness) -> Tensor:
+        """What a bound on images x is on: a new binarisation, where the likelihood is Bernoulli."""
+        uniform = randomness.uniform(*self.sample_shape) if self.likelihood.noisy else None
+        return self.likelihood.observe(self.likelihood.values(x), uniform)
+
+    def bound(self, x: Tensor, noise: Sequence[Tensor], log_prior: LogPrior, seen: Seen | None = None) -> Bound:
         """One term of the lower bound for each x, with a graph. Norouzi et al. 2020, Eq. 2.
 
         Args:
             x: observed values (B, C, H, W), see `PixelLikelihood.observe`.
             noise: standard normal (B, D_l) for each level, top first.
             log_prior: of the top latent.
-            top: q(z_1 | x), where it is known.
+            seen: what the bottom-up pass saw of x, where it is known.
         """
-        network, latents = self.network, list[Tensor]()
+        levels = self.network.levels(self.network.bottom_up(x) if seen is None else seen)
         log_q, log_p = x.new_zeros(()), x.new_zeros(())
+        z: Any = None
         for eps in noise:
-            q = network.posterior(x, *latents) if latents or top is None else top
+            prior, q = levels.send(z)
+            assert q is not None
             z = q.at(eps)
             log_q = log_q + q.log_density(z)
-            log_p = log_p + (network.prior(*latents).log_density(z) if latents else log_prior(z))
-            latents.append(z)
-        pixels = network.decode(*latents, x=x if network.autoregressive else None)
+            log_p = log_p + (log_prior if prior is None else prior.log_density)(z)
+        pixels = self.network.decode(finish(levels, z), x)
         return Bound(self.likelihood.log_prob(x, pixels), log_q - log_p)
 
     def log_likelihood(
@@ -189,16 +248,14 @@ class VAE(LatentGenerator):
         """
         rows = Rows(len(x), rng, self.device)
         with torch.no_grad(), evaluating(self):
-            values = self.likelihood.values(self.check(x))
-            uniform = rows.uniform(*self.sample_shape) if self.likelihood.noisy else None
-            observed = self.likelihood.observe(values, uniform)
+            observed = self.observed(self.check(x), rows)
             noise = [rows.normal(samples, dim) for dim in self.latent_dims]
             components = len(self.latent_prior.mixture(self.network).means)
             parts = self.importance_bound(observed, noise, nearest if nearest < components else 0)
         return importance_weighted(parts, f", {nearest} of {components} exemplars" if 0 < nearest < components else "")
 
     def importance_bound(self, x: Tensor, noise: Sequence[Tensor], nearest: int = 0) -> Bound:
-        """Every term of a bound of S samples.
+        """Every term of a bound of S samples; each image is seen once.
 
         Args:
             x: observed values (B, C, H, W).
@@ -208,26 +265,15 @@ class VAE(LatentGenerator):
         Returns:
             reconstruction and divergence, (B, S) each.
         """
-        top, prior, parts = self.network.posterior(x), self.latent_prior.mixture(self.network), []
-        for of in torch.arange(len(x), device=x.device).split(1 if nearest else max(1, ROWS // noise[0].shape[1])):
-            seen = prior.nearest(top.mean[of[0]], nearest) if nearest else prior
-            q = Gaussian(top.mean[of], top.log_variance[of])
-            parts.append(self._terms(x[of], [eps[of] for eps in noise], q, seen.log_density))
-        return Bound(torch.cat([p.reconstruction for p in parts]), torch.cat([p.divergence for p in parts]))
-
-    def _terms(self, x: Tensor, noise: Sequence[Tensor], top: Gaussian, log_prior: LogPrior) -> Bound:
-        samples = noise[0].shape[1]
-        flat = [rearrange(eps, "b s d -> (b s) d") for eps in noise]
-        parts = []
-        for rows in torch.arange(len(flat[0]), device=x.device).split(ROWS):
-            of = rows // samples
-            q = Gaussian(top.mean[of], top.log_variance[of])
-            parts.append(self.bound(x[of], [eps[rows] for eps in flat], log_prior, q))
-        reconstruction, divergence = (
-            rearrange(torch.cat(values), "(b s) -> b s", s=samples)
-            for values in zip(*((p.reconstruction, p.divergence) for p in parts), strict=True)
-        )
-        return Bound(reconstruction, divergence)
+        seen, whole, samples = self.network.bottom_up(x), self.latent_prior.mixture(self.network), noise[0].shape[1]
+        images, terms = 1 if nearest else max(1, ROWS // samples), []
+        together = torch.arange(len(x) * samples, device=x.device).split(images * samples)
+        for chunk in chain.from_iterable(rows.split(ROWS) for rows in together):
+            of = chunk // samples
+            prior = whole.nearest(seen[0].mean[of[0]], nearest) if nearest else whole
+            eps = [level.flatten(0, 1)[chunk] for level in noise]
+            terms.append(self.bound(x[of], eps, prior.log_density, tree.map(lambda rows, of=of: rows[of], seen)))
+        return Bound(*(torch.cat(of).unflatten(0, (-1, samples)) for of in zip(*terms, strict=True)))
 
 
 def importance_weighted(terms: Bound, note: str = "") -> Likelihood:
@@ -245,7 +291,3 @@ def importance_weighted(terms: Bound, note: str = "") -> Likelihood:
         },
         {"effective_sample_size": 1 / share.square().sum(1), "log_weight_sd": log_weight.std(1, correction=0)},
     )
-
-
-def _describe(x: Tensor) -> str:
-    return f"{tuple(x.shape)} {x.dtype}"

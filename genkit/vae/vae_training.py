@@ -57,17 +57,11 @@ class VAETraining(System):
 
     def iteration(self, data: Data, step: int) -> Turns:
         batch, vae = next(data), self.generator
-        index, x = batch.index.to(batch.x.device), self.observed(batch.x, data)
+        index, x = batch.index.to(batch.x.device), vae.observed(batch.x, data)
         noise = [data.normal(dim) for dim in vae.latent_dims]
         chosen, count = self.exemplars.choose(vae, data, index, x) if self.exemplars else (None, None)
         on = {"x": x, "noise": noise, "index": index, "count": count}
         yield Update("vae", self.loss, on, {"beta": self.beta(step), "chosen": chosen})
-
-    def observed(self, x: Tensor, data: Data) -> Tensor:
-        """What the bound is on: a new binarisation at every visit, where the likelihood is Bernoulli."""
-        likelihood = self.generator.likelihood
-        uniform = data.uniform(*x.shape[1:]) if likelihood.noisy else None
-        return likelihood.observe(likelihood.values(x), uniform)
 
     def beta(self, step: int) -> float:
         """Weight of the divergence in iteration `step` (from 0)."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genkit.core import tree
 from genkit.core.errors import GenkitError
 from genkit.core.generator import evaluating
-from genkit.core.randomness import Randomness, Rows, Sampler
+from genkit.core.randomness import Noise, Randomness, Rows
 from genkit.core.system import Data
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.vae import VAE
@@ -64,9 +65,9 @@ def between(vae: VAE, a: Tensor, b: Tensor, n: int, rng: torch.Generator | None 
     """
     _check("number of images on the way", n, 2)
     with torch.no_grad(), evaluating(vae):
-        start, end = vae.encode(torch.stack([a, b]))
-        z = torch.lerp(start, end, torch.linspace(0, 1, n, device=vae.device)[:, None])
-        return vae(vae.beside_noise(z, _Same(n, rng)))
+        z = vae.beside_noise(vae.encode(torch.stack([a, b])), Noise(1, rng))
+        at = torch.linspace(0, 1, n, device=vae.device)
+        return vae(tree.map(lambda ends: torch.lerp(ends[:1], ends[-1:], at.view(-1, *[1] * (ends.dim() - 1))), z))
 
 
 def cycle(vae: VAE, start: Tensor | int, turns: int, rng: torch.Generator | None = None) -> Tensor:
@@ -89,17 +90,6 @@ def cycle(vae: VAE, start: Tensor | int, turns: int, rng: torch.Generator | None
     for _ in range(turns):
         made.append(regenerated(vae, made[-1], rows))
     return torch.stack(made)
-
-
-class _Same(Randomness):
-    """n equal rows."""
-
-    def __init__(self, n: int, rng: torch.Generator | None):
-        self.n, self.rng = n, rng or torch.default_generator
-
-    def draw(self, sampler: Sampler) -> Tensor:
-        row = sampler(1, self.rng)
-        return row.expand(self.n, *row.shape[1:])
 
 
 def _check(what: str, n: int, least: int) -> None:

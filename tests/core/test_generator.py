@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import ConditionError
-from genkit.core.generator import Generator, evaluating
-from genkit.core.randomness import Rows
+from genkit.core.generator import Generator, LatentGenerator, evaluating
+from genkit.core.randomness import Randomness, Rows
 
 
 class Echo(Generator):
@@ -42,6 +42,37 @@ def test_stream_refuses_wrong_conditions_before_the_first_batch(labels: list[int
 
 def test_a_generator_without_tensors_is_on_the_cpu() -> None:
     assert Echo().device == torch.device("cpu")
+
+
+class Split(LatentGenerator):
+    """Its latent is a tree; its samples are all the numbers of one side by side."""
+
+    sample_shape = (3,)
+
+    def latents(self, randomness: Randomness) -> dict:
+        return {"z": randomness.normal(1), "noise": (randomness.uniform(2),)}
+
+    def forward(self, z: dict, condition: object = None) -> Tensor:
+        return torch.cat([z["z"], z["noise"][0]], dim=1)
+
+
+class PriorAlone(Split):
+    latents = LatentGenerator.latents
+
+    def prior(self, n: int, rng: torch.Generator | None = None) -> dict:
+        return {"z": torch.randn(n, 1, generator=rng), "noise": (torch.rand(n, 2, generator=rng),)}
+
+
+@pytest.mark.parametrize("kind", [Split, PriorAlone])
+def test_latents_that_are_trees_are_drawn_leaf_by_leaf(kind: type[Split]) -> None:
+    """Each row from its own stream, so that a sample does not depend on its batch."""
+    rng = torch.Generator().manual_seed
+    whole, rows = kind().sample(5, rng=rng(0)), Rows(5, rng(0))
+    assert whole.equal(torch.cat([rows.normal(1), rows.uniform(2)], dim=1))
+    assert torch.cat(list(kind().stream(5, 2, rng=rng(0)))).equal(whole)
+    drawn = kind().prior(4, rng(1))
+    assert drawn["z"].shape == (4, 1) and drawn["noise"][0].shape == (4, 2)
+    assert drawn["noise"][0].min() >= 0
 
 
 def test_modes_come_back_after_an_error() -> None:

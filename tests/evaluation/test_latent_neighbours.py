@@ -55,6 +55,19 @@ def test_every_test_image_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert values["standard_errors"]["k=1"] == pytest.approx((found.accuracy[1] * (1 - found.accuracy[1]) / 21) ** 0.5)
 
 
+class Parts(Corner):
+    """Its latents as a tree."""
+
+    def encode(self, x: torch.Tensor) -> dict:  # type: ignore[override]
+        z = super().encode(x)
+        return {"rest": (z[:, 3:],), "corner": z[:, :3].unflatten(1, (3, 1))}
+
+
+def test_latents_of_several_parts_are_compared_as_one() -> None:
+    whole, parts = (latent_knn(kind(), data(60, 0), data(21, 1), [1, 5]) for kind in (Corner, Parts))
+    assert parts.accuracy == whole.accuracy and (parts.active, parts.dims) == (4, 5)
+
+
 def test_active_dimensions() -> None:
     torch.manual_seed(0)
     assert active_dimensions(torch.randn(500, 3) * torch.tensor([1.0, 0.2, 0.05])) == 2

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from genkit.core import catalog
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
+from genkit.core.randomness import Randomness
 from genkit.core.system import Data, Terms, Turns, Update, descend, observe
 from genkit.gan.anneal import Anneal
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
 from genkit.gan.ratio_clipping import RatioClipping
-from genkit.gan.slots import Judged, LossSide, Pair, Term, View, Weighting
+from genkit.gan.slots import Ascent, Judged, LossSide, Pair, Term, View, Weighting
 from genkit.gan.softmax_weighting import SoftmaxWeighting
 from genkit.training.optimizers import SGD, Adam
 from genkit.training.stream import Stream
@@ -202,6 +203,42 @@ class Shrink(Term):
 
     def loss(self, gan: Pair, z: Tensor) -> Terms:
         return descend(size=self.net(gan.generator(z)).square().mean())
+
+
+class Split(GAN):
+    """Its latent is a tree."""
+
+    def latents(self, randomness: Randomness) -> Any:
+        return {"content": randomness.normal(1), "style": (randomness.normal(2),)}
+
+    def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
+        return super().forward(torch.cat([z["content"], *z["style"]], dim=1), condition)
+
+
+class Joined(Split):
+    """The same numbers, side by side."""
+
+    def latents(self, randomness: Randomness) -> Any:
+        z = super().latents(randomness)
+        return torch.cat([z["content"], *z["style"]], dim=1)
+
+    forward = GAN.forward
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_latents_may_be_trees(clipped: bool) -> None:
+    """Through every turn of the game, several batches of them and micro-batches."""
+    trained = []
+    for kind in (Split, Joined):
+        torch.manual_seed(0)
+        rule = RatioClipping(MLPCritic(2, 8, 1), steps=2) if clipped else Ascent(batches=2)
+        system = GANTraining(kind(MLPGenerator(3, 2, 8, 2)), MLPCritic(2, 8, 2), rule=rule)
+        rules = dict.fromkeys(system.all_learners(), Adam(lr=1e-2))
+        run = Trainer(system, Stream(Cloud((2,)), 4, seed=0), rules, steps=3, accumulate=1 if clipped else 2)
+        for _ in range(3):
+            run.iterate()
+        trained.append(torch.cat([t.flatten() for t in system.state_dict().values()]))
+    assert trained[0].equal(trained[1])
 
 
 def test_a_view_a_learning_weighting_and_a_cotask_compose_in_one_game() -> None:

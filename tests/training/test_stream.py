@@ -48,6 +48,8 @@ def test_shares_make_up_the_whole_batch(world: int) -> None:
         assert torch.cat([b.condition["label"] for b in got]).equal(want.condition["label"])
         for draw in (lambda s: s.normal(2), lambda s: s.uniform(), lambda s: s.integers(9)):
             assert torch.cat([draw(p) for p in parts]).equal(draw(whole))
+        drawn = [s.draw(lambda n, rng: {"z": (torch.randn(n, 2, generator=rng),)})["z"][0] for s in (*parts, whole)]
+        assert torch.cat(drawn[:-1]).equal(drawn[-1]), "a tree of rows is shared out too"
         common = [stream.common(lambda rng: torch.randperm(20, generator=rng)[:11]) for stream in (whole, *parts)]
         assert len(common[0]) == 11 and all(drawn.equal(common[0]) for drawn in common)
 

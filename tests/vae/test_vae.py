@@ -10,6 +10,7 @@ from genkit.core.generator import Density, Generator
 from genkit.vae.latent_priors import ExemplarPrior, Mixture, StandardNormal, VampPrior
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
 from genkit.vae.networks.pixelsnail_vae import PixelSNAILVAENetwork
+from genkit.vae.networks.vae_network import finish
 from genkit.vae.pixel_likelihoods import Logistic256
 from genkit.vae.vae import VAE, Bound, importance_weighted
 
@@ -35,9 +36,11 @@ def quadrature(model: VAE, x: torch.Tensor, span: float = 8.0, points: int = 400
     levels = torch.meshgrid(*[axis] * len(model.latent_dims), indexing="ij")
     z = [level.reshape(-1, 1) for level in levels]
     log_p = model.latent_prior.mixture(model.network).log_density(z[0])
+    levels = model.network.levels()
+    next(levels)
     if len(z) == 2:
-        log_p = log_p + model.network.prior(z[0]).log_density(z[1])
-    pixels = model.network.decode(*z)
+        log_p = log_p + levels.send(z[0]).prior.log_density(z[1])
+    pixels = model.network.decode(finish(levels, z[-1]))
     total = [
         model.likelihood.log_prob(v.expand(len(log_p), -1, -1, -1), pixels) + log_p
         for v in model.likelihood.values(x).split(1)
@@ -118,11 +121,20 @@ def test_prior_and_forward_make_samples() -> None:
     for levels in (1, 2):
         model = vae(levels=levels, latent_dim=2)
         z = model.prior(6, rng())
-        assert z.shape == (6, 2 * levels)
-        z.requires_grad_()
+        assert [part.shape for part in z] == [(6, 2)] * levels
+        for part in z:
+            part.requires_grad_()
         x = model(z)
         assert x.shape == (6, 1, 4, 4) and x.abs().max() <= 1
-        assert torch.autograd.grad(x.sum(), z)[0].abs().min() > 0
+        assert all(gradient.abs().min() > 0 for gradient in torch.autograd.grad(x.sum(), z))
+
+
+def test_a_latent_of_another_form_is_refused() -> None:
+    model, z = vae(levels=2, latent_dim=2), torch.zeros(3, 4)
+    with pytest.raises(DataError, match=r"z_1 and the noise of what is below, \(n, 2\), \(n, 2\); got \(3, 4\)"):
+        model(z)
+    one = z.split(2, 1)
+    assert model(one).equal(model({"top": one[0], "below": [one[1]]})), "any tree of the right tensors will do"
 
 
 def test_an_autoregressive_decoder_looks_back_only() -> None:
@@ -130,12 +142,12 @@ def test_an_autoregressive_decoder_looks_back_only() -> None:
     network = PixelSNAILVAENetwork(5, 1, 2, 8, maps=16, depth=2).eval()
     z, x = [torch.randn(1, 2), torch.randn(1, 2)], torch.rand(1, 1, 5, 5)
     with torch.no_grad():
-        before = network.decode(*z, x=x).mean.flatten()
+        before = network.decode(z, x).mean.flatten()
         reached = torch.zeros(25, 25, dtype=torch.bool)
         for i in range(25):
             other = x.clone()
             other.view(-1)[i] += 1
-            reached[i] = (network.decode(*z, x=other).mean.flatten() - before).abs() > 1e-9
+            reached[i] = (network.decode(z, other).mean.flatten() - before).abs() > 1e-9
     assert not reached.tril().any(), "a pixel sees itself or one after it"
     assert reached.triu(1).sum() == 25 * 24 / 2, "attention reaches all that came before"
 
@@ -145,15 +157,18 @@ def test_autoregressive_samples_are_their_own_conditionals() -> None:
     torch.manual_seed(0)
     model = VAE(PixelSNAILVAENetwork(4, 1, 2, 8, maps=16, depth=1)).eval()
     z = model.prior(3, rng())
-    assert z.shape == (3, 2 + 2 + 16)
+    top, noise, uniform = z
+    assert (top.shape, noise.shape, uniform.shape) == ((3, 2), (3, 2), (3, 1, 4, 4))
     with torch.no_grad():
         x = model(z)
         drawn = torch.zeros_like(x)
-        latents = [z[:, :2], model.network.prior(z[:, :2]).at(z[:, 2:4])]
+        levels = model.network.levels()
+        next(levels)
+        latents = top, levels.send(top).prior.at(noise)
         for i in range(16):
-            mean = model.network.decode(*latents, x=drawn).mean.flatten(1)
+            mean = model.network.decode(latents, drawn).mean.flatten(1)
             torch.testing.assert_close(model.likelihood.images(mean)[:, i], x.flatten(1)[:, i], rtol=0, atol=1e-5)
-            drawn.flatten(1)[:, i] = (z[:, 4 + i] < mean[:, i]).float()
+            drawn.flatten(1)[:, i] = (uniform.flatten(1)[:, i] < mean[:, i]).float()
             drawn = drawn.clone()
 
 

@@ -13,16 +13,13 @@ from torch import Tensor, nn
 from genkit.core.errors import WeightsError
 from genkit.foreign.authors_settings import Settings, check_settings
 from genkit.foreign.state_dict import Names, layer_names, load_named, own_part
+from genkit.layers.arguments import LatentDim, Width
 from genkit.vae.latent_priors import ExemplarPrior, LatentPrior, StandardNormal, VampPrior
 from genkit.vae.networks.conv_hvae import ConvHVAENetwork
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
-from genkit.vae.networks.vae_network import VAENetwork
+from genkit.vae.networks.vae_network import Pixels, Side, VAENetwork, finish
 from genkit.vae.pixel_likelihoods import Bernoulli, Logistic256
 from genkit.vae.vae import VAE
-
-Side = Annotated[int, Field(ge=4, le=256)]
-Width = Annotated[int, Field(ge=1, le=2048)]
-Latent = Annotated[int, Field(ge=1, le=4096)]
 
 
 class VAESettings(Settings):
@@ -41,7 +38,7 @@ class VAESettings(Settings):
     input_type: Literal["binary", "gray", "continuous"]
     input_size: Annotated[list[Side | Literal[1, 3]], Field(min_length=3, max_length=3)]
     hidden_size: Width = 300
-    z1_size: Latent = 40
+    z1_size: LatentDim = 40
     number_components: Annotated[int, Field(ge=1)] = 500
     use_logit: Literal[False] = False
     same_variational_var: Literal[False] = False
@@ -76,7 +73,7 @@ class TwoLevelSettings(VAESettings):
 
     unread = ("no_attention",)
 
-    z2_size: Latent = 40
+    z2_size: LatentDim = 40
 
     def network_arguments(self) -> dict[str, Any]:
         if self.z2_size != self.z1_size:
@@ -100,10 +97,12 @@ def _settings(kind: type[S], config: Mapping[str, Any], **known: Any) -> S:
     return check_settings(kind, {name: value for name, value in given.items() if name not in kind.unread + binary})
 
 
-class OneLevel(nn.Module):
-    """Flat images (B, pixels) in [0, 1] -> mean, log-scale (B, pixels), (z, mean, log-variance), as their VAE.
+class AuthorsVAE(nn.Module):
+    """Flat images (B, pixels) in [0, 1] -> mean, log-scale (B, pixels), and latents, as their networks.
 
-    `network` is genkit's generator. Its exemplars are not in their checkpoints: `network.exemplars.replace(images)`.
+    Latents are z, its mean and log-variance; of two levels z1, its mean and log-variance, the same of z2, then those of
+    p(z1 | z2). `network` is genkit's generator. Its exemplars are not in their checkpoints:
+    `network.exemplars.replace(images)`.
     """
 
     def __init__(self, network: VAE):
@@ -115,35 +114,25 @@ class OneLevel(nn.Module):
         return torch.empty_like(mu).normal_() * (logvar / 2).exp() + mu
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | float, tuple[Tensor, ...]]:
-        networks = self.network.network
-        q = networks.posterior(x.reshape(-1, *networks.sample_shape))
-        z = self.reparameterize(q.mean, q.log_variance)
-        return *self.decoded(z), (z, q.mean, q.log_variance)
+        network, posteriors, priors = self.network.network, list[Tensor](), list[Tensor]()
+        levels = network.levels(network.bottom_up(x.reshape(-1, *network.sample_shape)))
+        z: Any = None
+        for _ in network.latent_dims:
+            prior, q = levels.send(z)
+            assert q is not None
+            z = self.reparameterize(*q)
+            posteriors, priors = [z, *q, *posteriors], [*(prior or ()), *priors]
+        return *self.decoded(network.decode(finish(levels, z))), (*posteriors, *priors)
 
-    def decoded(self, *latents: Tensor) -> tuple[Tensor, Tensor | float]:
+    def decoded(self, pixels: Pixels) -> tuple[Tensor, Tensor | float]:
         """Means as they are scored, and log-scales, which binary pixels do not have: theirs are then zeros, or 0."""
-        pixels = self.network.network.decode(*latents)
         if pixels.log_scale is None:
             mean = pixels.mean.flatten(1)
-            return mean, torch.zeros_like(mean[:1]) if len(latents) == 1 else 0.0
+            return mean, torch.zeros_like(mean[:1]) if len(self.network.latent_dims) == 1 else 0.0
         return pixels.mean.clamp(1 / 512, 1 - 1 / 512).flatten(1), pixels.log_scale.flatten(1)
 
 
-class TwoLevels(OneLevel):
-    """As OneLevel, the latents being z1, its mean and log-variance, the same of z2, and those of p(z1 | z2)."""
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | float, tuple[Tensor, ...]]:
-        networks = self.network.network
-        x = x.reshape(-1, *networks.sample_shape)
-        q2 = networks.posterior(x)
-        z2 = self.reparameterize(q2.mean, q2.log_variance)
-        q1, p1 = networks.posterior(x, z2), networks.prior(z2)
-        z1 = self.reparameterize(q1.mean, q1.log_variance)
-        latents = (z1, q1.mean, q1.log_variance, z2, q2.mean, q2.log_variance, p1.mean, p1.log_variance)
-        return *self.decoded(z2, z1), latents
-
-
-def vae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> OneLevel:
+def vae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> AuthorsVAE:
     """Their `vae`: gated multilayer perceptrons, one level."""
     settings = _settings(VAESettings, config)
     names = {
@@ -156,10 +145,10 @@ def vae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> OneLevel:
         names |= {"log_scale": ("decoder_logstd",)}
     unused = ("p_x_logvar.linear.weight", "p_x_logvar.linear.bias")
     network = GatedVAENetwork(**settings.network_arguments())
-    return OneLevel(_loaded(network, state, settings, names, unused))
+    return AuthorsVAE(_loaded(network, state, settings, names, unused))
 
 
-def hvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoLevels:
+def hvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> AuthorsVAE:
     """Their `hvae_2level`: gated multilayer perceptrons, two levels."""
     settings = _settings(TwoLevelSettings, config)
     names = {
@@ -172,10 +161,10 @@ def hvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoLe
     if settings.scaled:
         names |= layer_names("pixels.log_scale", "p_x_logvar.linear")
     network = GatedHVAENetwork(**settings.network_arguments())
-    return TwoLevels(_loaded(network, state, settings, names, ("decoder_logstd",)))
+    return AuthorsVAE(_loaded(network, state, settings, names, ("decoder_logstd",)))
 
 
-def convhvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> TwoLevels:
+def convhvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> AuthorsVAE:
     """Their `convhvae_2level`."""
     first = own_part(state, "model").get("p_z1_layers_z2.0.h.weight")
     width = {} if first is None or first.dim() != 2 else {"hidden_size": len(first)}
@@ -192,7 +181,7 @@ def convhvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> T
     if settings.scaled:
         names |= layer_names("pixels.log_scale", "p_x_logvar.conv")
     network = ConvHVAENetwork(**settings.network_arguments())
-    return TwoLevels(_loaded(network, state, settings, names, ("decoder_logstd",)))
+    return AuthorsVAE(_loaded(network, state, settings, names, ("decoder_logstd",)))
 
 
 def _two_levels(kind: str, mean: str) -> dict[str, tuple[str, ...]]:

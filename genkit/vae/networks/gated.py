@@ -42,6 +42,11 @@ class GatedConv2d(nn.Module):
         return self.value(x) * torch.sigmoid(self.gate(x))
 
 
-def gated_mlp(*widths: int) -> nn.Sequential:
-    """GatedLinear layers from each width to the next."""
-    return nn.Sequential(*(GatedLinear(a, b) for a, b in pairwise(widths)))
+class GatedMLP(nn.Sequential):
+    """(B, ...), taken as flat, -> (B, widths[-1]): GatedLinear layers from each width to the next."""
+
+    def __init__(self, *widths: int):
+        super().__init__(*(GatedLinear(a, b) for a, b in pairwise(widths)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))  # type: ignore[no-any-return]

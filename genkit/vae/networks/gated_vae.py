@@ -6,33 +6,40 @@ Tomczak & Welling 2018, arXiv:1705.07120, as Norouzi et al. 2020, arXiv:2004.047
 from __future__ import annotations
 
 import math
+from abc import ABC
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genkit.core import tree
 from genkit.layers.arguments import Channels, LatentDim, Width
-from genkit.vae.networks.gated import gated_mlp, he_linear
+from genkit.vae.networks.gated import GatedMLP, he_linear
 from genkit.vae.networks.gaussian import Gaussian, GaussianHead
-from genkit.vae.networks.vae_network import Pixels, Size, VAENetwork, height_width
+from genkit.vae.networks.vae_network import Level, Levels, Pixels, Seen, Size, VAENetwork, height_width
 
 LOG_SCALES = (-4.5, 0.0)
 """Range of the logarithm of a pixel's scale."""
 
 
 class PixelHead(nn.Module):
-    """(B, inputs) -> Pixels: means through a sigmoid, or, with a scale for each, as they are."""
+    """What a layer makes of h, as Pixels: means through a sigmoid, or, with a scale for each, as they are.
 
-    def __init__(self, inputs: int, shape: tuple[int, int, int], scaled: bool):
+    Args:
+        layer: makes one, of the means and of the scales.
+    """
+
+    def __init__(self, layer: Callable[[], nn.Module], scaled: bool):
         super().__init__()
-        self.shape = shape
-        self.mean = he_linear(inputs, math.prod(shape))
-        self.log_scale = he_linear(inputs, math.prod(shape)) if scaled else None
+        self.mean = layer()
+        self.log_scale = layer() if scaled else None
 
     def forward(self, h: Tensor) -> Pixels:
-        mean = self.mean(h).unflatten(1, self.shape)
         if self.log_scale is None:
-            return Pixels(mean.sigmoid())
-        return Pixels(mean, self.log_scale(h).clamp(*LOG_SCALES).unflatten(1, self.shape))
+            return Pixels(self.mean(h).sigmoid())
+        return Pixels(self.mean(h), self.log_scale(h).clamp(*LOG_SCALES))
 
 
 class GatedVAENetwork(VAENetwork):
@@ -55,23 +62,64 @@ class GatedVAENetwork(VAENetwork):
     ):
         super().__init__()
         self.sample_shape, self.latent_dims, self.scaled = (channels, *height_width(size)), (latent_dim,), scaled
-        self.encoder = gated_mlp(math.prod(self.sample_shape), width, width)
+        self.encoder = GatedMLP(math.prod(self.sample_shape), width, width)
         self.latent = GaussianHead(width, latent_dim)
-        self.decoder = gated_mlp(latent_dim, width, width)
+        self.decoder = GatedMLP(latent_dim, width, width)
         self.mean = he_linear(width, math.prod(self.sample_shape))
         self.log_scale = nn.Parameter(torch.zeros(1)) if scaled else None
 
-    def posterior(self, x: Tensor, *above: Tensor) -> Gaussian:
-        return self.latent(self.encoder(x.flatten(1)))
+    def posterior(self, x: Tensor) -> Gaussian:
+        return self.latent(self.encoder(x))
 
-    def decode(self, *latents: Tensor, x: Tensor | None = None) -> Pixels:
-        mean = self.mean(self.decoder(*latents)).unflatten(1, self.sample_shape)
+    def levels(self, seen: Seen | None = None) -> Levels:
+        return (yield Level(None, seen[0] if seen else None))
+
+    def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
+        mean = self.mean(self.decoder(h)).unflatten(1, self.sample_shape)
         if self.log_scale is None:
             return Pixels(mean.sigmoid())
         return Pixels(mean, self.log_scale.expand(mean.shape))
 
 
-class GatedHVAENetwork(VAENetwork):
+Encoders = tuple[Callable[[], nn.Module], Callable[[], nn.Module]]
+"""Make the encoder of z2 and that of z1: images (B, C, H, W) -> features (B, F)."""
+
+
+class TwoLevels(VAENetwork, ABC):
+    """q(z2 | x), q(z1 | x, z2) and p(z1 | z2), without a decoder, which is shown (z2, z1).
+
+    Args:
+        features: width F of what an encoder makes of an image.
+    """
+
+    def __init__(
+        self, size: Size, channels: int, latent_dim: int, width: int, scaled: bool, features: int, encoders: Encoders
+    ):
+        super().__init__()
+        self.sample_shape, self.scaled = (channels, *height_width(size)), scaled
+        self.latent_dims = (latent_dim, latent_dim)
+        self.encoder2 = encoders[0]()
+        self.latent2 = GaussianHead(features, latent_dim)
+        self.encoder1_x, self.encoder1_z2 = encoders[1](), GatedMLP(latent_dim, features)
+        self.encoder1 = GatedMLP(2 * features, width)
+        self.latent1 = GaussianHead(width, latent_dim)
+        self.prior1 = GatedMLP(latent_dim, width, width)
+        self.prior1_head = GaussianHead(width, latent_dim)
+
+    def posterior(self, x: Tensor) -> Gaussian:
+        return self.latent2(self.encoder2(x))
+
+    def bottom_up(self, x: Tensor) -> Seen:
+        return self.posterior(x), self.encoder1_x(x)
+
+    def levels(self, seen: Seen | None = None) -> Levels:
+        z2 = yield Level(None, seen[0] if seen else None)
+        q1 = self.latent1(self.encoder1(torch.cat([seen[1], self.encoder1_z2(z2)], dim=1))) if seen else None
+        z1 = yield Level(self.prior1_head(self.prior1(z2)), q1)
+        return z2, z1
+
+
+class GatedHVAENetwork(TwoLevels):
     """Two levels: z2 above z1, both of which the decoder sees.
 
     Args:
@@ -89,30 +137,14 @@ class GatedHVAENetwork(VAENetwork):
         width: Width = 300,
         scaled: bool = False,
     ):
-        super().__init__()
-        self.sample_shape, self.scaled = (channels, *height_width(size)), scaled
-        self.latent_dims = (latent_dim, latent_dim)
-        pixels = math.prod(self.sample_shape)
-        self.encoder2 = gated_mlp(pixels, width, width)
-        self.latent2 = GaussianHead(width, latent_dim)
-        self.encoder1_x, self.encoder1_z2 = gated_mlp(pixels, width), gated_mlp(latent_dim, width)
-        self.encoder1 = gated_mlp(2 * width, width)
-        self.latent1 = GaussianHead(width, latent_dim)
-        self.prior1 = gated_mlp(latent_dim, width, width)
-        self.prior1_head = GaussianHead(width, latent_dim)
-        self.decoder_z1, self.decoder_z2 = gated_mlp(latent_dim, width), gated_mlp(latent_dim, width)
-        self.decoder = gated_mlp(2 * width, width)
-        self.pixels = PixelHead(width, self.sample_shape, scaled)
+        pixels = channels * math.prod(height_width(size))
+        encoders = partial(GatedMLP, pixels, width, width), partial(GatedMLP, pixels, width)
+        super().__init__(size, channels, latent_dim, width, scaled, width, encoders)
+        self.decoder_z1, self.decoder_z2 = GatedMLP(latent_dim, width), GatedMLP(latent_dim, width)
+        self.decoder = GatedMLP(2 * width, width)
+        self.pixels = PixelHead(partial(he_linear, width, pixels), scaled)
 
-    def posterior(self, x: Tensor, *above: Tensor) -> Gaussian:
-        x = x.flatten(1)
-        if not above:
-            return self.latent2(self.encoder2(x))
-        return self.latent1(self.encoder1(torch.cat([self.encoder1_x(x), self.encoder1_z2(*above)], dim=1)))
-
-    def prior(self, *above: Tensor) -> Gaussian:
-        return self.prior1_head(self.prior1(*above))
-
-    def decode(self, *latents: Tensor, x: Tensor | None = None) -> Pixels:
-        z2, z1 = latents
-        return self.pixels(self.decoder(torch.cat([self.decoder_z1(z1), self.decoder_z2(z2)], dim=1)))
+    def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
+        z2, z1 = h
+        pixels = self.pixels(self.decoder(torch.cat([self.decoder_z1(z1), self.decoder_z2(z2)], dim=1)))
+        return tree.map(lambda values: values.unflatten(1, self.sample_shape), pixels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -12,9 +12,8 @@ from genkit.vae.networks.gated import he_linear
 LOG_2PI = math.log(2 * math.pi)
 
 
-@dataclass(frozen=True)
-class Gaussian:
-    """N(mean, exp(log_variance)), independent in every dimension.
+class Gaussian(NamedTuple):
+    """N(mean, exp(log_variance)), independent in every dimension; a tree of tensors.
 
     Attributes:
         mean, log_variance: (B, D).

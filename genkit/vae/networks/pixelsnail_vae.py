@@ -7,7 +7,7 @@ shifted ones, so that their checkpoints do not fit.
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -83,11 +83,10 @@ class PixelSNAILVAENetwork(ConvLatents):
         rows, columns = (torch.linspace(-0.5, 0.5, n) for n in self.sample_shape[1:])
         self.register_buffer("place", torch.stack(torch.meshgrid(rows, columns, indexing="ij")), persistent=False)
 
-    def decode(self, *latents: Tensor, x: Tensor | None = None) -> Pixels:
+    def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
         assert x is not None
         z2, z1 = (
-            spread(z).unflatten(1, self.sample_shape)
-            for spread, z in zip((self.spread2, self.spread1), latents, strict=True)
+            layer(z).unflatten(1, self.sample_shape) for layer, z in zip((self.spread2, self.spread1), h, strict=True)
         )
         raw = torch.cat([x, z1, z2], dim=1)
         h = nn.functional.elu(self.block(self.first(raw), raw, self.place.expand(len(x), -1, -1, -1)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Generator
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -22,8 +22,7 @@ def height_width(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-@dataclass(frozen=True)
-class Pixels:
+class Pixels(NamedTuple):
     """What a decoder says of every pixel.
 
     Attributes:
@@ -35,11 +34,43 @@ class Pixels:
     log_scale: Tensor | None = None
 
 
-class VAENetwork(Pretrained, nn.Module, ABC):
-    """Encoders and decoder. Levels are ordered from the top, which the prior is put on, down to the pixels.
+class Level(NamedTuple):
+    """One level of latents, given those above it: z_l.
 
-    With latents z_1 (top), ..., z_L: q(z_l | x, z_1..z_(l-1)) is `posterior`, p(z_l | z_1..z_(l-1)) is `prior` for
-    l > 1, and p(x | z_1..z_L) is `decode`.
+    Attributes:
+        prior: p(z_l | z_1..z_(l-1)); None at the top, whose prior is the VAE's.
+        posterior: q(z_l | x, z_1..z_(l-1)); None where no image was seen.
+    """
+
+    prior: Gaussian | None
+    posterior: Gaussian | None
+
+
+Seen = tuple[Any, ...]
+"""What a bottom-up pass saw of images, a tree of tensors (B, ...): q(z_1 | x), then what the levels below need."""
+Levels = Generator[Level, Any, Any]
+"""Yields the levels from the top down, is sent the z of each, (B, D_l), and returns what `VAENetwork.decode` takes."""
+
+
+def finish(levels: Levels, z: Tensor) -> Any:
+    """What `levels` return once they are sent the z of the last one."""
+    try:
+        levels.send(z)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("a network has more levels than its latent_dims")
+
+
+class VAENetwork(Pretrained, nn.Module, ABC):
+    """Encoders and decoder. Levels are ordered from the top, which the VAE's prior is put on, down to the pixels.
+
+    An image is seen once, by `bottom_up`; the levels follow from the top down, each with its prior and posterior, and
+    wait for a z. Whoever sends it decides what it is: a sample of the posterior for a bound, of the prior for an image.
+
+        levels = network.levels(network.bottom_up(x))
+        z = next(levels).posterior.at(noise)
+        z = levels.send(z).posterior.at(noise)
+        pixels = network.decode(finish(levels, z), x)
 
     Attributes:
         sample_shape: (C, H, W). Images are in [0, 1] here, as the likelihood hands them over.
@@ -54,13 +85,17 @@ class VAENetwork(Pretrained, nn.Module, ABC):
     autoregressive: bool = False
 
     @abstractmethod
-    def posterior(self, x: Tensor, *above: Tensor) -> Gaussian:
-        """q of the level below `above`, each (B, D_l); of the top level when there are none."""
+    def posterior(self, x: Tensor) -> Gaussian:
+        """q(z_1 | x) of images (B, C, H, W): of the top level alone."""
 
-    def prior(self, *above: Tensor) -> Gaussian:
-        """p of the level below `above`; only networks of several levels have one."""
-        raise NotImplementedError(f"{type(self).__name__} has one level of latents")
+    def bottom_up(self, x: Tensor) -> Seen:
+        """One pass over images (B, C, H, W)."""
+        return (self.posterior(x),)
 
     @abstractmethod
-    def decode(self, *latents: Tensor, x: Tensor | None = None) -> Pixels:
-        """All levels, top first, -> pixels; an autoregressive decoder also needs the image x (B, C, H, W)."""
+    def levels(self, seen: Seen | None = None) -> Levels:
+        """The levels for images that were `seen`, or for none."""
+
+    @abstractmethod
+    def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
+        """What `levels` returned -> pixels; an autoregressive decoder also needs the image x (B, C, H, W)."""

@@ -190,7 +190,7 @@ def test_generation_by_example(name):
         z = c.vae.latent_prior.around(means).at(torch.arange(4).repeat_interleave(3), c.io["gen/eps_prior"])
         torch.testing.assert_close(z, c.io["gen/z"].flatten(0, 1), **NETWORK)
         below = [c.io["gen/eps_z1"]] if "gen/eps_z1" in c.io else []
-        x = c.vae(torch.cat([z, *below], dim=1))
+        x = c.vae((z, *below))
     wanted = c.vae.likelihood.images(c.io["gen/x"].reshape(x.shape))
     torch.testing.assert_close(x, wanted, rtol=1e-5, atol=2e-5)
     assert x.min() >= -1 and x.max() <= 1

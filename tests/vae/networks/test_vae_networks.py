@@ -12,7 +12,7 @@ from genkit.vae.networks.gated import GatedConv2d, GatedLinear, he_linear
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
 from genkit.vae.networks.gaussian import Gaussian, GaussianHead
 from genkit.vae.networks.pixelsnail_vae import PixelSNAILVAENetwork
-from genkit.vae.networks.vae_network import VAENetwork
+from genkit.vae.networks.vae_network import VAENetwork, finish
 from tests.contracts.specs import NETWORKS, seeded
 
 SPECS = [spec for name, specs in NETWORKS.items() for spec in specs if "vae" in name]
@@ -23,13 +23,19 @@ def test_every_level_and_the_pixels(spec: dict) -> None:
     network: VAENetwork = seeded(spec).eval()
     x = torch.rand(2, *network.sample_shape, requires_grad=True)
     latents: list[torch.Tensor] = []
+    levels, alone = network.levels(network.bottom_up(x)), network.levels()
     for level, dim in enumerate(network.latent_dims):
-        q = network.posterior(x, *latents)
+        prior, q = levels.send(latents[-1] if level else None)
         assert q.mean.shape == q.log_variance.shape == (2, dim)
+        unseen = alone.send(latents[-1] if level else None)
+        assert unseen.posterior is None
         if level:
-            assert network.prior(*latents).mean.shape == (2, dim)
+            assert prior.mean.shape == (2, dim) and prior.mean.equal(unseen.prior.mean)
+        else:
+            assert prior is None and unseen.prior is None and q.mean.equal(network.posterior(x).mean)
         latents.append(q.mean)
-    pixels = network.decode(*latents, x=x)
+    pixels = network.decode(finish(levels, latents[-1]), x)
+    assert network.decode(finish(alone, latents[-1]), x).mean.equal(pixels.mean)
     assert pixels.mean.shape == x.shape and (pixels.log_scale is not None) == network.scaled
     if network.scaled:
         assert pixels.log_scale.shape == x.shape
@@ -43,10 +49,10 @@ def test_images_need_not_be_square(kind: type[VAENetwork]) -> None:
     more = {} if kind in (GatedVAENetwork, GatedHVAENetwork) else {"maps": 16}
     network = kind((7, 10), channels=3, latent_dim=2, width=5, **more)
     x = torch.rand(2, 3, 7, 10)
-    latents: list[torch.Tensor] = []
+    levels, z = network.levels(network.bottom_up(x)), None
     for _ in network.latent_dims:
-        latents.append(network.posterior(x, *latents).mean)
-    assert network.decode(*latents, x=x).mean.shape == x.shape
+        z = levels.send(z).posterior.mean
+    assert network.decode(finish(levels, z), x).mean.shape == x.shape
 
 
 def test_gates() -> None:

@@ -1,0 +1,46 @@
+"""Trees of tensors: latents of several parts, what a loss is a function of, what an encoder saw of images.
+
+A tree is a tensor, or a tuple, list or mapping of trees; None is a tree without tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from torch import Tensor
+
+from genkit.core.errors import GenkitError, shown
+
+Tree: TypeAlias = "Tensor | Sequence[Tree] | Mapping[str, Tree] | None"
+T = TypeVar("T")
+
+
+def map(function: Callable[..., Tensor], first: T, *others: T) -> T:
+    """The tree of what `function` makes of the tensors at each place of one tree, or of several of the same form.
+
+    Raises:
+        GenkitError: something that is no tree.
+    """
+    tree: Any = first
+    if isinstance(tree, Tensor):
+        tree = function(tree, *others)
+    elif isinstance(tree, Mapping):
+        tree = {name: map(function, tree[name], *(other[name] for other in others)) for name in tree}  # type: ignore[index]
+    elif isinstance(tree, (tuple, list)):
+        parts = [map(function, *at) for at in zip(tree, *others, strict=True)]  # type: ignore[call-overload]
+        tree = type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    elif tree is not None:
+        raise GenkitError(f"a tree holds tensors in tuples, lists and mappings, got {shown(tree)}")
+    return tree  # type: ignore[no-any-return]
+
+
+def leaves(tree: Tree) -> list[Tensor]:
+    """The tensors of a tree, in order.
+
+    Raises:
+        GenkitError: something that is no tree.
+    """
+    found: list[Tensor] = []
+    map(lambda leaf: found.append(leaf) or leaf, tree)  # type: ignore[func-returns-value]
+    return found
