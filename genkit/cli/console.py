@@ -7,13 +7,15 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from itertools import zip_longest
 from typing import Protocol
 
 import click
+
+from genkit.core.progress import Progress
 
 PLAIN_EVERY_S = 5.0
 MAIN_LOSSES = ("loss", "real", "fake")
@@ -159,6 +161,6 @@ class TrainingWatcher:
         self.display.advance("scoring", "sample", done, total)
 
 
-def progress(display: Display, what: str, unit: str) -> Callable[[int, int], None]:
+def progress(display: Display, what: str, unit: str) -> Progress:
     """(done, total) -> shown; what library functions take as `progress`."""
     return lambda done, total: display.advance(what, unit, done, total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from genkit.cli.places import INPUT, Place, Writing
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_like import imitations, like_options
 from genkit.core.errors import ConditionError, DataError, RecipeError
+from genkit.core.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +93,7 @@ def _named(generator: Generator, asked: dict[str, Tensor]) -> str:
 
 
 def _counted(
-    batches: Iterator[Tensor], n: int, batch_size: int, generator: Generator, tell: Callable[[int, int], None]
+    batches: Iterator[Tensor], n: int, batch_size: int, generator: Generator, tell: Progress
 ) -> Iterator[Tensor]:
     """Also counts the steps of a diffusion, as parts of its batch."""
     done = 0

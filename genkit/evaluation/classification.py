@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +11,8 @@ from torch import Tensor
 
 from genkit.core.classifying import Classifying
 from genkit.core.errors import EvaluationError
+from genkit.core.progress import Progress
 from genkit.evaluation.scores import versions
-
-Progress = Callable[[int, int], None]
 
 
 def accuracy(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from genkit.core.catalog import load
 from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
-
-Progress = Callable[[int, int], None]
+from genkit.core.progress import Progress
 
 
 class Asked(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -16,10 +16,10 @@ from genkit.core.catalog import convert
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.generator import Density, Generator
 from genkit.core.generator import Likelihood as Found
+from genkit.core.progress import Progress
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
 
-Progress = Callable[[int, int], None]
 BINARISATION = 777_000_000
 """Seed of the numbers that make row 0 black and white; the next row has the next seed."""
 COMMON = {"self", "x", "condition", "rng"}

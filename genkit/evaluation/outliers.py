@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
@@ -19,8 +19,8 @@ from torch import Tensor
 from genkit.core.chi_square import closed_form, normalised, rho_of_share
 from genkit.core.errors import EvaluationError
 from genkit.core.files import write_atomically
+from genkit.core.progress import Progress
 
-Progress = Callable[[int, int], None]
 AT_ONCE = 250
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 

@@ -13,13 +13,14 @@ from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.memory import usable_memory
 from genkit.core.mixture import Mixture
+from genkit.core.progress import Progress
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.metrics.computing import Values, compute, label, metric_named
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
 from genkit.evaluation.possible import Wanted, check_fit, left_out
-from genkit.evaluation.reading import Progress, Reader, side_of_statistics
+from genkit.evaluation.reading import Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics

@@ -16,6 +16,7 @@ from genkit.core.documents import read_mapping
 from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
 from genkit.core.location import sha256_of_weights
+from genkit.core.progress import Progress
 from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
 from genkit.evaluation.bench.spec import Bench, Entry
@@ -23,7 +24,6 @@ from genkit.evaluation.bench.summary import summarise
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import check_extractor, extractor_for
 from genkit.evaluation.possible import Wanted
-from genkit.evaluation.reading import Progress
 from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
 from genkit.evaluation.sources import Source, open_source, opening

@@ -17,8 +17,8 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from genkit.core.chi_square import closed_form
 from genkit.core.errors import EvaluationError
+from genkit.core.progress import Progress
 from genkit.evaluation.functional.checks import Features, as_pair
-from genkit.images.image_files import Progress
 
 LOOKS, AT_ONCE = 20, 65536
 """How often the whole sets are looked at, and rows at a time."""
