@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from genkit.core.errors import EvaluationError
 from genkit.core.interruption import beside
+from genkit.core.nearest import nearest
+from genkit.core.progress import Progress
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
 
-Progress = Callable[[int, int], None]
-ENCODED, QUERIES, BLOCK = 1000, 256, 16384
-"""Images encoded, and rows and columns of the table of distances, at a time."""
+ENCODED = 1000
+"""Images encoded at a time."""
 ACTIVE = 0.01
 """Variance of a latent dimension's mean over images from which it counts as active. Burda et al. 2016, Sec. 5.3."""
 
@@ -79,7 +80,7 @@ def latent_knn(
 ) -> LatentKNN:
     """Accuracy on all of `test` of the majority label of the k nearest means of `train`, grey levels as they are.
 
-    Euclidean distance in float32 between centred means; among labels that are equally frequent the lowest wins.
+    Exact Euclidean distance between means; among labels that are equally frequent the lowest wins.
 
     Args:
         train, test: labelled data, see `open_data`.
@@ -100,7 +101,7 @@ def latent_knn(
     k = _checked(k, len(sets[0]))
     sets.append(_labelled(*named[1], encoder))
     known, asked = _encoded(encoder, sets, progress)
-    labels = beside(lambda: neighbour_labels(known, sets[0].labels, asked, max(k)))
+    labels = sets[0].labels[beside(lambda: nearest(asked, known, max(k)))[0]]
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
     told = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
     seconds, remarks = time.monotonic() - started, [line for data in sets for line in data.remarks()]
@@ -110,27 +111,6 @@ def latent_knn(
 def active_dimensions(means: Tensor) -> int:
     """How many of the dimensions of latent means (N, D) vary with the image. Burda et al. 2016, Sec. 5.3."""
     return int((means.double().var(0) > ACTIVE).sum())
-
-
-def neighbour_labels(known: Tensor, labels: Tensor, asked: Tensor, k: int) -> Tensor:
-    """Labels (Q, k) of the k nearest of `known` (N, D) to each row of `asked` (Q, D), nearest first."""
-    centre = known.mean(0)
-    known, asked = known - centre, asked - centre
-    squares = known.square().sum(1)
-    return torch.cat([labels[_nearest(part, known, squares, k)] for part in asked.split(QUERIES)])
-
-
-def _nearest(asked: Tensor, known: Tensor, squares: Tensor, k: int) -> Tensor:
-    """In blocks, keeping the k best so far."""
-    distances, rows = [], []
-    for start in range(0, len(known), BLOCK):
-        here = slice(start, start + BLOCK)
-        distance = torch.addmm(squares[here], asked, known[here].T, alpha=-2)
-        found = distance.topk(min(k, distance.shape[1]), dim=1, largest=False)
-        distances.append(found.values)
-        rows.append(found.indices + start)
-    best = torch.cat(distances, 1).topk(k, dim=1, largest=False).indices
-    return torch.cat(rows, 1).gather(1, best)
 
 
 def vote(labels: Tensor) -> Tensor:
