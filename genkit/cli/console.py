@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from itertools import zip_longest
@@ -55,6 +55,12 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), indent: 
     console.print(grid, soft_wrap=False)
     text = [f"{indent}{line}".rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     return "\n".join([heading(text[0]), *text[1:]] if header else text)
+
+
+def warn(lines: Iterable[str]) -> None:
+    """A line each, yellow on a terminal."""
+    for line in lines:
+        click.echo(click.style(f"warning: {line}", fg="yellow"))
 
 
 def clock(seconds: float) -> str:

@@ -1,13 +1,15 @@
-"""Options of genkit sample that start from given images: --like one, or --between two."""
+"""genkit edit: new images from given ones, or weights that generate by other examples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, DATA, WEIGHTS, Writing
+from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import DataError, GenkitError
 from genkit.core.files import read_regular
 
@@ -18,48 +20,104 @@ if TYPE_CHECKING:
     from genkit.core.generator import Generator
     from genkit.vae.vae import VAE
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def like_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of this file to a command."""
-    for option in (
-        click.option("--between", type=FILE, nargs=2, metavar="A B", help="VAE: a straight way between two images."),
-        click.option("--like", type=FILE, metavar="IMAGE", help="VAE: variations of this image."),
-    ):
-        command = option(command)
-    return command
-
-
-def imitations(
-    generator: Generator,
-    like: Path | None,
-    between: tuple[Path, Path] | None,
+@click.command("edit", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
+@click.argument("weights", type=WEIGHTS)
+@click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE [IMAGE]]")
+@click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
+@click.option("--extend", type=DATA, help="New weights, which generate by these too.")
+@click.option("--out", type=SAMPLES, help="Folder of the images, or of the new weights.")
+@click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="Number of images.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same images.")
+@click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
+@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
+def command(
+    weights: str,
+    images: tuple[Path, ...],
+    replace: str | None,
+    extend: str | None,
+    out: Path | None,
     n: int,
+    seed: int,
+    grid: bool,
     batch_size: int,
-    rng: torch.Generator,
-) -> Iterator[Tensor] | None:
-    """Batches of what was asked for; None when neither was.
+) -> None:
+    """Make variations of IMAGE, or a straight line of images from one IMAGE to another, with WEIGHTS of a VAE.
 
-    Raises:
-        GenkitError: both, or a generator that is no VAE.
-        DataError: a file that is no image.
+    With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
     """
-    if not like and not between:
-        return None
-    from genkit.vae import variations
+    data = {"--replace": replace, "--extend": extend}
+    _check(images, [name for name, value in data.items() if value], out)
+    assert out is not None
+    if not images:
+        _write_weights(weights, data, out)
+        return
+    import torch
+
+    from genkit.core.generator import Generator
+
+    generator = Generator.from_pretrained(weights)
+    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    made = edited(generator, images, n, batch_size, torch.Generator().manual_seed(seed), "edit")
+    write_samples(made, n, batch_size, generator, out, grid, weights, f"seed {seed}")
+
+
+def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> None:
+    if images and data:
+        raise GenkitError(f"{data[0]} makes new weights, and an IMAGE new images: give one of them")
+    if len(images) > 2:
+        raise GenkitError(f"one IMAGE is varied, two are joined; got {len(images)}")
+    if data and out is None:
+        raise GenkitError("other exemplars make other weights: say where to with --out FOLDER")
+    if not images and not data:
+        raise GenkitError("nothing to write: give an IMAGE, --replace DATA or --extend DATA")
+    if out is None:
+        raise GenkitError("say where the images go with --out FOLDER")
+
+
+def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> None:
+    from genkit.cli.explain import tell_exemplars
+    from genkit.evaluation.real_data import check_data, open_data
     from genkit.vae.vae import VAE
 
-    if like and between:
-        raise GenkitError("--like makes variations of one image, --between a way from one to another: give one of them")
+    vae = VAE.from_pretrained(weights)
+    data = {option: name for option, name in given.items() if name}
+    for option, name in data.items():
+        check_data(name, vae.sample_shape, option)
+    take = {"--replace": vae.exemplars.replace, "--extend": vae.exemplars.extend}
+    for option, name in data.items():
+        items = open_data(name, vae.sample_shape, option)
+        take[option](items)
+        for line in items.remarks():
+            click.echo(line)
+    tell_exemplars(vae)
+    vae.save_pretrained(out)
+    click.echo(f"weights in {out}")
+
+
+def edited(
+    generator: Generator, images: Sequence[Path], n: int, batch_size: int, rng: torch.Generator, role: str
+) -> Iterator[Tensor]:
+    """Batches of n variations of one image, or of a straight line between two.
+
+    Args:
+        role: what asks for it, for messages.
+
+    Raises:
+        GenkitError: a generator that is no VAE.
+        DataError: a file that is no image.
+    """
+    from genkit.vae.vae import VAE
+    from genkit.vae.variations import between
+
     if not isinstance(generator, VAE):
-        option = "like" if like else "between"
-        raise GenkitError(f"--{option} needs a VAE, which encodes images; this is a {type(generator).__name__}")
-    if between:
-        a, b = (read_image(path, generator) for path in between)
-        return iter(variations.between(generator, a, b, n, rng).split(batch_size))
-    assert like is not None
-    return _variations(generator, read_image(like, generator), n, batch_size, rng)
+        raise GenkitError(f"{role} needs a VAE, which encodes images; this is a {type(generator).__name__}")
+    given = [read_image(path, generator) for path in images]
+    if len(given) == 2:
+        return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
+    return _variations(generator, given[0], n, batch_size, rng)
 
 
 def _variations(vae: VAE, image: Tensor, n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:

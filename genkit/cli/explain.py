@@ -1,49 +1,74 @@
-"""genkit exemplars: weights that generate by other examples, without training."""
+"""genkit explain: by which examples weights generate, and which of them stand behind an image."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.places import FOLDER, INPUT, Writing
-from genkit.core.errors import GenkitError
+from genkit.cli.console import heading, table
+from genkit.cli.places import ABOUT_WEIGHTS, FILE, WEIGHTS, Writing, write_json
 
-
-@click.command("exemplars", cls=Writing)
-@click.argument("weights", type=INPUT)
-@click.option(
-    "--replace", type=INPUT, metavar="DATA", help="Generate by these alone: a data set's name, a folder or a zip."
-)
-@click.option("--extend", type=INPUT, metavar="DATA", help="Generate by these too.")
-@click.option("--out", type=FOLDER, help="Folder of the new weights.")
-def command(weights: str, replace: str | None, extend: str | None, out: Path | None) -> None:
-    """Look at the exemplars of WEIGHTS, or write weights with others to --out.
-
-    WEIGHTS is a weights folder, a run folder or a shipped name, of a VAE with an exemplar prior. Their means are all
-    that is kept of the images, beside the name and fingerprint of the data.
-    """
-    from genkit.evaluation.real_data import check_data, open_data
+if TYPE_CHECKING:
+    from genkit.vae.explanation import Explanation
     from genkit.vae.vae import VAE
 
-    if (replace or extend) and out is None:
-        raise GenkitError("other exemplars make other weights: say where to with --out FOLDER")
-    if out is not None and not (replace or extend):
-        raise GenkitError("nothing to write: give --replace DATA or --extend DATA")
+
+@click.command("explain", cls=Writing, epilog=ABOUT_WEIGHTS)
+@click.argument("weights", type=WEIGHTS)
+@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="Exemplars behind IMAGE.")
+@click.option("--grid", type=FILE, help="Picture of IMAGE, and of what is made at each of these exemplars.")
+@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
+def command(weights: str, image: Path | None, n: int, grid: Path | None, json_path: Path | None) -> None:
+    """Tell the data by which WEIGHTS of an exemplar VAE generate, and the exemplars behind IMAGE, nearest first.
+
+    Their means are all that is kept of the images, beside the name and fingerprint of the data.
+    """
+    from genkit.core.errors import GenkitError
+    from genkit.vae.vae import VAE
+
+    if image is None and (grid or json_path):
+        raise GenkitError("--grid and --json are of an IMAGE: give one")
     vae = VAE.from_pretrained(weights)
-    for data, option in ((replace, "--replace"), (extend, "--extend")):
-        if data:
-            check_data(data, vae.sample_shape, option)
-    exemplars = vae.exemplars
-    for what, role, take in ((replace, "--replace", exemplars.replace), (extend, "--extend", exemplars.extend)):
-        if what:
-            data = open_data(what, vae.sample_shape, role)
-            take(data)
-            for line in data.remarks():
-                click.echo(line)
-    for origin in exemplars.origin:
+    if image is None:
+        tell_exemplars(vae)
+        return
+    from genkit.cli.edit import read_image
+    from genkit.vae.explanation import explained
+
+    given = read_image(image, vae)
+    found = explained(vae, given, min(n, len(vae.exemplars)))
+    _show(f"{image}, exemplars of {weights}", found)
+    if grid:
+        _draw(grid, found)
+    if json_path:
+        write_json(json_path, found.to_json())
+
+
+def tell_exemplars(vae: VAE) -> None:
+    """Lines with the data that the exemplars came from, and their number."""
+    for origin in vae.exemplars.origin:
         click.echo(f"{origin['items']} exemplars of {origin['data']} (fingerprint {origin['fingerprint'][:12]})")
-    click.echo(f"{len(exemplars)} in all")
-    if out is not None:
-        vae.save_pretrained(out)
-        click.echo(f"weights in {out}")
+    click.echo(f"{len(vae.exemplars)} in all")
+
+
+def _show(title: str, found: Explanation) -> None:
+    rows = [
+        (data, row, f"{100 * share:.2f}", f"{distance:.4g}")
+        for (data, row), share, distance in zip(
+            found.rows, found.shares.tolist(), found.distances.tolist(), strict=True
+        )
+    ]
+    click.echo(heading(title))
+    click.echo(table(rows, ("data", "exemplar", "share of the prior, %", "distance")))
+
+
+def _draw(path: Path, found: Explanation) -> None:
+    import torch
+
+    from genkit.images.pixels import grid, write_png
+
+    write_png(path, grid(torch.cat([found.image[None], found.pictures])))
+    click.echo(f"the image and what is made at these exemplars in {path}")

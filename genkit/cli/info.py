@@ -28,7 +28,7 @@ Row = tuple[str, str]
 @click.command("info")
 @click.argument("subject", metavar="X")
 def command(subject: str) -> None:
-    """Explain X: a recipe, weights, a run, or a name from `genkit list`."""
+    """Describe X: a recipe, weights, a run, or a name from `genkit list`."""
     found = find_subject(subject)
     sections = {"run": _run, "weights": _weights, "recipe": _recipe, "name": _name}[found.kind](found)
     for title, rows in (*sections, ("papers", [(short(key),) for key in found.papers])):

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.console import display, progress
-from genkit.cli.places import INPUT, Place, Writing
+from genkit.cli.console import display, progress, warn
+from genkit.cli.places import ABOUT_DATA, DATA, WEIGHTS, Place, Writing
 
 
-@click.command("stats", cls=Writing)
-@click.argument("data", type=INPUT)
+@click.command("stats", cls=Writing, epilog=ABOUT_DATA)
+@click.argument("data", type=DATA)
 @click.option("--out", type=Place(suffixes=(".npz",)), required=True, help="The .npz file to write.")
 @click.option("-n", "n", type=click.IntRange(min=2), help="Samples; default: all that there are.")
 @click.option(
     "--extractor",
-    type=INPUT,
+    type=WEIGHTS,
     help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.",
 )
 @click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
@@ -57,5 +57,4 @@ def command(
     click.echo(
         f"{out}: {found.n} samples of {found.name}, {len(found.mu)} dimensions, {extractor_name} (sha256 {digest})"
     )
-    for warning in warnings:
-        click.echo(f"warning: {warning}")
+    warn(warnings)

@@ -10,7 +10,7 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
 from genkit.cli.launch import join_launch
-from genkit.cli.places import FOLDER, INPUT, Output, Writing, check_apart
+from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart
 
 if TYPE_CHECKING:
     from genkit.training.folder import RunFolder
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command("train", cls=Writing)
-@click.argument("recipe", type=INPUT)
+@click.argument("recipe", type=Input("recipe"))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=FOLDER, help="Run folder; runs/<name of the recipe> by default.")
-@click.option(
-    "--from", "start", type=INPUT, metavar="WEIGHTS", help="Begin a new run from these weights, or from another run."
-)
+@click.option("--from", "start", type=WEIGHTS, help="Begin a new run from these weights, or from another run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
 def command(

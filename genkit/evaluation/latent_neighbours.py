@@ -18,6 +18,7 @@ from genkit.core.nearest import nearest
 from genkit.core.progress import Progress
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
+from genkit.images.image_files import OnBad
 
 ENCODED = 1000
 """Images encoded at a time."""
@@ -76,7 +77,12 @@ class LatentKNN:
 
 
 def latent_knn(
-    encoder: Encoder, train: Any, test: Any, k: Sequence[int] = (1, 5, 9, 15), progress: Progress | None = None
+    encoder: Encoder,
+    train: Any,
+    test: Any,
+    k: Sequence[int] = (1, 5, 9, 15),
+    progress: Progress | None = None,
+    on_bad: OnBad = "error",
 ) -> LatentKNN:
     """Accuracy on all of `test` of the majority label of the k nearest means of `train`, grey levels as they are.
 
@@ -86,6 +92,7 @@ def latent_knn(
         train, test: labelled data, see `open_data`.
         k: numbers of neighbours.
         progress: called with (images encoded, in total).
+        on_bad: for folders and zips, "error" or "skip".
 
     Raises:
         EvaluationError: no `encode`, no labels, or k outside 1 to the number of training images.
@@ -97,9 +104,9 @@ def latent_knn(
     named = ((train, "the training set"), (test, "the test set"))
     for what, role in named:
         check_data(what, encoder.sample_shape, role)
-    sets = [_labelled(*named[0], encoder)]
+    sets = [_labelled(*named[0], encoder, on_bad)]
     k = _checked(k, len(sets[0]))
-    sets.append(_labelled(*named[1], encoder))
+    sets.append(_labelled(*named[1], encoder, on_bad))
     known, asked = _encoded(encoder, sets, progress)
     labels = sets[0].labels[beside(lambda: nearest(asked, known, max(k)))[0]]
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
@@ -118,8 +125,8 @@ def vote(labels: Tensor) -> Tensor:
     return F.one_hot(labels).sum(1).argmax(1)
 
 
-def _labelled(what: Any, role: str, encoder: Encoder) -> Any:
-    data = open_data(what, encoder.sample_shape, role)
+def _labelled(what: Any, role: str, encoder: Encoder, on_bad: OnBad) -> Any:
+    data = open_data(what, encoder.sample_shape, role, on_bad)
     if getattr(data, "labels", None) is None:
         raise EvaluationError(f"{role}: {data.name} has no labels{data.conditions.reason}")
     return data

@@ -18,7 +18,15 @@ from tests.cli.test_parameters import commands, parameters
 Capture = pytest.CaptureFixture[str]
 
 WORDS = {
-    *("sample label", "sample steps", "likelihood steps", "evaluate metrics", "knn k", "import layout", "import part"),
+    *(
+        "sample label",
+        "sample steps",
+        "evaluate steps",
+        "evaluate metrics",
+        "evaluate k",
+        "import layout",
+        "import part",
+    ),
     *("train overrides", "list kind", "info subject", "cite subject"),
 }
 """Texts that name no file, or are of commands that write none; they are not looked for on the disk."""
@@ -39,12 +47,12 @@ def here(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 REFUSED = [
-    ("outliers p.zip --out p.zip", "--out p.zip is what is read (DATA)"),
+    ("outliers p.zip --out p.zip", "--out p.zip is what is read (A)"),
     ("outliers pics --out o.csv --grid o.csv", "--out and --grid go to o.csv"),
     ("outliers pics --out o.csv --grid ./x/../o.csv", "--out and --grid go to"),
     ("outliers pics --out o.csv --grid o.csv/g.png", "--out and --grid go to"),
-    ("outliers pics --run run --grid pics/1/000000.png", "lies in pics, which is read (DATA)"),
-    ("outliers digits --run run --out run/weights/config.json", "is a part of run, which is read (--run)"),
+    ("outliers pics --run run --grid pics/1/000000.png", "lies in pics, which is read (A)"),
+    ("outliers digits --run run --out run/weights/config.json", "is a part of run, which is read (--against)"),
     ("evaluate p.zip --against digits --json p.zip", "--json p.zip is what is read (A)"),
     ("evaluate digits --against p.zip --json p.zip", "--json p.zip is what is read (--against)"),
     ("evaluate link.zip --against digits --json p.zip", "is what is read (A)"),
@@ -56,7 +64,7 @@ REFUSED = [
     ("evaluate mnist-classifier --metrics accuracy --against {type:PATH} --json pics/x", "lies in pics"),
     ("stats pics --out pics/s.npz", "lies in pics"),
     ("likelihood mnist-exemplar-vae --against pics --json pics/l.json", "(--against)"),
-    ("knn mnist-exemplar-vae --train digits --test p.zip --json p.zip", "(--test)"),
+    ("knn mnist-exemplar-vae --train digits --test p.zip --json p.zip", "(--against)"),
     ("sample run --out run", "--out run is what is read (WEIGHTS)"),
     ("sample run --like pics/1/000000.png --out pics/1", "000000.png is, which is read and would be replaced"),
     ("sample run --between p.zip pics/1/000000.png --out pics/1", "would be replaced (--between)"),
