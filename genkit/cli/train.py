@@ -46,7 +46,7 @@ def command(
         return
     join_launch()
     folder, finished = _folder_of(out or Path("runs") / checked.name, checked)
-    check_apart([Output("--out", folder.path, FOLDER)], _read_by(checked))
+    check_apart([Output("--out", folder.path, FOLDER)], read_by(checked))
     if resume and finished:
         if isinstance(checked, Recipe):
             folder.check(checked, resume, start)
@@ -68,13 +68,13 @@ def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bo
     return folder, folder.finished(recipe)
 
 
-def _read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:
+def read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:
     """The data that a training reads."""
     from genkit.training.recipe import Recipe
 
     if not isinstance(recipe, Recipe):
         return {
-            f"{name}: {key}": spec for name, stage in recipe.trainings.items() for key, spec in _read_by(stage).items()
+            f"{name}: {key}": spec for name, stage in recipe.trainings.items() for key, spec in read_by(stage).items()
         }
     return {"data": recipe.data, "evaluate": recipe.evaluate and recipe.evaluate.against}
 

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from genkit.core import catalog
+from genkit.core.errors import DataError, shown
+
+
+def check_paths(spec: Mapping[str, Any], where: str) -> None:
+    """Raises DataError for a folder or zip of a data spec that does not exist."""
+    for key, value in spec.items():
+        if isinstance(value, Mapping):
+            check_paths(value, f"{where}.{key}")
+        elif key == "path" and spec.get("type") == "folder" and not Path(str(value)).exists():
+            raise DataError(f"{where}.path: {shown(str(value))} does not exist")
 
 
 def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:

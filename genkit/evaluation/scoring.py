@@ -97,10 +97,12 @@ def evaluate(
     )
 
 
-def check(a: Any, against: Any, metrics: Sequence[str], n: int, extractor: Extractor | nn.Module | str | None) -> None:
-    """What `evaluate` finds before it draws or decodes anything; arguments and errors as there."""
+def check(
+    a: Any, against: Any, metrics: Sequence[str], n: int, extractor: Extractor | nn.Module | str | None
+) -> Extractor:
+    """The extractor that `evaluate` would use, found before anything is drawn; arguments and errors as there."""
     wanted, fake, real = _opened(a, against, metrics, n, extractor, None, "error")
-    _judge(real, fake, extractor, None, wanted)
+    return _judge(real, fake, extractor, None, wanted)
 
 
 def _opened(
