@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import write_json
+from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError
 
 
@@ -21,18 +21,15 @@ def score(
     skip_bad: bool = False,
 ) -> None:
     """The table of one classifier on labelled data, and the same as JSON."""
-    import torch
-
     from genkit.core.classifying import Classifying
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation import accuracy
     from genkit.evaluation.real_data import open_data
 
-    product: Any = Pretrained.from_pretrained(weights)
+    product: Any = loaded(Pretrained, weights)
     classifies: bool = isinstance(product, Classifying)
     if not classifies:
         raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
-    product.to("cuda" if torch.cuda.is_available() else "cpu")
     data = open_data(against, tuple(product.sample_shape), "--against", "skip" if skip_bad else "error")
     with display() as shown:
         found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"))

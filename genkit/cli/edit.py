@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, DATA, WEIGHTS, Writing
+from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Writing, loaded
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import DataError, GenkitError
 from genkit.core.files import read_regular
@@ -29,10 +29,10 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
 @click.option("--extend", type=DATA, help="New weights, which generate by these too.")
 @click.option("--out", type=SAMPLES, help="Folder of the images, or of the new weights.")
-@click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="Number of images.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same images.")
+@click.option("-n", "n", type=COUNT, default=16, show_default=True, help="Number of images.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
+@click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 def command(
     weights: str,
     images: tuple[Path, ...],
@@ -58,8 +58,7 @@ def command(
 
     from genkit.core.generator import Generator
 
-    generator = Generator.from_pretrained(weights)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    generator = loaded(Generator, weights)
     made = edited(generator, images, n, batch_size, torch.Generator().manual_seed(seed), "edit")
     write_samples(made, n, batch_size, generator, out, grid, weights, f"seed {seed}")
 

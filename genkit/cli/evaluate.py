@@ -8,72 +8,49 @@ from typing import Any
 
 import click
 
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, DATA, FILE, WEIGHTS, Input, Option, Writing
+from genkit.cli.places import (
+    ABOUT_DATA,
+    ABOUT_WEIGHTS,
+    COUNT,
+    DATA,
+    FILE,
+    SEED,
+    WEIGHTS,
+    Input,
+    Option,
+    Writing,
+    option,
+)
 from genkit.core.errors import GenkitError
 
 FEATURES = "features"
+MOST = (FEATURES, "accuracy", "likelihood")
 METRICS = ("accuracy", "likelihood", "knn", "outliers")
 """Each is asked for alone and has a module here with a function `score`; FEATURES is all the others."""
-
-COUNT = click.IntRange(min=1)
 
 
 @click.command("evaluate", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
 @click.argument("a", type=Input("a"))
-@click.option(
-    "--against", cls=Option, type=DATA, before=("test", "run"), help="Reference; for outliers a run that judges."
-)
-@click.option("--metrics", help="Of 'genkit list metrics', or one below; fd,kd,pr and modes, or accuracy, if not said.")
-@click.option(
-    "-n",
-    "n",
-    cls=Option,
-    type=COUNT,
-    of=(FEATURES, "accuracy", "likelihood"),
-    help="Samples of each side; 10,000, of likelihood 1,000, if not said.",
-)
-@click.option(
-    "--seed",
-    cls=Option,
-    type=click.IntRange(0, 2**63 - 1),
-    of=(FEATURES, "accuracy", "likelihood", "outliers"),
-    help="Of samples, rows and noise; 0 if not said.",
-)
-@click.option(
-    "--json",
-    "json_path",
-    cls=Option,
-    type=FILE,
-    of=(FEATURES, "accuracy", "likelihood", "knn"),
-    help="Also write everything to this file.",
-)
-@click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
-@click.option("--batch-size", cls=Option, type=COUNT, of=(FEATURES, "likelihood"), help="Changes speed alone.")
-@click.option(
-    "--extractor", cls=Option, type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier."
-)
-@click.option(
-    "--extractor-weights", cls=Option, type=click.Path(path_type=Path), of=(FEATURES,), help="A file with its weights."
-)
-@click.option("--no-cache", cls=Option, is_flag=True, of=(FEATURES,), help="Neither use nor keep features of data.")
-@click.option("--samples", cls=Option, type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
-@click.option(
-    "--nearest", cls=Option, type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound."
-)
-@click.option(
-    "--steps", cls=Option, of=("likelihood", "outliers"), help="Steps of the diffusion that are kept; of training."
-)
-@click.option("--train", cls=Option, type=DATA, of=("knn",), help="Labelled data to compare with.")
-@click.option("-k", "k", cls=Option, of=("knn",), help="Numbers of neighbours; 1,5,9,15 if not said.")
-@click.option(
-    "--share", cls=Option, type=float, of=("outliers",), help="Up to this share may be junk, 0 to below 0.5; 0.05."
-)
-@click.option("--out", cls=Option, type=FILE, of=("outliers",), help="CSV: rank, row, file, weight and score of all.")
-@click.option("--grid", cls=Option, type=FILE, of=("outliers",), help="Picture of the most suspicious images.")
-@click.option("--worst", cls=Option, type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
-@click.option(
-    "--size", cls=Option, type=click.IntRange(8, 256), of=("outliers",), help="Side length in pixels to train at; 16."
-)
+@option("--against", type=DATA, before=("test", "run"), help="Reference; for outliers a run that judges.")
+@option("--metrics", help="Of 'genkit list metrics', or one above; fd,kd,pr and modes, or accuracy, if not said.")
+@option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000, of likelihood 1,000, if not said.")
+@option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
+@option("--json", "json_path", type=FILE, of=(*MOST, "knn"), help="Also write everything to this file.")
+@option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@option("--batch-size", type=COUNT, of=(FEATURES, "likelihood"), help="Changes speed alone.")
+@option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")
+@option("--extractor-weights", type=click.Path(path_type=Path), of=(FEATURES,), help="A file with its weights.")
+@option("--no-cache", is_flag=True, of=(FEATURES,), help="Neither use nor keep features of data.")
+@option("--samples", type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
+@option("--nearest", type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound.")
+@option("--steps", of=("likelihood", "outliers"), help="Steps of the diffusion that are kept; of training.")
+@option("--train", type=DATA, of=("knn",), help="Labelled data to compare with.")
+@option("-k", "k", of=("knn",), help="Numbers of neighbours; 1,5,9,15 if not said.")
+@option("--share", type=float, of=("outliers",), help="Up to this share may be junk, 0 to below 0.5; 0.05.")
+@option("--out", type=FILE, of=("outliers",), help="CSV: rank, row, file, weight and score of all.")
+@option("--grid", type=FILE, of=("outliers",), help="Picture of the most suspicious images.")
+@option("--worst", type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
+@option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side length in pixels to train at; 16.")
 @click.pass_context
 def command(ctx: click.Context, a: str, against: str | None, metrics: str | None, **options: Any) -> None:
     """Score A against a reference.
@@ -124,8 +101,8 @@ def _is_given(value: object) -> bool:
 
 def _refuse_unused(ctx: click.Context, use: str) -> None:
     """Raises GenkitError for an option that another metric would need."""
-    for option in ctx.command.params:
-        of = option.of if isinstance(option, Option) else ()
-        if of and use not in of and _is_given(ctx.params.get(option.name or "")):
+    for parameter in ctx.command.params:
+        of = parameter.of if isinstance(parameter, Option) else ()
+        if of and use not in of and _is_given(ctx.params.get(parameter.name or "")):
             says = "says how features are made" if of == (FEATURES,) else f"is for {' and '.join(of)}"
-            raise GenkitError(f"{option.opts[0]} {says}, and {use} needs no such thing; leave it out")
+            raise GenkitError(f"{parameter.opts[0]} {says}, and {use} needs no such thing; leave it out")

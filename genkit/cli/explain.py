@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.console import heading, table
-from genkit.cli.places import ABOUT_WEIGHTS, FILE, WEIGHTS, Writing, write_json
+from genkit.cli.places import ABOUT_WEIGHTS, COUNT, FILE, WEIGHTS, Writing, write_json
 
 if TYPE_CHECKING:
     from genkit.vae.explanation import Explanation
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("explain", cls=Writing, epilog=ABOUT_WEIGHTS)
 @click.argument("weights", type=WEIGHTS)
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="Exemplars behind IMAGE.")
+@click.option("-n", "n", type=COUNT, default=8, show_default=True, help="Exemplars behind IMAGE.")
 @click.option("--grid", type=FILE, help="Picture of IMAGE, and of what is made at each of these exemplars.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
 def command(weights: str, image: Path | None, n: int, grid: Path | None, json_path: Path | None) -> None:
@@ -55,12 +55,8 @@ def tell_exemplars(vae: VAE) -> None:
 
 
 def _show(title: str, found: Explanation) -> None:
-    rows = [
-        (data, row, f"{100 * share:.2f}", f"{distance:.4g}")
-        for (data, row), share, distance in zip(
-            found.rows, found.shares.tolist(), found.distances.tolist(), strict=True
-        )
-    ]
+    columns = zip(found.rows, found.shares.tolist(), found.distances.tolist(), strict=True)
+    rows = [(data, row, f"{100 * share:.2f}", f"{distance:.4g}") for (data, row), share, distance in columns]
     click.echo(heading(title))
     click.echo(table(rows, ("data", "exemplar", "share of the prior, %", "distance")))
 

@@ -1,4 +1,4 @@
-"""genkit info: what something is, what it takes, what it was learned from and how good it is."""
+"""genkit info: type, arguments, training and scores of anything that has a name."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _run_of_stages(found: Subject, folder: RunFolder, recipe: StagedRecipe) -> l
 
 
 def _so_far(found: Subject) -> list[Section]:
-    """What `genkit sample` would take of a run that has not finished."""
+    """The weights that `genkit sample` would take of an unfinished run."""
     from genkit.training.unfinished import newest_averaged
 
     averaged = newest_averaged(found.path or Path(found.name))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import write_json
+from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError, shown
 
 
@@ -20,16 +20,13 @@ def score(
     skip_bad: bool = False,
 ) -> None:
     """Classifies TEST by the nearest latents of TRAIN, as WEIGHTS encode them: how good the features are."""
-    import torch
-
     from genkit.core.generator import Generator
     from genkit.evaluation.latent_neighbours import latent_knn
 
     numbers = _numbers(k)
     if train is None:
         raise GenkitError("--metrics knn compares with labelled data: give --train DATA")
-    generator = Generator.from_pretrained(weights)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    generator = loaded(Generator, weights)
     with display() as shown:
         tell, on_bad = progress(shown, "encoding", "image"), "skip" if skip_bad else "error"
         found = latent_knn(generator, train, test, numbers, tell, on_bad)  # type: ignore[arg-type]

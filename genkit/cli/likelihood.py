@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import write_json
+from genkit.cli.console import Watched, display, heading, progress, table, warn
+from genkit.cli.places import loaded, write_json
 
 if TYPE_CHECKING:
-    from genkit.cli.console import Display
-    from genkit.core.generator import Generator
     from genkit.evaluation.likelihood import Likelihoods
 
 
@@ -31,41 +29,21 @@ def score(
 
     With the same seed different weights are scored on the very same images.
     """
-    import torch
-
     from genkit.core.generator import Generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.evaluation.likelihood import log_likelihood
     from genkit.evaluation.real_data import open_data
 
-    generator = Generator.from_pretrained(weights)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
+    generator = loaded(Generator, weights)
     if "steps" in settings and isinstance(generator, DiffusionGenerator):
         generator.process.with_settings(kept=settings["steps"])
     data = open_data(against, generator.sample_shape, "--against", "skip") if skip_bad else against
     with display() as shown:
-        tell = _Steps(shown, generator, n, batch_size)
-        found = log_likelihood(generator, data, n, seed, batch_size, tell.rows, **settings)
+        rows = Watched(progress(shown, "likelihood", "sample"), generator, n, batch_size)
+        found = log_likelihood(generator, data, n, seed, batch_size, rows, **settings)
     show(weights, found)
     if json_path:
         write_json(json_path, found.to_json())
-
-
-class _Steps:
-    """Progress that also counts the steps of a diffusion, as parts of its batch."""
-
-    def __init__(self, shown: Display, generator: Generator, n: int, batch_size: int):
-        self.tell, self.done, self.n, self.batch_size = progress(shown, "likelihood", "sample"), 0, n, batch_size
-        if hasattr(generator, "watch"):
-            generator.watch = self.steps  # type: ignore[assignment]
-
-    def rows(self, done: int, total: int) -> None:
-        self.done, self.n = done, total
-        self.tell(done, total)
-
-    def steps(self, i: int, steps: int) -> None:
-        if i < steps:
-            self.tell(self.done + min(self.batch_size, self.n - self.done) * i // steps, self.n)
 
 
 def show(weights: str, found: Likelihoods) -> None:

@@ -164,7 +164,7 @@ def _tell_in_one_line() -> None:
 
 
 def _write_any_name() -> None:
-    """What the terminal's encoding lacks, such as bytes of a file name that are no text, is written as an escape."""
+    """Writes characters that the terminal's encoding lacks, such as bytes of a file name that are no text, escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -225,9 +225,9 @@ def _fail(message: str, code: int) -> int:
     line = one_line(" ".join(message.split()))
     if is_first_process():
         click.echo(f"genkit: {line}", err=True)
-    elif not hand_over(told := f"genkit: process {os.environ['RANK']}: {line}"):
+    elif not hand_over(message := f"genkit: process {os.environ['RANK']}: {line}"):
         time.sleep(GRACE_S)
-        click.echo(told, err=True)
+        click.echo(message, err=True)
     return code
 
 

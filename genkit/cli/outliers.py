@@ -125,7 +125,7 @@ def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int
 
 
 def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[str, Any]:
-    """How the images are to be read; without `channels`, a folder's first files say whether it is grey."""
+    """The spec by which the images are read; without `channels`, a folder's first files say whether it is grey."""
     from genkit.core import catalog
     from genkit.evaluation.real_data import folder_spec, read_name
     from genkit.images.image_files import ImageFiles
@@ -149,8 +149,11 @@ def _converted(spec: dict[str, Any]) -> Iterator[str]:
     takes = signature(catalog.find(spec["type"], kind="data")).parameters
     if spec["type"] == "folder" or "channels" not in takes or spec["channels"] == takes["channels"].default:
         return
-    ways = {3: "grey images are taken as colour, with three equal channels", 1: "colour images are taken as grey"}
-    yield f"{spec['type']}: {ways[spec['channels']]}, since that is what the run makes"
+    conversions = {
+        3: "grey images are taken as colour, with three equal channels",
+        1: "colour images are taken as grey",
+    }
+    yield f"{spec['type']}: {conversions[spec['channels']]}, since that is what the run makes"
 
 
 def _items(spec: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Where a command reads from and writes to, checked when its line is read: nobody waits for a result without a place.
+"""Inputs and outputs of commands, checked when the line is parsed: nobody waits for a result without a place.
 
 A command that writes is of the class `Writing`; its results are of the type `Place`, what it reads is an `Input` or a
 `click.Path`. So one rule holds for all: no result replaces what is read, lies among it, or takes another's place.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from genkit.core.files import check_place, write_atomically
 
 
 class Input(click.ParamType):
-    """What a command reads: a path, a name or a spec `{type: ...}`; it stays as it was given.
+    """An input of a command: a path, a name or a spec `{type: ...}`, kept as it was given.
 
     Args:
         name: what the help calls it.
@@ -88,6 +89,10 @@ class Option(click.Option):
             parser.add_option(self, [f"--{name}" for name in self.before], dest=self.name, nargs=self.nargs)
 
 
+option: Callable[..., Any] = partial(click.option, cls=Option)
+SEED, COUNT = click.IntRange(0, 2**63 - 1), click.IntRange(min=1)
+
+
 class Writing(click.Command):
     """A command that writes, once all that it reads is known to be left alone."""
 
@@ -139,7 +144,7 @@ def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
 
 
 def _harm(output: Output, read: Path) -> str:
-    """What writing `output` would do to `read`, which exists; "" for nothing."""
+    """The harm that writing `output` would do to `read`, which exists; "" for none."""
     if os.path.realpath(output.path) == os.path.realpath(read):
         return "is what is read"
     if output.place.folder and os.path.realpath(output.path) == os.path.realpath(read.parent):
@@ -181,3 +186,10 @@ def write_json(path: Path, tree: Mapping[str, Any]) -> None:
     """A result as a file, which the command tells of."""
     write_atomically(path, (json.dumps(tree, indent=2) + "\n").encode())
     click.echo(f"written to {path}")
+
+
+def loaded(kind: Any, weights: str) -> Any:
+    """The `kind` that WEIGHTS hold, on the GPU where there is one."""
+    import torch
+
+    return kind.from_pretrained(weights).to("cuda" if torch.cuda.is_available() else "cpu")

@@ -9,7 +9,7 @@ import click
 
 from genkit.cli.diffusion_options import configured, diffusion_options
 from genkit.cli.edit import IMAGE, edited
-from genkit.cli.places import ABOUT_WEIGHTS, WEIGHTS, Writing
+from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Writing, loaded
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import ConditionError, GenkitError
@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 
 @click.command("sample", cls=Writing, epilog=ABOUT_WEIGHTS)
 @click.argument("weights", type=WEIGHTS)
-@click.option("-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="Number of samples.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
-)
+@click.option("-n", "n", type=COUNT, default=64, show_default=True, help="Number of samples.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--label", help="Class of all samples: its name, else its number; random when not given.")
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
+@click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 @click.option("--like", type=IMAGE, hidden=True)
 @click.option("--between", type=IMAGE, nargs=2, hidden=True)
 @diffusion_options
@@ -54,9 +52,7 @@ def command(
 
     from genkit.core.generator import Generator
 
-    generator = Generator.from_pretrained(weights)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
-    generator = configured(generator, diffusion)
+    generator = configured(loaded(Generator, weights), diffusion)
     refuse_what_cannot_fit(n, generator.sample_shape, out)
     condition = None if label is None else {"label": label}
     rng = torch.Generator().manual_seed(seed)

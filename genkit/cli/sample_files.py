@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.console import display, progress
+from genkit.cli.console import Watched, display, progress
 from genkit.cli.places import Place
 from genkit.core.errors import DataError, RecipeError
 from genkit.core.progress import Progress
@@ -36,38 +36,30 @@ def write_samples(
     weights: str,
     about: str,
 ) -> None:
-    """Writes n samples of `generator` below `out`, and tells of it.
+    """Writes n samples of `generator` below `out`, and prints where.
 
     Args:
         batch_size: of the batches, for the progress.
         grid: also a picture of the first ones.
         weights: where a run's data are looked up, to be drawn beside points.
-        about: ends the line that is told.
+        about: ends the line that is printed.
     """
     from genkit.core.files import only_writer
 
     with only_writer(out, "writing samples to"), display() as shown:
-        watched = counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
+        watched = counted(batches, n, Watched(progress(shown, "sampling", "sample"), generator, n, batch_size))
         images = len(generator.sample_shape) == 3
         written = write_images(watched, n, out, grid) if images else write_points(watched, out, weights)
     click.echo(f"{written} ({about})")
 
 
-def counted(
-    batches: Iterator[Tensor], n: int, batch_size: int, generator: Generator, tell: Progress
-) -> Iterator[Tensor]:
-    """Also counts the steps of a diffusion, as parts of its batch."""
+def counted(batches: Iterator[Tensor], n: int, rows: Progress) -> Iterator[Tensor]:
+    """The batches on the CPU, each reported."""
     done = 0
-
-    def step(i: int, steps: int) -> None:
-        tell(done + min(batch_size, n - done) * i // steps, n)
-
-    if hasattr(generator, "watch"):
-        generator.watch = step  # type: ignore[assignment]
     for batch in batches:
         yield batch.cpu()
         done += len(batch)
-        tell(done, n)
+        rows(done, n)
 
 
 def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> str:

@@ -95,7 +95,7 @@ def _tell(title: str, folder: RunFolder) -> None:
 
 
 def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
-    """What there is to look at, and where."""
+    """Results, and their paths."""
     for what, path in (("samples", folder.samples), ("report", folder.report)):
         if path.is_file():
             yield what, str(path)

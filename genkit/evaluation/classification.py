@@ -1,4 +1,4 @@
-"""How often a classifier is right on labelled data; that of noisy images, level by level."""
+"""Accuracy of a classifier on labelled data; of one for noisy images, level by level."""
 
 from __future__ import annotations
 

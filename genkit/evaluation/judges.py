@@ -1,4 +1,4 @@
-"""How what a training leaves behind is scored: a product names its judge (`judged_by`), so nobody else must know."""
+"""Judges score the product of a training; the product names its own (`judged_by`), so that nobody else must know."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Judge(Protocol):
         """Raises RecipeError for data that cannot score `product`."""
 
     def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
-        """What scores.json holds."""
+        """The content of scores.json."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a classifier that only compares latents gets right: labels from the nearest encoded training images."""
+"""Accuracy of a classifier that only compares latents: labels from the nearest encoded training images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACTIVE = 0.01
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Whatever has latents."""
+    """A model that encodes images as latents."""
 
     sample_shape: tuple[int, ...]
 
@@ -42,7 +42,7 @@ class LatentKNN:
     """Accuracies of nearest neighbours among latents.
 
     Attributes:
-        accuracy: k -> share of test images told right.
+        accuracy: k -> share of test images that are classified rightly.
         active, dims: latent dimensions whose mean varies over the training images, and all.
         train, test: name, number and fingerprint of either set.
         seconds: wall time.
@@ -110,13 +110,13 @@ def latent_knn(
     known, asked = _encoded(encoder, sets, progress)
     labels = sets[0].labels[beside(lambda: nearest(asked, known, max(k)))[0]]
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
-    told = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
+    described = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
     seconds, remarks = time.monotonic() - started, [line for data in sets for line in data.remarks()]
-    return LatentKNN(right, active_dimensions(known), known.shape[1], told[0], told[1], seconds, remarks)
+    return LatentKNN(right, active_dimensions(known), known.shape[1], described[0], described[1], seconds, remarks)
 
 
 def active_dimensions(means: Tensor) -> int:
-    """How many of the dimensions of latent means (N, D) vary with the image. Burda et al. 2016, Sec. 5.3."""
+    """Number of dimensions of latent means (N, D) that vary with the image. Burda et al. 2016, Sec. 5.3."""
     return int((means.double().var(0) > ACTIVE).sum())
 
 

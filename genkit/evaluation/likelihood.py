@@ -1,4 +1,4 @@
-"""How probable a generator finds real data: the mean of its log-likelihood, or of a bound on it."""
+"""Log-likelihood of real data under a generator, or a bound on it."""
 
 from __future__ import annotations
 
@@ -176,8 +176,8 @@ def _checked(generator: Generator, n: int, settings: dict[str, Any]) -> tuple[De
 def _batch(generator: Generator, data: Any, index: Tensor) -> tuple[Tensor, dict[str, Tensor] | None]:
     x = data.rows(index)
     x = binarised(x, index) if generator.binary else x
-    told = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
-    return x.to(generator.device), told or None
+    condition = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
+    return x.to(generator.device), condition or None
 
 
 def _joined(found: list[Found]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""Which samples of a data set look like junk, by the weights of robust optimal transport.
+"""Ranking of the samples of a data set by how much they look like junk, by weights of robust optimal transport.
 
 Balaji et al. 2020, arXiv:2010.05862. What gets a low weight is what the generator finds hard, which need not be what
 is foreign: noise is found, digits among clothes are not.
@@ -39,7 +39,7 @@ def is_game(system: Any) -> TypeGuard[Game]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a game thinks of a data set, row by row.
+    """Weights and scores of the rows of a data set.
 
     Attributes:
         weight: (N,) of mean one; 0 is junk.

@@ -1,4 +1,4 @@
-"""Data by name, in one way for all commands and for Python, as data sets that keep their rows and labels."""
+"""Data sets by name: one syntax for all commands and for Python."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", 
 def check_data(
     what: Any, sample_shape: tuple[int, ...], role: str = "the data", on_bad: OnBad = "error"
 ) -> Mapping[str, Any] | None:
-    """The spec of data, with all that can be told without decoding them; None where `what` is no name and no spec.
+    """The spec of data, checked as far as possible without decoding them; None where `what` is no name and no spec.
 
     Arguments and errors as `open_data`.
     """

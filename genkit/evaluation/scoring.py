@@ -187,7 +187,7 @@ def _judge(
 
 
 def _mixture(real: Source | Statistics, judge: Extractor) -> Mixture | None:
-    """What the reference was drawn from, where that is known and points are looked at as they are."""
+    """The mixture that the reference was drawn from, where it is known and points are compared as they are."""
     return real.mixture if isinstance(real, Source) and judge.name == POINTS else None
 
 
@@ -230,11 +230,11 @@ def _settings(names: Sequence[str]) -> dict[str, Any]:
 def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
     """A line where grey images are compared with colour ones, or colour is not looked at."""
     kinds = {(1,): "grey", (3,): "in colour", (1, 3): "partly grey and partly in colour"}
-    told = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
-    if wanted is None or None in told or set(told) == {"grey"} or (wanted == 3 and set(told) == {"in colour"}):
+    found = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
+    if wanted is None or None in found or set(found) == {"grey"} or (wanted == 3 and set(found) == {"in colour"}):
         return []
     seen = "grey ones are compared with three equal channels" if wanted == 3 else "colour counts by its luminance alone"
-    return [f"images of {fake.name} are {told[0]}, those of {real.name} {told[1]}: {seen}"]
+    return [f"images of {fake.name} are {found[0]}, those of {real.name} {found[1]}: {seen}"]
 
 
 def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], channels: int | None) -> list[str]:

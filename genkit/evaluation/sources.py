@@ -70,7 +70,7 @@ class Source:
 
 
 def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Statistics:
-    """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
+    """Opens anything that can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
 
     Args:
         what: a path may be a folder or zip of images, points in an `.npy` file or a folder with points.npy, `.npz`
@@ -93,7 +93,7 @@ def open_sides(
     """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
 
     Args:
-        known: is told of each side as soon as it is open, so that it can refuse before the next one is.
+        known: called with each side as soon as it is open, so that it can refuse before the next one is.
     """
     openings = [opening(what, role, on_bad) for what, role in sides]
     opened: dict[int, Source | Statistics] = {}
@@ -104,7 +104,7 @@ def open_sides(
 
 
 def opening(what: Any, role: str, on_bad: OnBad = "error") -> Opening:
-    """How `what` will be opened; raises as `open_source` for what can be known without."""
+    """A checked opener of `what`; raises as `open_source`, as far as possible without opening it."""
     if isinstance(what, (str, Path)):
         return _opening(str(what), role, on_bad)
     if isinstance(what, Mapping):

@@ -31,7 +31,7 @@ class Scoring:
         self.judge.check_reference(wanted, product, self.against)
 
     def scores(self, product: Any, seed: int, watcher: Watcher) -> dict[str, Any]:
-        """What scores.json holds, of what has been learned so far."""
+        """The content of scores.json, of what has been learned so far."""
         return self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring)
 
 

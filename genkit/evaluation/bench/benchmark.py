@@ -94,7 +94,7 @@ class Benchmark:
         return extractor_for(self.bench.extractor, self.reference.name, self.reference.sample_shape, self.bench.weights)
 
     def check(self) -> None:
-        """What the file alone tells, before the first entry is trained or scored; raises as `run_bench`."""
+        """Checks the file before the first entry is trained or scored; raises as `run_bench`."""
         check_place(self.out, folder=True)
         if self.bench.extractor is not None:
             check_extractor(self.bench.extractor, self.bench.weights)
@@ -212,7 +212,7 @@ def _samples(what: Any, role: str) -> Source:
 
 
 def _identity(what: Any, source: Source) -> str | None:
-    """What an entry is by content: the hash of its weights, or the fingerprint of its data."""
+    """Identity of an entry by content: the hash of its weights, or the fingerprint of its data."""
     return sha256_of_weights(what) if source.kind == "weights" else _content(source)
 
 

@@ -1,4 +1,4 @@
-"""What a bench shows: samples, their nearest training images, and plots."""
+"""Pictures of a bench: samples, their nearest training images, and plots."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _value(entry: dict[str, Any], metric: str) -> Value:
 
 
 def _bar(value: Value) -> list[list[float]] | None:
-    """How far an error bar reaches below and above."""
+    """Lengths of an error bar below and above."""
     mean, low, high = value
     return None if low is None or high is None else [[mean - low], [high - mean]]
 
