@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
     """As `read_name`; None where there is nothing of this name."""
     if text.lstrip().startswith("{"):
         return _written(text, role)
-    if Path(text).exists():
+    if os.path.exists(text):
         return Path(text)
     name, _, split = text.partition("/")
     if has("data", name):

@@ -283,7 +283,7 @@ def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
         ({"entries": [first, {**recipe, "recipe": "digits/none"}]}, "no recipe 'digits/none'"),
         ({"entries": [first, {**recipe, "overrides": ["train.stepz=1"]}]}, r"train\.stepz"),
         ({"entries": [first, {**recipe, "overrides": ["system.critic.widht=1"]}]}, r"system\.critic\.widht"),
-        ({"entries": [first, {**recipe, "overrides": [NOWHERE]}]}, "data.path: '/no/where' does not exist"),
+        ({"entries": [first, {**recipe, "overrides": [NOWHERE]}]}, "data.path: /no/where does not exist"),
         (
             {
                 "entries": [
@@ -294,7 +294,7 @@ def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
                     },
                 ]
             },
-            "evaluate.against.data.path: '/no/where' does not exist",
+            "evaluate.against.data.path: /no/where does not exist",
         ),
         ({"neighbours": "/no/where"}, "neighbours: /no/where"),
         ({"extractor": "nothing"}, "no extractor"),
