@@ -73,12 +73,11 @@ class Run:
     def __init__(self, recipe: Recipe, folder: RunFolder, accelerator: Accelerator, watcher: Watcher):
         self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
         self.data, self.trainer, self.scoring = prepare_run(recipe, accelerator)
-        self.window, self.log = Window(), MetricsLog(folder.metrics)
+        self.window, self.log, self.started = Window(), MetricsLog(folder.metrics), ""
         self.best: dict[str, Any] | None = None
         self.due: Sequence[str] = ()
         self.changes: Sequence[str] = ()
         self.fingerprint: str | None = None
-        self.started = ""
 
     @property
     def main(self) -> bool:
