@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 from accelerate import Accelerator
 
+from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
-from genkit.training.run import prepare
 
 TURNS, ITERATIONS = 12, 6
 CASES = {

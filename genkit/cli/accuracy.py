@@ -7,41 +7,36 @@ from typing import Any
 
 import click
 
-from genkit.cli.console import display, heading, progress, table
+from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError
 
 
-def command(weights: str, against: str, n: int, seed: int, json_path: Path | None) -> None:
+def score(
+    weights: str,
+    against: str,
+    n: int = 10_000,
+    seed: int = 0,
+    json_path: Path | None = None,
+    skip_bad: bool = False,
+) -> None:
     """The table of one classifier on labelled data, and the same as JSON."""
-    import torch
-
+    from genkit.core.classifying import Classifying
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation import accuracy
     from genkit.evaluation.real_data import open_data
 
-    product: Any = Pretrained.from_pretrained(weights)
-    if not _classifies(product):
+    product: Any = loaded(Pretrained, weights)
+    classifies: bool = isinstance(product, Classifying)
+    if not classifies:
         raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
-    product.to("cuda" if torch.cuda.is_available() else "cpu")
-    data = open_data(against, tuple(product.sample_shape), "--against")
+    data = open_data(against, tuple(product.sample_shape), "--against", "skip" if skip_bad else "error")
     with display() as shown:
         found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"))
     _show(f"{weights} on {data.name}", found)
-    for line in data.remarks():
-        click.echo(f"warning: {line}")
+    warn([*found["warnings"], *data.remarks()])
     if json_path:
-        import json
-
-        from genkit.core.files import write_atomically
-
-        write_atomically(json_path, (json.dumps(found, indent=2) + "\n").encode())
-        click.echo(f"written to {json_path}")
-
-
-def _classifies(product: object) -> bool:
-    from genkit.core.classifying import Classifying
-
-    return isinstance(product, Classifying)
+        write_json(json_path, found)
 
 
 def _show(title: str, found: dict[str, Any]) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress, table
 from genkit.cli.places import Output, Place, Writing, check_apart
+from genkit.cli.train import read_by
+from genkit.core.errors import TrainingError
 from genkit.core.interruption import RunEnded
+
+if TYPE_CHECKING:
+    from genkit.evaluation.bench.spec import Entry
 
 TABLES = Place(folder=True, replaces=("bench.json", "bench.md", "bench.html"))
 
@@ -38,7 +44,7 @@ def command(bench: Path, out: Path | None) -> None:
 
     spec = Bench.load(bench)
     folder = out or Path("bench") / bench.stem
-    sources = {entry.name: entry.source for entry in spec.entries if entry.source}
+    sources = {entry.name: _read_by(entry) for entry in spec.entries}
     check_apart([Output("--out", folder, TABLES)], {"against": spec.against, "neighbours": spec.neighbours} | sources)
     with display() as shown:
         recipes = ShownTraining(TrainingWatcher(shown))
@@ -50,6 +56,15 @@ def command(bench: Path, out: Path | None) -> None:
     click.echo(f"look at {folder / 'bench.html'}")
 
 
+def _read_by(entry: Entry) -> Any:
+    """The source, or the data of the recipe."""
+    if entry.recipe is None:
+        return entry.source
+    from genkit.training.recipe import Recipe
+
+    return read_by(Recipe.load(entry.recipe, entry.overrides))
+
+
 @dataclass(frozen=True)
 class ShownTraining:
     """Trains the recipes of a bench before the eyes of who called it."""
@@ -57,9 +72,10 @@ class ShownTraining:
     watcher: TrainingWatcher
 
     def check(self, recipe: str, overrides: list[str]) -> None:
+        from genkit.training.preparation import checked
         from genkit.training.recipe import Recipe
 
-        Recipe.load(recipe, overrides).check()
+        checked(Recipe.load(recipe, overrides))
 
     def train(self, recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
         """The finished run of a recipe with this seed; goes on with one that was stopped."""
@@ -76,4 +92,10 @@ class ShownTraining:
             except RunEnded as ended:
                 ended.advice = "start the bench again, and it goes on"
                 raise
+            except TrainingError as diverged:
+                reason = str(diverged).partition(";")[0]
+                raise TrainingError(
+                    f"{checked.name} with seed {seed}, {reason}; lower its learning rates with overrides of its entry, "
+                    "such as optimizers.critic.lr=1e-4"
+                ) from diverged
         return folder.weights

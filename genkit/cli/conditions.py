@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.sample_like import content
+from genkit.cli.edit import content
 from genkit.core.errors import ConditionError, DataError, GenkitError
 
 if TYPE_CHECKING:

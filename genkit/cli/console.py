@@ -1,4 +1,4 @@
-"""What a person sees: aligned tables, and progress as a bar on a terminal or as plain lines elsewhere."""
+"""Output for people: aligned tables, and progress as a bar on a terminal or as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from itertools import zip_longest
-from typing import Protocol
+from typing import Any, Protocol
 
 import click
+
+from genkit.core.progress import Progress
 
 PLAIN_EVERY_S = 5.0
 MAIN_LOSSES = ("loss", "real", "fake")
@@ -53,6 +55,12 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), indent: 
     console.print(grid, soft_wrap=False)
     text = [f"{indent}{line}".rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     return "\n".join([heading(text[0]), *text[1:]] if header else text)
+
+
+def warn(lines: Iterable[str]) -> None:
+    """A line each, yellow on a terminal."""
+    for line in lines:
+        click.echo(click.style(f"warning: {line}", fg="yellow"))
 
 
 def clock(seconds: float) -> str:
@@ -104,7 +112,7 @@ def losses(scalars: Mapping[str, float]) -> str:
 
 
 class Display(Protocol):
-    """Where progress is shown: `what` is done to `done` of `total` things called `unit`."""
+    """A display of progress: `what` is done to `done` of `total` things called `unit`."""
 
     def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None: ...
     def note(self, line: str) -> None: ...
@@ -114,15 +122,15 @@ class Lines:
     """Plain lines, at most one every few seconds."""
 
     def __init__(self, every: float = PLAIN_EVERY_S):
-        self.every, self.told, self.scalars = every, time.monotonic(), dict[str, float]()
+        self.every, self.printed, self.scalars = every, time.monotonic(), dict[str, float]()
         self.paces: dict[str, Pace] = {}
 
     def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
         pace = self.paces.setdefault(what, Pace())
         pace.tick(done)
-        if time.monotonic() - self.told < self.every and done < total:
+        if time.monotonic() - self.printed < self.every and done < total:
             return
-        self.told = time.monotonic()
+        self.printed = time.monotonic()
         parts = [f"{what} {done}/{total}", f"{100 * done // max(total, 1)}%", pace.text(total, unit), detail]
         click.echo("  ".join(part for part in parts if part))
 
@@ -159,6 +167,30 @@ class TrainingWatcher:
         self.display.advance("scoring", "sample", done, total)
 
 
-def progress(display: Display, what: str, unit: str) -> Callable[[int, int], None]:
+class Watched:
+    """Progress over rows that also counts the steps of a diffusion, as parts of its batch.
+
+    Args:
+        progress: what is called in turn.
+        generator: of the rows.
+        n: rows in all, as far as is known.
+        batch_size: rows at a time.
+    """
+
+    def __init__(self, progress: Progress, generator: Any, n: int, batch_size: int):
+        self.progress, self.done, self.n, self.batch_size = progress, 0, n, batch_size
+        if hasattr(generator, "watch"):
+            generator.watch = self.steps
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done, self.n = done, total
+        self.progress(done, total)
+
+    def steps(self, i: int, steps: int) -> None:
+        if i < steps:
+            self.progress(self.done + min(self.batch_size, self.n - self.done) * i // steps, self.n)
+
+
+def progress(display: Display, what: str, unit: str) -> Progress:
     """(done, total) -> shown; what library functions take as `progress`."""
     return lambda done, total: display.advance(what, unit, done, total)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.numbers import Number
-from genkit.cli.places import INPUT
+from genkit.cli.places import WEIGHTS
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ def diffusion_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of this file to a command."""
     for option in (
         click.option("--scale", type=Number(0, 1000), help="Guidance; without --classifier classifier-free."),
-        click.option(
-            "--classifier", type=INPUT, metavar="WEIGHTS", help="Noisy classifier that guides towards the label."
-        ),
+        click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
         click.option("--steps", help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20."),
         click.option("--solver", type=click.Choice(SOLVERS), help="Way from noise to images."),
     ):

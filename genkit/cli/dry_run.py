@@ -1,4 +1,4 @@
-"""What a run would be, before it is one: data, learners, order of play and cost. Nothing is written."""
+"""Describes a run before it starts: data, learners, order of play and cost. Nothing is written."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _stages(recipe: StagedRecipe) -> Iterator[str]:
 
 
 def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
-    accelerator, told = accelerator_of(recipe), list[str]()
+    accelerator, notes = accelerator_of(recipe), list[str]()
     if start:
         check_start(start)
     data, trainer = prepare(recipe, accelerator)
     if start:
-        told = [start_from(start, trainer, told.append)]
+        notes = [start_from(start, trainer, notes.append)]
     order = _order(trainer)
     seconds = _seconds_per_iteration(trainer)
     sections: dict[str, Sequence[Sequence[object]]] = {
@@ -65,7 +65,7 @@ def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
         "data": list(_data(data)),
         "learners": list(_learners(trainer)),
         "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
-        "run": [*_run(recipe, trainer, seconds, len(data)), *(["start", line] for line in told)],
+        "run": [*_run(recipe, trainer, seconds, len(data)), *(["start", line] for line in notes)],
     }
     if lines := list(remarks(recipe, data, accelerator.device)):
         sections["remarks"] = [[line] for line in lines]

@@ -1,142 +1,108 @@
-"""genkit evaluate: two sets in, a table of scores out."""
+"""genkit evaluate: how good something is, by whatever it can do."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import click
 
-from genkit.cli.console import display, heading, progress, table
-from genkit.cli.places import FILE, INPUT, Writing
+from genkit.cli.places import (
+    ABOUT_DATA,
+    ABOUT_WEIGHTS,
+    COUNT,
+    DATA,
+    FILE,
+    SEED,
+    WEIGHTS,
+    Input,
+    Option,
+    Writing,
+    option,
+)
 from genkit.core.errors import GenkitError
 
-if TYPE_CHECKING:
-    from genkit.evaluation.scores import Classes, Score, Scores
+FEATURES = "features"
+MOST = (FEATURES, "accuracy", "likelihood")
+METRICS = ("accuracy", "likelihood", "knn", "outliers")
+"""Each is asked for alone and has a module here with a function `score`; FEATURES is all the others."""
 
 
-@click.command("evaluate", cls=Writing)
-@click.argument("a", type=INPUT)
-@click.option(
-    "--against",
-    type=INPUT,
-    required=True,
-    help="Reference: data set, folder, zip, weights, run, .npz, .npy or clean-fid:...",
-)
-@click.option(
-    "--metrics",
-    help="Of 'genkit list metrics', or accuracy; fd,kd,pr and modes, as far as there can be, if not said.",
-)
-@click.option("-n", "n", type=click.IntRange(min=2), default=10_000, show_default=True, help="Samples of each side.")
-@click.option(
-    "--extractor",
-    type=INPUT,
-    help="Name from 'genkit list extractors' or a classifier's weights; default: by the data.",
-)
-@click.option("--extractor-weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of samples and rows.")
-@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
-@click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
-@click.option("--no-cache", is_flag=True, help="Neither use nor keep features of real data.")
-def command(
-    a: str,
-    against: str,
-    metrics: str | None,
-    n: int,
-    extractor: str | None,
-    extractor_weights: Path | None,
-    seed: int,
-    json_path: Path | None,
-    batch_size: int,
-    skip_bad: bool,
-    no_cache: bool,
-) -> None:
+@click.command("evaluate", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
+@click.argument("a", type=Input("a"))
+@option("--against", type=DATA, before=("test", "run"), help="Reference; for outliers a run that judges.")
+@option("--metrics", help="Of 'genkit list metrics', or one above; fd,kd,pr and modes, or accuracy, if not said.")
+@option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000, of likelihood 1,000, if not said.")
+@option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
+@option("--json", "json_path", type=FILE, of=(*MOST, "knn"), help="Also write everything to this file.")
+@option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@option("--batch-size", type=COUNT, of=(FEATURES, "likelihood"), help="Changes speed alone.")
+@option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")
+@option("--extractor-weights", type=click.Path(path_type=Path), of=(FEATURES,), help="A file with its weights.")
+@option("--no-cache", is_flag=True, of=(FEATURES,), help="Neither use nor keep features of data.")
+@option("--samples", type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
+@option("--nearest", type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound.")
+@option("--steps", of=("likelihood", "outliers"), help="Steps of the diffusion that are kept; of training.")
+@option("--train", type=DATA, of=("knn",), help="Labelled data to compare with.")
+@option("-k", "k", of=("knn",), help="Numbers of neighbours; 1,5,9,15 if not said.")
+@option("--share", type=float, of=("outliers",), help="Up to this share may be junk, 0 to below 0.5; 0.05.")
+@option("--out", type=FILE, of=("outliers",), help="CSV: rank, row, file, weight and score of all.")
+@option("--grid", type=FILE, of=("outliers",), help="Picture of the most suspicious images.")
+@option("--worst", type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
+@option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side length in pixels to train at; 16.")
+@click.pass_context
+def command(ctx: click.Context, a: str, against: str | None, metrics: str | None, **options: Any) -> None:
     """Score A against a reference.
 
-    A is a weights folder, a run folder, a folder or zip of images, the name of a data set (such as fashion_mnist/test),
-    points of 'genkit sample' (their folder or .npy), or .npz statistics of 'genkit stats'. With --metrics accuracy, A
-    is a classifier, and the reference labelled data: a name, a folder, a zip, or a spec such as
-    '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'.
+    \b
+    features    A and reference: WEIGHTS, DATA, points of 'genkit sample', .npz
+                of 'genkit stats', or clean-fid:cifar10/train and its like
+    accuracy    A: WEIGHTS of a classifier; reference: labelled DATA
+    likelihood  A: WEIGHTS of a VAE or diffusion model; reference: DATA
+    knn         A: WEIGHTS of a VAE; reference: labelled DATA, all of which are
+                classified by the nearest latents of --train
+    outliers    A: DATA, ranked by a GAN's run (the reference), or by a small
+                GAN that is trained on them now
     """
-    if metrics == "accuracy":
-        from genkit.cli import accuracy
-
-        _refuse_unused(extractor=extractor, extractor_weights=extractor_weights, skip_bad=skip_bad, no_cache=no_cache)
-        accuracy.command(a, against, n, seed, json_path)
-        return
-    from genkit.evaluation import evaluate
-
-    with display() as shown:
-        scores = evaluate(
-            a,
-            against,
-            None if metrics is None else metrics.split(","),
-            n,
-            extractor,
-            seed,
-            batch_size,
-            progress(shown, "features", "sample"),
-            weights=extractor_weights,
-            on_bad="skip" if skip_bad else "error",
-            use_cache=not no_cache,
-        )
-    show(scores)
-    if json_path:
-        write_json(json_path, scores)
+    use = _use(a, metrics)
+    _refuse_unused(ctx, use)
+    if against is None and use != "outliers":
+        raise click.UsageError("Missing option '--against'.", ctx)
+    given = {name: value for name, value in options.items() if _is_given(value)}
+    if use == FEATURES and metrics is not None:
+        given["metrics"] = metrics.split(",")
+    import_module(f"genkit.cli.{use}").score(a, against, **given)
 
 
-def _refuse_unused(**options: object) -> None:
-    if given := [name.replace("_", "-") for name, value in options.items() if value]:
-        raise GenkitError(f"--{given[0]} says how features are made, and accuracy needs none; leave it out")
+def _use(a: str, metrics: str | None) -> str:
+    """The metric that is asked for alone; accuracy where nothing is asked for and `a` is a classifier."""
+    if metrics is None:
+        return "accuracy" if _classifies(a) else FEATURES
+    return metrics if metrics in METRICS else FEATURES
 
 
-class Plain(Protocol):
-    """A result that can be written."""
+def _classifies(weights: str) -> bool:
+    """Whether these are weights of a classifier, by their configuration."""
+    from genkit.core.catalog import load, shipped
+    from genkit.core.documents import read_mapping
+    from genkit.core.location import CONFIG
+    from genkit.core.table import lookup
 
-    def to_json(self) -> dict[str, Any]: ...
-
-
-def write_json(path: Path, scores: Plain) -> None:
-    import json
-
-    from genkit.core.files import write_atomically
-
-    write_atomically(path, (json.dumps(scores.to_json(), indent=2) + "\n").encode())
-    click.echo(f"written to {path}")
+    folders = (Path(weights), Path(weights) / "weights", shipped("weights") / weights)
+    config = next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
+    known = lookup(read_mapping(config).get("type")) if config else None
+    return known is not None and hasattr(load(known[1].target), "right")
 
 
-def show(scores: Scores) -> None:
-    """The table, what the numbers depend on, class shares and warnings."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    click.echo(heading(f"{scores.a.name} against {scores.against.name}"))
-    click.echo(table([_row(score) for score in scores.scores.values()], ("score", "value", "standard error", "better")))
-    for side in (scores.a, scores.against):
-        if side.classes:
-            console.print(_shares(side.name, side.classes), markup=False)
-    console.print(_basis(scores), markup=False)
-    for warning in scores.warnings:
-        console.print(f"warning: {warning}", markup=False, style="yellow")
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False
 
 
-def _row(score: Score) -> tuple[str, ...]:
-    error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
-    return score.label, f"{score.value:.6g}", error, score.better
-
-
-def _shares(name: str, classes: Classes) -> str:
-    shares = ", ".join(f"{label} {100 * share:.1f}" for label, share in classes.shares.items())
-    return f"classes of {name} in percent: {shares}; mean top probability {classes.top_probability:.3f}"
-
-
-def _basis(scores: Scores) -> str:
-    extractor = scores.extractor
-    resize = f", {extractor['resize']} resize to {extractor['size']}" if extractor["size"] else ""
-    n, m = (side.n or "unknown" for side in (scores.a, scores.against))
-    return (
-        f"extractor {extractor['name']} (sha256 {extractor['sha256'][:8]}{resize}), {scores.dim} dimensions, "
-        f"n = {n} and {m}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
-        f"{scores.seconds:.1f} s"
-    )
+def _refuse_unused(ctx: click.Context, use: str) -> None:
+    """Raises GenkitError for an option that another metric would need."""
+    for parameter in ctx.command.params:
+        of = parameter.of if isinstance(parameter, Option) else ()
+        if of and use not in of and _is_given(ctx.params.get(parameter.name or "")):
+            says = "says how features are made" if of == (FEATURES,) else f"is for {' and '.join(of)}"
+            raise GenkitError(f"{parameter.opts[0]} {says}, and {use} needs no such thing; leave it out")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.places import FOLDER, INPUT, Writing
+from genkit.cli.places import ABOUT_WEIGHTS, FOLDER, WEIGHTS, Writing
 
 
-@click.command("export", cls=Writing)
-@click.argument("weights", type=INPUT)
+@click.command("export", cls=Writing, epilog=ABOUT_WEIGHTS)
+@click.argument("weights", type=WEIGHTS)
 @click.option("--to", "library", type=click.Choice(["diffusers"]), required=True, help="Whose files.")
 @click.option("--out", required=True, type=FOLDER, help="A new folder.")
 def command(weights: str, library: str, out: Path) -> None:
-    """Write WEIGHTS, a weights folder, a run folder or a shipped name, as the files of another library.
+    """Write WEIGHTS as the files of another library.
 
     diffusers: a ddpm becomes the folder of a pipeline that takes the same steps, with a README.md that says how to
     sample it. `genkit import diffusers/pipeline` gives the same weights back.

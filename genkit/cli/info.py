@@ -1,4 +1,4 @@
-"""genkit info: what something is, what it takes, what it was learned from and how good it is."""
+"""genkit info: type, arguments, training and scores of anything that has a name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Row = tuple[str, str]
 @click.command("info")
 @click.argument("subject", metavar="X")
 def command(subject: str) -> None:
-    """Explain X: a recipe, weights, a run, or a name from `genkit list`."""
+    """Describe X: a recipe, weights, a run, or a name from `genkit list`."""
     found = find_subject(subject)
     sections = {"run": _run, "weights": _weights, "recipe": _recipe, "name": _name}[found.kind](found)
     for title, rows in (*sections, ("papers", [(short(key),) for key in found.papers])):
@@ -105,7 +105,7 @@ def _run_of_stages(found: Subject, folder: RunFolder, recipe: StagedRecipe) -> l
 
 
 def _so_far(found: Subject) -> list[Section]:
-    """What `genkit sample` would take of a run that has not finished."""
+    """The weights that `genkit sample` would take of an unfinished run."""
     from genkit.training.unfinished import newest_averaged
 
     averaged = newest_averaged(found.path or Path(found.name))

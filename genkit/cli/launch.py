@@ -103,7 +103,7 @@ def _words_of_parent() -> list[str]:
 def _run(count: int) -> int:
     """The exit code of the group, see `_verdict`; a signal reaches all of it."""
     port, group, asked = _free_port(), list[subprocess.Popen[bytes]](), list[int]()
-    told, errors = os.pipe()
+    lines, errors = os.pipe()
 
     def forward(number: int, frame: FrameType | None) -> None:
         asked.append(number)
@@ -121,15 +121,15 @@ def _run(count: int) -> int:
     codes = _end(group)
     code = _verdict(codes, bool(asked))
     if 0 < code < LOST and codes[0] != code:
-        _show_first(told)
+        _show_first(lines)
     return code
 
 
-def _show_first(told: int) -> None:
+def _show_first(lines: int) -> None:
     """The first of the lines that were handed over; there may be none, and processes left that could write one."""
-    os.set_blocking(told, False)
+    os.set_blocking(lines, False)
     with suppress(BlockingIOError):
-        for line in os.read(told, 2**16).decode().splitlines()[:1]:
+        for line in os.read(lines, 2**16).decode().splitlines()[:1]:
             click.echo(line, err=True)
 
 
@@ -155,7 +155,7 @@ def _end(group: list[subprocess.Popen[bytes]]) -> list[int | None]:
 def _verdict(codes: list[int | None], asked: bool) -> int:
     """0 if all went well, else what the first to fail by itself ended with: those that lost it are only its victims.
 
-    One that was killed unasked is told, and makes it LOST.
+    One that was killed unasked is reported, and makes it LOST.
     """
     from genkit.training.peers import ProcessLost
 

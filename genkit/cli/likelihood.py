@@ -1,4 +1,4 @@
-"""genkit likelihood: how probable weights find real data."""
+"""genkit evaluate --metrics likelihood: how probable a generator finds real data."""
 
 from __future__ import annotations
 
@@ -8,85 +8,50 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import display, heading, progress, table
-from genkit.cli.places import FILE, INPUT, Writing
+from genkit.cli.console import Watched, display, heading, progress, table, warn
+from genkit.cli.places import loaded, write_json
 
 if TYPE_CHECKING:
-    from genkit.cli.console import Display
-    from genkit.core.generator import Generator
     from genkit.evaluation.likelihood import Likelihoods
 
 
-@click.command("likelihood", cls=Writing)
-@click.argument("weights", type=INPUT)
-@click.option(
-    "--against", type=INPUT, required=True, help="Real data: a data set's name, such as mnist/test, a folder or a zip."
-)
-@click.option("-n", "n", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows of it.")
-@click.option("--samples", type=click.IntRange(min=1), help="VAE: latents for each row; 100 if not given.")
-@click.option(
-    "--nearest", type=click.IntRange(min=1), help="VAE: only the nearest exemplars; faster, and a looser bound."
-)
-@click.option("--steps", help="Diffusion: steps of the process that are kept, e.g. 50; all if not given.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of rows and noise.")
-@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Changes speed alone.")
-def command(
-    weights: str, against: str, n: int, seed: int, json_path: Path | None, batch_size: int, **settings: Any
+def score(
+    weights: str,
+    against: str,
+    n: int = 1000,
+    seed: int = 0,
+    batch_size: int = 16,
+    json_path: Path | None = None,
+    skip_bad: bool = False,
+    **settings: Any,
 ) -> None:
-    """Log-likelihood that WEIGHTS give to real data, in nats and bits per dimension: a bound, and the line says which.
+    """The table of one generator on real data, and the same as JSON.
 
-    WEIGHTS is a weights folder, a run folder or a shipped name, of a VAE or a diffusion model. With the same seed
-    different weights are scored on the very same images.
+    With the same seed different weights are scored on the very same images.
     """
-    import torch
-
     from genkit.core.generator import Generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.evaluation.likelihood import log_likelihood
+    from genkit.evaluation.real_data import open_data
 
-    generator = Generator.from_pretrained(weights)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
-    given = {name: value for name, value in settings.items() if value is not None}
-    if "steps" in given and isinstance(generator, DiffusionGenerator):
-        generator.process.with_settings(kept=given["steps"])
+    generator = loaded(Generator, weights)
+    if "steps" in settings and isinstance(generator, DiffusionGenerator):
+        generator.process.with_settings(kept=settings["steps"])
+    data = open_data(against, generator.sample_shape, "--against", "skip") if skip_bad else against
     with display() as shown:
-        tell = _Steps(shown, generator, n, batch_size)
-        found = log_likelihood(generator, against, n, seed, batch_size, tell.rows, **given)
+        rows = Watched(progress(shown, "likelihood", "sample"), generator, n, batch_size)
+        found = log_likelihood(generator, data, n, seed, batch_size, rows, **settings)
     show(weights, found)
     if json_path:
-        from genkit.cli.evaluate import write_json
-
-        write_json(json_path, found)
-
-
-class _Steps:
-    """Progress that also counts the steps of a diffusion, as parts of its batch."""
-
-    def __init__(self, shown: Display, generator: Generator, n: int, batch_size: int):
-        self.tell, self.done, self.n, self.batch_size = progress(shown, "likelihood", "sample"), 0, n, batch_size
-        if hasattr(generator, "watch"):
-            generator.watch = self.steps  # type: ignore[assignment]
-
-    def rows(self, done: int, total: int) -> None:
-        self.done, self.n = done, total
-        self.tell(done, total)
-
-    def steps(self, i: int, steps: int) -> None:
-        if i < steps:
-            self.tell(self.done + min(self.batch_size, self.n - self.done) * i // steps, self.n)
+        write_json(json_path, found.to_json())
 
 
 def show(weights: str, found: Likelihoods) -> None:
     """The table, what the numbers depend on, and warnings."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
     click.echo(heading(f"log-likelihood of {found.data} under {weights}"))
     click.echo(table(list(_rows(found)), ("", "mean", "standard error")))
-    console.print(_basis(found), markup=False)
-    for warning in found.warnings:
-        console.print(f"warning: {warning}", markup=False, style="yellow")
+    click.echo(_basis(found))
+    warn(found.warnings)
 
 
 def _rows(found: Likelihoods) -> Iterator[tuple[str, str, str]]:

@@ -26,20 +26,26 @@ from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
     "sample": ("sample", "Draw samples from trained weights."),
-    "evaluate": ("evaluate", "Score samples, images or weights against real data."),
+    "edit": ("edit", "Vary images with trained weights, or the examples that they generate by."),
+    "explain": ("explain", "Tell which examples stand behind weights, or behind an image."),
+    "evaluate": ("evaluate", "Score samples, images, weights or data."),
     "stats": ("stats", "Compute and keep the statistics of a data set."),
-    "likelihood": ("likelihood", "Log-likelihood that weights give to real data."),
-    "knn": ("knn", "Classify real data by the nearest latents."),
-    "outliers": ("outliers", "Rank a data set's images, the most suspicious first."),
-    "exemplars": ("exemplars", "Show, replace or extend what weights generate by."),
     "bench": ("bench", "Compare several sets of weights in one table."),
     "list": ("list_", "List what there is: recipes, data, weights, metrics and more."),
-    "info": ("info", "Explain a recipe, weights, a run or a catalog name."),
+    "info": ("info", "Describe a recipe, weights, a run or a catalog name."),
     "cite": ("cite", "Print BibTeX of the papers behind a recipe, weights or a catalog name."),
     "import": ("import_", "Turn an author's checkpoint into weights."),
     "export": ("export", "Turn weights into the files of another library."),
 }
 """Command -> (module of genkit.cli, help). Help is here so that `genkit --help` imports no command."""
+
+RENAMED = {
+    "likelihood": ("evaluate", "--metrics=likelihood"),
+    "knn": ("evaluate", "--metrics=knn"),
+    "outliers": ("evaluate", "--metrics=outliers"),
+    "exemplars": ("edit",),
+}
+"""A command of earlier versions, which still works -> what it is now."""
 
 # Threads that wait must sleep, not spin: on a machine with other work, two spinning threads were three times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -56,14 +62,16 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        name = RENAMED.get(cmd_name, (cmd_name,))[0]
+        if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"genkit.cli.{COMMANDS[cmd_name][0]}").command
+        command: click.Command = import_module(f"genkit.cli.{COMMANDS[name][0]}").command
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        args = _of_today(args)
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -73,11 +81,20 @@ class Commands(click.Group):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
 
+def _of_today(args: list[str]) -> list[str]:
+    """A command line of earlier versions as it is now; of `exemplars`, what writes no weights explains them."""
+    if not args or args[0] not in RENAMED:
+        return args
+    writes = any(argument.startswith(("--replace", "--extend", "--out")) for argument in args[1:])
+    name = RENAMED[args[0]] if args[0] != "exemplars" or writes else ("explain",)
+    return [*name, *args[1:]]
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", prog_name="genkit", message="%(prog)s %(version)s")
 @click.option(DEBUG, is_flag=True, expose_value=False, help="Show the traceback of an error; anywhere on the line.")
 def genkit() -> None:
-    """Train a generator on images, sample it, steer it, score it.
+    """Train a generator on images, sample it, edit and explain with it, score it.
 
     Start with `genkit train digits/wgan_ratio_clipping`, and look around with `genkit list`.
     """
@@ -147,7 +164,7 @@ def _tell_in_one_line() -> None:
 
 
 def _write_any_name() -> None:
-    """What the terminal's encoding lacks, such as bytes of a file name that are no text, is written as an escape."""
+    """Writes characters that the terminal's encoding lacks, such as bytes of a file name that are no text, escaped."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -208,9 +225,9 @@ def _fail(message: str, code: int) -> int:
     line = one_line(" ".join(message.split()))
     if is_first_process():
         click.echo(f"genkit: {line}", err=True)
-    elif not hand_over(told := f"genkit: process {os.environ['RANK']}: {line}"):
+    elif not hand_over(message := f"genkit: process {os.environ['RANK']}: {line}"):
         time.sleep(GRACE_S)
-        click.echo(told, err=True)
+        click.echo(message, err=True)
     return code
 
 

@@ -1,4 +1,4 @@
-"""What becomes of memory that a step of training or sampling frees."""
+"""Reuse of the memory that a step of training or sampling frees."""
 
 from __future__ import annotations
 

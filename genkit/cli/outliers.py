@@ -1,4 +1,4 @@
-"""genkit outliers: a data set's images, the most suspicious first."""
+"""genkit evaluate --metrics outliers: a data set's images, the most suspicious first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress
-from genkit.cli.places import FILE, INPUT, Writing
 from genkit.core.errors import GenkitError, TrainingError
 from genkit.core.interruption import RunEnded
 
@@ -22,41 +21,36 @@ if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
 
 RECIPE = "digits/robust_wgan_closed_form"
-SHARE, SIZE, STEPS = 0.05, 16, 200
+SHARE, SIZE, STEPS, STEPS_RANGE = 0.05, 16, 200, click.IntRange(2, 10**6)
 LEAST = 50
 """Images from which a generator can learn something."""
 
 
-@click.command("outliers", cls=Writing)
-@click.argument("data", type=INPUT)
-@click.option("--run", type=click.Path(path_type=Path), help="A GAN run on such images; none trains a small one now.")
-@click.option("--share", type=float, help=f"Up to this share of DATA may be junk, 0 to below 0.5; {SHARE} if not said.")
-@click.option("--out", type=FILE, help="CSV: rank, row, file, weight and score of every image.")
-@click.option("--grid", "picture", type=FILE, help="Picture of the most suspicious images.")
-@click.option("--worst", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Images in the picture.")
-@click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
-@click.option("--size", type=click.IntRange(8, 256), help=f"Without --run: pixels of a side; {SIZE} if not said.")
-@click.option("--steps", type=click.IntRange(2, 10**6), help=f"Without --run: iterations; {STEPS} if not said.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Without --run: of the training; 0 if not said.")
-def command(
+def score(
     data: str,
-    run: Path | None,
-    share: float | None,
-    out: Path | None,
-    picture: Path | None,
-    worst: int,
-    skip_bad: bool,
-    **training: int | None,
+    run: str | None = None,
+    share: float | None = None,
+    out: Path | None = None,
+    grid: Path | None = None,
+    worst: int = 64,
+    skip_bad: bool = False,
+    **training: Any,
 ) -> None:
-    """Rank the images of DATA by the weights of robust optimal transport, the most suspicious first.
+    """Ranks the images of DATA by the weights of robust optimal transport, the most suspicious first.
 
-    DATA is a data set's name such as digits, a folder or a zip. What is found is what a generator finds hard, such as
-    noise and damage. What is foreign but as easy as the rest, such as digits among clothes, is not found.
+    What is found is what a generator finds hard, such as noise and damage. What is foreign but as easy as the rest,
+    such as digits among clothes, is not found.
+
+    Args:
+        run: a GAN's, on such images; None trains a small one now.
+        training: size, steps and seed of the small one.
     """
     from genkit.core.chi_square import rho_of_share
     from genkit.evaluation.outliers import rank_outliers
 
     rho_of_share(SHARE if share is None else share)
+    if "steps" in training:
+        training["steps"] = STEPS_RANGE.convert(training["steps"], None, None)
     with display() as shown:
         if run:
             game = _of_run(run, training, shown)
@@ -65,27 +59,29 @@ def command(
             for line in (*items.remarks(), *_converted(spec)):
                 shown.note(line)
         else:
-            spec = _spec(data, training["size"] or SIZE, None, skip_bad)
+            spec = _spec(data, training.get("size", SIZE), None, skip_bad)
             items = _items(spec)
             game = _trained(spec, items, SHARE if share is None else share, training, shown)
         ranking = rank_outliers(game, items, share, progress(shown, "judging", "image"))
     _tell(ranking, items)
-    _write(ranking, items, out, picture, worst)
+    _write(ranking, items, out, grid, worst)
 
 
-def _of_run(run: Path, training: dict[str, int | None], shown: Display) -> Game:
+def _of_run(run: str, training: dict[str, int], shown: Display) -> Game:
     from genkit.evaluation.outliers import is_game
     from genkit.training.trained import trained_system
 
-    if given := [name for name, value in training.items() if value is not None]:
-        raise GenkitError(f"--{given[0]} is for training, but {run} has been trained already; leave one of them out")
+    if training:
+        raise GenkitError(
+            f"--{next(iter(training))} is for training, but {run} has been trained already; leave one of them out"
+        )
     recipe, system = trained_system(run, shown.note)
     if not is_game(system):
         raise GenkitError(f"{run} is of a {recipe.system['type']}, which has no critic; give a run of a gan_training")
     return system
 
 
-def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str, int | None], shown: Display) -> Game:
+def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display) -> Game:
     """A small robust WGAN, learned from the data themselves in a folder that goes away."""
     from genkit.training import train
     from genkit.training.trained import trained_system
@@ -97,21 +93,22 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
         try:
             train(recipe, Path(folder) / "run", watcher=TrainingWatcher(shown))
         except RunEnded as ended:
-            ended.advice = "nothing is kept; begin again, or train a --run, which can go on"
+            ended.advice = "nothing is kept; begin again, or train a run, which can go on, and give it with --against"
             raise
         except TrainingError as diverged:
             raise GenkitError(
-                f"the small GAN that learns what is usual in {items.name} diverged; try another --seed, or give a --run"
+                f"the small GAN that learns what is usual in {items.name} diverged; try another --seed, or give "
+                "a run with --against"
             ) from diverged
         game: Any = trained_system(Path(folder) / "run")[1]
     return game  # type: ignore[no-any-return]
 
 
-def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int | None]) -> Recipe:
+def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int]) -> Recipe:
     from genkit.training.recipe import Recipe
 
     channels, size, _ = sample_shape
-    steps, seed = training["steps"] or STEPS, training["seed"] or 0
+    steps, seed = training.get("steps", STEPS), training.get("seed", 0)
     changes = {
         "system.generator.network.size": size,
         "system.generator.network.channels": channels,
@@ -128,21 +125,21 @@ def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int
 
 
 def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[str, Any]:
-    """How the images are to be read; without `channels`, a folder's first files say whether it is grey."""
+    """The spec by which the images are read; without `channels`, a folder's first files say whether it is grey."""
     from genkit.core import catalog
+    from genkit.evaluation.real_data import folder_spec, read_name
     from genkit.images.image_files import ImageFiles
 
-    name, _, split = data.partition("/")
-    if catalog.has("data", name) and not Path(data).exists():
-        takes = signature(catalog.find(name, kind="data")).parameters
-        wanted = {"split": split or None, "size": size, "channels": channels}
-        return {"type": name} | {k: v for k, v in wanted.items() if v is not None and (k in takes or k == "split")}
-    files = ImageFiles(data)
+    named = read_name(data, "DATA")
+    if isinstance(named, dict):
+        takes = signature(catalog.find(named["type"], kind="data")).parameters
+        wanted = {"size": size, "channels": channels}
+        return {k: v for k, v in wanted.items() if v is not None and k in takes} | named
     if channels is None:
+        files = ImageFiles(named)
         first = files.select(files.names[:32]).decode_all(on_bad="skip")
         channels = max((decoded.image.shape[0] for decoded in first), default=3)
-    bad: dict[str, Any] = {"on_bad": "skip"} if skip_bad else {}
-    return {"type": "folder", "path": data, "size": size, "channels": channels, **bad}
+    return folder_spec(named, size, channels, "skip" if skip_bad else "error")
 
 
 def _converted(spec: dict[str, Any]) -> Iterator[str]:
@@ -152,8 +149,11 @@ def _converted(spec: dict[str, Any]) -> Iterator[str]:
     takes = signature(catalog.find(spec["type"], kind="data")).parameters
     if spec["type"] == "folder" or "channels" not in takes or spec["channels"] == takes["channels"].default:
         return
-    ways = {3: "grey images are taken as colour, with three equal channels", 1: "colour images are taken as grey"}
-    yield f"{spec['type']}: {ways[spec['channels']]}, since that is what the run makes"
+    conversions = {
+        3: "grey images are taken as colour, with three equal channels",
+        1: "colour images are taken as grey",
+    }
+    yield f"{spec['type']}: {conversions[spec['channels']]}, since that is what the run makes"
 
 
 def _items(spec: dict[str, Any]) -> Any:

@@ -1,14 +1,16 @@
-"""Where a command reads from and writes to, checked when its line is read: nobody waits for a result without a place.
+"""Inputs and outputs of commands, checked when the line is parsed: nobody waits for a result without a place.
 
-A command that writes is of the class `Writing`; its results are of the type `Place`, what it reads is of `INPUT` or a
+A command that writes is of the class `Writing`; its results are of the type `Place`, what it reads is an `Input` or a
 `click.Path`. So one rule holds for all: no result replaces what is read, lies among it, or takes another's place.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,13 +19,18 @@ import click
 
 from genkit.core.documents import Unreadable, parse_yaml
 from genkit.core.errors import GenkitError
-from genkit.core.files import check_place
+from genkit.core.files import check_place, write_atomically
 
 
 class Input(click.ParamType):
-    """What a command reads: a path, a name or a spec `{type: ...}`; it stays as it was given."""
+    """An input of a command: a path, a name or a spec `{type: ...}`, kept as it was given.
 
-    name = "text"
+    Args:
+        name: what the help calls it.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
 
 
 class Place(click.Path):
@@ -47,7 +54,13 @@ class Place(click.Path):
         return path
 
 
-INPUT, FILE, FOLDER = Input(), Place(), Place(folder=True)
+WEIGHTS, DATA, FILE, FOLDER = Input("weights"), Input("data"), Place(), Place(folder=True)
+ABOUT_WEIGHTS = "WEIGHTS is a weights folder, a run folder or a shipped name, see 'genkit list weights'."
+ABOUT_DATA = (
+    "DATA is the name of a data set from 'genkit list data', with its split as in mnist/test; a folder or zip of "
+    "images; or a spec such as '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'."
+)
+"""One text for all commands."""
 
 
 class Output(NamedTuple):
@@ -58,8 +71,42 @@ class Output(NamedTuple):
     place: Place
 
 
+class Option(click.Option):
+    """An option of some uses of a command.
+
+    Args:
+        of: these uses; empty where all have it.
+        before: its names in earlier versions, without dashes; no help shows them.
+    """
+
+    def __init__(self, *args: Any, of: tuple[str, ...] = (), before: tuple[str, ...] = (), **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.of, self.before = of, before
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        super().add_to_parser(parser, ctx)
+        if self.before:
+            parser.add_option(self, [f"--{name}" for name in self.before], dest=self.name, nargs=self.nargs)
+
+
+option: Callable[..., Any] = partial(click.option, cls=Option)
+SEED, COUNT = click.IntRange(0, 2**63 - 1), click.IntRange(min=1)
+
+
 class Writing(click.Command):
     """A command that writes, once all that it reads is known to be left alone."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Those of one use alone under a heading of their own."""
+        found: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for option in self.get_params(ctx):
+            of: tuple[str, ...] = getattr(option, "of", ())
+            record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
+            if record:
+                found.setdefault(f"Options of {of[0]}" if len(of) == 1 else "Options", []).append(record)
+        for title, records in found.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
 
     def invoke(self, ctx: click.Context) -> Any:
         given = [(p, ctx.params[p.name]) for p in self.params if p.name and ctx.params.get(p.name) is not None]
@@ -97,7 +144,7 @@ def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
 
 
 def _harm(output: Output, read: Path) -> str:
-    """What writing `output` would do to `read`, which exists; "" for nothing."""
+    """The harm that writing `output` would do to `read`, which exists; "" for none."""
     if os.path.realpath(output.path) == os.path.realpath(read):
         return "is what is read"
     if output.place.folder and os.path.realpath(output.path) == os.path.realpath(read.parent):
@@ -133,3 +180,16 @@ def _paths(given: Any) -> Iterator[Path]:
             yield from _paths(spec if isinstance(spec, Mapping) else ())
     elif given is not None and os.path.exists(text):
         yield Path(text)
+
+
+def write_json(path: Path, tree: Mapping[str, Any]) -> None:
+    """A result as a file, which the command tells of."""
+    write_atomically(path, (json.dumps(tree, indent=2) + "\n").encode())
+    click.echo(f"written to {path}")
+
+
+def loaded(kind: Any, weights: str) -> Any:
+    """The `kind` that WEIGHTS hold, on the GPU where there is one."""
+    import torch
+
+    return kind.from_pretrained(weights).to("cuda" if torch.cuda.is_available() else "cpu")

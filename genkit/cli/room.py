@@ -1,4 +1,4 @@
-"""Whether what is asked for fits on the disk and in memory, told before hours of work."""
+"""Checks that samples will fit on the disk and in memory, before hours of work."""
 
 from __future__ import annotations
 

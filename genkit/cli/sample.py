@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.conditions import asked
-from genkit.cli.console import display, progress
 from genkit.cli.diffusion_options import configured, diffusion_options
-from genkit.cli.places import INPUT, Output, Place, Writing, check_apart
+from genkit.cli.edit import IMAGE, edited
+from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
 from genkit.cli.room import refuse_what_cannot_fit
-from genkit.cli.sample_like import imitations, like_options
-from genkit.core.errors import DataError, RecipeError
+from genkit.cli.sample_files import GRID, SAMPLES, write_samples
+from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from genkit.core.generator import Generator
+    pass
 
 
-GRID = 256
-"""Samples that the picture of a grid holds at most."""
-
-SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
-
-
-@click.command("sample", cls=Writing)
-@click.argument("weights", type=INPUT)
-@click.option("-n", "n", type=click.IntRange(min=1), default=64, show_default=True, help="Number of samples.")
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Same seed, same samples."
-)
+@click.command("sample", cls=Writing, epilog=ABOUT_WEIGHTS)
+@click.argument("weights", type=WEIGHTS)
+@click.option("-n", "n", type=COUNT, default=64, show_default=True, help="Number of samples.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--label", help="Class of all samples: its name, else its number; random when not given.")
 @click.option(
     "--condition",
@@ -46,8 +33,9 @@ SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
 )
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Changes speed alone.")
-@like_options
+@click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+@click.option("--like", type=IMAGE, hidden=True)
+@click.option("--between", type=IMAGE, nargs=2, hidden=True)
 @diffusion_options
 def command(
     weights: str,
@@ -62,118 +50,26 @@ def command(
     between: tuple[Path, Path] | None,
     **diffusion: Any,
 ) -> None:
-    """Draw samples from WEIGHTS: a weights folder, a run folder or a shipped name.
+    """Draw samples from WEIGHTS.
 
     Images become 000000.png and so on, points become points.npy, points.csv and points.png;
     of a run, its data are drawn beside them.
     """
     import torch
 
-    from genkit.core.files import only_writer
     from genkit.core.generator import Generator
 
-    generator = Generator.from_pretrained(weights)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
-    generator = configured(generator, diffusion)
+    generator = configured(loaded(Generator, weights), diffusion)
     refuse_what_cannot_fit(n, generator.sample_shape, out)
     wanted = asked(generator, label, conditions, n)
     check_apart([Output("--out", out, SAMPLES)], wanted.files)
     rng = torch.Generator().manual_seed(seed)
-    batches = imitations(generator, like, between, n, batch_size, rng)
-    batches = batches or generator.stream(n, batch_size, condition=wanted.rows, rng=rng)
-    with only_writer(out, "writing samples to"), display() as shown:
-        counted = _counted(batches, n, batch_size, generator, progress(shown, "sampling", "sample"))
-        written = (
-            _write_images(counted, n, out, grid) if len(generator.sample_shape) == 3 else _points(counted, out, weights)
-        )
-    click.echo(f"{written} ({', '.join([f'seed {seed}', *wanted.words])})")
-
-
-def _counted(
-    batches: Iterator[Tensor], n: int, batch_size: int, generator: Generator, tell: Callable[[int, int], None]
-) -> Iterator[Tensor]:
-    """Also counts the steps of a diffusion, as parts of its batch."""
-    done = 0
-
-    def step(i: int, steps: int) -> None:
-        tell(done + min(batch_size, n - done) * i // steps, n)
-
-    if hasattr(generator, "watch"):
-        generator.watch = step  # type: ignore[assignment]
-    for batch in batches:
-        yield batch.cpu()
-        done += len(batch)
-        tell(done, n)
-
-
-def _write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> str:
-    import torch
-
-    from genkit.images import pixels as images
-
-    _refuse_others(out, n)
-    kept: list[Tensor] = []
-    for start, batch in _numbered(batches):
-        if start == 0:
-            _remove_earlier(out)
-        images.write_folder([batch], out, start, images.digits(n))
-        if grid and start < GRID:
-            kept.append(batch[: GRID - start])
-    if grid:
-        images.write_png(out / "grid.png", images.grid(torch.cat(kept)))
-    return f"{n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")
-
-
-def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
-    start = 0
-    for batch in batches:
-        yield start, batch
-        start += len(batch)
-
-
-def _refuse_others(out: Path, n: int) -> None:
-    """Images of an earlier, longer series would be taken for samples of this one."""
-    from genkit.images.pixels import digits
-
-    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
-    if left:
-        raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
-
-
-def _remove_earlier(out: Path) -> None:
-    """The series that this one replaces: if this one is stopped, nothing of the other must be among it."""
-    for image in out.glob("*.png"):
-        image.unlink()
-
-
-def _is_of(stem: str, n: int, digits: int) -> bool:
-    return stem.isdecimal() and len(stem) == digits and int(stem) < n
-
-
-def _points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
-    import numpy as np
-    import torch
-
-    from genkit.core.files import write_atomically
-    from genkit.images.scatter import points_png
-
-    points = torch.cat(list(batches))
-    binary, text = io.BytesIO(), io.StringIO()
-    np.save(binary, points.numpy(), allow_pickle=False)
-    np.savetxt(text, points.numpy(), delimiter=",", fmt="%.8g")
-    write_atomically(out / "points.npy", binary.getvalue())
-    write_atomically(out / "points.csv", text.getvalue().encode())
-    if points.shape[1] == 2:
-        points_png(points, out / "points.png", data=_trained_on(weights, len(points)))
-    return f"{len(points)} points in {out}"
-
-
-def _trained_on(weights: str, n: int) -> Tensor | None:
-    """As many of the points that a run learned from; None for weights alone, or where the data cannot be had."""
-    from genkit.training.recipe import Recipe
-    from genkit.training.run_folder import RunFolder
-
-    recipe = RunFolder(weights).recipe
-    with suppress(DataError, RecipeError):
-        return Recipe.load(recipe).build_data().x[:n] if recipe.is_file() else None
-    return None
+    if like and between:
+        raise GenkitError("--like makes variations of one image, --between joins two: give one of them")
+    if like or between:
+        option = "--like" if like else "--between"
+        batches = edited(generator, between or (like,), n, batch_size, rng, option)  # type: ignore[arg-type]
+    else:
+        batches = generator.stream(n, batch_size, condition=wanted.rows, rng=rng)
+    about = ", ".join([f"seed {seed}", *wanted.words])
+    write_samples(batches, n, batch_size, generator, out, grid, weights, about)

@@ -1,4 +1,4 @@
-"""What the X of `genkit info X` and `genkit cite X` stands for."""
+"""The subject X of `genkit info X` and `genkit cite X`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
 from genkit.cli.launch import join_launch
-from genkit.cli.places import FOLDER, INPUT, Output, Writing, check_apart
+from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command("train", cls=Writing)
-@click.argument("recipe", type=INPUT)
+@click.argument("recipe", type=Input("recipe"))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=FOLDER, help="Run folder; runs/<name of the recipe> by default.")
-@click.option(
-    "--from", "start", type=INPUT, metavar="WEIGHTS", help="Begin a new run from these weights, or from another run."
-)
+@click.option("--from", "start", type=WEIGHTS, help="Begin a new run from these weights, or from another run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
 def command(
@@ -48,7 +46,7 @@ def command(
         return
     join_launch()
     folder, finished = _folder_of(out or Path("runs") / checked.name, checked)
-    check_apart([Output("--out", folder.path, FOLDER)], _read_by(checked))
+    check_apart([Output("--out", folder.path, FOLDER)], read_by(checked))
     if resume and finished:
         if isinstance(checked, Recipe):
             folder.check(checked, resume, start)
@@ -70,13 +68,13 @@ def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bo
     return folder, folder.finished(recipe)
 
 
-def _read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:
+def read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:
     """The data that a training reads."""
     from genkit.training.recipe import Recipe
 
     if not isinstance(recipe, Recipe):
         return {
-            f"{name}: {key}": spec for name, stage in recipe.trainings.items() for key, spec in _read_by(stage).items()
+            f"{name}: {key}": spec for name, stage in recipe.trainings.items() for key, spec in read_by(stage).items()
         }
     return {"data": recipe.data, "evaluate": recipe.evaluate and recipe.evaluate.against}
 
@@ -97,7 +95,7 @@ def _tell(title: str, folder: RunFolder) -> None:
 
 
 def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
-    """What there is to look at, and where."""
+    """Results, and their paths."""
     for what, path in (("samples", folder.samples), ("report", folder.report)):
         if path.is_file():
             yield what, str(path)

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from genkit.core import catalog
+from genkit.core.errors import DataError
+
+
+def check_paths(spec: Mapping[str, Any], where: str) -> None:
+    """Raises DataError for a folder or zip of a data spec that does not exist."""
+    for key, value in spec.items():
+        if isinstance(value, Mapping):
+            check_paths(value, f"{where}.{key}")
+        elif key == "path" and spec.get("type") == "folder" and not os.path.exists(str(value)):
+            raise DataError(f"{where}.path: {value} does not exist")
 
 
 def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 
 from genkit.core.errors import DataError
+from genkit.core.progress import Progress
 from genkit.data.dataset import DataSet
 from genkit.data.storage import decode_files
-from genkit.images.image_files import Crop, ImageFiles, OnBad, Progress
+from genkit.images.image_files import Crop, ImageFiles, OnBad
 
 
 def folder(

@@ -25,8 +25,9 @@ from torch import Tensor
 from genkit.core.errors import CheckpointError, DataError
 from genkit.core.files import being_written, cache_folder, remove_abandoned, write_atomically
 from genkit.core.interruption import beside
+from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
-from genkit.images.image_files import Crop, ImageFiles, OnBad, Progress
+from genkit.images.image_files import Crop, ImageFiles, OnBad
 from genkit.images.intake import Intake
 from genkit.images.pixels import resize, to_channels
 

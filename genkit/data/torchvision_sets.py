@@ -18,9 +18,10 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import DataError, suggest
+from genkit.core.progress import Progress
 from genkit.data.dataset import DataSet
 from genkit.data.storage import data_root, decode_files, in_size
-from genkit.images.image_files import ImageFiles, Progress
+from genkit.images.image_files import ImageFiles
 
 Split = Literal["train", "test", "all"]
 Size = Annotated[int, Field(ge=1, le=1024)]

@@ -32,7 +32,7 @@ def cache_folder() -> Path:
 
 
 def entry(extractor: Extractor, fingerprint: str, n: int, seed: int) -> Path:
-    """Where the features of this draw lie."""
+    """The path of the features of this draw."""
     key = json.dumps([VERSION, extractor.id, fingerprint, n, seed])
     return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
 

@@ -1,20 +1,18 @@
-"""How often a classifier is right on labelled data; that of noisy images, level by level."""
+"""Accuracy of a classifier on labelled data; of one for noisy images, level by level."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genkit.core.classifying import Classifying
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, shown
+from genkit.core.progress import Progress
 from genkit.evaluation.scores import versions
-
-Progress = Callable[[int, int], None]
 
 
 def accuracy(
@@ -30,15 +28,13 @@ def accuracy(
         progress: called with (rows done, in total).
 
     Raises:
-        EvaluationError: the data have no labels.
+        EvaluationError: the data have no labels, or classes that the classifier does not know; see `class_numbers`.
     """
-    if "label" not in data.conditions:
-        raise EvaluationError(f"{data.name} has no labels; accuracy needs labelled data{data.conditions.reason}")
-    started, rng = time.monotonic(), torch.Generator().manual_seed(seed)
+    numbers, started, rng = class_numbers(product, data), time.monotonic(), torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(data), generator=rng)[:n]
     found: dict[str, list[Tensor]] = {}
     for done, index in enumerate(chosen.split(250)):
-        x, label = data.rows(index).to(product.device), data.labels[index].to(product.device)
+        x, label = data.rows(index).to(product.device), numbers[data.labels[index]].to(product.device)
         for name, right in product.right(x, label, rng).items():
             found.setdefault(name, []).append(right.cpu().double())
         if progress:
@@ -55,3 +51,33 @@ def accuracy(
         "seconds": time.monotonic() - started,
         "versions": versions(),
     }
+
+
+def class_numbers(product: Any, data: Any) -> Tensor:
+    """The classifier's number of each class of the data, (classes,) int64: that of the same name.
+
+    Where either has no names, numbers are taken as they are. Names are compared without case, and before a slash:
+    "t-shirt" is "T-shirt/top".
+
+    Raises:
+        EvaluationError: the data have no labels, or a class that the classifier does not know.
+    """
+    if "label" not in data.conditions:
+        raise EvaluationError(f"{data.name} has no labels; accuracy needs labelled data{data.conditions.reason}")
+    theirs, mine = data.conditions.class_names, tuple(getattr(product, "class_names", ()))
+    classes, known = data.conditions["label"].classes, getattr(product, "classes", None)
+    if not theirs or not mine:
+        if known is not None and classes > known:
+            raise EvaluationError(f"{data.name} has {classes} classes, the classifier {known}")
+        return torch.arange(classes)
+    numbers = {_plain(name): number for number, name in reversed(list(enumerate(mine)))}
+    if missing := [name for name in theirs if _plain(name) not in numbers]:
+        raise EvaluationError(
+            f"{data.name} has a class {shown(missing[0])}, and the classifier knows {', '.join(mine)}; rename the "
+            "classes, such as the folders that images lie in"
+        )
+    return torch.tensor([numbers[_plain(name)] for name in theirs])
+
+
+def _plain(name: str) -> str:
+    return name.partition("/")[0].strip().casefold()

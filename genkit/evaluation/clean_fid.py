@@ -60,7 +60,7 @@ class CleanFidStatistics:
 
     @property
     def path(self) -> Path:
-        """Where clean-fid keeps the file."""
+        """The path at which clean-fid keeps the file."""
         import cleanfid
 
         file = f"{self.data}_clean_{self.split}_{self.size}.npz".lower()

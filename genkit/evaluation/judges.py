@@ -1,14 +1,16 @@
-"""How what a training leaves behind is scored: a product names its judge (`judged_by`), so nobody else must know."""
+"""Judges score the product of a training; the product names its own (`judged_by`), so that nobody else must know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genkit.core.catalog import load
 from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
+from genkit.core.progress import Progress
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from genkit.evaluation.extractors.extractor import Extractor
 
 
 class Asked(Protocol):
@@ -34,7 +36,7 @@ class Judge(Protocol):
         """Raises RecipeError for data that cannot score `product`."""
 
     def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
-        """What scores.json holds."""
+        """The content of scores.json."""
         ...
 
 
@@ -48,7 +50,14 @@ def judge_of(product: Any) -> Judge:
 
 
 class BySamples:
-    """The judge of generators: their samples beside real ones."""
+    """The judge of generators: their samples beside real ones.
+
+    Attributes:
+        extractor: the one that fits product and reference, once they are checked.
+    """
+
+    def __init__(self) -> None:
+        self.extractor: Extractor | None = None
 
     def check(self, asked: Asked) -> None:
         from genkit.evaluation.extractors.features import check_extractor
@@ -81,15 +90,15 @@ class BySamples:
         except EvaluationError as error:
             raise RecipeError(f"evaluate.metrics: {error}") from error
         try:
-            check(product, against, asked.metrics, asked.n, asked.extractor)
+            self.extractor = check(product, against, asked.metrics, asked.n, asked.extractor)
         except (DataError, EvaluationError, WeightsError) as error:
             raise RecipeError(f"evaluate: {error}") from error
 
     def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
         from genkit.evaluation.scoring import evaluate
 
-        how = {"metrics": asked.metrics, "n": asked.n, "extractor": asked.extractor}
-        return evaluate(product, against, **how, seed=seed, progress=progress).to_json()  # type: ignore[arg-type]
+        extractor = self.extractor or asked.extractor
+        return evaluate(product, against, asked.metrics, asked.n, extractor, seed, progress=progress).to_json()
 
 
 class ByAccuracy:
@@ -100,8 +109,12 @@ class ByAccuracy:
             raise RecipeError("evaluate: a classifier is scored by metrics: [accuracy] and best: accuracy")
 
     def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
-        if "label" not in against.conditions:
-            raise RecipeError(f"evaluate.against: {against.name} has no labels; accuracy needs labelled data")
+        from genkit.evaluation.classification import class_numbers
+
+        try:
+            class_numbers(product, against)
+        except EvaluationError as error:
+            raise RecipeError(f"evaluate.against: {error}") from error
         if tuple(against.sample_shape) != tuple(product.sample_shape):
             taken = list(product.sample_shape)
             raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {taken}")

@@ -1,10 +1,10 @@
-"""What a classifier that only compares latents gets right: labels from the nearest encoded training images."""
+"""Accuracy of a classifier that only compares latents: labels from the nearest encoded training images."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,20 +15,22 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.errors import EvaluationError
 from genkit.core.interruption import beside
+from genkit.core.nearest import nearest
+from genkit.core.progress import Progress
 from genkit.core.tree import Tree
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
+from genkit.images.image_files import OnBad
 
-Progress = Callable[[int, int], None]
-ENCODED, QUERIES, BLOCK = 1000, 256, 16384
-"""Images encoded, and rows and columns of the table of distances, at a time."""
+ENCODED = 1000
+"""Images encoded at a time."""
 ACTIVE = 0.01
 """Variance of a latent dimension's mean over images from which it counts as active. Burda et al. 2016, Sec. 5.3."""
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Whatever has latents."""
+    """A model that encodes images as latents."""
 
     sample_shape: tuple[int, ...]
 
@@ -42,7 +44,7 @@ class LatentKNN:
     """Accuracies of nearest neighbours among latents.
 
     Attributes:
-        accuracy: k -> share of test images told right.
+        accuracy: k -> share of test images that are classified rightly.
         active, dims: latent dimensions whose mean varies over the training images, and all.
         train, test: name, number and fingerprint of either set.
         seconds: wall time.
@@ -77,16 +79,22 @@ class LatentKNN:
 
 
 def latent_knn(
-    encoder: Encoder, train: Any, test: Any, k: Sequence[int] = (1, 5, 9, 15), progress: Progress | None = None
+    encoder: Encoder,
+    train: Any,
+    test: Any,
+    k: Sequence[int] = (1, 5, 9, 15),
+    progress: Progress | None = None,
+    on_bad: OnBad = "error",
 ) -> LatentKNN:
     """Accuracy on all of `test` of the majority label of the k nearest means of `train`, grey levels as they are.
 
-    Euclidean distance in float32 between centred means; among labels that are equally frequent the lowest wins.
+    Exact Euclidean distance between means; among labels that are equally frequent the lowest wins.
 
     Args:
         train, test: labelled data, see `open_data`.
         k: numbers of neighbours.
         progress: called with (images encoded, in total).
+        on_bad: for folders and zips, "error" or "skip".
 
     Raises:
         EvaluationError: no `encode`, no labels, or k outside 1 to the number of training images.
@@ -98,41 +106,20 @@ def latent_knn(
     named = ((train, "the training set"), (test, "the test set"))
     for what, role in named:
         check_data(what, encoder.sample_shape, role)
-    sets = [_labelled(*named[0], encoder)]
+    sets = [_labelled(*named[0], encoder, on_bad)]
     k = _checked(k, len(sets[0]))
-    sets.append(_labelled(*named[1], encoder))
+    sets.append(_labelled(*named[1], encoder, on_bad))
     known, asked = _encoded(encoder, sets, progress)
-    labels = beside(lambda: neighbour_labels(known, sets[0].labels, asked, max(k)))
+    labels = sets[0].labels[beside(lambda: nearest(asked, known, max(k)))[0]]
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
-    told = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
+    described = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
     seconds, remarks = time.monotonic() - started, [line for data in sets for line in data.remarks()]
-    return LatentKNN(right, active_dimensions(known), known.shape[1], told[0], told[1], seconds, remarks)
+    return LatentKNN(right, active_dimensions(known), known.shape[1], described[0], described[1], seconds, remarks)
 
 
 def active_dimensions(means: Tensor) -> int:
-    """How many of the dimensions of latent means (N, D) vary with the image. Burda et al. 2016, Sec. 5.3."""
+    """Number of dimensions of latent means (N, D) that vary with the image. Burda et al. 2016, Sec. 5.3."""
     return int((means.double().var(0) > ACTIVE).sum())
-
-
-def neighbour_labels(known: Tensor, labels: Tensor, asked: Tensor, k: int) -> Tensor:
-    """Labels (Q, k) of the k nearest of `known` (N, D) to each row of `asked` (Q, D), nearest first."""
-    centre = known.mean(0)
-    known, asked = known - centre, asked - centre
-    squares = known.square().sum(1)
-    return torch.cat([labels[_nearest(part, known, squares, k)] for part in asked.split(QUERIES)])
-
-
-def _nearest(asked: Tensor, known: Tensor, squares: Tensor, k: int) -> Tensor:
-    """In blocks, keeping the k best so far."""
-    distances, rows = [], []
-    for start in range(0, len(known), BLOCK):
-        here = slice(start, start + BLOCK)
-        distance = torch.addmm(squares[here], asked, known[here].T, alpha=-2)
-        found = distance.topk(min(k, distance.shape[1]), dim=1, largest=False)
-        distances.append(found.values)
-        rows.append(found.indices + start)
-    best = torch.cat(distances, 1).topk(k, dim=1, largest=False).indices
-    return torch.cat(rows, 1).gather(1, best)
 
 
 def vote(labels: Tensor) -> Tensor:
@@ -140,8 +127,8 @@ def vote(labels: Tensor) -> Tensor:
     return F.one_hot(labels).sum(1).argmax(1)
 
 
-def _labelled(what: Any, role: str, encoder: Encoder) -> Any:
-    data = open_data(what, encoder.sample_shape, role)
+def _labelled(what: Any, role: str, encoder: Encoder, on_bad: OnBad) -> Any:
+    data = open_data(what, encoder.sample_shape, role, on_bad)
     if getattr(data, "labels", None) is None:
         raise EvaluationError(f"{role}: {data.name} has no labels{data.conditions.reason}")
     return data

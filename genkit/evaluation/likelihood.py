@@ -1,11 +1,11 @@
-"""How probable a generator finds real data: the mean of its log-likelihood, or of a bound on it."""
+"""Log-likelihood of real data under a generator, or a bound on it."""
 
 from __future__ import annotations
 
 import inspect
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -16,10 +16,10 @@ from genkit.core.catalog import convert
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.generator import Density, Generator
 from genkit.core.generator import Likelihood as Found
+from genkit.core.progress import Progress
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
 
-Progress = Callable[[int, int], None]
 BINARISATION = 777_000_000
 """Seed of the numbers that make row 0 black and white; the next row has the next seed."""
 COMMON = {"self", "x", "condition", "rng"}
@@ -176,8 +176,8 @@ def _checked(generator: Generator, n: int, settings: dict[str, Any]) -> tuple[De
 def _batch(generator: Generator, data: Any, index: Tensor) -> tuple[Tensor, dict[str, Tensor] | None]:
     x = data.rows(index)
     x = binarised(x, index) if generator.binary else x
-    told = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
-    return x.to(generator.device), told or None
+    condition = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
+    return x.to(generator.device), condition or None
 
 
 def _joined(found: list[Found]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:

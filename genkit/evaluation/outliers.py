@@ -1,4 +1,4 @@
-"""Which samples of a data set look like junk, by the weights of robust optimal transport.
+"""Ranking of the samples of a data set by how much they look like junk, by weights of robust optimal transport.
 
 Balaji et al. 2020, arXiv:2010.05862. What gets a low weight is what the generator finds hard, which need not be what
 is foreign: noise is found, digits among clothes are not.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
@@ -19,8 +19,8 @@ from torch import Tensor
 from genkit.core.chi_square import closed_form, normalised, rho_of_share
 from genkit.core.errors import EvaluationError
 from genkit.core.files import write_atomically
+from genkit.core.progress import Progress
 
-Progress = Callable[[int, int], None]
 AT_ONCE = 250
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -39,7 +39,7 @@ def is_game(system: Any) -> TypeGuard[Game]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What a game thinks of a data set, row by row.
+    """Weights and scores of the rows of a data set.
 
     Attributes:
         weight: (N,) of mean one; 0 is junk.

@@ -1,4 +1,4 @@
-"""Which scores there can be, told from what was asked and what the two sides are, before a sample is drawn."""
+"""Choice of the scores that can be computed of two sides, before a sample is drawn."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def check_fit(judge: Extractor, sides: Sequence[Source | Statistics]) -> None:
             raise EvaluationError(f"{side.name} holds {held}, but extractor {judge.name} takes {taken}")
     shapes = {side.name: side.sample_shape for side in sides if isinstance(side, Source) and side.points}
     if len(set(shapes.values())) > 1:
-        told = ", ".join(f"{name} {list(shape or ())}" for name, shape in shapes.items())
-        raise EvaluationError(f"points of different dimensions cannot be compared: {told}")
+        listed = ", ".join(f"{name} {list(shape or ())}" for name, shape in shapes.items())
+        raise EvaluationError(f"points of different dimensions cannot be compared: {listed}")
 
 
 def _of_moments(metric: str, name: str) -> str:

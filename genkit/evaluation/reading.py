@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
+from genkit.core.progress import Progress
 from genkit.evaluation import cache
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.functional.frechet import rank_of_features
@@ -20,7 +21,6 @@ from genkit.evaluation.statistics_file import Statistics
 from genkit.images.decoding import printable
 from genkit.images.intake import Intake
 
-Progress = Callable[[int, int], None]
 HISTOGRAM_CLASSES = 100
 """A classifier of more classes, such as ImageNet's, gives no histogram."""
 

@@ -1,7 +1,8 @@
-"""Real data as a data set, whatever it was named by: rows that keep their numbers and their labels."""
+"""Data sets by name: one syntax for all commands and for Python."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,61 @@ from genkit.core.catalog import CATALOG, build, check, has
 from genkit.core.documents import Unreadable, parse_yaml
 from genkit.core.errors import DataError, shown, suggest
 from genkit.core.foresight import promised_shape
+from genkit.images.image_files import OnBad
 
 
-def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> Any:
+def read_name(text: str, role: str) -> dict[str, Any] | Path:
+    """The data that a text names: a spec `{type: name, ...}`, or the path of a folder or zip of images.
+
+    Args:
+        text: the path of something that exists, the name of a data set with or without its split
+            (`fashion_mnist/test`), or a spec as YAML.
+        role: for messages.
+
+    Raises:
+        DataError: none of these.
+    """
+    named = find_name(text, role)
+    if named is None:
+        raise DataError(f"{role}: no file, folder or data set {shown(text)}{suggest(text, CATALOG['data'])}")
+    return named
+
+
+def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
+    """As `read_name`; None where there is nothing of this name."""
+    if text.lstrip().startswith("{"):
+        return _written(text, role)
+    if os.path.exists(text):
+        return Path(text)
+    name, _, split = text.partition("/")
+    if has("data", name):
+        return {"type": name} | ({"split": split} if split else {})
+    if Path(text).suffix or Path(text).is_absolute():
+        raise DataError(f"{role}: {text} does not exist")
+    return None
+
+
+def folder_spec(path: str | Path, size: int, channels: int, on_bad: OnBad = "error") -> dict[str, Any]:
+    """The images of a folder or zip as data of one shape."""
+    bad = {} if on_bad == "error" else {"on_bad": on_bad}
+    return {"type": "folder", "path": str(path), "size": size, "channels": channels, **bad}
+
+
+def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", on_bad: OnBad = "error") -> Any:
     """A data set of samples of the given shape, see genkit.data.dataset.DataSet.
 
     Args:
-        what: a data set, a spec, as a mapping or as its YAML text `{type: ...}`, the name of one with or without its
-            split (`fashion_mnist/test`), or a folder or zip of images, which are brought to the shape.
+        what: a data set, a spec, or what `read_name` takes; a folder or zip of images is brought to the shape.
         sample_shape: (C, H, W) or (D,).
         role: for messages.
+        on_bad: for folders and zips, "error" or "skip".
 
     Raises:
         DataError: none of these, or of another shape.
         RecipeError: a spec that cannot be built.
     """
-    check_data(what, sample_shape, role)
-    if isinstance(what, (str, Path)):
-        what = _spec(str(what), sample_shape, role)
-    data = build(what, kind="data", where=role) if isinstance(what, Mapping) else what
+    spec = check_data(what, sample_shape, role, on_bad)
+    data = what if spec is None else build(spec, kind="data", where=role)
     if not all(hasattr(data, name) for name in ("rows", "condition", "fingerprint", "sample_shape")):
         raise DataError(f"{role}: a {type(data).__name__} is no data set; accepted: a data set, its name, or a folder")
     if tuple(data.sample_shape) != tuple(sample_shape):
@@ -36,29 +73,31 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") 
     return data
 
 
-def check_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data") -> None:
-    """What can be told of data without decoding them; arguments and errors as `open_data`."""
-    if isinstance(what, (str, Path)):
-        what = _spec(str(what), sample_shape, role)
-    if not isinstance(what, Mapping):
-        return
-    check(what, kind="data", where=role)
-    promised = promised_shape(what)
+def check_data(
+    what: Any, sample_shape: tuple[int, ...], role: str = "the data", on_bad: OnBad = "error"
+) -> Mapping[str, Any] | None:
+    """The spec of data, checked as far as possible without decoding them; None where `what` is no name and no spec.
+
+    Arguments and errors as `open_data`.
+    """
+    spec = _of_shape(read_name(str(what), role), sample_shape, role, on_bad) if isinstance(what, (str, Path)) else what
+    if not isinstance(spec, Mapping):
+        return None
+    check(spec, kind="data", where=role)
+    promised = promised_shape(spec)
     if promised and promised != tuple(sample_shape):
-        raise DataError(f"{role}: samples of {what['type']} are {list(promised)}, wanted {list(sample_shape)}")
+        raise DataError(f"{role}: samples of {spec['type']} are {list(promised)}, wanted {list(sample_shape)}")
+    return spec
 
 
-def _spec(text: str, sample_shape: tuple[int, ...], role: str) -> dict[str, Any]:
-    if text.lstrip().startswith("{"):
-        return _written(text, role)
-    name, _, split = text.partition("/")
-    if has("data", name) and not Path(text).exists():
-        return {"type": name} | ({"split": split} if split else {})
-    if not Path(text).exists():
-        raise DataError(f"{role}: no file, folder or data set {shown(text)}{suggest(text, CATALOG['data'])}")
+def _of_shape(
+    named: dict[str, Any] | Path, sample_shape: tuple[int, ...], role: str, on_bad: OnBad
+) -> Mapping[str, Any]:
+    if isinstance(named, dict):
+        return named
     if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
         raise DataError(f"{role}: files become square images, but samples of {list(sample_shape)} are wanted")
-    return {"type": "folder", "path": text, "size": sample_shape[1], "channels": sample_shape[0]}
+    return folder_spec(named, sample_shape[1], sample_shape[0], on_bad)
 
 
 def _written(text: str, role: str) -> dict[str, Any]:

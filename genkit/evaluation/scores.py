@@ -31,7 +31,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Classes:
-    """What a classifier sees in one side.
+    """Classes that a classifier finds in one side.
 
     Attributes:
         shares: class name -> share of the samples.

@@ -12,6 +12,7 @@ from torch import nn
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import Mixture
+from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
@@ -19,7 +20,7 @@ from genkit.evaluation.metrics.computing import Values, compute, label, metric_n
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
 from genkit.evaluation.possible import Wanted, check_fit, left_out
-from genkit.evaluation.reading import Progress, Reader, side_of_statistics
+from genkit.evaluation.reading import Reader, side_of_statistics
 from genkit.evaluation.scores import Score, Scores, Side
 from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics
@@ -96,10 +97,12 @@ def evaluate(
     )
 
 
-def check(a: Any, against: Any, metrics: Sequence[str], n: int, extractor: Extractor | nn.Module | str | None) -> None:
-    """What `evaluate` finds before it draws or decodes anything; arguments and errors as there."""
+def check(
+    a: Any, against: Any, metrics: Sequence[str], n: int, extractor: Extractor | nn.Module | str | None
+) -> Extractor:
+    """The extractor that `evaluate` would use, found before anything is drawn; arguments and errors as there."""
     wanted, fake, real = _opened(a, against, metrics, n, extractor, None, "error")
-    _judge(real, fake, extractor, None, wanted)
+    return _judge(real, fake, extractor, None, wanted)
 
 
 def _opened(
@@ -184,7 +187,7 @@ def _judge(
 
 
 def _mixture(real: Source | Statistics, judge: Extractor) -> Mixture | None:
-    """What the reference was drawn from, where that is known and points are looked at as they are."""
+    """The mixture that the reference was drawn from, where it is known and points are compared as they are."""
     return real.mixture if isinstance(real, Source) and judge.name == POINTS else None
 
 
@@ -227,11 +230,11 @@ def _settings(names: Sequence[str]) -> dict[str, Any]:
 def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
     """A line where grey images are compared with colour ones, or colour is not looked at."""
     kinds = {(1,): "grey", (3,): "in colour", (1, 3): "partly grey and partly in colour"}
-    told = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
-    if wanted is None or None in told or set(told) == {"grey"} or (wanted == 3 and set(told) == {"in colour"}):
+    found = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
+    if wanted is None or None in found or set(found) == {"grey"} or (wanted == 3 and set(found) == {"in colour"}):
         return []
     seen = "grey ones are compared with three equal channels" if wanted == 3 else "colour counts by its luminance alone"
-    return [f"images of {fake.name} are {told[0]}, those of {real.name} {told[1]}: {seen}"]
+    return [f"images of {fake.name} are {found[0]}, those of {real.name} {found[1]}: {seen}"]
 
 
 def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], channels: int | None) -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.core.catalog import CATALOG, build, check, has, shipped
-from genkit.core.errors import DataError, EvaluationError, shown, suggest
+from genkit.core.catalog import CATALOG, build, check, shipped
+from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
@@ -23,6 +23,7 @@ from genkit.evaluation.batches import check_batch
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.grouping import grouped
 from genkit.evaluation.points_file import points_file, read_points
+from genkit.evaluation.real_data import find_name
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.image_files import ImageFiles, OnBad, Prepared
 from genkit.images.intake import Intake
@@ -86,11 +87,11 @@ class Source:
 
 
 def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Statistics:
-    """Whatever can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
+    """Opens anything that can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
 
     Args:
         what: a path may be a folder or zip of images, points in an `.npy` file or a folder with points.npy, `.npz`
-            statistics, a weights folder or a run folder. A name may carry the split: `fashion_mnist/test`.
+            statistics, a weights folder or a run folder. Data sets are named as in `read_name`.
             `clean-fid:cifar10/train` are statistics that clean-fid publishes, see `CleanFidStatistics`. Batches are
             uint8, or floats in [-1, 1]; pairs with labels, as a DataLoader gives them, are accepted.
         role: for messages.
@@ -109,7 +110,7 @@ def open_sides(
     """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
 
     Args:
-        known: is told of each side as soon as it is open, so that it can refuse before the next one is.
+        known: called with each side as soon as it is open, so that it can refuse before the next one is.
     """
     openings = [opening(what, role, on_bad) for what, role in sides]
     opened: dict[int, Source | Statistics] = {}
@@ -120,7 +121,7 @@ def open_sides(
 
 
 def opening(what: Any, role: str, on_bad: OnBad = "error") -> Opening:
-    """How `what` will be opened; raises as `open_source` for what can be known without."""
+    """A checked opener of `what`; raises as `open_source`, as far as possible without opening it."""
     if isinstance(what, (str, Path)):
         return _opening(str(what), role, on_bad)
     if isinstance(what, Mapping):
@@ -233,6 +234,8 @@ class Opening:
 def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
     """Raises what can be known of a path or name without opening it."""
     path = Path(text)
+    if text.lstrip().startswith("{"):
+        return _named(text, role, on_bad)
     if text.startswith(PREFIX):
         published = CleanFidStatistics.named(text, role)
         return Opening(1, published.read)
@@ -242,18 +245,17 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
         return Opening(1, lambda: _of_weights(text))
     if points := points_file(path):
         return Opening(0, partial(of_points, points, text))
-    if path.exists():
-        return Opening(0, lambda: of_files(ImageFiles(path), on_bad))
-    name, _, split = text.partition("/")
-    if has("data", name):
-        return _of_spec({"type": name} | ({"split": split} if split else {}), role)
-    if path.suffix or path.is_absolute():
-        raise DataError(f"{role}: {text} does not exist")
-    if not _is_shipped(text):
-        raise EvaluationError(
-            f"{role}: no file, folder, weights or data set {shown(text)}{suggest(text, CATALOG['data'])}"
-        )
-    return Opening(1, lambda: _of_weights(text))
+    if not path.exists() and _is_shipped(text):
+        return Opening(1, lambda: _of_weights(text))
+    return _named(text, role, on_bad)
+
+
+def _named(text: str, role: str, on_bad: OnBad) -> Opening:
+    named = find_name(text, role)
+    if named is None:
+        near = suggest(text, CATALOG["data"])
+        raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{near}")
+    return _of_spec(named, role) if isinstance(named, dict) else Opening(0, lambda: of_files(ImageFiles(named), on_bad))
 
 
 def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genkit.core.errors import DataError
 from genkit.core.files import read_regular
+from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.images.ahead import Claim, in_order
 from genkit.images.decoding import SUFFIXES, printable, refusal
@@ -33,7 +34,6 @@ A_PIXEL = 16
 
 Crop = Literal["centre", "none"]
 OnBad = Literal["error", "skip"]
-Progress = Callable[[int, int], None]
 """(done, total)."""
 
 Made = tuple[Tensor, tuple[int, ...], tuple[str, ...]]

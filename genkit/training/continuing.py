@@ -30,7 +30,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     Raises:
         CheckpointError: another change, which would make it another run.
     """
-    changed = list(differences(_with_todays_defaults(old), new))
+    changed = list(differences(with_todays_defaults(old), new))
     refused = [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
     if refused:
         raise CheckpointError(
@@ -45,7 +45,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     return changed
 
 
-def _with_todays_defaults(old: Mapping[str, Any]) -> dict[str, Any]:
+def with_todays_defaults(old: Mapping[str, Any]) -> dict[str, Any]:
     """A run of before `train` had some key was as its default is now."""
     defaults = {f.name: f.default for f in fields(Train) if f.default is not MISSING}
     return {**old, "train": {**defaults, **old["train"]}} if isinstance(old.get("train"), Mapping) else dict(old)

@@ -6,20 +6,27 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from genkit.core.catalog import build
 from genkit.core.errors import RecipeError
-from genkit.core.foresight import promised_shape
+from genkit.core.foresight import check_paths, promised_shape
 from genkit.core.frozen import is_frozen
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
+from genkit.training.run_scores import Scoring
 from genkit.training.stream import Stream, share_of
 from genkit.training.trainer import Trainer, check_compiled, check_learners, check_split
 
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
-    """The data and a trainer at iteration 0, everything checked against everything else, the data last.
+    """The data and a trainer at iteration 0; errors as `prepare_run`."""
+    return prepare_run(recipe, accelerator)[:2]
+
+
+def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer, Scoring | None]:
+    """The data, a trainer at iteration 0 and, in the process that scores, how it is scored.
+
+    Everything is checked against everything else, the data last.
 
     Raises:
         RecipeError, DataError: what does not fit; what the recipe alone shows, before a file is decoded.
@@ -27,10 +34,10 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()
     system.check_data(data.sample_shape, data.conditions)
-    if recipe.evaluate and accelerator.is_main_process:
-        check_reference(recipe.evaluate, system.product, data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
+    scored = recipe.evaluate if accelerator.is_main_process else None
+    scoring = Scoring(scored, system.product, data) if scored else None
     system.setup(data)
     for module in system.modules():
         if isinstance(module, Starting) and not is_frozen(module):
@@ -56,7 +63,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
         deterministic=train.deterministic,
         accelerator=accelerator,
     )
-    return data, trainer
+    return data, trainer, scoring
 
 
 def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optimizer]]:
@@ -66,7 +73,9 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     check_learners(system.all_learners(), optimizers)
     check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
+    check_paths(recipe.data, "data")
     if recipe.evaluate:
+        check_paths(recipe.evaluate.against or {}, "evaluate.against")
         check_evaluation(recipe.evaluate, system.product)
     wanted, promised = getattr(system.product, "sample_shape", None), promised_shape(recipe.data)
     if wanted and promised and tuple(wanted) != promised:
@@ -84,15 +93,3 @@ def check_evaluation(wanted: Evaluate, product: Pretrained) -> None:
     from genkit.evaluation.judges import judge_of
 
     judge_of(product).check(wanted)
-
-
-def check_reference(wanted: Evaluate, product: Pretrained, data: Any) -> None:
-    """Raises RecipeError for data that cannot score `product`, hours before they would be needed.
-
-    Args:
-        data: the training data, which are the reference where the recipe names no other.
-    """
-    from genkit.evaluation.judges import judge_of
-
-    against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
-    judge_of(product).check_reference(wanted, product, against)

@@ -21,12 +21,12 @@ from genkit.training.data_record import data_record
 from genkit.training.engine import from_main, trackers_of
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
-from genkit.training.preparation import prepare
+from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe
 from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.run_folder import RunFolder
-from genkit.training.run_scores import is_better, scores_of
+from genkit.training.run_scores import is_better
 from genkit.training.samples import draw_samples
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.start import check_start, start_from
@@ -58,7 +58,7 @@ def train_one(
     quiet = watcher is None or not accelerator.is_main_process
     run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
     if start:
-        start_from(start, run.trainer, run.watcher.note)
+        run.started = start_from(start, run.trainer, run.watcher.note)
     with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
         if accelerator.is_main_process:
             held.enter_context(folder.locked())
@@ -72,8 +72,8 @@ class Run:
 
     def __init__(self, recipe: Recipe, folder: RunFolder, accelerator: Accelerator, watcher: Watcher):
         self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
-        self.data, self.trainer = prepare(recipe, accelerator)
-        self.window, self.log = Window(), MetricsLog(folder.metrics)
+        self.data, self.trainer, self.scoring = prepare_run(recipe, accelerator)
+        self.window, self.log, self.started = Window(), MetricsLog(folder.metrics), ""
         self.best: dict[str, Any] | None = None
         self.due: Sequence[str] = ()
         self.changes: Sequence[str] = ()
@@ -142,7 +142,7 @@ class Run:
         if self.accelerator.log_with:
             self.accelerator.init_trackers("tensorboard")
         if not found and (source := self.folder.start_again()):
-            self.watcher.note(start_from(source, self.trainer, self.watcher.note))
+            self.watcher.note(self.started or start_from(source, self.trainer, self.watcher.note))
             self._checkpoint()
 
     def _compare(self, found: Path | None) -> None:
@@ -252,7 +252,8 @@ class Run:
             return {}
 
         def score(product: Any) -> str:
-            scores.update(scores_of(product, wanted, self.recipe.train.seed, self.data, self.watcher))
+            assert self.scoring
+            scores.update(self.scoring.scores(product, self.recipe.train.seed, self.watcher))
             return "best" if is_better(scores, wanted.best, self.best) else ""
 
         verdict = self._shown(score, stop)

@@ -20,7 +20,7 @@ from genkit.core.files import only_writer, remove_leftovers, write_atomically
 from genkit.core.location import CONFIG, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete
-from genkit.training.continuing import check_recipe, environment_changes, in_a_line
+from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
 from genkit.training.data_record import changes_since
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import as_written_today
@@ -188,9 +188,11 @@ class RunFolder:
 
     def _holds(self, recipe: Recipe) -> bool:
         try:
-            return bool(read_yaml(self.recipe) == parse_yaml(recipe.to_yaml()))
+            old = read_yaml(self.recipe)
         except Unreadable:
             return False
+        known = isinstance(old, dict) and with_todays_defaults(as_written_today(old))
+        return known == parse_yaml(recipe.to_yaml())
 
 
 def environment() -> dict[str, Any]:

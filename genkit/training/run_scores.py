@@ -6,20 +6,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from genkit.core.catalog import build
+from genkit.core.pretrained import Pretrained
 from genkit.training.recipe import Evaluate
 from genkit.training.watcher import Watcher
 
 
-def scores_of(product: Any, wanted: Evaluate, seed: int, data: Any, watcher: Watcher) -> dict[str, Any]:
-    """What scores.json holds.
+class Scoring:
+    """How a run is scored: its reference and what compares with it are opened once, before training.
 
     Args:
+        wanted: as the recipe asks for it.
+        product: what is trained.
         data: the training data, the reference where the recipe names no other.
-    """
-    from genkit.evaluation.judges import judge_of
 
-    against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
-    return judge_of(product).scores(product, against, wanted, seed, watcher.scoring)
+    Raises:
+        RecipeError: data that cannot score `product`, hours before they would be needed.
+    """
+
+    def __init__(self, wanted: Evaluate, product: Pretrained, data: Any):
+        from genkit.evaluation.judges import judge_of
+
+        self.wanted, self.judge = wanted, judge_of(product)
+        self.against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
+        self.judge.check_reference(wanted, product, self.against)
+
+    def scores(self, product: Any, seed: int, watcher: Watcher) -> dict[str, Any]:
+        """The content of scores.json, of what has been learned so far."""
+        return self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring)
+
+
+def scores_of(product: Pretrained, wanted: Evaluate, seed: int, data: Any, watcher: Watcher) -> dict[str, Any]:
+    """As `Scoring.scores`, once."""
+    return Scoring(wanted, product, data).scores(product, seed, watcher)
 
 
 def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:

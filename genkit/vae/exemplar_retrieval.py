@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
+from genkit.core.nearest import nearest
 from genkit.core.processes import whole_batch
 from genkit.core.system import Data, Items
 from genkit.vae.exemplar_choice import Chosen, ExemplarChoice, Subset, check_size, draw_items
 from genkit.vae.log_mixture import LeaveOut, seen
-from genkit.vae.nearest import nearest
 from genkit.vae.vae import VAE
 
 Refresh = Literal["whole", "rolling"]
@@ -118,8 +118,8 @@ class RetrievedExemplars(CachedExemplars):
         rows, means = self.updated(vae, data, index, observed)
         candidates = draw_items(data, len(self.cache.means), self.size, self.replacement)
         exact = self.estimator == "lower_bound"
-        leave_out = LeaveOut(rows, candidates) if exact else None
-        near, _ = nearest(means, self.cache.means[candidates], self.neighbours, leave_out=leave_out)
+        owners = (rows, candidates) if exact else None
+        near, _ = nearest(means, self.cache.means[candidates], self.neighbours, owners=owners)
         items = candidates[near.unique()]
         values = vae.likelihood.values(data.fetch(items).x)
         self.cache.write(items, vae.network.posterior(values).mean)

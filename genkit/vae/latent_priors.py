@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
+from genkit.core.nearest import nearest
 from genkit.core.pretrained import Configured
 from genkit.vae.log_mixture import LeaveOut, log_mixture
 from genkit.vae.networks.vae_network import VAENetwork
@@ -39,7 +40,7 @@ class Mixture:
     def nearest(self, z: Tensor, k: int) -> Mixture:
         """Only the k components whose means are nearest to z (D,), of the weights that they have here: a density that
         is nowhere higher than the whole one's, and near z almost as high."""
-        near = (self.means - z).square().sum(1).topk(min(k, len(self.means)), largest=False).indices
+        near = nearest(z[None], self.means, min(k, len(self.means)))[0][0]
         log_variance = self.log_variance if self.log_variance.numel() == 1 else self.log_variance[near]
         return Mixture(self.means[near], log_variance, len(self.means))
 

@@ -40,3 +40,8 @@ def test_refuses(always_three: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     )
     critic = MLPCritic(2, 4, 1).save_pretrained(tmp_path / "critic")
     assert "accuracy is of classifiers" in refusal(capsys, "evaluate", critic, "--against", SHIFTED, *accuracy)
+
+
+def test_a_classifier_is_scored_by_accuracy_unasked(always_three: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "evaluate", always_three, "--against", SHIFTED)
+    assert ran.code == 0 and "accuracy" in ran.out and "0.1000" in ran.out, ran

@@ -27,9 +27,9 @@ from genkit.evaluation.statistics_file import FORMAT, Statistics
 from genkit.foreign.authors_checkpoint import read_checkpoint
 from genkit.images.image_files import ImageFiles
 from genkit.images.pixels import decode, png_bytes, write_folder
+from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import find_recipe, shipped_recipes
-from genkit.training.run import prepare
 from genkit.training.staged import load_recipe, recipe_of
 from tests.cli.console import run
 from tests.cli.hostile import hostile_bytes, hostile_json, hostile_lines, hostile_texts

@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from genkit.cli.sample import _refuse_others
+from genkit.cli.sample_files import _refuse_others
 from genkit.core.errors import DataError
 from genkit.core.files import only_writer
 from genkit.images import pixels as images

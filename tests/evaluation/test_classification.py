@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
 from genkit.evaluation import accuracy
+from genkit.evaluation.judges import ByAccuracy
+from genkit.training.recipe import Evaluate
 
 
 class ByBrightness:
@@ -37,3 +39,38 @@ def test_counts_what_is_right() -> None:
 def test_unlabelled_data_are_refused() -> None:
     with pytest.raises(EvaluationError, match="squares has no labels"):
         accuracy(ByBrightness(), squares(None))
+
+
+class Named(ByBrightness):
+    """Class 0 is dark."""
+
+    class_names = ("Dark/dim", "bright", "red")
+    classes = 3
+
+
+def named(labels: list[int], classes: tuple[str, ...]) -> DataSet:
+    return DataSet("squares", squares(None).x, torch.tensor(labels), classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [([0] * 4 + [1] * 4, ("dark", "bright")), ([1] * 4 + [0] * 4, ("Bright", "dark")), ([0] * 4 + [1] * 4, ())],
+    ids=["alike", "in another order", "without names"],
+)
+def test_classes_are_matched_by_name(labels: list[int], classes: tuple[str, ...]) -> None:
+    assert accuracy(Named(), named(labels, classes))["values"]["accuracy"] == 1
+
+
+def test_classes_that_are_not_known_are_refused() -> None:
+    with pytest.raises(EvaluationError, match="squares has a class 'light', and the classifier knows Dark/dim, bright"):
+        accuracy(Named(), named([0] * 4 + [1] * 4, ("dark", "light")))
+    with pytest.raises(EvaluationError, match="squares has 4 classes, the classifier 3"):
+        accuracy(Named(), named([0] * 4 + [3] * 4, ()))
+
+
+def test_a_run_refuses_them_before_training() -> None:
+    asked = Evaluate(metrics=["accuracy"], best="accuracy")
+    product, data = Named(), named([0] * 4 + [1] * 4, ("dark", "light"))
+    product.sample_shape = data.sample_shape  # type: ignore[attr-defined]
+    with pytest.raises(RecipeError, match=r"evaluate\.against: squares has a class 'light'"):
+        ByAccuracy().check_reference(asked, product, data)

@@ -6,7 +6,7 @@ import torch
 from genkit.core.errors import DataError, EvaluationError
 from genkit.data.dataset import DataSet
 from genkit.evaluation import latent_neighbours as module
-from genkit.evaluation.latent_neighbours import active_dimensions, latent_knn, neighbour_labels, vote
+from genkit.evaluation.latent_neighbours import active_dimensions, latent_knn, vote
 
 
 class Corner:
@@ -27,16 +27,6 @@ def data(n: int, seed: int, name: str = "some", labels: torch.Tensor | None = No
 def test_ties_go_to_the_lowest_label() -> None:
     labels = torch.tensor([[3, 1, 1, 3], [2, 0, 5, 5], [4, 2, 0, 1]])
     assert vote(labels).tolist() == [1, 5, 0]
-
-
-def test_neighbours_are_the_sorted_distances_in_any_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    known, asked, labels = torch.randn(50, 3) + 20, torch.randn(7, 3) + 20, torch.arange(50)
-    want = torch.cdist(asked.double(), known.double()).argsort(1)[:, :12]
-    assert neighbour_labels(known, labels, asked, 12).equal(want)
-    monkeypatch.setattr(module, "BLOCK", 9)
-    monkeypatch.setattr(module, "QUERIES", 2)
-    assert neighbour_labels(known, labels, asked, 12).equal(want)
 
 
 def test_every_test_image_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import click
 import pytest
 import yaml
 
-from genkit.cli.main import COMMANDS, genkit
+from genkit.cli.main import COMMANDS, RENAMED, genkit
 from genkit.diffusion.authors.diffusion_settings import DiffusionSettings
 from genkit.diffusion.authors.guided_diffusion import UNetSettings
 from genkit.diffusion.authors.script_flags import from_flags
@@ -92,7 +92,7 @@ def test_modules_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_commands_in_descriptions_exist(name: str) -> None:
-    assert set(re.findall(r"\bgenkit ([a-z]+)", read(name).get("description", ""))) <= set(COMMANDS)
+    assert set(re.findall(r"\bgenkit ([a-z]+)", read(name).get("description", ""))) <= {*COMMANDS, *RENAMED}
 
 
 def test_the_settings_of_the_authors_checkpoint_are_those_of_the_recipe() -> None:

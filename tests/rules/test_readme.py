@@ -32,7 +32,7 @@ SMALLER = (
     (rf"genkit train (digits|recipes/digits){LINE}", r"\g<0> evaluate.n=60"),
     (rf"genkit train guided{LINE}", r"\g<0> stages.classifier.evaluate.n=60"),
     (rf"genkit train guided{LINE}", r"\g<0> stages.ddpm.system.generator.solver.steps=ddim4"),
-    (rf"genkit outliers {LINE}", r"\g<0> --steps 4"),
+    (rf"genkit evaluate (?=.*--metrics outliers){LINE}", r"\g<0> --steps 4"),
     (rf"genkit sample fashion-mnist-ddpm (?!.*--steps){LINE}", r"\g<0> --steps 4"),
     (r"-n \d\d+", "-n 12"),
     (r"--steps 15", "--steps 4"),

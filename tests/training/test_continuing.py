@@ -130,6 +130,16 @@ def test_a_run_that_starts_from_another_has_all_its_networks_and_its_average(tmp
     assert equal(load_file(start / "ema.safetensors"), newest(tmp_path / "first", "ema.safetensors"))
 
 
+def test_what_a_run_starts_from_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from genkit.training import run as run_module
+
+    calls, honest = list[str](), run_module.start_from
+    monkeypatch.setattr(run_module, "start_from", lambda source, *rest: calls.append(source) or honest(source, *rest))
+    train(points(6), tmp_path / "first")
+    train(points(6), tmp_path / "second", start=tmp_path / "first")
+    assert calls == [str(tmp_path / "first")]
+
+
 def test_a_run_that_starts_from_weights_has_the_product_alone(tmp_path: Path) -> None:
     watcher = Notes()
     train(points(6), tmp_path / "first")

@@ -16,6 +16,7 @@ from genkit.core.documents import read_mapping
 from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
 from genkit.core.location import sha256_of_weights
+from genkit.core.progress import Progress
 from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
 from genkit.evaluation.bench.spec import Bench, Entry
@@ -23,7 +24,6 @@ from genkit.evaluation.bench.summary import summarise
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import check_extractor, extractor_for
 from genkit.evaluation.possible import Wanted
-from genkit.evaluation.reading import Progress
 from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
 from genkit.evaluation.sources import Source, open_source, opening
@@ -94,7 +94,7 @@ class Benchmark:
         return extractor_for(self.bench.extractor, self.reference.name, self.reference.sample_shape, self.bench.weights)
 
     def check(self) -> None:
-        """What the file alone tells, before the first entry is trained or scored; raises as `run_bench`."""
+        """Checks the file before the first entry is trained or scored; raises as `run_bench`."""
         check_place(self.out, folder=True)
         if self.bench.extractor is not None:
             check_extractor(self.bench.extractor, self.bench.weights)
@@ -212,7 +212,7 @@ def _samples(what: Any, role: str) -> Source:
 
 
 def _identity(what: Any, source: Source) -> str | None:
-    """What an entry is by content: the hash of its weights, or the fingerprint of its data."""
+    """Identity of an entry by content: the hash of its weights, or the fingerprint of its data."""
     return sha256_of_weights(what) if source.kind == "weights" else _content(source)
 
 

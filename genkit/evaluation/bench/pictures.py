@@ -1,4 +1,4 @@
-"""What a bench shows: samples, their nearest training images, and plots."""
+"""Pictures of a bench: samples, their nearest training images, and plots."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.core.nearest import nearest
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.evaluation.functional import nearest
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import Source
 from genkit.images.pixels import grid, png_bytes, resize, to_channels
@@ -45,7 +45,7 @@ def neighbour_picture(samples: Sequence[Tensor], training: Source, extractor: Ex
     queries = list(samples[:QUERIES])
     features = torch.cat([extractor(q[None]).features for q in queries])
     train = Reader(extractor, n, seed, 64, True, None, [training]).features(training)
-    _, found = nearest(train.features, features, NEIGHBOURS)
+    found, _ = nearest(features, train.features, NEIGHBOURS)
     pictures = _pick(training, n, seed, found)
     return png_bytes(grid(_alike([image for q, row in zip(queries, pictures, strict=True) for image in (q, *row)]), 4))
 
@@ -94,7 +94,7 @@ def _value(entry: dict[str, Any], metric: str) -> Value:
 
 
 def _bar(value: Value) -> list[list[float]] | None:
-    """How far an error bar reaches below and above."""
+    """Lengths of an error bar below and above."""
     mean, low, high = value
     return None if low is None or high is None else [[mean - low], [high - mean]]
 

@@ -82,7 +82,7 @@ def _cost(entry: dict[str, Any]) -> str:
 
 
 def about(result: dict[str, Any]) -> str:
-    """What all numbers depend on."""
+    """The settings that all numbers depend on."""
     seeds = ", ".join(map(str, result["bench"]["seeds"]))
     extractor, versions = result["extractor"], result["versions"]
     return (

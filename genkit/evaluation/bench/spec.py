@@ -1,4 +1,4 @@
-"""What a bench file says, checked key by key."""
+"""Bench files, checked key by key."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a bench file says; paths are relative to the working directory.
+    """The content of a bench file; paths are relative to the working directory.
 
     Attributes:
         against: the reference: a data set's name or spec, or a folder or zip of images.

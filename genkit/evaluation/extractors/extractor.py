@@ -1,4 +1,4 @@
-"""What turns images into the features that scores compare, with everything that a score must say about it."""
+"""Extractors: images to the features that scores compare, with everything that a score must say about them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Extractor:
         return self.of_prepared(self.prepare(batch))
 
     def of_prepared(self, x: Tensor) -> Extracted:
-        """What `prepare` gave, or several of these in one batch, to features; see `__call__`."""
+        """Features of the result of `prepare`, or of several in one batch; see `__call__`."""
         parameter = self._parameter
         x = x.to(parameter.dtype) if parameter.is_floating_point() else x
         # Convolutions in TensorFloat-32 would move features by 1e-3.

@@ -52,7 +52,7 @@ def extractor_for(
 
 
 def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Path | None = None) -> None:
-    """What can be known of an extractor without reading its weights; errors as `extractor_for`."""
+    """Checks an extractor as far as possible without reading its weights; errors as `extractor_for`."""
     if isinstance(spec, (Extractor, nn.Module)):
         if weights is not None:
             raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
@@ -94,7 +94,7 @@ def _named(name: str, weights: str | Path | None) -> Extractor:
 
 
 def _maker(name: str) -> Callable[..., Extractor]:
-    """What makes the extractor of this name, or of the classifier in this folder."""
+    """The constructor of the extractor of this name, or of the classifier in this folder."""
     found = lookup(name, ("extractors",))
     return imported(name, found) if found else partial(saved_classifier, name)  # type: ignore[no-any-return]
 

@@ -51,7 +51,7 @@ def inception_clean(weights: str | Path | None = None) -> Extractor:
 
 
 def clean_without_weights() -> Extractor:
-    """What is known of `inception_clean()` before its weights are read: all but the network."""
+    """`inception_clean()` before its weights are read: all but the network."""
     return _extractor("inception/clean", nn.Identity(), SHA256, resize="clean", resizer=clean_fid)
 
 

@@ -39,7 +39,7 @@ def _bicubic(images: Tensor, size: int) -> Tensor:
 
 
 def _together(planes: Tensor) -> int:
-    """How many are made float64 at a time, which takes eight times their memory."""
+    """Images that are made float64 at a time, which takes eight times their memory."""
     return max(1, PLANES // math.prod(planes.shape[-2:]))
 
 

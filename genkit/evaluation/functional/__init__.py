@@ -9,7 +9,6 @@ from genkit.evaluation.functional.kernel import kernel_distance, kernel_distance
 from genkit.evaluation.functional.neighbours import (
     authenticity,
     density_coverage,
-    nearest,
     neighbour_scores,
     precision_recall,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "kernel_distance",
     "kernel_distance_subsets",
     "kernel_standard_error",
-    "nearest",
     "neighbour_scores",
     "precision_recall",
     "robust_wasserstein",

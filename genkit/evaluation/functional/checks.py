@@ -1,4 +1,4 @@
-"""What the metrics accept: finite float64 matrices of features, refused before any linear algebra."""
+"""Input checks: metrics take finite float64 matrices of features, all else is refused before any linear algebra."""
 
 from __future__ import annotations
 

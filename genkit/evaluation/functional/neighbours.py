@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
+from genkit.core.nearest import nearest
 from genkit.evaluation.functional.checks import Features, as_pair
 
 BLOCK = 512
@@ -89,20 +90,6 @@ def neighbour_scores(real: Features, fake: Features, k_precision: int = 3, k_den
     return _score(reals, fakes, reals.radii(k), fakes.radii(k), k_precision, k_density)
 
 
-def nearest(real: Features, fake: Features, k: int) -> tuple[Tensor, Tensor]:
-    """Distances and indices of the k nearest reals of every fake, each (m, k), nearest first.
-
-    Raises:
-        EvaluationError: not finite, fewer than k reals, or dimensions that differ.
-    """
-    x, y = as_pair(real, fake, 1)
-    if len(x) < k:
-        raise EvaluationError(f"{k} nearest neighbours need at least {k} real samples, got {len(x)}")
-    reals, fakes = Cloud.around(x, x.mean(0)), Cloud.around(y, x.mean(0))
-    found = torch.cat([block.topk(k, dim=1, largest=False).indices for _, block in fakes.to(reals)])
-    return torch.stack([(y - x[i]).norm(dim=1) for i in found.unbind(1)], 1), found
-
-
 @dataclass(frozen=True)
 class Cloud:
     """Points as given, for exact differences, and centred, for products without the rounding of large offsets."""
@@ -125,13 +112,8 @@ class Cloud:
 
     def radii(self, k: int) -> Tensor:
         """Exact squared distances to the k nearest other points, ascending, (n, k)."""
-        radii = self.points.new_empty(len(self.points), k)
-        for rows, squared in self.to(self):
-            squared.diagonal(offset=rows.start).fill_(torch.inf)
-            found = squared.topk(k, dim=1, largest=False).indices
-            for column, index in enumerate(found.unbind(1)):
-                radii[rows, column] = (self.points[rows] - self.points[index]).square().sum(1)
-        return radii.sort(dim=1).values
+        own = torch.arange(len(self.points), device=self.points.device)
+        return nearest(self.points, self.points, k, owners=(own, own))[1]
 
 
 def _score(

@@ -1,4 +1,4 @@
-"""How well a score tells two kinds apart."""
+"""Ranking quality of a score that separates two kinds."""
 
 from __future__ import annotations
 

@@ -17,11 +17,11 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from genkit.core.chi_square import closed_form
 from genkit.core.errors import EvaluationError
+from genkit.core.progress import Progress
 from genkit.evaluation.functional.checks import Features, as_pair
-from genkit.images.image_files import Progress
 
 LOOKS, AT_ONCE = 20, 65536
-"""How often the whole sets are looked at, and rows at a time."""
+"""Evaluations on the whole sets, and rows at a time."""
 
 Sides = Literal["both", "x"]
 
@@ -56,7 +56,7 @@ def robust_wasserstein_dual(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> RobustDual:
-    """What `robust_wasserstein(..., cost="euclidean")` is for small sets, estimated from below for sets of any size.
+    """`robust_wasserstein(..., cost="euclidean")` estimated from below, for sets of any size.
 
     Args:
         x, y: (n, d) and (m, d).

@@ -1,4 +1,4 @@
-"""How far each score would scatter if both sets were drawn again.
+"""Standard errors: the scatter of each score if both sets were drawn again.
 
 Frechet distance and Inception score: the infinitesimal jackknife, i.e. the deviation of every sample's first-order
 contribution. Kernel distance: the jackknife, free from the kernel's row sums. Neighbour and Vendi scores: the spread

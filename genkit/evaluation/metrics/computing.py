@@ -49,13 +49,13 @@ def metric_named(name: str) -> Metric:
 
 
 def scale_of(score: str) -> Scale | None:
-    """How a score is read, by its name alone; None for one that no metric gives."""
+    """The scale of a score, by its name alone; None for one that no metric gives."""
     scales = (scale for name in CATALOG["metrics"] for scale in metric_named(name).scores)
     return next((scale for scale in scales if scale.name == score), None)
 
 
 def label(score: str, extractor: str, published: bool) -> str:
-    """What a score may be called: FID for the published Inception weights, else FD/<extractor>."""
+    """The published name of a score: FID for the published Inception weights, else FD/<extractor>."""
     scale = scale_of(score) or Scale(score, "lower")
     if published and scale.published:
         variant = extractor.partition("/")[2]

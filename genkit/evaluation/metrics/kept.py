@@ -1,4 +1,4 @@
-"""What is kept of samples that come batch by batch: flat float64 tensors, the parts of one set can be merged."""
+"""State of samples that come batch by batch: flat float64 tensors; the parts of one set can be merged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Kept:
     """All rows, (n, d)."""
 
     def of(self, rows: Tensor) -> Tensor:
-        """What is kept of a batch (B, d), flat."""
+        """The state of a batch (B, d), flat."""
         return rows.flatten()
 
     def merged(self, parts: list[Tensor], d: int) -> list[Tensor]:
@@ -23,7 +23,7 @@ class Kept:
         return parts
 
     def side(self, kept: Tensor, d: int, name: str) -> Any:
-        """What a metric takes, from all parts behind each other."""
+        """The input of a metric, from all parts behind each other."""
         rows = kept.reshape(-1, d)
         return Extracted(rows, rows)
 

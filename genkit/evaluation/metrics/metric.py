@@ -13,12 +13,12 @@ from genkit.evaluation.extractors.extractor import Extracted, Gaussian
 from genkit.evaluation.metrics.kept import ROWS, Kept
 
 SAMPLES, LOGITS, CENTRES = "samples", "logits", "centres"
-"""What a metric may need: more than a mean and a covariance, a classifier, a reference that is a known mixture."""
+"""Possible needs of a metric: samples beyond a mean and a covariance, a classifier, a known mixture as reference."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How a score is read.
+    """Name, direction and range of a score.
 
     Attributes:
         name: of the score.
@@ -46,7 +46,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Sides:
-    """What is compared.
+    """The two sets that are compared.
 
     Attributes:
         real, fake: features of the reference and of the samples; a Gaussian where only statistics are known. `real` is
@@ -87,7 +87,7 @@ class Metric(ABC):
 
     @property
     def settings(self) -> dict[str, object]:
-        """What a reader must know to compute the same."""
+        """Settings that a reader needs to compute the same."""
         return {}
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""How a known mixture is covered."""
+"""Coverage of a known mixture."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class TorchMetric(TorchMetricsMetric):
         return values[0] if len(values) == 1 else tuple(values)
 
     def _rows(self, samples: Tensor) -> Tensor:
-        """What a batch is to the metric: (B, d) float64."""
+        """The features of a batch: (B, d) float64."""
         found = Extracted(samples, samples) if self.extract is None else self.extract(check_batch(samples, "batch"))
         wanted = found.logits if LOGITS in self.metric.needs else found.features
         if wanted is None:

@@ -17,7 +17,7 @@ from genkit.cli.console import Lines, TrainingWatcher
 from genkit.cli.main import main
 from genkit.core.catalog import CATALOG
 from genkit.core.entry import Entry
-from genkit.core.errors import EvaluationError, RecipeError
+from genkit.core.errors import EvaluationError, RecipeError, TrainingError
 from genkit.evaluation.bench import benchmark as bench_module
 from genkit.evaluation.bench.benchmark import run_bench
 from genkit.evaluation.bench.pictures import neighbour_picture
@@ -154,6 +154,25 @@ def test_a_stopped_training_goes_on_with_the_bench(here, monkeypatch):
         ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
 
 
+def test_a_diverged_training_is_told_in_terms_of_the_bench(here, monkeypatch):
+    def diverged(*_, **__):
+        raise TrainingError("iteration 3: the loss is not finite; set its clip_norm in a new run --from this one")
+
+    monkeypatch.setattr("genkit.training.entry.train", diverged)
+    with pytest.raises(TrainingError, match=r"seed 0, iteration 3: the loss is not finite; .*overrides of") as told:
+        ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
+    assert "--from" not in str(told.value)
+
+
+def test_results_do_not_lie_in_the_data_of_a_recipe(here, capsys):
+    write_folder([pictures(6)], "few")
+    recipe = {"name": "r", "recipe": "digits/wgan_ratio_clipping"}
+    recipe["overrides"] = ["data={type: folder, path: few, size: 28, channels: 1}"]
+    (here / "b.yaml").write_text(yaml.safe_dump(spec(entries=[recipe])))
+    assert main(["bench", "b.yaml", "--out", "few/out"]) == 2
+    assert "--out few/out lies in few, which is read (r)" in capsys.readouterr().err
+
+
 def test_points(here):
     entries = [{"name": "same", "source": "gaussians25"}, {"name": "eight", "source": "gaussians8"}]
     result = run_bench(Bench.from_dict(spec(against="gaussians25", extractor=None, entries=entries)), "out")
@@ -247,6 +266,9 @@ def test_sources_that_cannot_be_used(here):
             run_bench(Bench.from_dict(spec(**changes)), "out")
 
 
+NOWHERE = "data={type: folder, path: /no/where, size: 28, channels: 1}"
+
+
 def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
     class Recipes(ShownTraining):
         def train(self, *_):
@@ -261,6 +283,19 @@ def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
         ({"entries": [first, {**recipe, "recipe": "digits/none"}]}, "no recipe 'digits/none'"),
         ({"entries": [first, {**recipe, "overrides": ["train.stepz=1"]}]}, r"train\.stepz"),
         ({"entries": [first, {**recipe, "overrides": ["system.critic.widht=1"]}]}, r"system\.critic\.widht"),
+        ({"entries": [first, {**recipe, "overrides": [NOWHERE]}]}, "data.path: /no/where does not exist"),
+        (
+            {
+                "entries": [
+                    first,
+                    {
+                        **recipe,
+                        "overrides": ["evaluate.against={type: part, " + NOWHERE.replace("=", ": ") + ", stop: 9}"],
+                    },
+                ]
+            },
+            "evaluate.against.data.path: /no/where does not exist",
+        ),
         ({"neighbours": "/no/where"}, "neighbours: /no/where"),
         ({"extractor": "nothing"}, "no extractor"),
         ({"metrics": ["fd", "dc"], "against": "few"}, "few: got 6 samples, at least 7"),

@@ -1,0 +1,152 @@
+"""genkit edit: new images from given ones, or weights that generate by other examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Writing, loaded
+from genkit.cli.sample_files import GRID, SAMPLES, write_samples
+from genkit.core.errors import DataError, GenkitError
+from genkit.core.files import read_regular
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from genkit.core.generator import Generator
+    from genkit.vae.vae import VAE
+
+IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("edit", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
+@click.argument("weights", type=WEIGHTS)
+@click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE [IMAGE]]")
+@click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
+@click.option("--extend", type=DATA, help="New weights, which generate by these too.")
+@click.option("--out", type=SAMPLES, help="Folder of the images, or of the new weights.")
+@click.option("-n", "n", type=COUNT, default=16, show_default=True, help="Number of images.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
+@click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
+@click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+def command(
+    weights: str,
+    images: tuple[Path, ...],
+    replace: str | None,
+    extend: str | None,
+    out: Path | None,
+    n: int,
+    seed: int,
+    grid: bool,
+    batch_size: int,
+) -> None:
+    """Make variations of IMAGE, or a straight line of images from one IMAGE to another, with WEIGHTS of a VAE.
+
+    With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
+    """
+    data = {"--replace": replace, "--extend": extend}
+    _check(images, [name for name, value in data.items() if value], out)
+    assert out is not None
+    if not images:
+        _write_weights(weights, data, out)
+        return
+    import torch
+
+    from genkit.core.generator import Generator
+
+    generator = loaded(Generator, weights)
+    made = edited(generator, images, n, batch_size, torch.Generator().manual_seed(seed), "edit")
+    write_samples(made, n, batch_size, generator, out, grid, weights, f"seed {seed}")
+
+
+def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> None:
+    if images and data:
+        raise GenkitError(f"{data[0]} makes new weights, and an IMAGE new images: give one of them")
+    if len(images) > 2:
+        raise GenkitError(f"one IMAGE is varied, two are joined; got {len(images)}")
+    if data and out is None:
+        raise GenkitError("other exemplars make other weights: say where to with --out FOLDER")
+    if not images and not data:
+        raise GenkitError("nothing to write: give an IMAGE, --replace DATA or --extend DATA")
+    if out is None:
+        raise GenkitError("say where the images go with --out FOLDER")
+
+
+def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> None:
+    from genkit.cli.explain import tell_exemplars
+    from genkit.evaluation.real_data import check_data, open_data
+    from genkit.vae.vae import VAE
+
+    vae = VAE.from_pretrained(weights)
+    data = {option: name for option, name in given.items() if name}
+    for option, name in data.items():
+        check_data(name, vae.sample_shape, option)
+    take = {"--replace": vae.exemplars.replace, "--extend": vae.exemplars.extend}
+    for option, name in data.items():
+        items = open_data(name, vae.sample_shape, option)
+        take[option](items)
+        for line in items.remarks():
+            click.echo(line)
+    tell_exemplars(vae)
+    vae.save_pretrained(out)
+    click.echo(f"weights in {out}")
+
+
+def edited(
+    generator: Generator, images: Sequence[Path], n: int, batch_size: int, rng: torch.Generator, role: str
+) -> Iterator[Tensor]:
+    """Batches of n variations of one image, or of a straight line between two.
+
+    Args:
+        role: what asks for it, for messages.
+
+    Raises:
+        GenkitError: a generator that is no VAE.
+        DataError: a file that is no image.
+    """
+    from genkit.vae.vae import VAE
+    from genkit.vae.variations import between
+
+    if not isinstance(generator, VAE):
+        raise GenkitError(f"{role} needs a VAE, which encodes images; this is a {type(generator).__name__}")
+    given = [read_image(path, generator) for path in images]
+    if len(given) == 2:
+        return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
+    return _variations(generator, given[0], n, batch_size, rng)
+
+
+def _variations(vae: VAE, image: Tensor, n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    from genkit.vae.variations import variations
+
+    for start in range(0, n, batch_size):
+        yield variations(vae, image, min(batch_size, n - start), rng)
+
+
+def content(path: Path) -> bytes:
+    try:
+        return read_regular(path)
+    except DataError as refused:
+        raise DataError(f"{path} {refused}; give an image file") from refused
+
+
+def read_image(path: Path, generator: Any) -> Tensor:
+    """The middle square of an image file in the generator's shape, (C, H, W) in [-1, 1].
+
+    Raises:
+        DataError: it is no image.
+    """
+    from genkit.images import pixels as images
+
+    channels, height, width = generator.sample_shape
+    pixels, notes = images.decode(content(path), str(path), channels)
+    if notes:
+        click.echo(f"{path}: converted: {', '.join(notes)}")
+    if tuple(pixels.shape[1:]) != (height, width):
+        if height != width:
+            raise GenkitError(f"{path} is {pixels.shape[1]}x{pixels.shape[2]}, but samples are {height}x{width}")
+        pixels = images.resize(images.centre_square(pixels)[None], height)[0]
+    return images.from_uint8(pixels)

@@ -1,0 +1,77 @@
+"""genkit evaluate by features: two sets in, a table of scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.places import write_json
+
+if TYPE_CHECKING:
+    from genkit.evaluation.scores import Classes, Score, Scores
+
+
+def score(
+    a: str,
+    against: str,
+    *,
+    metrics: Sequence[str] | None = None,
+    extractor_weights: Path | None = None,
+    json_path: Path | None = None,
+    skip_bad: bool = False,
+    no_cache: bool = False,
+    **settings: Any,
+) -> None:
+    """Scores of A against a reference, shown and written; settings as of `genkit.evaluation.evaluate`."""
+    from genkit.evaluation import evaluate
+
+    with display() as shown:
+        scores = evaluate(
+            a,
+            against,
+            metrics,
+            progress=progress(shown, "features", "sample"),
+            weights=extractor_weights,
+            on_bad="skip" if skip_bad else "error",
+            use_cache=not no_cache,
+            **settings,
+        )
+    show(scores)
+    if json_path:
+        write_json(json_path, scores.to_json())
+
+
+def show(scores: Scores) -> None:
+    """The table, what the numbers depend on, class shares and warnings."""
+    click.echo(heading(f"{scores.a.name} against {scores.against.name}"))
+    click.echo(table([_row(score) for score in scores.scores.values()], ("score", "value", "standard error", "better")))
+    for side in (scores.a, scores.against):
+        if side.classes:
+            click.echo(_shares(side.name, side.classes))
+    click.echo(_basis(scores))
+    warn(scores.warnings)
+
+
+def _row(score: Score) -> tuple[str, ...]:
+    error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
+    return score.label, f"{score.value:.6g}", error, score.better
+
+
+def _shares(name: str, classes: Classes) -> str:
+    shares = ", ".join(f"{label} {100 * share:.1f}" for label, share in classes.shares.items())
+    return f"classes of {name} in percent: {shares}; mean top probability {classes.top_probability:.3f}"
+
+
+def _basis(scores: Scores) -> str:
+    extractor = scores.extractor
+    resize = f", {extractor['resize']} resize to {extractor['size']}" if extractor["size"] else ""
+    n, m = (side.n or "unknown" for side in (scores.a, scores.against))
+    return (
+        f"extractor {extractor['name']} (sha256 {extractor['sha256'][:8]}{resize}), {scores.dim} dimensions, "
+        f"n = {n} and {m}, rank {scores.a.rank} and {scores.against.rank}, seed {scores.seed}, "
+        f"{scores.seconds:.1f} s"
+    )

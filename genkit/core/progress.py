@@ -1,0 +1,8 @@
+"""The progress of long work, as whoever does it reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int], None]
+"""Called with (done, in total), now and then and at the end."""
