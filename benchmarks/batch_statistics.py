@@ -52,7 +52,7 @@ def _distance(checkpoint: Path, made: Recipe, kind: str) -> float:
         state |= {k: live[f"generator.{k}"] for k in state if "running" in k}
     generator.load_state_dict(state)
     scores = evaluate(generator.eval(), "digits", ["fd"], SAMPLES, extractor="mnist-classifier", seed=0)
-    return float(scores["fd"].value)
+    return float(scores["fd"])
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ def sampled() -> None:
 
     print("| weights | largest difference | in a batch of another size | 64 images on the GPU, s |\n|---|---|---|---|")
     for name in sorted(p.name for p in shipped("weights").iterdir() if (p / "config.json").is_file()):
-        generator = Generator.load(name)
+        generator = Generator.from_pretrained(name)
         if not hasattr(generator, "sample"):
             continue
         here = generator.sample(8, rng=torch.Generator().manual_seed(0))

@@ -22,7 +22,7 @@ TURNS, ITERATIONS = 12, 6
 CASES = {
     "fashion_mnist/wgan_ratio_clipping": "28x28 DCGAN pair, batch 32, re-weighting and ratio clipping",
     "fashion_mnist/wgan_gp": "28x28 DCGAN pair, batch 32, gradient penalty",
-    "points/wgan_gp": "MLP pair of width 64, batch 128, gradient penalty",
+    "points/wgan_gp": "MLP pair of width 100, batch 128, gradient penalty",
 }
 
 
