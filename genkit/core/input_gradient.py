@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -23,7 +24,9 @@ def input_gradient(f: Callable[[Tensor], Tensor], x: Tensor, *, create_graph: bo
     Raises:
         GenkitError: f does not give one value a sample, or values without a graph that leads back to x.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    # To leave inference mode where there is none would let autograd use its threads again, see training.repeatable.
+    leaving = torch.inference_mode(False) if torch.is_inference_mode_enabled() else nullcontext()
+    with leaving, torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         values = f(x)
         if values.shape != x.shape[:1]:

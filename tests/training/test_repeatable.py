@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
 
 from genkit.core.errors import TrainingError
+from genkit.training.preparation import prepare
+from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import shipped_recipes
 from genkit.training.repeatable import repeatable
+from tests.rules.recipes import read, shrunk
 
 ELSEWHERE = torch.device("meta")
 
@@ -39,3 +47,32 @@ def test_what_cannot_is_told_with_the_way_out() -> None:
     with pytest.raises(RuntimeError, match="out of memory"), repeatable(ELSEWHERE):
         raise RuntimeError("out of memory")
     assert flags() == before
+
+
+class Watched(torch.autograd.Function):
+    """Notes whether autograd may use threads, on the way there and back."""
+
+    threads: list[bool] = []  # noqa: RUF012 - emptied by the test
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        Watched.threads.append(torch._C._is_multithreading_enabled())
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        return Watched.apply(gradient)
+
+
+@pytest.mark.parametrize("name", [n for n in shipped_recipes() if "stages" not in read(n)])
+def test_no_loss_lets_autograd_use_threads_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.inference_mode(False) did, in the gradient penalties."""
+    Watched.threads.clear()
+    monkeypatch.setattr("genkit.training.trainer.repeatable", lambda device, wanted: repeatable(ELSEWHERE, wanted))
+    recipe = Recipe.from_dict(shrunk(read(name), steps=1))
+    _, trainer = prepare(recipe, Accelerator(cpu=True))
+    for module in trainer.system.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            module.register_forward_hook(lambda _module, _given, y: Watched.apply(y) if y.requires_grad else y)
+    trainer.iterate()
+    assert len(Watched.threads) > 1 and not any(Watched.threads)
