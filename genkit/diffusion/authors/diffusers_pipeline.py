@@ -57,7 +57,7 @@ def _network(generator: Any) -> Denoiser:
         raise WeightsError(
             f"a {type(generator).__name__} cannot become a pipeline of diffusers; export the generator that it guides"
         )
-    if not isinstance(generator, DDPM):
+    if type(generator) is not DDPM:  # an upsampler is one, and asks for images
         raise WeightsError(f"only a ddpm becomes a pipeline of diffusers, got a {type(generator).__name__}")
     if type(generator.network) is not UNet and not isinstance(generator.network, DiffusersUNet):
         raise WeightsError(
