@@ -60,6 +60,15 @@ def test_one_step_by_hand():
     torch.testing.assert_close(moved, packed(at) - 0.02 * point.gradient + 0.2)
 
 
+def test_a_chain_is_its_steps_one_after_the_other():
+    chain, at = Langevin(3, 0.04), start(4)
+    found = chain.refine(bowl, Plain(), at, Noise(4, torch.Generator().manual_seed(2)))
+    joint, noise, flat = Joint(bowl, Plain(), "exact", at), Noise(4, torch.Generator().manual_seed(2)), packed(at)
+    for _ in range(3):
+        flat = chain.proposal(joint.point(flat), noise.normal(2))
+    assert packed((found.latents, found.noise)).equal(flat)
+
+
 def precision() -> Tensor:
     """Of (z, noise) under exp(-U*): the identity and A (1, 2) (1, 2)'."""
     return torch.eye(2) + A * torch.tensor([[1.0, 2.0], [2.0, 4.0]])
