@@ -18,6 +18,7 @@ ARGUMENTS: tuple[tuple[str, str, Any, str], ...] = (
     ("_critic", "spectral_norm", None, "miyato2018spectral"),
     ("_critic", "classes", None, "miyato2018projection"),
     ("_generator", "classes", None, "mirza2014cgan"),
+    ("energy_network", "norm", "spectral", "miyato2018spectral"),
     ("gradient_penalty", "sides", "one", "petzka2018lp"),
 )
 """(end of the type's name, argument, its value or None for anything but nothing, key): papers of a single setting."""

@@ -40,6 +40,11 @@ ENTRIES: Entries = {
             "The decoder sees z1 and z2, each spread over the image, and the pixels before the one that it describes.",
             ("chen2018pixelsnail", "norouzi2020exemplar"),
         ),
+        "energy_network": Entry(
+            "genkit.vae.energy.energy_network:EnergyNetwork",
+            "Images -> energies, low where images are likely; the five residual networks of VAEBM.",
+            ("xiao2021vaebm", "salimans2016weightnorm"),
+        ),
     },
     "vae": {
         "bernoulli": Entry(
@@ -83,6 +88,11 @@ ENTRIES: Entries = {
             "All cached means as they are: another estimator, without the gradient through the exemplars' encodings.",
             ("norouzi2020exemplar",),
         ),
+        "langevin": Entry(
+            "genkit.vae.energy.langevin:Langevin",
+            "eps <- eps - step_size / 2 dU/d eps + sqrt(step_size) n, in latents and pixel noise at once.",
+            ("xiao2021vaebm",),
+        ),
     },
     "layouts": {
         "exemplar-vae/vae": Entry(
@@ -97,6 +107,9 @@ ENTRIES: Entries = {
         ),
         "exemplar-vae/convhvae_2level": Entry(
             "genkit.vae.authors.exemplar_vae:convhvae_2level", "Their `convhvae_2level`.", ("norouzi2020exemplar",)
+        ),
+        "vaebm/energy": Entry(
+            "genkit.vae.authors.vaebm:energy", "Their `EBM_*`, the energies of all five data sets.", ("xiao2021vaebm",)
         ),
     },
 }

@@ -36,6 +36,7 @@ VAE_N: Spec = {"type": "vae_network", "size": 8, "latent_dim": 3, "width": 8}
 HVAE_N: Spec = {"type": "hvae_network", "size": 8, "latent_dim": 3, "width": 8}
 CONV_HVAE_N: Spec = {**HVAE_N, "type": "conv_hvae_network", "maps": 4}
 PIXELSNAIL_N: Spec = {**HVAE_N, "type": "pixelsnail_vae_network", "size": 4, "maps": 16, "depth": 1}
+ENERGY_N: Spec = {"type": "energy_network", "plan": "mnist", "size": 8, "channels": 1, "width": 2}
 LOGISTIC: Spec = {"type": "logistic_256"}
 VAMP: Spec = {"type": "vamp_prior", "components": 4}
 BY_EXAMPLE: Spec = {"type": "exemplar_prior"}
@@ -49,6 +50,12 @@ NETWORKS: dict[str, list[Spec]] = {
     "conv_hvae_network": [CONV_HVAE_N, {**CONV_HVAE_N, "scaled": True, "channels": 3, "size": 10}],
     "pixelsnail_vae_network": [PIXELSNAIL_N, {**PIXELSNAIL_N, "scaled": True, "channels": 3}],
     "hvae_network": [HVAE_N, {**HVAE_N, "scaled": True, "channels": 3}],
+    "energy_network": [
+        *({**ENERGY_N, "plan": plan} for plan in ("mnist", "cifar10")),
+        *({**ENERGY_N, "plan": plan, "size": 16} for plan in ("celeba64", "lsun64")),
+        {**ENERGY_N, "plan": "celeba256", "size": 64},
+        {**ENERGY_N, "norm": "spectral", "channels": 3},
+    ],
     "mlp_generator": [MLP_G, {**MLP_G, "classes": 8}],
     "mlp_critic": [MLP_C, {**MLP_C, "classes": 8}],
     "dcgan_generator": [DCGAN_G, {**DCGAN_G, "classes": 10, "norm": "none", "channels": 3}],

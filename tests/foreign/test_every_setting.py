@@ -94,6 +94,11 @@ def exemplar_vae(layout: str, name: str) -> Case:
     return Case(f"exemplar-vae/{layout}", state, config, (io["x"][:1],))
 
 
+def vaebm() -> Case:
+    config, state, io = fixture("vaebm", "ebm_mnist")
+    return Case("vaebm/energy", state, config, (io["x"],))
+
+
 OPENAI = {"image_size": 8, "in_channels": 3, "model_channels": 32, "out_channels": 6, "num_res_blocks": 1}
 OPENAI |= {"attention_resolutions": [2], "channel_mult": [1, 2], "num_heads": 2, "num_classes": 3}
 
@@ -142,6 +147,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "vae_vamp": lambda: exemplar_vae("vae", "vae_vamp"),
     "hvae": lambda: exemplar_vae("hvae_2level", "hvae_binary"),
     "convhvae": lambda: exemplar_vae("convhvae_2level", "convhvae_binary"),
+    "energy": vaebm,
     "unet": lambda: openai("guided-diffusion/unet"),
     "unet_by_width": lambda: openai("guided-diffusion/unet", num_head_channels=16),
     "improved": lambda: openai("improved-diffusion/unet"),
@@ -270,6 +276,10 @@ TABLE: dict[str, Told] = {
             "no_attention": True,
         },
         IGNORED: VAE_UNREAD | {"hidden_size": 25, "same_variational_var": True, "use_logit": True},
+    },
+    "energy": {
+        REFUSED: {"cls": "EBM_CIFAR32", "mid_channel": 9, "nc": 3},
+        IGNORED: {"batch_size": 32, "step_size": 8e-5, "alpha_s": 0.3, "data_init": True},
     },
     "unet": {
         REFUSED: SHAPES | {"out_channels": 3, "num_classes": None, "resblock_updown": True},

@@ -1,0 +1,179 @@
+"""Langevin dynamics in latents and pixel noise at once (Xiao et al. 2021, arXiv:2010.00654, Sec. 3.2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core import tree
+from genkit.core.errors import GenkitError
+from genkit.core.input_gradient import input_gradient
+from genkit.core.pretrained import Configured
+from genkit.core.randomness import Randomness
+from genkit.core.tree import Tree
+from genkit.vae.energy.decoder import Drawn, NoisyDecoder, log_normal
+from genkit.vae.energy.refined import Refined, root_mean_square
+
+Energy = Callable[[Tensor], Tensor]
+"""Values (n, C, H, W) in [0, 1] -> energies (n,)."""
+Coordinates = tuple[Tree, Tensor]
+"""Latents and pixel noise: what a chain moves."""
+Target = Literal["exact", "published"]
+
+
+class Runaway(GenkitError):
+    """A chain that has left the finite numbers."""
+
+
+class Point(NamedTuple):
+    """Where n chains are.
+
+    Attributes:
+        at: all coordinates of a chain in one row, (n, D).
+        potential, gradient: U (n,) and dU/d at (n, D).
+        energy: E(x), the part of U that is the energy network's, (n,).
+    """
+
+    at: Tensor
+    potential: Tensor
+    gradient: Tensor
+    energy: Tensor
+
+
+class Langevin(Configured):
+    """eps <- eps - step_size / 2 dU/d eps + sqrt(step_size) n, in latents and pixel noise at once.
+
+    Args:
+        steps: how many.
+        step_size: for all coordinates; the paper's are 3e-6 to 8e-5.
+        target: "exact": U = E(x) - log p(latents, noise), whose chains have exp(-E(x)) p(x, z) as their limit.
+            "published": U = E(x) - log p(z) - log p(x | z), as in the authors' code: no change of variables, so that
+            chains lean towards latents with small standard deviations.
+        metropolis: accept or refuse each step, so that the limit is exact at any step size (Roberts & Tweedie 1996).
+            Costs one gradient more.
+    """
+
+    def __init__(
+        self,
+        steps: Annotated[int, Field(ge=1)],
+        step_size: Annotated[float, Field(gt=0, allow_inf_nan=False)],
+        target: Target = "exact",
+        metropolis: bool = False,
+    ):
+        self.steps, self.step_size, self.target, self.metropolis = steps, step_size, target, metropolis
+
+    def refine(self, energy: Energy, decoder: NoisyDecoder, start: Coordinates, randomness: Randomness) -> Refined:
+        """The chains of `start` after all steps, without a graph; row i depends on row i of start and randomness alone.
+
+        Energy and decoder are called as they are: in eval mode, and without gradients of their own, by who calls.
+
+        Raises:
+            Runaway: an energy at the end that is not finite.
+            GenkitError: an energy that does not depend on x, or is not one number a sample.
+        """
+        joint = Joint(energy, decoder, self.target, start)
+        flat = packed(start)
+        point = first = joint.point(flat)
+        accepted = torch.zeros_like(first.energy)
+        for step in range(self.steps):
+            noise = randomness.normal(flat.shape[1]).to(flat)
+            if self.metropolis:
+                chance = randomness.uniform().to(flat)
+                point, taken = self.corrected_step(joint, point, noise, chance)
+                accepted += taken
+            else:
+                last = step == self.steps - 1
+                at = self.proposal(point, noise)
+                point = point._replace(at=at) if last else joint.point(at)
+        return self._refined(joint, first, point.at, accepted / self.steps if self.metropolis else None)
+
+    def proposal(self, point: Point, noise: Tensor) -> Tensor:
+        """Where one step leads, (n, D), of standard normal `noise` (n, D)."""
+        return point.at - self.step_size / 2 * point.gradient + math.sqrt(self.step_size) * noise
+
+    def corrected_step(self, joint: Joint, old: Point, noise: Tensor, chance: Tensor) -> tuple[Point, Tensor]:
+        """One step that is taken where `chance`, uniform (n,), allows it, and where it was, (n,) bool.
+
+        The logarithm of the Metropolis ratio is U - U' + log q(old | new) - log q(new | old), in which all that is
+        large cancels: with G the sum of both gradients, U - U' + sqrt(s) / 2 <n, G> - s / 8 |G|^2.
+        """
+        new = joint.point(self.proposal(old, noise))
+        both = old.gradient + new.gradient
+        drift = math.sqrt(self.step_size) / 2 * (noise * both).sum(1) - self.step_size / 8 * both.square().sum(1)
+        taken = chance.log() < old.potential - new.potential + drift
+        kept = (torch.where(taken if a.dim() == 1 else taken[:, None], b, a) for a, b in zip(old, new, strict=True))
+        return Point(*kept), taken
+
+    def _refined(self, joint: Joint, first: Point, at: Tensor, accepted: Tensor | None) -> Refined:
+        latents, noise = joint.unpacked(at)
+        with torch.no_grad():
+            drawn = joint.decoder.draw(latents, noise)
+            energy = joint.energy(drawn.x)
+        if not energy.isfinite().all():
+            bad = int((~energy.isfinite()).nonzero()[0])
+            raise Runaway(
+                f"the energy of sample {bad} is {energy[bad]:g} after {self.steps} Langevin steps of size "
+                f"{self.step_size:g}: the chain ran away; take a smaller step_size, or an earlier energy network"
+            )
+        pixels = noise[0].numel()
+        came = (at - first.at).split([at.shape[1] - pixels, pixels], 1)
+        moved_latents, moved_noise = map(root_mean_square, came)
+        before = first.energy
+        return Refined(latents, noise, drawn.x, drawn.mean, before, energy, moved_latents, moved_noise, accepted)
+
+
+class Joint:
+    """U of an energy and a decoder, as a function of all coordinates of a chain in one row."""
+
+    def __init__(self, energy: Energy, decoder: NoisyDecoder, target: Target, like: Coordinates):
+        self.energy, self.decoder, self.like = energy, decoder, like
+        self.log_density = {"exact": exact, "published": published}[target]
+
+    def point(self, at: Tensor) -> Point:
+        """What a step from `at` (n, D) needs, without a graph."""
+        seen: list[Tensor] = []
+
+        def potential(flat: Tensor) -> Tensor:
+            latents, noise = self.unpacked(flat)
+            drawn = self.decoder.draw(latents, noise)
+            energy = self.energy(drawn.x)
+            u = energy - self.log_density(drawn, noise)
+            seen.extend((u.detach(), energy.detach()))
+            return u
+
+        gradient = input_gradient(potential, at)
+        u, energy = seen
+        return Point(at, u, gradient, energy)
+
+    def unpacked(self, flat: Tensor) -> Coordinates:
+        """(n, D) -> latents and noise, of the shapes of `like`."""
+        widths = [math.prod(leaf.shape[1:]) for leaf in tree.leaves(self.like)]
+        parts = iter(flat.split(widths, 1))
+        made: Coordinates = tree.map(lambda leaf: next(parts).reshape(leaf.shape), self.like)
+        return made
+
+
+def packed(coordinates: Coordinates) -> Tensor:
+    """Latents and noise -> (n, D)."""
+    return torch.cat([leaf.detach().flatten(1) for leaf in tree.leaves(coordinates)], 1)
+
+
+def fresh(decoder: NoisyDecoder, randomness: Randomness) -> Coordinates:
+    """Where a chain starts that goes on from no other: at a sample of the decoder."""
+    latents = decoder.latents(randomness)
+    return latents, randomness.normal(*decoder.sample_shape).to(tree.leaves(latents)[0].device)
+
+
+def exact(drawn: Drawn, noise: Tensor) -> Tensor:
+    """log p(latents, noise), (n,): the noise is standard normal."""
+    return drawn.log_density + log_normal(noise)
+
+
+def published(drawn: Drawn, noise: Tensor) -> Tensor:
+    """log p(z) + log p(x | z), (n,)."""
+    return drawn.log_prior + drawn.log_likelihood
