@@ -119,6 +119,8 @@ def _opened(
     if extractor is not None:
         check_extractor(extractor, weights)
     fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
+    if isinstance(real, Source):
+        real.check_alone()
     return wanted, fake.over(real) if isinstance(fake, Source) else fake, real
 
 
@@ -143,6 +145,7 @@ def statistics(
     source = open_source(data, "the data", on_bad)
     if isinstance(source, Statistics):
         raise EvaluationError(f"{source.name} holds statistics already; give images, weights or a data set")
+    source.check_alone()
     n = source.available if n is None else check_n(n)
     if n is None:
         raise EvaluationError(f"{source.name} has no end; say how many samples n there shall be")

@@ -120,3 +120,9 @@ def test_an_upsampler_is_scored_on_small_images_of_the_reference(capsys: Capture
     write_folder([digits("test", SIDE).x[:20]], tmp_path / "files")
     line = refusal(capsys, "evaluate", here / "up", "--against", tmp_path / "files", *scored)
     assert "needs low_res of real images; score it against a data set, by its name" in line
+
+
+def test_an_upsampler_is_no_reference(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    message = "needs low_res of real images and can only be scored itself"
+    assert message in refusal(capsys, "evaluate", "digits/test", "--against", here / "up", "-n", 20, "--metrics", "kd")
+    assert message in refusal(capsys, "stats", here / "up", "-n", 20, "--out", tmp_path / "s.npz")
