@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from genkit.diffusion.upsampler import Cascade
 
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
-OPTIONS = ("solver", "steps", "classifier", "scale")
 
 
 def diffusion_options(command: Callable[..., None]) -> Callable[..., None]:

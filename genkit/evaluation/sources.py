@@ -78,15 +78,6 @@ class Source:
             raise EvaluationError(f"{self.name} needs {made} of real images; score it against a data set, by its name")
         return of_generator(self.generator.over(reference.items), self.name)
 
-    def check_alone(self) -> None:
-        """Raises EvaluationError for a generator that is asked for parts of real samples, which nothing here gives."""
-        if self.generator is not None and self.generator.made:
-            made = self.generator.made[0]
-            raise EvaluationError(
-                f"{self.name} needs {made} of real images and can only be scored itself, against a data set; "
-                "draw samples of it first, and name their folder"
-            )
-
     @property
     def points(self) -> bool | None:
         """Whether the samples are points, not images; None when unknown."""
