@@ -83,9 +83,11 @@ def _take(found: Asked, conditions: ConditionSpace, name: str, value: str, n: in
 
 
 def repeated(images: Tensor, n: int) -> Tensor:
-    """n of the images, in order and over again."""
+    """n of the images, in order and over again; a single one is itself, and takes the memory of one."""
     import torch
 
+    if len(images) == 1:
+        return images
     return images[torch.arange(n) % len(images)]
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from genkit.diffusion.upsampler import Cascade
 
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
-OPTIONS = ("solver", "steps", "classifier", "scale")
 
 
 def diffusion_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -49,17 +48,26 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
     if not isinstance(generator, DiffusionGenerator):
         raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
     _set_solver(generator, asked.get("solver"), asked.get("steps"))
-    return _guided(generator, asked.get("classifier"), asked.get("scale"))
+    return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
+
+
+def _named_as(generator: Generator, made: Any) -> Any:
+    """`made` with the class names of `generator`, which only the outermost of several has."""
+    if generator.class_names:
+        made.class_names = generator.class_names
+    return made
 
 
 def _configured_cascade(cascade: Cascade, asked: dict[str, Any]) -> Cascade:
-    """Solver and steps are for both stages, guidance for the base, as in the paper."""
+    """Solver and steps are for both stages, as far as the base is a diffusion model; guidance for the base, as in the
+    paper."""
+    from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.diffusion.upsampler import Cascade
 
     _set_solver(cascade.upsampler, asked.get("solver"), asked.get("steps"))
-    made = Cascade(configured(cascade.base, asked), cascade.upsampler)
-    made.class_names = cascade.class_names
-    return made
+    diffuses = isinstance(cascade.base, (DiffusionGenerator, Cascade))
+    of_base = {name: value for name, value in asked.items() if diffuses or name not in ("solver", "steps")}
+    return _named_as(cascade, Cascade(configured(cascade.base, of_base), cascade.upsampler))  # type: ignore[no-any-return]
 
 
 def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | None) -> None:

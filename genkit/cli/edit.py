@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Writing, loaded
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from genkit.vae.vae import VAE
 
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OF_IMAGES = ("n", "seed", "grid", "batch_size")
+"""Options that new weights do not have."""
 
 
 @click.command("edit", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
@@ -33,7 +36,9 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
 @click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     weights: str,
     images: tuple[Path, ...],
     replace: str | None,
@@ -52,6 +57,7 @@ def command(
     _check(images, [name for name, value in data.items() if value], out)
     assert out is not None
     if not images:
+        _refuse_of_images(ctx)
         _write_weights(weights, data, out)
         return
     import torch
@@ -74,6 +80,14 @@ def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> Non
         raise GenkitError("nothing to write: give an IMAGE, --replace DATA or --extend DATA")
     if out is None:
         raise GenkitError("say where the images go with --out FOLDER")
+
+
+def _refuse_of_images(ctx: click.Context) -> None:
+    for parameter in ctx.command.params:
+        if parameter.name in OF_IMAGES and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise GenkitError(
+                f"{parameter.opts[0]} is of new images, and other exemplars make new weights; leave it out"
+            )
 
 
 def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> None:

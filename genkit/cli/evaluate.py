@@ -79,11 +79,16 @@ def _use(a: str, metrics: str | None) -> str:
     """The metric that is asked for alone; accuracy where nothing is asked for and `a` is a classifier."""
     if metrics is None:
         return "accuracy" if _classifies(a) else FEATURES
+    names = metrics.split(",")
+    if len(names) > 1 and (alone := [name for name in names if name in METRICS]):
+        raise GenkitError(f"--metrics: {alone[0]} is asked for alone; leave it out, or the others")
     return metrics if metrics in METRICS else FEATURES
 
 
 def _classifies(weights: str) -> bool:
     """Whether these are weights of a classifier, by their configuration."""
+    if weights.lstrip().startswith("{"):
+        return False
     from genkit.core.catalog import load, shipped
     from genkit.core.documents import read_mapping
     from genkit.core.location import CONFIG

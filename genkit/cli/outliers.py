@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
 
 RECIPE = "digits/robust_wgan_closed_form"
-SHARE, SIZE, STEPS, STEPS_RANGE = 0.05, 16, 200, click.IntRange(2, 10**6)
+SHARE, SIZE, STEPS = 0.05, 16, 200
+TRAINING_STEPS = click.Option(["--steps"], type=click.IntRange(2, 10**6))
 LEAST = 50
 """Images from which a generator can learn something."""
 
@@ -50,7 +51,7 @@ def score(
 
     rho_of_share(SHARE if share is None else share)
     if "steps" in training:
-        training["steps"] = STEPS_RANGE.convert(training["steps"], None, None)
+        training["steps"] = TRAINING_STEPS.type.convert(training["steps"], TRAINING_STEPS, None)
     with display() as shown:
         if run:
             game = _of_run(run, training, shown)

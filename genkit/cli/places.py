@@ -156,7 +156,8 @@ def _harm(output: Output, read: Path) -> str:
 
     own = (CONFIG, RECIPE, WEIGHTS)
     if any((folder / name).is_file() for folder in (read, read / "weights") for name in own):
-        return f"is a part of {read}, which is read" if output.path.name in own else ""
+        part = output.path.name in own or os.path.realpath(output.path) == os.path.realpath(read / "weights")
+        return f"is a part of {read}, which is read" if part else ""
     return f"lies in {read}, which is read"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writi
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import GenkitError
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("sample", cls=Writing, epilog=ABOUT_WEIGHTS)

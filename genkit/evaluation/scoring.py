@@ -119,6 +119,7 @@ def _opened(
     if extractor is not None:
         check_extractor(extractor, weights)
     fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
+    _check_alone(real)
     return wanted, fake.over(real) if isinstance(fake, Source) else fake, real
 
 
@@ -143,6 +144,7 @@ def statistics(
     source = open_source(data, "the data", on_bad)
     if isinstance(source, Statistics):
         raise EvaluationError(f"{source.name} holds statistics already; give images, weights or a data set")
+    _check_alone(source)
     n = source.available if n is None else check_n(n)
     if n is None:
         raise EvaluationError(f"{source.name} has no end; say how many samples n there shall be")
@@ -154,6 +156,15 @@ def statistics(
     features, fingerprint = side.found.features, side.fingerprint or ""
     made = beside(lambda: Statistics.of(features, judge, source.name, fingerprint, seed))
     return made, [*reader.warnings, *_few(source.name, made.n, len(made.mu), n)]
+
+
+def _check_alone(source: Source | Statistics) -> None:
+    """Raises EvaluationError for a generator that needs parts of real samples, where there are none."""
+    if isinstance(source, Source) and source.generator is not None and source.generator.made:
+        raise EvaluationError(
+            f"{source.name} needs {source.generator.made[0]} of real images and can only be scored itself, against a "
+            "data set; draw samples of it first, and name their folder"
+        )
 
 
 def check_n(n: Any) -> int:

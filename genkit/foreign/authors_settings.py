@@ -47,7 +47,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"cannot read {path}: no such file")
+        raise WeightsError(f"cannot read {path}: {'a folder' if path.is_dir() else 'no such file'}")
     try:
         found = read_yaml(path)
     except Unreadable as fault:

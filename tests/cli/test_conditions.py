@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.cli.conditions import asked
 from genkit.core.generator import Generator
 from genkit.data.digits import digits
 from genkit.images.pixels import write_folder, write_png
@@ -61,6 +62,12 @@ def test_an_image_is_enlarged_as_in_python(capsys: Capture, here: Path, tmp_path
     want = model.sample(3, condition={"low_res": low, "label": 1}, rng=torch.Generator().manual_seed(0))
     write_folder([want], tmp_path / "want")
     assert contents(tmp_path / "a") == contents(tmp_path / "want")
+
+
+def test_one_image_for_all_takes_the_memory_of_one(here: Path) -> None:
+    model = Generator.from_pretrained(here / "up")
+    rows = asked(model, None, [f"low_res={here / 'photo.png'}"], 10_000).rows["low_res"]
+    assert rows.shape == (10_000, 1, LOW, LOW) and rows.untyped_storage().nbytes() == 4 * LOW**2
 
 
 def test_images_of_a_folder_or_zip_are_taken_in_turn(capsys: Capture, here: Path, tmp_path: Path) -> None:
@@ -120,3 +127,9 @@ def test_an_upsampler_is_scored_on_small_images_of_the_reference(capsys: Capture
     write_folder([digits("test", SIDE).x[:20]], tmp_path / "files")
     line = refusal(capsys, "evaluate", here / "up", "--against", tmp_path / "files", *scored)
     assert "needs low_res of real images; score it against a data set, by its name" in line
+
+
+def test_an_upsampler_is_no_reference(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    message = "needs low_res of real images and can only be scored itself"
+    assert message in refusal(capsys, "evaluate", "digits/test", "--against", here / "up", "-n", 20, "--metrics", "kd")
+    assert message in refusal(capsys, "stats", here / "up", "-n", 20, "--out", tmp_path / "s.npz")

@@ -148,8 +148,17 @@ def test_refusals_are_one_line(capsys, tmp_path, judge):
     assert "got 1 sample" in refused(capsys, "evaluate", folder(tmp_path / "one", 1), *common, "--metrics", "fd")
     assert "cannot write" in refused(capsys, "evaluate", a, *common, "--json", f"{a}/000000.png/x.json")
     assert ".npz" in refused(capsys, "stats", a, "--out", tmp_path / "x.csv")
+    assert "accuracy is asked for alone" in refused(capsys, "evaluate", a, *common, "--metrics", "fd,accuracy")
     (tmp_path / "empty").mkdir()
     assert "holds no images" in refused(capsys, "evaluate", tmp_path / "empty", *common)
+
+
+def test_a_spec_may_be_longer_than_a_file_name(capsys, tmp_path, judge):
+    spec = f"{{type: folder, path: {folder(tmp_path / 'a')}, size: 8, {' ' * 300} channels: 1}}"
+    code, _, err = run(
+        capsys, "evaluate", spec, "--against", folder(tmp_path / "b", seed=1), "-n", 12, "--extractor", judge
+    )
+    assert code == 0, err
 
 
 def test_another_extractors_statistics_and_damage(capsys, tmp_path, judge):

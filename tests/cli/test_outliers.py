@@ -92,6 +92,7 @@ def test_data_that_cannot_be_ranked(capsys: Capture, folder: Path, tmp_path: Pat
 
 
 def test_runs_that_cannot_rank(capsys: Capture, robust: Path, finished: Path, tmp_path: Path) -> None:
+    assert "'--steps': 1 is not in the range" in refusal(capsys, "outliers", "digits", "--steps", 1)
     assert "leave one of them out" in refusal(capsys, "outliers", "digits", "--run", robust, "--steps", 9)
     assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", tmp_path)
     assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", robust / "weights")

@@ -71,6 +71,7 @@ REFUSED = [
     ("sample run --between p.zip pics/1/000000.png --out pics/1", "would be replaced (--between)"),
     ("exemplars mnist-exemplar-vae --replace pics --out pics/mine", "lies in pics"),
     ("exemplars run --extend digits --out run", "is what is read"),
+    ("edit run --extend digits --out run/weights", "--out run/weights is a part of run, which is read (WEIGHTS)"),
     ("export run --to diffusers --out run", "is what is read"),
     ("bench bench.json --out .", "bench.json is, which is read and would be replaced"),
     ("bench bench.json --out pics/b", "lies in pics, which is read (against)"),

@@ -14,9 +14,10 @@ from PIL import Image
 from genkit.core.generator import Generator
 from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.diffusion.noisy_classifier import NoisyClassifier
+from genkit.diffusion.upsampler import Cascade
 from tests.cli.console import refusal, run
 from tests.cli.test_sample import contents
-from tests.contracts.specs import DCGAN_G, DDPM, ENCODER, NETWORKS, NOISY, PLAIN, UNET, seeded
+from tests.contracts.specs import DCGAN_G, DDPM, ENCODER, LARGER, NETWORKS, NOISY, PLAIN, UNET, seeded
 
 Capture = pytest.CaptureFixture[str]
 FAST = {"solver": {"type": "ancestral", "steps": "3"}}
@@ -129,6 +130,31 @@ def test_the_scale_of_a_guided_model_is_replaced(capsys: Capture, weights: dict[
         capsys, tmp_path / "f", weights["labelled"], *common, "--classifier", weights["guide"], "--scale", 9
     )
     assert sample(capsys, tmp_path / "g", weights["guided"], *common, "--scale", 9) == guided != plain
+
+
+def test_class_names_of_a_guided_model_outlive_another_scale(
+    capsys: Capture, weights: dict[str, Path], tmp_path: Path
+) -> None:
+    """Its names stand at the outermost alone: nothing inside has any."""
+    made = Generator.from_pretrained(weights["guided"])
+    made.class_names = tuple("abcdefghij")
+    made.save_pretrained(tmp_path / "named")
+    by_name = sample(capsys, tmp_path / "a", tmp_path / "named", "-n", 2, "--label", "d", "--scale", 5)
+    assert by_name == sample(capsys, tmp_path / "b", weights["guided"], "-n", 2, "--label", 3, "--scale", 5)
+
+
+def test_steps_of_a_cascade_whose_base_takes_none_are_of_the_upsampler(
+    capsys: Capture, weights: dict[str, Path], tmp_path: Path
+) -> None:
+    upsampler: Any = seeded({**LARGER, **FAST})
+    for parameter in upsampler.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    Cascade(seeded(SPECS["gan"]), upsampler).save_pretrained(tmp_path / "cascade")
+    want = sample(capsys, tmp_path / "a", tmp_path / "cascade", "-n", 2, "--label", 3)
+    assert sample(capsys, tmp_path / "b", tmp_path / "cascade", "-n", 2, "--label", 3, "--steps", "3") == want
+    assert sample(capsys, tmp_path / "c", tmp_path / "cascade", "-n", 2, "--label", 3, "--steps", "5") != want
+    line = refusal(capsys, "sample", tmp_path / "cascade", "--scale", 2, "--out", tmp_path / "d")
+    assert "--scale is for diffusion models; this is a GAN" in line
 
 
 REFUSED: list[tuple[str, tuple[object, ...], str]] = [

@@ -31,3 +31,5 @@ def test_refusals(text, message, tmp_path):
     assert "\n" not in str(refusal.value) and not sentinel.exists()
     with pytest.raises(WeightsError, match="cannot read"):
         read_settings(tmp_path / "none.yml")
+    with pytest.raises(WeightsError, match="a folder"):
+        read_settings(tmp_path)

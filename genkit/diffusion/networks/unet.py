@@ -79,6 +79,7 @@ class SuperResolutionUNet(UNet):
             ConditionError: no small image, or as UNet.
         """
         if low_res is None:
-            raise ConditionError(f"this network needs low_res, small images (B, {', '.join(map(str, self.low_shape))})")
+            small = f"small images (B, {', '.join(map(str, self.low_shape))})"
+            raise ConditionError(f"this network needs low_res, {small}, which a generator of type upsampler gives it")
         large = F.interpolate(low_res, x.shape[-2:], mode="bilinear")
         return super().forward(torch.cat([x, large], dim=1), t, y)

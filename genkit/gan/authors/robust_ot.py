@@ -57,7 +57,7 @@ class ResNetCriticSettings(WeightSettings):
     D_activation: Literal["relu"] = "relu"
 
 
-class Column(nn.Module):
+class ScoreColumn(nn.Module):
     """Images (B, 3, 32, 32) -> (B, 1), as theirs; `relu` is the last layer of their DCGAN weight network."""
 
     def __init__(self, network: Critic, relu: bool = False):
@@ -84,7 +84,7 @@ def dcgan_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> R
     return load_named(network, state, names)
 
 
-def dcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
+def dcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreColumn:
     """Their DCGAN netD."""
     settings, state = check_settings(RobustOTCriticSettings, config), own_part(state, "netD")
     bias = "network.0.bias" in state
@@ -93,28 +93,28 @@ def dcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Colu
     names = layer_names("head", "network.11", tensors=tensors)
     for i, theirs in enumerate((0, 2, 5, 8)):
         names |= layer_names(f"convs.{i}", f"network.{theirs}", tensors=tensors)
-    return Column(load_named(network, _flat(state, "network.11.weight"), names))
+    return ScoreColumn(load_named(network, _flat(state, "network.11.weight"), names))
 
 
-def sndcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
+def sndcgan_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreColumn:
     """Their SNDCGAN netD, of hinge and non-saturating runs."""
     settings, state = check_settings(RobustOTCriticSettings, config), own_part(state, "netD")
     names = {**_spectral_names("head", "network.14.conv_layer")}
     for i in range(7):
         names |= _spectral_names(f"convs.{i}", f"network.{2 * i}.conv_layer")
-    return Column(
+    return ScoreColumn(
         load_named(SNDCGANCritic(width=settings.ndf), _flat(state, "network.14.conv_layer.weight_orig"), names)
     )
 
 
-def dcgan_weights(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
+def dcgan_weights(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreColumn:
     """Their netW beside DCGAN and SNDCGAN critics, which ends in ReLU."""
-    return Column(_weight_network(state, config), relu=True)
+    return ScoreColumn(_weight_network(state, config), relu=True)
 
 
-def resnet_weights(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
+def resnet_weights(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreColumn:
     """Their netW beside ResNet critics: no ReLU at the end, so that weights may be negative."""
-    return Column(_weight_network(state, config))
+    return ScoreColumn(_weight_network(state, config))
 
 
 def resnet_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> RobustResNetGenerator:
@@ -137,7 +137,7 @@ def resnet_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> 
     return load_named(network, state, names)
 
 
-def resnet_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Column:
+def resnet_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> ScoreColumn:
     """Their ResNet netD."""
     settings = check_settings(ResNetCriticSettings, config)
     names = {
@@ -150,7 +150,7 @@ def resnet_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Col
     for i in range(3):
         names |= layer_names(f"blocks.{i}.conv1", f"feat_net.{i + 1}.model.1")
         names |= layer_names(f"blocks.{i}.conv2", f"feat_net.{i + 1}.model.3")
-    return Column(load_named(RobustResNetCritic(width=settings.ndf), own_part(state, "netD"), names))
+    return ScoreColumn(load_named(RobustResNetCritic(width=settings.ndf), own_part(state, "netD"), names))
 
 
 def _weight_network(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> WeightNetwork:
