@@ -1,4 +1,4 @@
-"""What genkit sample is asked for: --label, and --condition NAME=VALUE of classes and of images in files."""
+"""The conditions of genkit sample: --label, and --condition NAME=VALUE of classes and of images in files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Asked:
 
 
 def asked(generator: Generator, label: str | None, given: Sequence[str], n: int) -> Asked:
-    """What --label and every --condition say.
+    """The conditions that --label and every --condition give.
 
     Raises:
         ConditionError: nothing that `generator` takes, or not all that it needs, beginning with the option.

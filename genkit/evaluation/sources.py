@@ -183,9 +183,8 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     """Files drawn without replacement, each at its own size."""
 
     def prepared(n: int, seed: int, size: int, prepare: Prepare) -> Iterator[Prepared]:
-        names = [files.names[i] for i in _chosen(len(files), n, seed).tolist()]
-        report = Intake()
-        with closing(files.select(names).prepared(prepare, on_bad=on_bad, report=report)) as images:
+        chosen, report = files.select([files.names[i] for i in _chosen(len(files), n, seed).tolist()]), Intake()
+        with closing(chosen.prepared(prepare, on_bad=on_bad, report=report)) as images:
             yield from grouped(images, size)
         source.notes.update(report.as_dict())
 
