@@ -154,7 +154,7 @@ def test_refusals_are_one_line(capsys, tmp_path, judge):
 
 
 def test_a_spec_may_be_longer_than_a_file_name(capsys, tmp_path, judge):
-    spec = f"{{type: folder, path: {folder(tmp_path / 'a')}, size: 8, {' ' * 300} channels: 1}}"
+    spec = f"{{type: folder, {' ' * 300} size: 8, channels: 1, path: {folder(tmp_path / 'a')}}}"
     code, _, err = run(
         capsys, "evaluate", spec, "--against", folder(tmp_path / "b", seed=1), "-n", 12, "--extractor", judge
     )
