@@ -77,7 +77,7 @@ CASES: list[tuple[str, str]] = [
         "statistics of extractor judge",
     ),
     ("evaluate ddpm --against six --metrics is -n 50", "the extractor gives features alone"),
-    ("evaluate ddpm --against six --metrics fd,accuracy -n 50", "no metric 'accuracy'"),
+    ("evaluate ddpm --against six --metrics fd,accuracy -n 50", "accuracy is asked for alone"),
     ("evaluate judge --against digits --metrics accuracy --extractor judge", "--extractor says how features are made"),
     ("evaluate judge --against digits --metrics accuracy", "samples of digits are [1, 28, 28], wanted [1, 8, 8]"),
     ("evaluate ddpm --against swiss_roll -n 50", "holds images, but extractor points takes points"),

@@ -57,4 +57,4 @@ def test_so_it_is_with_data_that_are_not_there(tmp_path: Path) -> None:
     tree["data"] = {"type": "folder", "path": "nope", "size": tree["data"].get("size", 28), "channels": 1}
     (tmp_path / "t.yaml").write_text(yaml.safe_dump(tree))
     code, lines = launched("", "train", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "run"))
-    assert code == 2 and len(lines) == 1 and lines[0].startswith("genkit: nope does not exist"), lines
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("genkit: data.path: nope does not exist"), lines

@@ -158,7 +158,7 @@ def test_a_diverged_training_is_told_in_terms_of_the_bench(here, monkeypatch):
     def diverged(*_, **__):
         raise TrainingError("iteration 3: the loss is not finite; set its clip_norm in a new run --from this one")
 
-    monkeypatch.setattr("genkit.training.entry.train", diverged)
+    monkeypatch.setattr("genkit.training.train_recipe.train", diverged)
     with pytest.raises(TrainingError, match=r"seed 0, iteration 3: the loss is not finite; .*overrides of") as told:
         ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
     assert "--from" not in str(told.value)
