@@ -15,7 +15,7 @@ from torch.utils import deterministic
 
 from genkit.core.errors import TrainingError
 
-WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 """Without it cuBLAS shares one buffer between streams; it is read when a device is used first."""
 COMPLAINT = "deterministic"
 """A word of what torch says of an operation that has no such algorithm."""
@@ -31,8 +31,7 @@ def repeatable(device: torch.device, wanted: bool = True) -> Iterator[None]:
     if device.type == "cpu" or not wanted:
         yield
         return
-    for name, value in WORKSPACE.items():
-        os.environ.setdefault(name, value)
+    os.environ.setdefault(*WORKSPACE)
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     filling = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from genkit.training import train
@@ -36,3 +37,16 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     tree = shrunk(read("points/wgan_gp"))
     return train(Recipe.from_dict(tree), tmp_path_factory.mktemp("runs") / "points")
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exemplar VAE of 28 pixels with random weights and five exemplars."""
+    from genkit.vae.latent_priors import ExemplarPrior
+    from genkit.vae.networks.gated_vae import GatedVAENetwork
+    from genkit.vae.vae import VAE
+
+    torch.manual_seed(0)
+    model = VAE(GatedVAENetwork(28, 1, 3, 8), prior=ExemplarPrior())
+    model.exemplars.replace(torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8))
+    return model.save_pretrained(tmp_path_factory.mktemp("vae"))

@@ -10,20 +10,10 @@ import torch
 
 from genkit.core.generator import Generator
 from genkit.images import pixels as images
-from genkit.vae.latent_priors import ExemplarPrior
-from genkit.vae.networks.gated_vae import GatedVAENetwork
 from genkit.vae.vae import VAE
 from tests.cli.console import refusal, run
 
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    model = VAE(GatedVAENetwork(28, 1, 3, 8), prior=ExemplarPrior())
-    model.exemplars.replace(torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8))
-    return model.save_pretrained(tmp_path_factory.mktemp("vae"))
 
 
 @pytest.fixture
