@@ -66,7 +66,14 @@ class CheckpointError(GenkitError):
 
 
 class TrainingError(GenkitError):
-    """Training that cannot go on, such as a loss that is not finite."""
+    """Training that cannot go on."""
+
+
+class BadState(TrainingError):
+    """What training has come to is of no use, as a loss that is not finite; a run may go back to before it.
+
+    Whoever raises it does so in all processes alike: it decides by numbers of the whole batch, or by shared weights.
+    """
 
 
 class EvaluationError(GenkitError):

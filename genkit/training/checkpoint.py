@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import CheckpointError, TrainingError, shown
+from genkit.core.errors import BadState, CheckpointError, shown
 from genkit.core.files import cannot_write, sha256_of_file, sync_folder, write_synced
 from genkit.core.pretrained import Pretrained, described
 from genkit.core.tensors import load_into
@@ -39,10 +40,10 @@ def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None
 
     Raises:
         CheckpointError: with path, reason and free space; what was there before is untouched.
-        TrainingError: a weight is not finite: the checkpoint before this one stays the newest.
+        BadState: a weight is not finite: the checkpoint before this one stays the newest.
     """
-    _refuse_non_finite(trainer.system.state_dict(), f"iteration {trainer.step}")
     accelerator = trainer.accelerator
+    _refuse_non_finite(trainer.system.state_dict(), f"iteration {trainer.step}", accelerator.num_processes)
     final = folder / f"step-{trainer.step:08d}"
     temporary = folder / f".step-{trainer.step:08d}.tmp"
     try:
@@ -100,12 +101,14 @@ def _publish(temporary: Path, final: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _refuse_non_finite(state: dict[str, Tensor], where: str) -> None:
-    for name, tensor in state.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise TrainingError(
-                f"{where}: {name} holds numbers that are not finite; lower the learning rates in a run --from this one"
-            )
+def _refuse_non_finite(state: dict[str, Tensor], where: str, processes: int = 1) -> None:
+    """Raises BadState, in all processes if the state of one is bad."""
+    bad = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    found = gather_object([bad[:1]]) if processes > 1 else [bad]
+    if names := [name for names in found for name in names]:
+        raise BadState(
+            f"{where}: {names[0]} holds numbers that are not finite; lower the learning rates in a run --from this one"
+        )
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
@@ -162,7 +165,7 @@ def verify(folder: Path) -> None:
     for name in ("system.safetensors", "ema.safetensors"):
         try:
             _refuse_non_finite(_unpacked(folder / name), f"{folder.name}/{name}")
-        except TrainingError as damage:
+        except BadState as damage:
             raise CheckpointError(str(damage).partition(";")[0]) from damage
 
 
@@ -189,6 +192,11 @@ def _state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def step_of(checkpoint: Path) -> int:
+    """The iterations that were done when it was written."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
 def complete(folder: Path) -> list[Path]:
     """The finished checkpoints in `folder`, oldest first."""
     return sorted(p for p in folder.glob("step-*") if p.is_dir() and re.fullmatch(r"step-\d{8}", p.name))
@@ -206,9 +214,9 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def newest_good(folder: Path, warn: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint that passes `verify`; `warn` is called with a line for each one passed over."""
-    found = complete(folder)
+def newest_good(folder: Path, warn: Callable[[str], None], before: Path | None = None) -> Path | None:
+    """The newest checkpoint, or the newest `before` one, that passes `verify`; `warn` is told each one passed over."""
+    found = [path for path in complete(folder) if before is None or path.name < before.name]
     for i, candidate in reversed(list(enumerate(found))):
         try:
             verify(candidate)

@@ -9,9 +9,9 @@ from typing import Any
 from genkit.core.errors import CheckpointError
 from genkit.training.recipe import Train, differences
 
-HARMLESS = ("name", "description", "every", "evaluate", "train.trackers", "data")
-"""Keys of a recipe, with all below them, that change what is shown of the weights but not the weights. Data that are
-named otherwise are compared by what they hold, once they are read."""
+HARMLESS = ("name", "description", "every", "evaluate", "rollback", "train.trackers", "data")
+"""Keys of a recipe, with all below them, that change what is shown of the weights but not the weights; of `rollback`,
+those that were bad. Data that are named otherwise are compared by what they hold, once they are read."""
 
 LONGER = "train.steps"
 SHOWN = 5

@@ -93,6 +93,7 @@ class Evaluate:
         n: samples.
         extractor: None chooses by the data.
         best: the metric by which the best checkpoint is kept.
+        select: whether what a training leaves is its best checkpoint instead of its last.
     """
 
     against: dict[str, Any] | None = None
@@ -100,6 +101,20 @@ class Evaluate:
     n: Annotated[int, Field(ge=2)] = 1000
     extractor: str | None = None
     best: str = "fd"
+    select: bool = False
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What a run does where it has come to a state of no use: back to its last good checkpoint, and on more slowly.
+
+    Attributes:
+        lr: what all learning rates are multiplied by, each time.
+        at_most: how often; the next time it ends with the last good state.
+    """
+
+    lr: Annotated[float, Field(gt=0, le=1)] = 0.5
+    at_most: Annotated[int, Field(ge=1, le=1000)] = 20
 
 
 @dataclass(frozen=True)
@@ -117,6 +132,7 @@ class Recipe:
     train: Train
     every: Every = Every()
     evaluate: Evaluate | None = None
+    rollback: Rollback | None = None
     description: str = ""
     place: RecipePlace = field(default=NOWHERE, init=False, compare=False, repr=False)
 
@@ -144,7 +160,7 @@ class Recipe:
                 check_plain(tree)
             except Unreadable as fault:
                 raise RecipeError(str(fault)) from fault
-            sections = {"train": Train, "every": Every, "evaluate": Evaluate}
+            sections = {"train": Train, "every": Every, "evaluate": Evaluate, "rollback": Rollback}
             tree = {k: section(sections[k], v, k) if k in sections and v is not None else v for k, v in tree.items()}
             tree = {k: v for k, v in tree.items() if v is not None or k not in ("every", "evaluate")}
             checked = catalog.check_arguments(cls, below(as_written_today(tree), Path.cwd()))

@@ -14,7 +14,7 @@ from genkit.core.errors import RecipeError, shown
 from genkit.core.reference import below, changed, is_reference
 
 BASE, STAGES = "base", "stages"
-SHARED = ("data", "train", "every", "evaluate")
+SHARED = ("data", "train", "every", "evaluate", "rollback")
 """What may stand at the top for every stage; `evaluate` is for the product alone, where there is one."""
 
 

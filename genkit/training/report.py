@@ -21,6 +21,7 @@ from genkit.core.table import lookup
 from genkit.training.curves import Curve, draw
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
+from genkit.training.rollback import Fall, falls_of, slower
 from genkit.training.run_folder import RunFolder
 from genkit.training.staged import Stage, StagedRecipe
 
@@ -92,9 +93,9 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
 
 
 def _training(folder: RunFolder, recipe: Recipe) -> PagePart:
-    rows = read_metrics(folder.metrics)
-    environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history))]
-    own = {"facts": _facts(recipe, rows), "curves": _curves(rows), "grids": _grids(folder.grids)}
+    rows, falls = read_metrics(folder.metrics), falls_of(folder.checkpoints)
+    environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history)), *_falls(falls)]
+    own = {"facts": _facts(recipe, rows, falls), "curves": _curves(rows), "grids": _grids(folder.grids)}
     return _part(folder, recipe) | own | {"environment": environment}
 
 
@@ -107,8 +108,10 @@ def _stage(path: Path, name: str, stage: Stage) -> PagePart:
     return about | nothing | {"facts": [("weights", str(stage["weights"]))]}
 
 
-def _facts(recipe: Recipe, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def _facts(recipe: Recipe, rows: list[dict[str, Any]], falls: list[Fall]) -> list[tuple[str, str]]:
     facts = [("iterations", f"{rows[-1]['step'] if rows else 0:,} of {recipe.train.steps:,}")]
+    if falls:
+        facts.append(("went back", f"{len(falls)} times, learning rates x {slower(falls):.3g}"))
     if rows and "seconds" in rows[-1]:
         facts.append(("time", _clock(sum_of_sessions(rows))))
     return [*facts, ("batch", f"{recipe.train.batch_size}"), ("seed", f"{recipe.train.seed}")]
@@ -187,6 +190,11 @@ def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (f"from iteration {entry.get('iteration')}", "; ".join([*entry.get("recipe", []), *entry.get("changed", [])]))
         for entry in entries
     ]
+
+
+def _falls(falls: list[Fall]) -> list[tuple[str, ...]]:
+    """(from which iteration back to which, why) rows."""
+    return [(f"back from iteration {fall['at']:,} to {fall['to']:,}", fall["why"]) for fall in falls]
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

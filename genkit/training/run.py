@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from genkit.core.errors import BadState
 from genkit.core.files import write_atomically
-from genkit.core.generator import Pictured
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
@@ -22,12 +22,12 @@ from genkit.training.engine import from_main, trackers_of
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare_run
-from genkit.training.recipe import Recipe
+from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
 from genkit.training.report import write_report
+from genkit.training.rollback import Fall, ended, good_before, slower, told
 from genkit.training.run_folder import RunFolder
-from genkit.training.run_scores import is_better
-from genkit.training.samples import draw_samples
+from genkit.training.show import Show
 from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.start import check_start, start_from
 from genkit.training.watcher import Silence, Watcher
@@ -72,9 +72,11 @@ class Run:
 
     def __init__(self, recipe: Recipe, folder: RunFolder, accelerator: Accelerator, watcher: Watcher):
         self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
-        self.data, self.trainer, self.scoring = prepare_run(recipe, accelerator)
+        self.data, self.trainer, scoring = prepare_run(recipe, accelerator)
         self.window, self.log, self.started = Window(), MetricsLog(folder.metrics), ""
+        self.show = Show(recipe, self.trainer, accelerator, watcher, self.log, scoring, self.data)
         self.best: dict[str, Any] | None = None
+        self.falls: Sequence[Fall] = []
         self.due: Sequence[str] = ()
         self.changes: Sequence[str] = ()
         self.fingerprint: str | None = None
@@ -89,10 +91,10 @@ class Run:
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
             try:
                 self._start(resume)
-                if self.trainer.step < self.trainer.steps:
+                if not self._over:
                     self._look(self.due, stop)
-                while self.trainer.step < self.trainer.steps:
-                    self._iterate(stop)
+                while not self._over:
+                    self._iterate_or_go_back(stop)
                 self._finish(stop)
             finally:
                 if last:
@@ -100,8 +102,33 @@ class Run:
                 for tracker in self.accelerator.trackers if not last else ():
                     tracker.finish()
 
+    @property
+    def _over(self) -> bool:
+        return self.trainer.step >= self.trainer.steps or ended(self.falls, self.recipe.rollback)
+
+    def _iterate_or_go_back(self, stop: StopFlag) -> None:
+        try:
+            self._iterate(stop)
+        except BadState as fault:
+            if self.recipe.rollback is None:
+                raise
+            self._go_back(str(fault), self.recipe.rollback)
+
+    def _go_back(self, why: str, rule: Rollback) -> None:
+        """To the last good checkpoint, which is written anew, so that a resumed run knows of it."""
+        good = good_before(self.folder.checkpoints, self.falls, self.best, self.watcher.note) if self.main else ""
+        found, falls, at = Path(from_main(self.accelerator, str(good))), self.falls, self.trainer.step
+        lines = self._load(found)
+        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=why)]
+        self.trainer.slower = slower(self.falls)
+        if self.main:
+            self.log.rewind(lines)
+            self.log.write(self.trainer.step, {"rollback/rates": self.trainer.slower})
+        self.watcher.note(told(self.falls, rule))
+        self._checkpoint()
+
     def _iterate(self, stop: StopFlag) -> None:
-        """One iteration, and what is due after it; the last one leaves scores and checkpoint to `_finish`."""
+        """One iteration, and what is due after it; the last one leaves its scores to `_finish`."""
         every, steps = self.recipe.every, self.trainer.steps
         try:
             with stop.within(PATIENCE_S):
@@ -117,7 +144,7 @@ class Run:
         if self._asked_to_stop(stop):
             self._checkpoint()
             raise Stopped(stop.number, step)
-        if every.checkpoint and step % every.checkpoint == 0 and step < steps:
+        if step == steps or (every.checkpoint and step % every.checkpoint == 0):
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
@@ -143,6 +170,7 @@ class Run:
             self.accelerator.init_trackers("tensorboard")
         if not found and (source := self.folder.start_again()):
             self.watcher.note(self.started or start_from(source, self.trainer, self.watcher.note))
+        if not found and (source or self.recipe.rollback):
             self._checkpoint()
 
     def _compare(self, found: Path | None) -> None:
@@ -170,6 +198,8 @@ class Run:
         self.window.restore(windows[mine if mine < len(windows) else 0], self.accelerator.device)
         self.best, self.due = state["best"], state.get("due", ["scores"] if state.get("unscored") else [])
         self.fingerprint = state.get("data")
+        self.falls = state.get("falls", [])
+        self.trainer.slower = slower(self.falls)
         if self.best and self.recipe.evaluate and self.best["metric"] != self.recipe.evaluate.best:
             self.best = None
         return int(state["lines"])
@@ -190,7 +220,7 @@ class Run:
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
         windows = gather_object([self.window.state()])
         extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
-        extra["data"] = self.fingerprint
+        extra |= {"data": self.fingerprint, "falls": self.falls}
         newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
         if self.main:
             spare = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
@@ -205,7 +235,7 @@ class Run:
         for i, what in enumerate(due):
             try:
                 if what == "grid":
-                    self._draw(self.folder.grid(self.trainer.step), stop)
+                    self.show.picture(self.folder.grid(self.trainer.step), stop)
                 else:
                     self._score(stop)
             except Interrupted:
@@ -213,60 +243,26 @@ class Run:
                 self._checkpoint(due[i:])
                 raise Stopped(stop.number, self.trainer.step) from None
 
-    def _shown(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """What `work` makes of the averaged copy in the first process, sent to all.
-
-        Raises:
-            Interrupted: on all, when a signal came to the first.
-        """
-        verdict = ""
-        if self.main:
-            try:
-                with ExitStack() as shown, stop:
-                    product = self.trainer.averaged()
-                    shown.enter_context(self.trainer.system.for_inference(product))
-                    verdict = work(product)
-            except Interrupted as interrupted:
-                verdict = str(interrupted.exit_code)
-        verdict = from_main(self.accelerator, verdict)
-        if verdict.isdecimal():
-            raise Interrupted(int(verdict) - 128)
-        return verdict
-
-    def _draw(self, path: Path, stop: StopFlag) -> None:
-        def draw(product: Any) -> str:
-            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
-            return ""
-
-        if isinstance(self.trainer.ema.module, Pictured):
-            self._shown(draw, stop)
-
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
 
         Raises:
             Interrupted: a signal came.
         """
-        wanted, scores = self.recipe.evaluate, dict[str, Any]()
-        if not wanted:
-            return {}
-
-        def score(product: Any) -> str:
-            assert self.scoring
-            scores.update(self.scoring.scores(product, self.recipe.train.seed, self.watcher))
-            return "best" if is_better(scores, wanted.best, self.best) else ""
-
-        verdict = self._shown(score, stop)
-        self._log_scores(scores)
-        if verdict == "best":
+        scores, best = self.show.scores(stop, self.best, self.recipe.train.seed)
+        if best:
             self._keep_best(scores)
         return scores
 
-    def _log_scores(self, scores: dict[str, Any]) -> None:
-        if self.main:
-            values = {f"eval/{name}": value for name, value in scores["values"].items()}
-            self.log.write(self.trainer.step, values)
-            self.accelerator.log(values, step=self.trainer.step)
+    def _select(self, stop: StopFlag) -> dict[str, Any]:
+        """Back to the best checkpoint, if it is not the last; its scores, by other noise; raises as `_score`."""
+        self._score(stop)
+        best = from_main(self.accelerator, self.best["checkpoint"] if self.best else "")
+        if best and best != f"step-{self.trainer.step:08d}":
+            self._load(self.folder.checkpoints / best)
+            self.watcher.note(f"{best} was better than the end, and is what is kept")
+        scores, _ = self.show.scores(stop, None, stable_seed(self.recipe.train.seed, "selected"))
+        return scores
 
     def _keep_best(self, scores: dict[str, Any]) -> None:
         step = self.trainer.step
@@ -275,7 +271,7 @@ class Run:
             metric = self.recipe.evaluate.best
             self.best = {"metric": metric, "value": scores["values"][metric], "checkpoint": f"step-{step:08d}"}
             write_atomically(self.folder.best, json.dumps(self.best).encode())
-        if step < self.trainer.steps:
+        if not self._over:
             self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
@@ -286,11 +282,12 @@ class Run:
             save_products({**self.trainer.system.products, main: product}, self.folder.weights)
             return ""
 
-        self._checkpoint()
+        selects = self.recipe.evaluate is not None and self.recipe.evaluate.select
         try:
-            self._shown(save, stop)
-            self._draw(self.folder.samples, stop)
-            scores = self._score(stop)
+            chosen = self._select(stop) if selects else {}
+            self.show.to(save, stop)
+            self.show.picture(self.folder.samples, stop)
+            scores = chosen if selects else self._score(stop)
         except Interrupted:
             self._asked_to_stop(stop)
             raise Stopped(stop.number, self.trainer.step) from None

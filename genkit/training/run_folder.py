@@ -19,11 +19,12 @@ from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
 from genkit.core.location import CONFIG, sha256_of_weights
 from genkit.core.versions import installed, own_source
-from genkit.training.checkpoint import complete
+from genkit.training.checkpoint import complete, step_of
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
 from genkit.training.data_record import changes_since
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import as_written_today
+from genkit.training.rollback import ended, falls_of
 from genkit.training.unfinished import DATA
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
@@ -77,7 +78,7 @@ class RunFolder:
         except Unreadable as damage:
             raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
         done = complete(self.checkpoints)
-        step = int(done[-1].name.removeprefix("step-")) if done else 0
+        step = step_of(done[-1]) if done else 0
         return check_recipe(
             as_written_today(old if isinstance(old, dict) else {}), parse_yaml(recipe.to_yaml()), step, self.path
         )
@@ -177,9 +178,10 @@ class RunFolder:
         write_atomically(self.data, json.dumps(record).encode())
 
     def trained(self, recipe: Recipe) -> bool:
-        """Whether the last iteration is done."""
+        """Whether the last iteration is done, or the run ended before it."""
         done = complete(self.checkpoints)
-        return bool(done) and done[-1].name == f"step-{recipe.train.steps:08d}"
+        last = bool(done) and step_of(done[-1]) == recipe.train.steps
+        return last or ended(falls_of(self.checkpoints), recipe.rollback)
 
     def finished(self, recipe: Recipe) -> bool:
         """Whether a run of just this recipe has nothing left to do."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.catalog import name_of
-from genkit.core.errors import RecipeError, TrainingError, suggest
+from genkit.core.errors import BadState, RecipeError, TrainingError, suggest
 from genkit.core.frozen import is_frozen, learnable
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import stable_seed
@@ -44,6 +44,9 @@ class Trainer:
         channels_last: memory layout of the networks.
         compile: compile the learners' networks.
         deterministic: the same bits on every call, also on a GPU; see `genkit.training.repeatable`.
+
+    Attributes:
+        slower: what all learning rates are multiplied by.
 
     Raises:
         RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split, or the system not
@@ -83,6 +86,7 @@ class Trainer:
         self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
         synchronise(system)
         self._measured_at: int | None = None
+        self.slower = 1.0
         for module in (m for ms in self.learners.values() for m in ms if compile):
             module.compile()
 
@@ -133,9 +137,10 @@ class Trainer:
         parameters, rule = self.parameters[update.learner], self.rules[update.learner]
         report = self._descend(update, parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
-        self._average(gradients)
+        sound = self._average(gradients, 0 * torch.stack([value.sum() for value in report.values()]).sum())
         norm = torch.nn.utils.get_total_norm(gradients)
-        self._refuse_non_finite(update, report, norm)
+        if not torch.isfinite(norm + sound):
+            raise self._not_finite(update, {**report, "gradient norm": norm})
         if rule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)
         self.optimizers[update.learner].step()
@@ -165,28 +170,28 @@ class Trainer:
         for i in range(self.accumulate):
             yield tree.map(partial(_chunk, self.accumulate, i), dict(update.on))
 
-    def _average(self, gradients: list[Tensor]) -> None:
-        if self.accelerator.num_processes == 1 or not gradients:
-            return
-        flat = torch.cat([g.flatten() for g in gradients])
-        flat = self.accelerator.reduce(flat, "mean")
+    def _average(self, gradients: list[Tensor], sound: Tensor) -> Tensor:
+        """Averages gradients over processes; 0, or not a number where `sound` is not 0 in one of them."""
+        if self.accelerator.num_processes == 1:
+            return sound
+        flat = torch.cat([sound.view(1), *(g.flatten().to(sound.dtype) for g in gradients)])
+        sound, flat = self.accelerator.reduce(flat, "mean").split([1, len(flat) - 1])
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
+        return sound.squeeze()
 
-    def _refuse_non_finite(self, update: Update, report: Mapping[str, Tensor], norm: Tensor) -> None:
-        if torch.isfinite(torch.stack([norm, *(value.sum() for value in report.values())]).sum()):
-            return
+    def _not_finite(self, update: Update, report: Mapping[str, Tensor]) -> BadState:
         self.optimizers[update.learner].zero_grad(set_to_none=True)
-        values = ", ".join(f"{k} {v.mean().item():.4g}" for k, v in {**report, "gradient norm": norm}.items())
-        raise TrainingError(
-            f"iteration {self.step}: the {update.learner}'s loss is not finite ({values}); "
-            f"lower optimizers.{update.learner}.lr or set its clip_norm in a new run --from this one, whose last "
-            "checkpoint is whole"
+        values = ", ".join(f"{k} {v.mean().item():.4g}" for k, v in report.items())
+        return BadState(
+            f"iteration {self.step}: the {update.learner}'s loss is not finite ({values}); lower "
+            f"optimizers.{update.learner}.lr or set its clip_norm in a new run --from this one, whose last checkpoint "
+            "is whole, or go on with --resume rollback.lr=0.5"
         )
 
     def _set_rates(self) -> None:
         for name, optimizer in self.optimizers.items():
-            rate = self.rules[name].lr * self.rules[name].schedule.factor(self.step, self.steps)
+            rate = self.slower * self.rules[name].lr * self.rules[name].schedule.factor(self.step, self.steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
 

@@ -9,14 +9,14 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genkit.core.errors import CheckpointError
-from genkit.training import checkpoint, train
+from genkit.training import checkpoint, show, train
 from genkit.training import run as run_module
 from genkit.training.checkpoint import complete, newest_good, verify
 from genkit.training.recipe import Recipe
@@ -38,9 +38,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str,
     return {name: contents(out) for name, out in runs.items()}
 
 
-def kill_once(recipe: Recipe, out: Path, rng: random.Random, early: bool) -> bool:
+def kill_once(
+    recipe: Recipe, out: Path, rng: random.Random, early: bool, patch: Callable[[], None] | None = None
+) -> bool:
     """One life of the run, ended by SIGKILL while it starts, or some iterations later; False if it finished before."""
-    process, pipe = start(recipe, out)
+    process, pipe = start(recipe, out, patch)
     try:
         if not early:
             step = wait_for(pipe, "iteration")
@@ -313,7 +315,7 @@ def test_a_signal_during_scoring_stops_at_once_and_the_resume_scores_again(tmp_p
 
 def drawn_slowly() -> None:
     """Grids that take long, after a word that they have begun; once asked to, they are drawn as ever."""
-    honest = run_module.draw_samples
+    honest = show.draw_samples
 
     def draw(generator: Any, path: Path, **how: Any) -> None:
         if path.with_name("slow").exists():
@@ -323,7 +325,7 @@ def drawn_slowly() -> None:
             raise AssertionError("the signal was not heard")
         honest(generator, path, **how)
 
-    run_module.draw_samples = draw
+    show.draw_samples = draw
 
 
 @pytest.mark.parametrize("where", ["grids", "samples"])

@@ -317,7 +317,7 @@ ARRIVAL = {"update": 25, "resuming": 1, "finishing": 1}
 
 def die(rank: int, phase: str) -> None:
     """SIGKILL to one process in a phase of the run."""
-    from genkit.training import checkpoint
+    from genkit.training import checkpoint, show
     from genkit.training import run as run_module
     from genkit.training.trainer import Trainer
 
@@ -327,7 +327,7 @@ def die(rank: int, phase: str) -> None:
         "writing": (checkpoint, "_write_shared"),
         "publishing": (checkpoint, "_publish"),
         "pruning": (run_module, "prune"),
-        "drawing": (run_module, "draw_samples"),
+        "drawing": (show, "draw_samples"),
         "resuming": (run_module, "load_checkpoint"),
         "finishing": (run_module, "write_report"),
     }[phase]

@@ -16,7 +16,7 @@ from genkit.core.location import sha256_of_weights
 from genkit.core.pretrained import Pretrained
 from genkit.training import train
 from genkit.training.recipe import Recipe
-from genkit.training.run import Run
+from genkit.training.show import Show
 from genkit.training.unfinished import newest_averaged
 from tests.cli.console import run
 from tests.rules.recipes import read, shrunk
@@ -45,7 +45,7 @@ class Cut(Exception):
 def cut_short(recipe: Recipe, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that died before it could leave weights, its last checkpoint that of the last iteration."""
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_shown", died)
+        patch.setattr(Show, "to", died)
         with pytest.raises(Cut):
             train(recipe, out)
     return out

@@ -1,0 +1,68 @@
+"""Going back: what a run does where it has come to a state of no use.
+
+It goes back to its last good checkpoint, and on from there with lower learning rates. A checkpoint from which it falls
+a second time is not good: it is given up for the one before. Every checkpoint from then on knows of it, so that a run
+that is stopped and resumed goes the same ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, TypedDict
+
+from genkit.core.documents import read_mapping
+from genkit.core.errors import BadState
+from genkit.training.checkpoint import complete, newest_good, step_of
+from genkit.training.recipe import Rollback
+from genkit.training.unfinished import STATE
+
+
+class Fall(TypedDict):
+    """One time that a run went back: from iteration `at` to iteration `to`, its rates multiplied by `lr`."""
+
+    at: int
+    to: int
+    lr: float
+    why: str
+
+
+def slower(falls: Sequence[Fall]) -> float:
+    """What the learning rates are multiplied by after all these."""
+    return prod(fall["lr"] for fall in falls)
+
+
+def ended(falls: Sequence[Fall], rule: Rollback | None) -> bool:
+    """Whether a run with this section goes on no more."""
+    return rule is not None and len(falls) > rule.at_most
+
+
+def good_before(
+    checkpoints: Path, falls: Sequence[Fall], best: Mapping[str, Any] | None, warn: Callable[[str], None]
+) -> Path:
+    """The newest good checkpoint; the one before it where the run has come back to it already, and it is not the best.
+
+    Raises:
+        BadState: there is none.
+    """
+    found = newest_good(checkpoints, warn)
+    if found and falls and falls[-1]["to"] == step_of(found) and not (best and best["checkpoint"] == found.name):
+        found = newest_good(checkpoints, warn, before=found) or found
+    if not found:
+        raise BadState("no checkpoint is left to go back to")
+    return found
+
+
+def falls_of(checkpoints: Path) -> list[Fall]:
+    """Those of a run so far, as its newest checkpoint holds them."""
+    done = complete(checkpoints)
+    found = read_mapping(done[-1] / STATE).get("falls", []) if done else []
+    return found if isinstance(found, list) else []
+
+
+def told(falls: Sequence[Fall], rule: Rollback) -> str:
+    """The last of them in one line."""
+    last = falls[-1]
+    then = "where the run ends" if ended(falls, rule) else f"on with learning rates x {slower(falls):.3g}"
+    return f"iteration {last['at']:,}: {last['why']}; back to iteration {last['to']:,}, {then}"

@@ -1,0 +1,94 @@
+"""The averaged copy shown: pictures and scores, which the first process makes while the others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from genkit.core.generator import Pictured
+from genkit.core.randomness import stable_seed
+from genkit.training.engine import from_main
+from genkit.training.log import MetricsLog
+from genkit.training.recipe import Recipe
+from genkit.training.run_scores import Scoring, is_better
+from genkit.training.samples import draw_samples
+from genkit.training.signals import Interrupted, StopFlag
+from genkit.training.trainer import Trainer
+from genkit.training.watcher import Watcher
+
+
+class Show:
+    """Looks at what `trainer` has learned.
+
+    Args:
+        scoring: in the first process, where the recipe asks for scores.
+        data: the training data.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        trainer: Trainer,
+        accelerator: Accelerator,
+        watcher: Watcher,
+        log: MetricsLog,
+        scoring: Scoring | None,
+        data: Any,
+    ):
+        self.recipe, self.trainer, self.accelerator, self.watcher = recipe, trainer, accelerator, watcher
+        self.log, self.scoring, self.data = log, scoring, data
+
+    def to(self, work: Callable[[Any], str], stop: StopFlag) -> str:
+        """What `work` makes of the averaged copy in the first process, sent to all.
+
+        Raises:
+            Interrupted: on all, when a signal came to the first.
+        """
+        verdict = ""
+        if self.accelerator.is_main_process:
+            try:
+                with ExitStack() as shown, stop:
+                    product = self.trainer.averaged()
+                    shown.enter_context(self.trainer.system.for_inference(product))
+                    verdict = work(product)
+            except Interrupted as interrupted:
+                verdict = str(interrupted.exit_code)
+        verdict = from_main(self.accelerator, verdict)
+        if verdict.isdecimal():
+            raise Interrupted(int(verdict) - 128)
+        return verdict
+
+    def picture(self, path: Path, stop: StopFlag) -> None:
+        """Drawn to `path`, of what can be pictured; raises as `to`."""
+
+        def draw(product: Any) -> str:
+            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
+            return ""
+
+        if isinstance(self.trainer.ema.module, Pictured):
+            self.to(draw, stop)
+
+    def scores(self, stop: StopFlag, best: Mapping[str, Any] | None, seed: int) -> tuple[dict[str, Any], bool]:
+        """The content of scores.json, empty but in the first process, and whether it beats `best`; raises as `to`.
+
+        Logged as well.
+        """
+        wanted, scores = self.recipe.evaluate, dict[str, Any]()
+        if not wanted:
+            return {}, False
+
+        def score(product: Any) -> str:
+            assert self.scoring
+            scores.update(self.scoring.scores(product, seed, self.watcher))
+            return "best" if is_better(scores, wanted.best, best) else ""
+
+        verdict = self.to(score, stop)
+        if scores:
+            values = {f"eval/{name}": value for name, value in scores["values"].items()}
+            self.log.write(self.trainer.step, values)
+            self.accelerator.log(values, step=self.trainer.step)
+        return scores, verdict == "best"

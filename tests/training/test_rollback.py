@@ -1,0 +1,195 @@
+"""Going back from a bad state: exact through kills, on two processes, and at its end."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genkit.core.errors import BadState, RecipeError
+from genkit.core.generator import Generator
+from genkit.training import run_scores, train
+from genkit.training.checkpoint import complete
+from genkit.training.recipe import Recipe
+from genkit.training.rollback import falls_of
+from genkit.training.run_folder import RunFolder
+from genkit.training.trainer import Trainer
+from tests.training.test_faults import kill_once
+from tests.training.tiny import contents, drain, images, on_processes, points, start
+
+EVERY = {"log": 2, "grid": 0, "checkpoint": 4, "keep": 3}
+RECIPE = points(20, clipped=False, rollback={"lr": 0.5}, every=EVERY)
+FALLS = {1.0: 10, 0.5: 11, 0.25: 15}
+"""At which iteration a state is bad, by what the rates are multiplied by."""
+
+
+def falling(falls: dict[float, int] = FALLS) -> None:
+    honest = Trainer.iterate
+
+    def iterate(self: Trainer) -> Any:
+        if falls.get(self.slower) == self.step:
+            raise BadState("it looks bad")
+        return honest(self)
+
+    Trainer.iterate = iterate  # type: ignore[method-assign]
+
+
+def trained(recipe: Recipe, out: Path, patch: Callable[[], None] | None = falling) -> int | None:
+    process, pipe = start(recipe, out, patch)
+    return drain(pipe, process)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("rollback") / "run"
+    assert trained(RECIPE, out) == 0
+    return out
+
+
+def test_a_run_goes_back_more_slowly_and_gives_up_where_it_falls_twice(undisturbed: Path) -> None:
+    falls = falls_of(undisturbed / "checkpoints")
+    assert [(fall["at"], fall["to"]) for fall in falls] == [(10, 8), (11, 4), (15, 12)]
+    assert {fall["why"] for fall in falls} == {"it looks bad"}
+    state = json.loads((complete(undisturbed / "checkpoints")[-1] / "state.json").read_text())
+    rate = state["optimizers"]["items"][0][1]["items"]
+    assert "0.00025" in json.dumps(rate), "2e-3 / 8"
+    steps = [row["step"] for row in contents(undisturbed)["metrics"] if "critic/loss" in row]
+    assert steps == list(range(2, 21, 2)), "what was given up is not in the log"
+    went = [(row["step"], row["rollback/rates"]) for row in contents(undisturbed)["metrics"] if "rollback/rates" in row]
+    assert went == [(4, 0.25), (12, 0.125)], "that of iteration 8 was given up with it"
+    page = (undisturbed / "report.html").read_text()
+    assert "3 times, learning rates x 0.125" in page
+    assert "back from iteration 11 to 4" in page
+
+
+def test_a_run_that_is_killed_goes_the_same_ways(undisturbed: Path, tmp_path: Path) -> None:
+    rng, kills = random.Random(5), 0
+    kill = partial(kill_once, RECIPE, tmp_path / "run", rng, patch=falling)
+    while kills < 6 and kill(early=kills % 3 == 2):
+        kills += 1
+    assert trained(RECIPE, tmp_path / "run") == 0
+    assert kills > 1
+    assert contents(tmp_path / "run") == contents(undisturbed)
+
+
+def test_a_resume_that_forgot_would_be_noticed(undisturbed: Path, tmp_path: Path) -> None:
+    """Rates that go back to the recipe's make other weights."""
+    recipe, out = points(20, clipped=False, every=EVERY), tmp_path / "run"
+    assert trained(recipe, out, None) == 0
+    assert contents(out)["weights"] != contents(undisturbed)["weights"]
+
+
+def two(recipe: Recipe, out: Path) -> None:
+    falling()
+    train(recipe, out)
+
+
+def test_two_processes_go_back_together(undisturbed: Path, tmp_path: Path) -> None:
+    assert on_processes(2, two, tmp_path, RECIPE, tmp_path / "run") == [0, 0]
+    assert falls_of(tmp_path / "run" / "checkpoints") == falls_of(undisturbed / "checkpoints")
+
+
+def test_without_the_section_it_is_an_error_that_names_it(tmp_path: Path) -> None:
+    sgd = {"type": "sgd", "lr": 1e20}
+    recipe = points(20, clipped=False, optimizers={"critic": sgd, "generator": sgd})
+    with pytest.raises(BadState, match=r"not finite .* --resume rollback\.lr=0\.5$"):
+        train(recipe, tmp_path / "run")
+
+
+def test_a_run_that_falls_again_and_again_ends_with_its_last_good_state(tmp_path: Path) -> None:
+    sgd = {"type": "sgd", "lr": 1e20}
+    sections: dict[str, Any] = {"optimizers": {"critic": sgd, "generator": sgd}, "every": EVERY}
+    recipe = points(20, clipped=False, rollback={"lr": 0.5, "at_most": 2}, **sections)
+    run = train(recipe, tmp_path / "run")
+    assert Generator.from_pretrained(run).sample(5).isfinite().all()
+    assert [fall["to"] for fall in falls_of(run / "checkpoints")] == [0, 0, 0]
+    assert RunFolder(run).finished(recipe)
+    before = contents(run)
+    train(recipe, run, resume=True)
+    assert contents(run) == before, "it is over"
+    longer = points(20, clipped=False, rollback={"lr": 1e-24, "at_most": 4}, **sections)
+    train(longer, run, resume=True)
+    assert contents(run)["newest"] == "step-00000020", "more was allowed"
+
+
+def poisoned() -> None:
+    honest = Trainer.iterate
+
+    def iterate(self: Trainer) -> Any:
+        scalars = honest(self)
+        if self.slower == 1 and self.step == 8:
+            next(self.system.parameters()).data.fill_(float("nan"))
+        return scalars
+
+    Trainer.iterate = iterate  # type: ignore[method-assign]
+
+
+def test_non_finite_weights_are_gone_back_from(tmp_path: Path) -> None:
+    assert trained(RECIPE, tmp_path / "run", poisoned) == 0
+    assert [(fall["at"], fall["to"]) for fall in falls_of(tmp_path / "run" / "checkpoints")] == [(8, 4)]
+
+
+def scored_by_step(best: int) -> None:
+    """The scores of a run are how far it is from iteration `best`."""
+
+    def scores(self: Any, product: Any, seed: int, watcher: Any) -> dict[str, Any]:
+        step = round(float(product.network.said))
+        return {"values": {"fd": abs(step - best)}, "better": {"fd": "lower"}, "seed": seed}
+
+    run_scores.Scoring.scores = scores  # type: ignore[method-assign]
+    averaged = Trainer.averaged
+
+    def saying(self: Trainer) -> Any:
+        product = averaged(self)
+        product.network.said = self.step
+        return product
+
+    Trainer.averaged = saying  # type: ignore[method-assign]
+
+
+SELECTED = images(20, evaluate={"metrics": ["fd"], "n": 20, "select": True}, every={**EVERY, "evaluate": 3, "keep": 1})
+
+
+@pytest.mark.parametrize("best", [9, 20])
+def test_the_best_checkpoint_is_what_is_left(best: int, tmp_path: Path) -> None:
+    out, plain = tmp_path / "run", tmp_path / "plain"
+    assert trained(SELECTED, out, partial(scored_by_step, best)) == 0
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["values"] == {"fd": 0}
+    assert scores["seed"] != SELECTED.train.seed, "by other noise than chose it"
+    shorter = images(best, every=EVERY)
+    assert trained(shorter, plain, None) == 0
+    assert contents(out)["weights"] == contents(plain)["weights"]
+    before = contents(out)
+    assert trained(SELECTED, out, partial(scored_by_step, best)) == 0
+    assert contents(out) == before, "resumed at its end"
+
+
+def two_selecting(out: Path) -> None:
+    scored_by_step(9)
+    train(SELECTED, out)
+
+
+def test_two_processes_select_together(tmp_path: Path) -> None:
+    assert on_processes(2, two_selecting, tmp_path, tmp_path / "run") == [0, 0]
+    assert json.loads((tmp_path / "run" / "scores.json").read_text())["values"] == {"fd": 0}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"lr": 0}, r"^rollback\.lr: "),
+        ({"lr": 2}, r"^rollback\.lr: "),
+        ({"at_most": 0}, r"^rollback\.at_most: "),
+        ({"rate": 0.5}, r"^rollback\.rate: "),
+        (3, "^rollback: needs a mapping"),
+    ],
+)
+def test_a_wrong_section_is_one_line(section: Any, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe.from_dict({**RECIPE.to_dict(), "rollback": section})
