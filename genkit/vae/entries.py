@@ -57,6 +57,11 @@ ENTRIES: Entries = {
             "256 grey levels, each the probability of its bin under a logistic distribution. Kingma et al. 2016.",
             ("kingma2016iaf",),
         ),
+        "gaussian": Entry(
+            "genkit.vae.pixel_likelihoods:GaussianPixels",
+            "N(mean, width^2) for each pixel, as in VAEBM's NVAE: samples are a differentiable function of noise.",
+            ("xiao2021vaebm", "theis2016note"),
+        ),
         "standard_prior": Entry("genkit.vae.latent_priors:StandardNormal", "N(0, I): a mixture of one.", ()),
         "vamp_prior": Entry(
             "genkit.vae.latent_priors:VampPrior",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.pretrained import Configured
 from genkit.images.pixels import from_unit, to_unit
+from genkit.vae.networks.gaussian import LOG_2PI
 from genkit.vae.networks.vae_network import Pixels
 
 
@@ -19,10 +21,12 @@ class PixelLikelihood(Configured, ABC):
     Attributes:
         scaled: whether the decoder must say a scale.
         noisy: whether an observation of an image is random.
+        binary: whether observed pixels are 0 or 1.
     """
 
     scaled: bool
     noisy: bool
+    binary: bool = False
 
     @abstractmethod
     def values(self, x: Tensor) -> Tensor:
@@ -51,7 +55,7 @@ class Bernoulli(PixelLikelihood):
     Salakhutdinov & Murray 2008. Probabilities are cut to [1e-5, 1 - 1e-5], as in Norouzi et al. 2020's code.
     """
 
-    scaled, noisy = False, True
+    scaled, noisy, binary = False, True, True
 
     def __init__(self) -> None: ...
 
@@ -105,6 +109,55 @@ class Logistic256(PixelLikelihood):
         assert pixels.log_scale is not None
         drawn = _cut(pixels.mean) + pixels.log_scale.exp() * torch.logit(uniform, eps=1e-6)
         return ((drawn * 256).floor().clamp(0, 255) + 0.5) / 256
+
+
+class GaussianPixels(PixelLikelihood):
+    """N(mean, width^2) for each pixel, as in VAEBM's NVAE: samples are a differentiable function of noise.
+
+    A width is exp(log_scale) + 0.005; the logarithm is cut from below in the log-density alone, as in the code of Xiao
+    et al. 2021: without that, pixels that never change have a density without bound. The default is their
+    exp(-2) + 0.01 of pixels in [-1, 1]. A decoder that says less is not held back, and its samples have that width.
+
+    Level k / 255 is observed anywhere in its bin, of width 1 / 255, uniformly; the log-density there less log 255 for
+    each pixel is, in the mean, a lower bound on the level's log-probability (Theis et al. 2016, arXiv:1511.01844), to
+    be compared with that of `logistic_256`. The authors train on the density of levels as they are.
+
+    Args:
+        floor: the least log_scale that the log-density takes, of values in [0, 1].
+    """
+
+    scaled, noisy = True, True
+
+    def __init__(self, floor: float = -2 - math.log(2)):
+        self.floor = floor
+
+    def values(self, x: Tensor) -> Tensor:
+        return to_unit(x)
+
+    def images(self, values: Tensor) -> Tensor:
+        return from_unit(values)
+
+    def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
+        assert uniform is not None
+        return values + (uniform - 0.5) / 255
+
+    def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
+        assert pixels.log_scale is not None
+        width = pixels.log_scale.float().clamp(min=self.floor).exp() + LEAST_WIDTH
+        squares = ((observed - pixels.mean.float()) / width).square()
+        return (-0.5 * (squares + LOG_2PI) - width.log() - math.log(255)).flatten(1).sum(1)
+
+    def at(self, pixels: Pixels, noise: Tensor) -> Tensor:
+        """The sample that standard normal `noise`, like the mean, stands for, cut to [0, 1]; with a graph."""
+        assert pixels.log_scale is not None
+        return (pixels.mean.float() + (pixels.log_scale.float().exp() + LEAST_WIDTH) * noise).clamp(0, 1)
+
+    def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
+        return self.at(pixels, torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6)))
+
+
+LEAST_WIDTH = 0.005
+"""Added to every width of `GaussianPixels`: 0.01 of pixels in [-1, 1]."""
 
 
 def _cut(mean: Tensor) -> Tensor:

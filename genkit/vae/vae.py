@@ -87,7 +87,7 @@ class VAE(LatentGenerator):
         self.network, self.likelihood = network, likelihood or Bernoulli()
         self.latent_prior = prior or StandardNormal()
         self.latent_prior.setup(network)
-        self.binary = self.likelihood.noisy
+        self.binary = self.likelihood.binary
         self.sample_shape, self.latent_dims = tuple(network.sample_shape), tuple(network.latent_dims)
         pixels = [self.sample_shape] if network.autoregressive else []
         self.latent_shapes = [*((dim,) for dim in self.latent_dims), *pixels]
@@ -197,7 +197,7 @@ class VAE(LatentGenerator):
     # Likelihood
 
     def observed(self, x: Tensor, randomness: Randomness) -> Tensor:
-        """What a bound on images x is on: a new binarisation, where the likelihood is Bernoulli."""
+        """What a bound on images x is on: a new binarisation or dequantisation, where the likelihood is noisy."""
         uniform = randomness.uniform(*self.sample_shape) if self.likelihood.noisy else None
         return self.likelihood.observe(self.likelihood.values(x), uniform)
 
@@ -233,7 +233,8 @@ class VAE(LatentGenerator):
     ) -> Likelihood:
         """log p(x) by importance sampling from the posterior: a lower bound, tighter with more samples.
 
-        Grey images are binarised once, from rng, where the likelihood is Bernoulli. The numbers of an image do not
+        Grey images are binarised once, from rng, where the likelihood is Bernoulli, and dequantised once where it is a
+        density: the bound is then on the log-probability of their 8-bit levels. The numbers of an image do not
         depend on the batch that it is in.
 
         Args:
@@ -252,7 +253,9 @@ class VAE(LatentGenerator):
             noise = [rows.normal(samples, dim) for dim in self.latent_dims]
             components = len(self.latent_prior.mixture(self.network).means)
             parts = self.importance_bound(observed, noise, nearest if nearest < components else 0)
-        return importance_weighted(parts, f", {nearest} of {components} exemplars" if 0 < nearest < components else "")
+        note = f", {nearest} of {components} exemplars" if 0 < nearest < components else ""
+        dequantised = self.likelihood.noisy and not self.binary
+        return importance_weighted(parts, note + (", levels dequantised" if dequantised else ""))
 
     def importance_bound(self, x: Tensor, noise: Sequence[Tensor], nearest: int = 0) -> Bound:
         """Every term of a bound of S samples; each image is seen once.

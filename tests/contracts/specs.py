@@ -38,6 +38,7 @@ CONV_HVAE_N: Spec = {**HVAE_N, "type": "conv_hvae_network", "maps": 4}
 PIXELSNAIL_N: Spec = {**HVAE_N, "type": "pixelsnail_vae_network", "size": 4, "maps": 16, "depth": 1}
 ENERGY_N: Spec = {"type": "energy_network", "plan": "mnist", "size": 8, "channels": 1, "width": 2}
 LOGISTIC: Spec = {"type": "logistic_256"}
+GAUSSIAN: Spec = {"type": "gaussian"}
 VAMP: Spec = {"type": "vamp_prior", "components": 4}
 BY_EXAMPLE: Spec = {"type": "exemplar_prior"}
 
@@ -157,6 +158,7 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": HVAE_N, "prior": {"type": "exemplar_prior", "exemplars": 5}},
         {"type": "vae", "network": {**CONV_HVAE_N, "scaled": True, "channels": 3}, "likelihood": LOGISTIC},
         {"type": "vae", "network": PIXELSNAIL_N},
+        {"type": "vae", "network": {**VAE_N, "scaled": True, "channels": 3}, "likelihood": GAUSSIAN},
     ],
     "gan": [
         {"type": "gan", "network": network}
@@ -278,6 +280,7 @@ SYSTEMS: dict[str, list[SystemCase]] = {
         ),
         vae_case({"network": VAE_N, "prior": BY_EXAMPLE}, exemplars={"type": "frozen_exemplars", "period": 2}),
         vae_case({"network": {**PIXELSNAIL_N, "size": 8}}),
+        vae_case({"network": {**HVAE_N, "scaled": True}, "likelihood": GAUSSIAN}),
     ],
     "gan_training": [
         gan_case(PLAY),

@@ -4,15 +4,19 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.distributions import Normal
 
 from genkit.images.pixels import from_uint8, to_uint8
+from genkit.vae.networks.gaussian import soft_clamp
 from genkit.vae.networks.vae_network import Pixels
-from genkit.vae.pixel_likelihoods import Bernoulli, Logistic256
+from genkit.vae.pixel_likelihoods import Bernoulli, GaussianPixels, Logistic256
+from tests.shared import shared
 
 LEVELS = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
 
 
-@pytest.mark.parametrize("likelihood", [Bernoulli(), Logistic256()])
+@pytest.mark.parametrize("likelihood", [Bernoulli(), Logistic256(), GaussianPixels()])
 def test_values_and_images_are_inverse_on_every_level(likelihood) -> None:
     values = likelihood.values(from_uint8(LEVELS))
     assert values.min() >= 0 and values.max() <= 1
@@ -58,3 +62,61 @@ def test_draws_follow_the_probabilities(likelihood) -> None:
         p = likelihood.log_prob(value.view(1, 1, 1, 1), pixels).exp().item()
         assert share == pytest.approx(p, abs=0.01)
     assert drawn.mean().item() == pytest.approx(0.4, abs=0.01)
+
+
+def gaussian(mean: float, log_scale: float, n: int = 1) -> Pixels:
+    return Pixels(torch.full((n, 1, 1, 1), mean), torch.full((n, 1, 1, 1), log_scale))
+
+
+def test_gaussian_pixels_are_those_of_the_authors() -> None:
+    """Their density is of pixels in [-1, 1], ours of levels: it differs by the logarithm of a level's width."""
+    io = load_file(shared("fixtures", "vaebm", "decoders") / "io.safetensors")
+    raw, log_width = map(soft_clamp, io["normal/param"].chunk(2, 1))
+    likelihood, pixels = GaussianPixels(), Pixels(raw / 2 + 0.5, log_width - math.log(2))
+    torch.testing.assert_close(likelihood.at(pixels, io["normal/eps"]), io["normal/x"], rtol=0, atol=1e-6)
+    found = likelihood.log_prob(io["normal/x"], pixels)
+    expected = (io["normal/log_prob"] - math.log(255 / 2)).flatten(1).sum(1)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_gradients_of_gaussian_pixels_are_those_of_the_authors() -> None:
+    io = load_file(shared("fixtures", "vaebm", "decoders") / "io.safetensors")
+    given, eps = (io[f"normal/{name}"].clone().requires_grad_() for name in ("param", "eps"))
+    raw, log_width = map(soft_clamp, given.chunk(2, 1))
+    likelihood, pixels = GaussianPixels(), Pixels(raw / 2 + 0.5, log_width - math.log(2))
+    x = likelihood.at(pixels, eps)
+    weights = torch.linspace(-1, 1, x.numel()).view_as(x)
+    for what, of in (("dx_w", (x * weights).sum()), ("dlogp", likelihood.log_prob(x, pixels).sum())):
+        for name, found in zip(
+            ("dparam", "deps"), torch.autograd.grad(of, (given, eps), retain_graph=True), strict=True
+        ):
+            torch.testing.assert_close(found, io[f"normal/{what}_{name}"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_dequantised_level_is_a_lower_bound_on_the_levels_probability() -> None:
+    """In the mean, and a close one where the density is wide beside a level."""
+    likelihood, pixels = GaussianPixels(floor=-9), gaussian(0.5, -5.0, 100_000)
+    level = likelihood.values(from_uint8(torch.tensor([130], dtype=torch.uint8))).expand(100_000, 1, 1, 1)
+    uniform = (torch.arange(100_000) + 0.5).div(100_000).view_as(level)
+    found = likelihood.log_prob(likelihood.observe(level, uniform), pixels).double().mean()
+    edges = Normal(0.5, math.exp(-5) + 0.005).cdf(torch.tensor([129.5, 130.5]).double() / 255)
+    assert found < (want := (edges[1] - edges[0]).log()) and want - found < 0.05
+
+
+def test_the_floor_is_under_the_density_alone() -> None:
+    likelihood, noise = GaussianPixels(), torch.ones(1, 1, 1, 1)
+    for log_scale in (-3.0, -9.0):
+        width = math.exp(max(log_scale, -2 - math.log(2))) + 0.005
+        want = Normal(0.4, width).log_prob(torch.tensor([0.45])) - math.log(255)
+        pixels = gaussian(0.4, log_scale)
+        torch.testing.assert_close(likelihood.log_prob(torch.full((1, 1, 1, 1), 0.45), pixels), want)
+        assert likelihood.at(pixels, noise).item() == pytest.approx(0.4 + math.exp(log_scale) + 0.005)
+    assert likelihood.at(gaussian(0.9, 0.0), noise).item() == 1, "cut, not stretched"
+
+
+def test_gaussian_draws_are_normal() -> None:
+    likelihood, n = GaussianPixels(), 4000
+    uniform = ((torch.arange(n) + 0.5) / n).view(n, 1, 1, 1)
+    drawn = likelihood.draw(gaussian(0.5, -3.0, n), uniform)
+    assert drawn.mean().item() == pytest.approx(0.5, abs=1e-4)
+    assert drawn.std().item() == pytest.approx(math.exp(-3) + 0.005, rel=0.01)

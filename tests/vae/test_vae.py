@@ -7,11 +7,12 @@ import torch
 
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.generator import Density, Generator
+from genkit.core.randomness import Rows
 from genkit.vae.latent_priors import ExemplarPrior, Mixture, StandardNormal, VampPrior
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
 from genkit.vae.networks.pixelsnail_vae import PixelSNAILVAENetwork
 from genkit.vae.networks.vae_network import finish
-from genkit.vae.pixel_likelihoods import Logistic256
+from genkit.vae.pixel_likelihoods import GaussianPixels, Logistic256
 from genkit.vae.vae import VAE, Bound, importance_weighted
 
 
@@ -95,6 +96,17 @@ def test_images_of_another_range_or_shape_are_refused(x: torch.Tensor, message: 
 def test_a_likelihood_that_does_not_fit_the_network_is_refused() -> None:
     with pytest.raises(RecipeError, match="Logistic256 needs a network with scaled: true, got scaled: false"):
         VAE(GatedVAENetwork(4, 1, 2, 6), Logistic256())
+
+
+def test_a_density_is_scored_on_dequantised_levels_and_says_so() -> None:
+    torch.manual_seed(0)
+    model, x = VAE(GatedVAENetwork(4, 1, 2, 6, scaled=True), GaussianPixels()).eval(), torch.zeros(2, 1, 4, 4)
+    found = [model.log_likelihood(x, rng=rng(seed), samples=1) for seed in (0, 0, 1)]
+    assert found[0].bound == "variational lower bound, 1 sample, levels dequantised"
+    assert found[0].nats.equal(found[1].nats) and not found[0].nats.equal(found[2].nats)
+    seen = model.observed(x, Rows(2, rng()))
+    assert 0 < (seen - 0.5).abs().max() <= 0.5 / 255 and seen.unique().numel() == 32
+    assert not model.binary, "grey images are not made black and white"
 
 
 def test_no_exemplars_is_one_clear_line() -> None:

@@ -12,6 +12,11 @@ from genkit.vae.networks.gated import he_linear
 LOG_2PI = math.log(2 * math.pi)
 
 
+def soft_clamp(a: Tensor) -> Tensor:
+    """a in (-5, 5), near 0 as it is: 5 tanh(a / 5). Vahdat & Kautz 2020."""
+    return 5 * (a / 5).tanh()
+
+
 class Gaussian(NamedTuple):
     """N(mean, exp(log_variance)), independent in every dimension; a tree of tensors.
 

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.errors import GenkitError
 from genkit.core.randomness import Noise, Rows
-from genkit.vae.energy.decoder import DrawnVAE, log_normal
+from genkit.vae.energy.decoder import DrawnVAE
 from genkit.vae.energy.langevin import Langevin, fresh
-from genkit.vae.networks.vae_network import Pixels
-from genkit.vae.pixel_likelihoods import Logistic256
+from genkit.vae.pixel_likelihoods import GaussianPixels, Logistic256
 from genkit.vae.vae import VAE
 from tests.contracts.specs import CONV_HVAE_N, ENERGY_N, HVAE_N, PIXELSNAIL_N, VAE_N, VAMP, seeded
 
 
-class Gaussian(Logistic256):
-    """N(mean, exp(log_scale)) for each pixel: the least that a likelihood must add."""
-
-    def at(self, pixels: Pixels, noise: Tensor) -> Tensor:
-        assert pixels.log_scale is not None
-        return (pixels.mean + pixels.log_scale.exp() * noise).clamp(0, 1)
-
-    def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
-        assert pixels.log_scale is not None
-        z = (observed - pixels.mean) * (-pixels.log_scale).exp()
-        return log_normal(z) - pixels.log_scale.flatten(1).sum(1)
-
-
 def vae_of(network, prior=None) -> VAE:
     torch.manual_seed(1)
-    return VAE(seeded({**network, "scaled": True}), Gaussian(), seeded(prior) if prior else None).eval()
+    return VAE(seeded({**network, "scaled": True}), GaussianPixels(), seeded(prior) if prior else None).eval()
 
 
 @pytest.mark.parametrize("network", [VAE_N, HVAE_N, CONV_HVAE_N], ids=lambda s: s["type"])
@@ -82,7 +67,7 @@ def test_chains_lower_the_energy_and_are_functions_of_their_rows(target, step_si
 
 @pytest.mark.parametrize(
     ("network", "likelihood"),
-    [(VAE_N, None), ({**VAE_N, "scaled": True}, Logistic256()), ({**PIXELSNAIL_N, "scaled": True}, Gaussian())],
+    [(VAE_N, None), ({**VAE_N, "scaled": True}, Logistic256()), ({**PIXELSNAIL_N, "scaled": True}, GaussianPixels())],
 )
 def test_a_vae_whose_pixels_are_no_function_of_noise_is_refused(network, likelihood):
     with pytest.raises(GenkitError, match=r"a likelihood with at\(pixels, noise\) and no autoregression"):
