@@ -83,7 +83,7 @@ def tried(name: str, processes: int, kills: int, folder: Path, rng: random.Rando
     place = folder / name.replace("/", "-") / str(processes)
     place.mkdir(parents=True, exist_ok=True)
     recipe = place / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(shrunk(read(name), STEPS, CHECKPOINT)), encoding="utf-8")
+    recipe.write_text(yaml.safe_dump(shrunk(read(name), STEPS, CHECKPOINT), sort_keys=False), encoding="utf-8")
     _, seconds = undisturbed(recipe, place / "straight", processes)
     done, runs = 0, 0
     while done < kills:

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from genkit.cli.conditions import asked
-from genkit.cli.diffusion_options import configured, diffusion_options
 from genkit.cli.edit import IMAGE, edited
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
 from genkit.cli.room import refuse_what_cannot_fit
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
+from genkit.cli.sampler_options import configured, sampler_options
 from genkit.core.errors import GenkitError
 
 
@@ -33,7 +33,7 @@ from genkit.core.errors import GenkitError
 @click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 @click.option("--like", type=IMAGE, hidden=True)
 @click.option("--between", type=IMAGE, nargs=2, hidden=True)
-@diffusion_options
+@sampler_options
 def command(
     weights: str,
     n: int,
@@ -45,7 +45,7 @@ def command(
     batch_size: int,
     like: Path | None,
     between: tuple[Path, Path] | None,
-    **diffusion: Any,
+    **sampler: Any,
 ) -> None:
     """Draw samples from WEIGHTS.
 
@@ -56,7 +56,7 @@ def command(
 
     from genkit.core.generator import Generator
 
-    generator = configured(loaded(Generator, weights), diffusion)
+    generator = configured(loaded(Generator, weights), sampler)
     refuse_what_cannot_fit(n, generator.sample_shape, out)
     wanted = asked(generator, label, conditions, n)
     check_apart([Output("--out", out, SAMPLES)], wanted.files)

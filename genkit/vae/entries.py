@@ -11,12 +11,22 @@ ENTRIES: Entries = {
             "x ~ p(x | z_1..z_L), z_l ~ p(z_l | z_1..z_(l-1)), z_1 ~ prior. Samples are the decoder's means.",
             ("kingma2014vae",),
         ),
+        "vaebm": Entry(
+            "genkit.vae.energy.vaebm:VAEBM",
+            "A finished VAE times exp(-energy), sampled by short Langevin chains that start at the VAE's samples.",
+            ("xiao2021vaebm",),
+        ),
     },
     "systems": {
         "vae_training": Entry(
             "genkit.vae.vae_training:VAETraining",
             "Stochastic ascent of the evidence lower bound, the divergence weighted by beta.",
             ("kingma2014vae", "burda2016iwae"),
+        ),
+        "vaebm_training": Entry(
+            "genkit.vae.energy.vaebm_training:VAEBMTraining",
+            "The energy is lowered at images and raised at what Langevin chains from the VAE's samples have come to.",
+            ("xiao2021vaebm",),
         ),
     },
     "networks": {
@@ -61,6 +71,16 @@ ENTRIES: Entries = {
             "genkit.vae.pixel_likelihoods:GaussianPixels",
             "N(mean, width^2) for each pixel, as in VAEBM's NVAE: samples are a differentiable function of noise.",
             ("xiao2021vaebm", "theis2016note"),
+        ),
+        "persistent_chains": Entry(
+            "genkit.vae.energy.chains:PersistentChains",
+            "A store of latents, at which a share of the chains of training go on.",
+            ("xiao2021vaebm",),
+        ),
+        "runaway_guard": Entry(
+            "genkit.vae.energy.runaway:RunawayGuard",
+            "Tells when the energies of data and of chains part, which ruins what was learned.",
+            ("xiao2021vaebm",),
         ),
         "standard_prior": Entry("genkit.vae.latent_priors:StandardNormal", "N(0, I): a mixture of one.", ()),
         "vamp_prior": Entry(

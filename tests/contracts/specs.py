@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,6 +47,13 @@ BY_EXAMPLE: Spec = {"type": "exemplar_prior"}
 UNET2D: Spec = {"sample_size": 8, "in_channels": 1, "out_channels": 1, "block_out_channels": [8, 16]}
 UNET2D |= {"layers_per_block": 1, "norm_num_groups": 4, "attention_head_dim": None}
 UNET2D |= {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"]}
+
+
+def seeded(spec: Spec, seed: int = 0) -> Any:
+    """The object of `spec`, its weights a function of the seed."""
+    torch.manual_seed(seed)
+    return catalog.build(spec)
+
 
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
@@ -110,7 +119,17 @@ LARGER: Spec = {**UPSAMPLER, "network": {**UPSAMPLER["network"], "size": 16, "at
 ENCODER: Spec = {**UNET, "type": "encoder_unet"}
 NOISY: Spec = {"type": "noisy_classifier", "network": ENCODER, "process": PROCESS}
 
+GAUSSIAN_VAE: Spec = {"type": "vae", "network": {**VAE_N, "scaled": True}, "likelihood": GAUSSIAN}
+LANGEVIN: Spec = {"type": "langevin", "steps": 2, "step_size": 1e-2}
+VAEBM: Spec = {"type": "vaebm", "decoder": GAUSSIAN_VAE, "energy": ENERGY_N, "langevin": LANGEVIN}
+
 GENERATORS: dict[str, list[Spec]] = {
+    "vaebm": [
+        VAEBM,
+        {**VAEBM, "shown": "sample", "candidates": 3},
+        {**VAEBM, "langevin": None, "candidates": 2},
+        {**VAEBM, "langevin": {**LANGEVIN, "metropolis": True}},
+    ],
     "ddpm": [
         {**DDPM, "solver": {"type": "ancestral", "steps": "4"}},
         {**PLAIN_DDPM, "solver": {"type": "ddim", "steps": "ddim5", "eta": 0.5}},
@@ -212,6 +231,22 @@ INVERTED: Spec = {"type": "domains", "source": DIGITS, "target": {"type": "shift
 CLASSIFIER: Spec = {"type": "classifier", "size": 8, "width": 4}
 
 
+FINISHED = tempfile.TemporaryDirectory()
+
+
+def finished(spec: Spec) -> Spec:
+    """Weights that are given to what takes finished ones alone."""
+    folder = Path(FINISHED.name) / f"{len(list(Path(FINISHED.name).iterdir()))}"
+    return {"weights": str(seeded(spec).save_pretrained(folder))}
+
+
+def energy_case(energy: Spec = ENERGY_N, **arguments: Any) -> SystemCase:
+    generator = {**VAEBM, "decoder": finished(GAUSSIAN_VAE), "energy": energy}
+    spec = {"type": "vaebm_training", "generator": generator, "langevin": LANGEVIN, **arguments}
+    # The power iteration of a spectral norm moves on with every micro-batch.
+    return SystemCase(spec, DIGITS, ("energy",), noisy=energy.get("norm") == "spectral", rate=1e-4)
+
+
 def adaptation_case(order: tuple[str, ...], **arguments: Any) -> SystemCase:
     critic = {**MLP_C, "dims": 12, "spectral_norm": True} if "critic" in order else None
     spec = {"type": "domain_adaptation", "classifier": {**CLASSIFIER, "norm": "layer"}, "critic": critic, **arguments}
@@ -281,6 +316,15 @@ SYSTEMS: dict[str, list[SystemCase]] = {
         vae_case({"network": VAE_N, "prior": BY_EXAMPLE}, exemplars={"type": "frozen_exemplars", "period": 2}),
         vae_case({"network": {**PIXELSNAIL_N, "size": 8}}),
         vae_case({"network": {**HVAE_N, "scaled": True}, "likelihood": GAUSSIAN}),
+    ],
+    "vaebm_training": [
+        energy_case(guard={"type": "runaway_guard", "contrast": 1e6}, magnitude=0.1),
+        energy_case(
+            negatives="sample",
+            langevin={**LANGEVIN, "target": "published", "step_size": 1e-5},
+            chains={"type": "persistent_chains", "share": 0.6, "size": 20, "warmup": 1},
+        ),
+        energy_case(energy={**ENERGY_N, "norm": "spectral"}, spectral=0.0, langevin={**LANGEVIN, "metropolis": True}),
     ],
     "gan_training": [
         gan_case(PLAY),
@@ -383,18 +427,13 @@ def techniques() -> set[str]:
 
 def _types(spec: Any) -> set[str]:
     if isinstance(spec, dict):
-        return {spec["type"]}.union(*(_types(v) for v in spec.values()))
+        named = {spec["type"]} if "type" in spec else set[str]()
+        return named.union(*(_types(v) for v in spec.values()))
     return set().union(*(_types(v) for v in spec)) if isinstance(spec, list) else set()
 
 
 GENERATOR_SPECS = {f"{name}-{i}": spec for name, specs in GENERATORS.items() for i, spec in enumerate(specs)}
 SYSTEM_CASES = {f"{name}-{i}": case for name, cases in SYSTEMS.items() for i, case in enumerate(cases)}
-
-
-def seeded(spec: Spec, seed: int = 0) -> Any:
-    """The object of `spec`, its weights a function of the seed."""
-    torch.manual_seed(seed)
-    return catalog.build(spec)
 
 
 def make_trainer(

@@ -44,7 +44,7 @@ def write(name: str, folder: Path, *, eps: float = 0.0, **train: Any) -> Path:
             if optimizer["type"] != "sgd" and eps:
                 optimizer["eps"] = eps
     path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    path.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     return path
 
 

@@ -234,7 +234,7 @@ def test_every_step_of_both_stages_is_told() -> None:
 
 
 def test_options_reach_the_stages() -> None:
-    from genkit.cli.diffusion_options import configured
+    from genkit.cli.sampler_options import configured
 
     model = cascade(base=awake({**SMALL, "network": {**SMALL["network"], "unlabelled": True}}))
     model.class_names = tuple("abcdefghij")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.core import tree
-from genkit.core.errors import GenkitError
+from genkit.core.contracts import lacking
+from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
 from genkit.vae.networks.gaussian import LOG_2PI
@@ -34,6 +35,7 @@ class Drawn:
     log_likelihood: Tensor
 
 
+@runtime_checkable
 class NoisyDecoder(Protocol):
     """Any decoder whose samples are a differentiable function of latents and of standard normal pixel noise.
 
@@ -90,6 +92,22 @@ class DrawnVAE:
     def _pixels(self, pixels: Pixels, noise: Tensor) -> Tensor:
         x: Tensor = self.vae.likelihood.at(pixels, noise)  # type: ignore[attr-defined]
         return x
+
+
+def noisy_decoder(module: nn.Module) -> NoisyDecoder:
+    """`module` as a `NoisyDecoder`: a VAE, or a module that is one by itself.
+
+    Raises:
+        RecipeError: it is none, with what it lacks.
+    """
+    if isinstance(module, VAE):
+        return DrawnVAE(module)
+    if not isinstance(module, NoisyDecoder):
+        raise RecipeError(
+            f"a VAEBM needs a VAE, or another decoder whose pixels are a function of noise, got a "
+            f"{type(module).__name__}{lacking(module, NoisyDecoder)}"
+        )
+    return module
 
 
 def log_normal(noise: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from genkit.core.errors import DataError, RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.layers.arguments import Channels, ImageSize, Width
-from genkit.vae.energy.weight_norm import WeightNormConv2d
+from genkit.vae.energy.weight_norm import PlainConv2d, WeightNormConv2d
 
 Plan = Literal["mnist", "cifar10", "celeba64", "lsun64", "celeba256"]
 PLANS: dict[Plan, str] = {
@@ -30,7 +30,7 @@ Norm = Literal["weight", "spectral"]
 
 def lip_swish(a: Tensor) -> Tensor:
     """a sigmoid(a) / 1.1, whose slope is at most 1 (Chen et al. 2019)."""
-    return F.silu(a) / 1.1
+    return F.silu(a).mul_(1 / 1.1)
 
 
 class EnergyNetwork(Pretrained, nn.Module):
@@ -113,23 +113,23 @@ class EnergyNetwork(Pretrained, nn.Module):
 
 
 class EnergyBlock(nn.Module):
-    """(B, inputs, H, W) -> (B, outputs, H, W), or half the size: the average pool comes after the sum."""
+    """(B, inputs, H, W) -> (B, outputs, H, W), or half the size: the mean over 2x2 of the sum of both paths."""
 
     def __init__(self, norm: Norm, inputs: int, outputs: int, halved: bool):
         super().__init__()
-        self.halved = halved
-        self.conv1, self.conv2 = _conv(norm, inputs, outputs, 3), _conv(norm, outputs, outputs, 3)
-        self.skip = _conv(norm, inputs, outputs, 1, bias=False) if halved or inputs != outputs else nn.Identity()
+        self.conv1 = _conv(norm, inputs, outputs, 3)
+        self.conv2 = _conv(norm, outputs, outputs, 3, pooled=halved)
+        through = not halved and inputs == outputs
+        self.skip = nn.Identity() if through else _conv(norm, inputs, outputs, 1, bias=False, pooled=halved)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(lip_swish(self.conv1(x))) + self.skip(x)
-        return lip_swish(F.avg_pool2d(h, 2) if self.halved else h)
+        return lip_swish(self.conv2(lip_swish(self.conv1(x))) + self.skip(x))
 
 
-def _conv(norm: Norm, inputs: int, outputs: int, kernel: int, bias: bool = True) -> nn.Module:
+def _conv(norm: Norm, *shape: int, bias: bool = True, pooled: bool = False) -> nn.Module:
     if norm == "weight":
-        return WeightNormConv2d(inputs, outputs, kernel, bias)
-    return spectral_norm(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias))
+        return WeightNormConv2d(*shape, bias=bias, pooled=pooled)
+    return spectral_norm(PlainConv2d(*shape, bias=bias, pooled=pooled))
 
 
 def _start(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:

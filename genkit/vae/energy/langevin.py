@@ -158,8 +158,8 @@ class Joint:
         return made
 
 
-def packed(coordinates: Coordinates) -> Tensor:
-    """Latents and noise -> (n, D)."""
+def packed(coordinates: Tree) -> Tensor:
+    """Latents, or latents and noise, in one row a chain, (n, D)."""
     return torch.cat([leaf.detach().flatten(1) for leaf in tree.leaves(coordinates)], 1)
 
 

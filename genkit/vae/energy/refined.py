@@ -32,19 +32,11 @@ class Refined:
     moved_noise: Tensor
     accepted: Tensor | None = None
 
-    def observed(self, energy_of_data: Tensor) -> dict[str, Tensor]:
-        """Scalars for the log, averages over the chains.
-
-        `energy_gap` is E of data minus E of the chains: small and noisy while training is sound, and what runs away
-        first when it is not. `energy_drop` is by how much the steps lowered E.
-        """
-        found = {
-            "energy_gap": energy_of_data.mean() - self.energy.mean(),
-            "energy_drop": (self.energy_before - self.energy).mean(),
-            "moved_latents": self.moved_latents.mean(),
-            "moved_noise": self.moved_noise.mean(),
-        }
-        return found if self.accepted is None else found | {"accepted": self.accepted.mean()}
+    def watched(self) -> dict[str, Tensor]:
+        """For the log, (n,) each; `energy_drop` is by how much the steps lowered E."""
+        moved = {"moved_latents": self.moved_latents, "moved_noise": self.moved_noise}
+        accepted = {} if self.accepted is None else {"accepted": self.accepted}
+        return {"energy_drop": self.energy_before - self.energy, **moved, **accepted}
 
 
 def root_mean_square(rows: Tensor) -> Tensor:

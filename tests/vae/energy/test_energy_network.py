@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from genkit.core import catalog
 from genkit.core.errors import DataError, RecipeError
 from genkit.core.papers import papers_of
 from genkit.core.pretrained import Pretrained
 from genkit.vae.energy.energy_network import PLANS, EnergyNetwork
-from genkit.vae.energy.weight_norm import SPREAD, WeightNormConv2d
+from genkit.vae.energy.weight_norm import SPREAD, WeightNormConv2d, convolved
 from tests.contracts.specs import ENERGY_N, NETWORKS, seeded
 from tests.vae.energy.fixtures import NETWORKS as FOLDERS
 from tests.vae.energy.fixtures import assert_energies, assert_gradient, recorded
@@ -45,6 +46,26 @@ def test_sizes_are_those_of_the_paper(plan):
     assert len(network.weights()) == convolutions
 
 
+def whole(conv, x):
+    """The convolution of x before means over 2x2 are taken."""
+    return convolved(x, conv.weight, conv.bias).detach()
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize(("kernel", "side"), [(3, 8), (3, 7), (1, 8), (1, 7), (3, 2), (1, 3)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_pooled_convolution_is_the_mean_of_the_whole_one(pooled, kernel, side, layout):
+    torch.manual_seed(0)
+    conv, x = WeightNormConv2d(3, 4, kernel, pooled=pooled).double(), torch.randn(2, 3, side, side).double()
+    conv.to(memory_format=layout)
+    plain = F.conv2d(x, conv.weight, conv.bias, padding=kernel // 2)
+    expected = F.avg_pool2d(plain, 2) if pooled else plain
+    torch.testing.assert_close(conv(x), expected)
+    weights = list(conv.parameters())
+    gradients = [torch.autograd.grad(out.square().sum(), weights, retain_graph=True) for out in (conv(x), expected)]
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("plan", PLANS)
 def test_every_convolution_is_started_by_what_comes_out_of_those_before(plan):
     """The authors' recording of this (`data_init/*`) holds tensors of after the weights were drawn anew."""
@@ -53,7 +74,9 @@ def test_every_convolution_is_started_by_what_comes_out_of_those_before(plan):
     network.start(x)
     for conv in network.modules():
         if isinstance(conv, WeightNormConv2d):
-            conv.register_forward_hook(lambda conv, _, out: seen.append((conv.bias is not None, out.detach())))
+            conv.register_forward_pre_hook(
+                lambda conv, given: seen.append((conv.bias is not None, whole(conv, *given)))
+            )
     network(x)
     assert len(seen) == len(network.weights())
     for biased, out in seen:

@@ -1,4 +1,4 @@
-"""Options of genkit sample that only diffusion models take: solver, number of steps, guidance."""
+"""Options of genkit sample that only some generators take: how many steps, how samples are chosen or guided."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.numbers import Number
-from genkit.cli.places import WEIGHTS
-from genkit.core.errors import GenkitError
+from genkit.cli.places import COUNT, WEIGHTS
+from genkit.core.errors import GenkitError, shown
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.diffusion.upsampler import Cascade
+    from genkit.vae.energy.vaebm import VAEBM
 
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 
 
-def diffusion_options(command: Callable[..., None]) -> Callable[..., None]:
+def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of this file to a command."""
     for option in (
+        click.option("--candidates", type=COUNT, help="VAEBM: start at one of so many, by energy."),
         click.option("--scale", type=Number(0, 1000), help="Guidance; without --classifier classifier-free."),
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
-        click.option("--steps", help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20."),
+        click.option(
+            "--steps",
+            help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20. VAEBM: of chains.",
+        ),
         click.option("--solver", type=click.Choice(SOLVERS), help="Way from noise to images."),
     ):
         command = option(command)
@@ -32,7 +37,7 @@ def diffusion_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def configured(generator: Generator, given: dict[str, Any]) -> Generator:
-    """`generator` with its solver exchanged and guided, as far as options were given.
+    """`generator` with its sampler exchanged and guided, as far as options were given.
 
     Raises:
         GenkitError: an option for a generator that has no use for it.
@@ -42,13 +47,41 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
         return generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.diffusion.upsampler import Cascade
+    from genkit.vae.energy.vaebm import VAEBM
 
+    if isinstance(generator, VAEBM):
+        return _configured_chains(generator, asked)
+    if "candidates" in asked:
+        raise GenkitError(f"--candidates is for a VAEBM; this is a {type(generator).__name__}")
     if isinstance(generator, Cascade):
         return _configured_cascade(generator, asked)
     if not isinstance(generator, DiffusionGenerator):
         raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
     _set_solver(generator, asked.get("solver"), asked.get("steps"))
     return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
+
+
+def _configured_chains(vaebm: VAEBM, asked: dict[str, Any]) -> VAEBM:
+    for name in asked:
+        if name not in ("steps", "candidates"):
+            raise GenkitError(f"--{name} is for diffusion models; a VAEBM takes --steps and --candidates")
+    if "candidates" in asked:
+        vaebm.candidates = asked["candidates"]
+    if (steps := asked.get("steps")) is not None:
+        if not steps.isdecimal() or len(steps) > 6:
+            raise GenkitError(f"--steps: Langevin steps are a whole number, 0 for none, got {shown(steps)}")
+        vaebm.langevin = _chains_of(vaebm, int(steps))
+    return vaebm
+
+
+def _chains_of(vaebm: VAEBM, steps: int) -> Any:
+    from genkit.core.catalog import build
+
+    if steps and not vaebm.langevin:
+        raise GenkitError(
+            "--steps: these weights were saved without Langevin dynamics, so that its step size is unknown"
+        )
+    return build({**vaebm.langevin.config, "steps": steps}, kind="vae") if steps and vaebm.langevin else None
 
 
 def _named_as(generator: Generator, made: Any) -> Any:

@@ -1,0 +1,74 @@
+"""Persistent chains: latents that earlier chains came to, to start from again (Tieleman 2008; Du & Mordatch 2019)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.core import tree
+from genkit.core.pretrained import Configured
+from genkit.core.randomness import Noise, Randomness
+from genkit.vae.energy.decoder import NoisyDecoder
+from genkit.vae.energy.langevin import Coordinates, fresh, packed
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PersistentChains(Configured, nn.Module):
+    """A store of latents; the oldest are overwritten. Pixel noise is not kept: every chain draws its own.
+
+    Args:
+        share: of the chains that go on from the store.
+        size: latents that each process keeps.
+        warmup: iterations over which the share rises to it in a straight line.
+
+    Attributes:
+        latents: (size, D), all leaves of a latent in one row; a process has its own.
+        pushed: how many were ever kept, scalar.
+    """
+
+    latents: Tensor
+    pushed: Tensor
+
+    def __init__(
+        self,
+        share: Share = 0.6,
+        size: Annotated[int, Field(ge=1, le=2**24)] = 10_000,
+        warmup: Annotated[int, Field(ge=0)] = 0,
+    ):
+        super().__init__()
+        self.share, self.size, self.warmup = share, size, warmup
+        self.register_buffer("latents", torch.zeros(size, 0))
+        self.register_buffer("pushed", torch.tensor(0))
+
+    def setup(self, decoder: NoisyDecoder) -> None:
+        """Sizes the store for the latents of `decoder`; no random state is left changed."""
+        width = packed(decoder.latents(Noise(1, torch.Generator().manual_seed(0)))).shape[1]
+        self.latents = self.latents.new_zeros(self.size, width)
+
+    def start(self, decoder: NoisyDecoder, randomness: Randomness, step: int) -> Coordinates:
+        """Where the chains of iteration `step` start: fresh, or in the store."""
+        latents, noise = fresh(decoder, randomness)
+        kept = min(int(self.pushed), self.size)
+        chance, place = randomness.uniform(), randomness.uniform(dtype=torch.float64)
+        share = self.share * min(1.0, (step + 1) / (self.warmup + 1))
+        again = (chance < share).to(noise.device)
+        if not kept:
+            return latents, noise
+        old = self.latents[(place * kept).long().to(self.latents.device)]
+        parts = iter(old.split([leaf[0].numel() for leaf in tree.leaves(latents)], 1))
+        return tree.map(lambda leaf: _where(again, next(parts).view_as(leaf), leaf), latents), noise
+
+    def keep(self, latents: tree.Tree) -> None:
+        """Stores n latents in place of the oldest."""
+        rows = packed(latents)[-self.size :]
+        places = (torch.arange(len(rows), device=rows.device) + self.pushed) % self.size
+        self.latents[places] = rows.to(self.latents)
+        self.pushed += len(rows)
+
+
+def _where(rows: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b)

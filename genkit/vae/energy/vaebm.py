@@ -1,0 +1,143 @@
+"""VAEBM: a variational autoencoder times an energy (Xiao et al. 2021, arXiv:2010.00654)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.core import tree
+from genkit.core.errors import DataError, GenkitError, RecipeError
+from genkit.core.frozen import freeze, is_frozen
+from genkit.core.generator import Density, Generator, evaluating
+from genkit.core.randomness import Randomness, Rows
+from genkit.images.pixels import check_range, from_unit, to_unit
+from genkit.vae.energy.decoder import NoisyDecoder, noisy_decoder
+from genkit.vae.energy.energy_network import EnergyNetwork
+from genkit.vae.energy.langevin import Coordinates, Langevin, fresh
+
+Shown = Literal["mean", "sample"]
+
+
+class VAEBM(Generator):
+    """h(x, z) ~ p(z) p(x | z) exp(-E(x)), sampled by short chains that start at samples of the decoder. Eq. 3 and 8.
+
+    Images are cut to the range and rounded to 8 bits, never stretched.
+
+    Args:
+        decoder: a finished VAE whose pixels are a function of noise, or any `NoisyDecoder`; it is frozen here.
+        energy: of values in [0, 1].
+        langevin: how samples are refined; None leaves those of the decoder as they are.
+        shown: of the end of a chain: the decoder's "mean", as in the paper's pictures, or the "sample" with its noise.
+        candidates: samples of the decoder that each chain may start at; one is drawn with a probability proportional
+            to exp(-E), which costs no gradient (sampling importance resampling).
+
+    Raises:
+        RecipeError: decoder and energy are of other shapes, or the decoder is none.
+    """
+
+    def __init__(
+        self,
+        decoder: nn.Module,
+        energy: EnergyNetwork,
+        langevin: Langevin | None = None,
+        shown: Shown = "mean",
+        candidates: Annotated[int, Field(ge=1, le=10_000)] = 1,
+    ):
+        super().__init__()
+        self.given_finished = is_frozen(decoder)
+        self.noisy: NoisyDecoder = noisy_decoder(decoder)
+        self.decoder, self.energy, self.shown = freeze(decoder), energy, shown
+        self.sample_shape = tuple(self.noisy.sample_shape)
+        if self.sample_shape != tuple(energy.sample_shape):
+            raise RecipeError(
+                f"energy: it is of {list(energy.sample_shape)}, and the decoder makes {list(self.sample_shape)}; "
+                "set its size and channels to those of the decoder"
+            )
+        self.langevin, self.candidates = langevin, candidates
+
+    @property
+    def langevin(self) -> Langevin | None:
+        return self._langevin
+
+    @langevin.setter
+    def langevin(self, langevin: Langevin | None) -> None:
+        self._langevin = langevin
+        self.config["langevin"] = langevin and langevin.config
+
+    @property
+    def candidates(self) -> int:
+        return self._candidates
+
+    @candidates.setter
+    def candidates(self, candidates: int) -> None:
+        self._candidates = self.config["candidates"] = candidates
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        latents, noise = self._start(rows)
+        if self.langevin:
+            found = self.langevin.refine(self.energy, self.noisy, (latents, noise), rows)
+            return rounded(found.mean if self.shown == "mean" else found.x)
+        return rounded(self._drawn((latents, noise)))
+
+    def _start(self, randomness: Randomness) -> Coordinates:
+        """Where chains start: one of the candidates, drawn by its energy."""
+        chosen = fresh(self.noisy, randomness)
+        if self.candidates == 1:
+            return chosen
+        best = self._keys(chosen, randomness)
+        for _ in range(1, self.candidates):
+            other = fresh(self.noisy, randomness)
+            key = self._keys(other, randomness)
+            better = key > best
+            best = torch.where(better, key, best)
+            chosen = tree.map(lambda a, b, better=better: torch.where(_spread(better, a), b, a), chosen, other)
+        return chosen
+
+    def _keys(self, at: Coordinates, randomness: Randomness) -> Tensor:
+        """-E + Gumbel noise, (n,): the largest of several is drawn in proportion to exp(-E)."""
+        energy = self.energy(self._drawn(at))
+        chance = randomness.uniform(dtype=torch.float64).to(energy.device)
+        return -energy.double() - (-chance.clamp(min=1e-300).log()).log()
+
+    def _drawn(self, at: Coordinates) -> Tensor:
+        drawn = self.noisy.draw(*at)
+        return drawn.mean if self.shown == "mean" else drawn.x
+
+    # What it says of images
+
+    def energy_of(self, x: Tensor) -> Tensor:
+        """E(x), (B,), of images (B, C, H, W) in [-1, 1]: low where images are likely; known but for a constant.
+
+        Raises:
+            DataError: another shape or range.
+        """
+        if tuple(x.shape[1:]) != self.sample_shape or not x.is_floating_point():
+            wanted = ", ".join(map(str, self.sample_shape))
+            raise DataError(f"images are float (B, {wanted}), got {tuple(x.shape)} {x.dtype}")
+        with torch.no_grad(), evaluating(self):
+            found: Tensor = self.energy(to_unit(check_range(x).to(self.device)))
+        return found
+
+    def unnormalised_log_prob(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """A lower bound on log p(x) but for the same constant for every image: the VAE's less E(x). (B,) float64, nats.
+
+        Raises:
+            DataError: as `energy_of`.
+            GenkitError: a decoder that says no likelihood.
+        """
+        if not isinstance(self.decoder, Density):
+            raise GenkitError(f"a {type(self.decoder).__name__} says no likelihood, and the energy alone is none")
+        return self.decoder.log_likelihood(x, rng=rng).nats - self.energy_of(x).double()
+
+
+def rounded(values: Tensor) -> Tensor:
+    """Values, cut to [0, 1] and rounded to 8 bits, as images in [-1, 1]."""
+    return from_unit((values.clamp(0, 1) * 255).round() / 255)
+
+
+def _spread(rows: Tensor, like: Tensor) -> Tensor:
+    return rows.view(-1, *[1] * (like.dim() - 1))

@@ -1,0 +1,100 @@
+"""How the energy of a VAEBM learns, its VAE finished: Xiao et al. 2021, arXiv:2010.00654, Sec. 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.errors import RecipeError
+from genkit.core.generator import Items
+from genkit.core.processes import whole_batch
+from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
+from genkit.images.pixels import to_unit
+from genkit.vae.energy.chains import PersistentChains
+from genkit.vae.energy.langevin import Langevin, fresh
+from genkit.vae.energy.runaway import RunawayGuard
+from genkit.vae.energy.spectral_penalty import SpectralPenalty
+from genkit.vae.energy.vaebm import VAEBM, Shown
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FIRST = 512
+"""Images that norms and biases are set from."""
+
+
+class VAEBMTraining(System):
+    """E is lowered at images and raised at what chains have come to, which start at samples of the VAE. Algorithm 1.
+
+    Args:
+        generator: whose energy is learned.
+        langevin: the chains of training.
+        negatives: of a chain's end, what the energy is raised at: the "sample", or the decoder's "mean".
+        spectral: weight of the sum of the largest singular values of the convolutions. Eq. 16.
+        magnitude: weight of the mean square of the energies of both, which holds their common level down.
+        chains: None starts every chain anew.
+        guard: tells a state in which the energy runs away; None never does.
+
+    Raises:
+        RecipeError: the decoder is not given as finished weights.
+    """
+
+    learners = {"energy": ("generator.energy",)}  # noqa: RUF012 - a ClassVar of the base
+    generator: VAEBM
+
+    def __init__(
+        self,
+        generator: VAEBM,
+        langevin: Langevin,
+        negatives: Shown = "mean",
+        spectral: Weight = 0.2,
+        magnitude: Weight = 0.0,
+        chains: PersistentChains | None = None,
+        guard: RunawayGuard | None = None,
+    ):
+        super().__init__()
+        if not generator.given_finished:
+            raise RecipeError(
+                "the decoder of a VAEBM is finished before its energy learns: give it as {weights: NAME}, or as "
+                "{stage: NAME} where a stage before this one trains it"
+            )
+        self.generator, self.langevin, self.negatives = generator, langevin, negatives
+        self.spectral, self.magnitude, self.chains, self.guard = spectral, magnitude, chains, guard
+        self.penalty = SpectralPenalty(generator.energy.weights())
+
+    @property
+    def local_state(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("chains.latents", "chains.pushed") if self.chains else ()
+
+    def setup(self, items: Items) -> None:
+        self.generator.energy.start(to_unit(items.rows(torch.arange(min(FIRST, len(items))))))
+        if self.chains:
+            self.chains.setup(self.generator.noisy)
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        energy, decoder = self.generator.energy, self.generator.noisy
+        real = to_unit(next(data).x)
+        start = self.chains.start(decoder, data, step) if self.chains else fresh(decoder, data)
+        found = self.langevin.refine(energy, decoder, start, data)
+        if self.spectral:
+            self.penalty.iterate(energy.weights())
+        fake = found.mean if self.negatives == "mean" else found.x
+        report = yield Update("energy", self.loss, {"real": real, "fake": fake, "watched": found.watched()})
+        if self.chains:
+            self.chains.keep(found.latents)
+        if self.guard:
+            assert report
+            self.guard.look(float(whole_batch(report["contrast"].view(1)).mean()))
+
+    def loss(self, real: Tensor, fake: Tensor, watched: Mapping[str, Tensor]) -> Terms:
+        """E(real) - E(fake), means over the batch, and what holds the energy down; Eq. 7 and 16."""
+        e = self.generator.energy
+        of_real, of_fake = e(torch.cat([real, fake])).chunk(2)
+        terms = descend(contrast=of_real.mean() - of_fake.mean())
+        if self.spectral:
+            terms |= descend(spectral=self.spectral * self.penalty(e.weights()))
+        if self.magnitude:
+            terms |= descend(magnitude=self.magnitude * (of_real.square() + of_fake.square()).mean())
+        return terms | observe(energy=of_real, **watched)
