@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.batch_noise import CPU, BatchNoise, Part
-from genkit.core.errors import RecipeError
+from genkit.core.errors import BadState, RecipeError
+
+T = TypeVar("T")
 
 
 def process_count() -> int:
@@ -41,6 +43,25 @@ def whole_batch_with_graph(values: Tensor) -> Tensor:
     parts = list(whole_batch(values).chunk(process_count()))
     parts[dist.get_rank()] = values.detach() + process_count() * (values - values.detach())
     return torch.cat(parts)
+
+
+def together(work: Callable[[], T], device: torch.device) -> T:
+    """What `work` makes; where the state of one process turns out bad, that is so for all.
+
+    Args:
+        device: of the tensors that processes exchange.
+
+    Raises:
+        BadState: by `work`, here or in another process.
+    """
+    fault, made = None, list[T]()
+    try:
+        made.append(work())
+    except BadState as found:
+        fault = found
+    if whole_batch(torch.tensor([int(fault is not None)], device=device)).any():
+        raise fault or BadState("another process has come to a bad state, which it tells of")
+    return made[0]
 
 
 def my_rows(values: Tensor) -> Tensor:

@@ -16,6 +16,11 @@ ENTRIES: Entries = {
             "Adam on gradients of length one: each tensor's is divided by its norm first.",
             ("norouzi2020exemplar", "kingma2015adam"),
         ),
+        "adam_entry_clip": Entry(
+            "genkit.training.optimizers:AdamEntryClip",
+            "Adam that cuts every entry of a gradient to 3 sqrt(v) + 0.1 first, v its second moment.",
+            ("du2019ebm", "kingma2015adam"),
+        ),
         "adamw": Entry("genkit.training.optimizers:AdamW", "Loshchilov & Hutter 2019.", ("loshchilov2019adamw",)),
         "sgd": Entry("genkit.training.optimizers:SGD", "Gradient descent with momentum.", ()),
         "constant": Entry(

@@ -74,6 +74,33 @@ class _AdamNormGrad(torch.optim.Adam):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdamEntryClip(Optimizer):
+    """Adam that cuts every entry of a gradient to 3 sqrt(v) + 0.1 first, v its second moment, from the second step on.
+
+    Weight decay is added after. As in the code of Du & Mordatch 2019, arXiv:1903.08689, and of Xiao et al. 2021.
+    """
+
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+    weight_decay: Decay = 0.0
+
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return _AdamEntryClip(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+
+
+class _AdamEntryClip(torch.optim.Adam):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None and (state := self.state.get(p)):
+                    unbiased = state["exp_avg_sq"] / (1 - group["betas"][1] ** state["step"].to(p.device))
+                    bound = 3 * unbiased.sqrt() + 0.1
+                    p.grad.clamp_(-bound, bound)
+        return super().step(closure)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
     """Loshchilov & Hutter 2019, arXiv:1711.05101."""
 

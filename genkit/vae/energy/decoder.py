@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.contracts import lacking
-from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.errors import RecipeError
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
 from genkit.vae.networks.gaussian import LOG_2PI
@@ -61,12 +61,12 @@ class DrawnVAE:
     that of z_l given those above lacks the prior's standard deviations, which the noise does not have.
 
     Raises:
-        GenkitError: the VAE has no pixels that are a differentiable function of noise.
+        RecipeError: the VAE has no pixels that are a differentiable function of noise.
     """
 
     def __init__(self, vae: VAE):
         if not hasattr(vae.likelihood, "at") or vae.network.autoregressive:
-            raise GenkitError(
+            raise RecipeError(
                 "Langevin dynamics needs pixels that are a differentiable function of noise, as a Gaussian's are: a "
                 "likelihood with at(pixels, noise) and no autoregression; "
                 f"{type(vae.network).__name__} with {type(vae.likelihood).__name__} has none"

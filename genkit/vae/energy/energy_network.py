@@ -126,10 +126,10 @@ class EnergyBlock(nn.Module):
         return lip_swish(self.conv2(lip_swish(self.conv1(x))) + self.skip(x))
 
 
-def _conv(norm: Norm, *shape: int, bias: bool = True, pooled: bool = False) -> nn.Module:
+def _conv(norm: Norm, inputs: int, outputs: int, kernel: int, bias: bool = True, pooled: bool = False) -> nn.Module:
     if norm == "weight":
-        return WeightNormConv2d(*shape, bias=bias, pooled=pooled)
-    return spectral_norm(PlainConv2d(*shape, bias=bias, pooled=pooled))
+        return WeightNormConv2d(inputs, outputs, kernel, bias, pooled)
+    return spectral_norm(PlainConv2d(inputs, outputs, kernel, bias, pooled))
 
 
 def _start(conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:

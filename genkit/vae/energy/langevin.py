@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core import tree
-from genkit.core.errors import GenkitError
+from genkit.core.errors import BadState
 from genkit.core.input_gradient import input_gradient
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
@@ -26,7 +26,7 @@ Coordinates = tuple[Tree, Tensor]
 Target = Literal["exact", "published"]
 
 
-class Runaway(GenkitError):
+class Runaway(BadState):
     """A chain that has left the finite numbers."""
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genkit.core.errors import RecipeError
 from genkit.core.generator import Items
-from genkit.core.processes import whole_batch
+from genkit.core.processes import together, whole_batch
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.images.pixels import to_unit
 from genkit.vae.energy.chains import PersistentChains
@@ -77,7 +77,7 @@ class VAEBMTraining(System):
         energy, decoder = self.generator.energy, self.generator.noisy
         real = to_unit(next(data).x)
         start = self.chains.start(decoder, data, step) if self.chains else fresh(decoder, data)
-        found = self.langevin.refine(energy, decoder, start, data)
+        found = together(lambda: self.langevin.refine(energy, decoder, start, data), real.device)
         if self.spectral:
             self.penalty.iterate(energy.weights())
         fake = found.mean if self.negatives == "mean" else found.x
