@@ -29,6 +29,7 @@ COMMANDS = {
     "edit": ("edit", "Vary images with trained weights, or the examples that they generate by."),
     "explain": ("explain", "Tell which examples stand behind weights, or behind an image."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),
+    "score-images": ("score_images", "Say of each image how usual weights find it."),
     "stats": ("stats", "Compute and keep the statistics of a data set."),
     "bench": ("bench", "Compare several sets of weights in one table."),
     "list": ("list_", "List what there is: recipes, data, weights, metrics and more."),

@@ -217,6 +217,17 @@ class Likelihood:
 
 
 @runtime_checkable
+class ScoresImages(Protocol):
+    """A generator that says of an image how usual it is."""
+
+    def image_scores(self, x: Tensor, *, rng: torch.Generator | None = None) -> Mapping[str, Tensor]:
+        """Of images (B, *sample_shape) in [-1, 1]: (B,) float64 by name, `outlier_score` among them: higher, the more
+        unusual. Row i is a function of image i and of the i-th seed from rng.
+        """
+        ...
+
+
+@runtime_checkable
 class Density(Protocol):
     """A generator that can say how probable a sample is."""
 

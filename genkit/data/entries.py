@@ -66,6 +66,11 @@ ENTRIES: Entries = {
             "`data` with every image changed alike, in the order of the arguments; labels stay.",
             ("ganin2015backprop",),
         ),
+        "stacked_mnist": Entry(
+            "genkit.data.stacked_mnist:stacked_mnist",
+            "Three random digits of MNIST as red, green and blue: 1,000 classes, 000 to 999.",
+            ("lecun1998mnist", "metz2017unrolled"),
+        ),
         "swiss_roll": Entry(
             "genkit.data.points:swiss_roll",
             "The spiral t (cos t, sin t), t uniform in [1.5 pi, 4.5 pi], plus noise; no labels.",

@@ -6,8 +6,6 @@ is foreign: noise is found, digits among clothes are not.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +16,10 @@ from torch import Tensor
 
 from genkit.core.chi_square import closed_form, normalised, rho_of_share
 from genkit.core.errors import EvaluationError
-from genkit.core.files import write_atomically
 from genkit.core.progress import Progress
+from genkit.evaluation.csv_file import write_csv
 
 AT_ONCE = 250
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Game(Protocol):
@@ -122,11 +119,6 @@ def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[
     return torch.cat(scores), torch.cat(weights)
 
 
-def plain_cell(text: str) -> str:
-    """`text` as a cell that no spreadsheet takes for a formula: with `'` before it where it begins like one."""
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
 def write_ranking(ranking: Ranking, path: Path, names: Sequence[str] = ()) -> None:
     """A CSV, the most suspicious sample first: rank, row of the data set, its file if there are names, weight, score.
 
@@ -135,10 +127,8 @@ def write_ranking(ranking: Ranking, path: Path, names: Sequence[str] = ()) -> No
     """
     if names and len(names) != len(ranking.weight):
         raise EvaluationError(f"{len(names)} names for {len(ranking.weight)} samples")
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["rank", "row", *(["file"] if names else []), "weight", "score"])
-    for rank, row in enumerate(ranking.order.tolist(), 1):
-        values = f"{ranking.weight[row]:.6g}", f"{ranking.score[row]:.6g}"
-        table.writerow([rank, row, *([plain_cell(names[row])] if names else []), *values])
-    write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    order = ranking.order.tolist()
+    files = {"file": [names[row] for row in order]} if names else {}
+    values = {"weight": ranking.weight[ranking.order].tolist(), "score": ranking.score[ranking.order].tolist()}
+    table = {"rank": range(1, len(order) + 1), "row": order, **files, **values}
+    write_csv(path, list(table), zip(*table.values(), strict=True))

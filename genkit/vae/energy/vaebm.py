@@ -122,6 +122,20 @@ class VAEBM(Generator):
             found: Tensor = self.energy(to_unit(check_range(x).to(self.device)))
         return found
 
+    def image_scores(self, x: Tensor, *, rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """The energy, and with a decoder that says a likelihood its bound and both together, in nats; the outlier score
+        is the energy less the bound. As `genkit.core.generator.ScoresImages`.
+
+        Raises:
+            DataError: as `energy_of`.
+        """
+        energy = self.energy_of(x).double()
+        if not isinstance(self.decoder, Density):
+            return {"energy": energy, "outlier_score": energy}
+        bound = self.decoder.log_likelihood(x, rng=rng).nats.to(energy)
+        joint = bound - energy
+        return {"energy": energy, "decoder_bound": bound, "unnormalised_log_prob": joint, "outlier_score": -joint}
+
     def unnormalised_log_prob(self, x: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """A lower bound on log p(x) but for the same constant for every image: the VAE's less E(x). (B,) float64, nats.
 
@@ -129,9 +143,10 @@ class VAEBM(Generator):
             DataError: as `energy_of`.
             GenkitError: a decoder that says no likelihood.
         """
-        if not isinstance(self.decoder, Density):
+        scores = self.image_scores(x, rng=rng)
+        if "unnormalised_log_prob" not in scores:
             raise GenkitError(f"a {type(self.decoder).__name__} says no likelihood, and the energy alone is none")
-        return self.decoder.log_likelihood(x, rng=rng).nats - self.energy_of(x).double()
+        return scores["unnormalised_log_prob"]
 
 
 def rounded(values: Tensor) -> Tensor:

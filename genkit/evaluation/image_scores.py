@@ -1,0 +1,59 @@
+"""How usual a generator finds each of some images: an energy, a likelihood, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.core.errors import EvaluationError
+from genkit.core.generator import Density, Generator, ScoresImages
+from genkit.core.progress import Progress
+from genkit.evaluation.real_data import OnBad, open_data
+
+
+def image_scores(
+    generator: Generator,
+    images: Any,
+    seed: int = 0,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+    on_bad: OnBad = "error",
+) -> tuple[Any, dict[str, Tensor]]:
+    """The data set that `images` names, and (N,) float64 by name for its rows, in their order.
+
+    `outlier_score` is among them: higher, the more unusual. A generator with a likelihood alone has its negative.
+
+    Args:
+        generator: one that says it of images, such as a VAEBM, or one with a `log_likelihood`.
+        images: see `open_data`.
+        seed: of the noise that a bound needs; row i is the same at any batch size.
+        batch_size: rows at a time.
+        progress: called with (rows done, in total).
+
+    Raises:
+        EvaluationError: a generator that says nothing of images.
+        DataError: data of another shape, or files that cannot be read.
+    """
+    if not isinstance(generator, (ScoresImages, Density)):
+        raise EvaluationError(
+            f"a {type(generator).__name__} says nothing of images: it has neither an energy nor a likelihood"
+        )
+    data, rng = open_data(images, generator.sample_shape, "IMAGES", on_bad), torch.Generator().manual_seed(seed)
+    parts = list[Mapping[str, Tensor]]()
+    for index in torch.arange(len(data)).split(batch_size):
+        x = data.rows(index).to(generator.device)
+        condition = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
+        parts.append(_scores(generator, x, condition, rng))
+        if progress:
+            progress(int(index[-1]) + 1, len(data))
+    return data, {name: torch.cat([part[name].cpu().double() for part in parts]) for name in parts[0]}
+
+
+def _scores(generator: Any, x: Tensor, condition: Mapping[str, Tensor], rng: torch.Generator) -> Mapping[str, Tensor]:
+    if isinstance(generator, ScoresImages):
+        return generator.image_scores(x, rng=rng)
+    nats = generator.log_likelihood(x, condition=condition or None, rng=rng).nats
+    return {"log_likelihood": nats, "outlier_score": -nats}
