@@ -12,6 +12,7 @@ STAND_INS = {
     "mnist": {"type": "digits", "split": "test"},
     "fashion_mnist": {"type": "digits", "split": "test"},
     "cifar10": {"type": "digits", "split": "test", "size": 32, "channels": 3},
+    "stacked_mnist": {"type": "digits", "split": "test", "channels": 3},
     "folder": {"type": "digits", "split": "test", "size": 16, "channels": 3},
 }
 """Downloaded set, or a folder of your own -> embedded data of the shape and number of classes that `shrunk` leaves."""
