@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import RecipeError
-from genkit.core.pretrained import Configured
 from genkit.core.processes import whole_batch
 from genkit.vae.bound import Inferred
 from genkit.vae.latent_priors import StandardNormal
 from genkit.vae.networks.gaussian import Gaussian
+from genkit.vae.slots import Divergence
 from genkit.vae.vae import VAE
 
 
-class BalancedKL(Configured):
+class BalancedKL(Divergence):
     """The divergences of all levels, in closed form; during warm-up those that are large count more.
 
     While beta < 1, level l has the weight gamma_l ~ (mean |KL_l| + 0.01) / s_l, of mean one, so that no level falls
@@ -27,14 +27,12 @@ class BalancedKL(Configured):
     def __init__(self) -> None: ...
 
     def check(self, vae: VAE) -> None:
-        """Raises RecipeError where the top level has no divergence in closed form."""
         if not isinstance(vae.latent_prior, StandardNormal):
             raise RecipeError(
                 f"divergence: balanced_kl needs the prior standard_prior, got {type(vae.latent_prior).__name__}"
             )
 
     def __call__(self, found: Inferred, beta: float) -> Tensor:
-        """The weighted divergence of each image, (B,) in nats; `beta` itself is not in it."""
         of_levels = torch.stack(divergences(found), 1)
         if beta >= 1:
             return of_levels.sum(1)

@@ -10,14 +10,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genkit.core.pretrained import Configured
 from genkit.vae.energy.spectral_penalty import SpectralPenalty
 from genkit.vae.energy.weight_norm import WeightNormConv2d
+from genkit.vae.slots import Regularisation
 
 Positive = Annotated[float, Field(gt=0)]
 
 
-class SpectralRegularisation(Configured, nn.Module):
+class SpectralRegularisation(Regularisation):
     """The largest singular values of all convolutions plus the largest scale of each batch norm, times a weight.
 
     Args:
@@ -32,16 +32,13 @@ class SpectralRegularisation(Configured, nn.Module):
         self.weight, self.start = weight, start
 
     def setup(self, network: nn.Module) -> None:
-        """Makes singular vectors for the convolutions of `network`."""
         self.penalty = SpectralPenalty(_weights(network))
 
     @torch.no_grad()
     def iterate(self, network: nn.Module) -> None:
-        """Moves the singular vectors towards those of the network's weights, between two steps."""
         self.penalty.iterate(_weights(network))
 
     def forward(self, network: nn.Module, beta: float) -> Tensor:
-        """A scalar with a graph."""
         scales = [m.weight.abs().amax() for m in network.modules() if isinstance(m, _BatchNorm) and m.affine]
         return self.at(beta) * sum(scales, self.penalty(_weights(network)))
 

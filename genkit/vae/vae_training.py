@@ -15,10 +15,9 @@ from torch import Tensor
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, Items, System, Terms, Turns, Update, descend, observe
-from genkit.vae.balanced_kl import BalancedKL
 from genkit.vae.exemplar_choice import Chosen, ExemplarChoice, RandomExemplars, log_prior_of
 from genkit.vae.latent_priors import ExemplarPrior
-from genkit.vae.spectral_regularisation import SpectralRegularisation
+from genkit.vae.slots import Divergence, Regularisation
 from genkit.vae.vae import VAE
 
 
@@ -45,8 +44,8 @@ class VAETraining(System):
         generator: VAE,
         warmup: Annotated[int, Field(ge=0)] = 0,
         exemplars: ExemplarChoice | None = None,
-        divergence: BalancedKL | None = None,
-        regularisation: SpectralRegularisation | None = None,
+        divergence: Divergence | None = None,
+        regularisation: Regularisation | None = None,
     ):
         super().__init__()
         self.generator, self.warmup = generator, warmup
