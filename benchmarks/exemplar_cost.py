@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from genkit.core.catalog import build
+from genkit.vae.bound import importance_weighted
 from genkit.vae.log_mixture import LeaveOut, log_mixture
-from genkit.vae.vae import VAE, importance_weighted
+from genkit.vae.vae import VAE
 from genkit.vae.vae_training import VAETraining
 
 BATCH, LATENT, EPOCH = 100, 40, 600

@@ -22,6 +22,11 @@ ENTRIES: Entries = {
             ("du2019ebm", "kingma2015adam"),
         ),
         "adamw": Entry("genkit.training.optimizers:AdamW", "Loshchilov & Hutter 2019.", ("loshchilov2019adamw",)),
+        "adamax": Entry(
+            "genkit.training.optimizers:Adamax",
+            "Adam by the largest gradient so far, decayed, in place of the root mean square.",
+            ("kingma2015adam",),
+        ),
         "sgd": Entry("genkit.training.optimizers:SGD", "Gradient descent with momentum.", ()),
         "constant": Entry(
             "genkit.training.rate_schedules:Constant", "Rises from 0 over `warmup` iterations, then stays at 1.", ()

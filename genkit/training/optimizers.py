@@ -113,6 +113,18 @@ class AdamW(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adamax(Optimizer):
+    """Adam by the largest gradient so far, decayed, in place of the root mean square. Kingma & Ba 2015, Sec. 7.1."""
+
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+    weight_decay: Decay = 0.0
+
+    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adamax(parameters, self.lr, self.betas, self.eps, self.weight_decay)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
     """Gradient descent with momentum."""
 

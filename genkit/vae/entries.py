@@ -50,6 +50,11 @@ ENTRIES: Entries = {
             "The decoder sees z1 and z2, each spread over the image, and the pixels before the one that it describes.",
             ("chen2018pixelsnail", "norouzi2020exemplar"),
         ),
+        "nvae": Entry(
+            "genkit.vae.hierarchical.nvae:NVAENetwork",
+            "Scales of groups of latent maps, a residual cell tower up and one down; posteriors are offsets to priors.",
+            ("vahdat2020nvae",),
+        ),
         "energy_network": Entry(
             "genkit.vae.energy.energy_network:EnergyNetwork",
             "Images -> energies, low where images are likely; the five residual networks of VAEBM.",
@@ -113,6 +118,16 @@ ENTRIES: Entries = {
             "All cached means as they are: another estimator, without the gradient through the exemplars' encodings.",
             ("norouzi2020exemplar",),
         ),
+        "balanced_kl": Entry(
+            "genkit.vae.balanced_kl:BalancedKL",
+            "The divergences of all levels, in closed form; during warm-up those that are large count more.",
+            ("vahdat2020nvae",),
+        ),
+        "spectral_regularisation": Entry(
+            "genkit.vae.spectral_regularisation:SpectralRegularisation",
+            "Largest singular values of all convolutions plus the largest scale of each batch norm, times a weight.",
+            ("vahdat2020nvae",),
+        ),
         "langevin": Entry(
             "genkit.vae.energy.langevin:Langevin",
             "eps <- eps - step_size / 2 dU/d eps + sqrt(step_size) n, in latents and pixel noise at once.",
@@ -132,6 +147,11 @@ ENTRIES: Entries = {
         ),
         "exemplar-vae/convhvae_2level": Entry(
             "genkit.vae.authors.exemplar_vae:convhvae_2level", "Their `convhvae_2level`.", ("norouzi2020exemplar",)
+        ),
+        "vaebm/nvae": Entry(
+            "genkit.vae.authors.nvae:nvae",
+            "Their `AutoEncoder` with a Gaussian for each pixel, the VAE that VAEBM sharpens.",
+            ("xiao2021vaebm", "vahdat2020nvae"),
         ),
         "vaebm/energy": Entry(
             "genkit.vae.authors.vaebm:energy", "Their `EBM_*`, the energies of all five data sets.", ("xiao2021vaebm",)

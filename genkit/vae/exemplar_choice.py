@@ -13,9 +13,10 @@ from torch.utils.checkpoint import checkpoint
 
 from genkit.core.errors import RecipeError
 from genkit.core.system import Data, Items
+from genkit.vae.bound import LogPrior
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.log_mixture import LeaveOut
-from genkit.vae.vae import VAE, LogPrior
+from genkit.vae.vae import VAE
 
 Subset = Annotated[int, Field(ge=2)]
 CHUNK = 32768

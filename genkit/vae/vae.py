@@ -5,11 +5,9 @@ Kingma & Welling 2014, arXiv:1312.6114; the bound of several samples: Burda et a
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -22,44 +20,15 @@ from genkit.core.generator import LatentGenerator, Likelihood, evaluating
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.tree import Tree
 from genkit.images.pixels import check_range
+from genkit.vae.bound import Bound, Decoded, Inferred, LogPrior, importance_weighted
 from genkit.vae.exemplars import Exemplars
 from genkit.vae.latent_priors import ExemplarPrior, LatentPrior, StandardNormal
 from genkit.vae.networks.gaussian import Gaussian
-from genkit.vae.networks.vae_network import Pixels, Seen, VAENetwork, finish
+from genkit.vae.networks.vae_network import Level, Pixels, Seen, VAENetwork, finish
 from genkit.vae.pixel_likelihoods import Bernoulli, PixelLikelihood
 
 ROWS = 8192
 """Latents that go through the networks at a time when a bound of many samples is computed."""
-
-LogPrior = Callable[[Tensor], Tensor]
-"""Top latents (B, D) -> log p (B,)."""
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What latents stand for.
-
-    Attributes:
-        latents: z_1, ..., z_L, (B, D_l) each.
-        priors: p(z_l | z_1..z_(l-1)) of all but the top.
-        pixels: p(x | z_1..z_L), as `likelihood` reads it.
-    """
-
-    latents: list[Tensor]
-    priors: list[Gaussian]
-    pixels: Pixels
-
-
-class Bound(NamedTuple):
-    """log p(x | z) and log q(z | x) - log p(z) of one z for each x, (B,) each, in nats."""
-
-    reconstruction: Tensor
-    divergence: Tensor
-
-    @property
-    def log_weight(self) -> Tensor:
-        """Whose mean is a lower bound on log p(x), and whose exponential's mean is p(x)."""
-        return self.reconstruction - self.divergence
 
 
 class VAE(LatentGenerator):
@@ -210,17 +179,26 @@ class VAE(LatentGenerator):
             log_prior: of the top latent.
             seen: what the bottom-up pass saw of x, where it is known.
         """
+        return self.bound_of(x, self.infer(x, noise, log_prior, seen))
+
+    def bound_of(self, x: Tensor, found: Inferred) -> Bound:
+        """The term that latents inferred of observed values x are."""
+        zero = x.new_zeros(())
+        return Bound(self.likelihood.log_prob(x, found.pixels), sum(found.log_q, zero) - sum(found.log_p, zero))
+
+    def infer(self, x: Tensor, noise: Sequence[Tensor], log_prior: LogPrior, seen: Seen | None = None) -> Inferred:
+        """Latents of observed values x from their posteriors, and what they stand for; arguments as of `bound`."""
         levels = self.network.levels(self.network.bottom_up(x) if seen is None else seen)
-        log_q, log_p = x.new_zeros(()), x.new_zeros(())
-        z: Any = None
+        found, latents, log_q, log_p = list[Level](), list[Tensor](), list[Tensor](), list[Tensor]()
         for eps in noise:
-            prior, q = levels.send(z)
+            found.append(levels.send(latents[-1] if latents else None))
+            prior, q = found[-1]
             assert q is not None
-            z = q.at(eps)
-            log_q = log_q + q.log_density(z)
-            log_p = log_p + (log_prior if prior is None else prior.log_density)(z)
-        pixels = self.network.decode(finish(levels, z), x)
-        return Bound(self.likelihood.log_prob(x, pixels), log_q - log_p)
+            z, density = q.drawn(eps)
+            latents.append(z)
+            log_q.append(density)
+            log_p.append((log_prior if prior is None else prior.log_density)(z))
+        return Inferred(latents, found, log_q, log_p, self.network.decode(finish(levels, latents[-1]), x))
 
     def log_likelihood(
         self,
@@ -269,28 +247,12 @@ class VAE(LatentGenerator):
             reconstruction and divergence, (B, S) each.
         """
         seen, whole, samples = self.network.bottom_up(x), self.latent_prior.mixture(self.network), noise[0].shape[1]
-        images, terms = 1 if nearest else max(1, ROWS // samples), []
+        limit, terms = min(ROWS, self.network.rows), []
+        images = 1 if nearest else max(1, limit // samples)
         together = torch.arange(len(x) * samples, device=x.device).split(images * samples)
-        for chunk in chain.from_iterable(rows.split(ROWS) for rows in together):
+        for chunk in chain.from_iterable(rows.split(limit) for rows in together):
             of = chunk // samples
             prior = whole.nearest(seen[0].mean[of[0]], nearest) if nearest else whole
             eps = [level.flatten(0, 1)[chunk] for level in noise]
             terms.append(self.bound(x[of], eps, prior.log_density, tree.map(lambda rows, of=of: rows[of], seen)))
         return Bound(*(torch.cat(of).unflatten(0, (-1, samples)) for of in zip(*terms, strict=True)))
-
-
-def importance_weighted(terms: Bound, note: str = "") -> Likelihood:
-    """Of terms (B, S): log of the mean weight, Burda et al. 2016, Eq. 8; with S = 1 the evidence lower bound."""
-    log_weight, samples = terms.log_weight.double(), terms.log_weight.shape[1]
-    share = log_weight.softmax(1)
-    return Likelihood(
-        log_weight.logsumexp(1) - math.log(samples),
-        ("variational lower bound, 1 sample" if samples == 1 else f"importance-weighted lower bound, {samples} samples")
-        + note,
-        {
-            "elbo": log_weight.mean(1),
-            "reconstruction": terms.reconstruction.double().mean(1),
-            "kl": terms.divergence.double().mean(1),
-        },
-        {"effective_sample_size": 1 / share.square().sum(1), "log_weight_sd": log_weight.std(1, correction=0)},
-    )

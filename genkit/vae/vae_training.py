@@ -17,6 +17,7 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, Items, System, Terms, Turns, Update, descend, observe
 from genkit.vae.exemplar_choice import Chosen, ExemplarChoice, RandomExemplars, log_prior_of
 from genkit.vae.latent_priors import ExemplarPrior
+from genkit.vae.slots import Divergence, Regularisation
 from genkit.vae.vae import VAE
 
 
@@ -27,9 +28,11 @@ class VAETraining(System):
         generator: whose encoders and decoder are learned, and the parameters of its prior.
         warmup: iterations over which beta rises in a straight line to one.
         exemplars: how they are chosen, for an exemplar prior; None is a random subset of 1,000.
+        divergence: how the levels' divergences add up; None is by the sample that the decoder sees.
+        regularisation: of the network's weights; None is none.
 
     Raises:
-        RecipeError: exemplars for a prior without them.
+        RecipeError: exemplars for a prior without them, a divergence that the prior does not have.
     """
 
     learners = {"vae": ("generator",)}  # noqa: RUF012 - a ClassVar of the base
@@ -37,10 +40,20 @@ class VAETraining(System):
     generator: VAE
 
     def __init__(
-        self, generator: VAE, warmup: Annotated[int, Field(ge=0)] = 0, exemplars: ExemplarChoice | None = None
+        self,
+        generator: VAE,
+        warmup: Annotated[int, Field(ge=0)] = 0,
+        exemplars: ExemplarChoice | None = None,
+        divergence: Divergence | None = None,
+        regularisation: Regularisation | None = None,
     ):
         super().__init__()
         self.generator, self.warmup = generator, warmup
+        self.divergence, self.regularisation = divergence, regularisation
+        if divergence:
+            divergence.check(generator)
+        if regularisation:
+            regularisation.setup(generator.network)
         by_example = isinstance(generator.latent_prior, ExemplarPrior)
         if exemplars and not by_example:
             raise RecipeError(
@@ -61,7 +74,11 @@ class VAETraining(System):
         noise = [data.normal(dim) for dim in vae.latent_dims]
         chosen, count = self.exemplars.choose(vae, data, index, x) if self.exemplars else (None, None)
         on = {"x": x, "noise": noise, "index": index, "count": count}
-        yield Update("vae", self.loss, on, {"beta": self.beta(step), "chosen": chosen})
+        if self.regularisation:
+            self.regularisation.iterate(vae.network)
+        beta = self.beta(step)
+        coupled = self.divergence is not None and beta < 1
+        yield Update("vae", self.loss, on, {"beta": beta, "chosen": chosen}, coupled)
 
     def beta(self, step: int) -> float:
         """Weight of the divergence in iteration `step` (from 0)."""
@@ -77,9 +94,19 @@ class VAETraining(System):
             if chosen is None
             else log_prior_of(vae, chosen, index, count)
         )
-        bound = vae.bound(x, noise, log_prior)
-        terms = descend(reconstruction=-bound.reconstruction.mean(), divergence=beta * bound.divergence.mean())
-        return terms | observe(bound=bound.log_weight.mean())
+        found = vae.infer(x, noise, log_prior)
+        bound = vae.bound_of(x, found)
+        divergence = self.divergence(found, beta) if self.divergence else bound.divergence
+        terms = {"reconstruction": -bound.reconstruction.mean(), "divergence": beta * divergence.mean()}
+        if self.regularisation:
+            terms["regularisation"] = self.regularisation(vae.network, beta)
+        return descend(**terms) | observe(bound=bound.log_weight.mean())
+
+    def exercise(self, product: Pretrained, data: Data) -> None:
+        """As training does: encoders see a batch, and the decoder latents of its posteriors."""
+        assert isinstance(product, VAE)
+        x = product.observed(next(data).x, data)
+        product.infer(x, [data.normal(dim) for dim in product.latent_dims], lambda z: z.sum(1))
 
     @contextmanager
     def for_inference(self, product: Pretrained) -> Iterator[None]:

@@ -38,6 +38,8 @@ VAE_N: Spec = {"type": "vae_network", "size": 8, "latent_dim": 3, "width": 8}
 HVAE_N: Spec = {"type": "hvae_network", "size": 8, "latent_dim": 3, "width": 8}
 CONV_HVAE_N: Spec = {**HVAE_N, "type": "conv_hvae_network", "maps": 4}
 PIXELSNAIL_N: Spec = {**HVAE_N, "type": "pixelsnail_vae_network", "size": 4, "maps": 16, "depth": 1}
+NVAE_N: Spec = {"type": "nvae", "size": 8, "channels": 1, "width": 4, "groups": [1, 2], "latent_dim": 2, "cells": 1}
+NVAE_N |= {"block_cells": 1}
 ENERGY_N: Spec = {"type": "energy_network", "plan": "mnist", "size": 8, "channels": 1, "width": 2}
 LOGISTIC: Spec = {"type": "logistic_256"}
 GAUSSIAN: Spec = {"type": "gaussian"}
@@ -59,6 +61,7 @@ NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
     "conv_hvae_network": [CONV_HVAE_N, {**CONV_HVAE_N, "scaled": True, "channels": 3, "size": 10}],
     "pixelsnail_vae_network": [PIXELSNAIL_N, {**PIXELSNAIL_N, "scaled": True, "channels": 3}],
+    "nvae": [NVAE_N, {**NVAE_N, "scaled": True, "channels": 3, "flows": 1, "blocks": 0, "cells": 2}],
     "hvae_network": [HVAE_N, {**HVAE_N, "scaled": True, "channels": 3}],
     "energy_network": [
         *({**ENERGY_N, "plan": plan} for plan in ("mnist", "cifar10")),
@@ -178,6 +181,8 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": {**CONV_HVAE_N, "scaled": True, "channels": 3}, "likelihood": LOGISTIC},
         {"type": "vae", "network": PIXELSNAIL_N},
         {"type": "vae", "network": {**VAE_N, "scaled": True, "channels": 3}, "likelihood": GAUSSIAN},
+        {"type": "vae", "network": NVAE_N},
+        {"type": "vae", "network": {**NVAE_N, "scaled": True, "channels": 3, "flows": 1}, "likelihood": GAUSSIAN},
     ],
     "gan": [
         {"type": "gan", "network": network}
@@ -316,6 +321,13 @@ SYSTEMS: dict[str, list[SystemCase]] = {
         vae_case({"network": VAE_N, "prior": BY_EXAMPLE}, exemplars={"type": "frozen_exemplars", "period": 2}),
         vae_case({"network": {**PIXELSNAIL_N, "size": 8}}),
         vae_case({"network": {**HVAE_N, "scaled": True}, "likelihood": GAUSSIAN}),
+        vae_case({"network": {**NVAE_N, "flows": 1}}),
+        vae_case(
+            {"network": {**NVAE_N, "scaled": True}, "likelihood": GAUSSIAN},
+            divergence={"type": "balanced_kl"},
+            regularisation={"type": "spectral_regularisation", "weight": 0.1, "start": 1.0},
+        ),
+        vae_case({"network": {**HVAE_N, "scaled": True}, "likelihood": LOGISTIC}, divergence={"type": "balanced_kl"}),
     ],
     "vaebm_training": [
         energy_case(guard={"type": "runaway_guard", "contrast": 1e6}, magnitude=0.1),

@@ -99,6 +99,12 @@ def vaebm() -> Case:
     return Case("vaebm/energy", state, config, (io["x"],))
 
 
+def nvae() -> Case:
+    config, state, io = fixture("vaebm", "langevin_nvae")
+    latents = tuple(io[f"vae_sample/eps{g}"].flatten(1) for g in range(4))
+    return Case("vaebm/nvae", state, config["nvae_args"], (latents,))
+
+
 OPENAI = {"image_size": 8, "in_channels": 3, "model_channels": 32, "out_channels": 6, "num_res_blocks": 1}
 OPENAI |= {"attention_resolutions": [2], "channel_mult": [1, 2], "num_heads": 2, "num_classes": 3}
 
@@ -148,6 +154,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "hvae": lambda: exemplar_vae("hvae_2level", "hvae_binary"),
     "convhvae": lambda: exemplar_vae("convhvae_2level", "convhvae_binary"),
     "energy": vaebm,
+    "nvae": nvae,
     "unet": lambda: openai("guided-diffusion/unet"),
     "unet_by_width": lambda: openai("guided-diffusion/unet", num_head_channels=16),
     "improved": lambda: openai("improved-diffusion/unet"),
@@ -280,6 +287,16 @@ TABLE: dict[str, Told] = {
     "energy": {
         REFUSED: {"cls": "EBM_CIFAR32", "mid_channel": 9, "nc": 3},
         IGNORED: {"batch_size": 32, "step_size": 8e-5, "alpha_s": 0.3, "data_init": True},
+    },
+    "nvae": {
+        REFUSED: {
+            "num_latent_scales": 1, "num_groups_per_scale": 3, "num_latent_per_group": 4, "num_channels_enc": 5,
+            "num_channels_dec": 5, "ada_groups": True, "num_preprocess_blocks": 2, "num_postprocess_blocks": 2,
+            "num_preprocess_cells": 3, "num_postprocess_cells": 3, "num_cell_per_cond_enc": 2,
+            "num_cell_per_cond_dec": 2, "num_mixture_dec": 10, "num_nf": 1, "arch_instance": "res_elu",
+            "use_se": False, "res_dist": False,
+        },
+        IGNORED: {"dataset": "celeba_64", "num_x_bits": 5, "min_groups_per_scale": 2, "weight_decay_norm": 0.1},
     },
     "unet": {
         REFUSED: SHAPES | {"out_channels": 3, "num_classes": None, "resblock_updown": True},

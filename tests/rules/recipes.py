@@ -21,7 +21,10 @@ SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200, "critic_steps": 2, "
 SMALL |= {"head_width": 8, "blocks": 1, "classes": 10, "start": 0}
 NARROW = {"width": 32, "heads": 2, "latent_dim": 4, "depths": [1, 1, 1]}
 """Of a TransGAN generator, whose pixel shuffles divide the width."""
-LARGEST_UNET = 32
+NVAE = {"cells": 1, "block_cells": 1}
+"""Of an NVAE, beside a group for each of at most two scales."""
+LARGEST = 32
+"""Side of the images that networks for sets of a stand-in's size keep."""
 PROCESS_STEPS = 40
 """A linear schedule of twenty steps or fewer would remove the whole image in its last one."""
 
@@ -79,6 +82,9 @@ def _shrink_adaptation(system: dict[str, Any]) -> None:
 def _shrink(node: Any) -> None:
     if isinstance(node, dict):
         _shrink_diffusion(node)
+        if node.get("type") == "nvae":
+            node |= {**NVAE, "groups": [1] * min(len(node["groups"]), 2)}
+            node["size"] = node["size"] if node["size"] <= LARGEST else 16
         if node.get("type") == "transgan_generator":
             node |= NARROW
             return
@@ -93,7 +99,7 @@ def _shrink(node: Any) -> None:
 
 
 def _shrink_diffusion(node: dict[str, Any]) -> None:
-    if "multipliers" in node and node["size"] > LARGEST_UNET:
+    if "multipliers" in node and node["size"] > LARGEST:
         node |= {"size": 16, "multipliers": node["multipliers"][-2:], "attention": [8]}
         node |= {"low_size": 4} if "low_size" in node else {}
     if "process" in node:

@@ -15,6 +15,7 @@ from tests.shared import shared
 SPECS = [
     ({"type": "adam", "lr": "1e-2", "betas": [0.0, 0.9], "weight_decay": 0.1}, torch.optim.Adam),
     ({"type": "adamw", "lr": 0.01, "eps": 1e-6}, torch.optim.AdamW),
+    ({"type": "adamax", "lr": 0.01, "betas": [0.8, 0.9], "eps": 1e-3, "weight_decay": 0.1}, torch.optim.Adamax),
     ({"type": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}, torch.optim.SGD),
 ]
 

@@ -8,12 +8,13 @@ import torch
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.generator import Density, Generator
 from genkit.core.randomness import Rows
+from genkit.vae.bound import Bound, importance_weighted
 from genkit.vae.latent_priors import ExemplarPrior, Mixture, StandardNormal, VampPrior
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
 from genkit.vae.networks.pixelsnail_vae import PixelSNAILVAENetwork
 from genkit.vae.networks.vae_network import finish
 from genkit.vae.pixel_likelihoods import GaussianPixels, Logistic256
-from genkit.vae.vae import VAE, Bound, importance_weighted
+from genkit.vae.vae import VAE
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -31,10 +32,40 @@ class Gaussian(NamedTuple):
         """The sample that standard normal `noise`, (B, D) or (S, B, D), stands for."""
         return self.mean + (self.log_variance / 2).exp() * noise
 
+    def drawn(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """`at(noise)`, and its log-density (..., B) in nats."""
+        z = self.at(noise)
+        return z, self.log_density(z)
+
+    def divergence(self, other: Gaussian) -> Tensor:
+        """Kullback-Leibler divergence from `other`, (B,) in nats."""
+        squares = (self.mean - other.mean).square() + self.log_variance.exp()
+        terms = other.log_variance - self.log_variance + squares * (-other.log_variance).exp() - 1
+        return 0.5 * terms.sum(-1)
+
     def log_density(self, z: Tensor) -> Tensor:
         """(..., B, D) -> log N(z) (..., B) in nats."""
         squares = (z - self.mean).square() * (-self.log_variance).exp()
         return -0.5 * (self.log_variance + LOG_2PI + squares).sum(-1)
+
+
+class Flowed(NamedTuple):
+    """A Gaussian whose samples go through flows that keep volumes: of whom no density is known but of what is drawn.
+
+    Attributes:
+        base: before the flows.
+        flow: maps (B, *shape) -> the same.
+        shape: (C, H, W) of the maps that a row of D = C H W numbers is laid out from.
+    """
+
+    base: Gaussian
+    flow: Callable[[Tensor], Tensor]
+    shape: tuple[int, ...]
+
+    def drawn(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The sample that standard normal `noise` (B, D) stands for, and its log-density (B,) in nats."""
+        z, log_density = self.base.drawn(noise)
+        return self.flow(z.unflatten(1, self.shape)).flatten(1), log_density
 
 
 class GaussianHead(nn.Module):

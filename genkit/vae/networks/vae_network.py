@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.pretrained import Pretrained
-from genkit.vae.networks.gaussian import Gaussian
+from genkit.vae.networks.gaussian import Flowed, Gaussian
 
 Side = Annotated[int, Field(ge=4, le=256)]
 Size = Side | tuple[Side, Side]
@@ -43,7 +43,7 @@ class Level(NamedTuple):
     """
 
     prior: Gaussian | None
-    posterior: Gaussian | None
+    posterior: Gaussian | Flowed | None
 
 
 Seen = tuple[Any, ...]
@@ -68,8 +68,8 @@ class VAENetwork(Pretrained, nn.Module, ABC):
     wait for a z. Whoever sends it decides what it is: a sample of the posterior for a bound, of the prior for an image.
 
         levels = network.levels(network.bottom_up(x))
-        z = next(levels).posterior.at(noise)
-        z = levels.send(z).posterior.at(noise)
+        z, log_q = next(levels).posterior.drawn(noise)
+        z, log_q = levels.send(z).posterior.drawn(noise)
         pixels = network.decode(finish(levels, z), x)
 
     Attributes:
@@ -77,12 +77,14 @@ class VAENetwork(Pretrained, nn.Module, ABC):
         latent_dims: width of each level, top first.
         scaled: whether `decode` says a scale beside the mean.
         autoregressive: whether `decode` looks at the pixels of `x` above and to the left of the one it describes.
+        rows: how many latents go through at a time, at most, when a bound of many samples is computed.
     """
 
     sample_shape: tuple[int, int, int]
     latent_dims: tuple[int, ...]
     scaled: bool
     autoregressive: bool = False
+    rows: int = 8192
 
     @abstractmethod
     def posterior(self, x: Tensor) -> Gaussian:

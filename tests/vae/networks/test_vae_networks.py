@@ -10,7 +10,7 @@ import torch
 from genkit.vae.networks.conv_hvae import ConvHVAENetwork
 from genkit.vae.networks.gated import GatedConv2d, GatedLinear, he_linear
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
-from genkit.vae.networks.gaussian import Gaussian, GaussianHead
+from genkit.vae.networks.gaussian import Flowed, Gaussian, GaussianHead
 from genkit.vae.networks.pixelsnail_vae import PixelSNAILVAENetwork
 from genkit.vae.networks.vae_network import VAENetwork, finish
 from tests.contracts.specs import NETWORKS, seeded
@@ -26,14 +26,17 @@ def test_every_level_and_the_pixels(spec: dict) -> None:
     levels, alone = network.levels(network.bottom_up(x)), network.levels()
     for level, dim in enumerate(network.latent_dims):
         prior, q = levels.send(latents[-1] if level else None)
-        assert q.mean.shape == q.log_variance.shape == (2, dim)
+        before_flows = q.base if isinstance(q, Flowed) else q
+        assert before_flows.mean.shape == before_flows.log_variance.shape == (2, dim)
+        z, log_q = q.drawn(torch.zeros(2, dim))
+        assert z.shape == (2, dim) and log_q.shape == (2,) and z.equal(before_flows.mean) == (q is before_flows)
         unseen = alone.send(latents[-1] if level else None)
         assert unseen.posterior is None
         if level:
             assert prior.mean.shape == (2, dim) and prior.mean.equal(unseen.prior.mean)
         else:
-            assert prior is None and unseen.prior is None and q.mean.equal(network.posterior(x).mean)
-        latents.append(q.mean)
+            assert prior is None and unseen.prior is None and before_flows.mean.equal(network.posterior(x).mean)
+        latents.append(z)
     pixels = network.decode(finish(levels, latents[-1]), x)
     assert network.decode(finish(alone, latents[-1]), x).mean.equal(pixels.mean)
     assert pixels.mean.shape == x.shape and (pixels.log_scale is not None) == network.scaled
@@ -76,6 +79,10 @@ def test_a_gaussian() -> None:
     torch.testing.assert_close(g.log_density(z), want.log_prob(z).sum(1))
     torch.testing.assert_close(g.at(torch.ones(2, 3)), g.mean + want.stddev)
     torch.testing.assert_close(g.log_density(torch.stack([z, z]))[1], g.log_density(z))
+    assert g.drawn(z)[0].equal(g.at(z)) and g.drawn(z)[1].equal(g.log_density(g.at(z)))
+    other = Gaussian(torch.randn(2, 3), torch.randn(2, 3))
+    p = torch.distributions.Normal(other.mean, (other.log_variance / 2).exp())
+    torch.testing.assert_close(g.divergence(other), torch.distributions.kl_divergence(want, p).sum(1))
     head = GaussianHead(2, 3)
     far = head(torch.tensor([[1e3, 1e3], [-1e3, -1e3]])).log_variance
     assert far.min() >= -6 and far.max() <= 2

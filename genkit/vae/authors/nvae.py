@@ -1,0 +1,160 @@
+"""Checkpoints of github.com/NVlabs/NVAE with a Gaussian for each pixel, the VAEs of VAEBM (Xiao et al. 2021).
+
+Of a file that holds an energy as well, the tensors under `vae.` are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import count
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.core.errors import RecipeError, WeightsError
+from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.foreign.state_dict import BATCH_NORM, layer_names, load_named, own_part
+from genkit.layers.arguments import LatentDim, Width
+from genkit.vae.hierarchical.cells import Cell, FourPhases
+from genkit.vae.hierarchical.nvae import Group, NVAENetwork
+from genkit.vae.pixel_likelihoods import GaussianPixels
+from genkit.vae.vae import VAE
+
+Count = Annotated[int, Field(ge=1, le=64)]
+Names = dict[str, tuple[str, ...]]
+SAME = (
+    ("num_channels_enc", "num_channels_dec"),
+    ("num_cell_per_cond_enc", "num_cell_per_cond_dec"),
+    ("num_preprocess_blocks", "num_postprocess_blocks"),
+    ("num_preprocess_cells", "num_postprocess_cells"),
+)
+"""Settings that may differ in their network, not in ours."""
+
+
+class NVAESettings(Settings):
+    """Their command line's names. Both towers have the same widths and cells, posteriors are residual, no flows."""
+
+    num_latent_scales: Annotated[int, Field(ge=1, le=7)]
+    num_groups_per_scale: Count
+    num_latent_per_group: LatentDim
+    num_channels_enc: Width
+    num_channels_dec: Width
+    ada_groups: bool = False
+    min_groups_per_scale: Count = 1
+    num_preprocess_blocks: Annotated[int, Field(ge=0, le=4)] = 2
+    num_postprocess_blocks: Annotated[int, Field(ge=0, le=4)] = 2
+    num_preprocess_cells: Count = 3
+    num_postprocess_cells: Count = 3
+    num_cell_per_cond_enc: Count = 1
+    num_cell_per_cond_dec: Count = 1
+    num_mixture_dec: Literal[1]
+    num_nf: Literal[0]
+    arch_instance: Literal["res_mbconv"]
+    use_se: Literal[True]
+    res_dist: Literal[True]
+
+    def groups(self) -> tuple[int, ...]:
+        """Of each scale, the smallest first; with `ada_groups` each smaller one has half as many."""
+        largest_first = [self.num_groups_per_scale]
+        for _ in range(1, self.num_latent_scales):
+            fewer = max(self.min_groups_per_scale, largest_first[-1] // 2)
+            largest_first.append(fewer if self.ada_groups else largest_first[-1])
+        return tuple(reversed(largest_first))
+
+
+def nvae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> VAE:
+    """Their `AutoEncoder`; the top latent is in units of its prior's standard deviation, which is 1.01."""
+    settings, state = check_settings(NVAESettings, config), own_part(state, "vae")
+    for up, down in SAME:
+        if getattr(settings, up) != (found := getattr(settings, down)):
+            raise WeightsError(f"config.{down}: must be {up}, {getattr(settings, up)}, here, got {found}")
+    if sum(settings.groups()) == 1:
+        raise WeightsError("config.num_latent_scales: one scale of one group is another network in the authors' code")
+    network = _network(state, settings)
+    return VAE(load_named(network, state, _names(network)), GaussianPixels())
+
+
+def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork:
+    """Size and colours are those of the tensors."""
+    start, stem, groups = state.get("prior_ftr0"), state.get("stem.weight"), settings.groups()
+    if start is None or stem is None or start.dim() != 3 or stem.dim() != 4:
+        raise WeightsError("the checkpoint does not fit the layout: missing: prior_ftr0 (C, H, W), stem.weight")
+    halvings = settings.num_preprocess_blocks + len(groups) - 1
+    try:
+        return NVAENetwork(
+            (start.shape[1] << halvings, start.shape[2] << halvings),
+            stem.shape[1],
+            settings.num_channels_enc,
+            groups,
+            settings.num_latent_per_group,
+            settings.num_cell_per_cond_enc,
+            settings.num_preprocess_blocks,
+            settings.num_preprocess_cells,
+            scaled=True,
+        )
+    except RecipeError as misfit:
+        raise WeightsError(f"config: {misfit}") from misfit
+
+
+def _names(network: NVAENetwork) -> Names:
+    """Ours -> theirs, for every tensor."""
+    names = _weight_norm("stem.0", "stem") | _weight_norm("pixels.1", "image_conditional.1")
+    for ours, theirs in {"raw.1": "enc0.1", "raw.3": "enc_sampler.0", "combine": "dec_tower.0.conv"}.items():
+        names |= _weight_norm(f"top.{ours}", theirs)
+    before, behind = (f"pre_process.{i}" for i in count()), (f"post_process.{i}" for i in count())
+    up, down = (f"enc_tower.{i}" for i in count()), (f"dec_tower.{i}" for i in count(1))
+    for i, cell in enumerate(network.stem[1:], 1):
+        names |= _cell(f"stem.{i}", next(before), cell)
+    for i, cell in enumerate(network.ends):
+        names |= _cell(f"ends.{i}", next(behind), cell)
+    for i, cells in enumerate(network.encoder):
+        assert isinstance(cells, nn.Sequential)
+        for j, cell in enumerate(cells):
+            names |= _cell(f"encoder.{i}.{j}", next(up), cell)
+        if (level := len(network.groups) - 1 - i) >= 0:
+            names |= _weight_norm(f"groups.{level}.beside", f"{next(up)}.conv")
+    for i, group in enumerate(network.groups):
+        assert isinstance(group, Group)
+        for j, cell in enumerate(group.cells):
+            names |= _cell(f"groups.{i}.cells.{j}", next(down), cell)
+        names |= _weight_norm(f"groups.{i}.combine", f"{next(down)}.conv")
+        names |= _weight_norm(f"groups.{i}.prior.1", f"dec_sampler.{i}.1")
+        names |= _weight_norm(f"groups.{i}.posterior", f"enc_sampler.{i + 1}")
+    return {**names, "top.start": ("prior_ftr0",)}
+
+
+def _cell(ours: str, theirs: str, cell: nn.Module) -> Names:
+    """Of an encoder's cell, or of a decoder's; one that doubles the image has a layer more in front."""
+    assert isinstance(cell, Cell) and isinstance(cell.branch, nn.Sequential)
+    names = layer_names(f"{ours}.gate.down", f"{theirs}.se.se.0") | layer_names(f"{ours}.gate.up", f"{theirs}.se.se.2")
+    if len(cell.branch) == 6:
+        for layer, op in ((0, f"{theirs}._ops.0"), (3, f"{theirs}._ops.1")):
+            names |= layer_names(f"{ours}.branch.{layer}", f"{op}.bn_act", tensors=BATCH_NORM)
+            names |= _weight_norm(f"{ours}.branch.{layer + 2}", f"{op}.conv_0")
+        for i in range(4 if isinstance(cell.skip, FourPhases) else 0):
+            names |= _weight_norm(f"{ours}.skip.convs.{i}", f"{theirs}.skip.conv_{i + 1}")
+        return names
+    doubled = int(not isinstance(cell.skip, nn.Identity))
+    if doubled:
+        names |= _weight_norm(f"{ours}.skip.1", f"{theirs}.skip.1", bias=False)
+    return names | _bottleneck(f"{ours}.branch", f"{theirs}._ops.0.conv", doubled)
+
+
+def _bottleneck(ours: str, theirs: str, first: int) -> Names:
+    """Of an inverted bottleneck that begins at layer `first`."""
+    norms = {0: f"{first}.bn", 2: f"{first + 1}.conv.1", 5: f"{first + 2}.conv.1", 8: f"{first + 4}.bn"}
+    convs = {1: f"{first + 1}.conv.0", 4: f"{first + 2}.conv.0", 7: f"{first + 3}"}
+    names: Names = {}
+    for layer, name in norms.items():
+        names |= layer_names(f"{ours}.{first + layer}", f"{theirs}.{name}", tensors=BATCH_NORM)
+    for layer, name in convs.items():
+        place = f"{theirs}.{name}"
+        names[f"{ours}.{first + layer}.weight"] = f"{place}.weight", f"{place}.weight_normalized"
+    return names
+
+
+def _weight_norm(ours: str, theirs: str, bias: bool = True) -> Names:
+    """Of a convolution whose weights are normalised."""
+    tensors = {"v": "weight", "log_norm": "log_weight_norm", **({"bias": "bias"} if bias else {})}
+    return {f"{ours}.{mine}": (f"{theirs}.{name}",) for mine, name in tensors.items()}
