@@ -85,6 +85,8 @@ def _shrink(node: Any) -> None:
         if node.get("type") == "nvae":
             node |= {**NVAE, "groups": [1] * min(len(node["groups"]), 2)}
             node["size"] = node["size"] if node["size"] <= LARGEST else 16
+        if node.get("type") == "energy_network" and node["size"] > LARGEST:
+            node |= {"size": 16, "plan": "mnist"}
         if node.get("type") == "transgan_generator":
             node |= NARROW
             return
