@@ -58,16 +58,16 @@ def _stages(recipe: StagedRecipe) -> Iterator[Section]:
             yield f"stage {name}", [(stage.description,)] if stage.description else [("",)]
             yield from _training(stage)
         else:
-            yield f"stage {name}", _spec(stage)
-    yield "product", _spec(recipe.product) if recipe.product else []
+            yield f"stage {name}", list(_lines(stage))
+    yield "product", list(_lines(recipe.product)) if recipe.product else []
 
 
 def _training(recipe: Recipe) -> list[Section]:
     learners = recipe.build_system().all_learners()
     counts = [(name, f"{_count(modules):,} parameters") for name, modules in learners.items()]
     return [
-        ("data", _spec(recipe.data)),
-        ("system", _spec(recipe.system)),
+        ("data", list(_lines(recipe.data))),
+        ("system", list(_lines(recipe.system))),
         ("learners", counts),
         ("optimizers", [(k, _inline(v)) for k, v in recipe.optimizers.items()]),
         ("train", [(k, str(v)) for k, v in vars(recipe.train).items()]),
@@ -126,7 +126,7 @@ def _weights(found: Subject) -> list[Section]:
     rows = _about(module, (found.path / "model.safetensors").stat().st_size)
     return [
         (f"weights {found.path}", rows),
-        ("config", _spec(module.config)),
+        ("config", list(_lines(module.config))),
         ("scores", _scores(found.path / "scores.json")),
         ("README.md", [(line,) for line in found.about.splitlines()]),
     ]
@@ -167,10 +167,6 @@ def _scores(path: Path) -> list[Row]:
 
 def _count(modules: Any) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
-
-
-def _spec(spec: Mapping[str, Any]) -> list[Row]:
-    return list(_lines(spec))
 
 
 def _lines(spec: Mapping[str, Any], indent: str = "") -> Iterator[Row]:

@@ -68,23 +68,19 @@ def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> st
     from genkit.images import pixels as images
 
     _refuse_others(out, n)
-    kept: list[Tensor] = []
-    for start, batch in _numbered(batches):
-        if start == 0:
-            _remove_earlier(out)
+    kept, start = list[Tensor](), 0
+    for batch in batches:
+        for image in (
+            out.glob("*.png") if start == 0 else ()
+        ):  # were this series stopped, nothing may be of an earlier one
+            image.unlink()
         images.write_folder([batch], out, start, images.digits(n))
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
+        start += len(batch)
     if grid:
         images.write_png(out / "grid.png", images.grid(torch.cat(kept)))
     return f"{n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")
-
-
-def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
-    start = 0
-    for batch in batches:
-        yield start, batch
-        start += len(batch)
 
 
 def _refuse_others(out: Path, n: int) -> None:
@@ -94,12 +90,6 @@ def _refuse_others(out: Path, n: int) -> None:
     left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
     if left:
         raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
-
-
-def _remove_earlier(out: Path) -> None:
-    """The series that this one replaces: if this one is stopped, nothing of the other must be among it."""
-    for image in out.glob("*.png"):
-        image.unlink()
 
 
 def _is_of(stem: str, n: int, digits: int) -> bool:

@@ -10,7 +10,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,7 +50,7 @@ def being_written(path: Path) -> Iterator[BinaryIO]:
         if path.exists() and not path.is_file():
             raise CheckpointError(f"cannot write {path}: it is no regular file; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked_file(temporary) as file:
+        with _locked(temporary, alone=False) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -60,18 +60,6 @@ def being_written(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # it was renamed, or its folder could not be made
             temporary.unlink()
-
-
-@contextmanager
-def _locked_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file under a lock; made again if it was removed before the lock was taken."""
-    while True:
-        with open(path, "wb") as file:
-            with suppress(OSError):  # a file system without locks, on which nothing is taken for a leftover either
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists():
-                yield file
-                return
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -100,34 +88,39 @@ def only_writer(folder: Path, doing: str) -> Iterator[None]:
         CheckpointError: somebody is at it already, or the folder cannot be written.
     """
     lock = folder / ".lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = _locked(lock)
-    except BlockingIOError as busy:
-        raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
-    except OSError as failure:
-        raise cannot_write(folder, failure) from failure
-    try:
-        remove_leftovers(folder)
-        yield
-    finally:
-        with suppress(OSError):
-            lock.unlink()
-        os.close(handle)
-
-
-def _locked(lock: Path) -> int:
-    """The open, locked file; again where its last owner deleted it meanwhile."""
-    while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
-                return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_locked(lock, alone=True))
+        except BlockingIOError as busy:
+            raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
+        except OSError as failure:
+            raise cannot_write(folder, failure) from failure
+        try:
+            remove_leftovers(folder)
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+
+
+@contextmanager
+def _locked(path: Path, *, alone: bool) -> Iterator[BinaryIO]:
+    """A new file under a lock; made again where another process has removed it before the lock was taken.
+
+    Args:
+        alone: raises BlockingIOError where it is locked already, and OSError on a file system without locks.
+    """
+    while True:
+        with open(path, "wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if alone else 0))
+            except OSError:  # without locks nothing is taken for a leftover either
+                if alone:
+                    raise
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield file
+                return
 
 
 def check_place(path: Path, *, folder: bool = False) -> None:

@@ -45,7 +45,7 @@ class NoisyClassifier(Pretrained, nn.Module):
 
     @torch.no_grad()
     def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """See genkit.core.classifying; "accuracy" is over uniformly drawn steps."""
+        """See genkit.evaluation.classification; "accuracy" is over uniformly drawn steps."""
         steps = len(self.process)
         noise = torch.randn(x.shape, generator=rng).to(x.device)
         anywhere = torch.randint(steps, (len(x),), generator=rng).to(x.device)
@@ -54,7 +54,5 @@ class NoisyClassifier(Pretrained, nn.Module):
             step = round(k * (steps - 1) / (LEVELS - 1))
             at[f"accuracy_at_{self.process.kept[step]}"] = steps_like(step, x)
         with evaluating(self):
-            return {name: self._guess(x, i, noise) == label for name, i in at.items()}
-
-    def _guess(self, x: Tensor, i: Tensor, noise: Tensor) -> Tensor:
-        return self(self.process.noised(x, i, noise), self.process.timesteps[i]).argmax(1)
+            logits = {name: self(self.process.noised(x, i, noise), self.process.timesteps[i]) for name, i in at.items()}
+        return {name: found.argmax(1) == label for name, found in logits.items()}

@@ -11,8 +11,7 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.condition import ConditionSpace
-from genkit.core.errors import RecipeError
+from genkit.core.condition import ConditionSpace, check_classified
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.diffusion.noisy_classifier import NoisyClassifier
@@ -39,15 +38,7 @@ class NoisyClassifierTraining(System):
         return {"classifier": self.classifier}
 
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
-        if tuple(sample_shape) != self.classifier.sample_shape:
-            wanted = list(self.classifier.sample_shape)
-            raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {wanted}")
-        offered = conditions.classes
-        if offered != self.classifier.classes:
-            raise RecipeError(
-                f"data: the classifier has {self.classifier.classes} classes, but the data have {offered}"
-                f"{conditions.reason}"
-            )
+        check_classified(self.classifier, sample_shape, conditions)
 
     def iteration(self, data: Data, step: int) -> Turns:
         batch, crop = next(data), data.uniform(3)

@@ -34,6 +34,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()
     system.check_data(data.sample_shape, data.conditions)
+    system.check(data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
     scored = recipe.evaluate if accelerator.is_main_process else None

@@ -35,11 +35,6 @@ class Scoring:
         return self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring)
 
 
-def scores_of(product: Pretrained, wanted: Evaluate, seed: int, data: Any, watcher: Watcher) -> dict[str, Any]:
-    """As `Scoring.scores`, once."""
-    return Scoring(wanted, product, data).scores(product, seed, watcher)
-
-
 def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:
     """Whether `scores` beat the best so far by `metric`; one that could not be computed beats nothing."""
     if metric not in scores["values"]:

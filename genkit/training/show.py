@@ -7,16 +7,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
-from genkit.core.generator import Pictured
+from genkit.core.generator import Generator, Pictured
+from genkit.core.interruption import Interrupted, StopFlag
 from genkit.core.randomness import stable_seed
+from genkit.images.pixels import grid, write_png
+from genkit.images.scatter import points_png
 from genkit.training.engine import from_main
 from genkit.training.log import MetricsLog
 from genkit.training.recipe import Recipe
 from genkit.training.run_scores import Scoring, is_better
-from genkit.training.samples import draw_samples
-from genkit.training.signals import Interrupted, StopFlag
 from genkit.training.trainer import Trainer
 from genkit.training.watcher import Watcher
 
@@ -92,3 +94,15 @@ class Show:
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
         return scores, verdict == "best"
+
+
+def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None) -> None:
+    """What `product` shows of itself: a grid of images, or a scatter of points beside the first of the `data`, of which
+    conditions that cannot be drawn are taken too."""
+    if data is not None and isinstance(product, Generator):
+        product = product.over(data)
+    samples, columns = product.pictured(torch.Generator().manual_seed(seed))
+    if samples.dim() == 4:
+        write_png(path, grid(samples, columns))
+    else:
+        points_png(samples, path, data=None if data is None else data.x[: len(samples)])

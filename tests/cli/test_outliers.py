@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from genkit.core.errors import TrainingError
+from genkit.core.interruption import Stopped
 from genkit.data.digits import digits
 from genkit.images import pixels as images
+from genkit.training import stages as training
 from genkit.training import train
-from genkit.training import train_recipe as training
 from genkit.training.recipe import Recipe
-from genkit.training.signals import Stopped
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk
 
