@@ -39,7 +39,7 @@ ENTRIES: Entries = {
             ("ho2020ddpm", "nichol2021iddpm", "ho2022cfg"),
         ),
         "noisy_classifier_training": Entry(
-            "genkit.diffusion.noisy_classifier_training:NoisyClassifierTraining",
+            "genkit.diffusion.noisy_classifier:NoisyClassifierTraining",
             "Cross-entropy on cropped and noised images, at steps drawn uniformly.",
             ("dhariwal2021adm",),
         ),

@@ -13,7 +13,7 @@ from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
-from genkit.training.run_scores import Scoring
+from genkit.training.show import Scoring
 from genkit.training.stream import Stream, share_of
 from genkit.training.trainer import Trainer, check_compiled, check_learners, check_split
 

@@ -24,8 +24,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
 from genkit.training.run import train_one
 from genkit.training.run_folder import RunFolder
-from genkit.training.run_scores import Scoring
-from genkit.training.show import draw_samples
+from genkit.training.show import Scoring, draw_samples
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.watcher import Silence, Watcher
 

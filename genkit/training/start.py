@@ -13,7 +13,7 @@ from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import System
 from genkit.core.tensors import current, load_into
-from genkit.training.checkpoint import complete, newest_good
+from genkit.training.checkpoint import complete, newest_good, step_of
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
@@ -37,7 +37,7 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
     folder = RunFolder(source)
     checkpoint = newest_good(folder.checkpoints, warn) if folder.recipe.is_file() else None
     if checkpoint and _whole_system(checkpoint, trainer):
-        return f"starts from {source}, iteration {int(checkpoint.name.removeprefix('step-')):,}: all its networks"
+        return f"starts from {source}, iteration {step_of(checkpoint):,}: all its networks"
     made, product = Pretrained.from_pretrained(source), trainer.system.product
     if type(made) is not type(product):
         raise WeightsError(f"{source} holds a {type(made).__name__}, and this recipe trains a {type(product).__name__}")
