@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -70,24 +69,14 @@ class Show:
         self.log, self.scoring, self.data = log, scoring, data
 
     def to(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """What `work` makes of the averaged copy in the first process, sent to all.
+        """What `work` makes of the averaged copy, as `in_first_process`."""
 
-        Raises:
-            Interrupted: on all, when a signal came to the first.
-        """
-        verdict = ""
-        if self.accelerator.is_main_process:
-            try:
-                with ExitStack() as shown, stop:
-                    product = self.trainer.averaged()
-                    shown.enter_context(self.trainer.system.for_inference(product))
-                    verdict = work(product)
-            except Interrupted as interrupted:
-                verdict = str(interrupted.exit_code)
-        verdict = from_main(self.accelerator, verdict)
-        if verdict.isdecimal():
-            raise Interrupted(int(verdict) - 128)
-        return verdict
+        def on_average() -> str:
+            product = self.trainer.averaged()
+            with self.trainer.system.for_inference(product):
+                return work(product)
+
+        return in_first_process(self.accelerator, on_average, stop)
 
     def picture(self, path: Path, stop: StopFlag) -> None:
         """Drawn to `path`, of what can be pictured; raises as `to`."""
@@ -119,6 +108,25 @@ class Show:
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
         return scores, verdict == "best"
+
+
+def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: StopFlag) -> str:
+    """What `work` says in the first process, sent to all.
+
+    Raises:
+        Interrupted: on all, when a signal came to the first.
+    """
+    verdict = ""
+    if accelerator.is_main_process:
+        try:
+            with stop:
+                verdict = work()
+        except Interrupted as interrupted:
+            verdict = str(interrupted.exit_code)
+    verdict = from_main(accelerator, verdict)
+    if verdict.isdecimal():
+        raise Interrupted(int(verdict) - 128)
+    return verdict
 
 
 def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None) -> None:

@@ -24,7 +24,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
 from genkit.training.run import train_one
 from genkit.training.run_folder import RunFolder
-from genkit.training.show import Scoring, draw_samples
+from genkit.training.show import Scoring, draw_samples, in_first_process
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.watcher import Silence, Watcher
 
@@ -37,10 +37,7 @@ class StagedFolder(RunFolder):
 
     def check_stages(self, recipe: StagedRecipe, resume: bool) -> None:
         """Raises CheckpointError unless every stage that was begun may go on, after stages that are done."""
-        if self.path.exists() and not self.path.is_dir():
-            raise CheckpointError(f"{self.path} is a file; a run needs a folder")
-        if self.recipe.is_file() and not resume:
-            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
+        self.holds_run(resume)
         undone = ""
         for name, stage in recipe.in_run(self.path).items():
             folder = self.stage(name)
@@ -153,25 +150,20 @@ class _Ending:
         Raises:
             Stopped: a signal came; --resume does it again.
         """
-        verdict = ""
         with stop_flag() as stop:
-            if self.accelerator.is_main_process:
-                try:
-                    with stop:
-                        self._leave()
-                except Interrupted as interrupted:
-                    verdict = str(interrupted.exit_code)
-            verdict = from_main(self.accelerator, verdict)
-        if verdict:
-            raise Stopped(int(verdict) - 128, self.last.train.steps)
+            try:
+                in_first_process(self.accelerator, self._leave, stop)
+            except Interrupted as interrupted:
+                raise Stopped(interrupted.exit_code - 128, self.last.train.steps) from None
 
-    def _leave(self) -> None:
+    def _leave(self) -> str:
         product = self.recipe.product_of(self.folder.path)
         if product is not None:
             product.save_pretrained(self.folder.weights)
             self._show(product.to(self.accelerator.device))  # type: ignore[attr-defined]
         self.folder.keep(self.recipe)
         write_report_of_stages(self.folder, self.recipe)
+        return ""
 
     def _show(self, product: Pretrained) -> None:
         seed, data = self.last.train.seed, self.last.build_data()
