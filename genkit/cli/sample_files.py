@@ -75,12 +75,12 @@ def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> st
     from genkit.images import pixels as images
 
     _refuse_others(out, n)
-    kept, start = list[Tensor](), 0
+    kept: list[Tensor] = []
+    start = 0
     for batch in batches:
-        for image in (
-            out.glob("*.png") if start == 0 else ()
-        ):  # were this series stopped, nothing may be of an earlier one
-            image.unlink()
+        if start == 0:  # of an earlier series nothing may be left, were this one stopped
+            for image in out.glob("*.png"):
+                image.unlink()
         images.write_folder([batch], out, start, images.digits(n))
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
