@@ -127,10 +127,11 @@ def precision(tool: str, d: int, n: int) -> Measure:
 def inception_features(tool: str, size: int, n: int) -> Measure:
     """Mean feature of n images of this size; random weights in a file, batches of 8."""
     from genkit.evaluation.extractors import inception
+    from genkit.evaluation.extractors.fid_inception import FIDInception
 
     torch.manual_seed(0)
     path = Path(tempfile.mkdtemp()) / "w.pth"
-    network = inception.FIDInception()
+    network = FIDInception()
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight)

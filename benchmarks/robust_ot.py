@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 import genkit
+from benchmarks.domain_adaptation import auroc
 from benchmarks.robust_ot_points import points
 from benchmarks.runs import cpu_seconds, train_once
 from genkit.core.chi_square import closed_form, normalised
@@ -31,11 +32,10 @@ from genkit.core.pretrained import Pretrained
 from genkit.data.dataset import DataSet
 from genkit.data.outliers import OutlierMixture
 from genkit.data.torchvision_sets import fashion_mnist, mnist
-from genkit.evaluation.functional.ranking import auroc
 from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
-from genkit.training.trained import trained_system
+from genkit.training.start import trained_system
 
 SIZE = 14
 CLEAN_RHO = 0.025

@@ -17,7 +17,7 @@ _PUBLIC = {
     "Recipe": "genkit.training.recipe",
     "GenkitError": "genkit.core.errors",
     "build": "genkit.core.catalog",
-    "register": "genkit.core.catalog",
+    "register": "genkit.core.table",
     "train": "genkit.training",
     "evaluate": "genkit.evaluation",
 }

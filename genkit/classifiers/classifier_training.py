@@ -12,8 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.classifiers.image_classifier import ImageClassifier
-from genkit.core.condition import ConditionSpace
-from genkit.core.errors import RecipeError
+from genkit.core.condition import ConditionSpace, check_classified
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.vae.augment import Augment
@@ -74,18 +73,6 @@ class ClassifierTraining(System):
         share = self.augment.share
         on_made = F.cross_entropy(self.classifier(made), label, label_smoothing=self.label_smoothing)
         return descend(cross_entropy=(1 - share) * real, on_made=share * on_made) | observe(accuracy=accuracy)
-
-
-def check_classified(classifier: ImageClassifier, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
-    """Raises RecipeError when the data are not what the classifier tells apart."""
-    wanted = tuple(classifier.sample_shape)
-    if tuple(sample_shape) != wanted:
-        raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
-    offered = conditions.classes
-    if offered != classifier.classes:
-        raise RecipeError(
-            f"data: the classifier has {classifier.classes} classes, but the data have {offered}{conditions.reason}"
-        )
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor, reach: int) -> Tensor:

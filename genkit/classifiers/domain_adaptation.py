@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from genkit.classifiers.classifier_training import check_classified
 from genkit.classifiers.domain_losses import distance_loss, weight_cost, weighted_entropy
 from genkit.classifiers.image_classifier import ImageClassifier
-from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.condition import Condition, ConditionSpace, check_classified
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, Items, System, Terms, Turns, Update, descend, observe
@@ -93,7 +92,7 @@ class DomainAdaptation(System):
     def check_data(self, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
         check_classified(self.classifier, sample_shape, conditions)
 
-    def setup(self, items: Items) -> None:
+    def check(self, items: Items) -> None:
         if self.uses_target and getattr(items, "target", None) is None:
             raise RecipeError(
                 f"data: {items.name} has no target to adapt to; write data: {{type: domains, source: .., target: ..}}"

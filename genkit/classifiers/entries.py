@@ -21,12 +21,10 @@ ENTRIES: Entries = {
         "classifier": Entry(
             "genkit.classifiers.conv_classifier:Classifier",
             "Images in [-1, 1], (B, channels, size, size) -> logits (B, classes).",
-            (),
         ),
         "mlp_classifier": Entry(
             "genkit.classifiers.mlp_classifier:MLPClassifier",
             "Images -> hidden layers with ReLU -> logits; knows nothing of neighbourhood.",
-            (),
         ),
         "imagenet_resnet_classifier": Entry(
             "genkit.classifiers.imagenet_resnet:ImageNetResNetClassifier",

@@ -50,5 +50,5 @@ class ImageClassifier(Pretrained, nn.Module, ABC):
 
     @torch.no_grad()
     def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """See genkit.core.classifying."""
+        """See genkit.evaluation.classification."""
         return {"accuracy": self(x).argmax(1) == label}

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.classifiers.image_classifier import ImageClassifier
-from genkit.core.errors import WeightsError
+from genkit.core.errors import WeightsError, first_line
 from genkit.core.pretrained import Starting
 from genkit.core.tensors import load_into
 from genkit.gan.networks.critic import Critic
@@ -105,8 +105,7 @@ class ResNetTrunk(Starting, nn.Module):
             state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
             load_into(self.network, {k: v for k, v in state.items() if not k.startswith("fc.")})
         except Exception as failure:  # network, disk, hash, or a damaged file
-            folder, line = torch.hub.get_dir(), (str(failure).splitlines() or [type(failure).__name__])[0][:120]
             raise WeightsError(
-                f"ImageNet weights of resnet{self.layers} cannot be had ({line}); put {weights.url} into "
-                f"{folder}/checkpoints, or set start: random"
+                f"ImageNet weights of resnet{self.layers} cannot be had ({first_line(failure)}); put {weights.url} "
+                f"into {torch.hub.get_dir()}/checkpoints, or set start: random"
             ) from failure

@@ -21,9 +21,9 @@ def score(
     skip_bad: bool = False,
 ) -> None:
     """The table of one classifier on labelled data, and the same as JSON."""
-    from genkit.core.classifying import Classifying
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation import accuracy
+    from genkit.evaluation.classification import Classifying
     from genkit.evaluation.real_data import open_data
 
     product: Any = loaded(Pretrained, weights)

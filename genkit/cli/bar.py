@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rich import progress
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from genkit.cli.console import Pace
 
 
-class TwoLines(Progress):
+class TwoLines(progress.Progress):
     """A detail has a line of its own, so that it never squeezes the bar, however narrow the terminal."""
 
     def __init__(self) -> None:
-        super().__init__("{task.description}", BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+        columns = progress.BarColumn(24), progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[pace]}")
+        super().__init__("{task.description}", *columns)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield self.make_tasks_table(self.tasks)
@@ -28,8 +29,8 @@ class TwoLines(Progress):
 class Bar:
     """A bar for every activity; see genkit.cli.console.Display."""
 
-    def __init__(self, progress: Progress):
-        self.progress, self.tasks, self.paces = progress, dict[str, Any](), dict[str, Pace]()
+    def __init__(self, lines: TwoLines):
+        self.progress, self.tasks, self.paces = lines, dict[str, Any](), dict[str, Pace]()
 
     def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
         if what not in self.tasks or self.progress.tasks[self.tasks[what]].finished:

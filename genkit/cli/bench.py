@@ -15,7 +15,7 @@ from genkit.core.errors import TrainingError
 from genkit.core.interruption import RunEnded
 
 if TYPE_CHECKING:
-    from genkit.evaluation.bench.spec import Entry
+    from genkit.evaluation.bench.spec import BenchEntry
 
 TABLES = Place(folder=True, replaces=("bench.json", "bench.md", "bench.html"))
 
@@ -56,7 +56,7 @@ def command(bench: Path, out: Path | None) -> None:
     click.echo(f"look at {folder / 'bench.html'}")
 
 
-def _read_by(entry: Entry) -> Any:
+def _read_by(entry: BenchEntry) -> Any:
     """The source, or the data of the recipe."""
     if entry.recipe is None:
         return entry.source

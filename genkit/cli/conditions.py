@@ -73,7 +73,7 @@ def _take(found: Asked, conditions: ConditionSpace, name: str, value: str, n: in
     column = conditions.get(name)
     if isinstance(column, Images):
         found.files[option] = Path(value)
-        found.rows |= conditions.check({name: repeated(read_images(Path(value), column), n)}, n)
+        found.rows |= conditions.check({name: repeated(read_images(Path(value), column, n), n)}, n)
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
@@ -91,8 +91,8 @@ def repeated(images: Tensor, n: int) -> Tensor:
     return images[torch.arange(n) % len(images)]
 
 
-def read_images(path: Path, column: Images) -> Tensor:
-    """Those of a file, or of a folder or zip in the order of their names: (files, C, H, W) in [-1, 1].
+def read_images(path: Path, column: Images, most: int) -> Tensor:
+    """That of a file, or the first of a folder or zip in the order of their names: (files, C, H, W) in [-1, 1].
 
     Raises:
         DataError: naming a file that is no image of the column's size and colour.
@@ -101,7 +101,7 @@ def read_images(path: Path, column: Images) -> Tensor:
 
     from genkit.images.pixels import from_uint8
 
-    return from_uint8(torch.stack([_fitting(image, name, column) for image, name in _read(path)]))
+    return from_uint8(torch.stack([_fitting(image, name, column) for image, name in _read(path, most)]))
 
 
 def _fitting(image: Tensor, name: str, column: Images) -> Tensor:
@@ -112,12 +112,13 @@ def _fitting(image: Tensor, name: str, column: Images) -> Tensor:
     return image
 
 
-def _read(path: Path) -> Iterator[tuple[Tensor, str]]:
+def _read(path: Path, most: int) -> Iterator[tuple[Tensor, str]]:
     from genkit.images.image_files import ImageFiles
     from genkit.images.pixels import decode
 
     if path.is_dir() or path.suffix.lower() == ".zip":
         files = ImageFiles(path)
+        files = files.select(files.names[:most])
         for index, image in files.decode_all():
             yield image, files.shown(index)
         return

@@ -115,11 +115,7 @@ def _order(trainer: Trainer) -> list[str]:
         trainer.iterate()
     finally:
         trainer.perform = perform  # type: ignore[method-assign]
-    return [_times(len(list(same)), turn) for turn, same in groupby(seen)]
-
-
-def _times(count: int, turn: str) -> str:
-    return f"{turn} ({count} times)" if count > 1 else turn
+    return [f"{turn} ({count} times)" if (count := len(list(same))) > 1 else turn for turn, same in groupby(seen)]
 
 
 def _seconds_per_iteration(trainer: Trainer) -> float:

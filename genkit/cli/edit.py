@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genkit.core.generator import Generator
-    from genkit.vae.vae import VAE
 
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OF_IMAGES = ("n", "seed", "grid", "batch_size")
@@ -123,21 +122,15 @@ def edited(
         DataError: a file that is no image.
     """
     from genkit.vae.vae import VAE
-    from genkit.vae.variations import between
+    from genkit.vae.variations import between, variations
 
     if not isinstance(generator, VAE):
         raise GenkitError(f"{role} needs a VAE, which encodes images; this is a {type(generator).__name__}")
     given = [read_image(path, generator) for path in images]
     if len(given) == 2:
         return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
-    return _variations(generator, given[0], n, batch_size, rng)
-
-
-def _variations(vae: VAE, image: Tensor, n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
-    from genkit.vae.variations import variations
-
-    for start in range(0, n, batch_size):
-        yield variations(vae, image, min(batch_size, n - start), rng)
+    sizes = (min(batch_size, n - start) for start in range(0, n, batch_size))
+    return (variations(generator, given[0], size, rng) for size in sizes)
 
 
 def content(path: Path) -> bytes:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @click.command("explain", cls=Writing, epilog=ABOUT_WEIGHTS)
 @click.argument("weights", type=WEIGHTS)
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("-n", "n", type=COUNT, default=8, show_default=True, help="Exemplars behind IMAGE.")
+@click.option("-n", "n", type=COUNT, help="Exemplars behind IMAGE; 8, if not said.")
 @click.option("--grid", type=FILE, help="Picture of IMAGE, and of what is made at each of these exemplars.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
-def command(weights: str, image: Path | None, n: int, grid: Path | None, json_path: Path | None) -> None:
+def command(weights: str, image: Path | None, n: int | None, grid: Path | None, json_path: Path | None) -> None:
     """Tell the data by which WEIGHTS of an exemplar VAE generate, and the exemplars behind IMAGE, nearest first.
 
     Their means are all that is kept of the images, beside the name and fingerprint of the data.
@@ -29,8 +29,8 @@ def command(weights: str, image: Path | None, n: int, grid: Path | None, json_pa
     from genkit.core.errors import GenkitError
     from genkit.vae.vae import VAE
 
-    if image is None and (grid or json_path):
-        raise GenkitError("--grid and --json are of an IMAGE: give one")
+    if image is None and (n or grid or json_path):
+        raise GenkitError("-n, --grid and --json are of an IMAGE: give one")
     vae = VAE.from_pretrained(weights)
     if image is None:
         tell_exemplars(vae)
@@ -39,7 +39,7 @@ def command(weights: str, image: Path | None, n: int, grid: Path | None, json_pa
     from genkit.vae.explanation import explained
 
     given = read_image(image, vae)
-    found = explained(vae, given, min(n, len(vae.exemplars)))
+    found = explained(vae, given, min(n or 8, len(vae.exemplars)))
     _show(f"{image}, exemplars of {weights}", found)
     if grid:
         _draw(grid, found)

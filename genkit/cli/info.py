@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from genkit.cli.arguments import described
 from genkit.cli.console import heading, table
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.core import catalog
 from genkit.core.condition import numbered
+from genkit.core.conversion import is_built, signature
 from genkit.core.papers import short
 from genkit.core.shared_arguments import shared_of
 from genkit.core.table import lookup
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from genkit.training.staged import StagedRecipe
 
 Row = tuple[str, str]
+BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 @click.command("info")
@@ -58,16 +60,16 @@ def _stages(recipe: StagedRecipe) -> Iterator[Section]:
             yield f"stage {name}", [(stage.description,)] if stage.description else [("",)]
             yield from _training(stage)
         else:
-            yield f"stage {name}", _spec(stage)
-    yield "product", _spec(recipe.product) if recipe.product else []
+            yield f"stage {name}", list(_lines(stage))
+    yield "product", list(_lines(recipe.product)) if recipe.product else []
 
 
 def _training(recipe: Recipe) -> list[Section]:
     learners = recipe.build_system().all_learners()
     counts = [(name, f"{_count(modules):,} parameters") for name, modules in learners.items()]
     return [
-        ("data", _spec(recipe.data)),
-        ("system", _spec(recipe.system)),
+        ("data", list(_lines(recipe.data))),
+        ("system", list(_lines(recipe.system))),
         ("learners", counts),
         ("optimizers", [(k, _inline(v)) for k, v in recipe.optimizers.items()]),
         ("train", [(k, str(v)) for k, v in vars(recipe.train).items()]),
@@ -126,7 +128,7 @@ def _weights(found: Subject) -> list[Section]:
     rows = _about(module, (found.path / "model.safetensors").stat().st_size)
     return [
         (f"weights {found.path}", rows),
-        ("config", _spec(module.config)),
+        ("config", list(_lines(module.config))),
         ("scores", _scores(found.path / "scores.json")),
         ("README.md", [(line,) for line in found.about.splitlines()]),
     ]
@@ -169,10 +171,6 @@ def _count(modules: Any) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-def _spec(spec: Mapping[str, Any]) -> list[Row]:
-    return list(_lines(spec))
-
-
 def _lines(spec: Mapping[str, Any], indent: str = "") -> Iterator[Row]:
     """One row an argument, nested specs below their own."""
     for key, value in spec.items():
@@ -190,3 +188,41 @@ def _inline(spec: Any) -> str:
         return str(spec)
     rest = ", ".join(f"{k} {_inline(v)}" for k, v in spec.items() if k != "type")
     return f"{spec.get('type')}{f' ({rest})' if rest else ''}"
+
+
+def described(make: Any) -> Iterator[tuple[str, str, str]]:
+    """(name, what it takes, default) for every argument of a class or function that a file can give."""
+    parameters, hints = signature(make)
+    for name, parameter in parameters.items():
+        yield name, words(hints.get(name, Any)), _default(parameter.default)
+
+
+def words(hint: Any) -> str:
+    """A type hint as a person would say it: 'int, at least 1', 'one of: one, two', 'list of genkit Penalty'."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return ", ".join([words(inner[0]), *_bounds(inner[1:])])
+    if origin is Literal:
+        return "one of: " + ", ".join(map(str, inner))
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if part is type(None) else words(part) for part in inner)
+    if origin is not None and inner:
+        parts = [words(part) for part in inner if part is not Ellipsis]
+        return f"{'dict' if origin is dict else 'list'} of {', '.join(dict.fromkeys(parts))}"
+    name: str = getattr(hint, "__name__", str(hint))
+    return f"a {name} (type: ...)" if is_built(hint) else name
+
+
+def _bounds(metadata: tuple[Any, ...]) -> Iterator[str]:
+    for field in metadata:
+        for bound in getattr(field, "metadata", ()):
+            for attribute, text in BOUNDS.items():
+                if (value := getattr(bound, attribute, None)) is not None:
+                    yield f"{text} {value}"
+
+
+def _default(value: Any) -> str:
+    if value is inspect.Parameter.empty:
+        return "required"
+    made_later = type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
+    return "" if made_later else f"default {str(value).lower() if isinstance(value, bool) else value}"

@@ -32,15 +32,14 @@ def score(
     from genkit.core.generator import Generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.evaluation.likelihood import log_likelihood
-    from genkit.evaluation.real_data import open_data
 
     generator = loaded(Generator, weights)
     if "steps" in settings and isinstance(generator, DiffusionGenerator):
         generator.process.with_settings(kept=settings["steps"])
-    data = open_data(against, generator.sample_shape, "--against", "skip") if skip_bad else against
     with display() as shown:
         rows = Watched(progress(shown, "likelihood", "sample"), generator, n, batch_size)
-        found = log_likelihood(generator, data, n, seed, batch_size, rows, **settings)
+        reading: Any = {"role": "--against", "on_bad": "skip" if skip_bad else "error"}
+        found = log_likelihood(generator, against, n, seed, batch_size, rows, **reading, **settings)
     show(weights, found)
     if json_path:
         write_json(json_path, found.to_json())

@@ -72,6 +72,11 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] == "exemplars" and {"-h", "--help"} & {*args}:
+            for name in ("edit", "explain"):
+                with click.Context(self.get_command(ctx, name), ctx, name) as one:  # type: ignore[arg-type]
+                    click.echo(one.get_help() + "\n")
+            ctx.exit()
         args = _of_today(args)
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")

@@ -70,7 +70,7 @@ def score(
 
 def _of_run(run: str, training: dict[str, int], shown: Display) -> Game:
     from genkit.evaluation.outliers import is_game
-    from genkit.training.trained import trained_system
+    from genkit.training.start import trained_system
 
     if training:
         raise GenkitError(
@@ -85,7 +85,7 @@ def _of_run(run: str, training: dict[str, int], shown: Display) -> Game:
 def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display) -> Game:
     """A small robust WGAN, learned from the data themselves in a folder that goes away."""
     from genkit.training import train
-    from genkit.training.trained import trained_system
+    from genkit.training.start import trained_system
 
     if len(items) < LEAST:
         raise GenkitError(f"{items.name} has {len(items)} images; what is usual is learned from {LEAST} or more")

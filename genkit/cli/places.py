@@ -111,13 +111,13 @@ class Writing(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         given = [(p, ctx.params[p.name]) for p in self.params if p.name and ctx.params.get(p.name) is not None]
         outputs = [Output(_called(p), value, p.type) for p, value in given if isinstance(p.type, Place)]
-        inputs = {_called(p): value for p, value in given if _is_read(p.type)}
+        inputs = {
+            _called(p): value
+            for p, value in given
+            if isinstance(p.type, (Input, click.Path)) and not isinstance(p.type, Place)
+        }
         check_apart(outputs, inputs)
         return super().invoke(ctx)
-
-
-def _is_read(kind: click.ParamType) -> bool:
-    return isinstance(kind, (Input, click.Path)) and not isinstance(kind, Place)
 
 
 def _called(parameter: click.Parameter) -> str:

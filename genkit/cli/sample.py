@@ -10,8 +10,7 @@ import click
 from genkit.cli.conditions import asked
 from genkit.cli.edit import IMAGE, edited
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
-from genkit.cli.room import refuse_what_cannot_fit
-from genkit.cli.sample_files import GRID, SAMPLES, write_samples
+from genkit.cli.sample_files import GRID, SAMPLES, refuse_what_cannot_fit, write_samples
 from genkit.cli.sampler_options import configured, sampler_options
 from genkit.core.errors import GenkitError
 

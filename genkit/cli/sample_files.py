@@ -1,8 +1,10 @@
-"""Samples become files: pictures one by one and as a grid, or points."""
+"""Samples become files: pictures one by one and as a grid, or points; whether they will fit is asked first."""
 
 from __future__ import annotations
 
 import io
+import math
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +14,9 @@ import click
 
 from genkit.cli.console import Watched, display, progress
 from genkit.cli.places import Place
-from genkit.core.errors import DataError, RecipeError
+from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.progress import Progress
+from genkit.core.usable_memory import usable_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 GRID = 256
 """Samples that the picture of a grid holds at most."""
+
+POINT_FILE, POINT_MEMORY = 24, 40
+"""Bytes that a coordinate takes at most as binary and text, on the disk and while the files are made."""
+PNG_HEADER, DEFLATE = 100, 1.001
 
 SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
 
@@ -69,22 +76,18 @@ def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> st
 
     _refuse_others(out, n)
     kept: list[Tensor] = []
-    for start, batch in _numbered(batches):
-        if start == 0:
-            _remove_earlier(out)
+    start = 0
+    for batch in batches:
+        if start == 0:  # of an earlier series nothing may be left, were this one stopped
+            for image in out.glob("*.png"):
+                image.unlink()
         images.write_folder([batch], out, start, images.digits(n))
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
+        start += len(batch)
     if grid:
         images.write_png(out / "grid.png", images.grid(torch.cat(kept)))
     return f"{n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")
-
-
-def _numbered(batches: Iterator[Tensor]) -> Iterator[tuple[int, Tensor]]:
-    start = 0
-    for batch in batches:
-        yield start, batch
-        start += len(batch)
 
 
 def _refuse_others(out: Path, n: int) -> None:
@@ -94,12 +97,6 @@ def _refuse_others(out: Path, n: int) -> None:
     left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
     if left:
         raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
-
-
-def _remove_earlier(out: Path) -> None:
-    """The series that this one replaces: if this one is stopped, nothing of the other must be among it."""
-    for image in out.glob("*.png"):
-        image.unlink()
 
 
 def _is_of(stem: str, n: int, digits: int) -> bool:
@@ -133,3 +130,32 @@ def _trained_on(weights: str, n: int) -> Tensor | None:
     with suppress(DataError, RecipeError):
         return Recipe.load(recipe).build_data().x[:n] if recipe.is_file() else None
     return None
+
+
+def refuse_what_cannot_fit(n: int, sample_shape: tuple[int, ...], out: Path) -> None:
+    """Checks that n samples can be written below `out`, which need not exist.
+
+    Raises:
+        GenkitError: with what they may take and what there is.
+    """
+    place = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    disk = os.statvfs(place)
+    points = len(sample_shape) == 1
+    block = disk.f_frsize
+    needed = n * (POINT_FILE * sample_shape[0] if points else -(-_png(*sample_shape) // block) * block)
+    free = disk.f_bavail * block + sum(p.stat().st_size for p in out.glob("*.png"))
+    if needed > free:
+        raise GenkitError(f"-n {n:,}: {_size(needed)} of files may come of it, and {place} has {_size(free)} free")
+    if not points and disk.f_files and n > disk.f_favail + sum(1 for _ in out.glob("*.png")):
+        raise GenkitError(f"-n {n:,}: {place} has room for {disk.f_favail:,} more files")
+    if points and n * POINT_MEMORY * sample_shape[0] > (memory := usable_memory()):
+        raise GenkitError(f"-n {n:,}: points are held in memory, of which there is {_size(memory)}; ask for fewer")
+
+
+def _png(channels: int, height: int, width: int) -> int:
+    """Bytes of a picture that cannot be compressed."""
+    return math.ceil(DEFLATE * height * (channels * width + 1)) + PNG_HEADER
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.numbers import Number
 from genkit.cli.places import COUNT, WEIGHTS
 from genkit.core.errors import GenkitError, shown
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from genkit.vae.energy.vaebm import VAEBM
 
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
+
+
+class Number(click.FloatRange):
+    """A number in a range; nan, which no comparison refuses, and infinity are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not math.isfinite(number := float(super().convert(value, param, ctx))):
+            self.fail(f"{number} is no finite number", param, ctx)
+        return number
 
 
 def sampler_options(command: Callable[..., None]) -> Callable[..., None]:

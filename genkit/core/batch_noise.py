@@ -61,21 +61,30 @@ class BatchNoise:
 
     def normal(self, part: Part, *shape: int, device: torch.device = CPU) -> Tensor:
         """Standard normal, (rows, *shape) float32."""
-        whole = partial(_torch_normal, shape, device)
+
+        def whole(n: int, rng: torch.Generator) -> Tensor:
+            return torch.randn(n, *shape, generator=rng, device=device)
+
         return self._drawn(part, shape, 2, _normal, whole, device)
 
     def uniform(
         self, part: Part, *shape: int, dtype: torch.dtype = torch.float32, device: torch.device = CPU
     ) -> Tensor:
         """Uniform on [0, 1), (rows, *shape)."""
-        whole = partial(_torch_uniform, shape, dtype, device)
+
+        def whole(n: int, rng: torch.Generator) -> Tensor:
+            return torch.rand(n, *shape, generator=rng, dtype=dtype, device=device)
+
         if dtype == torch.float64:
             return self._drawn(part, shape, 1, _uniform64, whole, device)
         return self._drawn(part, shape, 2, _uniform, whole, device).to(dtype)
 
     def integers(self, part: Part, high: int, *shape: int, device: torch.device = CPU) -> Tensor:
         """Uniform on {0, ..., high - 1}, (rows, *shape) int64."""
-        whole = partial(_torch_integers, high, shape, device)
+
+        def whole(n: int, rng: torch.Generator) -> Tensor:
+            return torch.randint(high, (n, *shape), generator=rng, device=device)
+
         return self._drawn(part, shape, 1, partial(_integers, high), whole, device)
 
     def _drawn(
@@ -96,26 +105,10 @@ class BatchNoise:
         """A call of a GPU costs as much as to draw `GROUP` values, so that rows are drawn by the group."""
         size = max(1, min(LARGEST_GROUP, GROUP // values))
         first, stop = part.first // size, -(-part.span.stop // size)
-        groups = [whole(size, self._of_group(g, device)) for g in range(first, stop)]
+        seeds = [stable_seed(self.seed, self.draws, group) for group in range(first, stop)]
+        groups = [whole(size, torch.Generator(device).manual_seed(seed)) for seed in seeds]
         start = part.first - first * size
         return torch.cat(groups)[start : start + part.rows]
-
-    def _of_group(self, group: int, device: torch.device) -> torch.Generator:
-        return torch.Generator(device).manual_seed(stable_seed(self.seed, self.draws, group))
-
-
-def _torch_normal(shape: tuple[int, ...], device: torch.device, n: int, rng: torch.Generator) -> Tensor:
-    return torch.randn(n, *shape, generator=rng, device=device)
-
-
-def _torch_uniform(
-    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, n: int, rng: torch.Generator
-) -> Tensor:
-    return torch.rand(n, *shape, generator=rng, dtype=dtype, device=device)
-
-
-def _torch_integers(high: int, shape: tuple[int, ...], device: torch.device, n: int, rng: torch.Generator) -> Tensor:
-    return torch.randint(high, (n, *shape), generator=rng, device=device)
 
 
 def _uniform(words: np.ndarray) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.errors import ConditionError, shown, suggest
+from genkit.core.errors import ConditionError, RecipeError, shown, suggest
 from genkit.core.randomness import Randomness
 
 Condition = Mapping[str, Tensor]
@@ -176,14 +176,12 @@ class Images(Column):
         if tuple(x.shape[1:]) != self.shape:
             raise ConditionError(f"condition {shown(name)} takes {self.about}, {list(self.shape)}; got {list(x.shape)}")
         if not bool(x.abs().le(1).all()):
-            raise ConditionError(f"condition {shown(name)} takes floats in [-1, 1]; got {self._outside(x):g}")
+            raise ConditionError(
+                f"condition {shown(name)} takes floats in [-1, 1]; got {x[~x.abs().le(1)][0].item():g}"
+            )
         if len(x) not in (1, n):
             raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(x)} images")
         return x.float().expand(n, *self.shape)
-
-    @staticmethod
-    def _outside(x: Tensor) -> float:
-        return x[~x.abs().le(1)][0].item()
 
 
 def numbered(names: Sequence[str]) -> str:
@@ -270,3 +268,15 @@ class ConditionSpace(Mapping[str, Column]):
                     f"this generator takes no condition {shown(name)}{self.reason or suggest(name, self)}"
                 )
         return {name: self[name].check(name, value, n) for name, value in given.items()}
+
+
+def check_classified(classifier: Any, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
+    """Raises RecipeError when the data are not what the classifier tells apart."""
+    wanted = tuple(classifier.sample_shape)
+    if tuple(sample_shape) != wanted:
+        raise RecipeError(f"data: samples are {list(sample_shape)}, but the classifier takes {list(wanted)}")
+    offered = conditions.classes
+    if offered != classifier.classes:
+        raise RecipeError(
+            f"data: the classifier has {classifier.classes} classes, but the data have {offered}{conditions.reason}"
+        )

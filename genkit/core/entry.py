@@ -16,7 +16,7 @@ class Entry(NamedTuple):
 
     target: str
     about: str
-    papers: tuple[str, ...]
+    papers: tuple[str, ...] = ()
 
 
 Entries = dict[str, dict[str, Entry]]

@@ -31,6 +31,11 @@ def shown(value: object) -> str:
     return text if len(text) <= VALUE else f"{text[: VALUE - 3]}..."
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, at most 120 characters; its type where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+
+
 def _cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text

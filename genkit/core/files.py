@@ -8,22 +8,16 @@ import os
 import re
 import shutil
 import stat
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from genkit.core.errors import CheckpointError, DataError, WeightsError
 
-LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.image\.tmp")
-"""Names of `temporary_beside`, and the one that samples had once."""
-
-LOCKED = ".locked.tmp"
-"""How temporary files end that are locked while they are written."""
-
-DAY_S = 24 * 60 * 60
+LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+"""Names of `temporary_beside`."""
 
 
 def cache_folder() -> Path:
@@ -32,7 +26,21 @@ def cache_folder() -> Path:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """`content` to `path`: a temporary file beside it, synced, then renamed.
+    """`content` to `path`, in one piece; raises as `being_written`."""
+    with being_written(path) as file:
+        file.write(content)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden name in the folder of `path` that no other process uses; `remove_leftovers` knows it."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+@contextmanager
+def being_written(path: Path) -> Iterator[BinaryIO]:
+    """A file that becomes `path`, synced and in one piece, when the block ends, and vanishes when the block fails.
+
+    While it grows it is locked, so that `remove_leftovers` can distinguish it from what a killed process has left.
 
     Raises:
         CheckpointError: with the path, the reason and the free space.
@@ -42,25 +50,29 @@ def write_atomically(path: Path, content: bytes) -> None:
         if path.exists() and not path.is_file():
             raise CheckpointError(f"cannot write {path}: it is no regular file; choose another name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_synced(temporary, content)
-        os.replace(temporary, path)
+        with _locked(temporary, alone=False) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(temporary, path)
     except OSError as failure:
         raise cannot_write(path, failure) from failure
     finally:
-        with suppress(OSError):  # it was renamed, or the folder itself is missing
+        with suppress(OSError):  # it was renamed, or its folder could not be made
             temporary.unlink()
 
 
-def temporary_beside(path: Path) -> Path:
-    """A hidden name in the folder of `path` that no other process uses; `remove_leftovers` knows it."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-
-
 def remove_leftovers(folder: Path) -> None:
-    """Deletes the temporary files of writers that were killed; for a folder in which nobody else writes."""
-    for leftover in folder.glob(".*.tmp"):
-        if LEFTOVER.fullmatch(leftover.name) and leftover.is_file():
-            leftover.unlink(missing_ok=True)
+    """Deletes the temporary files that nobody writes to any more, since their writers were killed."""
+    found = list[Path]()
+    with suppress(OSError):  # no folder, or none that may be read
+        found += folder.glob(".*.tmp")
+    for path in found:
+        with suppress(OSError):  # still being written: BlockingIOError
+            if LEFTOVER.fullmatch(path.name) and path.is_file():
+                with open(path, "rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
 
 
 @contextmanager
@@ -76,34 +88,39 @@ def only_writer(folder: Path, doing: str) -> Iterator[None]:
         CheckpointError: somebody is at it already, or the folder cannot be written.
     """
     lock = folder / ".lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = _locked(lock)
-    except BlockingIOError as busy:
-        raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
-    except OSError as failure:
-        raise cannot_write(folder, failure) from failure
-    try:
-        remove_leftovers(folder)
-        yield
-    finally:
-        with suppress(OSError):
-            lock.unlink()
-        os.close(handle)
-
-
-def _locked(lock: Path) -> int:
-    """The open, locked file; again where its last owner deleted it meanwhile."""
-    while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+    with ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
-                return handle
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_locked(lock, alone=True))
+        except BlockingIOError as busy:
+            raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
+        except OSError as failure:
+            raise cannot_write(folder, failure) from failure
+        try:
+            remove_leftovers(folder)
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+
+
+@contextmanager
+def _locked(path: Path, *, alone: bool) -> Iterator[BinaryIO]:
+    """A new file under a lock; made again where another process has removed it before the lock was taken.
+
+    Args:
+        alone: raises BlockingIOError where it is locked already, and OSError on a file system without locks.
+    """
+    while True:
+        with open(path, "wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if alone else 0))
+            except OSError:  # without locks nothing is taken for a leftover either
+                if alone:
+                    raise
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield file
+                return
 
 
 def check_place(path: Path, *, folder: bool = False) -> None:
@@ -120,54 +137,6 @@ def check_place(path: Path, *, folder: bool = False) -> None:
         raise CheckpointError(f"cannot write {path}: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | (os.X_OK if nearest.is_dir() else 0)):
         raise CheckpointError(f"cannot write {path}: no permission to write to {nearest}")
-
-
-@contextmanager
-def being_written(path: Path) -> Iterator[BinaryIO]:
-    """A file that becomes `path`, synced and in one piece, when the block ends, and vanishes when the block fails.
-
-    While it grows it is locked, so that `remove_abandoned` can distinguish it from what a killed process has left.
-
-    Raises:
-        CheckpointError: as `write_atomically`.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{LOCKED}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked_file(temporary) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(temporary, path)
-    except OSError as failure:
-        raise cannot_write(path, failure) from failure
-    finally:
-        with suppress(OSError):  # it was renamed, or its folder could not be made
-            temporary.unlink()
-
-
-@contextmanager
-def _locked_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file under a lock; made again if it was removed before the lock was taken."""
-    while True:
-        with open(path, "wb") as file:
-            with suppress(OSError):  # a file system without locks, on which nothing is taken for a leftover either
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if path.exists():
-                yield file
-                return
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Removes temporary files that nobody writes to any more from `folder`: unlocked ones, and all of another day."""
-    found = list[Path]()
-    with suppress(OSError):  # no folder, or none that may be read
-        found += folder.glob(".*.tmp")
-    for path in found:
-        with suppress(OSError), open(path, "rb") as file:  # still being written: BlockingIOError
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.name.endswith(LOCKED) or time.time() - path.stat().st_mtime > DAY_S:
-                path.unlink()
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -191,13 +160,12 @@ def new_folder(path: str | Path) -> Path:
     """`path`, made absolute, for a folder that is yet to be written; it is not made here.
 
     Raises:
-        WeightsError: it is a file, lies in one, or holds something.
+        CheckpointError: as `check_place`.
+        WeightsError: it holds something.
     """
     folder = Path(os.path.abspath(path))
-    existing = next(p for p in (folder, *folder.parents) if p.exists())
-    if not existing.is_dir():
-        raise WeightsError(f"{existing} is a file, not a folder; choose another folder")
-    if existing == folder and any(folder.iterdir()):
+    check_place(folder, folder=True)
+    if folder.exists() and any(folder.iterdir()):
         raise WeightsError(f"{path} exists and is not empty; choose another folder")
     return folder
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from genkit.core import catalog
 from genkit.core.errors import DataError
+from genkit.core.table import CATALOG
 
 
 def check_paths(spec: Mapping[str, Any], where: str) -> None:
@@ -26,7 +27,7 @@ def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:
     A set made of another one gives samples of that one's shape.
     """
     name = str(spec.get("type"))
-    entry = catalog.CATALOG["data"].get(name)
+    entry = CATALOG["data"].get(name)
     if entry is None or not entry.target.startswith("genkit.data."):
         return None
     parameters = inspect.signature(catalog.find(name, kind="data")).parameters

@@ -55,6 +55,21 @@ class RunEnded(Exception):
         return f"{self.reason}; {self.advice}"
 
 
+class Stopped(RunEnded):
+    """A run was asked to stop; `exit_code` is 128 + the signal's number.
+
+    Args:
+        number: of the signal.
+        step: iterations that are done.
+        midway: whether the next one was too long to wait for, so that no checkpoint has been written.
+    """
+
+    def __init__(self, number: int, step: int, midway: bool = False):
+        when = f"in iteration {step + 1}, which takes long" if midway else f"after iteration {step}"
+        super().__init__(f"stopped by {signal.Signals(number).name} {when}")
+        self.exit_code = 128 + number
+
+
 class StopFlag:
     """The number of the first signal received, or 0."""
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import WeightsError
+from genkit.core.errors import WeightsError, first_line
 from genkit.core.files import sha256_of_file
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -123,8 +123,7 @@ def _download(model: str) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, "README.md"]))
     except Exception as failure:  # the hub client raises a dozen unrelated types
-        reason = (str(failure).splitlines() or [""])[0][:120]
-        raise WeightsError(f"no local folder {model}, and the hub did not give it: {reason}") from failure
+        raise WeightsError(f"no local folder {model}, and the hub did not give it: {first_line(failure)}") from failure
 
 
 def about_pickle(path: Path) -> str:

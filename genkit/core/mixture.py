@@ -10,7 +10,7 @@ from genkit.core.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture:
+class PointMixture:
     """Equally likely round Gaussians.
 
     Attributes:
@@ -41,7 +41,7 @@ class ModeStatistics:
     rarest: float
 
 
-def mode_statistics(points: Tensor, mixture: Mixture, radius: float = 3.0) -> ModeStatistics:
+def mode_statistics(points: Tensor, mixture: PointMixture, radius: float = 3.0) -> ModeStatistics:
     """How many modes samples (N, D) find, and how many samples are good: within `radius` std of the nearest centre.
 
     The definition of Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761, section 5), radius 3; Azadi et al. 2019 use 4.

@@ -180,6 +180,9 @@ class System(Learning, ABC):
             if name not in self.generator.made and (misfit := column.misfit(name, conditions.get(name))):
                 raise RecipeError(f"data: the generator {misfit}{conditions.reason}")
 
+    def check(self, items: Items) -> None:
+        """Raises RecipeError when the training set lacks what this system learns from, beside shape and conditions."""
+
     def setup(self, items: Items) -> None:
         """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import DataError
 from genkit.core.fingerprint import fingerprint
-from genkit.core.mixture import Mixture
+from genkit.core.mixture import PointMixture
 from genkit.images.intake import Intake
 from genkit.images.pixels import from_uint8
 
@@ -41,7 +41,7 @@ class DataSet:
     classes: tuple[str, ...] = ()
     report: Intake | None = field(default=None, repr=False)
     unlabelled: str = ""
-    mixture: Mixture | None = field(default=None, repr=False)
+    mixture: PointMixture | None = field(default=None, repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:

@@ -12,9 +12,7 @@ ENTRIES: Entries = {
             ("lecun1998mnist", "raschka2018mlxtend"),
         ),
         "domains": Entry(
-            "genkit.data.domains:domains",
-            "A labelled source beside a target whose labels, if it has any, are dropped.",
-            (),
+            "genkit.data.domains:domains", "A labelled source beside a target whose labels, if it has any, are dropped."
         ),
         "mnist": Entry(
             "genkit.data.torchvision_sets:mnist",
@@ -39,7 +37,6 @@ ENTRIES: Entries = {
         "folder": Entry(
             "genkit.data.folder:folder",
             "The images below a folder or in a zip, size x size. How each file is read: `genkit.images.pixels.decode`.",
-            (),
         ),
         "gaussians25": Entry(
             "genkit.data.points:gaussians25",
@@ -54,12 +51,10 @@ ENTRIES: Entries = {
         "outlier_mixture": Entry(
             "genkit.data.outliers:outlier_mixture",
             "`data` with a share of its rows replaced; an outlier keeps the label of the row it replaced.",
-            (),
         ),
         "part": Entry(
             "genkit.data.part:part",
             "Rows `start` to below `stop` of `data`, in its order, e.g. the first 2,000 images of a training set.",
-            (),
         ),
         "shifted": Entry(
             "genkit.data.shifts:shifted",

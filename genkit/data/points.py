@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import DataError
-from genkit.core.mixture import Mixture
+from genkit.core.mixture import PointMixture
 from genkit.data.dataset import DataSet
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -64,7 +64,7 @@ def _mixture(name: str, n: int, std: float, seed: int) -> DataSet:
     centres = CENTRES[name]
     mode = torch.randint(len(centres), (_at_least_one(n),), generator=rng)
     x = centres[mode] + std * torch.randn(n, 2, generator=rng)
-    return DataSet(name, x, mode, tuple(str(k) for k in range(len(centres))), mixture=Mixture(centres, std))
+    return DataSet(name, x, mode, tuple(str(k) for k in range(len(centres))), mixture=PointMixture(centres, std))
 
 
 def _at_least_one(n: int) -> int:

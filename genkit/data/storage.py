@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import CheckpointError, DataError
-from genkit.core.files import being_written, cache_folder, remove_abandoned, write_atomically
+from genkit.core.files import being_written, cache_folder, remove_leftovers, write_atomically
 from genkit.core.interruption import beside
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -88,7 +88,7 @@ def decode_files(
     job = _Job(files, size, channels, crop, on_bad)
     small = len(files) * math.prod(job.shape) <= memory_limit()
     base = cache_folder() / "pixels" / job.key()
-    remove_abandoned(base.parent)
+    remove_leftovers(base.parent)
     if found := job.kept_before(base, small):
         return found
     if small:

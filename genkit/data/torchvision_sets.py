@@ -17,7 +17,7 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.errors import DataError, suggest
+from genkit.core.errors import DataError, first_line, suggest
 from genkit.core.progress import Progress
 from genkit.data.dataset import DataSet
 from genkit.data.storage import data_root, decode_files, in_size
@@ -95,19 +95,17 @@ def _found_or_downloaded(kind: str, root: Path, layout: str, **which: Any) -> An
     except RuntimeError:  # how torchvision says that it is not there
         pass
     except Exception as damage:
-        raise DataError(f"{kind} in {root} is damaged ({_line(damage)}); delete it, or expected: {layout}") from damage
+        raise DataError(
+            f"{kind} in {root} is damaged ({first_line(damage)}); delete it, or expected: {layout}"
+        ) from damage
     try:
         with redirect_stdout(sys.stderr):  # torchvision prints
             return make(root, download=True, **which)
     except Exception as failure:  # network, disk, a changed address, a broken archive
         raise DataError(
-            f"{kind} is not in {root} and cannot be downloaded ({_line(failure)}); put {layout} there, "
+            f"{kind} is not in {root} and cannot be downloaded ({first_line(failure)}); put {layout} there, "
             "or name another folder by root or GENKIT_DATA"
         ) from failure
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 CELEBA_SPLITS = {"train": ("0",), "valid": ("1",), "test": ("2",), "all": ("0", "1", "2")}

@@ -9,14 +9,15 @@ from einops import reduce
 from torch import Tensor
 
 from genkit.core.generator import Likelihood
+from genkit.core.progress import Progress
 from genkit.core.randomness import Randomness
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.losses import bound_term, gaussian_kl
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Watch, silence
+from genkit.diffusion.solvers import silence
 
 
-def bound_terms(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> dict[str, Tensor]:
+def bound_terms(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Progress = silence) -> dict[str, Tensor]:
     """The bound's terms in bits per dimension, and squared errors, from the noisiest step to the first.
 
     Returns:
@@ -52,7 +53,7 @@ def prior_term(process: Process, x0: Tensor) -> Tensor:
     return reduce(kl, "b ... -> b", "mean") / math.log(2)
 
 
-def variational_bound(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Watch = silence) -> Likelihood:
+def variational_bound(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Progress = silence) -> Likelihood:
     """A lower bound on log p(x0) and its parts, all in nats an image; the parts sum to the bound."""
     terms = bound_terms(denoising, x0, noise, watch)
     bits = terms["bound"].double().sum(1) + terms["prior"].double()

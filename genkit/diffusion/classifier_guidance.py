@@ -46,7 +46,8 @@ class ClassifierGuided(DiffusionWrapper):
         self.scale, self.at = scale, at
         _check_fit(generator, self.classifier)
         self.classifier.requires_grad_(False)
-        self.conditions = ConditionSpace({**generator.conditions, "label": _labels(generator, self.classifier)})
+        labels = generator.conditions.labels or Labels(classifier.classes, classifier.class_names)
+        self.conditions = ConditionSpace({**generator.conditions, "label": labels})
 
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
         asked = {name: condition[name] for name in self.generator.conditions}
@@ -68,10 +69,6 @@ class ClassifierGuided(DiffusionWrapper):
             return self.classifier.log_probability(x, t.clone(), label.clone())  # none of `inference_mode` in a graph
 
         return self.scale * input_gradient(log_probability, at)
-
-
-def _labels(generator: DiffusionGenerator, classifier: NoisyClassifier) -> Labels:
-    return generator.conditions.labels or Labels(classifier.classes, classifier.class_names)
 
 
 def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:

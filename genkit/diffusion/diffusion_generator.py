@@ -9,10 +9,11 @@ from torch import Tensor
 
 from genkit.core.condition import Condition
 from genkit.core.generator import Generator
+from genkit.core.progress import Progress
 from genkit.core.randomness import Rows
 from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver, Watch, silence
+from genkit.diffusion.solvers import Solver, silence
 
 
 class DiffusionGenerator(Generator):
@@ -26,7 +27,7 @@ class DiffusionGenerator(Generator):
 
     process: Process
     solver: Solver
-    watch: Watch = staticmethod(silence)
+    watch: Progress = staticmethod(silence)
 
     @abstractmethod
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:

@@ -39,7 +39,7 @@ ENTRIES: Entries = {
             ("ho2020ddpm", "nichol2021iddpm", "ho2022cfg"),
         ),
         "noisy_classifier_training": Entry(
-            "genkit.diffusion.noisy_classifier_training:NoisyClassifierTraining",
+            "genkit.diffusion.noisy_classifier:NoisyClassifierTraining",
             "Cross-entropy on cropped and noised images, at steps drawn uniformly.",
             ("dhariwal2021adm",),
         ),
@@ -88,14 +88,10 @@ ENTRIES: Entries = {
             ("song2021ddim", "dhariwal2021adm"),
         ),
         "dpm_solver": Entry(
-            "genkit.diffusion.multistep:DPMSolver",
-            "DPM-Solver++ (multistep). Lu et al. 2022.",
-            ("lu2022dpmsolver",),
+            "genkit.diffusion.multistep:DPMSolver", "DPM-Solver++ (multistep). Lu et al. 2022.", ("lu2022dpmsolver",)
         ),
         "unipc": Entry(
-            "genkit.diffusion.multistep:UniPC",
-            "UniPC (data prediction). Zhao et al. 2023.",
-            ("zhao2023unipc",),
+            "genkit.diffusion.multistep:UniPC", "UniPC (data prediction). Zhao et al. 2023.", ("zhao2023unipc",)
         ),
         "simple": Entry(
             "genkit.diffusion.losses:Simple",
@@ -122,7 +118,6 @@ ENTRIES: Entries = {
         "diffusers/pipeline": Entry(
             "genkit.diffusion.authors.diffusers_import:pipeline",
             "A genkit DDPM; `config` is {pipeline, unet, scheduler} or {generator}, as `read_folder` gives it.",
-            (),
         ),
         "guided-diffusion/unet": Entry(
             "genkit.diffusion.authors.guided_diffusion:unet",

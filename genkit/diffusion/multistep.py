@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import RecipeError
+from genkit.core.progress import Progress
 from genkit.core.randomness import Randomness
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver, Watch, silence
+from genkit.diffusion.solvers import Solver, silence
 
 Evaluations = Annotated[int, Field(ge=1, le=100_000)]
 NOISIEST = -5.1
@@ -26,7 +26,12 @@ class MultistepSolver(Solver):
     Args:
         steps: network evaluations.
         order: 1 to 3; 2 is advised when guided.
+
+    Attributes:
+        kind: the scheduler's class.
     """
+
+    kind: ClassVar[str]
 
     def __init__(self, steps: Evaluations = 20, order: Annotated[int, Field(ge=1, le=3)] = 2):
         self.steps, self.order = steps, order
@@ -35,7 +40,7 @@ class MultistepSolver(Solver):
         if self.steps > (most := len(self.usable(process)) - 1):
             raise RecipeError(f"steps: {self.steps} evaluations are too many for this process; use at most {most}")
 
-    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Progress = silence) -> Tensor:
         self.check(denoising.process)
         scheduler = self.scheduler(self.usable(denoising.process).numpy())
         scheduler.set_timesteps(self.steps)
@@ -58,28 +63,21 @@ class MultistepSolver(Solver):
             return p.x0
         return denoising.process.x0_from_eps(denoising.guided_eps(p, x, at), x, at)
 
-    @abstractmethod
     def scheduler(self, betas: Any) -> Any:
         """diffusers' scheduler for a network that predicts clean images."""
+        import diffusers
+
+        kind, settings = getattr(diffusers, self.kind), {"prediction_type": "sample", "solver_order": self.order}
+        return kind(num_train_timesteps=len(betas), trained_betas=betas, **settings)
 
 
 class DPMSolver(MultistepSolver):
     """DPM-Solver++ (multistep). Lu et al. 2022, arXiv:2211.01095."""
 
-    def scheduler(self, betas: Any) -> Any:
-        from diffusers import DPMSolverMultistepScheduler
-
-        return DPMSolverMultistepScheduler(
-            num_train_timesteps=len(betas), trained_betas=betas, prediction_type="sample", solver_order=self.order
-        )
+    kind = "DPMSolverMultistepScheduler"
 
 
 class UniPC(MultistepSolver):
     """UniPC (data prediction). Zhao et al. 2023, arXiv:2302.04867."""
 
-    def scheduler(self, betas: Any) -> Any:
-        from diffusers import UniPCMultistepScheduler
-
-        return UniPCMultistepScheduler(
-            num_train_timesteps=len(betas), trained_betas=betas, prediction_type="sample", solver_order=self.order
-        )
+    kind = "UniPCMultistepScheduler"

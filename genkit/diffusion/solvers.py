@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -11,13 +11,11 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.pretrained import Configured
+from genkit.core.progress import Progress
 from genkit.core.randomness import Randomness
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import Spacing
-
-Watch = Callable[[int, int], None]
-"""Called with (network evaluations done, in total) after each step."""
 
 
 def silence(done: int, total: int) -> None: ...
@@ -31,7 +29,7 @@ class Solver(Configured, ABC):
         """Raises RecipeError when the process cannot be solved in these steps."""
 
     @abstractmethod
-    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Progress = silence) -> Tensor:
         """Images (rows, *shape), one row for each row of `noise`."""
 
 
@@ -52,7 +50,7 @@ class StepwiseSolver(Solver):
     def check(self, process: Process) -> None:
         self.process_of(process)
 
-    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Watch = silence) -> Tensor:
+    def run(self, denoising: Denoising, noise: Randomness, shape: Sequence[int], watch: Progress = silence) -> Tensor:
         denoising = denoising.on(self.process_of(denoising.process))
         total, x = len(denoising.process), noise.normal(*shape)
         for i in reversed(range(total)):
@@ -114,7 +112,7 @@ class DDIM(StepwiseSolver):
         return mean + sigma * noise.normal(*x.shape[1:]) if i and self.eta else mean
 
     @torch.no_grad()
-    def invert(self, denoising: Denoising, x0: Tensor, watch: Watch = silence) -> Tensor:
+    def invert(self, denoising: Denoising, x0: Tensor, watch: Progress = silence) -> Tensor:
         """The noise x_T (B, ...) that the deterministic steps lead back to x0; no guidance, no graph."""
         denoising, x = denoising.on(self.process_of(denoising.process)), x0
         for i in range(len(denoising.process)):

@@ -12,12 +12,13 @@ from torch import Tensor
 from genkit.core.condition import Condition, ConditionSpace, Images
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
+from genkit.core.progress import Progress
 from genkit.core.randomness import Rows
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.diffusion.networks.unet import SuperResolutionUNet
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver, Watch, silence
+from genkit.diffusion.solvers import Solver, silence
 
 LOW_RES = "low_res"
 PAIRS, PAIRS_A_ROW = 32, 4
@@ -75,19 +76,19 @@ class Cascade(Generator):
     def __init__(self, base: Generator, upsampler: DiffusionGenerator):
         super().__init__()
         self.base, self.upsampler = base, upsampler
-        self._watch: Watch = silence
+        self._watch: Progress = silence
         self.sample_shape, self.made = upsampler.sample_shape, base.made
         _check_fit(base, upsampler)
         theirs = {name: column for name, column in upsampler.conditions.items() if name != LOW_RES}
         self.conditions = ConditionSpace({**theirs, **base.conditions})
 
     @property
-    def watch(self) -> Watch:
+    def watch(self) -> Progress:
         """Told of every step, each stage counting for half of them."""
         return self._watch
 
     @watch.setter
-    def watch(self, watch: Watch) -> None:
+    def watch(self, watch: Progress) -> None:
         self._watch = watch
         if hasattr(self.base, "watch"):
             self.base.watch = lambda done, total: watch(done, 2 * total)  # type: ignore[assignment]

@@ -14,15 +14,7 @@ _PUBLIC = {
     "Scores": "genkit.evaluation.scores",
     "Extractor": "genkit.evaluation.extractors.extractor",
 }
-__all__ = [
-    "Extractor",
-    "Scores",
-    "accuracy",
-    "evaluate",
-    "latent_knn",
-    "log_likelihood",
-    "statistics",
-]
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

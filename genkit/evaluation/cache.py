@@ -19,7 +19,7 @@ from torch import Tensor
 
 from genkit.core import files
 from genkit.core.errors import GenkitError
-from genkit.core.files import remove_abandoned, write_atomically
+from genkit.core.files import remove_leftovers, write_atomically
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 
 VERSION = 1
@@ -57,7 +57,7 @@ def write(path: Path, extracted: Extracted, notes: dict[str, Any]) -> str | None
         arrays["logits"] = extracted.logits.numpy()
     file = io.BytesIO()
     np.savez(file, **arrays)
-    remove_abandoned(path.parent)
+    remove_leftovers(path.parent)
     try:
         write_atomically(path, file.getvalue())
     except GenkitError as failure:

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from genkit.core.classifying import Classifying
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.progress import Progress
 from genkit.evaluation.scores import versions
+
+
+@runtime_checkable
+class Classifying(Protocol):
+    """Scored by its accuracy."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """Whether each image of x (B, C, H, W) in [-1, 1] is classified right, (B,) bool; the first name is "accuracy".
+
+        A classifier of noisy images also answers for each of its noise levels.
+        """
+        ...
 
 
 def accuracy(

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genkit.core.errors import EvaluationError, shown
+from genkit.core.errors import EvaluationError, first_line, shown
 from genkit.evaluation.extractors.inception import clean_without_weights
 from genkit.evaluation.statistics_file import Statistics
 
@@ -102,7 +102,7 @@ class CleanFidStatistics:
         return mu, sigma
 
     def _why(self, failure: Exception, there: bool) -> str:
-        reason = (str(failure).splitlines() or [type(failure).__name__])[0][:120]
+        reason = first_line(failure)
         if there:
             return f"{self.path} is damaged ({reason}); delete it"
         return (

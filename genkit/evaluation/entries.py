@@ -72,12 +72,11 @@ ENTRIES: Entries = {
             ("oquab2024dinov2",),
         ),
         "mnist-classifier": Entry(
-            "genkit.evaluation.extractors.classifier:mnist_classifier", "shipped: a classifier of 28x28 grey digits", ()
+            "genkit.evaluation.extractors.classifier:mnist_classifier", "shipped: a classifier of 28x28 grey digits"
         ),
         "fashion-mnist-classifier": Entry(
             "genkit.evaluation.extractors.classifier:fashion_mnist_classifier",
             "shipped: a classifier of 28x28 grey clothes",
-            (),
         ),
     },
 }

@@ -19,6 +19,7 @@ from genkit.core.generator import Likelihood as Found
 from genkit.core.progress import Progress
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
+from genkit.images.image_files import OnBad
 
 BINARISATION = 777_000_000
 """Seed of the numbers that make row 0 black and white; the next row has the next seed."""
@@ -95,6 +96,9 @@ def log_likelihood(
     seed: int = 0,
     batch_size: int = 32,
     progress: Progress | None = None,
+    *,
+    role: str = "the data",
+    on_bad: OnBad = "error",
     **settings: Any,
 ) -> Likelihoods:
     """The log-likelihood that `generator` gives to rows of `data`; the same seed gives the same rows and numbers.
@@ -105,7 +109,7 @@ def log_likelihood(
 
     Args:
         generator: one with a `log_likelihood`.
-        data: see `open_data`; labels go to a generator that takes them.
+        data, role, on_bad: see `open_data`; labels go to a generator that takes them.
         n: rows, drawn without replacement; all when there are fewer.
         seed: of the rows and of the noise.
         batch_size: rows at a time; changes speed alone.
@@ -117,7 +121,7 @@ def log_likelihood(
         DataError: data of another shape.
     """
     density, settings = _checked(generator, n, settings)
-    started, data = time.monotonic(), open_data(data, generator.sample_shape)
+    started, data = time.monotonic(), open_data(data, generator.sample_shape, role, on_bad)
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
     found, rng = [], torch.Generator().manual_seed(seed)
     for index in rows.split(batch_size):

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from genkit.core.errors import EvaluationError
-from genkit.core.mixture import Mixture
+from genkit.core.mixture import PointMixture
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import FEATURES_ALONE
 from genkit.evaluation.metrics.classifier_score import NO_LOGITS
@@ -52,7 +52,8 @@ class Wanted:
             EvaluationError: it cannot give a metric that was asked for, or none at all.
         """
         if isinstance(side, Statistics):
-            self._narrow(lambda name: _of_moments(name, side.name))
+            none = f"{side.name} holds a mean and a covariance only, and no samples"
+            self._narrow(lambda name: none if _needs(name, SAMPLES) else "")
         elif side.available is not None:
             self.of_rows(side.available, side.name)
 
@@ -69,7 +70,7 @@ class Wanted:
         if logits is False:
             self._narrow(lambda name: NO_LOGITS if _needs(name, LOGITS) else "")
 
-    def over(self, mixture: Mixture | None, name: str) -> None:
+    def over(self, mixture: PointMixture | None, name: str) -> None:
         """Once it is known whether the reference is a mixture; one that is not asked for by name is counted by it."""
         if mixture is not None and not self.by_name:
             self.names += ("modes",)
@@ -115,7 +116,3 @@ def check_fit(judge: Extractor, sides: Sequence[Source | Statistics]) -> None:
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {list(shape or ())}" for name, shape in shapes.items())
         raise EvaluationError(f"points of different dimensions cannot be compared: {listed}")
-
-
-def _of_moments(metric: str, name: str) -> str:
-    return "" if not _needs(metric, SAMPLES) else f"{name} holds a mean and a covariance only, and no samples"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
+from genkit.core.usable_memory import usable_memory
 from genkit.evaluation import cache
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.functional.frechet import rank_of_features
@@ -142,8 +142,7 @@ class Reader:
 
 def _refuse_too_many(side: Source, n: int, features: Tensor) -> None:
     needed = min(n, side.available or n) * features.shape[1] * features.element_size()
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > memory:
+    if needed > (memory := usable_memory()):
         gib = f"{needed / 2**30:,.0f} GiB of memory, and there are {memory / 2**30:,.0f}"
         raise EvaluationError(f"{side.name}: features of {n:,} samples need {gib}; ask for fewer")
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genkit.core.catalog import CATALOG, build, check, has
+from genkit.core.catalog import build, check
 from genkit.core.documents import Unreadable, parse_yaml
 from genkit.core.errors import DataError, shown, suggest
 from genkit.core.foresight import promised_shape
+from genkit.core.table import CATALOG, has
 from genkit.images.image_files import OnBad
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
-from genkit.core.mixture import Mixture
+from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
@@ -197,7 +197,7 @@ def _judge(
     return judge
 
 
-def _mixture(real: Source | Statistics, judge: Extractor) -> Mixture | None:
+def _mixture(real: Source | Statistics, judge: Extractor) -> PointMixture | None:
     """The mixture that the reference was drawn from, where it is known and points are compared as they are."""
     return real.mixture if isinstance(real, Source) and judge.name == POINTS else None
 

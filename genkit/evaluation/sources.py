@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genkit.core.catalog import CATALOG, build, check, shipped
+from genkit.core.catalog import build, check, shipped
 from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
-from genkit.core.mixture import Mixture
+from genkit.core.mixture import PointMixture
+from genkit.core.table import CATALOG
 from genkit.evaluation.batches import check_batch
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
-from genkit.evaluation.grouping import grouped
 from genkit.evaluation.points_file import points_file, read_points
 from genkit.evaluation.real_data import find_name
 from genkit.evaluation.statistics_file import Statistics
-from genkit.images.image_files import ImageFiles, OnBad, Prepared
+from genkit.images.image_files import ImageFiles, OnBad, Prepared, grouped
 from genkit.images.intake import Intake
 
 Batches = Iterator[Tensor]
@@ -60,7 +60,7 @@ class Source:
     fingerprint: Callable[[], str] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    mixture: Mixture | None = None
+    mixture: PointMixture | None = None
     prepared: Callable[[int, int, int, Prepare], Iterator[Prepared]] | None = None
     generator: Generator | None = None
     items: Any = None
@@ -244,7 +244,7 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
         return Opening(1, lambda: _of_weights(text))
     if points := points_file(path):
         return Opening(0, partial(of_points, points, text))
-    if not path.exists() and _is_shipped(text):
+    if not path.exists() and (shipped("weights") / text / CONFIG).is_file():
         return Opening(1, lambda: _of_weights(text))
     return _named(text, role, on_bad)
 
@@ -260,10 +260,6 @@ def _named(text: str, role: str, on_bad: OnBad) -> Opening:
 def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
     check(spec, kind="data", where=role)
     return Opening(2, lambda: of_data_set(build(spec, kind="data", where=role)))
-
-
-def _is_shipped(name: str) -> bool:
-    return (shipped("weights") / name / CONFIG).is_file()
 
 
 def _of_weights(text: str) -> Source:

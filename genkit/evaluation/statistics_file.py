@@ -16,7 +16,7 @@ from torch import Tensor
 from genkit import __version__
 from genkit.core.arrays import read_npz
 from genkit.core.documents import parse_json
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, first_line
 from genkit.core.files import write_atomically
 from genkit.evaluation.extractors.extractor import Extractor, Gaussian
 from genkit.evaluation.extractors.inception import SHA256 as INCEPTION_SHA256
@@ -107,7 +107,7 @@ class Statistics(Gaussian):
             about = parse_json(str(arrays["about"])) if "about" in arrays else None
             mu, sigma = (_floats(arrays[name]) for name in ("mu", "sigma"))
         except Exception as damage:  # a damaged archive can break numpy, zipfile or zlib anywhere
-            raise EvaluationError(f"{path} is no readable statistics file ({_first_line(damage)})") from damage
+            raise EvaluationError(f"{path} is no readable statistics file ({first_line(damage)})") from damage
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise EvaluationError(
                 f"{path} does not say which extractor made it; make statistics with 'genkit stats DATA --out {path}'"
@@ -123,7 +123,7 @@ class Statistics(Gaussian):
             texts = [str(about[key]) for key in ("name", "extractor_id", "fingerprint")]
             extractor = dict(about["extractor"])
         except (KeyError, TypeError, ValueError, OverflowError) as missing:
-            raise EvaluationError(f"{path} is damaged: its description lacks {_first_line(missing)}") from missing
+            raise EvaluationError(f"{path} is damaged: its description lacks {first_line(missing)}") from missing
         if d < 1 or sigma.shape != (d, d) or not finite or n < 2:
             raise EvaluationError(f"{path} is damaged: mean {tuple(mu.shape)}, covariance {tuple(sigma.shape)}, n {n}")
         return cls(mu, sigma, n, texts[0], extractor, texts[1], texts[2], seed)
@@ -139,7 +139,3 @@ def _short(extractor_id: str) -> str:
     """name/resize/size/first hex digits."""
     head, _, digest = extractor_id.rpartition("/")
     return f"{head}/{digest[:8]}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from genkit.core.errors import WeightsError
+from genkit.core.errors import WeightsError, first_line
 
 
 def read_checkpoint(path: str | Path, part: str | None = None) -> dict[str, Tensor]:
@@ -62,7 +62,7 @@ def _read_torch(path: Path) -> Any:
             "'module.state_dict()' with the authors' code and import that"
         ) from refusal
     except Exception as damage:  # torch reports damage in a dozen unrelated types
-        raise WeightsError(f"{path} is no checkpoint that can be read ({_first_line(damage)})") from damage
+        raise WeightsError(f"{path} is no checkpoint that can be read ({first_line(damage)})") from damage
 
 
 def _state_dicts(found: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
@@ -85,7 +85,3 @@ def _choose(path: Path, found: dict[str, dict[str, Tensor]], part: str | None) -
     if part is None and len(found) > 1:
         raise WeightsError(f"{path} holds several state dicts; name one as the part: {places}")
     return found[part] if part is not None else next(iter(found.values()))
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

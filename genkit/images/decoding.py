@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from genkit.core.arrays import header
-from genkit.core.errors import DataError
+from genkit.core.errors import DataError, first_line
 
 Pixels = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
@@ -53,7 +53,7 @@ def read_pixels(
     except (DataError, MemoryError):
         raise
     except Exception as damage:  # Pillow's decoders raise a dozen unrelated types
-        raise refusal(name, f"damaged {picture.format} ({_first_line(damage)})") from damage
+        raise refusal(name, f"damaged {picture.format} ({first_line(damage)})") from damage
     return pixels, notes
 
 
@@ -65,10 +65,6 @@ def refusal(name: str, reason: str) -> DataError:
 def printable(name: str) -> str:
     """`name` as it is, or escaped when it holds line breaks or bytes that are no text."""
     return name if name.isprintable() else ascii(name)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _open(content: bytes, name: str) -> Image.Image:
@@ -154,7 +150,7 @@ def _array(content: bytes, name: str) -> Pixels:
     except DataError:
         raise
     except Exception as damage:  # numpy raises by where the header breaks; a huge shape is a MemoryError
-        raise refusal(name, f"not a plain array ({_first_line(damage)})") from damage
+        raise refusal(name, f"not a plain array ({first_line(damage)})") from damage
     if not isinstance(values, np.ndarray) or values.dtype != np.uint8:
         raise refusal(name, f"holds {_describe(values)}; arrays must be uint8 in 0 to 255")
     if values.ndim == 2:

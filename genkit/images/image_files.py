@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from genkit.core.errors import DataError
@@ -28,6 +29,9 @@ MAX_FILE_BYTES = 2**28
 
 AHEAD = 2**30
 """Bytes that pictures being decoded, and those that wait for their turn, take at most; one picture may take more."""
+
+BATCH = 2**30
+"""Bytes of a batch of files at most, for extractors that take pictures of any size."""
 
 A_PIXEL = 16
 """Bytes that decoding takes a pixel: Pillow's picture (4), a conversion of it, the array and its reordering."""
@@ -256,3 +260,19 @@ def _fitted(image: Tensor, size: int, crop: str, name: str) -> Tensor:
     if crop == "none" and height != width:
         raise refusal(name, f"{width} x {height} pixels are not square; choose crop: centre")
     return resize(centre_square(image)[None], size)[0]
+
+
+def grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
+    """Consecutive images whose files are of one shape as batches, so that the order stays."""
+    held: list[Prepared] = []
+    for image in images:
+        if held and (image.shape != held[0].shape or len(held) == size or (len(held) + 1) * image.ready.nbytes > BATCH):
+            yield _stacked(held)
+            held = []
+        held.append(image)
+    if held:
+        yield _stacked(held)
+
+
+def _stacked(held: list[Prepared]) -> Prepared:
+    return Prepared(torch.stack([image.ready for image in held]), held[0].shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -197,6 +198,11 @@ def encoded_png(picture: Image.Image) -> bytes:
     file = io.BytesIO()
     picture.save(file, format="PNG")
     return file.getvalue()
+
+
+def data_url(png: bytes) -> str:
+    """A PNG file as the address of a picture inside a page."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def write_png(path: str | Path, image: Tensor) -> None:

@@ -10,6 +10,6 @@ __all__ = ["train"]
 def __getattr__(name: str) -> Any:
     if name != "train":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from genkit.training.train_recipe import train
+    from genkit.training.stages import train
 
     return train

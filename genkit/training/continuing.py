@@ -30,7 +30,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     Raises:
         CheckpointError: another change, which would make it another run.
     """
-    changed = list(differences(with_todays_defaults(old), new))
+    changed = list(differences(old, new))
     refused = [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
     if refused:
         raise CheckpointError(

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from genkit.core.errors import shown
+
 DIGEST = 8
 """Bytes of the hash of a row."""
 
@@ -64,7 +66,7 @@ def changes_since(fingerprint: str | None, known: Mapping[str, Any], new: Mappin
 def _changed_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for what in ("shape", "classes"):
         if old.get(what) != new[what]:
-            yield f"{what} {_short(old.get(what))} -> {_short(new[what])}"
+            yield f"{what} {shown(old.get(what))} -> {shown(new[what])}"
 
 
 def _changed_rows(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -84,8 +86,3 @@ def _changed_rows(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
 def _by_name(record: Mapping[str, Any]) -> dict[str, str]:
     rows = record.get("rows", [])
     return dict(zip(record.get("files") or map(str, range(len(rows))), rows, strict=False))
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,9 +7,7 @@ from genkit.core.entry import Entries, Entry
 ENTRIES: Entries = {
     "optimizers": {
         "adam": Entry(
-            "genkit.training.optimizers:Adam",
-            "Kingma & Ba 2015. GANs mostly take betas [0, 0.9].",
-            ("kingma2015adam",),
+            "genkit.training.optimizers:Adam", "Kingma & Ba 2015. GANs mostly take betas [0, 0.9].", ("kingma2015adam",)
         ),
         "adam_norm_grad": Entry(
             "genkit.training.optimizers:AdamNormGrad",
@@ -27,14 +25,13 @@ ENTRIES: Entries = {
             "Adam by the largest gradient so far, decayed, in place of the root mean square.",
             ("kingma2015adam",),
         ),
-        "sgd": Entry("genkit.training.optimizers:SGD", "Gradient descent with momentum.", ()),
+        "sgd": Entry("genkit.training.optimizers:SGD", "Gradient descent with momentum."),
         "constant": Entry(
-            "genkit.training.rate_schedules:Constant", "Rises from 0 over `warmup` iterations, then stays at 1.", ()
+            "genkit.training.rate_schedules:Constant", "Rises from 0 over `warmup` iterations, then stays at 1."
         ),
         "linear": Entry(
             "genkit.training.rate_schedules:Linear",
             "Stays at 1 until iteration `start`, then falls in a straight line to `floor`.",
-            (),
         ),
         "cosine": Entry(
             "genkit.training.rate_schedules:Cosine",

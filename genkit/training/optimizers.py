@@ -50,15 +50,11 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamNormGrad(Optimizer):
+class AdamNormGrad(Adam):
     """Adam on gradients of length one: each tensor's is divided by its norm + 1e-7 first, weight decay added after.
 
     As in the code of Norouzi et al. 2020, arXiv:2004.04795.
     """
-
-    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-    weight_decay: Decay = 0.0
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
@@ -74,15 +70,11 @@ class _AdamNormGrad(torch.optim.Adam):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamEntryClip(Optimizer):
+class AdamEntryClip(Adam):
     """Adam that cuts every entry of a gradient to 3 sqrt(v) + 0.1 first, v its second moment, from the second step on.
 
     Weight decay is added after. As in the code of Du & Mordatch 2019, arXiv:1903.08689, and of Xiao et al. 2021.
     """
-
-    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-    weight_decay: Decay = 0.0
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return _AdamEntryClip(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
@@ -101,11 +93,9 @@ class _AdamEntryClip(torch.optim.Adam):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamW(Optimizer):
+class AdamW(Adam):
     """Loshchilov & Hutter 2019, arXiv:1711.05101."""
 
-    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
     weight_decay: Decay = 0.01
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -113,12 +103,8 @@ class AdamW(Optimizer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adamax(Optimizer):
+class Adamax(Adam):
     """Adam by the largest gradient so far, decayed, in place of the root mean square. Kingma & Ba 2015, Sec. 7.1."""
-
-    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-    weight_decay: Decay = 0.0
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adamax(parameters, self.lr, self.betas, self.eps, self.weight_decay)

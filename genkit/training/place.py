@@ -39,22 +39,27 @@ class RecipePlace:
         """The same once these stages are there."""
         return replace(self, stages=stages)
 
+    @property
+    def _several(self) -> bool:
+        return sum(file.path is not None for file in self.files) > 1
+
     @contextmanager
     def naming_the_file(self) -> Iterator[None]:
         """Gives the key that a message begins with from the top of the recipe, and its file where there are several."""
         try:
             yield
         except RecipeError as error:
-            if getattr(error, "placed", False) or not (self.where or len(self.files) > 1):
+            if getattr(error, "placed", False) or not (self.where or self._several):
                 raise
             raise self._placed(str(error)) from error
 
     def _placed(self, message: str) -> RecipeError:
+        own = KEY.match(message)
+        message = (join(self.where, message) if own else f"{self.where}: {message}") if self.where else message
         key = KEY.match(message)
-        message = (join(self.where, message) if key else f"{self.where}: {message}") if self.where else message
-        key = KEY.match(message)
-        file = next((f.path for f in self.files if key and f.says(key[0])), None)
-        error = RecipeError(f"{file}: {message}" if file and len(self.files) > 1 else message)
+        said = (f for f in self.files if key and (f.says(key[0]) or (not f.path and own and f.says(own[0]))))
+        file = next(said, None)
+        error = RecipeError(f"{file.path}: {message}" if file and file.path and self._several else message)
         error.placed = True  # type: ignore[attr-defined]
         return error
 

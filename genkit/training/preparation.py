@@ -13,7 +13,7 @@ from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
-from genkit.training.run_scores import Scoring
+from genkit.training.show import Scoring
 from genkit.training.stream import Stream, share_of
 from genkit.training.trainer import Trainer, check_compiled, check_learners, check_split
 
@@ -34,6 +34,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()
     system.check_data(data.sample_shape, data.conditions)
+    system.check(data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
     scored = recipe.evaluate if accelerator.is_main_process else None

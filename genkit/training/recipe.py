@@ -208,11 +208,6 @@ class Recipe:
 
         return {k: catalog.convert(Optimizer, v, where=f"optimizers.{k}") for k, v in self.optimizers.items()}
 
-    def types(self) -> list[str]:
-        """Every catalog name that the recipe uses, in order."""
-        specs = [self.data, self.system, *self.optimizers.values()]
-        return list(dict.fromkeys(name for spec in specs for name in _types(spec)))
-
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """`key.path: old -> new` for every leaf in which two recipes differ."""
@@ -234,14 +229,3 @@ def check_name(name: str) -> None:
     fits = name.isprintable() and len(name.encode()) <= LONGEST_NAME
     if not name or Path(name).name != name or name.startswith(".") or not fits:
         raise RecipeError(f"name: {shown(name)} names the run folder, so it must be a plain file name")
-
-
-def _types(spec: Any) -> Iterator[str]:
-    if isinstance(spec, Mapping):
-        if isinstance(spec.get("type"), str):
-            yield spec["type"]
-        for value in spec.values():
-            yield from _types(value)
-    elif isinstance(spec, list):
-        for value in spec:
-            yield from _types(value)

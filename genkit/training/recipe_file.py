@@ -20,9 +20,9 @@ SHARED = ("data", "train", "every", "evaluate", "rollback")
 
 @dataclass(frozen=True)
 class RecipeFile:
-    """What one file says by itself, without its base."""
+    """What one file says by itself, without its base; without a path, what an override says."""
 
-    path: Path
+    path: Path | None
     tree: Mapping[str, Any]
 
     def says(self, key: str) -> bool:
@@ -64,22 +64,20 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict
     """
     tree, files = _whole(find_recipe(source), ())
     of_stages = [override for override in overrides if override.startswith(f"{STAGES}.")]
-    for override in overrides:
-        if override not in of_stages:
-            _override(tree, override)
+    given = [_override(tree, override) for override in overrides if override not in of_stages]
     if isinstance(tree.get(STAGES), Mapping):
         tree, files = _with_stages(tree, files)
-    for override in of_stages:
-        _override(tree, override)
-    return tree, files
+    given += [_override(tree, override) for override in of_stages]
+    return tree, [*reversed(given), *files]
 
 
 def _with_stages(tree: dict[str, Any], files: list[RecipeFile]) -> tuple[dict[str, Any], list[RecipeFile]]:
-    own, bases = dict[str, Any](), dict[str, Mapping[str, Any]]()
+    own, bases, path = dict[str, Any](), dict[str, Mapping[str, Any]](), files[0].path
+    assert path
     for name, stage in tree[STAGES].items():
         own[name] = {k: v for k, v in stage.items() if k != BASE} if isinstance(stage, Mapping) else stage
         if isinstance(stage, Mapping) and BASE in stage:
-            bases[name], inner = _whole(_find_base(stage[BASE], files[0].path), ())
+            bases[name], inner = _whole(_find_base(stage[BASE], path), ())
             files += [RecipeFile(written.path, {STAGES: {name: written.tree}}) for written in inner]
     return spread({**tree, STAGES: own}, bases), files
 
@@ -89,14 +87,12 @@ def spread(tree: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]) -> d
     shared = [key for key in SHARED if key != "evaluate" or tree.get("product") is None]
     top = {key: tree[key] for key in shared if tree.get(key) is not None}
     stages = {
-        name: copy.deepcopy(merged(merged(bases.get(name, {}), top), stage)) if _is_training(stage) else stage
+        name: copy.deepcopy(merged(merged(bases.get(name, {}), top), stage))
+        if isinstance(stage, Mapping) and not is_reference(stage)
+        else stage
         for name, stage in tree[STAGES].items()
     }
     return {**{k: v for k, v in tree.items() if k not in shared}, STAGES: stages}
-
-
-def _is_training(stage: Any) -> bool:
-    return isinstance(stage, Mapping) and not is_reference(stage)
 
 
 def as_written_today(tree: Any) -> Any:
@@ -170,7 +166,8 @@ def _read(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _override(tree: dict[str, Any], override: str) -> None:
+def _override(tree: dict[str, Any], override: str) -> RecipeFile:
+    """Puts it into the tree; returns what it says by itself."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise RecipeError(f"override {shown(override)}: write key.path=value, such as train.steps=100")
@@ -188,6 +185,9 @@ def _override(tree: dict[str, Any], override: str) -> None:
         node[last] = value
     else:
         raise RecipeError(f"override {shown(path)}: {shown('.'.join(parents))} has no keys")
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return RecipeFile(None, value)
 
 
 def _child(node: Any, part: str, path: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from genkit.core.files import write_atomically
 from genkit.core.generator import COLUMNS
 from genkit.core.location import CONFIG
 from genkit.core.table import lookup
+from genkit.images.pixels import data_url
 from genkit.training.curves import Curve, draw
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
@@ -85,7 +85,7 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
         "facts": [],
         "curves": [],
         "grids": [],
-        "samples": _picture(folder.samples),
+        "samples": folder.samples.is_file() and data_url(folder.samples.read_bytes()),
         "columns": _columns(folder.weights),
         "scores": _scores(folder.scores),
         "environment": [],
@@ -94,7 +94,8 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
 
 def _training(folder: RunFolder, recipe: Recipe) -> PagePart:
     rows, falls = read_metrics(folder.metrics), falls_of(folder.checkpoints)
-    environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history)), *_falls(falls)]
+    back = [(f"back from iteration {fall['at']:,} to {fall['to']:,}", fall["why"]) for fall in falls]
+    environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history)), *back]
     own = {"facts": _facts(recipe, rows, falls), "curves": _curves(rows), "grids": _grids(folder.grids)}
     return _part(folder, recipe) | own | {"environment": environment}
 
@@ -154,7 +155,7 @@ def _grids(folder: Path) -> list[tuple[str, str]]:
     found = sorted(folder.glob("*.png")) if folder.is_dir() else []
     if len(found) > GRIDS:
         found = [found[round(i * (len(found) - 1) / (GRIDS - 1))] for i in range(GRIDS)]
-    return [(f"{int(p.stem):,}" if p.stem.isdecimal() else p.stem, _picture(p) or "") for p in found]
+    return [(f"{int(p.stem):,}" if p.stem.isdecimal() else p.stem, data_url(p.read_bytes())) for p in found]
 
 
 def _columns(weights: Path) -> str:
@@ -163,12 +164,6 @@ def _columns(weights: Path) -> str:
     found = lookup(config.get("type"), ["generators"])
     shows: str = getattr(load(found[1].target), "shows", "") if found else ""
     return shows or numbered(config.get("class_names", [])[:COLUMNS])
-
-
-def _picture(path: Path) -> str | None:
-    if not path.is_file():
-        return None
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _scores(path: Path) -> dict[str, list[Any]]:
@@ -190,11 +185,6 @@ def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (f"from iteration {entry.get('iteration')}", "; ".join([*entry.get("recipe", []), *entry.get("changed", [])]))
         for entry in entries
     ]
-
-
-def _falls(falls: list[Fall]) -> list[tuple[str, ...]]:
-    """(from which iteration back to which, why) rows."""
-    return [(f"back from iteration {fall['at']:,} to {fall['to']:,}", fall["why"]) for fall in falls]
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 
 from genkit.core.errors import BadState
 from genkit.core.files import write_atomically
+from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
@@ -28,7 +29,6 @@ from genkit.training.report import write_report
 from genkit.training.rollback import Fall, ended, good_before, slower, told
 from genkit.training.run_folder import RunFolder
 from genkit.training.show import Show
-from genkit.training.signals import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.training.start import check_start, start_from
 from genkit.training.watcher import Silence, Watcher
 

@@ -64,24 +64,31 @@ class RunFolder:
         Raises:
             CheckpointError: there is a run already and `resume` is false, or it is of another recipe or start.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise CheckpointError(f"{self.path} is a file; a run needs a folder")
-        if not self.recipe.is_file():
+        if not self.holds_run(resume):
             return []
-        if not resume:
-            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
         if start and start != self.started_from:
             began = f"from {self.started_from}" if self.started_from else "without --from"
             raise CheckpointError(f"{self.path} was started {began}; leave --from out, or choose another --out")
         try:
-            old = read_yaml(self.recipe)
+            old = self._kept()
         except Unreadable as damage:
             raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
         done = complete(self.checkpoints)
         step = step_of(done[-1]) if done else 0
-        return check_recipe(
-            as_written_today(old if isinstance(old, dict) else {}), parse_yaml(recipe.to_yaml()), step, self.path
-        )
+        return check_recipe(old, parse_yaml(recipe.to_yaml()), step, self.path)
+
+    def holds_run(self, resume: bool) -> bool:
+        """Whether there is a run already; raises CheckpointError where there is and may not be, or no folder can be."""
+        if self.path.exists() and not self.path.is_dir():
+            raise CheckpointError(f"{self.path} is a file; a run needs a folder")
+        if self.recipe.is_file() and not resume:
+            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
+        return self.recipe.is_file()
+
+    def _kept(self) -> dict[str, Any]:
+        """The recipe that the run goes by, as it is written today; raises Unreadable."""
+        tree = read_yaml(self.recipe)
+        return with_todays_defaults(as_written_today(tree)) if isinstance(tree, dict) else {}
 
     @property
     def started_from(self) -> str | None:
@@ -190,11 +197,9 @@ class RunFolder:
 
     def _holds(self, recipe: Recipe) -> bool:
         try:
-            old = read_yaml(self.recipe)
+            return self._kept() == parse_yaml(recipe.to_yaml())
         except Unreadable:
             return False
-        known = isinstance(old, dict) and with_todays_defaults(as_written_today(old))
-        return known == parse_yaml(recipe.to_yaml())
 
 
 def environment() -> dict[str, Any]:

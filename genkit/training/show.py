@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
-from genkit.core.generator import Pictured
+from genkit.core.catalog import build
+from genkit.core.generator import Generator, Pictured
+from genkit.core.interruption import Interrupted, StopFlag
+from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
+from genkit.images.pixels import grid, write_png
+from genkit.images.scatter import points_png
 from genkit.training.engine import from_main
 from genkit.training.log import MetricsLog
-from genkit.training.recipe import Recipe
-from genkit.training.run_scores import Scoring, is_better
-from genkit.training.samples import draw_samples
-from genkit.training.signals import Interrupted, StopFlag
+from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.trainer import Trainer
 from genkit.training.watcher import Watcher
+
+
+class Scoring:
+    """How a run is scored: its reference and what compares with it are opened once, before training.
+
+    Args:
+        wanted: as the recipe asks for it.
+        product: what is trained.
+        data: the training data, the reference where the recipe names no other.
+
+    Raises:
+        RecipeError: data that cannot score `product`, hours before they would be needed.
+    """
+
+    def __init__(self, wanted: Evaluate, product: Pretrained, data: Any):
+        from genkit.evaluation.judges import judge_of
+
+        self.wanted, self.judge = wanted, judge_of(product)
+        self.against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
+        self.judge.check_reference(wanted, product, self.against)
+
+    def scores(self, product: Any, seed: int, watcher: Watcher) -> dict[str, Any]:
+        """The content of scores.json, of what has been learned so far."""
+        return self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring)
 
 
 class Show:
@@ -43,24 +69,14 @@ class Show:
         self.log, self.scoring, self.data = log, scoring, data
 
     def to(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """What `work` makes of the averaged copy in the first process, sent to all.
+        """What `work` makes of the averaged copy, as `in_first_process`."""
 
-        Raises:
-            Interrupted: on all, when a signal came to the first.
-        """
-        verdict = ""
-        if self.accelerator.is_main_process:
-            try:
-                with ExitStack() as shown, stop:
-                    product = self.trainer.averaged()
-                    shown.enter_context(self.trainer.system.for_inference(product))
-                    verdict = work(product)
-            except Interrupted as interrupted:
-                verdict = str(interrupted.exit_code)
-        verdict = from_main(self.accelerator, verdict)
-        if verdict.isdecimal():
-            raise Interrupted(int(verdict) - 128)
-        return verdict
+        def on_average() -> str:
+            product = self.trainer.averaged()
+            with self.trainer.system.for_inference(product):
+                return work(product)
+
+        return in_first_process(self.accelerator, on_average, stop)
 
     def picture(self, path: Path, stop: StopFlag) -> None:
         """Drawn to `path`, of what can be pictured; raises as `to`."""
@@ -92,3 +108,44 @@ class Show:
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
         return scores, verdict == "best"
+
+
+def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: StopFlag) -> str:
+    """What `work` says in the first process, sent to all.
+
+    Raises:
+        Interrupted: on all, when a signal came to the first.
+    """
+    verdict = ""
+    if accelerator.is_main_process:
+        try:
+            with stop:
+                verdict = work()
+        except Interrupted as interrupted:
+            verdict = str(interrupted.exit_code)
+    verdict = from_main(accelerator, verdict)
+    if verdict.isdecimal():
+        raise Interrupted(int(verdict) - 128)
+    return verdict
+
+
+def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None) -> None:
+    """What `product` shows of itself: a grid of images, or a scatter of points beside the first of the `data`, of which
+    conditions that cannot be drawn are taken too."""
+    if data is not None and isinstance(product, Generator):
+        product = product.over(data)
+    samples, columns = product.pictured(torch.Generator().manual_seed(seed))
+    if samples.dim() == 4:
+        write_png(path, grid(samples, columns))
+    else:
+        points_png(samples, path, data=None if data is None else data.x[: len(samples)])
+
+
+def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:
+    """Whether `scores` beat the best so far by `metric`; one that could not be computed beats nothing."""
+    if metric not in scores["values"]:
+        return False
+    if best is None:
+        return True
+    gain = scores["values"][metric] - best["value"]
+    return bool(gain > 0 if scores["better"][metric] == "higher" else gain < 0)

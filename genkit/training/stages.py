@@ -1,4 +1,4 @@
-"""The run of a recipe with stages: each a run folder inside the run's, and at the end what they make together."""
+"""`genkit train` and `genkit.train`: one run, or a run of stages, each a run folder inside it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 from accelerate import Accelerator
 
-from genkit.core.errors import CheckpointError
+from genkit.core.errors import CheckpointError, RecipeError
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
+from genkit.core.interruption import Interrupted, Stopped, stop_flag
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.reference import changed
@@ -23,10 +24,8 @@ from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
 from genkit.training.run import train_one
 from genkit.training.run_folder import RunFolder
-from genkit.training.run_scores import scores_of
-from genkit.training.samples import draw_samples
-from genkit.training.signals import Interrupted, Stopped, stop_flag
-from genkit.training.staged import StagedRecipe
+from genkit.training.show import Scoring, draw_samples, in_first_process
+from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.watcher import Silence, Watcher
 
 
@@ -38,10 +37,7 @@ class StagedFolder(RunFolder):
 
     def check_stages(self, recipe: StagedRecipe, resume: bool) -> None:
         """Raises CheckpointError unless every stage that was begun may go on, after stages that are done."""
-        if self.path.exists() and not self.path.is_dir():
-            raise CheckpointError(f"{self.path} is a file; a run needs a folder")
-        if self.recipe.is_file() and not resume:
-            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
+        self.holds_run(resume)
         undone = ""
         for name, stage in recipe.in_run(self.path).items():
             folder = self.stage(name)
@@ -70,6 +66,43 @@ def _stages_in(spec: Any) -> list[Any]:
     nodes = list[Mapping[str, Any]]()
     changed(spec, lambda node: nodes.append(node) or node)  # type: ignore[func-returns-value]
     return [node[STAGE] for node in nodes if STAGE in node]
+
+
+def train(
+    recipe: Recipe | StagedRecipe | str | Path,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    start: str | Path | None = None,
+    watcher: Watcher | None = None,
+) -> Path:
+    """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
+
+    Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
+    same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
+    its name; resuming goes on in the stage that was under way.
+
+    Args:
+        start: weights or a run that a new run begins from; see genkit.training.start.
+
+    Raises:
+        RecipeError, DataError: the recipe or the data cannot be used.
+        WeightsError: `start`, or weights that the recipe names, cannot be used.
+        CheckpointError: the folder is taken, of another recipe or other data, or cannot be written.
+        TrainingError: a loss is not finite.
+        Stopped: a signal asked to stop; a checkpoint has been written.
+        ProcessLost: another process of the run is gone.
+    """
+    recipe = recipe if isinstance(recipe, (Recipe, StagedRecipe)) else load_recipe(recipe)
+    out = Path(out or Path("runs") / recipe.name)
+    if isinstance(recipe, StagedRecipe):
+        if start is not None:
+            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
+        return train_stages(recipe, out, resume, watcher or Silence())
+    begin = None if start is None else str(start)
+    accelerator = accelerator_of(recipe, out)
+    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher)
+    return out
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:
@@ -117,30 +150,25 @@ class _Ending:
         Raises:
             Stopped: a signal came; --resume does it again.
         """
-        verdict = ""
         with stop_flag() as stop:
-            if self.accelerator.is_main_process:
-                try:
-                    with stop:
-                        self._leave()
-                except Interrupted as interrupted:
-                    verdict = str(interrupted.exit_code)
-            verdict = from_main(self.accelerator, verdict)
-        if verdict:
-            raise Stopped(int(verdict) - 128, self.last.train.steps)
+            try:
+                in_first_process(self.accelerator, self._leave, stop)
+            except Interrupted as interrupted:
+                raise Stopped(interrupted.exit_code - 128, self.last.train.steps) from None
 
-    def _leave(self) -> None:
+    def _leave(self) -> str:
         product = self.recipe.product_of(self.folder.path)
         if product is not None:
             product.save_pretrained(self.folder.weights)
             self._show(product.to(self.accelerator.device))  # type: ignore[attr-defined]
         self.folder.keep(self.recipe)
         write_report_of_stages(self.folder, self.recipe)
+        return ""
 
     def _show(self, product: Pretrained) -> None:
         seed, data = self.last.train.seed, self.last.build_data()
         if isinstance(product, Pictured):
             draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data)
         if self.recipe.evaluate:
-            scores = scores_of(product, self.recipe.evaluate, seed, data, self.watcher)
+            scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher)
             write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())

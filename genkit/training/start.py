@@ -1,4 +1,4 @@
-"""A new run from weights that exist: those of a finished model, or all networks of another run."""
+"""What a run has learned, taken up again: a new run from it or from finished weights, and its whole system."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from torch import nn
 from genkit.core.errors import CheckpointError, WeightsError
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained
+from genkit.core.system import System
 from genkit.core.tensors import current, load_into
-from genkit.training.checkpoint import complete, newest_good
+from genkit.training.checkpoint import complete, newest_good, step_of
+from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 
@@ -35,14 +37,15 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
     folder = RunFolder(source)
     checkpoint = newest_good(folder.checkpoints, warn) if folder.recipe.is_file() else None
     if checkpoint and _whole_system(checkpoint, trainer):
-        return f"starts from {source}, iteration {int(checkpoint.name.removeprefix('step-')):,}: all its networks"
+        return f"starts from {source}, iteration {step_of(checkpoint):,}: all its networks"
     made, product = Pretrained.from_pretrained(source), trainer.system.product
     if type(made) is not type(product):
         raise WeightsError(f"{source} holds a {type(made).__name__}, and this recipe trains a {type(product).__name__}")
     assert isinstance(made, nn.Module) and isinstance(product, nn.Module)
     for module in (product, trainer.ema.module):
         _fill(module, made, source)
-    new = [name for name, modules in trainer.learners.items() if not any(_within(m, product) for m in modules)]
+    parts = set(product.modules())
+    new = [name for name, modules in trainer.learners.items() if parts.isdisjoint(modules)]
     return f"starts from the weights of {source}" + (f"; new are {', '.join(sorted(new))}" if new else "")
 
 
@@ -73,5 +76,29 @@ def _fill(module: nn.Module, made: nn.Module, source: str | Path) -> None:
     load_into(module, fitting)
 
 
-def _within(part: nn.Module, whole: nn.Module) -> bool:
-    return any(part is module for module in whole.modules())
+def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: None) -> tuple[Recipe, System]:
+    """The recipe and the system of a run folder, in eval mode on the CPU: critic, weight network and all.
+
+    Args:
+        run: a run folder, finished or not. For systems that need no training set to know their sizes.
+        warn: called with a line for each damaged checkpoint that is passed over.
+
+    Raises:
+        CheckpointError: no run, no whole checkpoint, or one that does not fit the recipe beside it.
+    """
+    folder = RunFolder(run)
+    if not folder.recipe.is_file():
+        raise CheckpointError(
+            f"{run} is no run folder; give what genkit train wrote, with recipe.yaml and checkpoints/"
+        )
+    recipe = Recipe.load(folder.recipe)
+    checkpoint = newest_good(folder.checkpoints, warn)
+    if checkpoint is None:
+        raise CheckpointError(f"{run} holds no whole checkpoint; critics are kept in checkpoints/, not in weights/")
+    system = recipe.build_system()
+    try:
+        load_into(system, load_file(checkpoint / "system.safetensors"))
+    except ValueError as misfit:
+        reason = str(misfit).splitlines()[0]
+        raise CheckpointError(f"{checkpoint} does not fit {folder.recipe}: {reason}") from misfit
+    return recipe, system.eval()

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.batch_noise import CPU, BatchNoise, Part
-from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
+from genkit.core.generator import Items
 from genkit.core.randomness import Sampler, T, sent, stable_seed
 from genkit.core.system import Batch, Data
 from genkit.training.shuffle import Shuffle
-
-
-class TrainingSet(Protocol):
-    """What a data set must offer: see genkit.data.dataset.DataSet. It may carry another one, called `target`."""
-
-    def __len__(self) -> int: ...
-    def rows(self, index: Tensor) -> Tensor: ...
-    def condition(self, index: Tensor) -> Condition: ...
 
 
 def share_of(batch_size: int, processes: int) -> int:
@@ -42,7 +33,7 @@ class Stream(Data):
     item k goes with item k of the first.
 
     Args:
-        source: the data.
+        source: the data; they may carry a second domain, called `target`.
         batch_size: rows an iteration step sees over all processes.
         seed: of order and noise.
         rank, world_size: which rows are this process's.
@@ -55,7 +46,7 @@ class Stream(Data):
 
     def __init__(
         self,
-        source: TrainingSet,
+        source: Items,
         batch_size: int,
         *,
         seed: int,
@@ -72,7 +63,7 @@ class Stream(Data):
         self.position = 0
         self.noise = BatchNoise(seed)
         self._shuffle = Shuffle(len(source))
-        self._target: TrainingSet | None = getattr(source, "target", None)
+        self._target: Items | None = getattr(source, "target", None)
         self._target_shuffle = Shuffle(len(self._target), "target") if self._target else None
 
     def restarted(self, batch_size: int, seed: int) -> Stream:
@@ -125,7 +116,7 @@ class Stream(Data):
         condition = {name: sent(rows, self.device) for name, rows in self.source.condition(index).items()}
         return Batch(self._samples(self.source, index, flips), condition, index)
 
-    def _samples(self, source: TrainingSet, index: Tensor, flips: Tensor | None) -> Tensor:
+    def _samples(self, source: Items, index: Tensor, flips: Tensor | None) -> Tensor:
         x = source.rows(index)
         if flips is not None:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)

@@ -24,12 +24,13 @@ from genkit.core.pretrained import built
 from genkit.core.reference import contained
 from genkit.core.system import System
 from genkit.core.tensors import load_into
+from genkit.training.checkpoint import MANIFEST, complete, step_of
 from genkit.training.data_record import changes_since, data_record
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import STAGES
 from genkit.training.staged import StagedRecipe, load_recipe
 
-AVERAGED, STATE, MANIFEST = "ema.safetensors", "state.json", "manifest.json"
+AVERAGED, STATE = "ema.safetensors", "state.json"
 """Files of a checkpoint."""
 
 DATA = "data.json"
@@ -43,7 +44,7 @@ class Averaged:
     Attributes:
         run, checkpoint: folders.
         content: of the safetensors file, whole by its hash.
-        config: of the module; None in checkpoints of before genkit 0.2, whose recipe says it.
+        config: of the module; None where only the recipe says it.
         data: fingerprint of the data that it learned from; None where it was not kept.
     """
 
@@ -55,7 +56,7 @@ class Averaged:
 
     @property
     def step(self) -> int:
-        return int(self.checkpoint.name.removeprefix("step-"))
+        return step_of(self.checkpoint)
 
     @property
     def sha256(self) -> str:
@@ -138,7 +139,10 @@ class Together:
 
 def left_by(run: Path) -> Path | Unfinished | None:
     """What a run folder without weights of its own has to give; of stages, that of the last one or of all together."""
-    if not (run / RECIPE).is_file() or STAGES not in _tree(run):
+    tree: Any = {}
+    with suppress(Unreadable):
+        tree = read_yaml(run / RECIPE)
+    if not isinstance(tree, Mapping) or STAGES not in tree:
         return newest_averaged(run)
     recipe = load_recipe(run / RECIPE)
     assert isinstance(recipe, StagedRecipe)
@@ -148,19 +152,11 @@ def left_by(run: Path) -> Path | Unfinished | None:
     return locate(run / stage[0] if isinstance(stage[1], Recipe) else stage[1]["weights"])
 
 
-def _tree(run: Path) -> Mapping[str, Any]:
-    try:
-        tree = read_yaml(run / RECIPE)
-    except Unreadable:
-        return {}
-    return tree if isinstance(tree, Mapping) else {}
-
-
 def newest_averaged(run: Path) -> Averaged | None:
     """None where there is no run, or no checkpoint whose averaged weights are whole; damaged ones are passed over."""
     if not (run / RECIPE).is_file():
         return None
-    for checkpoint in sorted(run.glob("checkpoints/step-" + "[0-9]" * 8), reverse=True):
+    for checkpoint in reversed(complete(run / "checkpoints")):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # damaged, or removed while it is read
             content, state = _whole(checkpoint, AVERAGED), parse_json(_whole(checkpoint, STATE).decode())
             config = contained(state.get("product"), checkpoint)

@@ -129,7 +129,7 @@ class _Smoothness(torch.nn.Module):
 def trained(data: Domains, steps: int = 4) -> DomainAdaptation:
     torch.manual_seed(0)
     system = game(entropy=0.1, critic_steps=2, weighting=RobustWeights(WeightNetwork(SIDE, 1, 2), 0.2))
-    system.setup(data)
+    system.check(data)
     rules = dict.fromkeys(system.all_learners(), Adam(lr=1e-2))
     trainer = Trainer(system, Stream(data, 8, seed=3), rules, steps=steps)
     for _ in range(steps):
@@ -155,7 +155,7 @@ def test_source_only_needs_no_target_and_leaves_a_classifier(tmp_path: Path) -> 
     data = two_domains()
     system = game(critic=None)
     assert set(system.all_learners()) == {"classifier"}
-    system.setup(DataSet("here", data.x, data.labels))
+    system.check(DataSet("here", data.x, data.labels))
     assert set(updates(system)) == {"classifier"} and updates(system)["classifier"].on["target"] is None
     again = ImageClassifier.from_pretrained(system.product.save_pretrained(tmp_path))
     assert 0 <= accuracy(again, data)["values"]["accuracy"] <= 1
@@ -171,7 +171,7 @@ def test_refuses_what_does_not_fit() -> None:
     with pytest.raises(RecipeError, match=r"the network judges \[1, 16, 16\], samples are \[1, 8, 8\]"):
         game(weighting=RobustWeights(WeightNetwork(16, 1, 2), 0.1))
     with pytest.raises(RecipeError, match="here has no target to adapt to"):
-        game().setup(DataSet("here", two_domains().x, two_domains().labels))
+        game().check(DataSet("here", two_domains().x, two_domains().labels))
     with pytest.raises(RecipeError, match="3 classes, but the data have 4"):
         data = replace(two_domains(), labels=torch.arange(24) % 4)
         game().check_data(data.sample_shape, data.conditions)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from genkit.classifiers.mlp_classifier import MLPClassifier
-from genkit.core.classifying import Classifying
+from genkit.evaluation.classification import Classifying
 
 
 def test_the_order_of_pixels_does_not_matter() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from genkit.cli.conditions import asked
+from genkit.core.errors import DataError
 from genkit.core.generator import Generator
 from genkit.data.digits import digits
 from genkit.images.pixels import write_folder, write_png
@@ -62,6 +63,15 @@ def test_an_image_is_enlarged_as_in_python(capsys: Capture, here: Path, tmp_path
     want = model.sample(3, condition={"low_res": low, "label": 1}, rng=torch.Generator().manual_seed(0))
     write_folder([want], tmp_path / "want")
     assert contents(tmp_path / "a") == contents(tmp_path / "want")
+
+
+def test_of_a_folder_no_more_is_read_than_is_asked_for(here: Path, tmp_path: Path) -> None:
+    write_folder([digits("test", LOW).x[:1]], tmp_path)
+    (tmp_path / "000001.png").write_bytes(b"no picture")
+    model = Generator.from_pretrained(here / "up")
+    assert len(asked(model, None, [f"low_res={tmp_path}"], 1).rows["low_res"]) == 1
+    with pytest.raises(DataError, match=r"000001\.png"):
+        asked(model, None, [f"low_res={tmp_path}"], 2)
 
 
 def test_one_image_for_all_takes_the_memory_of_one(here: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from genkit.core.errors import TrainingError
+from genkit.core.interruption import Stopped
 from genkit.data.digits import digits
 from genkit.images import pixels as images
+from genkit.training import stages as training
 from genkit.training import train
-from genkit.training import train_recipe as training
 from genkit.training.recipe import Recipe
-from genkit.training.signals import Stopped
 from tests.cli.console import refusal, run
 from tests.rules.recipes import read, shrunk
 
@@ -96,7 +96,7 @@ def test_runs_that_cannot_rank(capsys: Capture, robust: Path, finished: Path, tm
     assert "leave one of them out" in refusal(capsys, "outliers", "digits", "--run", robust, "--steps", 9)
     assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", tmp_path)
     assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", robust / "weights")
-    assert "trained without weights" in refusal(capsys, "outliers", "digits", "--run", finished)
+    assert "trained without weights; say by --share" in refusal(capsys, "outliers", "digits", "--run", finished)
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "recipe.yaml").write_bytes((robust / "recipe.yaml").read_bytes())
     assert "no whole checkpoint" in refusal(capsys, "outliers", "digits", "--run", tmp_path / "half")

@@ -82,6 +82,9 @@ def test_no_help_shows_them(capsys: Capture) -> None:
         for name in ("exemplars  ", "--test", "--run", "--like", "--between"):
             assert name not in shown, (command, name)
     assert "knn" not in run(capsys, "--help").out
+    assert run(capsys, "exemplars", "--help").out.count("Usage:") == 2
+    for name, other in (("edit", "--replace"), ("explain", "--json")):
+        assert f"{name} [OPTIONS] WEIGHTS" in (both := run(capsys, "exemplars", "-h").out) and other in both
     assert run(capsys, "knn", "--help").out == run(capsys, "evaluate", "--help").out
 
 

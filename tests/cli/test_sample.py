@@ -137,7 +137,7 @@ def test_a_second_process_in_the_same_folder_is_refused(capsys: Capture, finishe
 def test_what_a_kill_left_is_removed_and_what_is_of_others_stays(
     capsys: Capture, finished: Path, tmp_path: Path
 ) -> None:
-    for name in (".image.tmp", ".image.0123abcd.tmp", ".grid.png.0123abcd.tmp", ".of_an_editor.tmp", ".lock"):
+    for name in (".image.0123abcd.tmp", ".grid.png.0123abcd.tmp", ".of_an_editor.tmp", ".lock"):
         (tmp_path / name).touch()
     assert run(capsys, "sample", finished, "-n", 1, "--out", tmp_path).code == 0
     assert list(contents(tmp_path)) == [".of_an_editor.tmp", "000000.png"]

@@ -9,8 +9,9 @@ import torch
 from pydantic import Field
 
 from genkit.core import catalog
-from genkit.core.catalog import build, convert, find, name_of, register
+from genkit.core.catalog import build, convert, find, name_of
 from genkit.core.errors import RecipeError
+from genkit.core.table import register
 from genkit.data.dataset import DataSet
 from genkit.gan.networks.mlp import MLPCritic
 from genkit.gan.slots import Term

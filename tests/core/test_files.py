@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from genkit.core import files
-from genkit.core.errors import CheckpointError, DataError, WeightsError
-from genkit.core.files import being_written, new_folder, read_regular, remove_abandoned, write_atomically
+from genkit.core.errors import CheckpointError, DataError, GenkitError
+from genkit.core.files import being_written, new_folder, read_regular, remove_leftovers, write_atomically
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -30,7 +29,7 @@ def test_a_failure_keeps_the_old_file_and_names_path_reason_and_space(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(*((files, "write_synced", full) if when == "write" else (os, "replace", full)))
+    monkeypatch.setattr(os, {"write": "fsync", "replace": "replace"}[when], full)
     with pytest.raises(CheckpointError, match=r"cannot write .*b\.txt: No space left on device, \d+ MiB free there"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["b.txt"]
@@ -56,17 +55,15 @@ def test_leftovers_are_removed_and_what_is_being_written_is_not(tmp_path: Path) 
     )
     subprocess.run([sys.executable, "-c", kill], cwd=Path(__file__).parents[2])
     assert len(list(tmp_path.glob(".killed*.tmp"))) == 1
-    old, fresh, kept = tmp_path / ".a.1.tmp", tmp_path / ".b.2.tmp", tmp_path / "c.u8"
-    for path in (old, fresh, kept):
+    other, kept = tmp_path / ".of_an_editor.tmp", tmp_path / "c.u8"
+    for path in (other, kept):
         path.touch()
-    os.utime(old, (0, 0))
-    os.utime(kept, (0, 0))
     with being_written(tmp_path / "now.u8") as file:
-        remove_abandoned(tmp_path)
+        remove_leftovers(tmp_path)
         assert Path(file.name).exists()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [fresh.name, kept.name, "now.u8"]
-    remove_abandoned(tmp_path / "nowhere")
-    remove_abandoned(kept)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [other.name, kept.name, "now.u8"]
+    remove_leftovers(tmp_path / "nowhere")
+    remove_leftovers(kept)
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
@@ -92,9 +89,11 @@ def test_a_new_folder_is_new_or_empty_and_is_not_made(tmp_path: Path, monkeypatc
     assert new_folder(".") == tmp_path and new_folder("a/../b") == tmp_path / "b" and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("path", "said"), [(".", "not empty"), ("mine", "is a file"), ("mine/x/y", "mine is a file")])
+@pytest.mark.parametrize(
+    ("path", "said"), [(".", "not empty"), ("mine", "is a file"), ("mine/x/y", "mine is no folder")]
+)
 def test_a_used_folder_is_refused(path: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").write_text("mine")
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(GenkitError, match=said):
         new_folder(path)

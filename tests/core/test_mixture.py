@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genkit.core.errors import DataError
-from genkit.core.mixture import Mixture, mode_statistics
+from genkit.core.mixture import PointMixture, mode_statistics
 from genkit.data.points import gaussians8, gaussians25
 
 
@@ -29,12 +29,12 @@ def test_collapse_and_rubbish() -> None:
     statistics = mode_statistics(points, mixture)
     assert statistics.modes == 2 and statistics.good == pytest.approx(3 / 5)
     assert statistics.counts[3 * 5 + 4].item() == 2  # (1, 2) is row 3, column 4 of the grid
-    assert mode_statistics(points, Mixture(mixture.centres, 0.01)).modes == 1
+    assert mode_statistics(points, PointMixture(mixture.centres, 0.01)).modes == 1
     assert statistics.rarest == 0
 
 
 def test_a_stray_sample_finds_a_mode_but_does_not_fill_it() -> None:
-    statistics = mode_statistics(torch.tensor([[0.0]] * 9 + [[1.0]]), Mixture(torch.tensor([[0.0], [1.0]]), 0.05))
+    statistics = mode_statistics(torch.tensor([[0.0]] * 9 + [[1.0]]), PointMixture(torch.tensor([[0.0], [1.0]]), 0.05))
     assert statistics.modes == 2 and statistics.good == 1 and statistics.rarest == pytest.approx(0.2)
 
 
@@ -43,4 +43,4 @@ def test_a_stray_sample_finds_a_mode_but_does_not_fill_it() -> None:
 )
 def test_what_cannot_be_counted(points, reason) -> None:
     with pytest.raises(DataError, match=reason):
-        mode_statistics(points, Mixture(torch.zeros(1, 2), 1.0))
+        mode_statistics(points, PointMixture(torch.zeros(1, 2), 1.0))

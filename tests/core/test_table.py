@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from genkit.core.catalog import CATALOG, build, find, register
+from genkit.core.catalog import CATALOG, build, find
 from genkit.core.entry import Entry
 from genkit.core.errors import BrokenPlugin, RecipeError
 from genkit.core.papers import bibtex, papers_of, short
-from genkit.core.table import KINDS, load_plugins, lookup
+from genkit.core.table import KINDS, load_plugins, lookup, register
 from genkit.evaluation.metrics.computing import check_metrics, metric_named
 from tests.plugins import install, untouched_table
 

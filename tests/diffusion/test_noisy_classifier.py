@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from genkit.core import catalog
-from genkit.core.classifying import Classifying
 from genkit.core.pretrained import Pretrained
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
+from genkit.evaluation.classification import Classifying
 from tests.contracts.specs import NOISY, seeded
 from tests.diffusion.toys import Brightness
 

@@ -8,8 +8,7 @@ from torch import Tensor
 from genkit.core import catalog
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import RecipeError
-from genkit.diffusion.noisy_classifier import NoisyClassifier
-from genkit.diffusion.noisy_classifier_training import NoisyClassifierTraining, cropped
+from genkit.diffusion.noisy_classifier import NoisyClassifier, NoisyClassifierTraining, cropped
 from genkit.diffusion.process import Process
 from genkit.evaluation import accuracy
 from genkit.training.optimizers import AdamW

@@ -15,6 +15,7 @@ from genkit.core.errors import EvaluationError
 from genkit.evaluation import evaluate
 from genkit.evaluation.clean_fid import DIMENSIONS, CleanFidStatistics
 from genkit.evaluation.extractors import inception
+from genkit.evaluation.extractors.fid_inception import FIDInception
 from genkit.evaluation.functional import frechet_distance
 from genkit.evaluation.sources import opening
 from genkit.evaluation.statistics_file import Statistics
@@ -72,7 +73,7 @@ def test_they_are_of_inception_clean_and_of_no_other_extractor(stats: Path, monk
     np.savez(stats / "cifar10_clean_test_32.npz", **stand_in())
     found = CleanFidStatistics.named("clean-fid:cifar10/test", "b").read()
     weights = stats / "weights.pth"
-    torch.save(inception.FIDInception().state_dict(), weights)
+    torch.save(FIDInception().state_dict(), weights)
     with pytest.raises(EvaluationError, match="statistics of extractor inception/clean/clean/299/"):
         found.check(inception.inception_clean(weights))
     monkeypatch.setattr(inception, "SHA256", hashlib.sha256(weights.read_bytes()).hexdigest())

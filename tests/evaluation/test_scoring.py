@@ -17,12 +17,13 @@ from genkit.core.catalog import build
 from genkit.core.errors import DataError, EvaluationError
 from genkit.core.generator import LatentGenerator
 from genkit.data.dataset import DataSet
-from genkit.evaluation import cache, evaluate, grouping, statistics
+from genkit.evaluation import cache, evaluate, statistics
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import of_files
+from genkit.images import image_files
 from genkit.images.image_files import ImageFiles
 from genkit.images.pixels import from_uint8, write_folder
 
@@ -436,7 +437,7 @@ class TestLargePictures:
 
     def test_batches_of_any_size_hold_only_so_many_bytes(self, tmp_path, monkeypatch):
         write_folder([pictures(6, size=10)], tmp_path / "images")
-        monkeypatch.setattr(grouping, "BATCH", 250)
+        monkeypatch.setattr(image_files, "BATCH", 250)
         source = of_files(ImageFiles(tmp_path / "images"))
         assert [len(batch) for batch in source.batches(6, 0, 4)] == [2, 2, 2]
 

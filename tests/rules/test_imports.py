@@ -33,6 +33,7 @@ EXCEPTIONS = {
 }
 EXISTS_FOR = {
     "genkit.evaluation.metrics.torch_metric": "torchmetrics",
+    "genkit.evaluation.extractors.fid_inception": "torchvision",
     "genkit.cli.bar": "rich",
     "genkit.diffusion.authors.exported_pipeline": "diffusers",
 }

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from genkit.core.errors import CheckpointError
+from genkit.core.interruption import Stopped
 from genkit.training import checkpoint, show, train
 from genkit.training import run as run_module
 from genkit.training.checkpoint import complete, newest_good, verify
 from genkit.training.recipe import Recipe
-from genkit.training.signals import Stopped
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, drain, images, points, start, wait_for
 

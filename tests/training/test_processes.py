@@ -20,14 +20,13 @@ import yaml
 
 from genkit.cli.launch import _verdict
 from genkit.core.errors import CheckpointError
-from genkit.core.interruption import LOST
+from genkit.core.interruption import LOST, StopFlag, Stopped
 from genkit.core.processes import my_rows, whole_batch
 from genkit.gan.softmax_weighting import effective_sample_size, softmax_weights
 from genkit.training import train
 from genkit.training.log import read_metrics
 from genkit.training.peers import ProcessLost
 from genkit.training.recipe import Recipe
-from genkit.training.signals import StopFlag, Stopped
 from tests.training.tiny import MLP_C, adapted, by_example, contents, finish, images, on_processes, points
 
 STEPS = 7

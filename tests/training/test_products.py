@@ -20,7 +20,7 @@ from genkit.gan.gan import GAN
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.mlp import MLPCritic
 from genkit.training import train
-from genkit.training.samples import draw_samples
+from genkit.training.show import draw_samples
 from genkit.vae.vae import VAE
 from tests.contracts.specs import SYSTEM_CASES, make_trainer
 from tests.training.tiny import adapted, by_example, points

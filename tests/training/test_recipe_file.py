@@ -9,6 +9,7 @@ import yaml
 from genkit.core.errors import RecipeError
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import merged, read_recipe
+from genkit.training.staged import load_recipe
 from tests.training.test_recipe import TREE
 
 
@@ -82,6 +83,19 @@ def test_wrong_files_are_one_line_that_names_the_file(
     with pytest.raises(RecipeError, match=message) as error:
         Recipe.load(tmp_path / "a.yaml").check()
     assert "\n" not in str(error.value)
+
+
+def test_a_wrong_override_is_no_fault_of_the_base(base: Path, tmp_path: Path) -> None:
+    own = write(tmp_path, "own.yaml", {"base": "base", "name": "mine"})
+    with pytest.raises(RecipeError, match=r"^train\.steps: .*got 'x'"):
+        Recipe.load(own, ["train.steps=x"])
+    staged = write(tmp_path, "staged.yaml", {"name": "s", "stages": {"a": {"base": "base"}, "b": {"base": "base"}}})
+    for override in ("stages.b.train.steps=x", "train.steps=x"):
+        with pytest.raises(RecipeError, match=r"^stages\.[ab]\.train\.steps: .*got 'x'"):
+            load_recipe(staged, [override])
+    write(tmp_path, "base.yaml", {**TREE, "train": {"steps": "y"}})
+    with pytest.raises(RecipeError, match=r"base\.yaml: stages\.a\.train\.steps: .*got 'y'"):
+        load_recipe(staged, ["stages.b.train.steps=x"])
 
 
 def test_a_link_does_not_hide_a_circle(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from genkit.core.errors import BadState, RecipeError
 from genkit.core.generator import Generator
-from genkit.training import run_scores, train
+from genkit.training import show, train
 from genkit.training.checkpoint import complete
 from genkit.training.recipe import Recipe
 from genkit.training.rollback import falls_of
@@ -141,7 +141,7 @@ def scored_by_step(best: int) -> None:
         step = round(float(product.network.said))
         return {"values": {"fd": abs(step - best)}, "better": {"fd": "lower"}, "seed": seed}
 
-    run_scores.Scoring.scores = scores  # type: ignore[method-assign]
+    show.Scoring.scores = scores  # type: ignore[method-assign]
     averaged = Trainer.averaged
 
     def saying(self: Trainer) -> Any:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from genkit.core.interruption import SIGNALS, Stopped, stop_flag
 from genkit.training import train
-from genkit.training.signals import SIGNALS, Stopped, stop_flag
 from genkit.training.trainer import Trainer
 from tests.training.tiny import contents, points
 

@@ -17,14 +17,13 @@ from genkit.core.catalog import CATALOG
 from genkit.core.entry import Entry
 from genkit.core.errors import CheckpointError, GenkitError, RecipeError, UnfinishedRun, WeightsError
 from genkit.core.generator import Generator
-from genkit.core.interruption import LOST
+from genkit.core.interruption import LOST, Stopped
 from genkit.core.pretrained import Pretrained
 from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.gan.gan import GAN
 from genkit.gan.networks.critic import Critic
 from genkit.training import train
 from genkit.training.recipe import Recipe
-from genkit.training.signals import Stopped
 from genkit.training.staged import StagedRecipe, load_recipe, recipe_of
 from tests.contracts.specs import DDPM, NOISY, seeded
 from tests.training.tiny import ADAM, by_example, child, contents, on_processes, points
@@ -183,7 +182,7 @@ def test_a_signal_ends_a_run_in_any_stage(
             train(staged(GUIDED), tmp_path / "run")
         assert stopped.value.exit_code == 143
     with monkeypatch.context() as patched:
-        patched.setattr(stages, "scores_of", lambda *arguments: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(stages, "Scoring", lambda *arguments: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Stopped):
             resume("guided", tmp_path / "run")
     resume("guided", tmp_path / "run")
@@ -400,7 +399,7 @@ def test_a_stage_keeps_its_critic(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run = train(recipe, tmp_path / "run")
     made: Any = Generator.from_pretrained(run)
     kept: Any = Critic.from_pretrained(run / "gan" / "weights" / "critic")
-    from genkit.training.trained import trained_system
+    from genkit.training.start import trained_system
 
     live = trained_system(run / "gan")[1].critic.state_dict()
     for state in (made.critic.state_dict(), kept.state_dict()):

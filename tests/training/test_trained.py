@@ -11,7 +11,7 @@ from genkit.core.errors import CheckpointError
 from genkit.core.generator import Generator
 from genkit.training import train
 from genkit.training.recipe import Recipe
-from genkit.training.trained import trained_system
+from genkit.training.start import trained_system
 from tests.rules.recipes import read, shrunk
 
 

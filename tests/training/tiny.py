@@ -13,9 +13,9 @@ from typing import Any
 import torch
 import yaml
 
+from genkit.core.interruption import Stopped
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
-from genkit.training.signals import Stopped
 
 MLP_C = {"type": "mlp_critic", "width": 8, "depth": 2}
 ADAM = {"type": "adam", "lr": 2e-3, "betas": [0.5, 0.9]}

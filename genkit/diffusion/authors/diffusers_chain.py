@@ -81,7 +81,11 @@ def _multistep(solver: MultistepSolver, process: Process) -> Chain:
     betas = solver.usable(process)
     expecting_images = solver.scheduler(betas.numpy())
     own = {"prediction_type": PREDICTIONS[process.prediction], "thresholding": True, "sample_max_value": 1.0}
-    timesteps = None if _sees_step_numbers(process) else process.timesteps[: len(betas)].tolist()
+    timesteps = (
+        None
+        if process.timestep_scale == 1 and len(process) == process.steps
+        else process.timesteps[: len(betas)].tolist()
+    )
     return Chain(
         scheduler=type(expecting_images).from_config(expecting_images.config, **own, **_betas(betas)),
         steps=solver.steps,
@@ -95,10 +99,6 @@ def _multistep(solver: MultistepSolver, process: Process) -> Chain:
 def _betas(betas: Tensor) -> dict[str, Any]:
     """Their "linear" is not rescaled for other numbers of steps than 1000, and their tables are float32 by formula."""
     return {"num_train_timesteps": len(betas), "trained_betas": betas.tolist()}
-
-
-def _sees_step_numbers(process: Process) -> bool:
-    return process.timestep_scale == 1 and len(process) == process.steps
 
 
 def _spacing(process: Process, ddim: bool) -> str | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from genkit.core.errors import WeightsError
-from genkit.core.files import cannot_write, new_folder
+from genkit.core.files import cannot_write, new_folder, temporary_beside
 from genkit.diffusion.authors.diffusers_chain import Chain, chain_of
 from genkit.diffusion.authors.diffusers_note import write_note
 from genkit.diffusion.authors.diffusers_readme import readme
@@ -127,7 +126,7 @@ def _heads(network: nn.Module) -> list[int]:
 
 def _write(pipeline: Any, text: str, generator: DDPM, rest: dict[str, Tensor], out: Path) -> None:
     """Beside `out` first, then moved, so that a failure leaves nothing behind."""
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_beside(out)
     try:
         pipeline.save_pretrained(temporary, safe_serialization=True)
         if type(pipeline).__module__.startswith("genkit."):

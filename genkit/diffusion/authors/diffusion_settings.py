@@ -12,7 +12,7 @@ from genkit.diffusion.authors.guided_diffusion import constructor
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder
 from genkit.diffusion.networks.unet import SuperResolutionUNet
-from genkit.diffusion.noisy_classifier_training import NoisyClassifier
+from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
 from genkit.diffusion.upsampler import Upsampler

@@ -8,9 +8,8 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.diffusion.networks.denoiser import NoisyEncoder
-from genkit.diffusion.networks.patches import to_patches
 from genkit.diffusion.networks.pools import Pool, make_pool
-from genkit.diffusion.networks.unet2d import encode, encoder2d
+from genkit.diffusion.networks.unet2d import encode, encoder2d, to_patches
 from genkit.diffusion.networks.unet_plan import EncoderPlan
 
 ADM = EncoderPlan()

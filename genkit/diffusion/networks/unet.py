@@ -10,9 +10,8 @@ from torch import Tensor
 
 from genkit.core.errors import ConditionError, RecipeError
 from genkit.diffusion.networks.denoiser import Denoiser
-from genkit.diffusion.networks.patches import from_patches, to_patches
 from genkit.diffusion.networks.quick_blocks import quick_layout
-from genkit.diffusion.networks.unet2d import unet2d
+from genkit.diffusion.networks.unet2d import from_patches, to_patches, unet2d
 from genkit.diffusion.networks.unet_plan import SideLength, UNetPlan
 from genkit.layers.labels import check_labels
 

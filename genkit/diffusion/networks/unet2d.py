@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from einops import rearrange
 from torch import Tensor, nn
 
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
@@ -130,3 +131,13 @@ def _drop_resampling_convs(unet: nn.Module) -> None:
         elif isinstance(part, Upsample2D):
             part.use_conv = False
             part.register_module("conv", None)
+
+
+def to_patches(x: Tensor, patch: int) -> Tensor:
+    """(B, C, H, W) -> (B, C * patch**2, H / patch, W / patch), squares of pixels as channels: likelihoods stay."""
+    return x if patch == 1 else rearrange(x, "b c (h p) (w q) -> b (c p q) h w", p=patch, q=patch)
+
+
+def from_patches(x: Tensor, patch: int) -> Tensor:
+    """(B, C * patch**2, H, W) -> (B, C, H * patch, W * patch)."""
+    return x if patch == 1 else rearrange(x, "b (c p q) h w -> b c (h p) (w q)", p=patch, q=patch)

@@ -19,7 +19,7 @@ from genkit.core.location import sha256_of_weights
 from genkit.core.progress import Progress
 from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
-from genkit.evaluation.bench.spec import Bench, Entry
+from genkit.evaluation.bench.spec import Bench, BenchEntry
 from genkit.evaluation.bench.summary import summarise
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import check_extractor, extractor_for
@@ -122,12 +122,13 @@ class Benchmark:
         write_reports(result, self.out)
         return result
 
-    def _job(self, done: int, i: int, entry: Entry, seed: int) -> dict[str, Any]:
+    def _job(self, done: int, i: int, entry: BenchEntry, seed: int) -> dict[str, Any]:
         """One entry with one seed: from an earlier run if nothing has changed, else scored now."""
         stem = f"{i:02d}-{re.sub(r'[^0-9A-Za-z-]+', '-', entry.name)[:40]}-seed{seed}"
         what = self._trained(entry, seed, stem)
         source = _samples(what, entry.name)
-        key, path = self._key(entry, _identity(what, source), seed), self.out / "results" / f"{stem}.json"
+        identity = sha256_of_weights(what) if source.kind == "weights" else _content(source)
+        key, path = self._key(entry, identity, seed), self.out / "results" / f"{stem}.json"
         kept = _read(path)
         if kept.get("key") == key and all((self.out / p).is_file() for p in kept["pictures"].values() if p):
             self.note(f"{entry.name}, seed {seed}: kept from before")
@@ -139,13 +140,13 @@ class Benchmark:
         self._tell(done + 1, 0, 1)
         return kept
 
-    def _trained(self, entry: Entry, seed: int, stem: str) -> Any:
+    def _trained(self, entry: BenchEntry, seed: int, stem: str) -> Any:
         if entry.recipe is None:
             return entry.source
         assert self.recipes
         return str(self.recipes.train(entry.recipe, entry.overrides, seed, self.out / "runs" / stem))
 
-    def _key(self, entry: Entry, identity: str | None, seed: int) -> str:
+    def _key(self, entry: BenchEntry, identity: str | None, seed: int) -> str:
         bench = self.bench
         settings = [VERSION, versions(), bench.n, bench.metrics, seed, self.extractor.id]
         data = [_content(self.reference), _content(self.training) if self.training is not self.reference else None]
@@ -209,11 +210,6 @@ def _samples(what: Any, role: str) -> Source:
     if isinstance(source, Statistics):
         raise EvaluationError(f"{role}: a bench shows samples, so it takes images or points, not statistics")
     return source
-
-
-def _identity(what: Any, source: Source) -> str | None:
-    """Identity of an entry by content: the hash of its weights, or the fingerprint of its data."""
-    return sha256_of_weights(what) if source.kind == "weights" else _content(source)
 
 
 def _content(source: Source) -> str | None:

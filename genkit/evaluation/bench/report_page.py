@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from genkit.core.files import write_atomically
 from genkit.evaluation.bench.pictures import plots
 from genkit.evaluation.bench.summary import best
+from genkit.images.pixels import data_url
 
 LEGEND = "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed."
 
@@ -40,8 +40,10 @@ def html(result: dict[str, Any], folder: Path) -> str:
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
     header, rows = table(result)
+    pictures = ("samples", "neighbours")
     entries = [
-        {k: _of_file(folder, e[k]) for k in ("samples", "neighbours")} | {"name": e["name"]} for e in result["entries"]
+        {"name": e["name"], **{k: e[k] and data_url((folder / e[k]).read_bytes()) for k in pictures}}
+        for e in result["entries"]
     ]
     return pages.get_template("bench.html.j2").render(
         bench=result["bench"],
@@ -50,7 +52,7 @@ def html(result: dict[str, Any], folder: Path) -> str:
         header=header,
         rows=rows,
         warnings=result["warnings"],
-        plots=[(title, _inline(png)) for title, png in plots(result["entries"], result["bench"]["cost"]).items()],
+        plots=[(title, data_url(png)) for title, png in plots(result["entries"], result["bench"]["cost"]).items()],
         entries=entries,
         has_neighbours=any(e["neighbours"] for e in entries),
     )
@@ -64,7 +66,11 @@ def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]
     header = ["entry", *(f"{s['label']} {'↓' if s['better'] == 'lower' else '↑'}" for s in labels)]
     winners = best([e["summary"] for e in entries])
     rows = [
-        [(e["name"], False), *((_cell(e["summary"].get(n)), winners[n] == i) for n in names), (_cost(e), False)]
+        [
+            (e["name"], False),
+            *((_cell(e["summary"].get(n)), winners[n] == i) for n in names),
+            ("" if e["cost"] is None else f"{e['cost']:.3g}", False),
+        ]
         for i, e in enumerate(entries)
     ]
     return [*header, result["bench"]["cost"]], rows
@@ -75,10 +81,6 @@ def _cell(summary: dict[str, Any] | None) -> str:
         return ""
     ends = "" if summary["low"] is None else f" ({summary['low']:.3g} to {summary['high']:.3g})"
     return f"{summary['mean']:.4g}{ends}"
-
-
-def _cost(entry: dict[str, Any]) -> str:
-    return "" if entry["cost"] is None else f"{entry['cost']:.3g}"
 
 
 def about(result: dict[str, Any]) -> str:
@@ -101,11 +103,3 @@ def _escaped(text: str) -> str:
     for mark in "\\`*_|[]":
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
-
-
-def _of_file(folder: Path, name: str | None) -> str | None:
-    return _inline((folder / name).read_bytes()) if name else None
-
-
-def _inline(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -16,7 +16,7 @@ from genkit.evaluation.possible import Wanted
 
 
 @dataclass(frozen=True)
-class Entry:
+class BenchEntry:
     """One generator.
 
     Attributes:
@@ -44,7 +44,7 @@ class Bench:
 
     Attributes:
         against: the reference: a data set's name or spec, or a folder or zip of images.
-        entries: see `Entry`.
+        entries: see `BenchEntry`.
         name: title.
         n, metrics, extractor, weights, batch_size: as `evaluate`; `weights` are the extractor's.
         seeds: every entry is scored once for each.
@@ -53,7 +53,7 @@ class Bench:
     """
 
     against: str | dict[str, Any]
-    entries: list[Entry]
+    entries: list[BenchEntry]
     name: str = "bench"
     n: Annotated[int, Field(ge=2)] = 10_000
     metrics: list[str] = field(default_factory=lambda: ["fd", "kd", "pr"])
@@ -86,7 +86,7 @@ class Bench:
         given = tree.get("entries", [])
         if not isinstance(given, list) or not given or not all(isinstance(e, Mapping) for e in given):
             raise RecipeError("entries: needs a list of at least one {name: ..., source: ...}")
-        entries = [Entry(**check_arguments(Entry, e, where=f"entries[{i}]")) for i, e in enumerate(given)]
+        entries = [BenchEntry(**check_arguments(BenchEntry, e, where=f"entries[{i}]")) for i, e in enumerate(given)]
         if len(names := {e.name for e in entries}) < len(entries):
             raise RecipeError(f"entries: names must differ, got {sorted(names)} for {len(entries)} entries")
         bench = cls(**check_arguments(cls, {**tree, "entries": entries}))

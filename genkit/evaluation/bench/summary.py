@@ -19,11 +19,8 @@ def summarise(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     Args:
         runs: `Scores.to_json()` of every seed; a metric that one of them lacks is summarised over the others.
     """
-    return {name: _of([r for r in runs if name in r["values"]], name) for name in _names(runs)}
-
-
-def _names(runs: Sequence[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run["values"]))
+    names = dict.fromkeys(name for run in runs for name in run["values"])
+    return {name: _of([r for r in runs if name in r["values"]], name) for name in names}
 
 
 def _of(runs: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

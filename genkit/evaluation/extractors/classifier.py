@@ -51,7 +51,7 @@ class FeaturesAndLogits(nn.Module):
 def of_classifier(module: Any, name: str, digest: str, by_content: bool) -> Extractor:
     """The extractor of a classifier with the hash `digest`; other sizes are resized to its own by `clean`."""
     channels, size, _ = module.sample_shape
-    network, names = FeaturesAndLogits(module), _class_names(module)
+    network, names = FeaturesAndLogits(module), tuple(module.class_names) or tuple(map(str, range(module.classes)))
     return Extractor(
         name, network, digest, channels, size, "clean", by_content=by_content, class_names=names, logits=True
     )
@@ -60,7 +60,3 @@ def of_classifier(module: Any, name: str, digest: str, by_content: bool) -> Extr
 def is_classifier(module: Any) -> bool:
     """Whether it has features with a linear head on them."""
     return all(hasattr(module, name) for name in ("features", "head", "feature_dim", "classes"))
-
-
-def _class_names(module: Any) -> tuple[str, ...]:
-    return tuple(module.class_names) or tuple(str(i) for i in range(module.classes))

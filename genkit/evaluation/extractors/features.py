@@ -48,7 +48,8 @@ def extractor_for(
         return chosen if isinstance(chosen, Extractor) else _of_module(chosen)
     if chosen == POINTS:
         return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()), logits=False)
-    return _on_device(_named(chosen, weights))
+    made = _maker(chosen)(**({"weights": weights} if weights else {}))
+    return made.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Path | None = None) -> None:
@@ -57,7 +58,7 @@ def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Pat
         if weights is not None:
             raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
     elif spec != POINTS:
-        if weights is not None and not _takes_weights(str(spec)):
+        if weights is not None and "weights" not in signature(_maker(str(spec))).parameters:
             raise EvaluationError(
                 f"extractor {spec} has its own weights; to use others, name their folder as the extractor"
             )
@@ -88,19 +89,10 @@ def default_extractor(name: str, sample_shape: tuple[int, ...] | None) -> str:
     return "efficientnet-lite0"
 
 
-def _named(name: str, weights: str | Path | None) -> Extractor:
-    made: Extractor = _maker(name)(**({"weights": weights} if weights else {}))
-    return made
-
-
 def _maker(name: str) -> Callable[..., Extractor]:
     """The constructor of the extractor of this name, or of the classifier in this folder."""
     found = lookup(name, ("extractors",))
     return imported(name, found) if found else partial(saved_classifier, name)  # type: ignore[no-any-return]
-
-
-def _takes_weights(name: str) -> bool:
-    return "weights" in signature(_maker(name)).parameters
 
 
 def _of_module(module: nn.Module) -> Extractor:
@@ -108,7 +100,3 @@ def _of_module(module: nn.Module) -> Extractor:
     if is_classifier(module):
         return of_classifier(module, name, digest, by_content=False)
     return Extractor(name, module, digest, by_content=False)
-
-
-def _on_device(extractor: Extractor) -> Extractor:
-    return extractor.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from genkit.core.errors import EvaluationError, GenkitError, WeightsError
-from genkit.core.files import being_written, cache_folder, remove_abandoned, sha256_of_file
+from genkit.core.errors import EvaluationError, GenkitError, WeightsError, first_line
+from genkit.core.files import being_written, cache_folder, remove_leftovers, sha256_of_file
 from genkit.core.tensors import kind
 
 TIMEOUT_S = 30
@@ -51,8 +51,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as bad:  # a damaged pickle can break the safe reader anywhere
-        reason = (str(bad).splitlines() or [type(bad).__name__])[0][:120]
-        raise WeightsError(f"{path} is damaged or not a plain file of tensors ({reason})") from bad
+        raise WeightsError(f"{path} is damaged or not a plain file of tensors ({first_line(bad)})") from bad
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise WeightsError(f"{path} must hold names and tensors only, got {type(state).__name__}")
     return state
@@ -85,9 +84,7 @@ def find_or_download(name: str, urls: Sequence[str], sha256: str, option: str) -
 
 def _download(url: str, path: Path, sha256: str) -> str:
     """Fetches `url` to `path` if its hash is right; else says why not."""
-    if path.exists():
-        return ""
-    remove_abandoned(path.parent)
+    remove_leftovers(path.parent)
     try:
         with being_written(path) as file:
             for piece in _pieces(url):

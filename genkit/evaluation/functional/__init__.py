@@ -12,7 +12,6 @@ from genkit.evaluation.functional.neighbours import (
     neighbour_scores,
     precision_recall,
 )
-from genkit.evaluation.functional.ranking import auroc
 from genkit.evaluation.functional.robust_dual import robust_wasserstein_dual
 from genkit.evaluation.functional.robust_transport import robust_wasserstein
 from genkit.evaluation.functional.standard_error import (
@@ -24,7 +23,6 @@ from genkit.evaluation.functional.standard_error import (
 from genkit.evaluation.functional.vendi import vendi_score
 
 __all__ = [
-    "auroc",
     "authenticity",
     "density_coverage",
     "frechet_distance",

@@ -45,7 +45,9 @@ def as_features(what: str, values: object, least: int = 2, why: str = "") -> Ten
     if tensor.ndim != 2 or tensor.shape[1] < 1:
         raise EvaluationError(f"{what} must have shape (samples, dimensions), got {tuple(tensor.shape)}")
     if len(tensor) < least:
-        raise EvaluationError(f"{what}: got {_count(len(tensor))}, at least {least} are needed{why}")
+        raise EvaluationError(
+            f"{what}: got {len(tensor)} sample{'s' * (len(tensor) != 1)}, at least {least} are needed{why}"
+        )
     return tensor
 
 
@@ -61,7 +63,3 @@ def as_pair(real: object, fake: object, least: int = 2, why: str = "") -> tuple[
             f"real features have {a.shape[1]} dimensions and fake features {b.shape[1]}; use one extractor for both"
         )
     return a, b.to(a.device)
-
-
-def _count(n: int) -> str:
-    return "1 sample" if n == 1 else f"{n} samples"

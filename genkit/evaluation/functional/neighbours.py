@@ -1,6 +1,7 @@
 """Scores from nearest neighbours: precision and recall, density and coverage, authenticity.
 
 A sample lies inside a ball when its distance is <= the radius, as in the papers; `<` gives 0 on tied features.
+Sets are (n, d) and (m, d), finite, of at least k + 2 rows each; all else raises EvaluationError.
 Distances come from one matrix product of centred float64 features; a pair too close to the radius for that is measured
 again from its difference, so ties are decided exactly. Memory is a block of rows, never n x n.
 """
@@ -44,44 +45,24 @@ def precision_recall(real: Features, fake: Features, k: int = 3) -> tuple[float,
     """Share of fakes inside some real ball, and of reals inside some fake ball, both in [0, 1].
 
     A ball reaches from a sample to its k-th nearest other sample of the same set; the rule is distance <= radius.
-
-    Args:
-        real, fake: (n, d) and (m, d), at least k + 2 rows each.
-
-    Raises:
-        EvaluationError: not finite, fewer than k + 2 samples, or dimensions that differ.
     """
     scores = neighbour_scores(real, fake, k, k)
     return scores.precision, scores.recall
 
 
 def density_coverage(real: Features, fake: Features, k: int = 5) -> tuple[float, float]:
-    """Mean number of real balls around a fake over k (can exceed 1), and share of real balls that hold a fake.
-
-    Args:
-        real, fake: (n, d) and (m, d), at least k + 2 rows each.
-
-    Raises:
-        EvaluationError: not finite, fewer than k + 2 samples, or dimensions that differ.
-    """
+    """Mean number of real balls around a fake over k (can exceed 1), and share of real balls that hold a fake."""
     scores = neighbour_scores(real, fake, k, k)
     return scores.density, scores.coverage
 
 
 def authenticity(real: Features, fake: Features) -> float:
-    """Percent of fakes whose nearest real sample lies farther from them than from its own nearest real neighbour.
-
-    Args:
-        real, fake: (n, d) and (m, d), at least 3 rows each.
-
-    Raises:
-        EvaluationError: not finite, fewer than 3 samples, or dimensions that differ.
-    """
+    """Percent of fakes whose nearest real sample lies farther from them than from its own nearest real neighbour."""
     return neighbour_scores(real, fake, 1, 1).authenticity
 
 
 def neighbour_scores(real: Features, fake: Features, k_precision: int = 3, k_density: int = 5) -> NeighbourScores:
-    """All five scores from one set of distances; errors as those of its parts."""
+    """All five scores from one set of distances."""
     k = max(k_precision, k_density)
     if min(k_precision, k_density) < 1:
         raise EvaluationError(f"the number of neighbours must be at least 1, got {min(k_precision, k_density)}")

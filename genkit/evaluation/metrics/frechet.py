@@ -15,7 +15,7 @@ from genkit.evaluation.functional import (
 from genkit.evaluation.functional.checks import as_pair
 from genkit.evaluation.functional.standard_error import frechet_standard_error_to
 from genkit.evaluation.metrics.kept import Moments
-from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Side, Sides
+from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides
 
 
 class FrechetDistance(Metric):
@@ -32,7 +32,7 @@ class FrechetDistance(Metric):
         return {"fd": Estimate(frechet_distance_from_features(x, y), lambda: frechet_standard_error(x, y))}
 
 
-def _of_gaussians(real: Side, fake: Side) -> Estimate:
+def _of_gaussians(real: Extracted | Gaussian, fake: Extracted | Gaussian) -> Estimate:
     def error() -> float | None:
         for exact, drawn in ((real, fake), (fake, real)):
             if isinstance(exact, Gaussian) and isinstance(drawn, Extracted):
@@ -42,7 +42,7 @@ def _of_gaussians(real: Side, fake: Side) -> Estimate:
     return Estimate(frechet_distance(*_moments(real), *_moments(fake)), error)
 
 
-def _moments(side: Side) -> tuple[Tensor, Tensor]:
+def _moments(side: Extracted | Gaussian) -> tuple[Tensor, Tensor]:
     if isinstance(side, Gaussian):
         return side.mu, side.sigma
     x = side.features.double()

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genkit.core.mixture import Mixture
-from genkit.evaluation.extractors.extractor import Extracted, Gaussian
+from torch import Tensor
+
+from genkit.core.mixture import PointMixture
+from genkit.evaluation.extractors.extractor import Gaussian
+from genkit.evaluation.functional import subset_standard_error
 from genkit.evaluation.metrics.kept import ROWS, Kept
 
 SAMPLES, LOGITS, CENTRES = "samples", "logits", "centres"
@@ -58,7 +61,7 @@ class Sides:
     real: Any
     fake: Any
     seed: int = 0
-    mixture: Mixture | None = None
+    mixture: PointMixture | None = None
 
     @property
     def of_samples(self) -> bool:
@@ -103,4 +106,8 @@ class Metric(ABC):
         return None
 
 
-Side = Extracted | Gaussian
+def folded(score: Callable[..., tuple[float, ...]], *sets: Tensor, least: int) -> tuple[float, ...] | None:
+    """The spread of every number of `score` over tenths of the sets; None where two folds would have too few rows."""
+    if min(len(s) for s in sets) < 2 * least:
+        return None
+    return subset_standard_error(score, *sets, least=least)

@@ -9,8 +9,7 @@ from functools import cache, partial
 from torch import Tensor
 
 from genkit.evaluation.functional import neighbour_scores
-from genkit.evaluation.metrics.folds import folded
-from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides
+from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides, folded
 
 
 class Neighbours(Metric):

@@ -10,7 +10,7 @@ from torchmetrics import Metric as TorchMetricsMetric
 from torchmetrics.utilities import dim_zero_cat
 
 from genkit.core.errors import EvaluationError
-from genkit.core.mixture import Mixture
+from genkit.core.mixture import PointMixture
 from genkit.evaluation.batches import check_batch
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import extractor_for
@@ -44,7 +44,7 @@ class TorchMetric(TorchMetricsMetric):
         extractor: Extractor | nn.Module | str | None = None,
         *,
         seed: int = 0,
-        mixture: Mixture | None = None,
+        mixture: PointMixture | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)

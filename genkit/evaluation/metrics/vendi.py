@@ -7,8 +7,7 @@ import math
 from torch import Tensor
 
 from genkit.evaluation.functional import vendi_score
-from genkit.evaluation.metrics.folds import folded
-from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides
+from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides, folded
 
 
 class VendiScore(Metric):

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from genkit.core import tree
-from genkit.core.contracts import lacking
+from genkit.core.catalog import lacking
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree

@@ -19,7 +19,7 @@ from genkit.diffusion.authors.diffusion_settings import ddpm, noisy_classifier
 from genkit.diffusion.networks.encoder_unet import EncoderUNet
 from genkit.diffusion.networks.unet import UNet
 from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
-from genkit.diffusion.noisy_classifier_training import NoisyClassifier
+from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.solvers import DDIM, Ancestral
 from genkit.diffusion.upsampler import Upsampler
 from tests.diffusion.authors import adm

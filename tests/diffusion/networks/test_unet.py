@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from genkit.core import catalog
 from genkit.core.errors import ConditionError, RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.diffusion.networks.patches import from_patches, to_patches
 from genkit.diffusion.networks.quick_blocks import QuickResidual
 from genkit.diffusion.networks.unet import SuperResolutionUNet, UNet
+from genkit.diffusion.networks.unet2d import from_patches, to_patches
 from genkit.diffusion.networks.unet_plan import UNetPlan
 
 TINY = {"size": 16, "channels": 3, "width": 16, "multipliers": [1, 2], "blocks": 1, "attention": [8], "head_width": 8}

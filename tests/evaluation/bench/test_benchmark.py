@@ -18,6 +18,7 @@ from genkit.cli.main import main
 from genkit.core.catalog import CATALOG
 from genkit.core.entry import Entry
 from genkit.core.errors import EvaluationError, RecipeError, TrainingError
+from genkit.core.interruption import Stopped
 from genkit.evaluation.bench import benchmark as bench_module
 from genkit.evaluation.bench.benchmark import run_bench
 from genkit.evaluation.bench.pictures import neighbour_picture
@@ -27,7 +28,6 @@ from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.metrics.computing import metric_named
 from genkit.evaluation.sources import open_source
 from genkit.images.pixels import decode, write_folder
-from genkit.training.signals import Stopped
 from tests.evaluation.test_scoring import Mean, Noise, pictures
 
 
@@ -149,7 +149,7 @@ def test_a_stopped_training_goes_on_with_the_bench(here, monkeypatch):
     def stopped(*_, **__):
         raise Stopped(signal.SIGTERM, 3)
 
-    monkeypatch.setattr("genkit.training.train_recipe.train", stopped)
+    monkeypatch.setattr("genkit.training.stages.train", stopped)
     with pytest.raises(Stopped, match=r"^stopped by SIGTERM after iteration 3; start the bench again, and it goes on$"):
         ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
 
@@ -158,7 +158,7 @@ def test_a_diverged_training_is_told_in_terms_of_the_bench(here, monkeypatch):
     def diverged(*_, **__):
         raise TrainingError("iteration 3: the loss is not finite; set its clip_norm in a new run --from this one")
 
-    monkeypatch.setattr("genkit.training.train_recipe.train", diverged)
+    monkeypatch.setattr("genkit.training.stages.train", diverged)
     with pytest.raises(TrainingError, match=r"seed 0, iteration 3: the loss is not finite; .*overrides of") as told:
         ShownTraining(TrainingWatcher(Lines())).train("digits/wgan_ratio_clipping", [], 0, here / "run")
     assert "--from" not in str(told.value)

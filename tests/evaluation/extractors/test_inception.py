@@ -10,7 +10,7 @@ import torch
 
 from genkit.core.errors import WeightsError
 from genkit.evaluation.extractors import inception
-from genkit.evaluation.extractors.inception import FIDInception
+from genkit.evaluation.extractors.fid_inception import FIDInception
 from genkit.evaluation.extractors.resize import clean
 from genkit.evaluation.metrics.computing import label
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genkit.cli.room import refuse_what_cannot_fit
+from genkit.cli.sample_files import refuse_what_cannot_fit
 from genkit.core.errors import GenkitError
 from tests.cli.console import refusal
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from genkit.training import run_scores, train
+from genkit.training import show, train
 from genkit.training.recipe import Recipe
 from tests.rules.recipes import read, shrunk
 
@@ -23,7 +23,7 @@ def test_reference_and_extractor_are_opened_once(tmp_path: Path, monkeypatch: py
 
         return made
 
-    monkeypatch.setattr(run_scores, "build", counting("reference", run_scores.build))
+    monkeypatch.setattr(show, "build", counting("reference", show.build))
     maker = "genkit.evaluation.extractors.classifier.mnist_classifier"
     from genkit.evaluation.extractors import classifier
 
