@@ -59,6 +59,16 @@ ENTRIES: Entries = {
             "Images -> scores by the critic of the paper's second version, which sees patches of two sizes.",
             ("jiang2021transgan",),
         ),
+        "stylegan2_generator": Entry(
+            "genkit.gan.stylegan2.generator:StyleGAN2Generator",
+            "z -> w -> images: a mapping network, and a synthesis network with skip connections.",
+            ("karras2020stylegan2", "karras2019stylegan"),
+        ),
+        "stylegan2_critic": Entry(
+            "genkit.gan.stylegan2.critic:StyleGAN2Critic",
+            "Images -> scores: residual blocks that halve the map, minibatch deviation at 4 pixels, two dense layers.",
+            ("karras2020stylegan2", "karras2018progressive", "karras2020ada"),
+        ),
         "robust_dcgan_generator": Entry(
             "genkit.gan.networks.robust_dcgan:RobustDCGANGenerator",
             "z -> (channels, 32, 32): 4x4 transposed convolutions with batch norm, a 3x3 one, tanh.",
@@ -115,6 +125,16 @@ ENTRIES: Entries = {
             "genkit.gan.gradient_penalty:R1",
             "weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, Eq. (9).",
             ("mescheder2018r1",),
+        ),
+        "path_length": Entry(
+            "genkit.gan.stylegan2.path_length:PathLength",
+            "weight * E (|J^T y| - a)^2, a the moving mean of |J^T y|.",
+            ("karras2020stylegan2",),
+        ),
+        "own_step": Entry(
+            "genkit.gan.own_step:OwnStep",
+            "`term`, N times as large, in a step of its own after steps 0, N, 2N, ... of its player.",
+            ("karras2020stylegan2",),
         ),
         "consistency": Entry(
             "genkit.gan.consistency:Consistency",
@@ -191,6 +211,26 @@ ENTRIES: Entries = {
         ),
     },
     "layouts": {
+        "stylegan2/rosinality": Entry(
+            "genkit.gan.authors.stylegan2:rosinality",
+            "Generator of rosinality/stylegan2-pytorch, --part g_ema: latents -> unbounded images.",
+            ("karras2020stylegan2",),
+        ),
+        "stylegan2/rosinality_critic": Entry(
+            "genkit.gan.authors.stylegan2:rosinality_critic",
+            "Discriminator of rosinality/stylegan2-pytorch, --part d.",
+            ("karras2020stylegan2",),
+        ),
+        "stylegan2/ada": Entry(
+            "genkit.gan.authors.stylegan2:ada",
+            "G_ema of NVlabs/stylegan2-ada-pytorch, its state dict: latents -> unbounded images.",
+            ("karras2020ada", "karras2020stylegan2"),
+        ),
+        "stylegan2/ada_critic": Entry(
+            "genkit.gan.authors.stylegan2:ada_critic",
+            "D of NVlabs/stylegan2-ada-pytorch, its state dict.",
+            ("karras2020ada", "karras2020stylegan2"),
+        ),
         "ppogan/generator": Entry(
             "genkit.gan.authors.ppogan:generator",
             "Their netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1].",
