@@ -70,6 +70,7 @@ class PathLength(Term):
         network: Any = turn.gan.generator.network  # type: ignore[attr-defined]
         z, y = (tree.map(lambda rows: rows[:: self.shrink], part) for part in (turn.z, dict(turn.y)))
         w = network.to_w(z, y)
+        w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
         image = network.synthesise(w, noise_of(z)).float()
         return self.penalty(path_lengths(image, w, network_normal(image, *image.shape[1:])))
 
