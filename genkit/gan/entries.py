@@ -7,6 +7,11 @@ from genkit.core.entry import Entries, Entry
 ENTRIES: Entries = {
     "generators": {
         "gan": Entry("genkit.gan.gan:GAN", "x = network(z), z ~ N(0, I).", ("goodfellow2014gan",)),
+        "truncated": Entry(
+            "genkit.gan.stylegan2.truncated:Truncated",
+            "A GAN with styles whose w is drawn towards the mean of w: less variety, more of what was learned well.",
+            ("karras2019stylegan",),
+        ),
     },
     "systems": {
         "gan_training": Entry(
@@ -155,6 +160,11 @@ ENTRIES: Entries = {
             "genkit.gan.diff_augment:DiffAugment",
             "Random shifts, colours and cutouts (Zhao et al. 2020), with the strengths of TransGAN's first version.",
             ("zhao2020diffaugment", "jiang2021transgan"),
+        ),
+        "adaptive_augment": Entry(
+            "genkit.gan.stylegan2.adaptive_augment:AdaptiveAugment",
+            "Random changes of all that the critic sees, with a probability that follows it (ADA).",
+            ("karras2020ada",),
         ),
         "super_resolution": Entry(
             "genkit.gan.super_resolution:SuperResolution",

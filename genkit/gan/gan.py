@@ -135,7 +135,8 @@ class GANTraining(System):
             on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
             yield from self.real_weighting.turns(self, on, i)
             yield from self.fake_weighting.turns(self, on, i, "fake")
-            yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
+            report: Any = yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
+            self.view.adapt(report)
             for term in self.terms:
                 yield from term.after_critic(self, on, i)
         yield from self.rule.turns(self, data, real, z, step)
@@ -178,7 +179,7 @@ class GANTraining(System):
         # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
         loss = self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
         loss = loss + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
-        terms = descend(loss=loss) | self.added(turn, step)
+        terms = descend(loss=loss) | self.added(turn, step) | self.view.observe(real.score)
         return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake, "fake")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.generator import LatentGenerator
-from genkit.core.system import Batch, Data, Learning, Terms, Turns, Update, descend, observe
+from genkit.core.system import Batch, Data, Learning, Report, Terms, Turns, Update, descend, observe
 from genkit.core.tree import Tree
 from genkit.gan.objectives import Objective
 
@@ -99,6 +99,13 @@ class View(Technique, nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
+
+    def observe(self, score: Tensor) -> Terms:
+        """What to log of the critic's scores (B,) of real samples, in each of its steps."""
+        return observe()
+
+    def adapt(self, report: Report) -> None:
+        """Once the critic has had a step: what it logged."""
 
 
 LossSide = Literal["real", "fake"]

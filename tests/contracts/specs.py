@@ -191,6 +191,9 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": NVAE_N},
         {"type": "vae", "network": {**NVAE_N, "scaled": True, "channels": 3, "flows": 1}, "likelihood": GAUSSIAN},
     ],
+    "truncated": [
+        {"type": "truncated", "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}, "layers": 2}
+    ],
     "gan": [
         {"type": "gan", "network": network}
         for name in (
@@ -440,6 +443,8 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             network=STYLEGAN2_G,
             critic=STYLEGAN2_C,
             penalties=[{"type": "own_step", "term": term} for term in (R1, PATHS)],
+            view={"type": "adaptive_augment", "p": 0.5, "images": 100, "every": 1},
+            noisy=True,
         ),
         gan_case(
             PLAY, images=True, network={**STYLEGAN2_G, "classes": 10}, critic={**STYLEGAN2_C, "classes": 10, "group": 1}
