@@ -37,11 +37,15 @@ class MappingNetwork(nn.Module):
         )
 
     def forward(self, z: Tensor | None, condition: Mapping[str, Tensor] | None = None) -> Tensor:
-        """w.
+        """w, float32 in mixed precision too.
 
         Raises:
             ConditionError: there are classes and no label.
         """
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            return self._mapped(z, condition)
+
+    def _mapped(self, z: Tensor | None, condition: Mapping[str, Tensor] | None) -> Tensor:
         parts = [] if z is None else [unit_scale(z)]
         if self.embedding is not None:
             one_hot = F.one_hot(labels(condition), self.classes).to(self.embedding.weight.dtype)

@@ -34,3 +34,10 @@ def test_a_constant_stays_away_from_the_edge() -> None:
     assert fir.up(ones)[..., 2:-2, 2:-2].sub(1).abs().max() < 1e-6
     assert fir.down(ones)[..., 1:-1, 1:-1].sub(1).abs().max() < 1e-6
     assert not FIR().state_dict(), "a constant of the method is no weight"
+
+
+def test_derivatives_of_first_and_second_order_are_those_of_the_definition() -> None:
+    fir = FIR().double()
+    x = X[:1, :2].clone().requires_grad_()
+    for way in (fir.up, fir.down, lambda x: fir.smooth(x, 2), lambda x: fir.smooth(x, 1, 4.0)):
+        assert torch.autograd.gradcheck(way, x) and torch.autograd.gradgradcheck(way, x)
