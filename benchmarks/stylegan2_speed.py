@@ -29,7 +29,7 @@ from genkit.gan.gradient_penalty import R1
 from genkit.gan.objectives import NonSaturating
 from genkit.gan.slots import Turn
 from genkit.gan.stylegan2.critic import StyleGAN2Critic
-from genkit.gan.stylegan2.equalised import GAIN, activated
+from genkit.gan.stylegan2.equalised import GAIN, EqualisedConv2d, activated
 from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
 from genkit.gan.stylegan2.modulated import StyledConv, ToRGB
@@ -88,10 +88,18 @@ class ReferenceToRGB(ToRGB):
         return y.reshape(b, -1, h, w) + self.bias[:, None, None]
 
 
+class ReferenceConv2d(EqualisedConv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        scale = self.weight_gain if self.bias is None else self.weight_gain / self.bias_gain
+        y = F.conv2d(x, self.weight * scale, None, self.stride, self.padding)
+        return y if self.bias is None else activated(y + self.bias[:, None, None]) * self.bias_gain
+
+
 REFERENCE: dict[type[nn.Module], type[nn.Module]] = {
     FIR: ReferenceFIR,
     StyledConv: ReferenceStyledConv,
     ToRGB: ReferenceToRGB,
+    EqualisedConv2d: ReferenceConv2d,
 }
 
 
