@@ -309,6 +309,7 @@ TABLE: dict[str, Told] = {
             "use_se": False, "res_dist": False,
         },
         IGNORED: {"dataset": "celeba_64", "num_x_bits": 5, "min_groups_per_scale": 2, "weight_decay_norm": 0.1},
+    },
     "rosinality": {
         REFUSED: {"size": 64, "style_dim": 64, "n_mlp": 8, "lr_mlp": 0.1},
         IGNORED: {"channel_multiplier": 1, "blur_kernel": [1, 2, 1]},
