@@ -44,9 +44,10 @@ def home(layout: str) -> ModuleType:
     """The module of a layout.
 
     Beside the functions of its layouts it may define `read_folder(folder) -> (tensors, settings, file of the tensors)`,
-    for layouts that are folders with their settings, and `differences(settings) -> lines`, what is not as the authors
-    do it. Its package may define `product(network, layout, settings)`, which makes a generator of a network, and
-    `from_flags(layout, flags)`, the settings that the authors' scripts make of their flags.
+    for layouts that are folders with their settings, `needs_config = False`, where all is in the tensors, and
+    `differences(settings) -> lines`, what is not as the authors do it. Its package may define `product(network, layout,
+    settings)`, which makes a generator of a network, and `from_flags(layout, flags)`, the settings that the authors'
+    scripts make of their flags.
 
     Raises:
         WeightsError: there is no such layout.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with warnings.catch_warnings():
+        # Many training scripts keep their arguments beside the tensors: a Namespace, which holds names and values.
+        with warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as refusal:

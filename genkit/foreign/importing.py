@@ -62,9 +62,9 @@ def _read(
             raise WeightsError(f"{layout}: the folder holds its settings and one network; leave out config and part")
         found: tuple[Mapping[str, Tensor], Mapping[str, Any], Path] = read_folder(checkpoint)
         return found
-    if config is None:
+    if config is None and getattr(home(layout), "needs_config", True):
         raise WeightsError(f"{layout}: needs a config, the authors' settings (--config FILE, JSON or YAML)")
-    return read_checkpoint(checkpoint, part), config, checkpoint
+    return read_checkpoint(checkpoint, part), config or {}, checkpoint
 
 
 def _product(loaded: nn.Module, layout: str, config: Mapping[str, Any]) -> Pretrained:

@@ -1,12 +1,18 @@
-"""Names of the GAN family: the game, its networks and techniques, and its authors' layouts."""
+"""Names of the GAN family: the game, its networks and techniques."""
 
 from __future__ import annotations
 
 from genkit.core.entry import Entries, Entry
+from genkit.gan.layouts import LAYOUTS
 
 ENTRIES: Entries = {
     "generators": {
         "gan": Entry("genkit.gan.gan:GAN", "x = network(z), z ~ N(0, I).", ("goodfellow2014gan",)),
+        "truncated": Entry(
+            "genkit.gan.stylegan2.truncated:Truncated",
+            "A GAN with styles whose w is drawn towards the mean of w: less variety, more of what was learned well.",
+            ("karras2019stylegan",),
+        ),
     },
     "systems": {
         "gan_training": Entry(
@@ -58,6 +64,16 @@ ENTRIES: Entries = {
             "genkit.gan.networks.transgan_critic:TwoScaleTransGANCritic",
             "Images -> scores by the critic of the paper's second version, which sees patches of two sizes.",
             ("jiang2021transgan",),
+        ),
+        "stylegan2_generator": Entry(
+            "genkit.gan.stylegan2.generator:StyleGAN2Generator",
+            "z -> w -> images: a mapping network, and a synthesis network with skip connections.",
+            ("karras2020stylegan2", "karras2019stylegan"),
+        ),
+        "stylegan2_critic": Entry(
+            "genkit.gan.stylegan2.critic:StyleGAN2Critic",
+            "Images -> scores: residual blocks that halve the map, minibatch deviation at 4 pixels, two dense layers.",
+            ("karras2020stylegan2", "karras2018progressive", "karras2020ada"),
         ),
         "robust_dcgan_generator": Entry(
             "genkit.gan.networks.robust_dcgan:RobustDCGANGenerator",
@@ -116,6 +132,16 @@ ENTRIES: Entries = {
             "weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, Eq. (9).",
             ("mescheder2018r1",),
         ),
+        "path_length": Entry(
+            "genkit.gan.stylegan2.path_length:PathLength",
+            "weight * E (|J^T y| - a)^2, a the moving mean of |J^T y|.",
+            ("karras2020stylegan2",),
+        ),
+        "own_step": Entry(
+            "genkit.gan.own_step:OwnStep",
+            "`term`, N times as large, in a step of its own after steps 0, N, 2N, ... of its player.",
+            ("karras2020stylegan2",),
+        ),
         "consistency": Entry(
             "genkit.gan.consistency:Consistency",
             "Wei et al. 2018, Eq. (4)-(5), as the ratio-clipping authors run it.",
@@ -135,6 +161,11 @@ ENTRIES: Entries = {
             "genkit.gan.diff_augment:DiffAugment",
             "Random shifts, colours and cutouts (Zhao et al. 2020), with the strengths of TransGAN's first version.",
             ("zhao2020diffaugment", "jiang2021transgan"),
+        ),
+        "adaptive_augment": Entry(
+            "genkit.gan.stylegan2.adaptive_augment:AdaptiveAugment",
+            "Random changes of all that the critic sees, with a probability that follows it (ADA).",
+            ("karras2020ada",),
         ),
         "super_resolution": Entry(
             "genkit.gan.super_resolution:SuperResolution",
@@ -190,66 +221,5 @@ ENTRIES: Entries = {
             ("wu2020ratioclipping",),
         ),
     },
-    "layouts": {
-        "ppogan/generator": Entry(
-            "genkit.gan.authors.ppogan:generator",
-            "Their netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1].",
-            ("wu2020ratioclipping",),
-        ),
-        "ppogan/critic": Entry("genkit.gan.authors.ppogan:critic", "Their netD.", ("wu2020ratioclipping",)),
-        "ppogan/classifier": Entry(
-            "genkit.gan.authors.ppogan:classifier",
-            "Their D, the auxiliary classifier of the probability ratio.",
-            ("wu2020ratioclipping",),
-        ),
-        "robust-ot/dcgan_generator": Entry(
-            "genkit.gan.authors.robust_ot:dcgan_generator",
-            "Their DCGAN netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1].",
-            ("balaji2020robust", "radford2016dcgan"),
-        ),
-        "robust-ot/dcgan_critic": Entry(
-            "genkit.gan.authors.robust_ot:dcgan_critic", "Their DCGAN netD.", ("balaji2020robust", "radford2016dcgan")
-        ),
-        "robust-ot/dcgan_weights": Entry(
-            "genkit.gan.authors.robust_ot:dcgan_weights",
-            "Their netW beside DCGAN and SNDCGAN critics, which ends in ReLU.",
-            ("balaji2020robust",),
-        ),
-        "robust-ot/sndcgan_critic": Entry(
-            "genkit.gan.authors.robust_ot:sndcgan_critic",
-            "Their SNDCGAN netD, of hinge and non-saturating runs.",
-            ("balaji2020robust", "miyato2018spectral"),
-        ),
-        "robust-ot/resnet_generator": Entry(
-            "genkit.gan.authors.robust_ot:resnet_generator",
-            "Their ResNet netG; transposed or plain convolutions, as the checkpoint has them.",
-            ("balaji2020robust", "he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
-        ),
-        "robust-ot/resnet_critic": Entry(
-            "genkit.gan.authors.robust_ot:resnet_critic",
-            "Their ResNet netD.",
-            ("balaji2020robust", "he2016resnet", "gulrajani2017wgangp", "wu2020ratioclipping"),
-        ),
-        "robust-ot/resnet_weights": Entry(
-            "genkit.gan.authors.robust_ot:resnet_weights",
-            "Their netW beside ResNet critics: no ReLU at the end, so that weights may be negative.",
-            ("balaji2020robust",),
-        ),
-        "transgan/v1_generator": Entry(
-            "genkit.gan.authors.transgan:v1_generator",
-            "TransGAN_8_8_1, TransGAN_8_8_G2_1 or Celeba64_TransGAN: latents (B, latent_dim) -> unbounded images.",
-            ("jiang2021transgan",),
-        ),
-        "transgan/v1_critic": Entry("genkit.gan.authors.transgan:v1_critic", "ViT_8_8.", ("jiang2021transgan",)),
-        "transgan/neurips_generator": Entry(
-            "genkit.gan.authors.transgan:neurips_generator",
-            "ViT_custom_rp, the generator of ViT_custom_scale2_rp_noise, or that of ViT_custom_local544444_256_rp.",
-            ("jiang2021transgan",),
-        ),
-        "transgan/neurips_critic": Entry(
-            "genkit.gan.authors.transgan:neurips_critic",
-            "The discriminator of ViT_custom_scale2_rp_noise.",
-            ("jiang2021transgan",),
-        ),
-    },
+    "layouts": LAYOUTS,
 }

@@ -17,6 +17,7 @@ from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.system import Data, System, Terms, Turns, Update, descend
+from genkit.core.tree import Tree
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.latent import LatentNetwork
 from genkit.gan.objectives import Objective, Wasserstein
@@ -37,11 +38,11 @@ from genkit.gan.slots import (
 
 
 class GAN(LatentGenerator):
-    """x = network(z), z ~ N(0, I).
+    """x = network(z), z ~ N(0, I), and whatever else the network draws.
 
     Args:
-        network: maps (n, latent_dim) to (n, *sample_shape); says `latent_dim`, `sample_shape` and `classes`
-            (0 when unconditional; otherwise the condition `label` is accepted).
+        network: maps latents, of most (n, latent_dim), to (n, *sample_shape); says `latent_dim`, `sample_shape` and
+            `classes` (0 when unconditional; otherwise the condition `label` is accepted).
     """
 
     def __init__(self, network: LatentNetwork):
@@ -50,10 +51,10 @@ class GAN(LatentGenerator):
         self.latent_dim, self.sample_shape = network.latent_dim, tuple(network.sample_shape)
         self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
 
-    def latents(self, randomness: Randomness) -> Tensor:
-        return randomness.normal(self.latent_dim)
+    def latents(self, randomness: Randomness) -> Tree:
+        return self.network.latents(randomness)
 
-    def forward(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+    def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
         return self.network(z, condition).float()
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
@@ -134,7 +135,10 @@ class GANTraining(System):
             on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
             yield from self.real_weighting.turns(self, on, i)
             yield from self.fake_weighting.turns(self, on, i, "fake")
-            yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
+            report: Any = yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
+            self.view.adapt(report)
+            for term in self.terms:
+                yield from term.after_critic(self, on, i)
         yield from self.rule.turns(self, data, real, z, step)
         for term in self.terms:
             yield from term.turns(self, data, step)
@@ -168,14 +172,14 @@ class GANTraining(System):
         features = critic.features(self.view(x))
         return Judged(x, y, critic.score(features, y).float(), features.float())
 
-    def critic_loss(self, x: Tensor, y: Condition, z: Tensor, u: Tensor, step: int = 0) -> Terms:
+    def critic_loss(self, x: Tensor, y: Condition, z: Tree, u: Tensor, step: int = 0) -> Terms:
         turn = Turn(self, "critic", x, y, z, u)
         real, fake = turn.real, turn.fake
         w_real, w_fake = self.real_weighting(real), self.fake_weighting(fake, "fake")
         # One term, because a Wasserstein critic's offset is arbitrary: its two halves drift apart, their sum does not.
         loss = self.real_weighting.weighted(self.objective.critic_real, real.score, w_real)
         loss = loss + self.fake_weighting.weighted(self.objective.critic_fake, fake.score, w_fake)
-        terms = descend(loss=loss) | self.added(turn, step)
+        terms = descend(loss=loss) | self.added(turn, step) | self.view.observe(real.score)
         return terms | self.real_weighting.observe(w_real) | self.fake_weighting.observe(w_fake, "fake")
 
 

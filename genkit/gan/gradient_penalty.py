@@ -65,6 +65,9 @@ class GradientPenalty(InputGradientPenalty):
 class R1(InputGradientPenalty):
     """weight / 2 * E_real |grad f(x)|^2. Mescheder et al. 2018, arXiv:1801.04406, Eq. (9).
 
+    Of a critic that mixes samples (minibatch deviation) it is the gradient of the batch's summed scores, in which a
+    sample's part in the scores of others counts too, as in all code of StyleGAN2. A batch norm is refused.
+
     Args:
         weight: 10 in the paper.
         every: critic steps from one in which it counts to the next, 16 in Karras et al. 2020; see `Term`.
@@ -75,6 +78,10 @@ class R1(InputGradientPenalty):
     def __init__(self, weight: Annotated[float, Field(ge=0)] = 10.0, every: StepInterval = 1):
         super().__init__(every)
         self.weight = weight
+
+    def check(self, gan: Pair) -> None:
+        if mixing_layer(gan.critic) == "batch norm":
+            super().check(gan)
 
     def forward(self, turn: Turn) -> Tensor:
         return self.weight / 2 * score_gradient(turn.gan, turn.x, turn.y).square().sum(1).mean()

@@ -32,6 +32,7 @@ from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.processes import whole_batch
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend, observe
+from genkit.core.tree import Tree
 from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.slots import Pair, Rule, Turn
@@ -82,7 +83,7 @@ class RatioClipping(Rule):
         if getattr(self.classifier, "classes", 0):
             raise RecipeError("rule.classifier: it is shown no labels; set its classes to 0")
 
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
         y = gan.asked(real.condition)
         with untracked(gan.generator):
             logit_old = self.logit(gan.generator(z, y))
@@ -97,12 +98,12 @@ class RatioClipping(Rule):
         """The classifier's log-odds (B,) float32 that x is real."""
         return self.classifier(x).float()
 
-    def classifier_loss(self, gan: Pair, x: Tensor, z: Tensor, y: Condition) -> Terms:
+    def classifier_loss(self, gan: Pair, x: Tensor, z: Tree, y: Condition) -> Terms:
         """Cross-entropy, real and fake as separate batches, so that BatchNorm normalises them separately."""
         real, fake = self.logit(x), self.logit(gan.generator(z, y))
         return descend(real=softplus(-real).mean(), fake=softplus(fake).mean())
 
-    def generator_loss(self, gan: Pair, x: Tensor, y: Condition, z: Tensor, logit_old: Tensor, step: int = 0) -> Terms:
+    def generator_loss(self, gan: Pair, x: Tensor, y: Condition, z: Tree, logit_old: Tensor, step: int = 0) -> Terms:
         turn = Turn(gan, "generator", x, y, z)
         reward = self.reward(turn)
         ratio = probability_ratio(self.logit(self.classified(turn)), logit_old)

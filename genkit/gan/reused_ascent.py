@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genkit.core.condition import Condition
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend
+from genkit.core.tree import Tree
 from genkit.gan.batch_norm import untracked
 from genkit.gan.slots import Pair, Rule, Turn
 
@@ -30,14 +31,14 @@ class ReusedAscent(Rule):
         super().__init__()
         self.every = every
 
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
         i, late = divmod(step, self.every)
         if late:
             return
         on = {"x": real.x, "y": gan.asked(real.condition), "z": z}
         yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
 
-    def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tensor, step: int = 0) -> Terms:
+    def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tree, step: int = 0) -> Terms:
         turn = Turn(gan, "generator", x, y, z)
         # The fakes were made once already, and the running statistics of a batch norm have seen them.
         with untracked(gan.generator):

@@ -6,7 +6,7 @@ A technique sees the pair only through `gan.generator`, `gan.score`, `gan.judge`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, Protocol
@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.generator import LatentGenerator
-from genkit.core.system import Batch, Data, Learning, Terms, Turns, Update, descend, observe
+from genkit.core.system import Batch, Data, Learning, Report, Terms, Turns, Update, descend, observe
+from genkit.core.tree import Tree
 from genkit.gan.objectives import Objective
 
 
@@ -70,7 +71,7 @@ class Turn:
         u: one uniform number a sample, (B,); the generator's step has none.
     """
 
-    def __init__(self, gan: Pair, player: Player, x: Tensor, y: Condition, z: Tensor, u: Tensor | None = None):
+    def __init__(self, gan: Pair, player: Player, x: Tensor, y: Condition, z: Tree, u: Tensor | None = None):
         self.gan, self.player, self.x, self.y, self.z, self.u = gan, player, x, y, z, u
 
     @cached_property
@@ -98,6 +99,13 @@ class View(Technique, nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
+
+    def observe(self, score: Tensor) -> Terms:
+        """What to log of the critic's scores (B,) of real samples, in each of its steps."""
+        return observe()
+
+    def adapt(self, report: Report) -> None:
+        """Once the critic has had a step: what it logged."""
 
 
 LossSide = Literal["real", "fake"]
@@ -146,7 +154,8 @@ class Term(Technique, Learning):
 
     With `every` N it is part of its player's steps 0, N, 2N, ..., N times as large, so that the sum of its gradients
     stays (Karras et al. 2020, arXiv:1912.04958, App. B, who give it an optimiser step of its own and so have to correct
-    Adam's settings; here it shares a step with the loss). It is logged as it is descended.
+    Adam's settings; here it shares a step with the loss, unless it is wrapped in `own_step`). It is logged as it is
+    descended.
 
     Args:
         every: N, in steps of its player.
@@ -169,6 +178,10 @@ class Term(Technique, Learning):
         """A scalar, the mean over the batch, with a graph."""
         raise NotImplementedError
 
+    def after_critic(self, gan: Pair, on: Mapping[str, Any], step: int) -> Turns:
+        """Turns of its own after the critic's step number `step`, on what that step was given: x, y, z and u."""
+        yield from ()
+
     def turns(self, gan: Pair, data: Data, step: int) -> Turns:
         """Turns of its own at the end of iteration `step`."""
         yield from ()
@@ -179,7 +192,7 @@ class Rule(Technique, Learning, ABC):
     before it."""
 
     @abstractmethod
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
         """In iteration `step`, once the critic has had its steps on `real` and the latents `z` of the last of them."""
 
 
@@ -197,7 +210,7 @@ class Ascent(Rule):
         super().__init__()
         self.steps, self.batches = steps, batches
 
-    def turns(self, gan: Pair, data: Data, real: Batch, z: Tensor, step: int) -> Turns:
+    def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
         y = {name: self.repeated(value) for name, value in gan.asked(real.condition).items()}
         for i in range(step * self.steps, (step + 1) * self.steps):
@@ -209,7 +222,7 @@ class Ascent(Rule):
     def repeated(self, rows: Tensor) -> Tensor:
         return rows.repeat_interleave(self.batches, 0) if self.batches > 1 else rows
 
-    def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tensor, step: int = 0) -> Terms:
+    def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tree, step: int = 0) -> Terms:
         turn = Turn(gan, "generator", x, y, z)
         return descend(loss=-gan.objective.reward(turn.fake.score).mean()) | gan.added(turn, step)
 

@@ -1,4 +1,4 @@
-"""Statistics of batch norms for averaged weights.
+"""Statistics of averaged weights: of their batch norms, and what modules measure of themselves.
 
 The live network's running statistics are of other weights. Those of the averaged ones are measured, as in stochastic
 weight averaging (Izmailov et al. 2018, arXiv:1803.05407, Sec. 3.2): plain means over batches made for the purpose.
@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.frozen import is_frozen
-from genkit.core.randomness import stable_seed
+from genkit.core.measured import Measured
+from genkit.core.randomness import Noise, stable_seed
 from genkit.core.system import System
 from genkit.training.stream import Stream
 
@@ -31,6 +32,10 @@ def measure_statistics(system: System, product: nn.Module, stream: Stream) -> No
 
     A function of the weights and the seed alone: the stream starts anew, and no random state is left changed.
     """
+    for module in product.modules():
+        if isinstance(module, Measured) and not is_frozen(module):
+            rng = torch.Generator().manual_seed(stable_seed(stream.seed, "measured"))
+            module.measure(Noise(SAMPLES, rng))
     norms = tracked_norms(product)
     if not norms:
         return

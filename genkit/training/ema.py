@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +12,36 @@ from torch import Tensor, nn
 from genkit.core.frozen import is_frozen, learnable
 
 
+@dataclass(frozen=True)
+class HalfLife:
+    """A decay 0.5^(batch / images), as Karras et al. 2020b (arXiv:2006.06676) have it.
+
+    Attributes:
+        images: after which what was halves its share.
+        batch: images of an update.
+        ramp: `images` is at most this share of the images seen before; None has no such limit.
+    """
+
+    images: float
+    batch: int
+    ramp: float | None = None
+
+    def __call__(self, step: int) -> float:
+        """Of update number `step`, from 0."""
+        seen = self.images if self.ramp is None else self.ramp * step * self.batch
+        images = min(self.images, seen)
+        return float(0.5 ** (self.batch / images)) if images else 0.0
+
+
 class EMA:
     """Exponential moving average: parameters are averaged, buffers copied.
 
     The decay of update t is min(decay, (1 + t) / (10 + t)), so that short runs are not averaged with their first,
-    random weights. A decay of 0 keeps a plain copy. Frozen parts are not averaged: both hold the same ones.
+    random weights; a function gives it as it is. A decay of 0 keeps a plain copy. Frozen parts are not averaged: both
+    hold the same ones.
     """
 
-    def __init__(self, module: nn.Module, decay: float):
+    def __init__(self, module: nn.Module, decay: float | Callable[[int], float]):
         self.decay = decay
         shared = {id(part): part for part in module.modules() if is_frozen(part)}
         self.module = copy.deepcopy(module, shared).eval().requires_grad_(False)
@@ -25,7 +49,8 @@ class EMA:
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
         """Takes in `module` as it is after iteration `step` (from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        ramped = (1 + step) / (10 + step)
+        decay = self.decay(step) if callable(self.decay) else min(self.decay, ramped)
         mine, theirs = (list[Tensor](learnable(m)) for m in (self.module, module))
         torch._foreach_lerp_(mine, theirs, 1 - decay)
         for buffer, other in zip(self.module.buffers(), module.buffers(), strict=True):

@@ -11,6 +11,7 @@ from genkit.core.foresight import check_paths, promised_shape
 from genkit.core.frozen import is_frozen
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
+from genkit.training.ema import HalfLife
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.show import Scoring
@@ -58,7 +59,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
         optimizers,
         steps=train.steps,
         accumulate=train.accumulate,
-        ema_decay=train.ema,
+        ema_decay=HalfLife(train.ema_images, train.batch_size, train.ema_ramp) if train.ema_images else train.ema,
         channels_last=train.channels_last,
         compile=train.compile,
         deterministic=train.deterministic,

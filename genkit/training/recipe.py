@@ -38,6 +38,8 @@ class Train:
         seed: of initial weights, order of the data and all noise.
         accumulate: micro-batches that each update is split into.
         ema: decay of the averaged weights; 0 keeps the last ones.
+        ema_images: their half-life in images, in place of `ema`.
+        ema_ramp: with it, the half-life is at most this share of the images seen.
         precision: 'bf16' runs networks under bfloat16 autocast; noise and losses stay float32.
         mirror: flip images left-right at random.
         channels_last: keep images and convolutions in that memory layout, which many devices compute faster in; changes
@@ -55,6 +57,8 @@ class Train:
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     accumulate: AtLeastOne = 1
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    ema_images: Annotated[float, Field(gt=0)] | None = None
+    ema_ramp: Annotated[float, Field(gt=0)] | None = None
     precision: Literal["no", "bf16"] = "no"
     mirror: bool = False
     channels_last: bool = False
@@ -62,6 +66,10 @@ class Train:
     deterministic: bool = True
     threads: Annotated[int, Field(ge=1, le=256)] | None = None
     trackers: list[Literal["tensorboard", "wandb"]] = field(default_factory=lambda: ["tensorboard"])
+
+    def __post_init__(self) -> None:
+        if self.ema_ramp is not None and self.ema_images is None:
+            raise RecipeError("train.ema_ramp: bounds a half-life; give train.ema_images too")
 
 
 @dataclass(frozen=True)

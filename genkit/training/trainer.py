@@ -8,7 +8,7 @@ unsynchronised gradients without an error.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -40,7 +40,7 @@ class Trainer:
         optimizers: one for every learner of the system, by name.
         steps: length of the run in iterations; the learning-rate schedules refer to it.
         accumulate: micro-batches that every Update is split into.
-        ema_decay: of the averaged copy.
+        ema_decay: of the averaged copy, or what it is at each step; see `EMA`.
         channels_last: memory layout of the networks.
         compile: compile the learners' networks.
         deterministic: the same bits on every call, also on a GPU; see `genkit.training.repeatable`.
@@ -61,7 +61,7 @@ class Trainer:
         *,
         steps: int,
         accumulate: int = 1,
-        ema_decay: float = 0.999,
+        ema_decay: float | Callable[[int], float] = 0.999,
         channels_last: bool = False,
         compile: bool = False,
         deterministic: bool = True,

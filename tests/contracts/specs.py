@@ -29,6 +29,8 @@ RESNET_C: Spec = {"type": "resnet_critic", "size": 8, "channels": 1, "width": 4}
 TRANSGAN_G: Spec = {"type": "transgan_generator", "latent_dim": 3, "size": 8, "channels": 1, "width": 16}
 TRANSGAN_G |= {"depths": [1, 1], "heads": 2}
 TRANSGAN_C: Spec = {"type": "transgan_critic", "size": 8, "channels": 1, "width": 8, "depth": 1, "heads": 2}
+STYLEGAN2_C: Spec = {"type": "stylegan2_critic", "size": 8, "channels": 1, "widths": [4, 4]}
+STYLEGAN2_G: Spec = {**STYLEGAN2_C, "type": "stylegan2_generator", "latent_dim": 3, "style_dim": 4, "depth": 2}
 WEIGHT_N: Spec = {"type": "weight_network", "size": 8, "channels": 1, "width": 2}
 RESNET18_C: Spec = {"type": "imagenet_resnet_classifier", "classes": 10, "layers": 18, "size": 8, "start": "random"}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
@@ -81,6 +83,11 @@ NETWORKS: dict[str, list[Spec]] = {
     ],
     "transgan_critic": [TRANSGAN_C],
     "two_scale_transgan_critic": [{**TRANSGAN_C, "type": "two_scale_transgan_critic", "patch": 2}],
+    "stylegan2_generator": [
+        STYLEGAN2_G,
+        {**STYLEGAN2_G, "classes": 10, "channels": 3, "size": 16, "widths": [4, 3, 2]},
+    ],
+    "stylegan2_critic": [STYLEGAN2_C, {**STYLEGAN2_C, "classes": 10, "depth": 2, "skips": False}],
     "robust_dcgan_generator": [{"type": "robust_dcgan_generator", "latent_dim": 3, "width": 2}],
     "robust_dcgan_critic": [{"type": "robust_dcgan_critic", "width": 2, "bias": True}],
     "sndcgan_critic": [{"type": "sndcgan_critic", "width": 2}],
@@ -184,9 +191,18 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": NVAE_N},
         {"type": "vae", "network": {**NVAE_N, "scaled": True, "channels": 3, "flows": 1}, "likelihood": GAUSSIAN},
     ],
+    "truncated": [
+        {"type": "truncated", "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}, "layers": 2}
+    ],
     "gan": [
         {"type": "gan", "network": network}
-        for name in ("mlp_generator", "dcgan_generator", "resnet_generator", "transgan_generator")
+        for name in (
+            "mlp_generator",
+            "dcgan_generator",
+            "resnet_generator",
+            "transgan_generator",
+            "stylegan2_generator",
+        )
         for network in NETWORKS[name]
     ],
 }
@@ -222,6 +238,8 @@ def gan_case(order: tuple[str, ...], *, noisy: bool = False, images: bool = Fals
     return SystemCase(spec, DIGITS if images else POINTS, order, noisy)
 
 
+R1: Spec = {"type": "r1"}
+PATHS: Spec = {"type": "path_length", "every": 1}
 CLIPPED: Spec = {"type": "ratio_clipping", "classifier": MLP_C, "steps": 2}
 PLAY, CLIPPED_PLAY = ("critic", "generator"), ("critic", "classifier", "generator", "classifier", "generator")
 
@@ -410,6 +428,26 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             rule={"type": "ascent", "batches": 2},
             cotasks=[{"type": "super_resolution"}],
             schedules=[{"type": "locality_mask", "widths": [4, 6], "until": [2, 3]}],
+        ),
+        gan_case(
+            PLAY,
+            images=True,
+            network=STYLEGAN2_G,
+            critic=STYLEGAN2_C,
+            objective={"type": "non_saturating"},
+            penalties=[{"type": "r1", "every": 2}, {"type": "path_length", "every": 2}],
+        ),
+        gan_case(
+            ("critic", "critic", "generator", "generator"),
+            images=True,
+            network=STYLEGAN2_G,
+            critic=STYLEGAN2_C,
+            penalties=[{"type": "own_step", "term": term} for term in (R1, PATHS)],
+            view={"type": "adaptive_augment", "p": 0.5, "images": 100, "every": 1},
+            noisy=True,
+        ),
+        gan_case(
+            PLAY, images=True, network={**STYLEGAN2_G, "classes": 10}, critic={**STYLEGAN2_C, "classes": 10, "group": 1}
         ),
         gan_case(
             ("critic", "critic", "generator"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -26,7 +26,9 @@ from genkit.diffusion.networks.unet import UNet
 from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 from tests.diffusion.authors import adm
 from tests.diffusion.authors.pipelines import GOOGLE
+from tests.gan.authors.test_stylegan2 import as_ada
 from tests.gan.authors.test_transgan import large_names
+from tests.gan.stylegan2.fixture import read
 from tests.shared import shared
 
 
@@ -94,6 +96,15 @@ def exemplar_vae(layout: str, name: str) -> Case:
     return Case(f"exemplar-vae/{layout}", state, config, (io["x"][:1],))
 
 
+def stylegan2(layout: str) -> Case:
+    recorded = read()
+    critic = layout.endswith("critic")
+    network = "discriminator" if critic else "generator"
+    state = as_ada(recorded.weights, network) if "ada" in layout else part(recorded.weights, network)
+    given = recorded.io["in.real" if critic else "in.z"]
+    return Case(f"stylegan2/{layout}", state, {}, (given,))
+
+
 def vaebm() -> Case:
     config, state, io = fixture("vaebm", "ebm_mnist")
     return Case("vaebm/energy", state, config, (io["x"],))
@@ -155,6 +166,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "convhvae": lambda: exemplar_vae("convhvae_2level", "convhvae_binary"),
     "energy": vaebm,
     "nvae": nvae,
+    **{name: partial(stylegan2, name) for name in ("rosinality", "rosinality_critic", "ada", "ada_critic")},
     "unet": lambda: openai("guided-diffusion/unet"),
     "unet_by_width": lambda: openai("guided-diffusion/unet", num_head_channels=16),
     "improved": lambda: openai("improved-diffusion/unet"),
@@ -297,6 +309,19 @@ TABLE: dict[str, Told] = {
             "use_se": False, "res_dist": False,
         },
         IGNORED: {"dataset": "celeba_64", "num_x_bits": 5, "min_groups_per_scale": 2, "weight_decay_norm": 0.1},
+    },
+    "rosinality": {
+        REFUSED: {"size": 64, "style_dim": 64, "n_mlp": 8, "lr_mlp": 0.1},
+        IGNORED: {"channel_multiplier": 1, "blur_kernel": [1, 2, 1]},
+    },
+    "rosinality_critic": {REFUSED: {"size": 64}, IGNORED: {"channel_multiplier": 1, "blur_kernel": [1, 2, 1]}},
+    "ada": {
+        REFUSED: {"z_dim": 64, "c_dim": 3, "w_dim": 64, "img_resolution": 64, "img_channels": 1},
+        IGNORED: {"conv_clamp": 256, "num_fp16_res": 4},
+    },
+    "ada_critic": {
+        REFUSED: {"c_dim": 3, "img_resolution": 64, "img_channels": 1},
+        IGNORED: {"conv_clamp": 256, "num_fp16_res": 4},
     },
     "unet": {
         REFUSED: SHAPES | {"out_channels": 3, "num_classes": None, "resblock_updown": True},

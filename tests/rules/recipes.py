@@ -90,6 +90,11 @@ def _shrink(node: Any) -> None:
         if node.get("type") == "transgan_generator":
             node |= NARROW
             return
+        if node.get("type", "").startswith("stylegan2_"):
+            size = node["size"] if node["size"] <= 32 else 16
+            node |= {"size": size, "widths": [4] * (size.bit_length() - 2)}
+            node |= {"latent_dim": 4, "style_dim": 8, "depth": 2} if node["type"].endswith("generator") else {}
+            return
         if node.get("type") == "two_scale_transgan_critic":
             node |= {"width": 32, "heads": 2, "depth": 1}
             return

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from genkit.core.frozen import freeze
-from genkit.training.ema import EMA
+from genkit.training.ema import EMA, HalfLife
 
 
 def module(value: float) -> nn.Module:
@@ -53,3 +53,16 @@ def test_a_frozen_part_is_shared_and_not_averaged() -> None:
         source[0].weight.fill_(2.0)
     ema.update(source, 3)
     assert ema.module[0].weight.tolist() == pytest.approx([2 - 4 / 13] * 2) and ema.module[1].weight.tolist() == [5, 5]
+
+
+def test_a_half_life_halves_the_first_weights_after_so_many_images() -> None:
+    ema = EMA(module(1.0), HalfLife(images=80, batch=8))
+    for step in range(30):
+        ema.update(module(0.0), step)
+        assert ema.module.weight[0].item() == pytest.approx(0.5 ** ((step + 1) / 10))
+
+
+def test_a_ramp_forgets_the_first_weights() -> None:
+    decay = HalfLife(images=80, batch=8, ramp=0.05)
+    assert [decay(0), decay(1)] == [0.0, pytest.approx(0.5**20)]
+    assert decay(100) == pytest.approx(0.5 ** (8 / 40)) and decay(500) == decay(10**6) == pytest.approx(0.5**0.1)

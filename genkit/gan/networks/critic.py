@@ -26,9 +26,10 @@ class Critic(Pretrained, nn.Module, ABC):
     def __init__(self, sample_shape: tuple[int, ...], feature_dim: int, classes: int):
         super().__init__()
         self.sample_shape, self.feature_dim, self.classes = sample_shape, feature_dim, check_classes(classes)
-        self.head = nn.Linear(feature_dim, 1)
+        head = nn.Linear(feature_dim, 1)
+        self.head: nn.Module = head
         self.embedding = nn.Embedding(classes, feature_dim) if classes else None
-        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.xavier_uniform_(head.weight)
         if self.embedding is not None:
             nn.init.xavier_uniform_(self.embedding.weight)
 
@@ -46,7 +47,7 @@ class Critic(Pretrained, nn.Module, ABC):
 
     def score(self, features: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """The scores (B,) that go with h = `features`, so that one pass gives both."""
-        score = self.head(features).squeeze(1)
+        score: Tensor = self.head(features).squeeze(1)
         if self.embedding is None:
             return score
         return score + (self.embedding(labels(condition)) * features).sum(dim=1)

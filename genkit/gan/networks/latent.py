@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
+from genkit.core.randomness import Randomness
+from genkit.core.tree import Tree
 from genkit.layers.labels import check_classes, labels
 
 
@@ -34,7 +37,11 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
         """Width of what `decode` takes: z and the label's vector."""
         return self.latent_dim + self.classes
 
-    def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+    def latents(self, randomness: Randomness) -> Tree:
+        """What the network is a function of, beside a label, one latent a row: z ~ N(0, I)."""
+        return randomness.normal(self.latent_dim)
+
+    def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """The samples of z, with a graph; condition["label"] is (B,) int64 where there are classes.
 
         Raises:

@@ -1,0 +1,51 @@
+"""What editing, directions and StyleEx need of a network whose images are made of styles, whatever network it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from genkit.core.condition import Condition
+from genkit.core.tree import Tree
+
+Styles = Mapping[str, Tensor]
+"""StyleSpace (Wu et al. 2021, arXiv:2011.12799): layer -> what scales each of its input channels, (B, channels)."""
+
+
+@runtime_checkable
+class Styled(Protocol):
+    """A generator network with the latent spaces W, W+ and StyleSpace.
+
+    Attributes:
+        style_dim: width of w.
+        style_channels: channels of each layer's style, by the layer's name, from the smallest map up.
+        style_layers: which vector of W+ each layer reads, by the same names.
+        w_avg: (style_dim,), the mean of w.
+    """
+
+    style_dim: int
+    w_avg: Tensor
+
+    @property
+    def style_channels(self) -> Mapping[str, int]: ...
+    @property
+    def style_layers(self) -> Mapping[str, int]: ...
+
+    def to_w(self, latents: Tree, condition: Condition | None = None) -> Tensor:
+        """W+ of latents as the generator draws them: (B, layers, style_dim)."""
+        ...
+
+    def styles(self, w: Tensor) -> Styles:
+        """StyleSpace of W (B, style_dim) or W+ (B, layers, style_dim)."""
+        ...
+
+    def synthesise(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Images (B, C, H, W), with a graph, of W, W+ or StyleSpace; `noise` as in latents, None the same always."""
+        ...
+
+
+def noise_of(latents: Tree) -> Any:
+    """The noise among latents, None where there is none."""
+    return latents.get("noise") if isinstance(latents, Mapping) else None

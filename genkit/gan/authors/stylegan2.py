@@ -1,0 +1,221 @@
+"""Checkpoints of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958).
+
+rosinality: github.com/rosinality/stylegan2-pytorch, --part g_ema, g or d. ada: github.com/NVlabs/stylegan2-ada-pytorch,
+whose .pkl files carry source code and are refused: load one with the authors' code, and save the state dict of its
+G_ema or D by safetensors or torch.save. Sizes are read off the tensors; the rate of the mapping layers, which is not in
+them, is taken to be 0.01.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.core.errors import RecipeError, WeightsError, shown
+from genkit.core.randomness import Noise
+from genkit.foreign.state_dict import layer_names, load_named, own_part
+from genkit.gan.authors.transgan import Logits, TensorNames
+from genkit.gan.stylegan2.critic import StyleGAN2Critic
+from genkit.gan.stylegan2.fir import FIR
+from genkit.gan.stylegan2.generator import StyleGAN2Generator
+from genkit.gan.stylegan2.mapping import RATE
+
+needs_config = False
+
+MEAN_OF = 4096
+"""Samples of w that rosinality's code takes the mean of, for truncation."""
+
+
+def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Generator:
+    """Their Generator. Theirs takes a list of latents and gives a pair; this one takes latents z and gives images."""
+    state = {k: _bare(k, v) for k, v in _without_filters(own_part(state, "generator")).items()}
+    sides = _count(state, r"to_rgbs\.(\d+)\.bias")
+    layers = ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
+    network = _generator(state, layers, "style.{}.weight", first=1, to_rgb="to_rgb1.bias")
+    names: TensorNames = {"synthesis.const": ("input.input",), "w_avg": ("w_avg",)}
+    for i in range(len(network.mapping.layers)):
+        names |= layer_names(f"mapping.layers.{i}", f"style.{i + 1}")
+    for i, (ours, theirs) in enumerate(zip(_convs(sides), layers, strict=True)):
+        names |= _styled(ours, f"{theirs}.conv", "modulation", f"{theirs}.activate.bias")
+        names |= {f"{ours}.noise_strength": (f"{theirs}.noise.weight",), f"{ours}.noise": (f"noises.noise_{i}",)}
+    for k in range(sides + 1):
+        theirs = f"to_rgbs.{k - 1}" if k else "to_rgb1"
+        names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", f"{theirs}.conv", "modulation", f"{theirs}.bias")
+    load_named(network, {**state, "w_avg": network.w_avg}, names)
+    told = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": len(network.mapping.layers)}
+    _agree(config, lr_mlp=RATE, **told)
+    network.measure(Noise(MEAN_OF, torch.Generator().manual_seed(0)))
+    return network
+
+
+def rosinality_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
+    """Their Discriminator: images (B, C, size, size) -> logits (B, 1)."""
+    state = _without_filters(own_part(state, "discriminator"))
+    blocks = _count(state, r"convs\.(\d+)\.conv1\.0\.weight")
+    outputs = ["convs.0.0", *(f"convs.{i + 1}.conv2.1" for i in range(blocks))]
+    network = _critic(state, outputs)
+    names: TensorNames = _pair("fromrgb", "convs.0.0.weight", "convs.0.1.bias")
+    for i in range(blocks):
+        ours, theirs = f"blocks.{i}", f"convs.{i + 1}"
+        names |= _pair(f"{ours}.conv0", f"{theirs}.conv1.0.weight", f"{theirs}.conv1.1.bias")
+        names |= _pair(f"{ours}.conv1", f"{theirs}.conv2.1.weight", f"{theirs}.conv2.2.bias")
+        names[f"{ours}.skip.weight"] = (f"{theirs}.skip.1.weight",)
+    names |= _pair("conv", "final_conv.0.weight", "final_conv.1.bias")
+    names |= layer_names("dense", "final_linear.0") | layer_names("head", "final_linear.1")
+    _agree(config, size=network.sample_shape[1])
+    return Logits(load_named(network, state, names))
+
+
+def ada(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Generator:
+    """Their Generator, of networks with skips. Theirs takes z and c; this one a condition, and scales to no c."""
+    state = _without_filters(own_part(state, "G_ema"))
+    sides = _count(state, r"synthesis\.b\d+\.(conv0)\.weight")
+    layers = [name.replace(".blocks", "") for name in _convs(sides)]
+    network = _generator(state, layers, "mapping.fc{}.weight", first=0, to_rgb="synthesis.b4.torgb.bias")
+    names: TensorNames = {"synthesis.const": ("synthesis.b4.const",), "w_avg": ("mapping.w_avg",)}
+    names |= _mapping(state, len(network.mapping.layers))
+    for ours, theirs in zip(_convs(sides), layers, strict=True):
+        names |= _styled(ours, theirs, "affine", f"{theirs}.bias")
+        names |= {f"{ours}.{n}": (f"{theirs}.{t}",) for n, t in (("noise_strength",) * 2, ("noise", "noise_const"))}
+    for k in range(sides + 1):
+        theirs = f"synthesis.b{4 << k}.torgb"
+        names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", theirs, "affine", f"{theirs}.bias")
+    _agree(config, z_dim=network.latent_dim, w_dim=network.style_dim, **_constructed(network))
+    return load_named(network, state, names)
+
+
+def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
+    """Their Discriminator, residual ("resnet") or plain ("orig"): images (B, C, size, size) -> logits (B, 1)."""
+    state = _without_filters(own_part(state, "D"))
+    blocks = _count(state, r"b\d+\.(conv0)\.weight")
+    every = [f"b{4 << k}" for k in range(blocks, 0, -1)]
+    network = _critic(state, [f"{every[0] if every else 'b8'}.fromrgb", *(f"{name}.conv1" for name in every)])
+    names: TensorNames = layer_names("fromrgb", f"{every[0]}.fromrgb") | layer_names("conv", "b4.conv")
+    for i, theirs in enumerate(every):
+        names |= layer_names(f"blocks.{i}.conv0", f"{theirs}.conv0")
+        names |= layer_names(f"blocks.{i}.conv1", f"{theirs}.conv1")
+        if f"{every[0]}.skip.weight" in state:
+            names[f"blocks.{i}.skip.weight"] = (f"{theirs}.skip.weight",)
+    names |= layer_names("dense", "b4.fc") | layer_names("head", "b4.out")
+    names |= _mapping(state, len(network.mapping.layers)) if network.mapping else {}
+    _agree(config, **_constructed(network))
+    return Logits(load_named(network, state, names))
+
+
+def _generator(
+    state: Mapping[str, Tensor], layers: list[str], mapping: str, first: int, to_rgb: str
+) -> StyleGAN2Generator:
+    """Of the sizes that the tensors have."""
+    weights = [_weight(state, f"{layer}.conv.weight", f"{layer}.weight") for layer in layers]
+    depth = _count(state, mapping.format("#").replace(".", r"\.").replace("#", r"(\d+)"))
+    first_layer, classes = _weight(state, mapping.format(first)), _classes(state)
+    style_dim = len(first_layer)
+    return _built(  # type: ignore[no-any-return]
+        StyleGAN2Generator,
+        latent_dim=first_layer.shape[1] - (style_dim if classes else 0),
+        size=4 << (len(layers) // 2),
+        channels=len(_weight(state, to_rgb)),
+        widths=[len(weight) for weight in weights[::2]],
+        style_dim=style_dim,
+        depth=depth,
+        classes=classes,
+    )
+
+
+def _critic(state: Mapping[str, Tensor], outputs: list[str]) -> StyleGAN2Critic:
+    """Of the layers whose channels are those of the maps, from the largest down."""
+    weights = [_weight(state, f"{name}.weight") for name in outputs]
+    arguments: dict[str, Any] = {"widths": [len(weight) for weight in weights][::-1], "channels": weights[0].shape[1]}
+    if classes := _classes(state):
+        arguments |= {"classes": classes, "depth": _count(state, r"mapping\.fc(\d+)\.weight")}
+    skips = any(".skip." in name for name in state)
+    return _built(StyleGAN2Critic, size=4 << (len(outputs) - 1), skips=skips, **arguments)  # type: ignore[no-any-return]
+
+
+def _constructed(network: StyleGAN2Generator | StyleGAN2Critic) -> dict[str, int]:
+    """Arguments of ADA's networks."""
+    channels, size, _ = network.sample_shape
+    return {"c_dim": network.classes, "img_resolution": size, "img_channels": channels}
+
+
+def _agree(config: Mapping[str, Any], **told: float) -> None:
+    """Refuses settings that contradict the tensors; they may as well be left out."""
+    for name, value in told.items():
+        if config.get(name, value) != value:
+            raise WeightsError(f"config.{name}: the tensors say {value}, got {shown(config[name])}")
+
+
+def _built(kind: Any, **arguments: Any) -> Any:
+    try:
+        return kind(**arguments)
+    except RecipeError as misfit:
+        raise WeightsError(f"the checkpoint does not fit the layout: {misfit}") from misfit
+
+
+def _convs(sides: int) -> list[str]:
+    """Our names of the styled convolutions, from the smallest map up."""
+    larger = [f"synthesis.blocks.b{8 << k}.{conv}" for k in range(sides) for conv in ("conv0", "conv1")]
+    return ["synthesis.blocks.b4.conv1", *larger]
+
+
+def _styled(ours: str, theirs: str, affine: str, bias: str) -> TensorNames:
+    names: TensorNames = layer_names(f"{ours}.affine", f"{theirs}.{affine}")
+    return names | _pair(ours, f"{theirs}.weight", bias)
+
+
+def _pair(ours: str, weight: str, bias: str) -> TensorNames:
+    return {f"{ours}.weight": (weight,), f"{ours}.bias": (bias,)}
+
+
+def _mapping(state: Mapping[str, Tensor], depth: int) -> TensorNames:
+    """ADA's."""
+    names: TensorNames = layer_names("mapping.embedding", "mapping.embed") if _classes(state) else {}
+    for i in range(depth):
+        names |= layer_names(f"mapping.layers.{i}", f"mapping.fc{i}")
+    return names
+
+
+def _classes(state: Mapping[str, Tensor]) -> int:
+    return state["mapping.embed.weight"].shape[1] if "mapping.embed.weight" in state else 0
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    return sum(re.fullmatch(pattern, name) is not None for name in state)
+
+
+def _weight(state: Mapping[str, Tensor], *names: str) -> Tensor:
+    """The first that is there.
+
+    Raises:
+        WeightsError: none is, or it is no tensor.
+    """
+    found = next((state[name] for name in names if name in state), None)
+    if not isinstance(found, Tensor) or not found.dim():
+        raise WeightsError(f"the checkpoint does not fit the layout: missing: {names[0]}")
+    return found
+
+
+def _bare(name: str, value: Tensor) -> Tensor:
+    """rosinality's tensors without the dimensions of size one that ours have not."""
+    if name.endswith(("conv.weight", "input.input")) and value.shape[:1] == (1,):
+        return value[0]
+    if name.startswith("noises.") and value.shape[:2] == (1, 1):
+        return value[0, 0]
+    if name.startswith("to_rgb") and name.endswith("bias") and value.dim() == 4:
+        return value.flatten()
+    return value.reshape(()) if name.endswith("noise.weight") and value.numel() == 1 else value
+
+
+def _without_filters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without the resampling filters, which must be the one of the paper."""
+    kernel = FIR().kernel
+    for name, value in state.items():
+        if not name.endswith((".kernel", ".resample_filter")):
+            continue
+        if value.shape != kernel.shape or not torch.allclose(value.float() / value.float().sum(), kernel):
+            raise WeightsError(f"the checkpoint resamples by another filter than [1, 3, 3, 1] ({name})")
+    return {k: v for k, v in state.items() if not k.endswith((".kernel", ".resample_filter"))}

@@ -1,0 +1,123 @@
+"""The residual discriminator of StyleGAN2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from einops import rearrange
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.gan.networks.critic import Critic
+from genkit.gan.stylegan2.equalised import EqualisedConv2d, EqualisedLinear
+from genkit.gan.stylegan2.fir import FIR
+from genkit.gan.stylegan2.mapping import MappingNetwork
+from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
+from genkit.layers.arguments import Channels, Classes, Depth, Width
+from genkit.layers.labels import check_classes
+
+HALF_POWER = 0.5**0.5
+
+
+class StyleGAN2Critic(Critic):
+    """Images -> scores: residual blocks that halve the map, minibatch deviation at 4 pixels, two dense layers.
+
+    With classes the score is <head(h), mapping(label)> / sqrt(feature_dim) (Karras et al. 2020b, arXiv:2006.06676).
+
+    Args:
+        size: pixels of a side, a power of two.
+        channels: 1 for grey, 3 for colour.
+        config, widths: channels of the maps, as of StyleGAN2Generator.
+        skips: residual blocks; without, the plain ones that Karras et al. 2020b take for CIFAR-10.
+        group: samples that the minibatch deviation is of, 1 for none.
+        depth: layers of the mapping of labels.
+        classes: 0 is unconditional.
+
+    Raises:
+        RecipeError: a size that is no power of two, or widths that do not go with it.
+    """
+
+    def __init__(
+        self,
+        size: StyleSize = 32,
+        channels: Channels = 3,
+        config: Config = "f",
+        widths: Sequence[Width] = (),
+        skips: bool = True,
+        group: Annotated[int, Field(ge=1, le=64)] = 4,
+        depth: Depth = 8,
+        classes: Classes = 0,
+    ):
+        every = map_widths(size, config, widths)
+        last = every[0]
+        super().__init__((channels, size, size), last, 0)
+        self.classes = check_classes(classes)
+        self.fromrgb = EqualisedConv2d(channels, every[-1], 1)
+        self.blocks = nn.Sequential(*(HalvingBlock(a, b, skips) for a, b in pairwise(every[::-1])))
+        self.deviation = MinibatchDeviation(group) if group > 1 else None
+        self.conv = EqualisedConv2d(last + (group > 1), last, 3)
+        self.dense = EqualisedLinear(16 * last, last, active=True)
+        self.head = EqualisedLinear(last, last if classes else 1)
+        self.mapping = MappingNetwork(0, last, depth, classes) if classes else None
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.blocks(self.fromrgb(x))
+        x = x if self.deviation is None else self.deviation(x)
+        h: Tensor = self.dense(rearrange(self.conv(x), "b c h w -> b (c h w)"))
+        return h
+
+    def score(self, features: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+        score: Tensor = self.head(features)
+        if self.mapping is None:
+            return score.squeeze(1)
+        return (score * self.mapping(None, condition)).sum(1) / self.feature_dim**0.5
+
+
+class HalvingBlock(nn.Module):
+    """(B, inputs, H, W) -> (B, outputs, H / 2, W / 2): 3x3, smoothing, 3x3 of stride 2; the sum with a 1x1 path."""
+
+    def __init__(self, inputs: int, outputs: int, skips: bool):
+        super().__init__()
+        gain = HALF_POWER if skips else 1.0
+        self.conv0 = EqualisedConv2d(inputs, inputs, 3)
+        self.conv1 = EqualisedConv2d(inputs, outputs, 3, stride=2, padding=0, gain=gain)
+        self.skip = EqualisedConv2d(inputs, outputs, 1, linear=True, gain=gain) if skips else None
+        self.fir = FIR()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv1(self.fir.smooth(self.conv0(x), 2))
+        return y if self.skip is None else y + self.skip(self.fir.down(x))
+
+
+class MinibatchDeviation(nn.Module):
+    """Adds a channel: how much the samples of a group differ, one number a group. Karras et al. 2018, sec. 3.
+
+    Of B samples, sample i is in group i mod max(1, B // size): groups of `size` where that divides B, as the authors'
+    code has them, of a few more where it does not, of all B below. Over several processes each has groups of its own.
+
+    Args:
+        size: of a group, 4 in the authors' code.
+    """
+
+    mixes_samples = True
+
+    def __init__(self, size: int = 4):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = max(1, len(x) // self.size)
+        groups = (
+            [x[i::count] for i in range(count)] if len(x) % count else [rearrange(x, "(g n) ... -> g n ...", n=count)]
+        )
+        found = torch.cat([self._spread(group) for group in groups]).repeat(-(-len(x) // count))[: len(x)]
+        return torch.cat([x, found.to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
+
+    def _spread(self, group: Tensor) -> Tensor:
+        """Of samples (G, ...) or of n groups of them (G, n, C, H, W): (1,) or (n,)."""
+        wide = group[:, None] if group.dim() == 4 else group
+        wide = wide.float() if wide.dtype == torch.bfloat16 else wide
+        return (wide.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))

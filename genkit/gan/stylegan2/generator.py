@@ -1,0 +1,133 @@
+"""The generator network of StyleGAN2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.condition import Condition
+from genkit.core.errors import GenkitError
+from genkit.core.measured import Measured
+from genkit.core.randomness import Randomness
+from genkit.core.styled import Styles, noise_of
+from genkit.core.tree import Tree
+from genkit.gan.networks.latent import LatentNetwork
+from genkit.gan.stylegan2.mapping import MappingNetwork
+from genkit.gan.stylegan2.synthesis import Synthesis
+from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
+from genkit.layers.arguments import Channels, Classes, Depth, LatentDim, Width
+from genkit.layers.labels import check_classes
+
+
+class StyleGAN2Generator(LatentNetwork, Measured):
+    """z -> w -> images: a mapping network, and a synthesis network with skip connections. Karras et al. 2020.
+
+    Latents are a mapping: z (B, latent_dim), and `noise`, a list of one map (B, 1, side, side) for each convolution. In
+    training mode also `other` (B, latent_dim) and `crossover` (B,) for style mixing: from that vector of W+ on an image
+    is of the other latent. An image draws its own crossover, where the authors draw one a batch. A tensor z alone is
+    taken too; noise is then that of the buffers. Images are unbounded; what `sample` gives is cut to [-1, 1].
+
+    Args:
+        latent_dim: width of z.
+        size: pixels of a side, a power of two.
+        channels: 1 for grey, 3 for colour.
+        config: channels of the maps: "f" of the paper's configuration F, "e" of A to E, half of it from 64 pixels up.
+        widths: channels of the maps of 4, 8, ... pixels, in place of `config`.
+        style_dim: width of w.
+        depth: layers of the mapping network.
+        mixing: share of the images that are of two latents, in training.
+        classes: 0 is unconditional.
+
+    Attributes:
+        w_avg: mean of w, for truncation; zero until it is measured.
+
+    Raises:
+        RecipeError: a size that is no power of two, or widths that do not go with it.
+    """
+
+    w_avg: Tensor
+
+    def __init__(
+        self,
+        latent_dim: LatentDim = 512,
+        size: StyleSize = 32,
+        channels: Channels = 3,
+        config: Config = "f",
+        widths: Sequence[Width] = (),
+        style_dim: Width = 512,
+        depth: Depth = 8,
+        mixing: Annotated[float, Field(ge=0, le=1)] = 0.9,
+        classes: Classes = 0,
+    ):
+        super().__init__(latent_dim, (channels, size, size), 0)
+        self.classes, self.style_dim, self.mixing = check_classes(classes), style_dim, mixing
+        self.mapping = MappingNetwork(latent_dim, style_dim, depth, classes)
+        self.synthesis = Synthesis(size, channels, style_dim, map_widths(size, config, widths))
+        self.register_buffer("w_avg", torch.zeros(style_dim))
+
+    @property
+    def style_channels(self) -> Mapping[str, int]:
+        return self.synthesis.style_channels
+
+    @property
+    def style_layers(self) -> Mapping[str, int]:
+        return self.synthesis.style_layers
+
+    def latents(self, randomness: Randomness) -> dict[str, Any]:
+        z = randomness.normal(self.latent_dim)
+        drawn: dict[str, Any] = {"z": z, "noise": [randomness.normal(1, s, s) for s in self.synthesis.noise_sides]}
+        if self.training and self.mixing:
+            last = self.synthesis.depth - 1
+            mixed = randomness.uniform() < self.mixing
+            crossover = torch.where(mixed, 1 + randomness.integers(last), last + 1)
+            drawn |= {"other": randomness.normal(self.latent_dim), "crossover": crossover}
+        return drawn
+
+    def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
+        return self.synthesise(self.to_w(z, condition), noise_of(z))
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.synthesise(self.mapping(z))
+
+    def to_w(self, latents: Tree, condition: Condition | None = None) -> Tensor:
+        """W+ of latents, (B, depth, style_dim)."""
+        given: Mapping[str, Any] = latents if isinstance(latents, Mapping) else {"z": latents}
+        every = self.spread(self.mapping(given["z"], condition))
+        if "other" not in given:
+            return every
+        other = self.mapping(given["other"], condition)
+        before = torch.arange(self.synthesis.depth, device=every.device) < given["crossover"][:, None]
+        return torch.where(before[:, :, None], every, other[:, None])
+
+    def spread(self, w: Tensor) -> Tensor:
+        """W (B, style_dim) as W+ (B, depth, style_dim), one vector for all layers; W+ as it is.
+
+        Raises:
+            GenkitError: neither of them.
+        """
+        depth = self.synthesis.depth
+        if w.dim() == 2 and w.shape[1] == self.style_dim:
+            return w[:, None].expand(-1, depth, -1)
+        if w.shape[1:] != (depth, self.style_dim):
+            raise GenkitError(
+                f"w: (B, {self.style_dim}) or (B, {depth}, {self.style_dim}) are accepted, got {list(w.shape)}"
+            )
+        return w
+
+    def styles(self, w: Tensor) -> dict[str, Tensor]:
+        return self.synthesis.styles(self.spread(w))
+
+    def synthesise(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Tensor:
+        image: Tensor = self.synthesis(self.styles(w) if isinstance(w, Tensor) else w, noise)
+        return image
+
+    @torch.no_grad()
+    def measure(self, randomness: Randomness) -> None:
+        """w_avg, the mean of w over latents (and labels) of `randomness`; the authors keep a moving one in training."""
+        z = randomness.normal(self.latent_dim).to(self.w_avg)
+        condition = {"label": randomness.integers(self.classes).to(z.device)} if self.classes else None
+        self.w_avg.copy_(self.mapping(z, condition).mean(0))

@@ -1,0 +1,77 @@
+"""Convolutions whose input channels a style scales. Karras et al. 2020, arXiv:1912.04958, sec. 2.2.
+
+The authors scale the weights, a set of kernels a sample. Here activations are scaled instead, which gives the same
+numbers from ordinary convolutions: y = d conv(s x), d = (sum over i, k of (s_i W_oik)^2 + 1e-8)^-1/2 for demodulation.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genkit.gan.stylegan2.equalised import GAIN, EqualisedLinear, activated
+from genkit.gan.stylegan2.fir import FIR
+
+
+def modulated(x: Tensor, style: Tensor) -> Tensor:
+    """Each channel of x (B, C, H, W) times its style, (B, C)."""
+    return x * style.to(x.dtype)[:, :, None, None]
+
+
+def demodulation(style: Tensor, weight: Tensor) -> Tensor:
+    """(B, O): one over the length of every kernel of weight (O, I, k, k), scaled by style (B, I)."""
+    return (style.square() @ weight.square().sum((2, 3)).T + 1e-8).rsqrt()
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU: (B, inputs, H, W) -> (B, outputs, H, W), or twice as large.
+
+    Args:
+        inputs, outputs: channels.
+        style_dim: width of w.
+        size: pixels of a side of the output.
+        up: the output is twice the size of the input.
+    """
+
+    noise: Tensor
+
+    def __init__(self, inputs: int, outputs: int, style_dim: int, size: int, up: bool = False):
+        super().__init__()
+        self.affine = EqualisedLinear(style_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise", torch.randn(size, size))
+        self.fir = FIR() if up else None
+        self.gain = 1 / (9 * inputs) ** 0.5
+
+    def forward(self, x: Tensor, style: Tensor, noise: Tensor | None = None) -> Tensor:
+        """x with its `style` (B, inputs) and `noise` (B or 1, 1, size, size), that of the buffer where None."""
+        weight = self.weight * self.gain
+        with torch.autocast(x.device.type, enabled=False):  # a sum of squares wants all its bits
+            scale = demodulation(style, weight)
+        y = self._convolved(modulated(x, style), weight)
+        drawn = self.noise[None, None] if noise is None else noise
+        shift = (drawn * self.noise_strength * GAIN).to(y.dtype)
+        y = torch.addcmul(shift, y, (scale * GAIN).to(y.dtype)[:, :, None, None])
+        return activated(y + (self.bias * GAIN).to(y.dtype)[:, None, None])
+
+    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        if self.fir is None:
+            return F.conv2d(x, weight, padding=1)
+        return self.fir.smooth(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), 1, gain=4.0)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution without demodulation, and a bias: (B, inputs, H, W) -> (B, channels, H, W)."""
+
+    def __init__(self, inputs: int, channels: int, style_dim: int):
+        super().__init__()
+        self.affine = EqualisedLinear(style_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(channels, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.gain = 1 / inputs**0.5
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        return F.conv2d(modulated(x, style), self.weight * self.gain, self.bias)

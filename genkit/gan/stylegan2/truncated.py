@@ -1,0 +1,61 @@
+"""The truncation trick in W: images closer to the average one. Karras et al. 2019, arXiv:1812.04948, App. B."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.condition import Condition
+from genkit.core.errors import GenkitError
+from genkit.core.generator import LatentGenerator
+from genkit.core.randomness import Randomness, Rows
+from genkit.core.styled import Styled, noise_of
+from genkit.core.tree import Tree
+from genkit.gan.gan import GAN
+
+
+def truncated(w: Tensor, w_avg: Tensor, psi: float, layers: int | None = None) -> Tensor:
+    """W+ (B, depth, style_dim) with its first `layers` vectors, or all, at w_avg + psi (w - w_avg)."""
+    found = w.clone()
+    found[:, :layers] = w_avg.lerp(w[:, :layers], psi)
+    return found
+
+
+class Truncated(LatentGenerator):
+    """A GAN with styles whose w is drawn towards the mean of w: less variety, more of what was learned well.
+
+    Args:
+        generator: a GAN over a network with styles.
+        psi: 1 changes nothing, 0 gives the average image (but for noise).
+        layers: how many vectors of W+, from the smallest map up; None takes all.
+
+    Raises:
+        GenkitError: the network has no styles.
+    """
+
+    def __init__(
+        self,
+        generator: GAN,
+        psi: Annotated[float, Field(ge=-2, le=2)] = 0.7,
+        layers: Annotated[int, Field(ge=1, le=18)] | None = None,
+    ):
+        super().__init__()
+        if not isinstance(generator.network, Styled):
+            raise GenkitError(f"truncation is of w, and {type(generator.network).__name__} has none; give a StyleGAN2")
+        self.generator, self.psi, self.layers = generator, psi, layers
+        self.sample_shape, self.conditions = generator.sample_shape, generator.conditions
+
+    def latents(self, randomness: Randomness) -> Tree:
+        return self.generator.latents(randomness)
+
+    def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
+        network: Any = self.generator.network
+        w = truncated(network.to_w(z, condition), network.w_avg, self.psi, self.layers)
+        images: Tensor = network.synthesise(w, noise_of(z))
+        return images.float()
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        return super()._sample(condition, rows).clamp(-1, 1)
