@@ -1,4 +1,4 @@
-"""How usual a generator finds each of some images: an energy, a likelihood, and what follows from them."""
+"""Scores of single images by a generator: an energy, a likelihood, and what follows from them."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,9 +22,13 @@ from tests.rules.recipes import read, shrunk
 def test_loads_and_says_what_it_is(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.description, "genkit list shows the description"
+    made: dict[str, Any] = {}
+    trainings = {"": recipe} if isinstance(recipe, Recipe) else recipe.trainings
     with torch.device("meta"):  # the largest have half a billion weights
-        for training in [recipe] if isinstance(recipe, Recipe) else recipe.trainings.values():
-            assert set(training.optimizers) == set(training.build_system().all_learners())
+        for stage, training in trainings.items():
+            system = training.at(training.place.after(made)).build_system() if stage else training.build_system()
+            assert set(training.optimizers) == set(system.all_learners())
+            made[stage] = dict(system.products)
 
 
 @pytest.mark.parametrize("name", shipped_recipes())

@@ -189,40 +189,6 @@ def test_a_signal_in_the_middle_of_a_save(undisturbed: dict[str, Any], tmp_path:
     assert contents(tmp_path) == undisturbed["points"]
 
 
-def die_at_rename(count: int) -> None:
-    """SIGKILL instead of the rename number `count` of a checkpoint."""
-    honest, calls = os.rename, []
-
-    def rename(a: Any, b: Any) -> None:
-        calls.append(a)
-        if len(calls) == count:
-            os.kill(os.getpid(), signal.SIGKILL)
-        honest(a, b)
-
-    checkpoint.os.rename = rename  # type: ignore[attr-defined]
-
-
-def die_at_first_rename() -> None:
-    die_at_rename(1)
-
-
-def die_at_second_rename() -> None:
-    die_at_rename(2)
-
-
-@pytest.mark.parametrize("death", [die_at_first_rename, die_at_second_rename])
-def test_a_kill_while_a_checkpoint_is_replaced_loses_nothing(
-    death: Any, undisturbed: dict[str, Any], tmp_path: Path
-) -> None:
-    recipe = SHORT["points"]
-    for patch, code in ((None, 0), (death, -signal.SIGKILL), (None, 0)):
-        process, pipe = start(recipe, tmp_path, patch)
-        note = wait_for(pipe, "note")
-        assert drain(pipe, process) == code
-    assert note == "resumed from step-00000018", "the last checkpoint outlived being replaced"
-    assert contents(tmp_path) == undisturbed["points"]
-
-
 def limit_file_size() -> None:
     """No file of more than one KiB can be written once the first checkpoint is there."""
     honest = run_module.save_checkpoint

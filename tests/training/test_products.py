@@ -29,6 +29,7 @@ NAMES = {
     "gan_training": ["generator", "critic"],
     "ddpm_training": ["generator"],
     "vae_training": ["generator"],
+    "vaebm_training": ["generator"],
     "classifier_training": ["classifier"],
     "noisy_classifier_training": ["classifier"],
     "domain_adaptation": ["classifier", "critic"],

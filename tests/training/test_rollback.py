@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,14 +15,14 @@ import pytest
 
 from genkit.core.errors import BadState, RecipeError
 from genkit.core.generator import Generator
-from genkit.training import show, train
+from genkit.training import checkpoint, show, train
 from genkit.training.checkpoint import complete
 from genkit.training.recipe import Recipe
 from genkit.training.rollback import falls_of
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 from tests.training.test_faults import kill_once
-from tests.training.tiny import contents, drain, images, on_processes, points, start
+from tests.training.tiny import contents, drain, images, on_processes, points, start, wait_for
 
 EVERY = {"log": 2, "grid": 0, "checkpoint": 4, "keep": 3}
 RECIPE = points(20, clipped=False, rollback={"lr": 0.5}, every=EVERY)
@@ -82,6 +84,34 @@ def test_a_resume_that_forgot_would_be_noticed(undisturbed: Path, tmp_path: Path
     recipe, out = points(20, clipped=False, every=EVERY), tmp_path / "run"
     assert trained(recipe, out, None) == 0
     assert contents(out)["weights"] != contents(undisturbed)["weights"]
+
+
+def die_while_replacing(moved_aside: bool) -> None:
+    """SIGKILL instead of a rename of a checkpoint that is written again: of the old one, or after it of the new one."""
+    falling()
+    honest, aside = os.rename, list[str]()
+
+    def rename(a: Any, b: Any) -> None:
+        if str(b).endswith(".old"):
+            aside.append(str(b))
+        if aside and (not moved_aside or not str(b).endswith(".old")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        honest(a, b)
+
+    checkpoint.os.rename = rename  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("moved_aside", [False, True])
+def test_a_kill_while_a_checkpoint_is_replaced_loses_nothing(
+    moved_aside: bool, undisturbed: Path, tmp_path: Path
+) -> None:
+    assert trained(RECIPE, tmp_path / "run", partial(die_while_replacing, moved_aside)) == -signal.SIGKILL
+    there = {p.name for p in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert (".step-00000008.old" in there) == moved_aside
+    process, pipe = start(RECIPE, tmp_path / "run", falling)
+    assert wait_for(pipe, "note") == "resumed from step-00000008"
+    assert drain(pipe, process) == 0
+    assert contents(tmp_path / "run") == contents(undisturbed)
 
 
 def two(recipe: Recipe, out: Path) -> None:
