@@ -32,6 +32,9 @@ class Number(click.FloatRange):
 def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of this file to a command."""
     for option in (
+        click.option(
+            "--truncation", type=Number(-2, 2), help="StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults."
+        ),
         click.option("--candidates", type=COUNT, help="VAEBM: start at one of so many, by energy."),
         click.option("--scale", type=Number(0, 1000), help="Guidance; without --classifier classifier-free."),
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
@@ -58,6 +61,8 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
     from genkit.diffusion.upsampler import Cascade
     from genkit.vae.energy.vaebm import VAEBM
 
+    if "truncation" in asked:
+        return _truncated(generator, **asked)
     if isinstance(generator, VAEBM):
         return _configured_chains(generator, asked)
     if "candidates" in asked:
@@ -68,6 +73,18 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
         raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
     _set_solver(generator, asked.get("solver"), asked.get("steps"))
     return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
+
+
+def _truncated(generator: Generator, truncation: float, **others: Any) -> Generator:
+    from genkit.gan.gan import GAN
+    from genkit.gan.stylegan2.truncated import Truncated
+
+    whole = generator.generator if isinstance(generator, Truncated) else generator
+    if not isinstance(whole, GAN):
+        raise GenkitError(f"--truncation is for GANs with styles; this is a {type(generator).__name__}")
+    if others:
+        raise GenkitError(f"--{next(iter(others))} is not for GANs; leave it out")
+    return _named_as(generator, Truncated(whole, truncation).to(generator.device))  # type: ignore[no-any-return]
 
 
 def _configured_chains(vaebm: VAEBM, asked: dict[str, Any]) -> VAEBM:
