@@ -83,6 +83,18 @@ class _Mean(torch.autograd.Function):
         return _Mean.apply(gradient)
 
 
+def whole_batch_through(values: Tensor) -> Tensor:
+    """As `whole_batch`, with a graph through all rows: the gradient of a row is that of the sum of the losses of all
+    processes, as where one holds the batch. What is sent grows with the batch, so this is for small maps.
+    """
+    if process_count() == 1:
+        return values
+    before, after = dist.get_rank() * len(values), (process_count() - 1 - dist.get_rank()) * len(values)
+    own = torch.cat([values.new_zeros(before, *values.shape[1:]), values, values.new_zeros(after, *values.shape[1:])])
+    whole: Tensor = _Mean.apply(own)  # type: ignore[assignment]
+    return process_count() * whole
+
+
 class _SynchronisedBatchNorm(_BatchNorm):
     """In training, mean and variance are those of the whole batch. torch's SyncBatchNorm works on GPUs alone."""
 

@@ -22,11 +22,11 @@ class Styled(Protocol):
         style_dim: width of w.
         style_channels: channels of each layer's style, by the layer's name, from the smallest map up.
         style_layers: which vector of W+ each layer reads, by the same names.
-        w_avg: (style_dim,), the mean of w.
+
+    A buffer `w_avg`, (style_dim,), is the mean of w.
     """
 
     style_dim: int
-    w_avg: Tensor
 
     @property
     def style_channels(self) -> Mapping[str, int]: ...

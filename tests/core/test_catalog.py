@@ -150,7 +150,7 @@ def test_names_are_those_that_fit_the_place(change: dict[str, Any], near: str) -
 
 def test_an_optimizer_is_not_answered_with_a_schedule() -> None:
     with pytest.raises(
-        RecipeError, match=r"unknown type 'lion'; accepted: adam, adam_entry_clip, adam_norm_grad, adamw, sgd$"
+        RecipeError, match=r"unknown type 'lion'; accepted: adam, adam_entry_clip, adam_norm_grad, adamax, adamw, sgd$"
     ):
         convert(Optimizer, {"type": "lion", "lr": 1})
     with pytest.raises(RecipeError, match="'adam' does not make a LearningRate; accepted: constant, cosine, inverse"):

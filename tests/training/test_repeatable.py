@@ -64,6 +64,10 @@ class Watched(torch.autograd.Function):
         return Watched.apply(gradient)
 
 
+def watch(module: nn.Module, given: Any, y: Any) -> Any:
+    return Watched.apply(y) if isinstance(y, Tensor) and y.requires_grad else y
+
+
 @pytest.mark.parametrize("name", [n for n in shipped_recipes() if "stages" not in read(n)])
 def test_no_loss_lets_autograd_use_threads_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.inference_mode(False) did, in the gradient penalties."""
@@ -72,7 +76,7 @@ def test_no_loss_lets_autograd_use_threads_again(name: str, monkeypatch: pytest.
     recipe = Recipe.from_dict(shrunk(read(name), steps=1))
     _, trainer = prepare(recipe, Accelerator(cpu=True))
     for module in trainer.system.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            module.register_forward_hook(lambda _module, _given, y: Watched.apply(y) if y.requires_grad else y)
+        if any(True for _ in module.parameters(recurse=False)):
+            module.register_forward_hook(watch)
     trainer.iterate()
     assert len(Watched.threads) > 1 and not any(Watched.threads)

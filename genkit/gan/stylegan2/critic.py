@@ -11,6 +11,7 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.processes import my_rows, whole_batch_through
 from genkit.gan.networks.critic import Critic
 from genkit.gan.stylegan2.equalised import EqualisedConv2d, EqualisedLinear
 from genkit.gan.stylegan2.fir import FIR
@@ -96,7 +97,7 @@ class MinibatchDeviation(nn.Module):
     """Adds a channel: how much the samples of a group differ, one number a group. Karras et al. 2018, sec. 3.
 
     Of B samples, sample i is in group i mod max(1, B // size): groups of `size` where that divides B, as the authors'
-    code has them, of a few more where it does not, of all B below. Over several processes each has groups of its own.
+    code has them, of a few more where it does not, of all B below. B is the batch of all processes.
 
     Args:
         size: of a group, 4 in the authors' code.
@@ -109,11 +110,14 @@ class MinibatchDeviation(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        count = max(1, len(x) // self.size)
-        groups = (
-            [x[i::count] for i in range(count)] if len(x) % count else [rearrange(x, "(g n) ... -> g n ...", n=count)]
-        )
-        found = torch.cat([self._spread(group) for group in groups]).repeat(-(-len(x) // count))[: len(x)]
+        whole = whole_batch_through(x)
+        count = max(1, len(whole) // self.size)
+        if len(whole) % count:
+            groups = [whole[i::count] for i in range(count)]
+        else:
+            groups = [rearrange(whole, "(g n) ... -> g n ...", n=count)]
+        spreads = torch.cat([self._spread(group) for group in groups])
+        found = my_rows(spreads.repeat(-(-len(whole) // count))[: len(whole)])
         return torch.cat([x, found.to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
 
     def _spread(self, group: Tensor) -> Tensor:

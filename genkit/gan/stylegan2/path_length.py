@@ -75,7 +75,8 @@ class PathLength(Term):
         return self.penalty(path_lengths(image, w, network_normal(image, *image.shape[1:])))
 
     def penalty(self, lengths: Tensor) -> Tensor:
-        """A scalar of lengths (B,); a moves on."""
-        mean = torch.lerp(self.mean.clone(), whole_batch_with_graph(lengths).mean(), self.pace)
+        """A scalar of lengths (B,), those of all processes together; a moves on."""
+        lengths = whole_batch_with_graph(lengths)
+        mean = torch.lerp(self.mean.clone(), lengths.mean(), self.pace)
         self.mean.copy_(mean.detach())
         return self.weight * (lengths - mean).square().mean()
