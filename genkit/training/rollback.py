@@ -1,8 +1,8 @@
 """Going back: what a run does where it has come to a state of no use.
 
-It goes back to its last good checkpoint, and on from there with lower learning rates. A checkpoint from which it falls
-a second time is not good: it is given up for the one before. Every checkpoint from then on knows of it, so that a run
-that is stopped and resumed goes the same ways.
+It goes back to its last good checkpoint, and on from there with lower learning rates. Where it falls again before it
+has a checkpoint of after its last fall, it goes back one further each time. Every checkpoint from then on knows of it,
+so that a run that is stopped and resumed goes the same ways.
 """
 
 from __future__ import annotations
@@ -41,14 +41,19 @@ def ended(falls: Sequence[Fall], rule: Rollback | None) -> bool:
 def good_before(
     checkpoints: Path, falls: Sequence[Fall], best: Mapping[str, Any] | None, warn: Callable[[str], None]
 ) -> Path:
-    """The newest good checkpoint; the one before it where the run has come back to it already, and it is not the best.
+    """The newest good checkpoint, where the run has come further than its last fall; else one before that fall's.
+
+    So a run that falls again and again at one place goes back ever further, but not beyond its best checkpoint.
 
     Raises:
         BadState: there is none.
     """
     found = newest_good(checkpoints, warn)
-    if found and falls and falls[-1]["to"] == step_of(found) and not (best and best["checkpoint"] == found.name):
-        found = newest_good(checkpoints, warn, before=found) or found
+    if found and falls and step_of(found) <= falls[-1]["at"]:
+        last = found.with_name(f"step-{falls[-1]['to']:08d}")
+        stays = best is not None and best["checkpoint"] == last.name
+        before = None if stays else newest_good(checkpoints, warn, before=last)
+        found = before or (last if last.is_dir() else found)
     if not found:
         raise BadState("no checkpoint is left to go back to")
     return found

@@ -69,6 +69,25 @@ def test_a_run_goes_back_more_slowly_and_gives_up_where_it_falls_twice(undisturb
     assert "back from iteration 11 to 4" in page
 
 
+def falling_at_one_place() -> None:
+    """Bad from iteration 14 on until the rates are low enough: what was learned before is to blame."""
+    honest = Trainer.iterate
+
+    def iterate(self: Trainer) -> Any:
+        if self.step >= 14 and self.slower > 0.05:
+            raise BadState("it looks bad")
+        return honest(self)
+
+    Trainer.iterate = iterate  # type: ignore[method-assign]
+
+
+def test_falls_at_one_place_go_back_ever_further(tmp_path: Path) -> None:
+    assert trained(RECIPE, tmp_path / "run", falling_at_one_place) == 0
+    assert [(fall["at"], fall["to"]) for fall in falls_of(tmp_path / "run" / "checkpoints")] == [
+        (14, 12), (14, 8), (14, 4), (14, 4), (14, 4),
+    ]  # fmt: skip
+
+
 def test_a_run_that_is_killed_goes_the_same_ways(undisturbed: Path, tmp_path: Path) -> None:
     rng, kills = random.Random(5), 0
     kill = partial(kill_once, RECIPE, tmp_path / "run", rng, patch=falling)
