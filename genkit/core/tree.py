@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+import torch
 from torch import Tensor
 
 from genkit.core.errors import GenkitError, shown
@@ -33,6 +34,11 @@ def map(function: Callable[..., Tensor], first: T, *others: T) -> T:
     elif tree is not None:
         raise GenkitError(f"a tree holds tensors in tuples, lists and mappings, got {shown(tree)}")
     return tree  # type: ignore[no-any-return]
+
+
+def where(rows: Tensor, first: T, other: T) -> T:
+    """The rows of `first` where `rows` (n,) is true, those of `other` elsewhere, leaf by leaf."""
+    return map(lambda a, b: torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b), first, other)
 
 
 def leaves(tree: Tree) -> list[Tensor]:

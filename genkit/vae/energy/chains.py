@@ -60,7 +60,7 @@ class PersistentChains(Configured, nn.Module):
             return latents, noise
         old = self.latents[(place * kept).long().to(self.latents.device)]
         parts = iter(old.split([leaf[0].numel() for leaf in tree.leaves(latents)], 1))
-        return tree.map(lambda leaf: _where(again, next(parts).view_as(leaf), leaf), latents), noise
+        return tree.where(again, tree.map(lambda leaf: next(parts).view_as(leaf), latents), latents), noise
 
     def keep(self, latents: tree.Tree) -> None:
         """Stores n latents in place of the oldest."""
@@ -68,7 +68,3 @@ class PersistentChains(Configured, nn.Module):
         places = (torch.arange(len(rows), device=rows.device) + self.pushed) % self.size
         self.latents[places] = rows.to(self.latents)
         self.pushed += len(rows)
-
-
-def _where(rows: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return torch.where(rows.view(-1, *[1] * (a.dim() - 1)), a, b)

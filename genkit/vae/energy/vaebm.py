@@ -94,7 +94,7 @@ class VAEBM(Generator):
             key = self._keys(other, randomness)
             better = key > best
             best = torch.where(better, key, best)
-            chosen = tree.map(lambda a, b, better=better: torch.where(_spread(better, a), b, a), chosen, other)
+            chosen = tree.where(better, other, chosen)
         return chosen
 
     def _keys(self, at: Coordinates, randomness: Randomness) -> Tensor:
@@ -152,7 +152,3 @@ class VAEBM(Generator):
 def rounded(values: Tensor) -> Tensor:
     """Values, cut to [0, 1] and rounded to 8 bits, as images in [-1, 1]."""
     return from_unit((values.clamp(0, 1) * 255).round() / 255)
-
-
-def _spread(rows: Tensor, like: Tensor) -> Tensor:
-    return rows.view(-1, *[1] * (like.dim() - 1))
