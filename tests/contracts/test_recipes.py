@@ -15,7 +15,7 @@ import yaml
 
 from genkit.training.log import read_metrics
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.recipes import read, shrunk, trainings
+from tests.rules.recipes import few_statistics, read, shrunk, trainings
 from tests.training.tiny import child, contents, on_processes
 
 pytestmark = pytest.mark.slow
@@ -52,6 +52,7 @@ def command_line(*arguments: str, dies_in: int | None = None) -> None:
     """What a process does that was started as `genkit train ...`."""
     from genkit.cli.main import main
 
+    few_statistics()
     if dies_in is not None:
         die_in(dies_in)
     code = main(["train", *arguments])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from genkit.core.pretrained import Pretrained
-from genkit.training import train
+from genkit.training import batch_statistics, train
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import shipped_recipes
 from genkit.training.staged import load_recipe, recipe_of
@@ -32,7 +32,8 @@ def test_loads_and_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
-def test_takes_two_steps(name: str, tmp_path: Path) -> None:
+def test_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_statistics, "SAMPLES", 2 * batch_statistics.BATCH)
     tree = read(name)
     folder = train(recipe_of(shrunk(tree)), tmp_path / "run")
     for stage in tree.get("stages", {"": tree}).items():
