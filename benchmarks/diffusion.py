@@ -27,7 +27,7 @@ from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
 from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
-from genkit.diffusion.losses import Bound
+from genkit.diffusion.losses import BoundLoss
 from genkit.diffusion.multistep import DPMSolver, UniPC
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
@@ -190,7 +190,7 @@ def measured(model: DDPM, x: Tensor, label: Tensor, steps: Tensor) -> Iterator[t
             model.zero_grad()
             x_t = model.process.noised(x[k : k + 1], at, noise[k : k + 1])
             output = model.output(x_t, model.process.timesteps[at], label[k : k + 1])
-            loss = Bound()(model.process, output, x[k : k + 1], noise[k : k + 1], at)["bound"].mean()
+            loss = BoundLoss()(model.process, output, x[k : k + 1], noise[k : k + 1], at)["bound"].mean()
             loss.backward()
             square = sum((p.grad**2).sum() for p in model.parameters() if p.grad is not None)
             rows.append((loss.detach(), torch.as_tensor(square)))

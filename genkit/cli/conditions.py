@@ -22,7 +22,7 @@ OTHER_NAMES = {"class": "label"}
 
 
 @dataclass
-class Asked:
+class AskedConditions:
     """The conditions of all samples.
 
     Attributes:
@@ -36,7 +36,7 @@ class Asked:
     files: dict[str, Path] = field(default_factory=dict)
 
 
-def asked(generator: Generator, label: str | None, given: Sequence[str], n: int) -> Asked:
+def asked(generator: Generator, label: str | None, given: Sequence[str], n: int) -> AskedConditions:
     """The conditions that --label and every --condition give.
 
     Raises:
@@ -46,7 +46,7 @@ def asked(generator: Generator, label: str | None, given: Sequence[str], n: int)
     """
     options = [] if label is None else [("label", label, f"--label {label}")]
     options += [(*_parts(text), f"--condition {text}") for text in given]
-    found = Asked()
+    found = AskedConditions()
     for name, value, option in options:
         if name in found.rows:
             raise GenkitError(f"{option}: {name} is given twice")
@@ -67,7 +67,7 @@ def _parts(text: str) -> tuple[str, str]:
     return OTHER_NAMES.get(name, name), value
 
 
-def _take(found: Asked, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
+def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
     from genkit.core.condition import Images
 
     column = conditions.get(name)

@@ -12,7 +12,7 @@ from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.places import write_json
 
 if TYPE_CHECKING:
-    from genkit.evaluation.scores import Classes, Score, Scores
+    from genkit.evaluation.scores import FoundClasses, Score, Scores
 
 
 def score(
@@ -61,7 +61,7 @@ def _row(score: Score) -> tuple[str, ...]:
     return score.label, f"{score.value:.6g}", error, score.better
 
 
-def _shares(name: str, classes: Classes) -> str:
+def _shares(name: str, classes: FoundClasses) -> str:
     shares = ", ".join(f"{label} {100 * share:.1f}" for label, share in classes.shares.items())
     return f"classes of {name} in percent: {shares}; mean top probability {classes.top_probability:.3f}"
 

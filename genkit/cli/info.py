@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from genkit.training.run_folder import RunFolder
     from genkit.training.staged import StagedRecipe
 
-Row = tuple[str, str]
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -134,7 +133,7 @@ def _weights(found: Subject) -> list[Section]:
     ]
 
 
-def _about(module: Any, size: int) -> list[Row]:
+def _about(module: Any, size: int) -> list[tuple[str, str]]:
     """Of a module whose file has `size` bytes."""
     rows = [("type", type(module).__name__), ("parameters", f"{_count([module]):,}")]
     if shape := getattr(module, "sample_shape", None):
@@ -160,7 +159,7 @@ def _name(found: Subject) -> list[Section]:
     ]
 
 
-def _scores(path: Path) -> list[Row]:
+def _scores(path: Path) -> list[tuple[str, str]]:
     values = read_values(path)
     if not values and path.is_file():
         return [("unreadable", str(path))]
@@ -171,7 +170,7 @@ def _count(modules: Any) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
-def _lines(spec: Mapping[str, Any], indent: str = "") -> Iterator[Row]:
+def _lines(spec: Mapping[str, Any], indent: str = "") -> Iterator[tuple[str, str]]:
     """One row an argument, nested specs below their own."""
     for key, value in spec.items():
         parts = value if isinstance(value, list) and value and isinstance(value[0], Mapping) else [value]

@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 
-Share = Annotated[float, Field(ge=0, lt=0.5)]
+OutlierShare = Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class OutlierMixture(DataSet):
@@ -25,7 +25,10 @@ class OutlierMixture(DataSet):
 
 
 def outlier_mixture(
-    data: DataSet, share: Share = 0.05, junk: DataSet | None = None, seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    data: DataSet,
+    share: OutlierShare = 0.05,
+    junk: DataSet | None = None,
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
 ) -> OutlierMixture:
     """`data` with round(share N) rows, drawn by `seed`, replaced; an outlier keeps the label of the row it replaced.
 

@@ -6,15 +6,14 @@ import math
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import Tensor
 
 from genkit.core.errors import DataError
 from genkit.core.mixture import PointMixture
 from genkit.data.dataset import DataSet
 
-Count = Annotated[int, Field(ge=1, le=10_000_000)]
-Positive = Annotated[float, Field(gt=0)]
+PointCount = Annotated[int, Field(ge=1, le=10_000_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -32,7 +31,7 @@ CENTRES = {"gaussians25": _grid25(), "gaussians8": _circle8()}
 """name -> (K, 2)."""
 
 
-def gaussians25(n: Count = 100_000, std: Positive = 0.05, seed: Seed = 0) -> DataSet:
+def gaussians25(n: PointCount = 100_000, std: PositiveFloat = 0.05, seed: Seed = 0) -> DataSet:
     """25 Gaussians at the whole numbers of [-2, 2]^2, equally likely, labelled by mode.
 
     The grid of Gulrajani et al. 2017 (appendix, toy sets) before their division by 2.828.
@@ -40,7 +39,7 @@ def gaussians25(n: Count = 100_000, std: Positive = 0.05, seed: Seed = 0) -> Dat
     return _mixture("gaussians25", n, std, seed)
 
 
-def gaussians8(n: Count = 100_000, std: Positive = 0.02, seed: Seed = 0) -> DataSet:
+def gaussians8(n: PointCount = 100_000, std: PositiveFloat = 0.02, seed: Seed = 0) -> DataSet:
     """8 Gaussians on a circle of radius 2, equally likely, labelled by mode.
 
     The ring of Gulrajani et al. 2017 before their division by 1.414.
@@ -48,7 +47,7 @@ def gaussians8(n: Count = 100_000, std: Positive = 0.02, seed: Seed = 0) -> Data
     return _mixture("gaussians8", n, std, seed)
 
 
-def swiss_roll(n: Count = 100_000, std: Positive = 0.25, seed: Seed = 0) -> DataSet:
+def swiss_roll(n: PointCount = 100_000, std: PositiveFloat = 0.25, seed: Seed = 0) -> DataSet:
     """The spiral t (cos t, sin t), t uniform in [1.5 pi, 4.5 pi], plus noise of `std`, divided by 7.5; no labels.
 
     As in Gulrajani et al. 2017, so that points lie in about [-2, 2].

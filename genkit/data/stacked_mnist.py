@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 
 from genkit.data.dataset import DataSet
-from genkit.data.torchvision_sets import Size, Split, mnist
+from genkit.data.torchvision_sets import DataSize, Split, mnist
 
 DIGITS = 10
 
@@ -19,7 +19,7 @@ def stacked_mnist(
     n: Annotated[int, Field(ge=1, le=10**6)] = 60_000,
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     root: Path | None = None,
-    size: Size = 28,
+    size: DataSize = 28,
     labels: bool = True,
 ) -> DataSet:
     """Three random digits of MNIST as red, green and blue: 1,000 classes, 000 to 999. Metz et al. 2017, Sec. 3.3.1.

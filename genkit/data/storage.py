@@ -56,7 +56,7 @@ def in_size(x: Tensor, size: int, channels: int, name: str) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Pixels:
+class DecodedPixels:
     """Decoded files.
 
     Attributes:
@@ -78,7 +78,7 @@ def decode_files(
     crop: Crop = "centre",
     on_bad: OnBad = "error",
     progress: Progress | None = None,
-) -> Pixels:
+) -> DecodedPixels:
     """Every image of `files` as one tensor, in memory or mapped; arguments as in `ImageFiles.decode_all`.
 
     Raises:
@@ -128,7 +128,7 @@ class _Job:
         if not kept:
             raise DataError(f"{self.files.path}: none of {len(self.files)} images can be used: {report.summary()}")
 
-    def in_memory(self, base: Path, progress: Progress | None) -> Pixels:
+    def in_memory(self, base: Path, progress: Progress | None) -> DecodedPixels:
         x, kept, report = torch.empty(len(self.files), *self.shape, dtype=torch.uint8), list[int](), Intake()
         for row, image in enumerate(self.images(kept, report, progress)):
             x[row] = image
@@ -139,7 +139,7 @@ class _Job:
             self._conclude(base, kept, report)
         except CheckpointError as failure:
             report.remarks.append(f"the decoded images are not kept for the next start: {failure}")
-        return Pixels(x, torch.tensor(kept), report)
+        return DecodedPixels(x, torch.tensor(kept), report)
 
     def to_disk(self, base: Path, progress: Progress | None) -> None:
         """Written, never mapped, while it grows: a full disk is then an error and not a signal."""
@@ -153,7 +153,7 @@ class _Job:
         about = {"shape": [len(kept), *self.shape], "kept": kept, "report": report.as_dict()}
         write_atomically(base.with_suffix(".json"), json.dumps(about).encode())
 
-    def kept_before(self, base: Path, small: bool) -> Pixels | None:
+    def kept_before(self, base: Path, small: bool) -> DecodedPixels | None:
         """What an earlier start has decoded; None when there is nothing whole."""
         try:
             about = json.loads(base.with_suffix(".json").read_bytes())
@@ -161,7 +161,7 @@ class _Job:
             with open(base.with_suffix(".u8"), "rb") as file:
                 if os.fstat(file.fileno()).st_size != math.prod(shape) or shape != [len(kept), *self.shape]:
                     return None
-                return Pixels((_read if small else _mapped)(file, math.prod(shape)).view(shape), kept, report)
+                return DecodedPixels((_read if small else _mapped)(file, math.prod(shape)).view(shape), kept, report)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

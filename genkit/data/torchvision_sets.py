@@ -24,15 +24,19 @@ from genkit.data.storage import data_root, decode_files, in_size
 from genkit.images.image_files import ImageFiles
 
 Split = Literal["train", "test", "all"]
-Size = Annotated[int, Field(ge=1, le=1024)]
-Channels = Literal[1, 3]
+DataSize = Annotated[int, Field(ge=1, le=1024)]
+Colours = Literal[1, 3]
 
 RAW = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
 def mnist(
-    split: Split = "train", root: Path | None = None, size: Size = 28, channels: Channels = 1, labels: bool = True
+    split: Split = "train",
+    root: Path | None = None,
+    size: DataSize = 28,
+    channels: Colours = 1,
+    labels: bool = True,
 ) -> DataSet:
     """Handwritten digits (LeCun et al. 1998): 60,000 to train, 10,000 to test, 28 x 28 grey, 10 classes.
 
@@ -51,7 +55,11 @@ def mnist(
 
 
 def fashion_mnist(
-    split: Split = "train", root: Path | None = None, size: Size = 28, channels: Channels = 1, labels: bool = True
+    split: Split = "train",
+    root: Path | None = None,
+    size: DataSize = 28,
+    channels: Colours = 1,
+    labels: bool = True,
 ) -> DataSet:
     """Clothes (Xiao et al. 2017): 60,000 to train, 10,000 to test, 28 x 28 grey, 10 classes. Arguments as `mnist`."""
     x, y = _parts("FashionMNIST", split, root, f"FashionMNIST/raw with {RAW}")
@@ -59,7 +67,11 @@ def fashion_mnist(
 
 
 def cifar10(
-    split: Split = "train", root: Path | None = None, size: Size = 32, channels: Channels = 3, labels: bool = True
+    split: Split = "train",
+    root: Path | None = None,
+    size: DataSize = 32,
+    channels: Colours = 3,
+    labels: bool = True,
 ) -> DataSet:
     """Small photographs (Krizhevsky 2009): 50,000 to train, 10,000 to test, 32 x 32 colour, 10 classes.
 
@@ -115,8 +127,8 @@ CELEBA_LAYOUT = "celeba/ with img_align_celeba/*.jpg, list_eval_partition.txt an
 def celeba(
     split: Literal["train", "valid", "test", "all"] = "train",
     root: Path | None = None,
-    size: Size = 64,
-    channels: Channels = 3,
+    size: DataSize = 64,
+    channels: Colours = 3,
     attribute: str | None = None,
     *,
     progress: Progress | None = None,

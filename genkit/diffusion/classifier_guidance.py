@@ -17,7 +17,7 @@ from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWr
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
 
-Scale = Annotated[float, Field(ge=0, le=1000)]
+GuidanceScale = Annotated[float, Field(ge=0, le=1000)]
 
 
 class ClassifierGuided(DiffusionWrapper):
@@ -38,7 +38,7 @@ class ClassifierGuided(DiffusionWrapper):
         self,
         generator: DiffusionGenerator,
         classifier: NoisyClassifier,
-        scale: Scale = 1.0,
+        scale: GuidanceScale = 1.0,
         at: Literal["x_t", "mean"] = "x_t",
     ):
         super().__init__(generator)

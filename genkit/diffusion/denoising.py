@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genkit.diffusion.process import Prediction, Process
 
-Output = Callable[[Tensor, Tensor], Tensor]
+NetworkOutput = Callable[[Tensor, Tensor], Tensor]
 """x_t (B, C, ...), timesteps (B,) -> output (B, C or 2C, ...) float32."""
 
 Gradient = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -29,7 +29,7 @@ class Denoising:
     """
 
     process: Process
-    output: Output
+    output: NetworkOutput
     gradient: Gradient | None = None
     clip: bool = True
 

@@ -104,7 +104,7 @@ ENTRIES: Entries = {
             ("nichol2021iddpm",),
         ),
         "bound": Entry(
-            "genkit.diffusion.losses:Bound",
+            "genkit.diffusion.losses:BoundLoss",
             "The variational bound itself, T times the term of one step; best with importance-sampled steps.",
             ("ho2020ddpm",),
         ),

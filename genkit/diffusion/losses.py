@@ -77,7 +77,7 @@ class Hybrid(DiffusionLoss):
         return {**Simple()(process, output, x0, noise, i), "bound": self.weight_at(len(process)) * bound}
 
 
-class Bound(DiffusionLoss):
+class BoundLoss(DiffusionLoss):
     """The variational bound itself, T times the term of one step; best with importance-sampled steps."""
 
     def __call__(self, process: Process, output: Tensor, x0: Tensor, noise: Tensor, i: Tensor) -> PerSample:

@@ -15,7 +15,7 @@ from genkit.core.usable_memory import usable_memory
 from genkit.evaluation import cache
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.functional.frechet import rank_of_features
-from genkit.evaluation.scores import Classes, Side
+from genkit.evaluation.scores import FoundClasses, ScoredSide
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images.decoding import printable
@@ -33,14 +33,16 @@ class Read:
     found: Extracted | Statistics
     fingerprint: str | None
 
-    def describe(self, extractor: Extractor) -> Side:
+    def describe(self, extractor: Extractor) -> ScoredSide:
         if isinstance(self.found, Statistics):
             return side_of_statistics(self.found)
         assert self.source
         x = self.found.features.double()
         classes = _classes(self.found.logits, extractor.class_names)
         rank = rank_of_features(x) if len(x) > 1 else 0
-        return Side(self.source.name, self.source.kind, len(x), rank, self.fingerprint, self.source.notes, classes)
+        return ScoredSide(
+            self.source.name, self.source.kind, len(x), rank, self.fingerprint, self.source.notes, classes
+        )
 
 
 class Reader:
@@ -147,16 +149,16 @@ def _refuse_too_many(side: Source, n: int, features: Tensor) -> None:
         raise EvaluationError(f"{side.name}: features of {n:,} samples need {gib}; ask for fewer")
 
 
-def side_of_statistics(found: Statistics) -> Side:
-    return Side(found.name, "statistics", found.n, found.rank, found.fingerprint)
+def side_of_statistics(found: Statistics) -> ScoredSide:
+    return ScoredSide(found.name, "statistics", found.n, found.rank, found.fingerprint)
 
 
-def _classes(logits: Tensor | None, names: tuple[str, ...]) -> Classes | None:
+def _classes(logits: Tensor | None, names: tuple[str, ...]) -> FoundClasses | None:
     if logits is None or not names or len(names) > HISTOGRAM_CLASSES:
         return None
     top = logits.double().softmax(1).max(1)
     shares = torch.bincount(top.indices, minlength=len(names)).double() / len(logits)
-    return Classes(dict(zip(names, shares.tolist(), strict=True)), top.values.mean().item())
+    return FoundClasses(dict(zip(names, shares.tolist(), strict=True)), top.values.mean().item())
 
 
 def _intake_warnings(side: Source, extractor: Extractor) -> list[str]:

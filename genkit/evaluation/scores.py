@@ -30,7 +30,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Classes:
+class FoundClasses:
     """Classes that a classifier finds in one side.
 
     Attributes:
@@ -43,7 +43,7 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Side:
+class ScoredSide:
     """One of the two sets.
 
     Attributes:
@@ -61,7 +61,7 @@ class Side:
     rank: int
     fingerprint: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
-    classes: Classes | None = None
+    classes: FoundClasses | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Scores:
     """
 
     scores: dict[str, Score]
-    a: Side
-    against: Side
+    a: ScoredSide
+    against: ScoredSide
     extractor: dict[str, Any]
     dim: int
     n: int

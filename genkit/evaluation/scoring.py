@@ -21,7 +21,7 @@ from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Reader, side_of_statistics
-from genkit.evaluation.scores import Score, Scores, Side
+from genkit.evaluation.scores import Score, ScoredSide, Scores
 from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics
 
@@ -238,7 +238,7 @@ def _settings(names: Sequence[str]) -> dict[str, Any]:
     return {key: value for name in names for key, value in metric_named(name).settings.items()}
 
 
-def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
+def _channels(real: ScoredSide, fake: ScoredSide, wanted: int | None) -> list[str]:
     """A line where grey images are compared with colour ones, or colour is not looked at."""
     kinds = {(1,): "grey", (3,): "in colour", (1, 3): "partly grey and partly in colour"}
     found = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
@@ -248,7 +248,9 @@ def _channels(real: Side, fake: Side, wanted: int | None) -> list[str]:
     return [f"images of {fake.name} are {found[0]}, those of {real.name} {found[1]}: {seen}"]
 
 
-def _warnings(real: Side, fake: Side, n: int, dim: int, names: Sequence[str], channels: int | None) -> list[str]:
+def _warnings(
+    real: ScoredSide, fake: ScoredSide, n: int, dim: int, names: Sequence[str], channels: int | None
+) -> list[str]:
     found = [line for side in (fake, real) for line in _few(side.name, side.n, dim, n, side.kind)]
     if real.n != fake.n and any(isinstance(metric_named(name), Neighbours) for name in names):
         found.append(f"{fake.n} samples against {real.n}: precision, recall and their kin depend on both numbers")

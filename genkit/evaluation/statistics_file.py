@@ -18,7 +18,7 @@ from genkit.core.arrays import read_npz
 from genkit.core.documents import parse_json
 from genkit.core.errors import EvaluationError, first_line
 from genkit.core.files import write_atomically
-from genkit.evaluation.extractors.extractor import Extractor, Gaussian
+from genkit.evaluation.extractors.extractor import Extractor, FeatureGaussian
 from genkit.evaluation.extractors.inception import SHA256 as INCEPTION_SHA256
 from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.functional.frechet import rank_of
@@ -29,7 +29,7 @@ DIMENSIONS = 2**13
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics(Gaussian):
+class Statistics(FeatureGaussian):
     """The Gaussian fitted to n feature rows; enough for the Frechet distance, not for other metrics.
 
     Attributes:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from genkit.core.errors import WeightsError
 from genkit.core.tensors import is_finite, kind
 
-Names = Mapping[str, tuple[str, ...]]
+TensorNames = dict[str, tuple[str, ...]]
 """Our name -> the authors' names of the same tensor; more than one where their code registers a module twice."""
 
 WRAPPERS = ("module.", "_orig_mod.")
@@ -22,8 +22,8 @@ BATCH_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_trac
 M = TypeVar("M", bound=nn.Module)
 
 
-def layer_names(ours: str, *theirs: str, tensors: Iterable[str] = ("weight", "bias")) -> dict[str, tuple[str, ...]]:
-    """The Names of one layer, registered in the authors' code as each of `theirs`."""
+def layer_names(ours: str, *theirs: str, tensors: Iterable[str] = ("weight", "bias")) -> TensorNames:
+    """The names of one layer, registered in the authors' code as each of `theirs`."""
     return {f"{ours}.{tensor}": tuple(f"{name}.{tensor}" for name in theirs) for tensor in tensors}
 
 
@@ -41,7 +41,7 @@ def _unwrapped(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     return state
 
 
-def load_named(module: M, state: Mapping[str, Tensor], names: Names) -> M:
+def load_named(module: M, state: Mapping[str, Tensor], names: TensorNames) -> M:
     """`module` with the authors' tensors in it.
 
     Args:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from genkit.core.arrays import header
 from genkit.core.errors import DataError, first_line
 
-Pixels = NDArray[np.uint8]
+PixelArray = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".npy")
 
@@ -33,7 +33,7 @@ _opening = Lock()  # warnings.catch_warnings is not safe among threads
 
 def read_pixels(
     content: bytes, name: str, announce: Callable[[int], None] | None = None
-) -> tuple[Pixels, tuple[str, ...]]:
+) -> tuple[PixelArray, tuple[str, ...]]:
     """The pixels of an image file or .npy array, (H, W, C) with C of 1 or 3, and notes of what was converted.
 
     See `genkit.images.pixels.decode` for the rules and for `announce`.
@@ -91,7 +91,7 @@ def _open(content: bytes, name: str) -> Image.Image:
     return picture
 
 
-def _eight_bit(picture: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
+def _eight_bit(picture: Image.Image, name: str) -> tuple[PixelArray, tuple[str, ...]]:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PPM"):  # of PPM the header says the range
         kind = "floats" if picture.mode == "F" else "32-bit or signed integers"
         raise refusal(name, f"holds {kind}, whose range is unknown; save it as 8-bit or 16-bit")
@@ -122,7 +122,7 @@ def _oddities(picture: Image.Image) -> dict[str, bool]:
     }
 
 
-def _from_sixteen_bit(values: NDArray[np.generic]) -> tuple[Pixels, bool]:
+def _from_sixteen_bit(values: NDArray[np.generic]) -> tuple[PixelArray, bool]:
     """8-bit pixels, and whether only a sixteenth of the range is used, though not only black."""
     wide = values.astype(np.int32)
     return ((wide + 128) // 257).astype(np.uint8), 0 < wide.max() < 2**12
@@ -136,12 +136,12 @@ def _on_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, front).convert("L" if grey else "RGB")
 
 
-def _array_of(picture: Image.Image) -> Pixels:
+def _array_of(picture: Image.Image) -> PixelArray:
     pixels = np.array(picture)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _array(content: bytes, name: str) -> Pixels:
+def _array(content: bytes, name: str) -> PixelArray:
     try:
         shape, dtype = header(io.BytesIO(content))
         if math.prod(shape) * dtype.itemsize > len(content):

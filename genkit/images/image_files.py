@@ -44,7 +44,7 @@ Made = tuple[Tensor, tuple[int, ...], tuple[str, ...]]
 """What an image became, its own shape (C, H, W), and the notes of its conversion."""
 
 
-class Decoded(NamedTuple):
+class DecodedFile(NamedTuple):
     """One image: its position in `ImageFiles.names` and its pixels, (C, H, W) uint8."""
 
     position: int
@@ -171,7 +171,7 @@ class ImageFiles:
         on_bad: OnBad = "error",
         report: Intake | None = None,
         progress: Progress | None = None,
-    ) -> Generator[Decoded, None, None]:
+    ) -> Generator[DecodedFile, None, None]:
         """Every image in order, decoded by a few threads ahead, within `AHEAD` bytes.
 
         Args:
@@ -192,7 +192,7 @@ class ImageFiles:
 
         with closing(self._accepted(channels, fitted, on_bad, report, progress)) as accepted:
             for index, (image, *_) in accepted:
-                yield Decoded(index, image)
+                yield DecodedFile(index, image)
 
     def prepared(
         self, prepare: Callable[[Tensor], Tensor], *, on_bad: OnBad = "error", report: Intake | None = None

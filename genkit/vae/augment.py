@@ -19,7 +19,7 @@ from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.vae import VAE
 from genkit.vae.variations import regenerated
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+AugmentShare = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Augment(Configured, nn.Module, ABC):
@@ -54,7 +54,7 @@ class ExemplarAugment(Augment):
         share: weight of the loss on variations; the paper's is 0.6.
     """
 
-    def __init__(self, vae: VAE, share: Share = 0.6):
+    def __init__(self, vae: VAE, share: AugmentShare = 0.6):
         super().__init__()
         self.vae, self.share = freeze(copy.deepcopy(vae)), share
         if isinstance(prior := self.vae.latent_prior, ExemplarPrior):

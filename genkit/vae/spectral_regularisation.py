@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import PositiveFloat
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.vae.energy.spectral_penalty import SpectralPenalty
 from genkit.vae.energy.weight_norm import WeightNormConv2d
 from genkit.vae.slots import Regularisation
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 class SpectralRegularisation(Regularisation):
@@ -27,7 +24,7 @@ class SpectralRegularisation(Regularisation):
 
     penalty: SpectralPenalty
 
-    def __init__(self, weight: Positive = 0.1, start: Positive | None = None):
+    def __init__(self, weight: PositiveFloat = 0.1, start: PositiveFloat | None = None):
         super().__init__()
         self.weight, self.start = weight, start
 

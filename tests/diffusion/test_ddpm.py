@@ -12,7 +12,7 @@ from genkit.core.randomness import Rows
 from genkit.core.system import Update
 from genkit.diffusion.bound import variational_bound
 from genkit.diffusion.ddpm import DDPM, DDPMTraining
-from genkit.diffusion.losses import Bound, Hybrid, Simple
+from genkit.diffusion.losses import BoundLoss, Hybrid, Simple
 from genkit.diffusion.multistep import DPMSolver
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import DDIM, Ancestral
@@ -65,7 +65,7 @@ def test_the_solver_is_part_of_the_config() -> None:
 )
 def test_the_loss_follows_the_variance_unless_told(process: dict[str, Any], loss: type) -> None:
     assert type(DDPMTraining(ddpm(**process)).loss) is loss
-    assert type(DDPMTraining(ddpm(**process), Bound()).loss) is Bound
+    assert type(DDPMTraining(ddpm(**process), BoundLoss()).loss) is BoundLoss
 
 
 def test_losses_and_processes_that_do_not_go_together_are_refused() -> None:
@@ -101,11 +101,11 @@ def test_the_share_of_labels_that_is_dropped() -> None:
 
 
 def test_an_update_weighs_the_loss_and_tells_it_unweighted() -> None:
-    system = DDPMTraining(ddpm(), Bound(), SecondMoment(groups=4, history=1))
+    system = DDPMTraining(ddpm(), BoundLoss(), SecondMoment(groups=4, history=1))
     on = updates(system, 8).on
     process = system.generator.process
     output = system.generator.output(process.noised(on["x0"], on["i"], on["noise"]), process.timesteps[on["i"]], None)
-    each = Bound()(process, output, on["x0"], on["noise"], on["i"])["bound"]
+    each = BoundLoss()(process, output, on["x0"], on["noise"], on["i"])["bound"]
     weight = torch.rand(8, generator=rng())
     terms = system.denoising_loss(**{**on, "weight": weight})
     torch.testing.assert_close(terms["bound"], (weight * each).mean())
@@ -136,7 +136,7 @@ def test_sixty_steps_lower_the_loss() -> None:
 
 def test_importance_sampling_learns_from_the_losses_of_the_batch() -> None:
     steps = SecondMoment(groups=4, history=2)
-    made = trainer(DDPMTraining(seeded(DDPM_SPEC), Bound(), steps), 16)
+    made = trainer(DDPMTraining(seeded(DDPM_SPEC), BoundLoss(), steps), 16)
     draws: list[Tensor] = []
     perform = made.perform
 

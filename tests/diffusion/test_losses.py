@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.diffusion.losses import (
-    Bound,
+    BoundLoss,
     DiffusionLoss,
     Hybrid,
     Simple,
@@ -119,7 +119,7 @@ def test_the_bound_is_an_estimate_of_the_sum_over_all_steps_and_trains_both_halv
     p, on = Process(100), batch()
     output = on["output"].requires_grad_()
     x_t = p.noised(on["x0"], on["i"], on["noise"])
-    terms = Bound()(p, **on)
+    terms = BoundLoss()(p, **on)
     torch.testing.assert_close(
         terms, {"bound": 100 * bound_term(p, output, on["x0"], x_t, on["i"], clip=False)}, rtol=1e-5, atol=1e-5
     )
@@ -139,7 +139,7 @@ def test_losses_refuse_processes_that_they_do_not_train(loss: DiffusionLoss, var
     with pytest.raises(RecipeError, match=message) as refusal:
         loss.check(Process(100, variance=variance))
     assert "\n" not in str(refusal.value)
-    Bound().check(Process(100, variance=variance))
+    BoundLoss().check(Process(100, variance=variance))
 
 
 @pytest.mark.parametrize("weight", [0, -1.0, "ddpm", True])

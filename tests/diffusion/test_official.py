@@ -16,7 +16,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.randomness import Randomness, Sampler
 from genkit.diffusion.bound import bound_terms
 from genkit.diffusion.denoising import Denoising
-from genkit.diffusion.losses import Bound, DiffusionLoss, Hybrid, Simple, bound_term, discretised_log_likelihood
+from genkit.diffusion.losses import BoundLoss, DiffusionLoss, Hybrid, Simple, bound_term, discretised_log_likelihood
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import space_steps
 from genkit.diffusion.solvers import DDIM, Ancestral
@@ -213,8 +213,8 @@ def official_loss(kind: str) -> DiffusionLoss:
     return {
         "MSE": Hybrid("guided_diffusion"),
         "RESCALED_MSE": Hybrid("improved_diffusion"),
-        "KL": Bound(),
-        "RESCALED_KL": Bound(),
+        "KL": BoundLoss(),
+        "RESCALED_KL": BoundLoss(),
     }[kind]
 
 

@@ -18,7 +18,7 @@ from genkit.diffusion.authors.diffusers_note import NOTE, noted_generator, with_
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
-from genkit.diffusion.process import Process
+from genkit.diffusion.process import Beta, Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
 from genkit.foreign.authors_checkpoint import read_checkpoint
@@ -28,8 +28,6 @@ from genkit.foreign.state_dict import load_named
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 STEPS = {"DDPMPipeline": 1000, "DDIMPipeline": 50}
 """Steps that they take when the caller names none."""
-
-Beta = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SchedulerSettings(Settings):

@@ -31,7 +31,7 @@ from genkit.foreign.state_dict import load_named, own_part
 
 M = TypeVar("M", bound=nn.Module)
 U = TypeVar("U", bound=UNet)
-Size = Annotated[int, Field(ge=4, le=1024)]
+NetworkSize = Annotated[int, Field(ge=4, le=1024)]
 Heads = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -42,7 +42,7 @@ def _as_list(value: Any) -> Any:
 class UNetSettings(Settings):
     """Arguments that decide the network; -1 and None are theirs for "not given"."""
 
-    image_size: Size
+    image_size: NetworkSize
     in_channels: Annotated[int, Field(ge=1, le=16)]
     model_channels: Annotated[int, Field(ge=1, le=2048)]
     out_channels: Annotated[int, Field(ge=1, le=10_000)]
@@ -118,13 +118,13 @@ class ImprovedSettings(UNetSettings):
 
     unread: ClassVar[tuple[str, ...]] = ("num_head_channels", "resblock_updown", "use_new_attention_order")
 
-    image_size: Size = 64
+    image_size: NetworkSize = 64
 
 
 class SuperResolutionSettings(UNetSettings):
     """small_size is their script's name: the constructor takes none."""
 
-    small_size: Size
+    small_size: NetworkSize
 
 
 class ClassifierSettings(UNetSettings):

@@ -17,9 +17,9 @@ from genkit.layers.labels import check_classes
 SideLength = Annotated[int, Field(ge=4, le=1024)]
 Multiplier = Annotated[float, Field(gt=0, le=16)]
 Blocks = Annotated[int, Field(ge=1, le=16)]
-Count = Annotated[int, Field(ge=0, le=1024)]
+LayerCount = Annotated[int, Field(ge=0, le=1024)]
 Patch = Annotated[int, Field(ge=1, le=16)]
-Groups = Annotated[int, Field(ge=1, le=32)]
+NormGroups = Annotated[int, Field(ge=1, le=32)]
 Resample = Literal["residual", "conv", "pool"]
 """Between levels: residual blocks (BigGAN, ADM), 3x3 convolutions (DDPM, IDDPM), or no parameters at all."""
 
@@ -63,12 +63,12 @@ class EncoderPlan(SharedArguments):
     blocks: Blocks = 2
     attention: Sequence[SideLength] = (16, 8)
     head_width: Width = 64
-    heads: Count = 0
+    heads: LayerCount = 0
     dropout: Rate = 0.0
     scale_shift: bool = True
     resample: Resample = "residual"
     patch: Patch = 1
-    groups: Groups = GROUPS
+    groups: NormGroups = GROUPS
 
     def __post_init__(self) -> None:
         if not self.multipliers:
@@ -156,7 +156,7 @@ class UNetPlan(EncoderPlan):
         RecipeError: as EncoderPlan, or "no label" where there are no labels.
     """
 
-    decoder_heads: Count = 0
+    decoder_heads: LayerCount = 0
     classes: Classes = 0
     unlabelled: bool = False
     variance: bool = False

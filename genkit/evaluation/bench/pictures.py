@@ -19,7 +19,7 @@ from genkit.images.scatter import points_png
 Value = tuple[float, float | None, float | None]
 """A mean and the ends of its interval."""
 
-Point = tuple[str, Value, Value]
+PlottedPoint = tuple[str, Value, Value]
 """Name, x and y."""
 
 SAMPLES, QUERIES, NEIGHBOURS = 64, 8, 3
@@ -79,7 +79,7 @@ def plots(entries: Sequence[dict[str, Any]], cost: str) -> dict[str, bytes]:
     costs = [e for e in entries if e["cost"] is not None and "fd" in e["summary"]]
     if costs:
         label = costs[0]["summary"]["fd"]["label"]
-        points: list[Point] = [(e["name"], (e["cost"], None, None), _value(e, "fd")) for e in costs]
+        points: list[PlottedPoint] = [(e["name"], (e["cost"], None, None), _value(e, "fd")) for e in costs]
         found[f"{label} against cost"] = scatter(points, cost, label)
     pairs = [e for e in entries if {"precision", "recall"} <= e["summary"].keys()]
     if pairs:
@@ -99,7 +99,7 @@ def _bar(value: Value) -> list[list[float]] | None:
     return None if low is None or high is None else [[mean - low], [high - mean]]
 
 
-def scatter(points: Sequence[Point], x: str, y: str) -> bytes:
+def scatter(points: Sequence[PlottedPoint], x: str, y: str) -> bytes:
     """Named points with error bars, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

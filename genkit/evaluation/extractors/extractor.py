@@ -28,7 +28,7 @@ class Extracted:
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian:
+class FeatureGaussian:
     """Mean (d,) and covariance (d, d) of features, float64, where the samples are not known."""
 
     mu: Tensor

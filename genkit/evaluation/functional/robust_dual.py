@@ -23,7 +23,7 @@ from genkit.evaluation.functional.checks import Features, as_pair
 LOOKS, AT_ONCE = 20, 65536
 """Evaluations on the whole sets, and rows at a time."""
 
-Sides = Literal["both", "x"]
+RobustSides = Literal["both", "x"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def robust_wasserstein_dual(
     y: Features,
     rho: float,
     *,
-    sides: Sides = "both",
+    sides: RobustSides = "both",
     steps: int = 300,
     batch_size: int = 512,
     width: int = 64,
@@ -104,7 +104,7 @@ def lipschitz_network(inputs: int, width: int) -> nn.Sequential:
 class _Climb:
     """Gradient ascent on the least weighted difference, which is concave in f."""
 
-    def __init__(self, x: Tensor, y: Tensor, rho: float, sides: Sides, width: int, lr: float, steps: int):
+    def __init__(self, x: Tensor, y: Tensor, rho: float, sides: RobustSides, width: int, lr: float, steps: int):
         self.x, self.y, self.rho, self.sides = x, y, rho, sides
         self.network = lipschitz_network(x.shape[1], width).to(x.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr, betas=(0.9, 0.99))

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from genkit.evaluation.extractors.extractor import Extracted, Gaussian
+from genkit.evaluation.extractors.extractor import Extracted, FeatureGaussian
 from genkit.evaluation.functional import (
     frechet_distance,
     frechet_distance_from_features,
@@ -32,18 +32,18 @@ class FrechetDistance(Metric):
         return {"fd": Estimate(frechet_distance_from_features(x, y), lambda: frechet_standard_error(x, y))}
 
 
-def _of_gaussians(real: Extracted | Gaussian, fake: Extracted | Gaussian) -> Estimate:
+def _of_gaussians(real: Extracted | FeatureGaussian, fake: Extracted | FeatureGaussian) -> Estimate:
     def error() -> float | None:
         for exact, drawn in ((real, fake), (fake, real)):
-            if isinstance(exact, Gaussian) and isinstance(drawn, Extracted):
+            if isinstance(exact, FeatureGaussian) and isinstance(drawn, Extracted):
                 return frechet_standard_error_to(exact.mu, exact.sigma, drawn.features)
         return None
 
     return Estimate(frechet_distance(*_moments(real), *_moments(fake)), error)
 
 
-def _moments(side: Extracted | Gaussian) -> tuple[Tensor, Tensor]:
-    if isinstance(side, Gaussian):
+def _moments(side: Extracted | FeatureGaussian) -> tuple[Tensor, Tensor]:
+    if isinstance(side, FeatureGaussian):
         return side.mu, side.sigma
     x = side.features.double()
     return x.mean(0), x.T.cov().reshape(x.shape[1], -1)

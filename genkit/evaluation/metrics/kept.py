@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.evaluation.extractors.extractor import Extracted, Gaussian
+from genkit.evaluation.extractors.extractor import Extracted, FeatureGaussian
 
 
 class Kept:
@@ -52,12 +52,12 @@ class Moments(Kept):
             total = torch.cat([(n + m)[None], mean + delta * (m / (n + m)), both.flatten()])
         return [total]
 
-    def side(self, kept: Tensor, d: int, name: str) -> Gaussian:
+    def side(self, kept: Tensor, d: int, name: str) -> FeatureGaussian:
         (total,) = self.merged(list(kept.reshape(-1, 1 + d + d * d)), d)
         n, mean, scatter = self._unpacked(total, d)
         if n < 2:
             raise EvaluationError(f"{name} features: got 1 sample, at least 2 are needed")
-        return Gaussian(mean, scatter / (n - 1))
+        return FeatureGaussian(mean, scatter / (n - 1))
 
     @staticmethod
     def _unpacked(flat: Tensor, d: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from genkit.core.mixture import PointMixture
-from genkit.evaluation.extractors.extractor import Gaussian
+from genkit.evaluation.extractors.extractor import FeatureGaussian
 from genkit.evaluation.functional import subset_standard_error
 from genkit.evaluation.metrics.kept import ROWS, Kept
 
@@ -66,7 +66,7 @@ class Sides:
     @property
     def of_samples(self) -> bool:
         """Whether the samples of both sides are known."""
-        return not any(isinstance(side, Gaussian) for side in (self.real, self.fake))
+        return not any(isinstance(side, FeatureGaussian) for side in (self.real, self.fake))
 
 
 class Metric(ABC):

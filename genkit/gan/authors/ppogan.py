@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import WeightsError
 from genkit.foreign.authors_settings import Settings, check_settings
-from genkit.foreign.state_dict import BATCH_NORM, Names, layer_names, load_named, own_part
+from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load_named, own_part
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.resnet_gan import ResNetCritic, ResNetGenerator
 from genkit.layers.arguments import Rate, Width
@@ -98,7 +98,7 @@ def classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> RealPr
     return RealProbability(load_named(network, own_part(state, "D"), names))
 
 
-def _generator_names() -> Names:
+def _generator_names() -> TensorNames:
     names = {
         **layer_names("stem", "dense"),
         **layer_names("norm", "model.3", tensors=BATCH_NORM),
@@ -113,7 +113,7 @@ def _generator_names() -> Names:
     return names
 
 
-def _critic_names(blocks: list[str]) -> Names:
+def _critic_names(blocks: list[str]) -> TensorNames:
     first, second, *_ = blocks
     names = {
         **layer_names("head", "fc"),
@@ -128,7 +128,7 @@ def _critic_names(blocks: list[str]) -> Names:
     return names
 
 
-def _classifier_norm_names(blocks: list[str]) -> Names:
+def _classifier_norm_names(blocks: list[str]) -> TensorNames:
     names: dict[str, tuple[str, ...]] = {}
     for i, theirs in enumerate(blocks[1:], start=1):
         names |= layer_names(f"blocks.{i}.norm1", f"{theirs}.model.0", tensors=BATCH_NORM)

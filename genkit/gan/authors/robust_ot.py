@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.foreign.authors_settings import Settings, check_settings
-from genkit.foreign.state_dict import BATCH_NORM, Names, layer_names, load_named, own_part
+from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load_named, own_part
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.robust_dcgan import RobustDCGANCritic, RobustDCGANGenerator, SNDCGANCritic, WeightNetwork
 from genkit.gan.networks.robust_resnet import RobustResNetCritic, RobustResNetGenerator
@@ -161,7 +161,7 @@ def _weight_network(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> W
     return load_named(WeightNetwork(width=settings.ndf), _flat(own_part(state, "netW"), "network.9.weight"), names)
 
 
-def _spectral_names(ours: str, theirs: str) -> Names:
+def _spectral_names(ours: str, theirs: str) -> TensorNames:
     return {f"{ours}.{mine}": (f"{theirs}.{name}",) for mine, name in SPECTRAL.items()}
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from genkit.core.errors import RecipeError, WeightsError, shown
 from genkit.core.randomness import Noise
-from genkit.foreign.state_dict import layer_names, load_named, own_part
-from genkit.gan.authors.transgan import Logits, TensorNames
+from genkit.foreign.state_dict import TensorNames, layer_names, load_named, own_part
+from genkit.gan.authors.transgan import Logits
 from genkit.gan.stylegan2.critic import StyleGAN2Critic
 from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.generator import StyleGAN2Generator

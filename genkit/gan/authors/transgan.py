@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, WeightsError
 from genkit.foreign.authors_settings import Settings, check_settings
-from genkit.foreign.state_dict import BATCH_NORM, layer_names, load_named, own_part
+from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load_named, own_part
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.token_block import Activation
 from genkit.gan.networks.token_norm import TokenNorm
@@ -28,7 +28,6 @@ from genkit.gan.networks.transgan_critic import TransGANCritic, TwoScaleTransGAN
 from genkit.gan.networks.transgan_generator import Resolution, TransGANGenerator
 from genkit.layers.arguments import Width
 
-TensorNames = dict[str, tuple[str, ...]]
 TheirNorm = Literal["ln", "bn", "in", "pn", "none"]
 TheirActivation = Literal["gelu", "leakyrelu"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import WeightsError
 from genkit.foreign.authors_settings import Settings, check_settings
-from genkit.foreign.state_dict import Names, layer_names, load_named, own_part
+from genkit.foreign.state_dict import TensorNames, layer_names, load_named, own_part
 from genkit.layers.arguments import LatentDim, Width
 from genkit.vae.latent_priors import ExemplarPrior, LatentPrior, StandardNormal, VampPrior
 from genkit.vae.networks.conv_hvae import ConvHVAENetwork
@@ -210,7 +210,7 @@ def _head(ours: str, mean: str, log_variance: str) -> dict[str, tuple[str, ...]]
 
 
 def _loaded(
-    network: VAENetwork, state: Mapping[str, Tensor], settings: VAESettings, names: Names, unused: Sequence[str]
+    network: VAENetwork, state: Mapping[str, Tensor], settings: VAESettings, names: TensorNames, unused: Sequence[str]
 ) -> VAE:
     """The generator around `network`, its prior's parameters included; `unused` are tensors their code never reads."""
     likelihood = Logistic256() if settings.scaled else Bernoulli()

@@ -14,15 +14,13 @@ from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, WeightsError
 from genkit.foreign.authors_settings import Settings, check_settings
-from genkit.foreign.state_dict import BATCH_NORM, layer_names, load_named, own_part
+from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load_named, own_part
 from genkit.layers.arguments import LatentDim, Width
 from genkit.vae.hierarchical.cells import Cell, FourPhases
-from genkit.vae.hierarchical.nvae import Group, NVAENetwork
+from genkit.vae.hierarchical.nvae import Count, Group, NVAENetwork
 from genkit.vae.pixel_likelihoods import GaussianPixels
 from genkit.vae.vae import VAE
 
-Count = Annotated[int, Field(ge=1, le=64)]
-Names = dict[str, tuple[str, ...]]
 SAME = (
     ("num_channels_enc", "num_channels_dec"),
     ("num_cell_per_cond_enc", "num_cell_per_cond_dec"),
@@ -97,7 +95,7 @@ def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork
         raise WeightsError(f"config: {misfit}") from misfit
 
 
-def _names(network: NVAENetwork) -> Names:
+def _names(network: NVAENetwork) -> TensorNames:
     """Ours -> theirs, for every tensor."""
     names = _weight_norm("stem.0", "stem") | _weight_norm("pixels.1", "image_conditional.1")
     for ours, theirs in {"raw.1": "enc0.1", "raw.3": "enc_sampler.0", "combine": "dec_tower.0.conv"}.items():
@@ -124,7 +122,7 @@ def _names(network: NVAENetwork) -> Names:
     return {**names, "top.start": ("prior_ftr0",)}
 
 
-def _cell(ours: str, theirs: str, cell: nn.Module) -> Names:
+def _cell(ours: str, theirs: str, cell: nn.Module) -> TensorNames:
     """Of an encoder's cell, or of a decoder's; one that doubles the image has a layer more in front."""
     assert isinstance(cell, Cell) and isinstance(cell.branch, nn.Sequential)
     names = layer_names(f"{ours}.gate.down", f"{theirs}.se.se.0") | layer_names(f"{ours}.gate.up", f"{theirs}.se.se.2")
@@ -141,11 +139,11 @@ def _cell(ours: str, theirs: str, cell: nn.Module) -> Names:
     return names | _bottleneck(f"{ours}.branch", f"{theirs}._ops.0.conv", doubled)
 
 
-def _bottleneck(ours: str, theirs: str, first: int) -> Names:
+def _bottleneck(ours: str, theirs: str, first: int) -> TensorNames:
     """Of an inverted bottleneck that begins at layer `first`."""
     norms = {0: f"{first}.bn", 2: f"{first + 1}.conv.1", 5: f"{first + 2}.conv.1", 8: f"{first + 4}.bn"}
     convs = {1: f"{first + 1}.conv.0", 4: f"{first + 2}.conv.0", 7: f"{first + 3}"}
-    names: Names = {}
+    names: TensorNames = {}
     for layer, name in norms.items():
         names |= layer_names(f"{ours}.{first + layer}", f"{theirs}.{name}", tensors=BATCH_NORM)
     for layer, name in convs.items():
@@ -154,7 +152,7 @@ def _bottleneck(ours: str, theirs: str, first: int) -> Names:
     return names
 
 
-def _weight_norm(ours: str, theirs: str, bias: bool = True) -> Names:
+def _weight_norm(ours: str, theirs: str, bias: bool = True) -> TensorNames:
     """Of a convolution whose weights are normalised."""
     tensors = {"v": "weight", "log_norm": "log_weight_norm", **({"bias": "bias"} if bias else {})}
     return {f"{ours}.{mine}": (f"{theirs}.{name}",) for mine, name in tensors.items()}

@@ -14,7 +14,7 @@ from genkit.core.randomness import Noise, Randomness
 from genkit.vae.energy.decoder import NoisyDecoder
 from genkit.vae.energy.langevin import Coordinates, fresh, packed
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class PersistentChains(Configured, nn.Module):
@@ -35,7 +35,7 @@ class PersistentChains(Configured, nn.Module):
 
     def __init__(
         self,
-        share: Share = 0.6,
+        share: Probability = 0.6,
         size: Annotated[int, Field(ge=1, le=2**24)] = 10_000,
         warmup: Annotated[int, Field(ge=0)] = 0,
     ):

@@ -25,7 +25,7 @@ PLANS: dict[Plan, str] = {
 }
 """Residual blocks: the channels of each as a multiple of `width`, v where it halves the image."""
 
-Norm = Literal["weight", "spectral"]
+NormKind = Literal["weight", "spectral"]
 
 
 def lip_swish(a: Tensor) -> Tensor:
@@ -55,7 +55,12 @@ class EnergyNetwork(Pretrained, nn.Module):
     started: Tensor
 
     def __init__(
-        self, plan: Plan, size: ImageSize = 32, channels: Channels = 3, width: Width = 64, norm: Norm = "weight"
+        self,
+        plan: Plan,
+        size: ImageSize = 32,
+        channels: Channels = 3,
+        width: Width = 64,
+        norm: NormKind = "weight",
     ):
         super().__init__()
         self.sample_shape = (channels, size, size)
@@ -115,7 +120,7 @@ class EnergyNetwork(Pretrained, nn.Module):
 class EnergyBlock(nn.Module):
     """(B, inputs, H, W) -> (B, outputs, H, W), or half the size: the mean over 2x2 of the sum of both paths."""
 
-    def __init__(self, norm: Norm, inputs: int, outputs: int, halved: bool):
+    def __init__(self, norm: NormKind, inputs: int, outputs: int, halved: bool):
         super().__init__()
         self.conv1 = _conv(norm, inputs, outputs, 3)
         self.conv2 = _conv(norm, outputs, outputs, 3, pooled=halved)
@@ -126,7 +131,7 @@ class EnergyBlock(nn.Module):
         return lip_swish(self.conv2(lip_swish(self.conv1(x))) + self.skip(x))
 
 
-def _conv(norm: Norm, inputs: int, outputs: int, kernel: int, bias: bool = True, pooled: bool = False) -> nn.Module:
+def _conv(norm: NormKind, inputs: int, outputs: int, kernel: int, bias: bool = True, pooled: bool = False) -> nn.Module:
     if norm == "weight":
         return WeightNormConv2d(inputs, outputs, kernel, bias, pooled)
     return spectral_norm(PlainConv2d(inputs, outputs, kernel, bias, pooled))

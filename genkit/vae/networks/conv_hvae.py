@@ -20,7 +20,7 @@ from genkit.vae.networks.gated import GatedConv2d, GatedMLP
 from genkit.vae.networks.gated_vae import PixelHead, TwoLevels
 from genkit.vae.networks.vae_network import Pixels, Size, height_width
 
-Maps = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
+FeatureMaps = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
 BOTTLENECK = 6
 """Channels of the map that the latents are read from."""
 
@@ -64,7 +64,7 @@ class ConvHVAENetwork(ConvLatents):
         channels: Channels = 1,
         latent_dim: LatentDim = 40,
         width: Width = 300,
-        maps: Maps = 64,
+        maps: FeatureMaps = 64,
         scaled: bool = False,
     ):
         super().__init__(size, channels, latent_dim, width, maps, scaled)

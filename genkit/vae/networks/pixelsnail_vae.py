@@ -21,7 +21,7 @@ from genkit.vae.networks.gated_vae import LOG_SCALES
 from genkit.vae.networks.vae_network import Pixels, Size
 
 HEADS = 8
-Maps = Annotated[int, Field(ge=2 * HEADS, le=1024, multiple_of=2 * HEADS)]
+AttendedMaps = Annotated[int, Field(ge=2 * HEADS, le=1024, multiple_of=2 * HEADS)]
 
 
 class PixelBlock(nn.Module):
@@ -68,7 +68,7 @@ class PixelSNAILVAENetwork(ConvLatents):
         channels: Channels = 1,
         latent_dim: LatentDim = 40,
         width: Width = 300,
-        maps: Maps = 64,
+        maps: AttendedMaps = 64,
         depth: Depth = 4,
         dropout: Rate = 0.1,
         scaled: bool = False,
