@@ -116,13 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_memory()
     _write_any_name()
     code = _answered(given)
-    if arguments is None and (code == LOST or code > 128):
+    if arguments is None and (code == LOST or code > 128 or os.environ.get("WORLD_SIZE", "1") != "1"):
         _leave(code)
     return code
 
 
 def _leave(code: int) -> None:
-    """Ends this process now: in order it takes seconds, and could crash under a thread that was left at its work."""
+    """Ends this process now. Python's own way takes seconds where another process is lost, and a thread of torch's that
+    is still at work crashes it: one of several that had finished would be told as lost."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

@@ -51,6 +51,20 @@ def test_what_another_process_meets_alone_is_told_by_it() -> None:
     assert told == (2, ["genkit: process 1: no such thing"])
 
 
+CRASHING = """
+import atexit, os, sys
+from genkit.cli.main import main
+atexit.register(os.abort)
+sys.argv = ["genkit", "list", "recipes"]
+sys.exit(main())
+"""
+
+
+def test_a_crash_on_the_way_out_is_no_loss_of_a_process() -> None:
+    """torch's threads may be left at their work when all is written: `terminate called without an active exception`."""
+    assert launched(CRASHING) == (0, [])
+
+
 @pytest.mark.slow
 def test_so_it_is_with_data_that_are_not_there(tmp_path: Path) -> None:
     tree = shrunk(read("digits/wgan_ratio_clipping"))
