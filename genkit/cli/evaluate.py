@@ -1,4 +1,4 @@
-"""genkit evaluate: how good something is, by whatever it can do."""
+"""genkit evaluate: scores of generators, classifiers and data, by any metric that fits them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from genkit.core.errors import GenkitError
 FEATURES = "features"
 MOST = (FEATURES, "accuracy", "likelihood")
 METRICS = ("accuracy", "likelihood", "knn", "outliers")
-"""Each is asked for alone and has a module here with a function `score`; FEATURES is all the others."""
+"""Metrics that are computed alone, each by the function `score` of a module here; FEATURES stands for all others."""
 
 
 @click.command("evaluate", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")

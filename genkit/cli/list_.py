@@ -1,4 +1,4 @@
-"""genkit list: what there is, without importing it."""
+"""genkit list: names of recipes, weights, metrics and all other kinds, found without importing them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def command(kind: str | None) -> None:
 
 
 def kinds() -> dict[str, Callable[[], Iterator[Row]]]:
-    """Kind -> how its (name, what it is) rows are found; names of installed packages included."""
+    """Kind -> function that yields its (name, description) rows; names of installed packages included."""
     load_plugins()
     return {"recipes": recipes, "weights": weights, **{kind: partial(_entries, kind) for kind in CATALOG}}
 

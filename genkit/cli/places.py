@@ -26,7 +26,7 @@ class Input(click.ParamType):
     """An input of a command: a path, a name or a spec `{type: ...}`, kept as it was given.
 
     Args:
-        name: what the help calls it.
+        name: its name in the help.
     """
 
     def __init__(self, name: str):
@@ -60,11 +60,11 @@ ABOUT_DATA = (
     "DATA is the name of a data set from 'genkit list data', with its split as in mnist/test; a folder or zip of "
     "images; or a spec such as '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'."
 )
-"""One text for all commands."""
+"""The same text in the help of every command."""
 
 
 class Output(NamedTuple):
-    """A result: what it is called on the command line, where it goes, and as what."""
+    """A result: its name on the command line, its path, and its kind of place."""
 
     name: str
     path: Path
@@ -94,10 +94,10 @@ SEED, COUNT = click.IntRange(0, 2**63 - 1), click.IntRange(min=1)
 
 
 class Writing(click.Command):
-    """A command that writes, once all that it reads is known to be left alone."""
+    """A command that writes; it is refused if it would overwrite what it reads."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Those of one use alone under a heading of their own."""
+        """Options of a single use stand under a heading of their own."""
         found: dict[str, list[tuple[str, str]]] = {"Options": []}
         for option in self.get_params(ctx):
             of: tuple[str, ...] = getattr(option, "of", ())
@@ -125,10 +125,10 @@ def _called(parameter: click.Parameter) -> str:
 
 
 def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
-    """Whether the outputs leave each other and all that is read alone.
+    """Checks that no output overwrites another one or anything that is read.
 
     Args:
-        inputs: what is read, by how it is called: paths, names, specs, or several of these.
+        inputs: name on the command line -> what is read: a path, name, spec, or several of these.
 
     Raises:
         GenkitError: an output is an input, replaces one in its folder, lies in a folder that is read, or is another
@@ -162,7 +162,7 @@ def _harm(output: Output, read: Path) -> str:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    """Also when they are the same."""
+    """Whether `path` is `folder` or lies in it."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
@@ -184,7 +184,7 @@ def _paths(given: Any) -> Iterator[Path]:
 
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    """A result as a file, which the command tells of."""
+    """Writes a result to a file and prints its path."""
     write_atomically(path, (json.dumps(tree, indent=2) + "\n").encode())
     click.echo(f"written to {path}")
 

@@ -1,4 +1,4 @@
-"""Options of genkit sample that only some generators take: how many steps, how samples are chosen or guided."""
+"""Options of genkit sample that only some generators take: number of steps, choice of samples, guidance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 
 
 class Number(click.FloatRange):
-    """A number in a range; nan, which no comparison refuses, and infinity are none."""
+    """A finite number in a range; nan and infinity are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not math.isfinite(number := float(super().convert(value, param, ctx))):

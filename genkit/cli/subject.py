@@ -28,7 +28,7 @@ class Subject:
         name: what the user wrote.
         path: the run's folder, the weights' folder or the recipe's file.
         spec: `{type: name, **arguments}`, a list of these, or a name.
-        about: what the weights' README.md says; they were learned by more than their config tells.
+        about: text of the weights' README.md, which cites papers that their config does not show.
     """
 
     kind: Literal["run", "weights", "recipe", "name"]
