@@ -31,7 +31,7 @@ from genkit.training.trainer import Trainer
 
 MANIFEST = "manifest.json"
 FILES = {"system.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json"}
-"""What every checkpoint has; process-<rank>.safetensors only where there is state of that kind."""
+"""Files of every checkpoint; process-<rank>.safetensors only where there is state of that kind."""
 STATE = {"step", "position", "processes", "optimizers"}
 
 
@@ -141,7 +141,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Gives what was loaded the memory layout of its parameter, as the optimiser itself would have made it.
+    """Gives loaded moments the memory layout of their parameter, as the optimiser itself would have made them.
 
     Files hold contiguous tensors, and a fused step walks parameter and moments in the order of memory.
     """

@@ -50,7 +50,7 @@ class MetricsLog:
     """`metrics.jsonl`: one line {"step": ..., "seconds": ..., name: value, ...}; scores are called eval/...
 
     Attributes:
-        lines: how many there are, which a checkpoint remembers.
+        lines: number of lines, which a checkpoint remembers.
     """
 
     def __init__(self, path: Path):

@@ -18,7 +18,7 @@ from genkit.core.errors import TrainingError
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 """Without it cuBLAS shares one buffer between streams; it is read when a device is used first."""
 COMPLAINT = "deterministic"
-"""A word of what torch says of an operation that has no such algorithm."""
+"""A word in torch's error about an operation that has no such algorithm."""
 
 
 @contextmanager

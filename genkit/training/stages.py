@@ -55,7 +55,7 @@ class StagedFolder(RunFolder):
         return known and self.report.is_file() and all(self.stage(name).finished(stage) for name, stage in stages)
 
     def begin(self, recipe: StagedRecipe) -> None:
-        """Of a run that is there already the recipe stays, until all its stages have taken the new one."""
+        """Writes the recipe of a new run; that of an existing one stays until all its stages have taken the new one."""
         self.report.unlink(missing_ok=True)
         if not self.recipe.is_file():
             self.keep(recipe)
@@ -135,7 +135,7 @@ def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher
 
 
 class _Ending:
-    """What is left once every stage is trained: the product of all, looked at and scored, and the report."""
+    """The end of a run of stages: the product is made, pictured and scored, and the report written."""
 
     def __init__(self, recipe: StagedRecipe, folder: StagedFolder, accelerator: Accelerator, watcher: Watcher):
         self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
@@ -145,7 +145,7 @@ class _Ending:
         return next(reversed(self.recipe.trainings.values()))
 
     def finish(self) -> None:
-        """In the first process, while the others wait.
+        """Runs in the first process, while the others wait.
 
         Raises:
             Stopped: a signal came; --resume does it again.
