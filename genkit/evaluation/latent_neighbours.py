@@ -48,7 +48,7 @@ class LatentKNN:
         active, dims: latent dimensions whose mean varies over the training images, and all.
         train, test: name, number and fingerprint of either set.
         seconds: wall time.
-        warnings: what a reader should know of how the data were read.
+        warnings: remarks on how the data were read.
     """
 
     accuracy: dict[int, float]

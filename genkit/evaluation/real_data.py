@@ -33,7 +33,7 @@ def read_name(text: str, role: str) -> dict[str, Any] | Path:
 
 
 def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
-    """As `read_name`; None where there is nothing of this name."""
+    """As `read_name`; None where nothing has this name."""
     if text.lstrip().startswith("{"):
         return _written(text, role)
     if os.path.exists(text):
