@@ -22,7 +22,7 @@ from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
 
 OWN = "pipeline"
-"""The module of the pipeline class that is written into a folder, where diffusers' own classes do not do."""
+"""Module name of the pipeline class that is written into a folder where diffusers' own classes are not enough."""
 
 
 def export_pipeline(generator: DDPM, out: str | Path) -> Path:
@@ -51,7 +51,7 @@ def export_pipeline(generator: DDPM, out: str | Path) -> Path:
 
 
 def _network(generator: Any) -> Denoiser:
-    """The network of a generator that can be expressed."""
+    """The network of the generator, checked that diffusers can express it."""
     if isinstance(generator, DiffusionWrapper):
         raise WeightsError(
             f"a {type(generator).__name__} cannot become a pipeline of diffusers; export the generator that it guides"
@@ -125,7 +125,7 @@ def _heads(network: nn.Module) -> list[int]:
 
 
 def _write(pipeline: Any, text: str, generator: DDPM, rest: dict[str, Tensor], out: Path) -> None:
-    """Beside `out` first, then moved, so that a failure leaves nothing behind."""
+    """Writes beside `out` first, then moves, so that a failure leaves nothing behind."""
     temporary = temporary_beside(out)
     try:
         pipeline.save_pretrained(temporary, safe_serialization=True)
