@@ -24,7 +24,7 @@ SPECTRAL = {
     "parametrizations.weight.0._u": "weight_u",
     "parametrizations.weight.0._v": "weight_v",
 }
-"""PyTorch's present names for a spectrally normalised layer -> the ones of the authors' PyTorch."""
+"""PyTorch's present names for a spectrally normalised layer -> those of the authors' PyTorch version."""
 
 
 class WeightSettings(Settings):

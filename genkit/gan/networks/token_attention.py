@@ -22,7 +22,7 @@ def band(tokens: int, reach: int, device: torch.device | None = None) -> Tensor:
 
 
 def relative_bias(table: Tensor, side: int) -> Tensor:
-    """What is added to the logits, (heads, side^2, side^2), entry (i, j) chosen by the displacement of i from j.
+    """Bias of the logits, (heads, side^2, side^2); entry (i, j) is chosen by the displacement of i from j.
 
     Args:
         table: ((2 side - 1)^2, heads), the displacement (-side + 1, -side + 1) first, rows before columns.
