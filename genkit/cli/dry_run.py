@@ -26,7 +26,7 @@ TIMED = 3
 
 
 def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str:
-    """Tables of what `recipe` would train, with the time it would take; of each stage, where it has some.
+    """Tables about a run of `recipe`, with its expected time; one for each stage, if it has some.
 
     Raises:
         RecipeError, DataError, WeightsError: as training itself would.

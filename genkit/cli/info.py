@@ -190,7 +190,7 @@ def _inline(spec: Any) -> str:
 
 
 def described(make: Any) -> Iterator[tuple[str, str, str]]:
-    """(name, what it takes, default) for every argument of a class or function that a file can give."""
+    """(name, accepted values, default) for every argument of a class or function that a file can give."""
     parameters, hints = signature(make)
     for name, parameter in parameters.items():
         yield name, words(hints.get(name, Any)), _default(parameter.default)

@@ -63,6 +63,6 @@ def weights() -> Iterator[Row]:
 
 
 def _first_sentence(text: str) -> str:
-    """Of the first paragraph that is no heading."""
+    """The first sentence of the first paragraph that is no heading."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
     return re.split(r"(?<!et al)\. ", paragraphs[0])[0].rstrip(".") + "." if paragraphs else ""

@@ -46,7 +46,7 @@ RENAMED = {
     "outliers": ("evaluate", "--metrics=outliers"),
     "exemplars": ("edit",),
 }
-"""A command of earlier versions, which still works -> what it is now."""
+"""A command of earlier versions, which still works -> the present one."""
 
 # Threads that wait must sleep, not spin: on a machine with other work, two spinning threads were three times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -88,7 +88,7 @@ class Commands(click.Group):
 
 
 def _of_today(args: list[str]) -> list[str]:
-    """A command line of earlier versions as it is now; of `exemplars`, what writes no weights explains them."""
+    """A command line of earlier versions in present form; `exemplars` becomes `explain` unless it writes weights."""
     if not args or args[0] not in RENAMED:
         return args
     writes = any(argument.startswith(("--replace", "--extend", "--out")) for argument in args[1:])
@@ -154,7 +154,7 @@ def _answered(given: list[str]) -> int:
 
 
 def _tell_in_one_line() -> None:
-    """Lets what genkit itself warns of be one line, each time; other warnings are shown as ever."""
+    """Shows each warning of genkit itself in one line, every time; others are shown as Python does."""
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:

@@ -39,8 +39,8 @@ def score(
 ) -> None:
     """Ranks the images of DATA by the weights of robust optimal transport, the most suspicious first.
 
-    What is found is what a generator finds hard, such as noise and damage. What is foreign but as easy as the rest,
-    such as digits among clothes, is not found.
+    It finds samples that are hard for a generator, such as noise and damage. Foreign samples as easy as the rest, such
+    as digits among clothes, are not found.
 
     Args:
         run: a GAN's, on such images; None trains a small one now.

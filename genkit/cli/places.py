@@ -1,7 +1,7 @@
 """Inputs and outputs of commands, checked when the line is parsed: nobody waits for a result without a place.
 
-A command that writes is of the class `Writing`; its results are of the type `Place`, what it reads is an `Input` or a
-`click.Path`. So one rule holds for all: no result replaces what is read, lies among it, or takes another's place.
+A command that writes is of the class `Writing`; its results are of the type `Place`, its inputs of `Input` or
+`click.Path`. So one rule holds for all: no result replaces an input, lies in one, or takes another's place.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 
 def _paths(given: Any) -> Iterator[Path]:
-    """The paths in an argument that exist: itself, or what its spec names as `path`."""
+    """The existing paths in an argument: itself, or those that its spec names as `path`."""
     if isinstance(given, Mapping):
         for key, value in given.items():
             if key == "path" or isinstance(value, (Mapping, list)):

@@ -136,7 +136,7 @@ def refuse_what_cannot_fit(n: int, sample_shape: tuple[int, ...], out: Path) -> 
     """Checks that n samples can be written below `out`, which need not exist.
 
     Raises:
-        GenkitError: with what they may take and what there is.
+        GenkitError: they may take more space than there is; the message has both.
     """
     place = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     disk = os.statvfs(place)

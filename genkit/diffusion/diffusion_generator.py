@@ -31,7 +31,7 @@ class DiffusionGenerator(Generator):
 
     @abstractmethod
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
-        """All that the solver needs, under a checked condition of one row a sample."""
+        """Input of the solver, under a checked condition of one row a sample."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         x = self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch)

@@ -102,7 +102,7 @@ class Process(Configured, nn.Module):
         return self.variance in ("learned", "learned_range")
 
     def _tabulate(self, betas: Tensor) -> None:
-        """Tables in float64, rounded once to float32; what is looked up lies on the device."""
+        """Makes the tables in float64, rounded once to float32; those for `look_up` lie on the device."""
         self.betas, alphas = betas, 1 - betas
         self.abar = alphas.cumprod(0)
         before = torch.cat([torch.ones(1, dtype=torch.float64), self.abar[:-1]])

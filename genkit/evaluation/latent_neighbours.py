@@ -60,7 +60,7 @@ class LatentKNN:
     warnings: list[str]
 
     def standard_error(self, k: int) -> float:
-        """Of the share, over test images."""
+        """Standard error of the accuracy, over test images."""
         return math.sqrt(self.accuracy[k] * (1 - self.accuracy[k]) / int(self.test["n"]))
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ranking of the samples of a data set by how much they look like junk, by weights of robust optimal transport.
+"""Ranking of the samples of a data set from junk to good, by weights of robust optimal transport.
 
 Balaji et al. 2020, arXiv:2010.05862. Samples that the generator finds hard get a low weight; these need not be
 the foreign ones: noise is found, digits among clothes are not.

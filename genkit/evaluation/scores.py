@@ -100,7 +100,7 @@ class Scores:
         return iter(self.scores)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `values` and `standard_errors` by name, the rest says what they depend on."""
+        """Plain data; `values` and `standard_errors` by name, and the settings they depend on."""
         return {
             "values": {name: score.value for name, score in self.scores.items()},
             "standard_errors": {name: score.standard_error for name, score in self.scores.items()},

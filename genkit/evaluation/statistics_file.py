@@ -51,7 +51,7 @@ class Statistics(FeatureGaussian):
 
     @classmethod
     def of(cls, features: Tensor, extractor: Extractor, name: str, fingerprint: str, seed: int) -> Statistics:
-        """Of (n, d) features, in float64."""
+        """Statistics of (n, d) features, in float64."""
         x = as_features(f"features of {name}", features)
         described = extractor.describe()
         return cls(
@@ -97,7 +97,7 @@ class Statistics(FeatureGaussian):
 
     @classmethod
     def load(cls, path: str | Path) -> Statistics:
-        """Reads what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
             EvaluationError: damaged, of another tool (which extractor made it, nobody knows), or no statistics.

@@ -68,7 +68,7 @@ class GANTraining(System):
 
     Args:
         generator: the player that training leaves behind.
-        critic: maps (B, *sample_shape) to scores (B,), large for what looks real.
+        critic: maps (B, *sample_shape) to scores (B,), large for samples that look real.
         objective: critic and generator terms, from scores.
         critic_steps: critic updates an iteration.
         view: transforms every input of the critic.

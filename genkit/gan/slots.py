@@ -91,7 +91,7 @@ class Technique:
     """Base of techniques; one may need a property that not every pair has."""
 
     def check(self, gan: Pair) -> None:
-        """Raises RecipeError when the pair lacks what the technique needs."""
+        """Raises RecipeError when the pair lacks a part that the technique needs."""
 
 
 class View(Technique, nn.Module):
@@ -123,7 +123,7 @@ class Weighting(Technique, Learning):
     coupled: ClassVar[bool] = False
 
     def check(self, gan: Pair, side: LossSide = "real") -> None:
-        """Raises RecipeError when the pair lacks what the weighting needs, or the side cannot be weighed."""
+        """Raises RecipeError when the pair lacks a part that the weighting needs, or the side cannot be weighted."""
 
     def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         raise NotImplementedError

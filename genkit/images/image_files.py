@@ -59,7 +59,7 @@ class Prepared(NamedTuple):
 
 
 class ImageFiles:
-    """The images below a folder or inside a zip, in the order of their names' code points, whatever the locale.
+    """The images below a folder or inside a zip, in the order of their names' code points, in any locale.
 
     Hidden files, macOS resource forks and files that are no images by their suffix are ignored, and so is the picture
     of all samples that `genkit sample --grid` puts beside them.

@@ -48,7 +48,7 @@ class Intake:
         return "; ".join(parts)
 
     def warnings(self) -> Iterator[str]:
-        """Lines about what is likely to be a mistake, with what to do."""
+        """Lines about likely mistakes, with advice."""
         if dark := self.converted[DARK]:
             yield (
                 f"{dark} of {self.accepted} images are 16-bit files that use 12 bits or fewer, so they are nearly "

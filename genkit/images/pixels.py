@@ -225,7 +225,7 @@ def digits(n: int) -> int:
 
 
 def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0, digits: int = DIGITS) -> int:
-    """Batches (N, C, H, W) or single images (C, H, W) to `folder`/000000.png and so on; returns how many.
+    """Batches (N, C, H, W) or single images (C, H, W) to `folder`/000000.png and so on; returns their number.
 
     If this is killed, the files that exist are whole. They are not synced one by one: that would take longer than
     making the images.

@@ -28,7 +28,7 @@ def tracked_norms(module: nn.Module) -> list[_BatchNorm]:
 
 @torch.no_grad()
 def measure_statistics(system: System, product: nn.Module, stream: Stream) -> None:
-    """Gives the batch norms of `product` mean and variance of what they see of the data and noise of `stream`.
+    """Gives the batch norms of `product` the mean and variance of their inputs, from data and noise of `stream`.
 
     A function of the weights and the seed alone: the stream starts anew, and no random state is left changed.
     """

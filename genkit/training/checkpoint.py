@@ -39,7 +39,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None
     """Writes `folder`/step-<iteration>; every process calls it, the first one names it.
 
     Raises:
-        CheckpointError: with path, reason and free space; what was there before is untouched.
+        CheckpointError: with path, reason and free space; earlier checkpoints are untouched.
         BadState: a weight is not finite: the checkpoint before this one stays the newest.
     """
     accelerator = trainer.accelerator
@@ -112,7 +112,7 @@ def _refuse_non_finite(state: dict[str, Tensor], where: str, processes: int = 1)
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """Puts the state in `folder` back into `trainer`; returns what state.json holds.
+    """Puts the state in `folder` back into `trainer`; returns the content of state.json.
 
     Raises:
         CheckpointError: a file is missing, changed or does not fit.
@@ -203,7 +203,7 @@ def complete(folder: Path) -> list[Path]:
 
 
 def tidy(folder: Path) -> None:
-    """Puts right what a kill left: half a checkpoint is removed, one that was moved aside comes back."""
+    """Cleans up after a kill: half a checkpoint is removed, one that was moved aside comes back."""
     for aside in folder.glob(".step-*.old"):
         final = aside.with_name(aside.name[1:].removesuffix(".old"))
         if final.exists():

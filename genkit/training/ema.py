@@ -1,4 +1,4 @@
-"""The averaged copy of what is being learned; it is what gets sampled, scored and saved."""
+"""The averaged copy of the product of training, which is sampled, scored and saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe: one YAML file that says what is learned from what, how, and how it is scored."""
+"""A recipe: one YAML file with data, system, training and scoring of a run."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _clock(seconds: float) -> str:
 
 
 def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(learner, [(what, last value, SVG)]): the scores first, then the learners in the order of their names."""
+    """(learner, [(name, last value, SVG)]): the scores first, then the learners in the order of their names."""
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
         for name, value in row.items():
@@ -179,7 +179,7 @@ def _scores(path: Path) -> dict[str, list[Any]]:
 
 
 def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """(from which iteration on, what had changed) rows."""
+    """(first iteration, changes) rows."""
     entries = [entry for entry in found.get("changes", []) if isinstance(entry, Mapping)]
     return [
         (f"from iteration {entry.get('iteration')}", "; ".join([*entry.get("recipe", []), *entry.get("changed", [])]))
@@ -192,7 +192,7 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 
 def _flat(tree: Any, path: str = "") -> list[tuple[str, ...]]:
-    """Nested mappings as (path, value) rows; a mapping of many numbers is one row, and what is empty none."""
+    """Nested mappings as (path, value) rows; a mapping of many numbers is one row, an empty one none."""
     if isinstance(tree, Mapping):
         if len(tree) >= MANY and all(isinstance(v, float) for v in tree.values()):
             return [(path, ", ".join(f"{k} {_number(v)}" for k, v in tree.items()))]

@@ -115,7 +115,7 @@ class Run:
             self._go_back(str(fault), self.recipe.rollback)
 
     def _go_back(self, why: str, rule: Rollback) -> None:
-        """To the last good checkpoint, which is written anew, so that a resumed run knows of it."""
+        """Goes back to the last good checkpoint, which is written anew, so that a resumed run knows of it."""
         good = good_before(self.folder.checkpoints, self.falls, self.best, self.watcher.note) if self.main else ""
         found, falls, at = Path(from_main(self.accelerator, str(good))), self.falls, self.trainer.step
         lines = self._load(found)
@@ -128,7 +128,7 @@ class Run:
         self._checkpoint()
 
     def _iterate(self, stop: StopFlag) -> None:
-        """One iteration, and what is due after it; the last one leaves its scores to `_finish`."""
+        """One iteration, then log, pictures, scores and checkpoint if due; the last scores are left to `_finish`."""
         every, steps = self.recipe.every, self.trainer.steps
         try:
             with stop.within(PATIENCE_S):
@@ -230,7 +230,7 @@ class Run:
         """Draws a grid and scores, as far as they are due.
 
         Raises:
-            Stopped: a signal came; the checkpoint remembers what is left to do.
+            Stopped: a signal came; the checkpoint remembers the tasks that are left.
         """
         for i, what in enumerate(due):
             try:

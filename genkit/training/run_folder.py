@@ -37,7 +37,7 @@ class Written(Protocol):
 
 
 class RunFolder:
-    """Paths inside a run, and the checks that keep a run what it says it is."""
+    """Paths inside a run, and checks that it goes on with its own recipe and data."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -168,7 +168,7 @@ class RunFolder:
     def check_data(self, record: Mapping[str, Any], fingerprint: str | None) -> None:
         """Keeps the record of the data of a new run; compares it with that of a run that goes on.
 
-        The same data may have another name than before: their content is what is compared.
+        The same data may have another name than before: their content is compared.
 
         Args:
             record: see genkit.training.data_record.

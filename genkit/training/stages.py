@@ -78,7 +78,7 @@ def train(
 ) -> Path:
     """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
 
-    Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
+    Resuming goes on from the newest good checkpoint, and the result equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
     its name; resuming goes on in the stage that was under way.
 
@@ -106,7 +106,7 @@ def train(
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:
-    """Trains what is left to train of `recipe` in the run folder `out`; see `genkit.training.train`."""
+    """Trains the unfinished stages of `recipe` in the run folder `out`; see `genkit.training.train`."""
     folder, trainings = StagedFolder(out), recipe.in_run(out)
     accelerator = accelerator_of(next(iter(trainings.values())))
     main, count = accelerator.is_main_process, accelerator.num_processes

@@ -26,7 +26,7 @@ def check_start(source: str | Path) -> None:
 
 
 def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]) -> str:
-    """Puts the weights of `source` into `trainer`, whose optimisers and data begin anew; says in a line what it took.
+    """Puts the weights of `source` into `trainer`, whose optimisers and data begin anew; returns a line about them.
 
     From a run with the same system, all networks of its newest good checkpoint are taken, and the averaged copy; else
     the product in its weights folder.

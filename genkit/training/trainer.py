@@ -104,7 +104,7 @@ class Trainer:
         return product
 
     def iterate(self) -> dict[str, Tensor]:
-        """One iteration of the system; what was logged, averaged over the updates that logged it, on the device."""
+        """One iteration of the system; its logged terms, averaged over the updates that logged them, on the device."""
         self._set_rates()
         self.stream.begin(self.step)
         torch.manual_seed(stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index))

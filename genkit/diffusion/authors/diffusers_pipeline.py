@@ -26,7 +26,7 @@ OWN = "pipeline"
 
 
 def export_pipeline(generator: DDPM, out: str | Path) -> Path:
-    """Writes what `DiffusionPipeline.from_pretrained(out)` reads, README.md, and a note for importing it again.
+    """Writes a folder for `DiffusionPipeline.from_pretrained(out)`, README.md, and a note for importing it again.
 
     The folder is a DDPMPipeline or DDIMPipeline where that class walks the generator's chain; else it brings a pipeline
     class of its own in pipeline.py, over the same UNet2DModel and a scheduler of diffusers. README.md says how to

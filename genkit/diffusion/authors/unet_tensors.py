@@ -90,7 +90,7 @@ def _inside(ours: str, theirs: str, layers: Mapping[str, str]) -> Pairs:
 
 
 def heads_of(ours: nn.Module, pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Their attention layers -> number of heads of ours."""
+    """Name of their attention layer -> number of heads of ours."""
     return {
         theirs.removesuffix(".q"): ours.get_submodule(mine.removesuffix(".to_q")).heads  # type: ignore[misc]
         for mine, theirs in pairs

@@ -166,6 +166,6 @@ def _spectral_names(ours: str, theirs: str) -> TensorNames:
 
 
 def _flat(state: Mapping[str, Tensor], name: str) -> Mapping[str, Tensor]:
-    """Their last convolution covers its whole map: as a linear layer of the flattened map."""
+    """Their last convolution, which covers its whole map, as a linear layer of the flattened map."""
     last = state.get(name)
     return {**state, name: last.flatten(1)} if isinstance(last, Tensor) and last.dim() == 4 else state
