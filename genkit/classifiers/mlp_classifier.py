@@ -1,4 +1,4 @@
-"""A fully connected classifier: the same whatever order its pixels come in."""
+"""A fully connected classifier, for which the order of pixels does not matter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MLPClassifier(ImageClassifier):
     Weights start as PyTorch's linear layers do.
 
     Args:
-        size: pixels of a side.
+        size: side length in pixels.
         channels: 1 for grey, 3 for colour.
         classes: at least 2.
         width: units of a hidden layer.
