@@ -16,7 +16,7 @@ from genkit.layers.arguments import Channels, Depth, ImageSize
 
 
 class MLPClassifier(ImageClassifier):
-    """Images -> hidden layers with ReLU -> logits; knows nothing of neighbourhood ("permutation-invariant MNIST").
+    """Images -> hidden layers with ReLU -> logits; the order of pixels does not matter ("permutation-invariant MNIST").
 
     Weights start as PyTorch's linear layers do.
 
