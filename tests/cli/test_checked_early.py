@@ -1,4 +1,4 @@
-"""What the arguments tell is refused, in one line, before the first sample is drawn or the first file decoded."""
+"""Arguments are refused, in one line, before the first sample is drawn or the first file decoded."""
 
 from __future__ import annotations
 

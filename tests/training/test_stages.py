@@ -51,7 +51,7 @@ GUIDED: dict[str, Any] = {
     "product": {"type": "classifier_guided", "generator": {"stage": "ddpm"}, "classifier": {"stage": "classifier"}},
     "evaluate": {"metrics": ["fd"], "n": 16, "extractor": "mnist-classifier"},
 }
-"""What is left is of both stages."""
+"""The product uses both stages."""
 
 VAE = by_example(STEPS).to_dict()
 AUGMENT = {"type": "exemplar_augment", "vae": {"stage": "vae"}}

@@ -166,7 +166,7 @@ def test_an_autoregressive_decoder_looks_back_only() -> None:
 
 
 def test_autoregressive_samples_are_their_own_conditionals() -> None:
-    """What was drawn for the first pixels decides the mean of the last."""
+    """Draws of the first pixels decide the mean of the last."""
     torch.manual_seed(0)
     model = VAE(PixelSNAILVAENetwork(4, 1, 2, 8, maps=16, depth=1)).eval()
     z = model.prior(3, rng())
