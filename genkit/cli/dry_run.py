@@ -48,7 +48,7 @@ def _stages(recipe: StagedRecipe) -> Iterator[str]:
     product = recipe.build_product(made)
     if product is not None:
         about = [["", recipe.description], ["type", type(product).__name__], ["of", ", ".join(recipe.stages)]]
-        yield "\n".join(_section(f"{recipe.name}: what is left", about))
+        yield "\n".join(_section(f"{recipe.name}: the product", about))
 
 
 def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:

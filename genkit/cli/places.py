@@ -146,7 +146,7 @@ def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
 def _harm(output: Output, read: Path) -> str:
     """The harm that writing `output` would do to `read`, which exists; "" for none."""
     if os.path.realpath(output.path) == os.path.realpath(read):
-        return "is what is read"
+        return "is an input"
     if output.place.folder and os.path.realpath(output.path) == os.path.realpath(read.parent):
         replaced = any(read.match(pattern) for pattern in output.place.replaces)
         return f"is where {read.name} is, which is read and would be replaced" if replaced else ""

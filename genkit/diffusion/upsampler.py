@@ -40,7 +40,7 @@ class Upsampler(DDPM):
     """
 
     made = (LOW_RES,)
-    shows = "low_res, enlarged bilinearly, and beside it what is made of it"
+    shows = "low_res, enlarged bilinearly, and beside it the sample"
 
     network: SuperResolutionUNet
 

@@ -94,7 +94,9 @@ def _radius(game: Game, share: float | None) -> float:
         return rho_of_share(share)
     rho = getattr(game.real_weighting, "rho", None)
     if rho is None:
-        raise EvaluationError("the run was trained without weights; say by --share what share of the data may be junk")
+        raise EvaluationError(
+            "the run was trained without weights; give by --share the share of the data that may be junk"
+        )
     return float(rho)
 
 

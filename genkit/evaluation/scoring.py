@@ -147,7 +147,7 @@ def statistics(
     _check_alone(source)
     n = source.available if n is None else check_n(n)
     if n is None:
-        raise EvaluationError(f"{source.name} has no end; say how many samples n there shall be")
+        raise EvaluationError(f"{source.name} has no end; give a number n of samples")
     judge = extractor_for(extractor, source.name, source.sample_shape, weights)
     check_fit(judge, [source])
     reader = Reader(judge, n, seed, batch_size, True, progress, [source])

@@ -55,7 +55,7 @@ class BallWeighting(Weighting):
         raise NotImplementedError
 
     def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
-        """`robust_dead` is 1 once the weights, after they began to differ, have all become equal again."""
+        """`robust_dead` is 1 while all weights are equal after their start."""
         with torch.no_grad():
             everyone = whole_batch(weights)
             spread = everyone.max() - everyone.min()

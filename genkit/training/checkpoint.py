@@ -188,7 +188,7 @@ def _state(folder: Path) -> dict[str, Any]:
     except Unreadable as damage:
         raise CheckpointError(f"{folder.name}/state.json cannot be read ({damage})") from damage
     if not isinstance(state, dict) or not state.keys() >= STATE:
-        raise CheckpointError(f"{folder.name}/state.json lacks what a run goes on with")
+        raise CheckpointError(f"{folder.name}/state.json lacks entries that a run needs to go on")
     return state
 
 

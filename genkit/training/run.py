@@ -260,7 +260,7 @@ class Run:
         best = from_main(self.accelerator, self.best["checkpoint"] if self.best else "")
         if best and best != f"step-{self.trainer.step:08d}":
             self._load(self.folder.checkpoints / best)
-            self.watcher.note(f"{best} was better than the end, and is what is kept")
+            self.watcher.note(f"{best} was better than the end, and is kept")
         scores, _ = self.show.scores(stop, None, stable_seed(self.recipe.train.seed, "selected"))
         return scores
 

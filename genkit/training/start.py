@@ -89,7 +89,7 @@ def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: N
     folder = RunFolder(run)
     if not folder.recipe.is_file():
         raise CheckpointError(
-            f"{run} is no run folder; give what genkit train wrote, with recipe.yaml and checkpoints/"
+            f"{run} is no run folder; give one that genkit train wrote, with recipe.yaml and checkpoints/"
         )
     recipe = Recipe.load(folder.recipe)
     checkpoint = newest_good(folder.checkpoints, warn)

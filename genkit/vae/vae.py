@@ -136,7 +136,7 @@ class VAE(LatentGenerator):
         if [tuple(part.shape[1:]) for part in parts] != self.latent_shapes:
             wanted = ", ".join(f"(n, {', '.join(map(str, shape))})" for shape in self.latent_shapes)
             raise DataError(
-                f"a latent of this VAE is z_1 and the noise of what is below, {wanted}; "
+                f"a latent of this VAE is z_1 and the noise of the lower parts, {wanted}; "
                 f"got {', '.join(str(tuple(part.shape)) for part in parts) or 'nothing'}"
             )
         return parts

@@ -70,7 +70,7 @@ AUGMENTED: dict[str, Any] = {
         },
     },
 }
-"""The second stage learns from what the first has made, and is what is left."""
+"""The second stage learns from the product of the first, and makes the final one."""
 
 TREES = {"guided": GUIDED, "augmented": AUGMENTED}
 
