@@ -1,4 +1,4 @@
-"""What a newcomer touches: adds one penalty, network, system, metric and data set to a copy of the house, and counts.
+"""Files touched by an addition: adds penalty, network, system, metric and data set to copies of the house, and counts.
 
     python -m benchmarks.additions
 
@@ -62,7 +62,7 @@ ADDITIONS: dict[str, tuple[str, str, str, dict[str, str]]] = {
         {},
     ),
 }
-"""What -> (kind, module, its text, replacements in the tiny specs)."""
+"""Name -> (kind, module, its text, replacements in the tiny specs)."""
 
 
 def add(house: Path, kind: str, module: str, text: str, specs: dict[str, str]) -> list[str]:

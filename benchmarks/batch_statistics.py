@@ -1,4 +1,4 @@
-"""What it does to averaged weights to have batch statistics of their own: FD with them, and with the live network's.
+"""Effect of batch statistics of their own on averaged weights: FD with them, and with those of the live network.
 
     python -m benchmarks.batch_statistics [KEY=VALUE ...] [--out runs/bench] [--seeds 0 1 2]
 

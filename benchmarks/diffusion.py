@@ -1,4 +1,4 @@
-"""What solvers, guidance and losses of a diffusion model are worth, on Fashion-MNIST.
+"""Effect of solvers, guidance and losses of a diffusion model, on Fashion-MNIST.
 
     python -m benchmarks.diffusion solvers  WEIGHTS [-n 500] [--evaluations 10 25 50]
     python -m benchmarks.diffusion guidance WEIGHTS --classifier NOISY [-n 500]

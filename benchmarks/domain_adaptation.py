@@ -88,7 +88,7 @@ def recipe_target(recipe: Recipe) -> Recipe:
 
 
 def auroc(score: Tensor, positive: Tensor) -> float:
-    """How often a positive scores above a negative; ties count half."""
+    """Share of pairs with the positive scored above the negative; ties count half."""
     a, b = score[positive], score[~positive]
     return ((a[:, None] > b).double() + 0.5 * (a[:, None] == b).double()).mean().item()
 

@@ -227,7 +227,7 @@ def iwae(vae: VAE, data: Any, exemplars: int, samples: int = 5000) -> None:
 
 
 def measured(way: Callable[[], float]) -> tuple[float, float]:
-    """What it gives, and in how many CPU seconds."""
+    """The result of a call, and its CPU seconds."""
     start = time.process_time()
     return way(), time.process_time() - start
 

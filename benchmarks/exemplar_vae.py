@@ -51,7 +51,7 @@ def model(runs: Path, data: str, arm: str) -> VAE:
 
 
 def kept(path: Path, measure: Any) -> dict[str, Any]:
-    """What `measure` gives, from its file when it was measured before."""
+    """The result of `measure`, from its file if it was measured before."""
     if not path.is_file():
         start = time.process_time()
         found = measure()

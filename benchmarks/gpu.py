@@ -109,7 +109,7 @@ def in_a_process(name: str, mode: str) -> dict[str, Any]:
 
 
 def sampled() -> None:
-    """Shipped weights on CPU and GPU: how far apart the images are, and the time of 64."""
+    """Shipped weights on CPU and GPU: difference of the images, and the time of 64."""
     from genkit import Generator
     from genkit.core.catalog import shipped
 

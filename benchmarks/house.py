@@ -1,4 +1,4 @@
-"""How the house is laid out: rooms, floors, arrows, and what a reader of each system opens.
+"""Layout of the house: rooms, floors, arrows, and the files that a reader of each system opens.
 
     python -m benchmarks.house [--package genkit] [--picture docs/figures/house.svg]
 

@@ -79,7 +79,7 @@ def kill(recipe: Path, out: Path, processes: int, after: float) -> str:
 
 
 def tried(name: str, processes: int, kills: int, folder: Path, rng: random.Random) -> dict[str, Any]:
-    """One recipe: how many kills it had, how many whole restarts it took, and whether all is equal in the end."""
+    """One recipe: numbers of kills and of whole restarts, and whether all is equal in the end."""
     place = folder / name.replace("/", "-") / str(processes)
     place.mkdir(parents=True, exist_ok=True)
     recipe = place / "recipe.yaml"

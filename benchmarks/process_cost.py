@@ -1,9 +1,9 @@
-"""What one process pays for noise and data, however many there are: milliseconds for its rows, by number of processes.
+"""Cost of noise and data for one process of several: milliseconds for its rows, by number of processes.
 
     python -m benchmarks.process_cost [--rows 16] [--items 60000]
 
 The last of N simulated processes takes its rows of the batches and draws of N * rows. The fastest tenth of 200
-iterations, taken in turns so that what else the machine does meets all alike; ratios to one process. `batch` is a mean
+iterations, taken in turns so that other load of the machine meets all alike; ratios to one process. `batch` is a mean
 over all iterations instead, since a new order is laid out once an epoch.
 """
 

@@ -59,7 +59,7 @@ START = 400
 
 @dataclass(frozen=True)
 class Case:
-    """One run: what junk, how much of it, which arm, which seed."""
+    """One run: kind of junk, its share, arm and seed."""
 
     junk: str
     percent: int

@@ -1,4 +1,4 @@
-"""The coupling figure of robust transport: which points of two sets belong together when 5 % of one are far junk."""
+"""The coupling figure of robust transport: the matching of two sets of points when 5 % of one are far junk."""
 
 from __future__ import annotations
 

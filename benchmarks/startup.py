@@ -1,4 +1,4 @@
-"""How long a command takes before it does anything: the median of several starts.
+"""Time that a command takes to start: the median of several starts.
 
 python -m benchmarks.startup
 """

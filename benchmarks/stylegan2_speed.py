@@ -118,7 +118,7 @@ def learning(module: nn.Module, other: nn.Module) -> Iterator[None]:
 
 
 def parts(system: GANTraining, batch: int) -> dict[str, Callable[[], object]]:
-    """What is timed: a forward pass, and forward and backward of every loss."""
+    """The timed parts: a forward pass, and forward and backward of every loss."""
     rng = torch.Generator().manual_seed(0)
     z = system.generator.network.latents(Noise(batch, rng))
     x, u = torch.randn(batch, 3, 32, 32, generator=rng), torch.rand(batch, generator=rng)

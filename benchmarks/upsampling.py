@@ -1,4 +1,4 @@
-"""What an upsampler and a cascade are worth beside bilinear interpolation, on Fashion-MNIST.
+"""An upsampler and a cascade beside bilinear interpolation, on Fashion-MNIST.
 
     python -m benchmarks.upsampling images  UPSAMPLER [-n 1000] [--seeds 3]
     python -m benchmarks.upsampling cascade UPSAMPLER --base BASE [-n 1000] [--seeds 3]
@@ -6,7 +6,7 @@
 
 UPSAMPLER is a run or the weights of recipes/fashion_mnist/ddpm_upsampler, BASE those of the 14-pixel base of
 recipes/fashion_mnist/cascade (a run of that has them as RUN/upsampler and RUN/base). Small images are test images made
-small as in training. `images` tells the error of what is made of them, and the Frechet distance to the test images in
+small as in training. `images` gives the error of the enlarged images, and the Frechet distance to the test images in
 features of the shipped fashion-mnist-classifier; `cascade` the distance of samples. Each prints a Markdown table, means
 over seeds and their standard deviation. What was measured is kept in --out: a call that was stopped measures the rest.
 """
@@ -93,7 +93,7 @@ class Bench:
         return ClassifierFreeGuided(self.upsampler, SCALE)
 
     def kept(self, name: str, seed: int, measure: Callable[[], Values]) -> Values:
-        """What `measure` gives, from its file where the same weights were measured before."""
+        """The result of `measure`, from its file if the same weights were measured before."""
         path = self.out / "upsampling" / f"{self.version}-{self.n}" / f"{name.replace(' ', '-')}-{seed}.json"
         if not path.is_file():
             write_atomically(path, json.dumps(measure()).encode())
@@ -135,12 +135,12 @@ def images(bench: Bench) -> None:
 
 
 def low_error(upsampler: Upsampler, x: Tensor, low: Tensor) -> float:
-    """How far a large image, made small again, is from the small one."""
+    """Error between a large image, made small again, and the small one."""
     return errors(upsampler.condition_of(x)[LOW_RES], low)["rmse"]
 
 
 def mean_of(way: Callable[[Tensor, Tensor, int], Tensor], low: Tensor, label: Tensor, seed: int) -> Tensor:
-    """The mean of eight draws: where the error is least, and the picture soft."""
+    """The mean of eight draws, which has the least error and is soft."""
     return torch.stack([way(low, label, 100 * (k + 1) + seed) for k in range(8)]).mean(0)
 
 

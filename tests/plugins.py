@@ -13,7 +13,7 @@ from genkit.core import table
 
 @contextmanager
 def untouched_table() -> Iterator[None]:
-    """What is registered inside is forgotten after, and entry points are read anew."""
+    """A block after which names registered in it are forgotten and entry points are read anew."""
     before, loaded = {kind: dict(entries) for kind, entries in table.CATALOG.items()}, list(table._loaded)
     table._loaded.clear()
     try:

@@ -1,4 +1,4 @@
-"""Where fixtures and data sets shared between checkouts lie; tests that need them are skipped where they are absent."""
+"""Fixtures and data sets shared between checkouts; tests that need them are skipped where they are absent."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class ClassifierTraining(System):
         product(self.seen(next(data).x, data))
 
     def loss(self, x: Tensor, label: Tensor, made: Tensor | None = None) -> Terms:
-        """Smoothed cross-entropy, weighted (1 - share) on x and share on what was made of it."""
+        """Smoothed cross-entropy, weighted (1 - share) on x and share on images made from it."""
         logits = self.classifier(x)
         accuracy = (logits.detach().argmax(1) == label).float().mean()
         real = F.cross_entropy(logits, label, label_smoothing=self.label_smoothing)

@@ -22,7 +22,7 @@ class Classifier(ImageClassifier):
     Kaiming-normal (fan-out). 28 grey pixels at width 32: 113 k parameters.
 
     Args:
-        size: pixels of a side, for reference: any size of at least 8 gives features of the same width.
+        size: side length in pixels, for reference: any size of at least 8 gives features of the same width.
         channels: 1 for grey, 3 for colour.
         classes: at least 2.
         width: channels of the first map.

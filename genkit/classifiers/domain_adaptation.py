@@ -35,7 +35,7 @@ class DomainAdaptation(System):
     The authors step D before W and recompute nothing in between; here W comes first, as in their GAN.
 
     Args:
-        classifier: features F, and C as its linear head; what is kept.
+        classifier: features F, and C as its linear head; the product of training.
         critic: of features, large for the source; None trains on the source alone.
         weighting: of target images; None is plain adversarial adaptation.
         objective: of the critic; the authors take the non-saturating one.
@@ -148,13 +148,13 @@ class DomainAdaptation(System):
         return distance_loss(self.objective, self.critic(source).float(), self.critic(target).float(), weights)
 
     def weights(self, x: Tensor, features: Tensor) -> Tensor:
-        """Of target images x with their features, (B,), mean one, without a graph."""
+        """Weights of target images x with their features, (B,), mean one, without a graph."""
         if self.weighting is None:
             return features.new_ones(len(x), dtype=torch.float32)
         return self.weighting(Judged(x, {}, self.cost(features.detach()), None))
 
     def cost(self, features: Tensor) -> Tensor:
-        """What weight on target samples costs, (B,), from their features."""
+        """Cost of a unit of weight on each target sample, (B,), from their features."""
         assert self.critic is not None
         logits = self.classifier.head(features).float()
         return weight_cost(self.objective, self.critic(features).float(), logits, self.entropy)

@@ -12,7 +12,7 @@ from genkit.gan.objectives import Objective
 
 
 def distance_loss(objective: Objective, source: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """What the critic descends and the features climb: mean l_real(D(s)) + mean w l_fake(D(t)), a scalar.
+    """The loss that the critic descends and the features climb: mean l_real(D(s)) + mean w l_fake(D(t)), a scalar.
 
     Args:
         objective: gives l_real and l_fake; softplus(-D) and softplus(D) for the non-saturating one.
@@ -34,9 +34,9 @@ def weighted_entropy(logits: Tensor, weights: Tensor) -> Tensor:
 
 
 def weight_cost(objective: Objective, target: Tensor, logits: Tensor, entropy_weight: float) -> Tensor:
-    """What one unit of weight on each target sample costs W, (B,): -l_fake(D(t)) + entropy_weight H(p).
+    """Cost for W of a unit of weight on each target sample, (B,): -l_fake(D(t)) + entropy_weight H(p).
 
     W descends mean w cost, which is minus the critic's loss plus the entropy, but for the source's half, in which there
-    are no weights. So it keeps what looks like the source and what the classifier is sure of.
+    are no weights. So weight goes to samples that look like the source and of which the classifier is sure.
     """
     return entropy_weight * entropy(logits) - objective.critic_fake(target)

@@ -24,7 +24,7 @@ ENTRIES: Entries = {
         ),
         "mlp_classifier": Entry(
             "genkit.classifiers.mlp_classifier:MLPClassifier",
-            "Images -> hidden layers with ReLU -> logits; knows nothing of neighbourhood.",
+            "Images -> hidden layers with ReLU -> logits; the order of pixels does not matter.",
         ),
         "imagenet_resnet_classifier": Entry(
             "genkit.classifiers.imagenet_resnet:ImageNetResNetClassifier",

@@ -1,4 +1,4 @@
-"""What all classifiers of images have in common."""
+"""The base of all classifiers of images."""
 
 from __future__ import annotations
 

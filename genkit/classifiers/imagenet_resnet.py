@@ -20,7 +20,7 @@ from genkit.layers.arguments import ImageSize
 Layers = Literal[18, 34, 50, 101]
 Start = Literal["imagenet", "random"]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's intensities in [0, 1], red, green, blue."""
+"""Of ImageNet's intensities in [0, 1]: red, green, blue."""
 
 
 class ImageNetResNetClassifier(ImageClassifier):
@@ -29,7 +29,7 @@ class ImageNetResNetClassifier(ImageClassifier):
     Args:
         classes: at least 2.
         layers: 18, 34, 50 or 101.
-        size: pixels of a side; 224 in ImageNet training.
+        size: side length in pixels; 224 in ImageNet training.
         start: "imagenet" fetches torchvision's IMAGENET1K_V1 weights once training begins; see `setup`.
         class_names: one name a class, for tables; empty when they have none.
     """
@@ -57,7 +57,7 @@ class ImageNetResNetCritic(Critic):
 
     Args:
         layers: 18, 34, 50 or 101; the authors take 18.
-        size: pixels of a side.
+        size: side length in pixels.
         start: as for ImageNetResNetClassifier.
     """
 

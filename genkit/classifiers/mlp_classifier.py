@@ -1,4 +1,4 @@
-"""A fully connected classifier: the same whatever order its pixels come in."""
+"""A fully connected classifier, for which the order of pixels does not matter."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from genkit.layers.arguments import Channels, Depth, ImageSize
 
 
 class MLPClassifier(ImageClassifier):
-    """Images -> hidden layers with ReLU -> logits; knows nothing of neighbourhood ("permutation-invariant MNIST").
+    """Images -> hidden layers with ReLU -> logits; the order of pixels does not matter ("permutation-invariant MNIST").
 
     Weights start as PyTorch's linear layers do.
 
     Args:
-        size: pixels of a side.
+        size: side length in pixels.
         channels: 1 for grey, 3 for colour.
         classes: at least 2.
         width: units of a hidden layer.

@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar with speed and ETA, and below it what there is to say."""
+"""Progress on a terminal: a bar with speed and ETA, and a line of details below it."""
 
 from __future__ import annotations
 

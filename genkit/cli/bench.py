@@ -67,7 +67,7 @@ def _read_by(entry: BenchEntry) -> Any:
 
 @dataclass(frozen=True)
 class ShownTraining:
-    """Trains the recipes of a bench before the eyes of who called it."""
+    """Trains the recipes of a bench and shows their progress."""
 
     watcher: TrainingWatcher
 

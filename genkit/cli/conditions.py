@@ -27,7 +27,7 @@ class AskedConditions:
 
     Attributes:
         rows: name -> a row a sample, checked.
-        words: of each, for the line that tells what was made: "label 2: coat", "low_res of photo.png".
+        words: a description of each, for the line about the result: "label 2: coat", "low_res of photo.png".
         files: that were read, by the option that names them.
     """
 
@@ -40,7 +40,7 @@ def asked(generator: Generator, label: str | None, given: Sequence[str], n: int)
     """The conditions that --label and every --condition give.
 
     Raises:
-        ConditionError: nothing that `generator` takes, or not all that it needs, beginning with the option.
+        ConditionError: an option that `generator` does not take, or one that it needs is missing; begins with its name.
         DataError: a file that is no image.
         GenkitError: no NAME=VALUE, or a name twice.
     """
@@ -83,7 +83,7 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
 
 
 def repeated(images: Tensor, n: int) -> Tensor:
-    """n of the images, in order and over again; a single one is itself, and takes the memory of one."""
+    """The images repeated in order up to n rows; a single one is expanded without copying it."""
     import torch
 
     if len(images) == 1:
@@ -92,7 +92,7 @@ def repeated(images: Tensor, n: int) -> Tensor:
 
 
 def read_images(path: Path, column: Images, most: int) -> Tensor:
-    """That of a file, or the first of a folder or zip in the order of their names: (files, C, H, W) in [-1, 1].
+    """The image in a file, or the first `most` of a folder or zip by name: (files, C, H, W) in [-1, 1].
 
     Raises:
         DataError: naming a file that is no image of the column's size and colour.

@@ -21,7 +21,7 @@ PLAIN_EVERY_S = 5.0
 MAIN_LOSSES = ("loss", "real", "fake")
 SPEED_OVER_S = 60.0
 WIDEST = 100_000
-"""Columns of what is no terminal: nothing is cut there."""
+"""Width of a table where the output is no terminal: nothing is cut there."""
 
 
 def is_first_process() -> bool:
@@ -171,10 +171,10 @@ class Watched:
     """Progress over rows that also counts the steps of a diffusion, as parts of its batch.
 
     Args:
-        progress: what is called in turn.
-        generator: of the rows.
-        n: rows in all, as far as is known.
-        batch_size: rows at a time.
+        progress: called with (rows done, rows in total).
+        generator: makes the rows.
+        n: rows in total, as far as known.
+        batch_size: rows of a batch.
     """
 
     def __init__(self, progress: Progress, generator: Any, n: int, batch_size: int):
@@ -192,5 +192,5 @@ class Watched:
 
 
 def progress(display: Display, what: str, unit: str) -> Progress:
-    """(done, total) -> shown; what library functions take as `progress`."""
+    """A callback (done, total) for the argument `progress` of library functions; it updates the display."""
     return lambda done, total: display.advance(what, unit, done, total)

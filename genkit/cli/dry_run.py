@@ -26,7 +26,7 @@ TIMED = 3
 
 
 def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str:
-    """Tables of what `recipe` would train, with the time it would take; of each stage, where it has some.
+    """Tables about a run of `recipe`, with its expected time; one for each stage, if it has some.
 
     Raises:
         RecipeError, DataError, WeightsError: as training itself would.
@@ -48,7 +48,7 @@ def _stages(recipe: StagedRecipe) -> Iterator[str]:
     product = recipe.build_product(made)
     if product is not None:
         about = [["", recipe.description], ["type", type(product).__name__], ["of", ", ".join(recipe.stages)]]
-        yield "\n".join(_section(f"{recipe.name}: what is left", about))
+        yield "\n".join(_section(f"{recipe.name}: the product", about))
 
 
 def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:

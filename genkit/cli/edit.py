@@ -115,7 +115,7 @@ def edited(
     """Batches of n variations of one image, or of a straight line between two.
 
     Args:
-        role: what asks for it, for messages.
+        role: name of the command or option, for messages.
 
     Raises:
         GenkitError: a generator that is no VAE.

@@ -1,4 +1,4 @@
-"""genkit evaluate: how good something is, by whatever it can do."""
+"""genkit evaluate: scores of generators, classifiers and data, by any metric that fits them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from genkit.core.errors import GenkitError
 FEATURES = "features"
 MOST = (FEATURES, "accuracy", "likelihood")
 METRICS = ("accuracy", "likelihood", "knn", "outliers")
-"""Each is asked for alone and has a module here with a function `score`; FEATURES is all the others."""
+"""Metrics that are computed alone, each by the function `score` of a module here; FEATURES stands for all others."""
 
 
 @click.command("evaluate", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
@@ -43,7 +43,7 @@ METRICS = ("accuracy", "likelihood", "knn", "outliers")
 @option("--no-cache", is_flag=True, of=(FEATURES,), help="Neither use nor keep features of data.")
 @option("--samples", type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
 @option("--nearest", type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound.")
-@option("--steps", of=("likelihood", "outliers"), help="Steps of the diffusion that are kept; of training.")
+@option("--steps", of=("likelihood", "outliers"), help="Steps kept of the diffusion, or of training.")
 @option("--train", type=DATA, of=("knn",), help="Labelled data to compare with.")
 @option("-k", "k", of=("knn",), help="Numbers of neighbours; 1,5,9,15 if not said.")
 @option("--share", type=float, of=("outliers",), help="Up to this share may be junk, 0 to below 0.5; 0.05.")

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 @click.argument("weights", type=WEIGHTS)
 @click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
 @click.option("-n", "n", type=COUNT, help="Exemplars behind IMAGE; 8, if not said.")
-@click.option("--grid", type=FILE, help="Picture of IMAGE, and of what is made at each of these exemplars.")
+@click.option("--grid", type=FILE, help="Picture of IMAGE and of an image generated from each exemplar.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
 def command(weights: str, image: Path | None, n: int | None, grid: Path | None, json_path: Path | None) -> None:
     """Tell the data by which WEIGHTS of an exemplar VAE generate, and the exemplars behind IMAGE, nearest first.
 
-    Their means are all that is kept of the images, beside the name and fingerprint of the data.
+    Of the exemplars only the means are kept, with the name and fingerprint of their data.
     """
     from genkit.core.errors import GenkitError
     from genkit.vae.vae import VAE
@@ -67,4 +67,4 @@ def _draw(path: Path, found: Explanation) -> None:
     from genkit.images.pixels import grid, write_png
 
     write_png(path, grid(torch.cat([found.image[None], found.pictures])))
-    click.echo(f"the image and what is made at these exemplars in {path}")
+    click.echo(f"the image and one generated from each exemplar in {path}")

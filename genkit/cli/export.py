@@ -11,7 +11,7 @@ from genkit.cli.places import ABOUT_WEIGHTS, FOLDER, WEIGHTS, Writing
 
 @click.command("export", cls=Writing, epilog=ABOUT_WEIGHTS)
 @click.argument("weights", type=WEIGHTS)
-@click.option("--to", "library", type=click.Choice(["diffusers"]), required=True, help="Whose files.")
+@click.option("--to", "library", type=click.Choice(["diffusers"]), required=True, help="The other library.")
 @click.option("--out", required=True, type=FOLDER, help="A new folder.")
 def command(weights: str, library: str, out: Path) -> None:
     """Write WEIGHTS as the files of another library.

@@ -46,7 +46,7 @@ def score(
 
 
 def show(scores: Scores) -> None:
-    """The table, what the numbers depend on, class shares and warnings."""
+    """Prints the table, the settings behind its numbers, class shares and warnings."""
     click.echo(heading(f"{scores.a.name} against {scores.against.name}"))
     click.echo(table([_row(score) for score in scores.scores.values()], ("score", "value", "standard error", "better")))
     for side in (scores.a, scores.against):

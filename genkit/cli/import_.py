@@ -15,7 +15,7 @@ from genkit.cli.places import FOLDER, Writing
 @click.option("--config", type=click.Path(path_type=Path), help="Arguments of the authors' constructors, JSON or YAML.")
 @click.option("--settings", type=click.Path(path_type=Path), help="Flags of OpenAI's scripts instead, JSON or YAML.")
 @click.option("--out", required=True, type=FOLDER, help="A new folder, such as weights/NAME.")
-@click.option("--part", help="Which state dict of the file, where it holds several: netG, model.ema, ...")
+@click.option("--part", help="State dict in the file, if it holds several: netG, model.ema, ...")
 def command(
     layout: str, checkpoint: Path, config: Path | None, settings: Path | None, out: Path, part: str | None
 ) -> None:

@@ -96,7 +96,7 @@ def _run(found: Subject) -> list[Section]:
 
 
 def _run_of_stages(found: Subject, folder: RunFolder, recipe: StagedRecipe) -> list[Section]:
-    """The run as a whole, and each of its stages as the run that it is."""
+    """The run as a whole, then each of its stages."""
     state = "finished" if folder.report.is_file() else "not finished: go on with --resume"
     own = _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else []
     sections = [(f"run {found.path}", [("state", state), ("stages", ", ".join(recipe.stages))]), *own]
@@ -134,7 +134,7 @@ def _weights(found: Subject) -> list[Section]:
 
 
 def _about(module: Any, size: int) -> list[tuple[str, str]]:
-    """Of a module whose file has `size` bytes."""
+    """Rows about a module whose file has `size` bytes."""
     rows = [("type", type(module).__name__), ("parameters", f"{_count([module]):,}")]
     if shape := getattr(module, "sample_shape", None):
         rows.append(("samples", " x ".join(map(str, shape))))
@@ -190,7 +190,7 @@ def _inline(spec: Any) -> str:
 
 
 def described(make: Any) -> Iterator[tuple[str, str, str]]:
-    """(name, what it takes, default) for every argument of a class or function that a file can give."""
+    """(name, accepted values, default) for every argument of a class or function that a file can give."""
     parameters, hints = signature(make)
     for name, parameter in parameters.items():
         yield name, words(hints.get(name, Any)), _default(parameter.default)

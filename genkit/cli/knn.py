@@ -19,7 +19,7 @@ def score(
     json_path: Path | None = None,
     skip_bad: bool = False,
 ) -> None:
-    """Classifies TEST by the nearest latents of TRAIN, as WEIGHTS encode them: how good the features are."""
+    """Classifies TEST by the nearest latents of TRAIN, as WEIGHTS encode them: a measure of the features."""
     from genkit.core.generator import Generator
     from genkit.evaluation.latent_neighbours import latent_knn
 

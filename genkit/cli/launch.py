@@ -3,7 +3,7 @@
 accelerate 1.x exports an address to meet at when `--num_processes` is above one, and then starts a single process on
 CPUs; the number is left on its command line alone. genkit reads it there and starts the processes itself.
 
-accelerate dies of a signal without a word to what it started. So every process of a launch looks whether the one that
+accelerate dies of a signal without a word to its processes. So every process of a launch looks whether the one that
 started it is still there, and stops as by SIGTERM when it is gone.
 """
 
@@ -47,7 +47,7 @@ def join_launch() -> None:
 
 
 def has_launcher() -> bool:
-    """Whether this process was started here, by a launcher that says what became of the others."""
+    """Whether this process was started here, by a launcher that reports on the others."""
     return LAUNCHER in os.environ
 
 
@@ -153,9 +153,9 @@ def _end(group: list[subprocess.Popen[bytes]]) -> list[int | None]:
 
 
 def _verdict(codes: list[int | None], asked: bool) -> int:
-    """0 if all went well, else what the first to fail by itself ended with: those that lost it are only its victims.
+    """0 if all went well, else the exit code of the first process that failed by itself, not for the loss of another.
 
-    One that was killed unasked is reported, and makes it LOST.
+    A process that was killed unasked is reported, and the code is LOST.
     """
     from genkit.training.peers import ProcessLost
 

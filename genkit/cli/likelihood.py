@@ -46,7 +46,7 @@ def score(
 
 
 def show(weights: str, found: Likelihoods) -> None:
-    """The table, what the numbers depend on, and warnings."""
+    """Prints the table, the settings behind its numbers, and warnings."""
     click.echo(heading(f"log-likelihood of {found.data} under {weights}"))
     click.echo(table(list(_rows(found)), ("", "mean", "standard error")))
     click.echo(_basis(found))

@@ -1,4 +1,4 @@
-"""genkit list: what there is, without importing it."""
+"""genkit list: names of recipes, weights, metrics and all other kinds, found without importing them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def command(kind: str | None) -> None:
 
 
 def kinds() -> dict[str, Callable[[], Iterator[Row]]]:
-    """Kind -> how its (name, what it is) rows are found; names of installed packages included."""
+    """Kind -> function that yields its (name, description) rows; names of installed packages included."""
     load_plugins()
     return {"recipes": recipes, "weights": weights, **{kind: partial(_entries, kind) for kind in CATALOG}}
 
@@ -63,6 +63,6 @@ def weights() -> Iterator[Row]:
 
 
 def _first_sentence(text: str) -> str:
-    """Of the first paragraph that is no heading."""
+    """The first sentence of the first paragraph that is no heading."""
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
     return re.split(r"(?<!et al)\. ", paragraphs[0])[0].rstrip(".") + "." if paragraphs else ""

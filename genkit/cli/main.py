@@ -27,12 +27,12 @@ COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
     "sample": ("sample", "Draw samples from trained weights."),
     "edit": ("edit", "Vary images with trained weights, or the examples that they generate by."),
-    "explain": ("explain", "Tell which examples stand behind weights, or behind an image."),
+    "explain": ("explain", "Name the examples behind weights, or behind an image."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),
-    "score-images": ("score_images", "Say of each image how usual weights find it."),
+    "score-images": ("score_images", "Score how unusual weights find each image."),
     "stats": ("stats", "Compute and keep the statistics of a data set."),
     "bench": ("bench", "Compare several sets of weights in one table."),
-    "list": ("list_", "List what there is: recipes, data, weights, metrics and more."),
+    "list": ("list_", "List recipes, data, weights, metrics and more."),
     "info": ("info", "Describe a recipe, weights, a run or a catalog name."),
     "cite": ("cite", "Print BibTeX of the papers behind a recipe, weights or a catalog name."),
     "import": ("import_", "Turn an author's checkpoint into weights."),
@@ -46,7 +46,7 @@ RENAMED = {
     "outliers": ("evaluate", "--metrics=outliers"),
     "exemplars": ("edit",),
 }
-"""A command of earlier versions, which still works -> what it is now."""
+"""A command of earlier versions, which still works -> the present one."""
 
 # Threads that wait must sleep, not spin: on a machine with other work, two spinning threads were three times as slow.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -88,7 +88,7 @@ class Commands(click.Group):
 
 
 def _of_today(args: list[str]) -> list[str]:
-    """A command line of earlier versions as it is now; of `exemplars`, what writes no weights explains them."""
+    """A command line of earlier versions in present form; `exemplars` becomes `explain` unless it writes weights."""
     if not args or args[0] not in RENAMED:
         return args
     writes = any(argument.startswith(("--replace", "--extend", "--out")) for argument in args[1:])
@@ -155,7 +155,7 @@ def _answered(given: list[str]) -> int:
 
 
 def _tell_in_one_line() -> None:
-    """Lets what genkit itself warns of be one line, each time; other warnings are shown as ever."""
+    """Shows each warning of genkit itself in one line, every time; others are shown as Python does."""
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:

@@ -39,8 +39,8 @@ def score(
 ) -> None:
     """Ranks the images of DATA by the weights of robust optimal transport, the most suspicious first.
 
-    What is found is what a generator finds hard, such as noise and damage. What is foreign but as easy as the rest,
-    such as digits among clothes, is not found.
+    It finds samples that are hard for a generator, such as noise and damage. Foreign samples as easy as the rest, such
+    as digits among clothes, are not found.
 
     Args:
         run: a GAN's, on such images; None trains a small one now.
@@ -88,7 +88,7 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
     from genkit.training.start import trained_system
 
     if len(items) < LEAST:
-        raise GenkitError(f"{items.name} has {len(items)} images; what is usual is learned from {LEAST} or more")
+        raise GenkitError(f"{items.name} has {len(items)} images; a generator learns from {LEAST} or more")
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
         try:
@@ -98,8 +98,7 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
             raise
         except TrainingError as diverged:
             raise GenkitError(
-                f"the small GAN that learns what is usual in {items.name} diverged; try another --seed, or give "
-                "a run with --against"
+                f"the small GAN on {items.name} diverged; try another --seed, or give a run with --against"
             ) from diverged
         game: Any = trained_system(Path(folder) / "run")[1]
     return game  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
 """Inputs and outputs of commands, checked when the line is parsed: nobody waits for a result without a place.
 
-A command that writes is of the class `Writing`; its results are of the type `Place`, what it reads is an `Input` or a
-`click.Path`. So one rule holds for all: no result replaces what is read, lies among it, or takes another's place.
+A command that writes is of the class `Writing`; its results are of the type `Place`, its inputs of `Input` or
+`click.Path`. So one rule holds for all: no result replaces an input, lies in one, or takes another's place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Input(click.ParamType):
     """An input of a command: a path, a name or a spec `{type: ...}`, kept as it was given.
 
     Args:
-        name: what the help calls it.
+        name: its name in the help.
     """
 
     def __init__(self, name: str):
@@ -60,11 +60,11 @@ ABOUT_DATA = (
     "DATA is the name of a data set from 'genkit list data', with its split as in mnist/test; a folder or zip of "
     "images; or a spec such as '{type: shifted, data: {type: mnist, split: test}, noise: 0.4}'."
 )
-"""One text for all commands."""
+"""The same text in the help of every command."""
 
 
 class Output(NamedTuple):
-    """A result: what it is called on the command line, where it goes, and as what."""
+    """A result: its name on the command line, its path, and its kind of place."""
 
     name: str
     path: Path
@@ -94,10 +94,10 @@ SEED, COUNT = click.IntRange(0, 2**63 - 1), click.IntRange(min=1)
 
 
 class Writing(click.Command):
-    """A command that writes, once all that it reads is known to be left alone."""
+    """A command that writes; it is refused if it would overwrite what it reads."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Those of one use alone under a heading of their own."""
+        """Options of a single use stand under a heading of their own."""
         found: dict[str, list[tuple[str, str]]] = {"Options": []}
         for option in self.get_params(ctx):
             of: tuple[str, ...] = getattr(option, "of", ())
@@ -125,10 +125,10 @@ def _called(parameter: click.Parameter) -> str:
 
 
 def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
-    """Whether the outputs leave each other and all that is read alone.
+    """Checks that no output overwrites another one or anything that is read.
 
     Args:
-        inputs: what is read, by how it is called: paths, names, specs, or several of these.
+        inputs: name on the command line -> what is read: a path, name, spec, or several of these.
 
     Raises:
         GenkitError: an output is an input, replaces one in its folder, lies in a folder that is read, or is another
@@ -146,7 +146,7 @@ def check_apart(outputs: Sequence[Output], inputs: Mapping[str, Any]) -> None:
 def _harm(output: Output, read: Path) -> str:
     """The harm that writing `output` would do to `read`, which exists; "" for none."""
     if os.path.realpath(output.path) == os.path.realpath(read):
-        return "is what is read"
+        return "is an input"
     if output.place.folder and os.path.realpath(output.path) == os.path.realpath(read.parent):
         replaced = any(read.match(pattern) for pattern in output.place.replaces)
         return f"is where {read.name} is, which is read and would be replaced" if replaced else ""
@@ -162,12 +162,12 @@ def _harm(output: Output, read: Path) -> str:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    """Also when they are the same."""
+    """Whether `path` is `folder` or lies in it."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _paths(given: Any) -> Iterator[Path]:
-    """The paths in an argument that exist: itself, or what its spec names as `path`."""
+    """The existing paths in an argument: itself, or those that its spec names as `path`."""
     if isinstance(given, Mapping):
         for key, value in given.items():
             if key == "path" or isinstance(value, (Mapping, list)):
@@ -184,7 +184,7 @@ def _paths(given: Any) -> Iterator[Path]:
 
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    """A result as a file, which the command tells of."""
+    """Writes a result to a file and prints its path."""
     write_atomically(path, (json.dumps(tree, indent=2) + "\n").encode())
     click.echo(f"written to {path}")
 

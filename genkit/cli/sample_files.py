@@ -46,9 +46,9 @@ def write_samples(
     """Writes n samples of `generator` below `out`, and prints where.
 
     Args:
-        batch_size: of the batches, for the progress.
-        grid: also a picture of the first ones.
-        weights: where a run's data are looked up, to be drawn beside points.
+        batch_size: rows of a batch, for the progress.
+        grid: also draw a picture of the first samples.
+        weights: a run, whose data are drawn beside points; of weights alone none are drawn.
         about: ends the line that is printed.
     """
     from genkit.core.files import only_writer
@@ -122,7 +122,7 @@ def write_points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
 
 
 def _trained_on(weights: str, n: int) -> Tensor | None:
-    """As many of the points that a run learned from; None for weights alone, or where the data cannot be had."""
+    """The first n points that a run learned from; None for weights alone, or where the data cannot be had."""
     from genkit.training.recipe import Recipe
     from genkit.training.run_folder import RunFolder
 
@@ -136,7 +136,7 @@ def refuse_what_cannot_fit(n: int, sample_shape: tuple[int, ...], out: Path) -> 
     """Checks that n samples can be written below `out`, which need not exist.
 
     Raises:
-        GenkitError: with what they may take and what there is.
+        GenkitError: they may take more space than there is; the message has both.
     """
     place = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     disk = os.statvfs(place)

@@ -1,4 +1,4 @@
-"""Options of genkit sample that only some generators take: how many steps, how samples are chosen or guided."""
+"""Options of genkit sample that only some generators take: number of steps, choice of samples, guidance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 
 
 class Number(click.FloatRange):
-    """A number in a range; nan, which no comparison refuses, and infinity are none."""
+    """A finite number in a range; nan and infinity are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not math.isfinite(number := float(super().convert(value, param, ctx))):
@@ -35,14 +35,14 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--truncation", type=Number(-2, 2), help="StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults."
         ),
-        click.option("--candidates", type=COUNT, help="VAEBM: start at one of so many, by energy."),
+        click.option("--candidates", type=COUNT, help="VAEBM: candidates for each start; one is drawn by energy."),
         click.option("--scale", type=Number(0, 1000), help="Guidance; without --classifier classifier-free."),
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
         click.option(
             "--steps",
             help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20. VAEBM: of chains.",
         ),
-        click.option("--solver", type=click.Choice(SOLVERS), help="Way from noise to images."),
+        click.option("--solver", type=click.Choice(SOLVERS), help="Solver of the diffusion."),
     ):
         command = option(command)
     return command

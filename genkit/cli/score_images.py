@@ -1,4 +1,4 @@
-"""genkit score-images: how usual weights find each image."""
+"""genkit score-images: an outlier score of each image, from weights with a likelihood."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIG
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Changes speed alone.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
 def command(weights: str, images: str, out: Path, seed: int, batch_size: int, skip_bad: bool) -> None:
-    """Write what WEIGHTS say of each of IMAGES, which are DATA: a row an image, the last column its outlier score.
+    """Write how WEIGHTS score each of IMAGES, which are DATA: a row an image, the last column its outlier score.
 
-    The higher that is, the more unusual. Of a VAEBM it is the energy less the bound of its VAE, of others with a
-    likelihood that one's negative.
+    A higher one is more unusual. For a VAEBM it is the energy minus the bound of its VAE, for others with a likelihood
+    minus the log-likelihood.
     """
     from genkit.core.generator import Generator
     from genkit.evaluation.csv_file import write_csv

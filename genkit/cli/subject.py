@@ -25,10 +25,10 @@ class Subject:
 
     Attributes:
         kind: a run holds a recipe and perhaps weights; a name is one of the catalog, a metric, extractor or layout.
-        name: what the user wrote.
+        name: as the user wrote it.
         path: the run's folder, the weights' folder or the recipe's file.
         spec: `{type: name, **arguments}`, a list of these, or a name.
-        about: what the weights' README.md says; they were learned by more than their config tells.
+        about: text of the weights' README.md, which cites papers that their config does not show.
     """
 
     kind: Literal["run", "weights", "recipe", "name"]

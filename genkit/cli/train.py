@@ -57,7 +57,7 @@ def command(
 
 
 def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bool]:
-    """The folder of a run, and whether there is nothing left to do in it."""
+    """The folder of a run, and whether the run is finished."""
     from genkit.training.recipe import Recipe
     from genkit.training.run_folder import RunFolder
     from genkit.training.stages import StagedFolder

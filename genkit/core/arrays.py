@@ -1,4 +1,4 @@
-"""NumPy files: what they hold is asked of their headers, before any of it is given memory."""
+"""NumPy files, checked by their headers before any memory is allocated."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 INFLATION = 100
-"""How many times larger than its file an archive may become; real numbers hardly shrink at all."""
+"""Largest factor by which an archive may unpack; real numbers hardly shrink at all."""
 
 TEXT = 2**20
-"""Bytes of a text."""
+"""Most bytes of a text."""
 
 
 def header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:

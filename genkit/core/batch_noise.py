@@ -39,14 +39,14 @@ class Part:
 
 @dataclass
 class BatchNoise:
-    """Draws for whole batches, of which a part is asked for: row r of draw d is a function of (seed, d, r).
+    """Draws of a part of the noise of a whole batch: row r of draw d is a function of (seed, d, r).
 
     The cost is that of the part, and does not grow with the whole. On the CPU the rows of a draw follow each other in
     one PCG64 stream (O'Neill 2014), which skips ahead in logarithmic time; elsewhere a group of rows has a generator.
 
     Attributes:
-        seed: of everything.
-        draws: how many there were.
+        seed: of all draws.
+        draws: number of draws so far.
     """
 
     seed: int
@@ -54,7 +54,7 @@ class BatchNoise:
     _generators: dict[torch.device, torch.Generator] = field(default_factory=dict)
 
     def generator(self, device: torch.device) -> torch.Generator:
-        """For what every process draws whole."""
+        """The generator of draws that every process makes whole."""
         if device not in self._generators:
             self._generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self._generators[device]
@@ -102,7 +102,7 @@ class BatchNoise:
         return made(drawn.reshape(part.rows, words))[:, :values].reshape(part.rows, *shape)
 
     def _by_groups(self, part: Part, values: int, whole: Sampler, device: torch.device) -> Tensor:
-        """A call of a GPU costs as much as to draw `GROUP` values, so that rows are drawn by the group."""
+        """Draws rows in groups: a call of a GPU costs as much as drawing `GROUP` values."""
         size = max(1, min(LARGEST_GROUP, GROUP // values))
         first, stop = part.first // size, -(-part.span.stop // size)
         seeds = [stable_seed(self.seed, self.draws, group) for group in range(first, stop)]

@@ -1,4 +1,4 @@
-"""How `{type: name, **arguments}` becomes an object: names from the table, arguments checked by type hints."""
+"""Building of objects from `{type: name, **arguments}`: names from the table, arguments checked by type hints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find(name: Any, *, kind: str | None = None, makes: type = object, where: str
     Args:
         name: of the catalog.
         kind: accept only names of this kind.
-        makes: of what the names that a message offers make one.
+        makes: a message suggests only names that make one of these.
         where: path of the name in its file, for messages.
 
     Raises:
@@ -41,7 +41,7 @@ def find(name: Any, *, kind: str | None = None, makes: type = object, where: str
 
 
 def imported(name: str, found: tuple[str, Entry], where: str = "") -> Any:
-    """What the entry of a name stands for.
+    """The class or function of a name's entry.
 
     Args:
         found: its kind and entry, see `lookup`.
@@ -64,7 +64,7 @@ def _names(kind: str | None) -> dict[str, Entry]:
 
 
 def load(target: str) -> Any:
-    """What `package.module:name` names."""
+    """The object named by `package.module:name`."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
@@ -83,7 +83,7 @@ def may_make(make: Any, wanted: type) -> bool:
 
 
 def _fitting(names: Mapping[str, Entry], wanted: type) -> list[str]:
-    """Those of `names` that may make a `wanted`; all are imported to know, so this is for messages."""
+    """The `names` that may make a `wanted`; all are imported to find out, so this is for messages."""
     return [name for name, entry in names.items() if wanted is object or may_make(load(entry.target), wanted)]
 
 
@@ -107,11 +107,11 @@ def build(spec: Any, *, kind: str | None = None, makes: type = object, where: st
     Args:
         spec: a mapping with the key `type`.
         kind: accept only names of this kind.
-        makes: accept only what makes one of these.
+        makes: accept only names that make one of these.
         where: path of `spec` in its file, for messages.
 
     Raises:
-        RecipeError: `where.key: what was got; what is accepted`.
+        RecipeError: `where.key: the value that was got; the values that are accepted`.
     """
     check(spec, kind=kind, makes=makes, where=where)
     return _made(spec, kind, makes, where)
@@ -136,7 +136,7 @@ def convert(hint: Any, value: Any, *, where: str = "") -> Any:
 
 
 def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, dict[str, Any]]:
-    """What `spec` would make, and the arguments that it gives."""
+    """The class or function that `spec` names, and its arguments."""
     names = _names(kind)
     if hasattr(spec, "config"):
         raise RecipeError(f"{at(where)}needs a {makes.__name__}, got a {type(spec).__name__}")
@@ -193,7 +193,7 @@ def check_contract(make: Any, name: str, contract: type | None, where: str = "")
     """Raises RecipeError for a class that does not derive from its contract, or lacks methods of one it derives from.
 
     Args:
-        make: what the name stands for; functions answer by what they return.
+        make: class or function of the name; a function is judged by its return type.
         contract: the class that all classes of this kind derive from, if there is one.
         where: the beginning of the message.
     """
@@ -220,7 +220,7 @@ def lacking(made: object, contract: type) -> str:
 
 
 def documented(contract: type) -> str:
-    """Where a contract can be read."""
+    """A half sentence that says where a contract is documented."""
     return f"the contract is documented in {contract.__module__}.{contract.__qualname__} and docs/architecture.md"
 
 

@@ -16,7 +16,7 @@ from genkit.core.errors import RecipeError
 
 PENALTY = 100.0
 FLOOR = 1e-4
-"""The authors' factor of the hinge penalty, and what they add to raw weights before normalising."""
+"""The authors' factor of the hinge penalty, and their addend of raw weights before normalising."""
 
 
 def rho_of_share(share: float) -> float:

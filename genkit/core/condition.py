@@ -1,4 +1,4 @@
-"""What a generator can be asked for, in columns by name, one value a sample: class labels, images."""
+"""Conditions of samples, in columns by name, one value a sample: class labels, images."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ NUMBER = "-?[0-9]{1,18}"
 
 
 Examples = Callable[[Randomness], Condition]
-"""Conditions of real samples, drawn by row: what belongs to one sample stays together."""
+"""Conditions of real samples, drawn by row: values of one sample stay together."""
 
 
 class Column(ABC):
-    """What one name of a condition takes.
+    """A column of a condition: the values that one name takes.
 
     Attributes:
         drawable: whether a value can be drawn where none is given.
-        names: what its values are called, in their order; may be empty.
+        names: of its values, in their order; may be empty.
     """
 
     drawable: bool = True
@@ -39,7 +39,7 @@ class Column(ABC):
     @property
     @abstractmethod
     def about(self) -> str:
-        """What it takes, in a few words."""
+        """The values that it takes, in a few words."""
 
     @abstractmethod
     def check(self, name: str, value: Any, n: int) -> Tensor:
@@ -194,8 +194,8 @@ class ConditionSpace(Mapping[str, Column]):
     """The columns that a generator accepts, or data offer, by name; empty without any.
 
     Attributes:
-        absent: why there is none, where one could be expected; for messages.
-        examples: where what cannot be drawn is taken from, with all else of its row that is not given; None refuses.
+        absent: reason why there is none, if one could be expected; for messages.
+        examples: source of values that cannot be drawn, and of other missing values of their row; None refuses.
     """
 
     def __init__(self, columns: Mapping[str, Column] | None = None, absent: str = "", examples: Examples | None = None):
@@ -223,12 +223,12 @@ class ConditionSpace(Mapping[str, Column]):
 
     @property
     def classes(self) -> int:
-        """How many classes "label" has; 0 without."""
+        """Number of classes of "label"; 0 without."""
         return self.labels.classes if self.labels else 0
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the classes of "label" are called; empty without names."""
+        """Names of the classes of "label"; empty without."""
         return self.labels.names if self.labels else ()
 
     def with_class_names(self, names: Sequence[str]) -> ConditionSpace:
@@ -241,11 +241,11 @@ class ConditionSpace(Mapping[str, Column]):
         return ConditionSpace({**self._columns, **named}, self.absent, self.examples)
 
     def with_examples(self, examples: Examples) -> ConditionSpace:
-        """The same, what cannot be drawn being taken from `examples`."""
+        """The same space, with values that cannot be drawn taken from `examples`."""
         return ConditionSpace(self._columns, self.absent, examples)
 
     def resolve(self, condition: Mapping[str, Any] | None, n: int, randomness: Randomness) -> dict[str, Tensor]:
-        """One checked row per sample for every accepted name; what is not given is drawn.
+        """One checked row per sample for every accepted name; missing ones are drawn.
 
         Raises:
             ConditionError: an unknown name, a wrong number of rows, a value out of range, or none where none is drawn.
@@ -260,7 +260,7 @@ class ConditionSpace(Mapping[str, Column]):
         return {name: given[name] if name in given else column.draw(randomness) for name, column in self.items()}
 
     def check(self, condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
-        """What is given, one checked row per sample; raises as `resolve`."""
+        """The given values, one checked row per sample; raises as `resolve`."""
         given = dict(condition or {})
         for name in given:
             if name not in self:

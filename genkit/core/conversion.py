@@ -13,10 +13,10 @@ from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.shared_arguments import gather, spread
 
 Nested = Callable[[type, Any, str], Any]
-"""(class that is wanted, spec or instance of it, path in the file) -> what takes the argument's place."""
+"""(class that is wanted, spec or instance of it, path in the file) -> the value of the argument."""
 
 WORDS = {False: ("no", "off"), True: ("yes", "on")}
-"""What YAML reads as false and true, but may be meant as a word: `precision: no`."""
+"""Words that YAML reads as false or true: `precision: no`."""
 
 
 def arguments(make: Any, given: Mapping[str, Any], nested: Nested, *, where: str = "") -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""YAML and JSON that people hand in: read within bounds, and plain, or one line says why not.
+"""YAML and JSON from users, read within bounds and as plain data, or refused in one line.
 
-A file of a few hundred bytes can ask a parser for gigabytes, an endless loop or another language's objects. What comes
-out of here is mappings, lists, text, numbers, yes, no and nothing, of bounded depth and size.
+A file of a few hundred bytes can ask a parser for gigabytes, an endless loop or another language's objects. Results
+are mappings, lists, text, numbers, yes, no and nothing, of bounded depth and size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from genkit.core.errors import GenkitError, shown
 DEPTH = 64
 """Mappings and lists inside each other."""
 DIGITS = 100
-"""Of a whole number."""
+"""Most digits of a whole number."""
 NODES = 100_000
 """Values in YAML, aliases counted as often as they are used."""
 NAME = 60
@@ -29,15 +29,15 @@ YAML_BYTES, JSON_BYTES = 2**18, 2**26
 TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 TUPLE = "tag:yaml.org,2002:python/tuple"
 OPENING = re.compile(rf"(?:[\[{{] ?){{{DEPTH},}}")
-"""Looked for first: PyYAML takes seconds to see that none of a thousand brackets opens a key."""
+"""Too many brackets, searched for before parsing: PyYAML takes seconds over a thousand of them."""
 NOT_TEXT = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\U0010ffff]")
 
 
 class Unreadable(GenkitError):
-    """What is no plain document of bounded size; the message has no file name.
+    """A text that is no plain document of bounded size; the message has no file name.
 
     Attributes:
-        line: where in the text, from 1, when known.
+        line: of the fault, from 1, if known.
     """
 
     def __init__(self, message: str, line: int | None = None):
@@ -46,7 +46,7 @@ class Unreadable(GenkitError):
 
 
 def read_yaml(path: Path) -> Any:
-    """What the YAML file at `path` holds; see `parse_yaml`.
+    """The document in the YAML file at `path`; see `parse_yaml`.
 
     Raises:
         Unreadable: no file, too large, no text, or as `parse_yaml` says.
@@ -55,7 +55,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """What the JSON file at `path` holds; see `parse_json`.
+    """The document in the JSON file at `path`; see `parse_json`.
 
     Raises:
         Unreadable: no file, too large, no text, or as `parse_json` says.
@@ -154,7 +154,7 @@ def _walk(node: Any, where: str, left: int) -> Iterator[tuple[str, Any]]:
 
 
 def _unshared(node: Any) -> Any:
-    """A copy in which what an alias stands for is there once for each use, so that one can be changed alone."""
+    """A copy without shared parts: the target of an alias is copied for each use, so that one can be changed alone."""
     if isinstance(node, dict):
         return {key: _unshared(value) for key, value in node.items()}
     return [_unshared(value) for value in node] if isinstance(node, list) else node

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """What a name stands for.
+    """The entry of a name: its target, description and papers.
 
     Attributes:
         target: "package.module:name"; imported when it is first used.

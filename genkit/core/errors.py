@@ -1,4 +1,4 @@
-"""Errors that a person can act on: one line that says what was got, what is accepted and what to do."""
+"""Errors that a person can act on: one line with the value got, the accepted ones and advice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LINE, WORD, VALUE = 1200, 300, 60
 
 
 def one_line(message: str) -> str:
-    """`message` as one printable line of bounded length, whatever it quotes: what is too long loses its middle.
+    """`message` as one printable line of bounded length; the middle of a long one is cut out.
 
     Control characters and lone surrogates, as file names may hold, are written as Python escapes them.
     """
@@ -32,7 +32,7 @@ def shown(value: object) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, at most 120 characters; its type where it says nothing."""
+    """The first line of an error's message, at most 120 characters; its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
@@ -75,9 +75,9 @@ class TrainingError(GenkitError):
 
 
 class BadState(TrainingError):
-    """What training has come to is of no use, as a loss that is not finite; a run may go back to before it.
+    """A useless state of training, such as a loss that is not finite; a run may go back to before it.
 
-    Whoever raises it does so in all processes alike: it decides by numbers of the whole batch, or by shared weights.
+    It must be raised in all processes alike, so decided by numbers of the whole batch or by shared weights.
     """
 
 

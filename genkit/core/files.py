@@ -40,7 +40,7 @@ def temporary_beside(path: Path) -> Path:
 def being_written(path: Path) -> Iterator[BinaryIO]:
     """A file that becomes `path`, synced and in one piece, when the block ends, and vanishes when the block fails.
 
-    While it grows it is locked, so that `remove_leftovers` can distinguish it from what a killed process has left.
+    While it grows it is locked, so that `remove_leftovers` can distinguish it from files of a killed process.
 
     Raises:
         CheckpointError: with the path, the reason and the free space.
@@ -77,12 +77,12 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def only_writer(folder: Path, doing: str) -> Iterator[None]:
-    """Makes `folder`, refuses a second process that would write there, and removes what killed ones left.
+    """Makes `folder`, refuses a second process that would write there, and removes files left by killed ones.
 
     The lock ends with its process.
 
     Args:
-        doing: what is done here, for the message, such as "training in".
+        doing: the work here, for the message, such as "training in".
 
     Raises:
         CheckpointError: somebody is at it already, or the folder cannot be written.
@@ -124,7 +124,7 @@ def _locked(path: Path, *, alone: bool) -> Iterator[BinaryIO]:
 
 
 def check_place(path: Path, *, folder: bool = False) -> None:
-    """Whether a file, or a folder, can be written at `path`, whose missing parents will be made.
+    """Checks that a file, or a folder, can be written at `path`, whose missing parents will be made.
 
     Raises:
         CheckpointError: the other kind is there, a parent is a file, or no writing is allowed.

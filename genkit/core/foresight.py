@@ -1,4 +1,4 @@
-"""What the arguments of a data set promise, before it is decoded."""
+"""Facts about a data set that follow from its arguments, before it is decoded."""
 
 from __future__ import annotations
 

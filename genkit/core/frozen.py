@@ -11,7 +11,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def freeze(module: Module) -> Module:
-    """`module`, finished with all inside it: no gradients, and in eval mode whatever is around it."""
+    """`module`, frozen with all its parts: no gradients, and always in eval mode."""
     module.requires_grad_(False).eval()
     for part in module.modules():
         part.__dict__["frozen"] = True
@@ -20,7 +20,7 @@ def freeze(module: Module) -> Module:
 
 
 def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
-    """What `train` does to a frozen module."""
+    """`train` of a frozen module: does nothing."""
     return module
 
 

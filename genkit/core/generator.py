@@ -58,10 +58,10 @@ class Generator(Pretrained, nn.Module, ABC):
 
     Attributes:
         sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
-        conditions: what it can be asked for; empty when unconditional.
+        conditions: columns of its conditions; empty when unconditional.
         made: names of the conditions that `condition_of` makes of real samples; data need not offer these.
-        shows: what the columns of its pictures are, where they are no classes.
-        binary: whether the likelihood that it gives is of pixels that are -1 or 1.
+        shows: legend of the columns of its pictures, if they are no classes.
+        binary: whether its likelihood is of pixels that are -1 or 1.
     """
 
     sample_shape: tuple[int, ...]
@@ -77,7 +77,7 @@ class Generator(Pretrained, nn.Module, ABC):
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the labels that it can be asked for."""
+        """Names of the classes of its labels."""
         return self.conditions.class_names
 
     @class_names.setter
@@ -93,9 +93,9 @@ class Generator(Pretrained, nn.Module, ABC):
         it is drawn in.
 
         Args:
-            n: how many, at least 1.
-            condition: name -> one row per sample (or one for all), checked against `conditions`; what is not given is
-                drawn.
+            n: number of samples, at least 1.
+            condition: name -> one row per sample (or one for all), checked against `conditions`; missing values
+                are drawn.
             rng: CPU generator; None uses torch's global one.
 
         Raises:
@@ -109,7 +109,7 @@ class Generator(Pretrained, nn.Module, ABC):
             return self._sample(wanted, rows).float()
 
     def condition_of(self, x: Tensor) -> Condition:
-        """What stands for real samples x, (B, *sample_shape), among the conditions: the columns that are `made`."""
+        """The conditions made of real samples x, (B, *sample_shape): the columns in `made`."""
         return {}
 
     def over(self, items: Items) -> Self:
@@ -166,10 +166,10 @@ class Generator(Pretrained, nn.Module, ABC):
 
 @runtime_checkable
 class Pictured(Protocol):
-    """What can be looked at: a run draws it at intervals and at its end."""
+    """A product that can be pictured: a run draws it at intervals and at its end."""
 
     def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
-        """Images (n, C, H, W) in [-1, 1] and in how many columns to lay them, or points (n, D) and 0."""
+        """Images (n, C, H, W) in [-1, 1] and their number of columns, or points (n, D) and 0."""
         ...
 
 
@@ -205,9 +205,9 @@ class Likelihood:
 
     Attributes:
         nats: (B,) float64, natural logarithm of the probability of the 8-bit (or binary) sample.
-        bound: what the number is, e.g. "variational lower bound" or "importance-weighted lower bound, 5000 samples".
-        parts: name -> (B,), what it is made of, in nats.
-        spread: name -> (B,), how far an estimate by sampling scatters, such as the effective sample size.
+        bound: kind of the number, e.g. "variational lower bound" or "importance-weighted lower bound, 5000 samples".
+        parts: name -> (B,), its parts, in nats.
+        spread: name -> (B,), measures of the scatter of an estimate by sampling, such as the effective sample size.
     """
 
     nats: Tensor
@@ -218,18 +218,18 @@ class Likelihood:
 
 @runtime_checkable
 class ScoresImages(Protocol):
-    """A generator that says of an image how usual it is."""
+    """A generator that scores how unusual an image is."""
 
     def image_scores(self, x: Tensor, *, rng: torch.Generator | None = None) -> Mapping[str, Tensor]:
-        """Of images (B, *sample_shape) in [-1, 1]: (B,) float64 by name, `outlier_score` among them: higher, the more
-        unusual. Row i is a function of image i and of the i-th seed from rng.
+        """Scores (B,) float64 by name of images (B, *sample_shape) in [-1, 1]; one is `outlier_score`, higher for more
+        unusual images. Row i is a function of image i and of the i-th seed from rng.
         """
         ...
 
 
 @runtime_checkable
 class Density(Protocol):
-    """A generator that can say how probable a sample is."""
+    """A generator with a likelihood."""
 
     def log_likelihood(
         self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None

@@ -1,7 +1,7 @@
 """Being asked to stop by SIGTERM, SIGINT or SIGUSR1: noted, or answered at once where work may be left at any point.
 
 Python hears a signal between two of its own instructions, so sampling, decoding and extracting features are left within
-one call of a library. What stays inside such a call for long, as linear algebra does, runs in a thread beside the one
+one call of a library. A long call, as of linear algebra, runs in a thread beside the one
 that listens (`beside`).
 """
 
@@ -27,7 +27,7 @@ LOST = 3
 class Interrupted(BaseException):
     """Work was left because of a signal; `exit_code` is 128 + the signal's number.
 
-    Like KeyboardInterrupt no Exception, so that no handler of some library's errors takes it for one of them.
+    Like KeyboardInterrupt no Exception, so that no handler of a library's errors catches it.
     """
 
     def __init__(self, number: int):
@@ -40,8 +40,8 @@ class RunEnded(Exception):
 
     Attributes:
         exit_code: of the command line.
-        reason: what has happened.
-        advice: how it goes on: as `genkit train` does, unless another command puts its own way here.
+        reason: of the end.
+        advice: on how to go on: by `genkit train`, unless another command puts its own here.
     """
 
     exit_code: int
@@ -152,7 +152,7 @@ def _raised_by_signals(flag: StopFlag) -> Iterator[StopFlag]:
 
 
 def beside(work: Callable[[], T]) -> T:
-    """What `work` returns or raises, from a thread beside the main one, so that signals are heard meanwhile.
+    """Runs `work` in a thread beside the main one, which hears signals meanwhile; returns or raises as it does.
 
     When one comes the thread is left to itself. Where nobody listens to signals there is no thread.
     """

@@ -1,4 +1,4 @@
-"""Where weights are: a folder, a run, a shipped name, or an id of the hub."""
+"""Location of weights: a folder, a run, a shipped name, or an id of the hub."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from genkit.core.files import sha256_of_file
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PRODUCTS = "products.json"
-"""Beside the weights of a run that keeps several products: their names, the main one first."""
+"""File beside the weights of a run with several products: their names, the main one first."""
 
 RECIPE = "recipe.yaml"
-"""What makes a folder a run."""
+"""A folder with this file is a run."""
 
 UNFINISHED = "genkit.training.unfinished:left_by"
-"""Finds what a run has learned so far; named as the catalog names things, since training lies above."""
+"""Function that finds the product of an unfinished run; given by name, since core may not import training."""
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
@@ -42,7 +42,7 @@ class Unfinished(Protocol):
     def sha256(self) -> str: ...
 
     def product(self) -> nn.Module:
-        """What training would leave behind, were this its end; warns that it is not."""
+        """The product as if training ended here; warns that it has not ended."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Mixtures of points whose centres are known, and how well samples cover them."""
+"""Mixtures of points with known centres, and their coverage by samples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ModeStatistics:
     """Coverage of a mixture.
 
     Attributes:
-        modes: how many modes hold at least one good sample.
+        modes: number of modes that hold at least one good sample.
         good: share of the samples that are good, in [0, 1].
         counts: good samples of each mode, (K,) int64.
         rarest: good samples of the mode with fewest over a fair share of all samples, N / K; near `good` when all modes
@@ -42,7 +42,7 @@ class ModeStatistics:
 
 
 def mode_statistics(points: Tensor, mixture: PointMixture, radius: float = 3.0) -> ModeStatistics:
-    """How many modes samples (N, D) find, and how many samples are good: within `radius` std of the nearest centre.
+    """Numbers of modes found by samples (N, D), and of good samples: within `radius` std of the nearest centre.
 
     The definition of Srivastava et al. 2017 (VEEGAN, arXiv:1705.07761, section 5), radius 3; Azadi et al. 2019 use 4.
     Perfect samples in the plane give 1 - exp(-radius^2 / 2): 0.9889 for 3, 0.9997 for 4. Samples that are not finite

@@ -67,7 +67,7 @@ class _Table:
         return where, squared
 
     def _candidates(self, queries: Tensor, count: int, own: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        """Positions (Q, count) of the nearest to rounding, and what no other point is nearer than (Q,)."""
+        """Positions (Q, count) of the nearest to rounding, and a lower bound (Q,) on squared distances of others."""
         z = queries - self.centre
         best, where = z.new_zeros(len(z), 0), torch.zeros(len(z), 0, dtype=torch.int64, device=z.device)
         for start in range(0, len(self.points), POINTS):

@@ -1,4 +1,4 @@
-"""Which papers stand behind what was used, and their BibTeX (papers.bib). `genkit cite` prints them."""
+"""The papers behind names and recipes, and their BibTeX (papers.bib). `genkit cite` prints them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _keys(spec: Any) -> Iterator[str]:
 
 
 def _of_name(name: str) -> Iterator[str]:
-    """Of a name in the table; of a source of layouts, such as `transgan`, those of all its layouts."""
+    """Keys of the papers of a name; for a source of layouts, such as `transgan`, those of all its layouts."""
     if found := lookup(name):
         yield from found[1].papers
     else:

@@ -53,12 +53,12 @@ class Configured:
 
 
 class Pretrained(Configured):
-    """Mixin of nn.Module: what can be written to a folder and read back from it.
+    """Mixin of nn.Module for modules that are written to a folder and read back from it.
 
     Attributes:
-        class_names: what its classes are called, in the order of their numbers; empty when they have no names. Set by
+        class_names: of its classes, in the order of their numbers; empty when they have no names. Set by
             `name_classes`; kept in config.json beside `type`.
-        judged_by: "module:class" of how it is scored, see genkit.evaluation.judges; "" where it cannot be.
+        judged_by: "module:class" of its judge, see genkit.evaluation.judges; "" if it cannot be scored.
     """
 
     class_names: tuple[str, ...] = ()
@@ -154,7 +154,7 @@ def _plain(value: Any) -> Any:
 
 
 def described(module: Pretrained) -> dict[str, Any]:
-    """What config.json says of `module`: the arguments that made it, and what its classes are called."""
+    """The content of config.json for `module`: the arguments that made it, and the names of its classes."""
     return module.config | ({"class_names": list(module.class_names)} if module.class_names else {})
 
 
@@ -177,7 +177,7 @@ def built(description: Any, where: str) -> Any:
 
 
 def configuration(found: Path | Unfinished) -> Any:
-    """What makes the module that `locate` has found, its weights not loaded."""
+    """The configuration of the module that `locate` has found."""
     return _read_config(found) if isinstance(found, Path) else found.config
 
 

@@ -1,4 +1,4 @@
-"""Several processes that hold a part of every batch each: what they do together to be like one that holds it all."""
+"""Operations over processes with a part of every batch each, equal to those of one with the whole batch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def whole_batch_with_graph(values: Tensor) -> Tensor:
 
 
 def together(work: Callable[[], T], device: torch.device) -> T:
-    """What `work` makes; where the state of one process turns out bad, that is so for all.
+    """The result of `work`; a BadState in one process is raised in all.
 
     Args:
         device: of the tensors that processes exchange.
@@ -96,7 +96,7 @@ def whole_batch_through(values: Tensor) -> Tensor:
 
 
 class _SynchronisedBatchNorm(_BatchNorm):
-    """In training, mean and variance are those of the whole batch. torch's SyncBatchNorm works on GPUs alone."""
+    """Batch norm by mean and variance of the whole batch in training. torch's SyncBatchNorm works on GPUs alone."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or process_count() == 1:
@@ -140,7 +140,7 @@ class BatchNorm3d(_SynchronisedBatchNorm, nn.BatchNorm3d):
 
 
 class Dropout(nn.Dropout):
-    """torch's, its mask one of the whole batch."""
+    """torch's dropout, with a mask over the whole batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         return dropout(x, self.p) if self.training else x

@@ -1,4 +1,4 @@
-"""The progress of long work, as whoever does it reports it."""
+"""The type of callbacks that report the progress of long work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where noise comes from. Sampling gives every sample its own stream; training shares one stream over processes."""
+"""Sources of noise. Sampling gives every sample its own stream; training shares one stream over processes."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Noise(Randomness):
 
 
 class Rows(Randomness):
-    """One independent stream per sample: row i is the same whatever the batch it is drawn in.
+    """One independent stream per sample: row i is the same in any batch.
 
     Args:
         n: number of rows.
         rng: CPU generator that the seeds of the rows are taken from, in order; None takes torch's global one.
-        device: where the drawn rows are put; they are always drawn on the CPU, hence equal on every device.
+        device: of the drawn rows; they are always drawn on the CPU, hence equal on every device.
     """
 
     def __init__(self, n: int, rng: torch.Generator | None = None, device: torch.device | str = "cpu"):

@@ -24,14 +24,14 @@ def is_reference(value: Any) -> bool:
 
 
 def changed(tree: Any, change: Callable[[Mapping[str, Any]], Any]) -> Any:
-    """A copy of `tree` in which every mapping is what `change` makes of it, the innermost first."""
+    """A copy of `tree` in which every mapping is replaced by `change` of it, the innermost first."""
     if isinstance(tree, Mapping):
         return change({key: changed(value, change) for key, value in tree.items()})
     return [changed(value, change) for value in tree] if isinstance(tree, list) else tree
 
 
 def below(tree: Any, folder: Path) -> Any:
-    """A copy of what a file in `folder` says, with relative paths of weights made absolute and shipped names kept."""
+    """A copy of the content of a file in `folder`: relative paths of weights made absolute, shipped names kept."""
 
     def absolute(node: Mapping[str, Any]) -> Any:
         source = node.get(WEIGHTS)
@@ -45,7 +45,7 @@ def below(tree: Any, folder: Path) -> Any:
 
 
 def _is_path(source: str, folder: Path) -> bool:
-    """Whether what is not there can only have been meant as a path: no shipped name, and no id of a hub."""
+    """Whether a missing `source` can only be a path: it is no shipped name, and no id of a hub."""
     from genkit.core.catalog import shipped
 
     parts = Path(source).parts
@@ -80,7 +80,7 @@ def contained(config: Any, folder: Path) -> Any:
 
 
 def check_reference(wanted: type, value: Mapping[str, Any], where: str) -> None:
-    """Whether the weights are there and hold a `wanted`, by their configuration alone.
+    """Checks that the weights exist and hold a `wanted`, by their configuration alone.
 
     Raises:
         RecipeError, WeightsError: they are not, or do not.
@@ -99,7 +99,7 @@ def check_reference(wanted: type, value: Mapping[str, Any], where: str) -> None:
 
 
 def load_reference(wanted: type, value: Mapping[str, Any], where: str) -> Any:
-    """The frozen module. No random number is drawn, so that what is built after it starts as it would without.
+    """The frozen module. No random number is drawn, so that modules built after it start as they would without.
 
     Raises:
         RecipeError, WeightsError: no such weights, damaged, or of something else.

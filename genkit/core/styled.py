@@ -1,4 +1,4 @@
-"""What editing, directions and StyleEx need of a network whose images are made of styles, whatever network it is."""
+"""The contract of networks that make images from styles, for editing, directions and StyleEx."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from genkit.core.condition import Condition
 from genkit.core.tree import Tree
 
 Styles = Mapping[str, Tensor]
-"""StyleSpace (Wu et al. 2021, arXiv:2011.12799): layer -> what scales each of its input channels, (B, channels)."""
+"""StyleSpace (Wu et al. 2021, arXiv:2011.12799): layer -> factors of its input channels, (B, channels)."""
 
 
 @runtime_checkable
@@ -21,7 +21,7 @@ class Styled(Protocol):
     Attributes:
         style_dim: width of w.
         style_channels: channels of each layer's style, by the layer's name, from the smallest map up.
-        style_layers: which vector of W+ each layer reads, by the same names.
+        style_layers: number of the vector of W+ that each layer reads, by the same names.
 
     A buffer `w_avg`, (style_dim,), is the mean of w.
     """

@@ -25,7 +25,7 @@ Turns = Iterator["Update"]
 
 
 class Terms(dict[str, Tensor]):
-    """What a loss returns: its terms by name, some descended, the others observed; see `descend` and `observe`.
+    """The terms of a loss by name, some descended, the others observed; see `descend` and `observe`.
 
     Attributes:
         observed: names of the terms that are logged and not descended.
@@ -70,11 +70,11 @@ class Batch:
 
 
 class Data(Randomness):
-    """What `iteration` learns from: endless batches, and noise that all processes share.
+    """The data and noise of training: endless batches, and noise that all processes share.
 
     Item k and every draw are functions of the seed and the position alone. Each process has its own rows of every batch
-    and of every draw, so that two processes see what one process with the whole batch would. What `common` draws is
-    whole, and the same, on every process.
+    and of every draw, so that two processes see what one process with the whole batch would. Draws of `common`
+    are whole, and the same, on every process.
     """
 
     @abstractmethod
@@ -97,7 +97,7 @@ class Update:
             All are logged, by their means; of observations with one value a sample the Report hands back all. All
             randomness enters through `on`, so a loss is a pure function.
         on: tensors (or nested containers of them, or None) with one row per sample; split into micro-batches.
-        shared: whatever every micro-batch needs whole.
+        shared: arguments that every micro-batch needs whole.
         coupled: samples interact (softmax weights, a centred reward), so that splitting is refused; layers that mix
             samples say so themselves, see `mixing_layer`.
     """
@@ -130,7 +130,7 @@ class Learning(nn.Module):
         return _learners(self)
 
     def learner_of(self, child: str, name: str) -> str:
-        """What the learner `name` of the submodule `child` is called in this module."""
+        """Name in this module of the learner `name` of the submodule `child`."""
         return name
 
 
@@ -149,10 +149,10 @@ def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
 
 
 class System(Learning, ABC):
-    """How a generator learns.
+    """The training of a generator: one iteration of a paper's algorithm.
 
     Attributes:
-        generator: what is being learned.
+        generator: the generator that is learned.
         local_state: names of the buffers that differ from process to process (replay chains); all else is shared.
     """
 
@@ -161,7 +161,7 @@ class System(Learning, ABC):
 
     @property
     def products(self) -> Mapping[str, Pretrained]:
-        """What training leaves behind, by name: the first is averaged, pictured and scored, the others are kept."""
+        """The results of training by name: the first is averaged, pictured and scored, the others are kept."""
         return {"generator": self.generator}
 
     @property
@@ -191,7 +191,7 @@ class System(Learning, ABC):
         """
 
     def for_inference(self, product: Pretrained) -> AbstractContextManager[None]:
-        """Around what samples, scores or saves `product`, the averaged copy: gives it what it needs beside its weights.
+        """A context for sampling, scoring or saving `product`, the averaged copy: gives it parts beside its weights.
 
         Must leave no trace that training could see.
         """
@@ -199,7 +199,7 @@ class System(Learning, ABC):
 
     def exercise(self, product: Any, data: Data) -> None:
         """Runs `product`, the averaged copy, on the next batch of `data` as training does, for the statistics of its
-        batch norms. Here: the fakes of a batch, or what else takes images.
+        batch norms. Here: the fakes of a batch, or a network that takes images, on them.
         """
         batch = next(data)
         if isinstance(product, LatentGenerator):
@@ -217,7 +217,7 @@ class System(Learning, ABC):
 
 
 def mixing_layer(*modules: nn.Module) -> str:
-    """What lets the output for a sample depend on the rest of its batch, by name; "" where samples are kept apart.
+    """Name of a layer whose output for a sample depends on the rest of its batch; "" where samples are kept apart.
 
     A layer says so by an attribute `mixes_samples = True`, or a property where it depends; torch's batch norms, which
     cannot, do so in training mode.

@@ -12,7 +12,7 @@ INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 def kind(dtype: torch.dtype) -> str:
-    """'float', 'integer', 'boolean' or 'complex'; its own name for what nothing here takes, such as an 8-bit float."""
+    """'float', 'integer', 'boolean' or 'complex'; its own name for a type not used here, such as an 8-bit float."""
     if dtype in FLOATS:
         return "float"
     if dtype in INTEGERS:
@@ -38,7 +38,7 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def current(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`state` without what older checkpoints hold beside it: the buffers that modules name in `former_buffers`."""
+    """`state` without the buffers of older checkpoints, which modules name in `former_buffers`."""
     parts = module.named_modules()
     former = {f"{path}.{name}".lstrip(".") for path, part in parts for name in getattr(part, "former_buffers", ())}
     return {name: tensor for name, tensor in state.items() if name not in former}
@@ -57,7 +57,7 @@ def _faults(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iter
 
 
 def is_finite(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Whether every number stays finite when it is converted to `dtype`; true of what is no float."""
+    """Whether every number stays finite when it is converted to `dtype`; true if it holds no floats."""
     return kind(dtype) != "float" or bool(tensor.to(dtype).isfinite().all())
 
 

@@ -1,4 +1,4 @@
-"""Trees of tensors: latents of several parts, what a loss is a function of, what an encoder saw of images.
+"""Trees of tensors: latents of several parts, inputs of a loss, results of an encoder.
 
 A tree is a tensor, or a tuple, list or mapping of trees; None is a tree without tensors.
 """
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def map(function: Callable[..., Tensor], first: T, *others: T) -> T:
-    """The tree of what `function` makes of the tensors at each place of one tree, or of several of the same form.
+    """The tree of results of `function` on the tensors at each place of one tree, or of several of the same form.
 
     Raises:
         GenkitError: something that is no tree.

@@ -1,4 +1,4 @@
-"""How much memory this process may use: the machine's, its container's and its own limits, whichever is least."""
+"""Memory that this process may use: the least of the machine's, its container's and its own limits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def usable_memory(root: Path = Path("/")) -> int:
     """Bytes, at least 1.
 
     The least of the machine's memory, the limits of the control groups that the process is in (version 1 or 2), and
-    what the limits of its address space and data (`ulimit -v`, `ulimit -d`) leave beside what it has already.
+    the rest of the limits of its address space and data (`ulimit -v`, `ulimit -d`) beside its present use.
 
     Args:
-        root: where `proc` and `sys` lie.
+        root: folder of `proc` and `sys`.
     """
     return max(1, min([_machine(), *_groups(root), *_own(root)]))
 

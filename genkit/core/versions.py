@@ -1,4 +1,4 @@
-"""Versions of genkit and of installed packages: what a number depends on beside recipe and seed."""
+"""Versions of genkit and of installed packages, on which results depend beside recipe and seed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ GIT_S = 10
 
 
 def own_source() -> dict[str, str | None]:
-    """Which genkit this is: its version, and the git commit of its checkout, "-dirty" when files differ from it.
+    """The version of genkit, and the git commit of its checkout, "-dirty" when files differ from it.
 
-    The commit is None for an installed package, or where git does not know.
+    The commit is None for an installed package, or without an answer of git.
     """
     return {"version": __version__, "commit": _commit(Path(__file__).parents[2])}
 

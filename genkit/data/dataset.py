@@ -22,13 +22,13 @@ class DataSet:
     """Real samples.
 
     Attributes:
-        name: what it is called in reports.
+        name: for reports.
         x: images (N, C, H, W) uint8, or points (N, D) float32; may lie in a memory-mapped file.
         labels: class of every row, (N,) int64; None when unlabelled.
         classes: names of the classes; may be empty.
-        report: what happened to the files, when it was read from files.
-        unlabelled: why there are no labels, where one could expect them.
-        mixture: what the points were drawn from, where that is known.
+        report: on the files, if it was read from files.
+        unlabelled: reason why there are no labels, if one could expect them.
+        mixture: that the points were drawn from, if known.
         files: name of the file of every row; empty when the rows are no files.
 
     Raises:
@@ -82,7 +82,7 @@ class DataSet:
         return ConditionSpace({"label": Labels(classes, self.classes)} if classes >= 2 else {})
 
     def remarks(self) -> Iterator[str]:
-        """What a person should know about how the files were read, a line each."""
+        """Remarks on how the files were read, a line each."""
         report = self.report or Intake()
         if report.converted or report.rejected:
             yield f"{self.name}: {report.summary()}"

@@ -20,13 +20,13 @@ class Domains(DataSet):
     target: DataSet
 
     def remarks(self) -> Iterator[str]:
-        """Of both domains."""
+        """Remarks on both domains."""
         yield from super().remarks()
         yield from self.target.remarks()
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of both domains."""
+        """A hash of both domains."""
         both = DataSet(self.name, self.x, self.labels).fingerprint + self.target.fingerprint
         return hashlib.sha256(both.encode()).hexdigest()
 
@@ -53,7 +53,7 @@ def domains(source: DataSet, target: DataSet) -> Domains:
 
 
 def _check_classes(source: DataSet, target: DataSet) -> None:
-    """Raises DataError where the target says what its classes are, and they are others."""
+    """Raises DataError if the target names its classes, and they are others."""
     mine, theirs = source.conditions.classes, target.conditions.classes
     if not theirs:
         return

@@ -35,7 +35,7 @@ def outlier_mixture(
     Args:
         data: the clean set.
         share: of the rows, 0 to below 0.5.
-        junk: where outliers are drawn from, without replacement; None is uniform noise, over all grey levels or over
+        junk: source of the outliers, drawn without replacement; None is uniform noise, over all grey levels or over
             the box of the points.
 
     Raises:

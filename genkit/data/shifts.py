@@ -16,7 +16,7 @@ from genkit.data.dataset import DataSet
 
 CHUNK = 4096
 PATCHES = 3
-"""Colours along a side of a background; what lies between them is interpolated."""
+"""Colours along a side of a background; those between are interpolated."""
 
 Background = Literal["none", "blended"]
 
@@ -33,7 +33,7 @@ def shifted(
 
     Args:
         data: images.
-        rotation: degrees counter-clockwise about the middle, bilinear; what comes in from outside is black.
+        rotation: degrees counter-clockwise about the middle, bilinear; pixels from outside are black.
         inverted: light for dark.
         background: "blended" takes the absolute difference of the image and a random smooth background of its own,
             coloured where there are three channels. MNIST-M of Ganin and Lempitsky 2015, arXiv:1409.7495, does so with

@@ -1,9 +1,9 @@
-"""Where data sets lie: folders for downloads and caches, and pixels in memory or, when too large, in a mapped file.
+"""Storage of data sets: folders for downloads and caches, and pixels in memory or, when too large, in a mapped file.
 
 A set of files is decoded once into `$GENKIT_CACHE/pixels/<key>.u8` (default ~/.cache/genkit), raw uint8 rows. One that
 needs over a quarter of the memory that may be used is mapped from there, any other is read. The key is a hash of the
-files' contents and the options; the `<key>.json` beside it is written last, so a file without it is not finished. What
-is damaged is made again, what a killed process left is removed, and all of it may be deleted at any time.
+files' contents and the options; the `<key>.json` beside it is written last, so a file without it is not finished.
+Damaged files are made again, those of killed processes removed, and all of them may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from genkit.images.pixels import resize, to_channels
 
 
 def data_root(root: Path | None) -> Path:
-    """Where downloaded sets lie: `root`, else $GENKIT_DATA, else `data` in the cache folder."""
+    """Folder of downloaded sets: `root`, else $GENKIT_DATA, else `data` in the cache folder."""
     return root or Path(os.environ.get("GENKIT_DATA") or cache_folder() / "data")
 
 
@@ -61,7 +61,7 @@ class DecodedPixels:
 
     Attributes:
         x: (N, C, size, size) uint8.
-        kept: which of the files the rows are, (N,) int64.
+        kept: numbers of the files that became rows, (N,) int64.
         report: the intake.
     """
 
@@ -154,7 +154,7 @@ class _Job:
         write_atomically(base.with_suffix(".json"), json.dumps(about).encode())
 
     def kept_before(self, base: Path, small: bool) -> DecodedPixels | None:
-        """What an earlier start has decoded; None when there is nothing whole."""
+        """Pixels decoded by an earlier start; None when there are none, or not whole ones."""
         try:
             about = json.loads(base.with_suffix(".json").read_bytes())
             shape, kept, report = about["shape"], torch.tensor(about["kept"]), Intake.from_dict(about["report"])

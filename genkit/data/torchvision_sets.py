@@ -41,7 +41,7 @@ def mnist(
     """Handwritten digits (LeCun et al. 1998): 60,000 to train, 10,000 to test, 28 x 28 grey, 10 classes.
 
     Args:
-        split: which part.
+        split: part of the set.
         root: folder that holds MNIST/raw.
         size: resized, not padded, by an antialiased bicubic filter.
         channels: 3 replicates the grey.

@@ -17,7 +17,7 @@ from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWr
 
 
 class ClassifierFreeGuided(DiffusionWrapper):
-    """Away from the prediction without a label, towards the prediction with one.
+    """A diffusion model guided away from the prediction without a label, towards the one with it.
 
     prediction = unlabelled + scale * (labelled - unlabelled); a learned variance is the labelled one's.
 

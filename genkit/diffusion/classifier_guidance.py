@@ -21,7 +21,7 @@ GuidanceScale = Annotated[float, Field(ge=0, le=1000)]
 
 
 class ClassifierGuided(DiffusionWrapper):
-    """A diffusion model whose every step is pulled towards images that a classifier takes for the wanted label.
+    """A diffusion model with each step pulled towards images that a classifier gives the wanted label.
 
     Args:
         generator: any diffusion generator, with labels or without; when a classifier guides it already, both do.

@@ -58,7 +58,7 @@ class DDPM(DiffusionGenerator):
         """The network's float32 output for x_t (B, C, H, W) at the timesteps t (B,), see `Process`.
 
         Args:
-            images: what else is asked for, by name, see `Upsampler`.
+            images: further conditions by name, see `Upsampler`.
         """
         return self.network(x_t, t, label, **images).float()
 
@@ -88,7 +88,7 @@ class DDPM(DiffusionGenerator):
 
 
 class DDPMTraining(System):
-    """Predict what was added to an image. DDPM Algorithm 1.
+    """Training to predict the noise added to an image. DDPM Algorithm 1.
 
     Args:
         generator: the model that is trained.

@@ -1,4 +1,4 @@
-"""All that a solver needs: a process, a network under one condition, and its guidance."""
+"""The input of a solver: a process, a network under one condition, and its guidance."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ class DiffusionGenerator(Generator):
     """Samples by solving its process backwards.
 
     Attributes:
-        process: the noise that images were trained with.
-        solver: from noise to images in a number of network evaluations; may be exchanged at any time.
+        process: the noise of the training images.
+        solver: turns noise into images; may be exchanged at any time.
         watch: called after every step.
     """
 
@@ -31,7 +31,7 @@ class DiffusionGenerator(Generator):
 
     @abstractmethod
     def denoising(self, condition: Mapping[str, Tensor]) -> Denoising:
-        """All that the solver needs, under a checked condition of one row a sample."""
+        """Input of the solver, under a checked condition of one row a sample."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         x = self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch)
@@ -39,7 +39,7 @@ class DiffusionGenerator(Generator):
 
 
 class DiffusionWrapper(DiffusionGenerator):
-    """Guides another diffusion generator; it has that one's process and solver."""
+    """Guides another diffusion generator, and shares its process and solver."""
 
     generator: DiffusionGenerator
 

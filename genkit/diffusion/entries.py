@@ -13,29 +13,29 @@ ENTRIES: Entries = {
         ),
         "upsampler": Entry(
             "genkit.diffusion.upsampler:Upsampler",
-            "Large images from noise, each beside the small one that it enlarges: the condition `low_res`.",
+            "Large images from noise and a small image, the condition `low_res`.",
             ("dhariwal2021adm", "nichol2021iddpm"),
         ),
         "cascade": Entry(
             "genkit.diffusion.upsampler:Cascade",
-            "Images of a generator, made large by an upsampler; what is asked for goes to both.",
+            "Images of a generator, enlarged by an upsampler; conditions go to both.",
             ("dhariwal2021adm",),
         ),
         "classifier_guided": Entry(
             "genkit.diffusion.classifier_guidance:ClassifierGuided",
-            "A diffusion model whose every step is pulled towards images that a classifier takes for the wanted label.",
+            "A diffusion model with each step pulled towards images that a classifier gives the wanted label.",
             ("dhariwal2021adm",),
         ),
         "classifier_free_guided": Entry(
             "genkit.diffusion.classifier_free_guidance:ClassifierFreeGuided",
-            "Away from the prediction without a label, towards the prediction with one.",
+            "A diffusion model guided away from the prediction without a label, towards the one with it.",
             ("ho2022cfg",),
         ),
     },
     "systems": {
         "ddpm_training": Entry(
             "genkit.diffusion.ddpm:DDPMTraining",
-            "Predict what was added to an image. DDPM Algorithm 1.",
+            "Training to predict the noise added to an image. DDPM Algorithm 1.",
             ("ho2020ddpm", "nichol2021iddpm", "ho2022cfg"),
         ),
         "noisy_classifier_training": Entry(
@@ -52,7 +52,7 @@ ENTRIES: Entries = {
         ),
         "diffusers_unet": Entry(
             "genkit.diffusion.networks.diffusers_unet:DiffusersUNet",
-            "A UNet2DModel, whatever its settings; imported pipelines have one. To train from the start, take `unet`.",
+            "A UNet2DModel with any settings; imported pipelines have one. To train from the start, take `unet`.",
             ("ho2020ddpm",),
         ),
         "super_resolution_unet": Entry(

@@ -17,7 +17,7 @@ from genkit.diffusion.solvers import Solver, silence
 
 Evaluations = Annotated[int, Field(ge=1, le=100_000)]
 NOISIEST = -5.1
-"""Half log-SNR below which steps are skipped: the last ones of a cosine schedule tell nothing and upset the solvers."""
+"""Half log-SNR below which steps are skipped: the last ones of a cosine schedule are noise and upset the solvers."""
 
 
 class MultistepSolver(Solver):

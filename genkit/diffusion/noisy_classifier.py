@@ -26,7 +26,7 @@ LEVELS = 5
 
 
 class NoisyClassifier(Pretrained, nn.Module):
-    """log p(y | x_t, t) of the images of one process.
+    """log p(y | x_t, t) of images noised by one process.
 
     Args:
         network: from (x_t, t) to logits.
@@ -112,7 +112,7 @@ class NoisyClassifierTraining(System):
 def cropped(x: Tensor, u: Tensor, smallest: float) -> Tensor:
     """A random square of each image, enlarged to all of it by bilinear interpolation.
 
-    x (B, C, H, W); u (B, 3) uniform on [0, 1): how large, and where across and down.
+    x (B, C, H, W); u (B, 3) uniform on [0, 1): size, position across, position down.
     """
     if smallest == 1:
         return x

@@ -2,7 +2,7 @@
 
 Ho, Jain & Abbeel 2020, arXiv:2006.11239 (DDPM); Nichol & Dhariwal 2021, arXiv:2102.09672 (learned variance). Steps are
 counted as in the code of the authors: t = 0 is the least noisy, T - 1 the noisiest. abar is the product of 1 - beta.
-A step i counts those that are kept; its timestep is the number of it that the network sees.
+A step i counts the kept steps; its timestep is the number that the network is given.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Process(Configured, nn.Module):
             "learned_range" read it off the second half of the output, as its logarithm or as its place between the
             logarithms of the two fixed ones.
         rescale_steps: the network sees t * 1000 / T instead of t, as improved-diffusion does.
-        kept: the steps that are kept, see `space_steps`; the network sees their original numbers.
+        kept: the steps to keep, see `space_steps`; the network is given their original numbers.
 
     Attributes:
-        timesteps: (T,) float32, the number of every kept step as the network sees it.
+        timesteps: (T,) float32, the number of every kept step that the network is given.
         betas, abar: (T,) float64, of the kept steps.
 
     Raises:
@@ -86,12 +86,12 @@ class Process(Configured, nn.Module):
         return len(self.kept)
 
     def with_settings(self, **settings: Any) -> Self:
-        """The same process but for these arguments, on the same device."""
+        """The same process with these arguments changed, on the same device."""
         arguments = {k: v for k, v in self.config.items() if k != "type"} | settings
         return type(self)(**arguments).to(self.timesteps.device)
 
     def same_noise(self, other: Process) -> bool:
-        """True if both noise an image alike and number the steps alike; all else may differ."""
+        """True if both add the same noise and number the steps alike; all else may differ."""
         if (self.steps, self.timestep_scale) != (other.steps, other.timestep_scale):
             return False
         mine, theirs = (_betas(p.config["schedule"], p.steps) for p in (self, other))
@@ -102,7 +102,7 @@ class Process(Configured, nn.Module):
         return self.variance in ("learned", "learned_range")
 
     def _tabulate(self, betas: Tensor) -> None:
-        """Tables in float64, rounded once to float32; what is looked up lies on the device."""
+        """Makes the tables in float64, rounded once to float32; those for `look_up` lie on the device."""
         self.betas, alphas = betas, 1 - betas
         self.abar = alphas.cumprod(0)
         before = torch.cat([torch.ones(1, dtype=torch.float64), self.abar[:-1]])
@@ -141,7 +141,7 @@ class Process(Configured, nn.Module):
         return self.look_up("signal", i, x0) * x0 + self.look_up("noise", i, x0) * noise
 
     def target(self, x0: Tensor, i: Tensor, noise: Tensor) -> Tensor:
-        """The right prediction, (B, C, ...)."""
+        """The target of the prediction, (B, C, ...)."""
         if self.prediction == "eps":
             return noise
         if self.prediction == "x0":
@@ -156,7 +156,7 @@ class Process(Configured, nn.Module):
         return predicted, variance
 
     def x0_from(self, predicted: Tensor, x_t: Tensor, i: Tensor) -> Tensor:
-        """x_0 that a prediction stands for; of the noise: DDPM Eq. 15."""
+        """x_0 from a prediction; for one of the noise: DDPM Eq. 15."""
         if self.prediction == "x0":
             return predicted
         if self.prediction == "v":

@@ -113,7 +113,7 @@ class DDIM(StepwiseSolver):
 
     @torch.no_grad()
     def invert(self, denoising: Denoising, x0: Tensor, watch: Progress = silence) -> Tensor:
-        """The noise x_T (B, ...) that the deterministic steps lead back to x0; no guidance, no graph."""
+        """The noise x_T (B, ...) from which the deterministic steps lead to x0; no guidance, no graph."""
         denoising, x = denoising.on(self.process_of(denoising.process)), x0
         for i in range(len(denoising.process)):
             x = self.step_up(denoising, x, i)

@@ -22,7 +22,7 @@ class StepChoice(nn.Module):
         self.steps = 0
 
     def setup(self, steps: int) -> None:
-        """Takes the number of steps, once, before anything is drawn."""
+        """Sets the number of steps, once, before anything is drawn."""
         self.steps = steps
 
     def draw(self, data: Data) -> tuple[Tensor, Tensor]:
@@ -31,14 +31,14 @@ class StepChoice(nn.Module):
         return i, torch.ones(len(i), device=i.device)
 
     def learn(self, i: Tensor, losses: Tensor) -> None:
-        """Takes in the unweighted losses (B,) of this process at the steps i."""
+        """Records the unweighted losses (B,) of this process at the steps i."""
 
 
 class SecondMoment(StepChoice):
     """p_t ~ sqrt(E[L_t^2]), estimated from each step's last losses. Nichol & Dhariwal 2021, Eq. 18.
 
     Until all have been seen often enough, steps are drawn uniformly. The authors wait for 10 losses of every step, 23 k
-    samples at T = 1000. Neighbouring steps may share a history, which shortens the wait to that of so many steps.
+    samples at T = 1000. Neighbouring steps may share a history, which shortens the wait by their number.
 
     Args:
         groups: number of histories, each of an equal run of steps; 0 gives every step its own, as the authors do.

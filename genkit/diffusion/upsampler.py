@@ -1,4 +1,4 @@
-"""Small images made large, and a cascade of it. Dhariwal & Nichol 2021, arXiv:2105.05233, Sec. 4.3; Nichol & Dhariwal
+"""Upsampling of small images, and cascades. Dhariwal & Nichol 2021, arXiv:2105.05233, Sec. 4.3; Nichol & Dhariwal
 2021, arXiv:2102.09672, Sec. 6, after Saharia et al. 2021, arXiv:2104.07636."""
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ PAIRS, PAIRS_A_ROW = 32, 4
 
 
 class Upsampler(DDPM):
-    """Large images from noise, each beside the small one that it enlarges: the condition `low_res`.
+    """Large images from noise and a small image, the condition `low_res`.
 
-    Training makes the small images of the large ones by their mean over areas, unrounded and without noise of their
-    own, as the authors do.
+    Training makes the small images from the large ones by means over areas, without rounding or noise, as the authors
+    do.
 
     Args:
         network: predicts from (x_t, t, label, low_res); twice the channels where the process learns its variance.
-        process: how the large images were noised.
-        solver: how samples are drawn; None is ancestral sampling over all steps.
+        process: the noise of the large images.
+        solver: draws the samples; None is ancestral sampling over all steps.
 
     Raises:
         RecipeError: the network has no output for the variance that the process learns.
     """
 
     made = (LOW_RES,)
-    shows = "low_res, enlarged bilinearly, and beside it what is made of it"
+    shows = "low_res, enlarged bilinearly, and beside it the sample"
 
     network: SuperResolutionUNet
 
@@ -52,7 +52,7 @@ class Upsampler(DDPM):
         return {LOW_RES: F.interpolate(x, self.network.low_shape[1:], mode="area")}
 
     def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
-        """Pairs: a small image, enlarged bilinearly, and what is made of it."""
+        """Pairs: a small image, enlarged bilinearly, and the sample that enlarges it."""
         wanted = self.conditions.resolve(None, PAIRS, Rows(PAIRS, rng))
         made = self.sample(PAIRS, condition=wanted, rng=rng).cpu()
         large = F.interpolate(wanted[LOW_RES], made.shape[-2:], mode="bilinear")
@@ -60,7 +60,7 @@ class Upsampler(DDPM):
 
 
 class Cascade(Generator):
-    """Images of a generator, made large by an upsampler; what is asked for goes to both, class labels above all.
+    """Images of a generator, enlarged by an upsampler; conditions such as class labels go to both.
 
     The small images are handed over as they are; the authors' scripts cut them to 8 bits first.
 
@@ -70,7 +70,7 @@ class Cascade(Generator):
             model. The paper guides the base alone.
 
     Raises:
-        GenkitError: the upsampler takes no such images, or those of another shape, or the two know other classes.
+        GenkitError: the upsampler takes no such images, or of another shape, or the two have different classes.
     """
 
     def __init__(self, base: Generator, upsampler: DiffusionGenerator):
@@ -84,7 +84,7 @@ class Cascade(Generator):
 
     @property
     def watch(self) -> Progress:
-        """Told of every step, each stage counting for half of them."""
+        """Called after every step; each stage counts for half of the steps."""
         return self._watch
 
     @watch.setter

@@ -1,4 +1,4 @@
-"""Scores that say what they are: metrics, extractors, and the comparison of any two sets of samples."""
+"""Scores under proper names: metrics, extractors, and the comparison of any two sets of samples."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Features of real data, kept by content in `$GENKIT_CACHE/features` (default ~/.cache/genkit/features).
 
 The key is a hash of the extractor's id, the data's fingerprint, the number of samples and the seed, so nothing stale
-can be found. An entry is one .npz of float32 features and logits. What is damaged is computed again; all of it may be
+can be found. An entry is one .npz of float32 features and logits. Damaged entries are computed again; the folder may be
 deleted at any time.
 """
 

@@ -1,4 +1,4 @@
-"""Scores of single images by a generator: an energy, a likelihood, and what follows from them."""
+"""Scores of single images by a generator: an energy, a likelihood, an outlier score."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def image_scores(
     `outlier_score` is among them: higher, the more unusual. A generator with a likelihood alone has its negative.
 
     Args:
-        generator: one that says it of images, such as a VAEBM, or one with a `log_likelihood`.
+        generator: one with scores of images, such as a VAEBM, or one with a `log_likelihood`.
         images: see `open_data`.
         seed: of the noise that a bound needs; row i is the same at any batch size.
         batch_size: rows at a time.
         progress: called with (rows done, in total).
 
     Raises:
-        EvaluationError: a generator that says nothing of images.
+        EvaluationError: a generator without scores of images.
         DataError: data of another shape, or files that cannot be read.
     """
     if not isinstance(generator, (ScoresImages, Density)):

@@ -27,7 +27,7 @@ class Asked(Protocol):
 
 
 class Judge(Protocol):
-    """Checks what is asked hours before it is needed, and scores."""
+    """Checks a request for scores before training, and scores after it."""
 
     def check(self, asked: Asked) -> None:
         """Raises RecipeError for a metric or extractor that does not exist or does not suit the product."""
@@ -102,7 +102,7 @@ class BySamples:
 
 
 class ByAccuracy:
-    """The judge of classifiers: how often they are right."""
+    """The judge of classifiers: their accuracy."""
 
     def check(self, asked: Asked) -> None:
         if list(asked.metrics) != ["accuracy"] or asked.best != "accuracy":

@@ -48,7 +48,7 @@ class LatentKNN:
         active, dims: latent dimensions whose mean varies over the training images, and all.
         train, test: name, number and fingerprint of either set.
         seconds: wall time.
-        warnings: what a reader should know of how the data were read.
+        warnings: remarks on how the data were read.
     """
 
     accuracy: dict[int, float]
@@ -60,7 +60,7 @@ class LatentKNN:
     warnings: list[str]
 
     def standard_error(self, k: int) -> float:
-        """Of the share, over test images."""
+        """Standard error of the accuracy, over test images."""
         return math.sqrt(self.accuracy[k] * (1 - self.accuracy[k]) / int(self.test["n"]))
 
     def to_json(self) -> dict[str, Any]:

@@ -33,16 +33,16 @@ class Likelihoods:
     Attributes:
         generator, data: names.
         fingerprint: of the data.
-        bound: what the numbers are, see genkit.core.generator.Likelihood.
+        bound: kind of the numbers, see genkit.core.generator.Likelihood.
         nats: (n,) float64, of each row.
         parts, spread: name -> (n,), see genkit.core.generator.Likelihood.
-        rows: (n,) int64, which rows of the data these are.
+        rows: (n,) int64, numbers of the rows in the data.
         dims: numbers in one sample.
         binarised: whether grey images were made black and white first.
         seed: of the choice of rows and of the noise.
-        settings: what the generator was asked for, such as `samples`.
+        settings: of the generator's `log_likelihood`, such as `samples`.
         seconds: wall time.
-        warnings: what a reader should know.
+        warnings: to be read before comparing.
     """
 
     generator: str
@@ -114,7 +114,7 @@ def log_likelihood(
         seed: of the rows and of the noise.
         batch_size: rows at a time; changes speed alone.
         progress: called with (rows done, in total).
-        settings: what else its `log_likelihood` takes, such as `samples` or `steps`.
+        settings: further arguments of its `log_likelihood`, such as `samples` or `steps`.
 
     Raises:
         EvaluationError: a generator without a likelihood, a setting that it does not take, n below 1.
@@ -149,7 +149,7 @@ def log_likelihood(
 
 
 def standard_error(values: Tensor) -> float | None:
-    """Of the mean over rows; None for one row."""
+    """Standard error of the mean over rows; None for one row."""
     return (values.double().std() / math.sqrt(len(values))).item() if len(values) > 1 else None
 
 

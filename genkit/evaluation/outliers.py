@@ -1,7 +1,7 @@
-"""Ranking of the samples of a data set by how much they look like junk, by weights of robust optimal transport.
+"""Ranking of the samples of a data set from junk to good, by weights of robust optimal transport.
 
-Balaji et al. 2020, arXiv:2010.05862. What gets a low weight is what the generator finds hard, which need not be what
-is foreign: noise is found, digits among clothes are not.
+Balaji et al. 2020, arXiv:2010.05862. Samples that the generator finds hard get a low weight; these need not be
+the foreign ones: noise is found, digits among clothes are not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AT_ONCE = 250
 
 
 class Game(Protocol):
-    """A trained critic with whatever weighed its real samples, see genkit.gan.gan.GANTraining."""
+    """A trained critic and the weighting of its real samples, see genkit.gan.gan.GANTraining."""
 
     generator: Any
     critic: Any
@@ -40,8 +40,8 @@ class Ranking:
 
     Attributes:
         weight: (N,) of mean one; 0 is junk.
-        score: (N,) the critic's, high for what the generator does not make.
-        by: where the weights come from: a weight network, or the best weights for the scores.
+        score: (N,) by the critic, high for samples that the generator does not make.
+        by: source of the weights: a weight network, or the best weights for the scores.
         rho: radius of the ball that the weights may fill.
     """
 
@@ -58,7 +58,7 @@ class Ranking:
 
     @property
     def junk(self) -> Tensor:
-        """(N,) bool, true where less than half of a sample is left."""
+        """(N,) bool, true where the weight is below one half."""
         return self.weight < 0.5
 
 
@@ -94,7 +94,9 @@ def _radius(game: Game, share: float | None) -> float:
         return rho_of_share(share)
     rho = getattr(game.real_weighting, "rho", None)
     if rho is None:
-        raise EvaluationError("the run was trained without weights; say by --share what share of the data may be junk")
+        raise EvaluationError(
+            "the run was trained without weights; give by --share the share of the data that may be junk"
+        )
     return float(rho)
 
 

@@ -13,7 +13,7 @@ from genkit.core.errors import DataError
 
 NAME = "points.npy"
 COORDINATES = 2**27
-"""Of all points in a file."""
+"""Most coordinates of all points in a file."""
 
 
 def points_file(path: Path) -> Path | None:

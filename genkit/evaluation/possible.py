@@ -30,7 +30,7 @@ class Wanted:
 
     Attributes:
         names: of the metrics that remain.
-        missing: what was left out, and why.
+        missing: metric -> the reason why it was left out.
 
     Args:
         metrics: names, or None for the default.
@@ -46,7 +46,7 @@ class Wanted:
         self._narrow(lambda name: too_few(name, n, "the number of samples"))
 
     def of(self, side: Source | Statistics) -> None:
-        """Once a side is known.
+        """Narrows the metrics once a side is known.
 
         Raises:
             EvaluationError: it cannot give a metric that was asked for, or none at all.
@@ -58,20 +58,20 @@ class Wanted:
             self.of_rows(side.available, side.name)
 
     def of_rows(self, available: int, name: str) -> None:
-        """Once it is known how many samples a side has."""
+        """Narrows the metrics once the number of samples of a side is known."""
         self._narrow(lambda metric: too_few(metric, min(self.n, available), name))
 
     def by_name_of(self, extractor: Extractor | nn.Module | str | Path | None) -> None:
-        """Once the extractor is chosen, before its weights are read."""
+        """Narrows the metrics once the extractor is chosen, before its weights are read."""
         self.by(False if str(extractor) in FEATURES_ALONE else None)
 
     def by(self, logits: bool | None) -> None:
-        """Once it is known whether the extractor gives logits; None is unknown."""
+        """Narrows the metrics once it is known whether the extractor gives logits; None is unknown."""
         if logits is False:
             self._narrow(lambda name: NO_LOGITS if _needs(name, LOGITS) else "")
 
     def over(self, mixture: PointMixture | None, name: str) -> None:
-        """Once it is known whether the reference is a mixture; one that is not asked for by name is counted by it."""
+        """Adds or removes `modes` once it is known whether the reference is a mixture."""
         if mixture is not None and not self.by_name:
             self.names += ("modes",)
         none = f"{NO_CENTRES}; {name} has none"

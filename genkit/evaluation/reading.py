@@ -72,7 +72,7 @@ class Reader:
         return Read(side, found, side.fingerprint() if side.fingerprint else None)
 
     def features(self, side: Source) -> Extracted:
-        """From the cache where the side has a fingerprint, else by the extractor.
+        """Features of a side: from the cache where it has a fingerprint, else by the extractor.
 
         Raises:
             EvaluationError, DataError: samples that cannot be used, or none.
@@ -110,7 +110,7 @@ class Reader:
         return Extracted(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
 
     def _batches(self, side: Source) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
-        """Batches and the shape of their samples at the source; files are ready for the network, all else is not."""
+        """Batches, and the shape of their samples at the source; files come prepared for the network, others do not."""
         if side.prepared:
             yield from side.prepared(self.n, self.seed, self.batch_size, partial(self._prepared, side))
             return
@@ -162,7 +162,7 @@ def _classes(logits: Tensor | None, names: tuple[str, ...]) -> FoundClasses | No
 
 
 def _intake_warnings(side: Source, extractor: Extractor) -> list[str]:
-    """From the notes, so that cached features warn as fresh ones do."""
+    """Warnings made from the notes, so that cached features warn as fresh ones do."""
     lines = []
     if rejected := side.notes.get("rejected"):
         name, reason = rejected[0]

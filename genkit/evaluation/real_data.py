@@ -33,7 +33,7 @@ def read_name(text: str, role: str) -> dict[str, Any] | Path:
 
 
 def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
-    """As `read_name`; None where there is nothing of this name."""
+    """As `read_name`; None where nothing has this name."""
     if text.lstrip().startswith("{"):
         return _written(text, role)
     if os.path.exists(text):
@@ -56,7 +56,7 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", 
     """A data set of samples of the given shape, see genkit.data.dataset.DataSet.
 
     Args:
-        what: a data set, a spec, or what `read_name` takes; a folder or zip of images is brought to the shape.
+        what: a data set, a spec, or an argument of `read_name`; a folder or zip of images is brought to the shape.
         sample_shape: (C, H, W) or (D,).
         role: for messages.
         on_bad: for folders and zips, "error" or "skip".

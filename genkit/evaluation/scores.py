@@ -17,9 +17,9 @@ class Score:
     """One number.
 
     Attributes:
-        label: what it may be called, e.g. FID or FD/mnist-classifier.
+        label: its proper name, e.g. FID or FD/mnist-classifier.
         value: the estimate.
-        standard_error: how far it would scatter with other samples; None where it cannot be estimated.
+        standard_error: its scatter over other samples; None where it cannot be estimated.
         better: "lower" or "higher".
     """
 
@@ -51,7 +51,7 @@ class ScoredSide:
         n: samples used; None for published statistics that do not say.
         rank: numerical rank of the covariance of their features.
         fingerprint: hash of the content; None for samples that were made anew.
-        notes: what was converted or left out at intake.
+        notes: conversions and files left out at intake.
         classes: None unless the extractor is a classifier.
     """
 
@@ -76,7 +76,7 @@ class Scores:
         n: samples asked for.
         seed: of the samples and of the choice of rows.
         settings: neighbours, splits and the like.
-        warnings: what a reader should know before comparing.
+        warnings: to be read before comparing.
         seconds: wall time.
         missing: metric -> why there is no score of it, for those that were left out or turned out not to be computable.
     """
@@ -100,7 +100,7 @@ class Scores:
         return iter(self.scores)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `values` and `standard_errors` by name, the rest says what they depend on."""
+        """Plain data; `values` and `standard_errors` by name, and the settings they depend on."""
         return {
             "values": {name: score.value for name, score in self.scores.items()},
             "standard_errors": {name: score.standard_error for name, score in self.scores.items()},
@@ -113,6 +113,6 @@ class Scores:
 
 @cache
 def versions() -> dict[str, str]:
-    """Of everything that could move a number."""
+    """Versions of everything that could move a number."""
     packages = {name: found or "absent" for name, found in installed("torch", "numpy", "pillow", "scipy").items()}
     return {"genkit": __version__, "python": platform.python_version(), **packages}

@@ -26,7 +26,7 @@ from genkit.evaluation.sources import Source, open_sides, open_source
 from genkit.evaluation.statistics_file import Statistics
 
 SMALLEST = 2 * 4
-"""Bytes that the features of a sample take at least: those of points in the plane."""
+"""Smallest size of the features of a sample in bytes: that of points in the plane."""
 
 
 def evaluate(
@@ -48,19 +48,19 @@ def evaluate(
     Args:
         a, against: a Generator, a data set, an iterable of image batches, a path (folder or zip of images, `.npz`
             statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.sources.open_source`.
-        metrics: names from `genkit list metrics`; None takes those of fd, kd and pr that there can be of these sides,
-            and modes where the reference has some.
+        metrics: names from `genkit list metrics`; None takes those of fd, kd and pr that these sides allow, and
+            modes where the reference has some.
         n: samples of each side; a side that has fewer gives all, with a warning.
         extractor: see `extractor_for`; None chooses by the reference data.
         seed: of a generator's samples and of the rows drawn from a data set.
         batch_size: changes speed alone.
         progress: called with (samples done, samples in total).
         weights: a file with the extractor's weights.
-        on_bad: what a damaged file in a folder does: "error", or "skip" with a warning.
+        on_bad: for a damaged file in a folder: "error", or "skip" with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.
 
-    What can be known from the arguments is checked before anything is drawn, decoded or downloaded. A metric that turns
-    out not to be computable costs no other; `Scores.missing` says why it is not there.
+    The arguments are checked as far as possible before anything is drawn, decoded or downloaded. A metric that turns
+    out not to be computable costs no other; `Scores.missing` gives the reason.
 
     Raises:
         EvaluationError: too few samples, statistics of another extractor, unknown names, features that are not finite.
@@ -147,7 +147,7 @@ def statistics(
     _check_alone(source)
     n = source.available if n is None else check_n(n)
     if n is None:
-        raise EvaluationError(f"{source.name} has no end; say how many samples n there shall be")
+        raise EvaluationError(f"{source.name} has no end; give a number n of samples")
     judge = extractor_for(extractor, source.name, source.sample_shape, weights)
     check_fit(judge, [source])
     reader = Reader(judge, n, seed, batch_size, True, progress, [source])
@@ -168,7 +168,7 @@ def _check_alone(source: Source | Statistics) -> None:
 
 
 def check_n(n: Any) -> int:
-    """Raises EvaluationError unless n is a whole number of at least 2, whose features find room in memory."""
+    """Raises EvaluationError unless n is a whole number of at least 2, whose features fit into memory."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 2:
         raise EvaluationError(f"the number of samples must be a whole number of at least 2, got {shown(n)}")
     if n > (most := usable_memory() // SMALLEST):
@@ -183,7 +183,7 @@ def _judge(
     weights: str | Path | None,
     wanted: Wanted,
 ) -> Extractor:
-    """The extractor: as asked for, as the statistics say, or by the reference data; it fits both and what is wanted."""
+    """The extractor: as asked for, of the statistics, or by the reference data; checked against sides and metrics."""
     for side in (real, fake):
         if spec is None and isinstance(side, Statistics):
             spec = str(side.extractor.get("name"))

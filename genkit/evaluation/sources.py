@@ -40,12 +40,12 @@ class Source:
         name: for tables.
         kind: "weights", "data set", "files", "points", "batches" or "statistics".
         batches: (n, seed, batch size) -> at most n samples in random order, uint8 (B, C, H, W) or float points (B, D).
-        available: how many there are; None without an end.
+        available: number of samples; None without an end.
         sample_shape: None when unknown or mixed.
         fingerprint: hash of the content; None when the samples are made anew.
-        notes: what intake says: conversions, files left out.
-        warnings: what a reader of the score should know.
-        mixture: what points were drawn from, where that is known.
+        notes: of the intake: conversions, files left out.
+        warnings: to be read beside the score.
+        mixture: that the points were drawn from, if known.
         prepared: as `batches`, of images that were made ready one by one: (n, seed, batch size, prepare) -> batches
             with the shape (C, H, W) that their files have; None where the samples are small or not alike in size.
         generator: that makes the samples.
@@ -66,7 +66,7 @@ class Source:
     items: Any = None
 
     def over(self, reference: Source | Statistics) -> Source:
-        """Itself; a generator that is asked for parts of real samples (an upsampler) is asked for the reference's.
+        """Itself; a generator that needs parts of real samples (an upsampler) is given those of the reference.
 
         Raises:
             EvaluationError: it is one, and the reference is no data set.
@@ -197,7 +197,7 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
 
 
 def of_points(path: Path, name: str) -> Source:
-    """Rows of an .npy file, drawn without replacement; raises DataError for what holds no points."""
+    """Rows of an .npy file, drawn without replacement; raises DataError for a file without points."""
     x = check_batch(read_points(path), name)
 
     def batches(n: int, seed: int, size: int) -> Batches:
@@ -219,7 +219,7 @@ def of_batches(items: Iterable[Any], name: str) -> Source:
 
 @dataclass(frozen=True)
 class Opening:
-    """A side that is named rightly and not yet opened.
+    """A side whose name has been checked and that is not yet opened.
 
     Attributes:
         cost: of opening it: 0 reads little, 1 loads weights, 2 may decode or download a data set.
@@ -231,7 +231,7 @@ class Opening:
 
 
 def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
-    """Raises what can be known of a path or name without opening it."""
+    """Checks a path or name as far as possible without opening it."""
     path = Path(text)
     if text.lstrip().startswith("{"):
         return _named(text, role, on_bad)

@@ -25,7 +25,7 @@ from genkit.evaluation.functional.frechet import rank_of
 
 FORMAT = "genkit statistics 1"
 DIMENSIONS = 2**13
-"""Of features; more than any extractor has."""
+"""Most features in a file; more than any extractor has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +34,12 @@ class Statistics(FeatureGaussian):
 
     Attributes:
         mu, sigma: (d,) and (d, d) float64, covariance with n - 1.
-        n: samples; None where who made them does not say.
+        n: number of samples; None if the file does not say.
         name: of the data.
         extractor: `Extractor.describe()`.
         extractor_id: `Extractor.id`; statistics of another id are never compared.
         fingerprint: hash of the data's content.
-        seed: which rows were drawn.
+        seed: of the choice of rows.
     """
 
     n: int | None
@@ -51,7 +51,7 @@ class Statistics(FeatureGaussian):
 
     @classmethod
     def of(cls, features: Tensor, extractor: Extractor, name: str, fingerprint: str, seed: int) -> Statistics:
-        """Of (n, d) features, in float64."""
+        """Statistics of (n, d) features, in float64."""
         x = as_features(f"features of {name}", features)
         described = extractor.describe()
         return cls(
@@ -97,7 +97,7 @@ class Statistics(FeatureGaussian):
 
     @classmethod
     def load(cls, path: str | Path) -> Statistics:
-        """Reads what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
             EvaluationError: damaged, of another tool (which extractor made it, nobody knows), or no statistics.

@@ -1,6 +1,6 @@
 """Original authors' checkpoints, loaded into genkit's networks.
 
-A layout is how one code base names the tensors of one network: `<source>/<network>`. Listing them imports nothing
+A layout is the set of tensor names of one network in one code base: `<source>/<network>`. Listing them imports nothing
 heavy.
 """
 
@@ -45,9 +45,9 @@ def home(layout: str) -> ModuleType:
 
     Beside the functions of its layouts it may define `read_folder(folder) -> (tensors, settings, file of the tensors)`,
     for layouts that are folders with their settings, `needs_config = False`, where all is in the tensors, and
-    `differences(settings) -> lines`, what is not as the authors do it. Its package may define `product(network, layout,
-    settings)`, which makes a generator of a network, and `from_flags(layout, flags)`, the settings that the authors'
-    scripts make of their flags.
+    `differences(settings) -> lines`, about differences from the authors' code. Its package may define `product(network,
+    layout, settings)`, which makes a generator of a network, and `from_flags(layout, flags)`, the settings that the
+    authors' scripts derive from their flags.
 
     Raises:
         WeightsError: there is no such layout.
@@ -65,7 +65,7 @@ def _find(layout: str) -> tuple[str, Entry]:
 def load(layout: str, state_dict: Mapping[str, Tensor], config: Mapping[str, Any]) -> nn.Module:
     """The authors' network, in eval mode: called as theirs is and returning what theirs returns.
 
-    Where genkit's own network answers in another form, it is the attribute `network` of what is returned.
+    Where genkit's own network returns another form, it is the attribute `network` of the returned module.
 
     Args:
         layout: one of `layouts()`.

@@ -21,9 +21,8 @@ def read_checkpoint(path: str | Path, part: str | None = None) -> dict[str, Tens
     """The state dict in a file, tensors on the CPU.
 
     Args:
-        path: a safetensors file, or what `torch.save` makes of tensors in plain containers.
-        part: which state dict, by its dotted place (`state_dict`, `netG`, `model.ema`); needed only if there are
-            several.
+        path: a safetensors file, or one that `torch.save` wrote of tensors in plain containers.
+        part: dotted place of the state dict (`state_dict`, `netG`, `model.ema`); needed only if there are several.
 
     Raises:
         WeightsError: no file, a damaged one, one whose pickle holds more than tensors, no state dict, or several.

@@ -41,7 +41,7 @@ def import_checkpoint(
 
 
 def from_flags(layout: str, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that the authors' scripts make of their `flags`, for `import_checkpoint` and `load`.
+    """The settings that the authors' scripts derive from their `flags`, for `import_checkpoint` and `load`.
 
     Raises:
         WeightsError: no such layout, or one whose scripts have no flags; a flag that is unknown, or that is ignored.
@@ -68,7 +68,7 @@ def _read(
 
 
 def _product(loaded: nn.Module, layout: str, config: Mapping[str, Any]) -> Pretrained:
-    """What genkit keeps: a generator where the family makes one, never a wrapper that answers as the authors' does."""
+    """The module that genkit keeps: a generator if the family makes one, else genkit's own network."""
     network = loaded if isinstance(loaded, Pretrained) else loaded.network
     assert isinstance(network, Pretrained)
     family = import_module(home(layout).__package__ or "")

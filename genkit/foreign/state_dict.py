@@ -42,12 +42,12 @@ def _unwrapped(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 
 
 def load_named(module: M, state: Mapping[str, Tensor], names: TensorNames) -> M:
-    """`module` with the authors' tensors in it.
+    """`module` with the authors' tensors loaded into it.
 
     Args:
-        module: ours; `names` has a line for every tensor of its state dict.
-        state: theirs.
-        names: who is who.
+        module: our network; `names` has an entry for every tensor of its state dict.
+        state: the authors' tensors.
+        names: our name of a tensor -> the authors' names.
 
     Raises:
         WeightsError: naming the tensors that are missing, unexpected, of another shape or kind (see

@@ -1,4 +1,4 @@
-"""A schedule over any number that a technique declares."""
+"""A schedule for any number that a technique declares."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Anneal(Schedule):
     """Moves a number of a technique in a straight line, e.g. the temperature of a weighting.
 
     Args:
-        setting: path from the game, such as `fake_weighting.temperature` or `penalties.0.weight`; must be a number
-            already.
+        setting: path of a number from the game, such as `fake_weighting.temperature` or `penalties.0.weight`; its
+            present value must be a number.
         start: value at iteration 0.
         stop: value from iteration `steps` on.
         steps: length of the line, in iterations.

@@ -1,4 +1,4 @@
-"""Differentiable augmentation of all that the critic sees, as TransGAN's code runs it."""
+"""Differentiable augmentation of the critic's input, as in TransGAN's code."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class DiffAugment(View):
     """Zhao et al. 2020, arXiv:2006.10738, with the strengths of TransGAN (arXiv:2102.07074, code of its first version).
 
     Real, fake and interpolated batches draw independently. A gradient penalty sees the gradient
-    through the augmentation. Unlike Zhao et al., cutout takes the whole batch or nothing. Of the second
-    version's code are `erase_ratio`, boxes of changing shape in place of `cutout`, and `hue`.
+    through the augmentation. Unlike Zhao et al., cutout takes the whole batch or nothing. From the second
+    version's code come `erase_ratio`, boxes of changing shape in place of `cutout`, and `hue`.
 
     Args:
-        policy: what is done, in this order.
+        policy: names of the augmentations, in order.
         translation: largest shift over the side.
         cutout: side of the box over that of the image.
         cutout_probability: share of batches that have boxes, of either kind; 1 in Zhao et al., and translation 0.125
@@ -139,7 +139,7 @@ def _without_boxes(x: Tensor, sides: Sequence[int]) -> Tensor:
 
 
 def _in_box(x: Tensor, side: int, box: int) -> Tensor:
-    """(B, side) bool: where an interval of length `box` around a uniform centre lies."""
+    """(B, side) bool, True inside an interval of length `box` around a uniform centre."""
     start = _integers(x, 0, side - box % 2) - box // 2
     index = torch.arange(side, device=x.device)
     return (index >= start) & (index < start + box)

@@ -10,14 +10,14 @@ ENTRIES: Entries = {
         "gan": Entry("genkit.gan.gan:GAN", "x = network(z), z ~ N(0, I).", ("goodfellow2014gan",)),
         "truncated": Entry(
             "genkit.gan.stylegan2.truncated:Truncated",
-            "A GAN with styles whose w is drawn towards the mean of w: less variety, more of what was learned well.",
+            "A GAN with styles whose w is drawn towards the mean of w: less variety, better images.",
             ("karras2019stylegan",),
         ),
     },
     "systems": {
         "gan_training": Entry(
             "genkit.gan.gan:GANTraining",
-            "The two-player game, Algorithm 1 of Arjovsky et al. 2017, with every other idea in a slot of its own.",
+            "The two-player game, Algorithm 1 of Arjovsky et al. 2017, with a slot for every further technique.",
             ("goodfellow2014gan", "arjovsky2017wgan"),
         ),
     },
@@ -164,7 +164,7 @@ ENTRIES: Entries = {
         ),
         "adaptive_augment": Entry(
             "genkit.gan.stylegan2.adaptive_augment:AdaptiveAugment",
-            "Random changes of all that the critic sees, with a probability that follows it (ADA).",
+            "Random changes of the critic's input, with a probability that follows the critic (ADA).",
             ("karras2020ada",),
         ),
         "super_resolution": Entry(
@@ -199,7 +199,7 @@ ENTRIES: Entries = {
         ),
         "reused_ascent": Entry(
             "genkit.gan.reused_ascent:ReusedAscent",
-            "Up the reward of the last critic step's fakes, as code does that keeps their graph.",
+            "Ascent of the reward of the last critic step's fakes, as in code that keeps their graph.",
             ("balaji2020robust",),
         ),
         "anneal": Entry(

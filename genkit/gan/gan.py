@@ -38,7 +38,7 @@ from genkit.gan.slots import (
 
 
 class GAN(LatentGenerator):
-    """x = network(z), z ~ N(0, I), and whatever else the network draws.
+    """x = network(z), z ~ N(0, I), with further latents if the network has some.
 
     Args:
         network: maps latents, of most (n, latent_dim), to (n, *sample_shape); says `latent_dim`, `sample_shape` and
@@ -58,24 +58,24 @@ class GAN(LatentGenerator):
         return self.network(z, condition).float()
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        """Images are cut to [-1, 1], which networks without a tanh may leave; training sees them uncut."""
+        """Samples, cut to [-1, 1] for images: networks without a tanh may leave it, and training sees them uncut."""
         x = super()._sample(condition, rows)
         return x.clamp(-1, 1) if x.dim() == 4 else x
 
 
 class GANTraining(System):
-    """The two-player game, Algorithm 1 of Arjovsky et al. 2017, with every other idea in a slot of its own.
+    """The two-player game, Algorithm 1 of Arjovsky et al. 2017, with a slot for every further technique.
 
     Args:
-        generator: the player that is kept.
-        critic: maps (B, *sample_shape) to scores (B,), large for what looks real.
+        generator: the player that training leaves behind.
+        critic: maps (B, *sample_shape) to scores (B,), large for samples that look real.
         objective: critic and generator terms, from scores.
         critic_steps: critic updates an iteration.
-        view: all that the critic ever sees.
+        view: transforms every input of the critic.
         real_weighting, fake_weighting: mean-one weights of the samples in the critic's terms.
         penalties, cotasks: extra terms of either player's loss, or with turns of their own after the rule's; one kind,
             listed under two names. They see unweighted samples, as in all official codes.
-        rule: how the generator moves.
+        rule: the steps of the generator.
         schedules: set declared attributes at the start of an iteration.
     """
 
@@ -144,7 +144,7 @@ class GANTraining(System):
             yield from term.turns(self, data, step)
 
     def asked(self, condition: Condition) -> dict[str, Tensor]:
-        """What the generator takes of the real batch's condition: fakes are made for the same labels."""
+        """The columns of the real batch's condition that the generator takes: fakes are made for the same labels."""
         return {name: condition[name] for name in self.generator.conditions}
 
     def due(self, player: Player, step: int) -> list[Term]:
@@ -161,7 +161,7 @@ class GANTraining(System):
         return any(part.coupled for part in (*weightings, *self.due(player, step)))
 
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
-        """The critic's scores (B,) float32 of what it is let to see of x."""
+        """The critic's scores (B,) float32 of x, passed through the view."""
         return self.critic(self.view(x), y).float()
 
     def judge(self, x: Tensor, y: Condition) -> Judged:

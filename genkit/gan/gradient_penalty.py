@@ -1,4 +1,4 @@
-"""Penalties on the critic's gradient with respect to what it is shown."""
+"""Penalties on the critic's gradient with respect to its input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def score_gradient(gan: Pair, x: Tensor, y: Condition) -> Tensor:
 
 
 class InputGradientPenalty(Term):
-    """A penalty on every sample's own gradient, which a critic that mixes samples does not have."""
+    """A penalty on every sample's own gradient, defined only for a critic that keeps samples apart."""
 
     differentiates_twice = True
 

@@ -24,7 +24,7 @@ class LocalityMask(Schedule):
 
     Args:
         widths: half-widths w, in tokens in raster order.
-        until: the iteration before which each width holds, growing; no mask from the last on.
+        until: iteration up to which each width holds, in growing order; from the last on there is no mask.
 
     Raises:
         RecipeError: lists of different lengths, or iterations that do not grow.

@@ -9,7 +9,7 @@ from torch.nn.functional import relu, softplus
 
 
 class Objective(ABC):
-    """What the critic descends on real and fake scores, and what the generator climbs; each (B,) -> (B,)."""
+    """Terms of real and fake scores that the critic descends, and the reward that the generator climbs, all (B,)."""
 
     @abstractmethod
     def critic_real(self, score: Tensor) -> Tensor: ...

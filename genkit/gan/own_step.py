@@ -1,4 +1,4 @@
-"""A term in an optimiser step of its own, as the code of StyleGAN2 takes its lazy regularisation."""
+"""A term in an optimiser step of its own, as the lazy regularisation of StyleGAN2's code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OwnStep(Term):
 
     A term of the critic sees the batch of the step before it. One of the generator comes at the end of iterations 0, N,
     2N, ..., on samples of its own. As there are (N + 1) / N steps now, Karras et al. 2020 (arXiv:1912.04958, App. B)
-    scale what Adam is told: with c = N / (N + 1), lr * c and betas (b1^c, b2^c).
+    scale Adam's settings: with c = N / (N + 1), lr * c and betas (b1^c, b2^c).
 
     Args:
         term: a penalty that is part of a player's loss.

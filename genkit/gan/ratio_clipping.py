@@ -4,7 +4,7 @@ Wu et al. 2020, "Improving GAN Training with Probability Ratio Clipping and Samp
 
 The paper's M-step maximises E_{p_theta}[f] - KL(p_theta || p_theta_t) and replaces the trust region by PPO's clipped
 surrogate of r = p_theta / p_theta_t; the ratio comes from a classifier C of real against fake, whose odds of fake are
-proportional to p_theta / p_data. What the authors ran differs from PPO in three ways, all of them kept here:
+proportional to p_theta / p_data. The authors' code differs from PPO in three ways, all of them kept here:
 
 - r compares the odds at two different points: the new image of a latent under the new C, and the old image of the same
   latent under the old C;
@@ -110,12 +110,12 @@ class RatioClipping(Rule):
         return self.surrogate(ratio, reward) | gan.added(turn, step)
 
     def reward(self, turn: Turn) -> Tensor:
-        """(B,), its mean over the whole batch taken off."""
+        """The reward (B,) less its mean over the whole batch."""
         reward = turn.gan.objective.reward(turn.fake.score)
         return reward - whole_batch(reward).mean()
 
     def classified(self, turn: Turn) -> Tensor:
-        """The fakes whose ratio is taken."""
+        """The fakes in the probability ratio."""
         return turn.fake.x
 
     def surrogate(self, ratio: Tensor, reward: Tensor) -> Terms:

@@ -16,7 +16,7 @@ from genkit.gan.slots import Pair, Rule, Turn
 
 
 class ReusedAscent(Rule):
-    """Up the reward of the last critic step's fakes, as code does that keeps their graph.
+    """Ascent of the reward of the last critic step's fakes, as in code that keeps their graph.
 
     The robust-OT authors' order (Balaji et al. 2020, arXiv:2010.05862) is `every: 5` with one critic step an iteration:
     the generator moves in iterations 0, 5, 10.

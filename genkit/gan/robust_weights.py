@@ -1,7 +1,7 @@
 """Robust optimal transport in the critic's loss: samples that the other side cannot match lose weight.
 
-Balaji et al. 2020, arXiv:2010.05862, Sec. 4: min over weights in a chi-square ball, max over critics. The weights fall
-on what the generator finds hard, which need not be what is foreign: among clothes, uniform noise is found; digits,
+Balaji et al. 2020, arXiv:2010.05862, Sec. 4: min over weights in a chi-square ball, max over critics. Samples that the
+generator finds hard lose weight; these need not be the foreign ones: among clothes, uniform noise is found; digits,
 which are easy, are not.
 """
 
@@ -28,7 +28,7 @@ from genkit.gan.slots import Judged, LossSide, Pair, StepInterval, Weighting, of
 from genkit.gan.softmax_weighting import effective_sample_size
 
 DEAD = 1e-3
-"""Weights that differ by less are all one: whatever was asked for, this is training without weights."""
+"""Weights that differ by less count as all one: the run is then training without weights."""
 
 FirstStep = Annotated[int, Field(ge=0)]
 
@@ -55,7 +55,7 @@ class BallWeighting(Weighting):
         raise NotImplementedError
 
     def observe(self, weights: Tensor, side: LossSide = "real") -> Terms:
-        """`robust_dead` is 1 when the weights have stopped to differ after they began to."""
+        """`robust_dead` is 1 while all weights are equal after their start."""
         with torch.no_grad():
             everyone = whole_batch(weights)
             spread = everyone.max() - everyone.min()
@@ -102,7 +102,7 @@ class RobustWeights(BallWeighting):
         rho: or the radius itself, share / (2 (1 - share)).
         every: critic steps from one update of W to the next.
         start: critic steps before W begins.
-        penalty: factor of what leaves the ball.
+        penalty: factor of the excess over the ball's radius.
     """
 
     learners = {"weights": ("network",)}  # noqa: RUF012 - a ClassVar of the base
@@ -151,7 +151,7 @@ class RobustWeights(BallWeighting):
         return descend(fit=fit, ball=ball_penalty(weights, self.rho, self.penalty))
 
     def fit(self, objective: Objective, score: Tensor, weights: Tensor, side: LossSide = "real") -> Tensor:
-        """Minus what the critic descends on this side."""
+        """Minus the critic's loss on this side."""
         return -self.weighted(objective.critic_real if side == "real" else objective.critic_fake, score, weights)
 
 

@@ -1,4 +1,4 @@
-"""A weak pull of the critic's scores of real samples towards zero, which a Wasserstein objective leaves free."""
+"""A weak pull of the critic's scores of real samples towards zero: a Wasserstein objective leaves their offset free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slots of GANTraining: what a technique may be, and the empty technique of each slot.
+"""The slots of GANTraining: the contract of the techniques in each, and its empty technique.
 
 A technique sees the pair only through `gan.generator`, `gan.score`, `gan.judge` and samples, never a concrete network.
 """
@@ -25,7 +25,7 @@ from genkit.gan.objectives import Objective
 
 @dataclass(frozen=True)
 class Judged:
-    """Samples and what one pass of the critic said of them.
+    """Samples with the results of one pass of the critic.
 
     Attributes:
         x: (B, *sample_shape).
@@ -41,7 +41,7 @@ class Judged:
 
 
 class Pair(Protocol):
-    """What a technique may know of the game it is played in."""
+    """The part of the game that techniques may use."""
 
     @property
     def generator(self) -> LatentGenerator: ...
@@ -61,7 +61,7 @@ StepInterval = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Turn:
-    """A step of one player and what it knows; each of `real` and `fake` is computed once, for the loss and all terms.
+    """A step of one player and its inputs; each of `real` and `fake` is computed once, for the loss and all terms.
 
     Args:
         player: whose step it is; in the critic's the fakes carry no graph to the generator.
@@ -80,7 +80,7 @@ class Turn:
 
     @cached_property
     def fake(self) -> Judged:
-        """In the generator's step without the critic's features."""
+        """The fakes, judged; in the generator's step without the critic's features."""
         made = self.gan.generator(self.z, self.y)
         if self.player == "critic":
             return self.gan.judge(made.detach(), self.y)
@@ -88,32 +88,32 @@ class Turn:
 
 
 class Technique:
-    """Anything that may need something of the pair that not every pair has."""
+    """Base of techniques; one may need a property that not every pair has."""
 
     def check(self, gan: Pair) -> None:
-        """Raises RecipeError when the pair lacks what the technique needs."""
+        """Raises RecipeError when the pair lacks a part that the technique needs."""
 
 
 class View(Technique, nn.Module):
-    """All that the critic ever sees: real, fake and in between. This one shows samples as they are."""
+    """The transform of every input of the critic: real, fake and in between. This one changes nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
     def observe(self, score: Tensor) -> Terms:
-        """What to log of the critic's scores (B,) of real samples, in each of its steps."""
+        """Terms to log, from the critic's scores (B,) of real samples in each of its steps."""
         return observe()
 
     def adapt(self, report: Report) -> None:
-        """Once the critic has had a step: what it logged."""
+        """Called after each step of the critic, with its logged terms."""
 
 
 LossSide = Literal["real", "fake"]
-"""Of the critic's loss, whose samples are weighed."""
+"""The side of the critic's loss whose samples are weighted."""
 
 
 def of_side(name: str, side: LossSide) -> str:
-    """What a learner `name` of a weighting is called in the game: one weighting may stand on each side."""
+    """Name in the game of a weighting's learner `name`: one weighting may stand on each side."""
     return name if side == "real" else f"fake_{name}"
 
 
@@ -123,7 +123,7 @@ class Weighting(Technique, Learning):
     coupled: ClassVar[bool] = False
 
     def check(self, gan: Pair, side: LossSide = "real") -> None:
-        """Raises RecipeError when the pair lacks what the weighting needs, or the side cannot be weighed."""
+        """Raises RecipeError when the pair lacks a part that the weighting needs, or the side cannot be weighted."""
 
     def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         raise NotImplementedError
@@ -137,7 +137,7 @@ class Weighting(Technique, Learning):
         return observe()
 
     def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
-        """The weighting's own updates before the critic's step number `step`, on what that step will be given: x, y, z
+        """The weighting's own updates before the critic's step number `step`, on the inputs of that step: x, y, z
         and u, see GANTraining. Their learners are named by `of_side`."""
         yield from ()
 
@@ -150,12 +150,12 @@ class Uniform(Weighting):
 
 
 class Term(Technique, Learning):
-    """Something else that is learned: a term of the critic's or the generator's loss, or turns of its own.
+    """A further term of the critic's or the generator's loss, or turns of its own.
 
     With `every` N it is part of its player's steps 0, N, 2N, ..., N times as large, so that the sum of its gradients
     stays (Karras et al. 2020, arXiv:1912.04958, App. B, who give it an optimiser step of its own and so have to correct
-    Adam's settings; here it shares a step with the loss, unless it is wrapped in `own_step`). It is logged as it is
-    descended.
+    Adam's settings; here it shares a step with the loss, unless it is wrapped in `own_step`). The log has it as it is
+    descended, N times as large.
 
     Args:
         every: N, in steps of its player.
@@ -179,7 +179,7 @@ class Term(Technique, Learning):
         raise NotImplementedError
 
     def after_critic(self, gan: Pair, on: Mapping[str, Any], step: int) -> Turns:
-        """Turns of its own after the critic's step number `step`, on what that step was given: x, y, z and u."""
+        """Turns of its own after the critic's step number `step`, on the inputs of that step: x, y, z and u."""
         yield from ()
 
     def turns(self, gan: Pair, data: Data, step: int) -> Turns:
@@ -188,12 +188,12 @@ class Term(Technique, Learning):
 
 
 class Rule(Technique, Learning, ABC):
-    """How the generator moves; its loss has the terms `gan.added(turn, step)`, `step` the number of generator steps
+    """The steps of the generator; its loss has the terms `gan.added(turn, step)`, `step` the number of generator steps
     before it."""
 
     @abstractmethod
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
-        """In iteration `step`, once the critic has had its steps on `real` and the latents `z` of the last of them."""
+        """The updates in iteration `step`, after the critic's steps on `real`; `z` are the latents of the last step."""
 
 
 class Ascent(Rule):
@@ -201,7 +201,7 @@ class Ascent(Rule):
 
     Args:
         steps: generator updates an iteration.
-        batches: how many times the critic's batch each of them samples; labels are repeated.
+        batches: size of the generator's batch over that of the critic; labels are repeated.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def effective_sample_size(weights: Tensor) -> Tensor:
 
 
 class SoftmaxWeighting(Weighting):
-    """Softmax of the critic's scores, from the very pass that is differentiated.
+    """Softmax of the critic's scores, from the pass that is differentiated.
 
     Args:
         temperature: 1 in the paper. Once scores spread by more than about 5 a batch collapses to few samples: watch the

@@ -12,17 +12,17 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Claim = Callable[[int], None]
-"""Told how many bytes a piece of work is about to take; returns when there is room for them."""
+"""Claims memory for a piece of work, in bytes; returns when there is room for it."""
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 LEAVE_S = 2.0
-"""Seconds; who stops in the middle, because of a signal say, wants to be gone."""
+"""Seconds to wait for threads when a caller stops early, because of a signal say."""
 
 REACH = 32 * WORKERS
-"""Items that are begun or wait at most."""
+"""Most items that are begun or wait."""
 
 AT_ONCE = 2**20
-"""Bytes of results that are taken over in one go: to lock for each would take as long as making a small image."""
+"""Bytes of results that are handed over at a time: a lock for each would take as long as making a small image."""
 
 
 def in_order(
@@ -33,15 +33,15 @@ def in_order(
     Never more than `budget` bytes are in flight, or one item where that alone takes more.
 
     Args:
-        work: (index, claim) -> result; it claims what it takes before it takes it, more than once if it learns more.
-        count: how many.
+        work: (index, claim) -> result; it claims memory before it takes it, and again when it needs more.
+        count: number of calls.
         budget: bytes.
-        size_of: bytes of a result, which it holds until its turn comes; what else was claimed is free by then.
-        workers: threads, which are gone when the iterator is exhausted or closed; one that is deep in an item then is
-            waited for no longer than `LEAVE_S`, and ends with that item.
+        size_of: bytes of a result, held until its turn comes; other memory that was claimed is free by then.
+        workers: threads, which are gone when the iterator is exhausted or closed; one that is
+            still at work is waited for at most `LEAVE_S`, and ends with its item.
 
     Raises:
-        Exception: what `work` raises, in its turn.
+        Exception: any that `work` raises, in its turn.
     """
     line = _Line(work, count, budget, size_of, REACH)
     threads = [Thread(target=line.serve, daemon=True) for _ in range(min(workers, count))]
@@ -71,9 +71,9 @@ class _Closed(Exception):
 
 
 class _Line(Generic[T]):
-    """What the threads share; every attribute is guarded by `moved`.
+    """The state shared by the threads; every attribute is guarded by `moved`.
 
-    The item whose turn it is may always go on, whatever the others hold: so there is always one that ends.
+    The item whose turn it is may always go on, however much the others hold, so that one always ends.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One file's bytes -> 8-bit pixels, with a note of every conversion; whatever would be guesswork is refused by name."""
+"""One file's bytes -> 8-bit pixels, with a note of every conversion; ambiguous files are refused by name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _opening = Lock()  # warnings.catch_warnings is not safe among threads
 def read_pixels(
     content: bytes, name: str, announce: Callable[[int], None] | None = None
 ) -> tuple[PixelArray, tuple[str, ...]]:
-    """The pixels of an image file or .npy array, (H, W, C) with C of 1 or 3, and notes of what was converted.
+    """The pixels of an image file or .npy array, (H, W, C) with C of 1 or 3, and notes of its conversions.
 
     See `genkit.images.pixels.decode` for the rules and for `announce`.
 
@@ -63,7 +63,7 @@ def refusal(name: str, reason: str) -> DataError:
 
 
 def printable(name: str) -> str:
-    """`name` as it is, or escaped when it holds line breaks or bytes that are no text."""
+    """`name` unchanged, or escaped when it holds line breaks or bytes that are no text."""
     return name if name.isprintable() else ascii(name)
 
 
@@ -109,7 +109,7 @@ def _eight_bit(picture: Image.Image, name: str) -> tuple[PixelArray, tuple[str, 
 
 
 def _oddities(picture: Image.Image) -> dict[str, bool]:
-    """What will be converted, read from the header; asked before loading, which forgets some of it."""
+    """Note -> whether it applies, read from the header before loading, which loses some of it."""
     longer, shorter = max(picture.size), min(picture.size)
     return {
         "16-bit colour": picture.mode[0] != "I" and any(";16" in str(tile) for tile in getattr(picture, "tile", ())),
@@ -129,7 +129,7 @@ def _from_sixteen_bit(values: NDArray[np.generic]) -> tuple[PixelArray, bool]:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    """Composited on white, the page that transparent pictures are drawn for."""
+    """The picture composited on white, the page that transparent pictures are drawn for."""
     grey = picture.mode in ("1", "L", "LA", "La")
     front = picture.convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")

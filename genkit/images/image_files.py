@@ -28,7 +28,7 @@ MAX_FILE_BYTES = 2**28
 """256 MiB, more than the largest accepted picture needs; a zip member that claims or holds more is refused."""
 
 AHEAD = 2**30
-"""Bytes that pictures being decoded, and those that wait for their turn, take at most; one picture may take more."""
+"""Most bytes of pictures that are being decoded or wait for their turn; one picture alone may take more."""
 
 BATCH = 2**30
 """Bytes of a batch of files at most, for extractors that take pictures of any size."""
@@ -41,7 +41,7 @@ OnBad = Literal["error", "skip"]
 """(done, total)."""
 
 Made = tuple[Tensor, tuple[int, ...], tuple[str, ...]]
-"""What an image became, its own shape (C, H, W), and the notes of its conversion."""
+"""A decoded image, the shape (C, H, W) of its file, and the notes of its conversion."""
 
 
 class DecodedFile(NamedTuple):
@@ -52,14 +52,14 @@ class DecodedFile(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """One image as it was made ready for use, and the shape (C, H, W) that its file has."""
+    """One image after preparation, and the shape (C, H, W) of its file."""
 
     ready: Tensor
     shape: tuple[int, ...]
 
 
 class ImageFiles:
-    """The images below a folder or inside a zip, in the order of their names' code points, whatever the locale.
+    """The images below a folder or inside a zip, in the order of their names' code points, in any locale.
 
     Hidden files, macOS resource forks and files that are no images by their suffix are ignored, and so is the picture
     of all samples that `genkit sample --grid` puts beside them.
@@ -67,7 +67,7 @@ class ImageFiles:
     Attributes:
         path: the folder or zip.
         names: paths inside it, with '/'.
-        folders: which of their folders are classes; see `genkit.images.listing.class_folders`.
+        folders: the classes by folder; see `genkit.images.listing.class_folders`.
 
     Raises:
         DataError: nothing there, no images, a damaged zip, or a zip whose members leave their folder.
@@ -156,7 +156,7 @@ class ImageFiles:
         return total.hexdigest()
 
     def _content(self, index: int) -> bytes:
-        """For the fingerprint; a file that cannot be read counts by its reason."""
+        """Content for the fingerprint; for a file that cannot be read, the reason."""
         try:
             return self.read(index)
         except DataError as bad:
@@ -180,8 +180,8 @@ class ImageFiles:
                 refused. None keeps every image's own size.
             crop: with "none", `size` refuses images that are not square.
             on_bad: "error" stops at the first file that cannot be used, "skip" leaves it out and reports it.
-            report: filled on the way.
-            progress: called with (done, total) on the way.
+            report: filled in during decoding.
+            progress: called with (done, total).
 
         Raises:
             DataError: naming the file.
@@ -197,12 +197,12 @@ class ImageFiles:
     def prepared(
         self, prepare: Callable[[Tensor], Tensor], *, on_bad: OnBad = "error", report: Intake | None = None
     ) -> Generator[Prepared, None, None]:
-        """Every image, in its own size and channels, as `prepare` makes it ready: (1, C, H, W) uint8 -> (1, ...).
+        """Every image, passed through `prepare` in its own size and channels: (1, C, H, W) uint8 -> (1, ...).
 
-        That is done by the decoding threads, so that a large picture goes as soon as it is small.
+        The decoding threads do this, so that a large picture is freed once it has been reduced.
 
         Raises:
-            DataError: naming the file; other errors of `prepare` as they are.
+            DataError: naming the file; other errors of `prepare` pass unchanged.
         """
         with closing(self._accepted(None, lambda image, _: prepare(image[None])[0], on_bad, report)) as accepted:
             for _, (ready, shape, _) in accepted:
@@ -263,7 +263,7 @@ def _fitted(image: Tensor, size: int, crop: str, name: str) -> Tensor:
 
 
 def grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
-    """Consecutive images whose files are of one shape as batches, so that the order stays."""
+    """Batches of consecutive images whose files have one shape; the order stays."""
     held: list[Prepared] = []
     for image in images:
         if held and (image.shape != held[0].shape or len(held) == size or (len(held) + 1) * image.ready.nbytes > BATCH):

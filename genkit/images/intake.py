@@ -1,4 +1,4 @@
-"""What became of files on their way to pixels."""
+"""A report on the decoding of files: accepted, converted, left out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from genkit.images.decoding import DARK, printable
 
 @dataclass
 class Intake:
-    """What became of the files of a folder.
+    """Report on the files of a folder.
 
     Attributes:
-        accepted: how many became images.
-        converted: kind of conversion (see `genkit.images.pixels.decode`) -> how many of the accepted files it touched.
+        accepted: number of files that became images.
+        converted: kind of conversion (see `genkit.images.pixels.decode`) -> number of accepted files it applied to.
         rejected: name and reason of every file that was left out.
-        remarks: what else a person should know, a line each.
+        remarks: other remarks, a line each.
     """
 
     accepted: int = 0
@@ -48,7 +48,7 @@ class Intake:
         return "; ".join(parts)
 
     def warnings(self) -> Iterator[str]:
-        """Lines about what is likely to be a mistake, with what to do."""
+        """Lines about likely mistakes, with advice."""
         if dark := self.converted[DARK]:
             yield (
                 f"{dark} of {self.accepted} images are 16-bit files that use 12 bits or fewer, so they are nearly "
@@ -57,6 +57,6 @@ class Intake:
         yield from self.remarks
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: what depends on the files alone."""
+        """The part that depends on the files alone, for JSON."""
         rejected = [list(pair) for pair in self.rejected]
         return {"accepted": self.accepted, "converted": dict(self.converted), "rejected": rejected}

@@ -1,4 +1,4 @@
-"""Which files below a folder or inside a zip are images, in a fixed order, and which folders are their classes."""
+"""Listing of the images below a folder or inside a zip, in a fixed order, with their classes by folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ClassFolders(NamedTuple):
     Attributes:
         names: of the class folders: by value when all are whole numbers, else by code point; empty without classes.
         labels: position in `names` for every image; None without classes.
-        stray: what keeps the folders from being classes, in one line with what to do; "" when nothing does.
+        stray: the reason why the folders are no classes, with advice, in one line; "" without one.
     """
 
     names: tuple[str, ...] = ()
@@ -33,8 +33,8 @@ class ClassFolders(NamedTuple):
 def class_folders(names: Sequence[str]) -> ClassFolders:
     """The classes of images by their paths, with '/'.
 
-    The folders that all images share are left out: when every image then lies in a folder and there are at least two
-    of these, they are the classes.
+    Folders that all images share are left out. If every image then still lies in a folder and there are at least two,
+    these are the classes.
     """
     parents = [name.split("/")[:-1] for name in names]
     first, last = min(parents), max(parents)
@@ -88,7 +88,7 @@ def is_image(name: str) -> bool:
 
 
 def open_zip(path: Path, most: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
-    """A zip and its files by name, with '/' whatever the tool that made it wrote, as `walk` gives them.
+    """A zip and its files by name, with '/' on every system, as `walk` gives them.
 
     Args:
         most: bytes that a member may unpack to.

@@ -20,7 +20,7 @@ from genkit.core.files import cannot_write, temporary_beside, write_atomically
 from genkit.images.decoding import read_pixels, refusal
 
 OVERSHOOT = 1 / 255
-"""How far outside [-1, 1] a value may lie: half an 8-bit level, which rounds to the same pixel as the bound itself."""
+"""Largest distance of a value from [-1, 1]: half an 8-bit level, which rounds to the same pixel as the bound."""
 
 LUMINANCE = (19595, 38470, 7471)
 """ITU-R BT.601 weights of red, green and blue, in 65536ths; equal channels give exactly that grey."""
@@ -64,7 +64,7 @@ def to_unit(x: Tensor) -> Tensor:
 
 
 def from_unit(x: Tensor) -> Tensor:
-    """Intensities -> images in [-1, 1]; what lies outside [0, 1] is cut."""
+    """Intensities -> images in [-1, 1]; values outside [0, 1] are cut."""
     return x.clamp(0, 1).mul(2).sub(1)
 
 
@@ -87,7 +87,7 @@ def _as_uint8(x: Tensor) -> Tensor:
 def decode(
     content: bytes, name: str, channels: int | None = None, announce: Callable[[int], None] | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """The bytes of an image file -> ((C, H, W) uint8, notes of what was converted). The whole file is decoded.
+    """The bytes of an image file -> ((C, H, W) uint8, notes of its conversions). The whole file is decoded.
 
     Accepted: PNG, JPEG, WebP, BMP, TIFF, PPM, GIF, and .npy of uint8, (H, W), (H, W, C) or (C, H, W), tried in this
     order. The rules, each leaving a note:
@@ -103,12 +103,12 @@ def decode(
     Args:
         name: the file's name, for messages; `.npy` is told by it.
         channels: 1 turns colour into its luminance ("colour to grey"), 3 replicates grey ("grey to colour"), None
-            keeps what the file has.
+            keeps those of the file.
         announce: called with the number of pixels that the header tells, before they are decoded.
 
     Raises:
-        DataError: starting with `name`, for what is empty, damaged, truncated, no image, animated, over 2^26 pixels
-            (told by the header, before allocating), or of floats, 32-bit integers or objects, whose range nobody knows.
+        DataError: starting with `name`, for a file that is empty, damaged, truncated, no image, animated, over 2^26
+            pixels (by its header, before allocating), or of floats, 32-bit integers or objects, whose range is unknown.
     """
     pixels, notes = read_pixels(content, name, announce)
     image = rearrange(torch.from_numpy(np.ascontiguousarray(pixels)), "h w c -> c h w").contiguous()
@@ -216,7 +216,7 @@ def write_png(path: str | Path, image: Tensor) -> None:
 
 
 DIGITS = 6
-"""Of a file's number; more where there are more files, so that their names sort in order."""
+"""Digits of a file's number; more if there are more files, so that their names sort in order."""
 
 
 def digits(n: int) -> int:
@@ -225,9 +225,9 @@ def digits(n: int) -> int:
 
 
 def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0, digits: int = DIGITS) -> int:
-    """Batches (N, C, H, W) or single images (C, H, W) to `folder`/000000.png and so on; returns how many.
+    """Batches (N, C, H, W) or single images (C, H, W) to `folder`/000000.png and so on; returns their number.
 
-    Whenever this is killed the files there are whole. They are not synced one by one: that would take longer than
+    If this is killed, the files that exist are whole. They are not synced one by one: that would take longer than
     making the images.
 
     Args:

@@ -28,7 +28,7 @@ def points_png(
 
     Args:
         data: (M, 2), drawn on the left of the points, at the same scale.
-        extent: the picture shows [-extent, extent] squared, and says how many points lie outside; None takes the
+        extent: the picture shows [-extent, extent] squared, and tells the number of points outside; None takes the
             largest coordinate, of the data where there are some, and a little more.
         size: width and height in pixels, of each of the two.
 

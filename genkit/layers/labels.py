@@ -24,7 +24,7 @@ def check_labels(y: Tensor | None, rows: int) -> None:
     """Refuses labels (B,) for an embedding without rows, and none for one with `rows`.
 
     Raises:
-        ConditionError: there are labels, or none, and it should be the other way round.
+        ConditionError: labels that are not taken, or missing labels.
     """
     if y is None and rows:
         raise ConditionError(f"this network needs labels, (B,) int64 below {rows}; got none")

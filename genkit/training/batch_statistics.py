@@ -1,4 +1,4 @@
-"""Statistics of averaged weights: of their batch norms, and what modules measure of themselves.
+"""Statistics of averaged weights: of their batch norms, and those that modules measure themselves.
 
 The live network's running statistics are of other weights. Those of the averaged ones are measured, as in stochastic
 weight averaging (Izmailov et al. 2018, arXiv:1803.05407, Sec. 3.2): plain means over batches made for the purpose.
@@ -17,7 +17,7 @@ from genkit.core.system import System
 from genkit.training.stream import Stream
 
 SAMPLES, BATCH = 2048, 64
-"""How many the statistics are of, and how many at a time, at least."""
+"""Samples that the statistics are measured on, and the smallest batch, at least."""
 
 
 def tracked_norms(module: nn.Module) -> list[_BatchNorm]:
@@ -28,7 +28,7 @@ def tracked_norms(module: nn.Module) -> list[_BatchNorm]:
 
 @torch.no_grad()
 def measure_statistics(system: System, product: nn.Module, stream: Stream) -> None:
-    """Gives the batch norms of `product` mean and variance of what they see of the data and noise of `stream`.
+    """Gives the batch norms of `product` the mean and variance of their inputs, from data and noise of `stream`.
 
     A function of the weights and the seed alone: the stream starts anew, and no random state is left changed.
     """

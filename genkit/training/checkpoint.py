@@ -31,7 +31,7 @@ from genkit.training.trainer import Trainer
 
 MANIFEST = "manifest.json"
 FILES = {"system.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json"}
-"""What every checkpoint has; process-<rank>.safetensors only where there is state of that kind."""
+"""Files of every checkpoint; process-<rank>.safetensors only where there is state of that kind."""
 STATE = {"step", "position", "processes", "optimizers"}
 
 
@@ -39,7 +39,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None
     """Writes `folder`/step-<iteration>; every process calls it, the first one names it.
 
     Raises:
-        CheckpointError: with path, reason and free space; what was there before is untouched.
+        CheckpointError: with path, reason and free space; earlier checkpoints are untouched.
         BadState: a weight is not finite: the checkpoint before this one stays the newest.
     """
     accelerator = trainer.accelerator
@@ -112,7 +112,7 @@ def _refuse_non_finite(state: dict[str, Tensor], where: str, processes: int = 1)
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
-    """Puts the state in `folder` back into `trainer`; returns what state.json holds.
+    """Puts the state in `folder` back into `trainer`; returns the content of state.json.
 
     Raises:
         CheckpointError: a file is missing, changed or does not fit.
@@ -141,7 +141,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Gives what was loaded the memory layout of its parameter, as the optimiser itself would have made it.
+    """Gives loaded moments the memory layout of their parameter, as the optimiser itself would have made them.
 
     Files hold contiguous tensors, and a fused step walks parameter and moments in the order of memory.
     """
@@ -188,7 +188,7 @@ def _state(folder: Path) -> dict[str, Any]:
     except Unreadable as damage:
         raise CheckpointError(f"{folder.name}/state.json cannot be read ({damage})") from damage
     if not isinstance(state, dict) or not state.keys() >= STATE:
-        raise CheckpointError(f"{folder.name}/state.json lacks what a run goes on with")
+        raise CheckpointError(f"{folder.name}/state.json lacks entries that a run needs to go on")
     return state
 
 
@@ -203,7 +203,7 @@ def complete(folder: Path) -> list[Path]:
 
 
 def tidy(folder: Path) -> None:
-    """Puts right what a kill left: half a checkpoint is removed, one that was moved aside comes back."""
+    """Cleans up after a kill: half a checkpoint is removed, one that was moved aside comes back."""
     for aside in folder.glob(".step-*.old"):
         final = aside.with_name(aside.name[1:].removesuffix(".old"))
         if final.exists():

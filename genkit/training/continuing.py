@@ -1,4 +1,4 @@
-"""What may be different when a run goes on, and what is remembered of it."""
+"""Changes that are allowed when a run is resumed, and how they are recorded."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from genkit.core.errors import CheckpointError
 from genkit.training.recipe import Train, differences
 
 HARMLESS = ("name", "description", "every", "evaluate", "rollback", "train.trackers", "data")
-"""Keys of a recipe, with all below them, that change what is shown of the weights but not the weights; of `rollback`,
-those that were bad. Data that are named otherwise are compared by what they hold, once they are read."""
+"""Keys of a recipe, with all below them, that do not change the weights, or as `rollback` only bad ones. Data under
+another name are compared by their content, once they are read."""
 
 LONGER = "train.steps"
 SHOWN = 5
@@ -21,10 +21,10 @@ SHOWN = 5
 def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run: object) -> list[str]:
     """The changes of a recipe that a run may go on with, as `key.path: old -> new`.
 
-    The length may change to whatever lies ahead; learning-rate schedules that depend on it follow.
+    `train.steps` may change to any number not below `done`; learning-rate schedules that depend on it follow.
 
     Args:
-        done: iterations that are behind the run.
+        done: iterations that the run has done.
         run: its folder, for messages.
 
     Raises:
@@ -46,7 +46,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
 
 
 def with_todays_defaults(old: Mapping[str, Any]) -> dict[str, Any]:
-    """A run of before `train` had some key was as its default is now."""
+    """Adds keys of `train` that an older version did not have, with their defaults."""
     defaults = {f.name: f.default for f in fields(Train) if f.default is not MISSING}
     return {**old, "train": {**defaults, **old["train"]}} if isinstance(old.get("train"), Mapping) else dict(old)
 
@@ -56,7 +56,7 @@ def _harmless(key: str) -> bool:
 
 
 def environment_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """`name: old -> new` for what was measured of both environments."""
+    """`name: old -> new` for each entry that both environments have and that differs."""
     return [f"{k}: {_plain(a)} -> {_plain(b)}" for k, a, b in _leaves(old, new) if a != b]
 
 

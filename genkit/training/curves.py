@@ -22,7 +22,7 @@ COLUMNS = 240
 """Points that a line has at most; more are drawn as the mean and the range of each of so many stretches."""
 
 CLASSES = ("rule", "band", "line", "dots")
-"""What the page's style knows, the lowest first."""
+"""CSS classes of the page's style, the lowest layer first."""
 
 SVG = "{http://www.w3.org/2000/svg}"
 PATHS = f".//{SVG}g[@id='%s']/{SVG}path"

@@ -1,4 +1,4 @@
-"""Which data a run learns from, row by row, so that it never goes on with others unnoticed."""
+"""A record of the data a run learns from, row by row, so that it never goes on with other data unnoticed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED = 3
 
 
 def data_record(data: Any) -> dict[str, Any]:
-    """What distinguishes `data`, a genkit.data.dataset.DataSet, from any other; for JSON.
+    """The record of `data`, a genkit.data.dataset.DataSet, that tells it from any other; for JSON.
 
     Keys: name, shape, classes, fingerprint of all, rows (one short hash each, labels included), files (names of the
     rows, where they are files), target (the record of a second domain).
@@ -42,7 +42,7 @@ def _digests(data: Any) -> Iterator[str]:
 
 
 def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What is different in `new`, in words; empty when nothing is."""
+    """The differences between two records in words; empty when there are none."""
     if old.get("fingerprint") == new["fingerprint"]:
         return ""
     found = [*_changed_facts(old, new), *_changed_rows(old, new)]
@@ -52,7 +52,7 @@ def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def changes_since(fingerprint: str | None, known: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """As `data_changes` from the data of a checkpoint; empty too where it has not kept what they were.
+    """As `data_changes` from the data of a checkpoint; empty too for an old checkpoint without a fingerprint.
 
     Args:
         fingerprint: of the checkpoint's data.

@@ -1,4 +1,4 @@
-"""The averaged copy of what is being learned; it is what gets sampled, scored and saved."""
+"""The averaged copy of the product of training, which is sampled, scored and saved."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class HalfLife:
     """A decay 0.5^(batch / images), as Karras et al. 2020b (arXiv:2006.06676) have it.
 
     Attributes:
-        images: after which what was halves its share.
+        images: after these the weight of all before is halved.
         batch: images of an update.
-        ramp: `images` is at most this share of the images seen before; None has no such limit.
+        ramp: `images` is at most this share of the images seen so far; None has no such limit.
     """
 
     images: float
@@ -27,7 +27,7 @@ class HalfLife:
     ramp: float | None = None
 
     def __call__(self, step: int) -> float:
-        """Of update number `step`, from 0."""
+        """The decay of update number `step`, from 0."""
         seen = self.images if self.ramp is None else self.ramp * step * self.batch
         images = min(self.images, seen)
         return float(0.5 ** (self.batch / images)) if images else 0.0

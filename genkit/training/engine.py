@@ -14,14 +14,14 @@ from genkit.core.errors import RecipeError
 from genkit.training.recipe import Recipe
 
 WAIT = timedelta(days=30)
-"""For what another process is at: the first one scores for hours, and one that is gone is heard of at once."""
+"""Timeout of communication: the first process may score for hours, and a lost one is noticed at once anyway."""
 
 
 def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:
-    """An Accelerator at the recipe's precision, whatever a training before it in this process had.
+    """An Accelerator at the recipe's precision, even after a training at another one in this process.
 
     Args:
-        project: where trackers write; None is without them.
+        project: folder that trackers write to; None leaves them out.
     """
     from accelerate.state import AcceleratorState
 
@@ -47,7 +47,7 @@ def _check_devices() -> None:
 
 
 def trackers_of(recipe: Recipe) -> list[str]:
-    """Those that the recipe asks for and that are installed."""
+    """Trackers that the recipe asks for and that are installed."""
     from accelerate.utils import is_tensorboard_available, is_wandb_available
 
     there = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}

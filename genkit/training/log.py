@@ -50,7 +50,7 @@ class MetricsLog:
     """`metrics.jsonl`: one line {"step": ..., "seconds": ..., name: value, ...}; scores are called eval/...
 
     Attributes:
-        lines: how many there are, which a checkpoint remembers.
+        lines: number of lines, which a checkpoint remembers.
     """
 
     def __init__(self, path: Path):
@@ -73,7 +73,7 @@ class MetricsLog:
 
 
 def read_metrics(path: Path, first: int | None = None) -> list[dict[str, Any]]:
-    """The whole lines of a metrics file, of its first lines where `first` says how many: numbers by name, with a step.
+    """The whole lines of a metrics file, or of its first `first` lines: numbers by name, with a step.
 
     A line that is anything else is passed over: a log must not keep a run from going on.
     """

@@ -1,4 +1,4 @@
-"""Optimisers as a recipe writes them: what to step with, how to clip, how the learning rate moves."""
+"""Optimisers as a recipe writes them: kind of step, clipping, schedule of the learning rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other processes of a run, and what it means when one of them is gone."""
+"""The other processes of a run, and the error when one of them is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe is part of: the files that say it, and the stages before it."""
+"""The surroundings of a recipe: the files it was read from, and the stages before it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KEY = re.compile(r"[\w.\[\]]+(?=: )")
 
 @dataclass(frozen=True)
 class RecipePlace:
-    """Where a recipe stands.
+    """The files a recipe was read from and the run and stages it belongs to.
 
     Attributes:
-        files: what says it, the nearest first.
-        where: path of its keys in them, `stages.NAME` of a stage.
-        run: the folder of the run that it is the recipe of; earlier stages lie beside it.
-        stages: what `{stage: NAME}` stands for: weights, or products by their names, the main one first.
+        files: files and overrides that it is made of, the nearest first.
+        where: path of its keys in them, `stages.NAME` for a stage.
+        run: folder of its run; earlier stages lie beside it.
+        stages: NAME -> the value of `{stage: NAME}`: weights, or products by name, the main one first.
     """
 
     files: Sequence[RecipeFile] = ()
@@ -45,7 +45,7 @@ class RecipePlace:
 
     @contextmanager
     def naming_the_file(self) -> Iterator[None]:
-        """Gives the key that a message begins with from the top of the recipe, and its file where there are several."""
+        """Completes the key that an error begins with to its full path, and adds its file where there are several."""
         try:
             yield
         except RecipeError as error:

@@ -25,12 +25,12 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
 
 
 def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer, Scoring | None]:
-    """The data, a trainer at iteration 0 and, in the process that scores, how it is scored.
+    """The data, a trainer at iteration 0 and, in the process that scores, its scoring.
 
     Everything is checked against everything else, the data last.
 
     Raises:
-        RecipeError, DataError: what does not fit; what the recipe alone shows, before a file is decoded.
+        RecipeError, DataError: parts that do not fit; seen before any file is decoded if the recipe alone shows it.
     """
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()

@@ -11,11 +11,11 @@ from pydantic import Field
 
 
 class LearningRate(ABC):
-    """What the learning rate is multiplied by."""
+    """A schedule: the factor of the learning rate by iteration."""
 
     @abstractmethod
     def factor(self, step: int, steps: int) -> float:
-        """In iteration `step` (from 0) of `steps`; in [0, 1]."""
+        """The factor in iteration `step` (from 0) of `steps`; in [0, 1]."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A recipe: one YAML file that says what is learned from what, how, and how it is scored."""
+"""A recipe: one YAML file with data, system, training and scoring of a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Train:
-    """How long, how much at once, and from which seed.
+    """Length, batch size, seed and precision of a training.
 
     Attributes:
         steps: iterations of the system; one may hold several updates.
@@ -44,8 +44,8 @@ class Train:
         mirror: flip images left-right at random.
         channels_last: keep images and convolutions in that memory layout, which many devices compute faster in; changes
             the last bits of a result.
-        compile: run the learners' networks through torch.compile; refused with what differentiates twice, such as a
-            gradient penalty.
+        compile: run the learners' networks through torch.compile; refused where a loss differentiates twice, as a
+            gradient penalty does.
         deterministic: on a GPU, only algorithms that give the same bits every time; without, some networks train
             quicker, and a run that was stopped may end with other weights than one that was not.
         threads: CPU threads of each process, on which the last bits of a result depend; None leaves torch's choice.
@@ -81,7 +81,7 @@ class Every:
         grid: a picture of samples from the averaged weights.
         checkpoint: a checkpoint to resume from.
         evaluate: scores of the averaged weights, as the section `evaluate` says.
-        keep: how many checkpoints stay, beside the best one.
+        keep: number of checkpoints that stay, beside the best one.
     """
 
     log: AtLeastOne = 50
@@ -93,7 +93,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """What is scored, at the end and as often as `every.evaluate` says.
+    """Scoring, at the end and as often as `every.evaluate` says.
 
     Attributes:
         against: a data set's spec; None takes the training data.
@@ -101,7 +101,7 @@ class Evaluate:
         n: samples.
         extractor: None chooses by the data.
         best: the metric by which the best checkpoint is kept.
-        select: whether what a training leaves is its best checkpoint instead of its last.
+        select: whether a training leaves its best checkpoint instead of its last.
     """
 
     against: dict[str, Any] | None = None
@@ -114,11 +114,11 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What a run does where it has come to a state of no use: back to its last good checkpoint, and on more slowly.
+    """Going back from a useless state: to the last good checkpoint, and on more slowly.
 
     Attributes:
-        lr: what all learning rates are multiplied by, each time.
-        at_most: how often; the next time it ends with the last good state.
+        lr: factor of all learning rates, each time.
+        at_most: number of times; at the next one the run ends with the last good state.
     """
 
     lr: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -130,7 +130,7 @@ class Recipe:
     """A checked recipe of one training; `data`, `system`, each of `optimizers` are specs `{type: name, **arguments}`.
 
     Attributes:
-        place: what the file was made of and, of a stage, where the products of earlier ones are.
+        place: the files it was read from and, for a stage, the products of earlier stages.
     """
 
     name: str
@@ -176,7 +176,7 @@ class Recipe:
             return cls(**checked).at(place)
 
     def at(self, place: RecipePlace) -> Recipe:
-        """The same recipe, part of something else."""
+        """The same recipe at another place."""
         made = copy.copy(self)
         object.__setattr__(made, "place", place)
         return made

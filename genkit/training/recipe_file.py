@@ -15,12 +15,12 @@ from genkit.core.reference import below, changed, is_reference
 
 BASE, STAGES = "base", "stages"
 SHARED = ("data", "train", "every", "evaluate", "rollback")
-"""What may stand at the top for every stage; `evaluate` is for the product alone, where there is one."""
+"""Keys that may stand at the top for every stage; `evaluate` is for the product alone, where there is one."""
 
 
 @dataclass(frozen=True)
 class RecipeFile:
-    """What one file says by itself, without its base; without a path, what an override says."""
+    """The content of one file without its base; without a path, of an override."""
 
     path: Path | None
     tree: Mapping[str, Any]
@@ -83,7 +83,7 @@ def _with_stages(tree: dict[str, Any], files: list[RecipeFile]) -> tuple[dict[st
 
 
 def spread(tree: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The tree with what stands at its top for all stages in each of them: over its base, under what it says itself."""
+    """The tree with the keys at its top copied into every stage: over its base, under its own keys."""
     shared = [key for key in SHARED if key != "evaluate" or tree.get("product") is None]
     top = {key: tree[key] for key in shared if tree.get(key) is not None}
     stages = {
@@ -107,7 +107,7 @@ def as_written_today(tree: Any) -> Any:
 
 
 def _whole(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], list[RecipeFile]]:
-    """What a file says, over what its base says; the bases of its stages are left to `_with_stages`, found."""
+    """A file merged over its base; bases of its stages are located here and merged by `_with_stages`."""
     tree, above = below(_read(path), path.parent), (*above, path.resolve())
     if isinstance(stages := tree.get(STAGES), Mapping):
         tree[STAGES] = {name: _with_base_found(stage, path) for name, stage in stages.items()}
@@ -149,7 +149,7 @@ def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _replaces(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """What is built of a mapping is decided by its type, or by the weights or stage that it is taken from."""
+    """Whether `new` builds another thing than `old`: another type, or taken from weights or a stage."""
     if "type" in new:
         return bool(old.get("type") != new["type"])
     return any(isinstance(new.get(key), str) for key in ("weights", "stage"))
@@ -167,7 +167,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _override(tree: dict[str, Any], override: str) -> RecipeFile:
-    """Puts it into the tree; returns what it says by itself."""
+    """Puts an override into the tree; returns its own content."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise RecipeError(f"override {shown(override)}: write key.path=value, such as train.steps=100")

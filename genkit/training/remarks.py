@@ -1,4 +1,4 @@
-"""What a person should know about a run before it starts, though it can be trained."""
+"""Remarks about a run before it starts, of problems that do not keep it from training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}
 
 
 def remarks(recipe: Recipe, data: Any, device: torch.device) -> Iterator[str]:
-    """One line each.
+    """The remarks, one line each.
 
     Args:
         data: the training data, a genkit.data.dataset.DataSet.
-        device: where the networks run.
+        device: device of the networks.
     """
     batch = recipe.train.batch_size
     for items in filter(None, (data, getattr(data, "target", None))):

@@ -1,7 +1,7 @@
 """The same weights twice on a GPU too, where torch's quickest algorithms add numbers in any order.
 
-So does autograd: of nodes that are ready it takes the one made last, and numbers those of each thread by themselves.
-What a loss differentiates twice is made in two, so that the order of sums would depend on what each had done before.
+Autograd too has an order: of nodes that are ready it takes the one made last, counted for each thread by itself. A loss
+that differentiates twice makes nodes in two threads, so that the order of sums would depend on earlier work of each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from genkit.core.errors import TrainingError
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 """Without it cuBLAS shares one buffer between streams; it is read when a device is used first."""
 COMPLAINT = "deterministic"
-"""A word of what torch says of an operation that has no such algorithm."""
+"""A word in torch's error about an operation that has no such algorithm."""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from genkit.training.run_folder import RunFolder
 from genkit.training.staged import Stage, StagedRecipe
 
 PagePart = dict[str, Any]
-"""What the template shows of a training, or of what stages make together."""
+"""Values of the page's template for one training, or for the product of all stages."""
 
 GRIDS = 12
 """Pictures of samples over time that are shown at most."""
@@ -46,7 +46,7 @@ WORDS = {
 
 
 def write_report(folder: RunFolder, recipe: Recipe) -> None:
-    """Writes `folder`/report.html from what lies in the folder; whatever is missing there is left out.
+    """Writes `folder`/report.html from what lies in the folder; missing files are left out.
 
     Raises:
         CheckpointError: it cannot be written.
@@ -55,7 +55,7 @@ def write_report(folder: RunFolder, recipe: Recipe) -> None:
 
 
 def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe) -> None:
-    """As `write_report`: what is left at the end, and below it every stage, with a link to its own report."""
+    """As `write_report`: the final product, and below it every stage, with a link to its own report."""
     last = next(reversed(recipe.stages))
     facts = [("stages", ", ".join(recipe.stages)), ("product", "of all" if recipe.product else f"of {last}")]
     whole = _part(folder, recipe) | {"facts": facts}
@@ -76,7 +76,7 @@ def _page(whole: PagePart, stages: list[tuple[str, PagePart]]) -> str:
 
 
 def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
-    """What the page says of whatever has left something in the folder."""
+    """The part of the page about one training or product, from the files in its folder."""
     return {
         "name": recipe.name,
         "description": recipe.description,
@@ -133,7 +133,7 @@ def _clock(seconds: float) -> str:
 
 
 def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(learner, [(what, last value, SVG)]): the scores first, then the learners in the order of their names."""
+    """(learner, [(name, last value, SVG)]): the scores first, then the learners in the order of their names."""
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
         for name, value in row.items():
@@ -159,7 +159,7 @@ def _grids(folder: Path) -> list[tuple[str, str]]:
 
 
 def _columns(weights: Path) -> str:
-    """What the columns of the pictures show, '0: cat, 1: dog' where they are classes with names."""
+    """Legend of the columns of the pictures, '0: cat, 1: dog' where they are classes with names."""
     config = read_mapping(weights / CONFIG)
     found = lookup(config.get("type"), ["generators"])
     shows: str = getattr(load(found[1].target), "shows", "") if found else ""
@@ -167,7 +167,7 @@ def _columns(weights: Path) -> str:
 
 
 def _scores(path: Path) -> dict[str, list[Any]]:
-    """'values': (metric, value, standard error) rows; 'warnings': lines; 'about': all else that the file says."""
+    """'values': (metric, value, standard error) rows; 'warnings': lines; 'about': the rest of the file."""
     found = read_mapping(path)
     values, errors, labels, _ = (_mapping(found.pop(k, {})) for k in ("values", "standard_errors", "labels", "better"))
     rows: list[tuple[str, ...]] = [
@@ -179,7 +179,7 @@ def _scores(path: Path) -> dict[str, list[Any]]:
 
 
 def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """(from which iteration on, what had changed) rows."""
+    """(first iteration, changes) rows."""
     entries = [entry for entry in found.get("changes", []) if isinstance(entry, Mapping)]
     return [
         (f"from iteration {entry.get('iteration')}", "; ".join([*entry.get("recipe", []), *entry.get("changed", [])]))
@@ -192,7 +192,7 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 
 def _flat(tree: Any, path: str = "") -> list[tuple[str, ...]]:
-    """Nested mappings as (path, value) rows; a mapping of many numbers is one row, and what is empty none."""
+    """Nested mappings as (path, value) rows; a mapping of many numbers is one row, an empty one none."""
     if isinstance(tree, Mapping):
         if len(tree) >= MANY and all(isinstance(v, float) for v in tree.values()):
             return [(path, ", ".join(f"{k} {_number(v)}" for k, v in tree.items()))]

@@ -1,8 +1,7 @@
-"""Going back: what a run does where it has come to a state of no use.
+"""Going back from a useless state to the last good checkpoint, and on from there with lower learning rates.
 
-It goes back to its last good checkpoint, and on from there with lower learning rates. Where it falls again before it
-has a checkpoint of after its last fall, it goes back one further each time. Every checkpoint from then on knows of it,
-so that a run that is stopped and resumed goes the same ways.
+A run that falls again before it has a checkpoint later than its last fall goes back one checkpoint further each time.
+Every checkpoint from then on records the falls, so that a resumed run goes back at the same places.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ class Fall(TypedDict):
 
 
 def slower(falls: Sequence[Fall]) -> float:
-    """What the learning rates are multiplied by after all these."""
+    """The factor of the learning rates after all these falls."""
     return prod(fall["lr"] for fall in falls)
 
 
 def ended(falls: Sequence[Fall], rule: Rollback | None) -> bool:
-    """Whether a run with this section goes on no more."""
+    """Whether a run with this section ends, since it fell too often."""
     return rule is not None and len(falls) > rule.at_most
 
 
 def good_before(
     checkpoints: Path, falls: Sequence[Fall], best: Mapping[str, Any] | None, warn: Callable[[str], None]
 ) -> Path:
-    """The newest good checkpoint, where the run has come further than its last fall; else one before that fall's.
+    """The newest good checkpoint if it is later than the last fall, else the one before that fall's target.
 
     So a run that falls again and again at one place goes back ever further, but not beyond its best checkpoint.
 
@@ -60,14 +59,14 @@ def good_before(
 
 
 def falls_of(checkpoints: Path) -> list[Fall]:
-    """Those of a run so far, as its newest checkpoint holds them."""
+    """The falls of a run so far, read from its newest checkpoint."""
     done = complete(checkpoints)
     found = read_mapping(done[-1] / STATE).get("falls", []) if done else []
     return found if isinstance(found, list) else []
 
 
 def told(falls: Sequence[Fall], rule: Rollback) -> str:
-    """The last of them in one line."""
+    """The last fall in one line."""
     last = falls[-1]
     then = "where the run ends" if ended(falls, rule) else f"on with learning rates x {slower(falls):.3g}"
     return f"iteration {last['at']:,}: {last['why']}; back to iteration {last['to']:,}, {then}"

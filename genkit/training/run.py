@@ -33,7 +33,7 @@ from genkit.training.start import check_start, start_from
 from genkit.training.watcher import Silence, Watcher
 
 PATIENCE_S = 8.0
-"""How long a signal waits for the end of an iteration; then the run ends as its last checkpoint has it."""
+"""Seconds that a signal waits for the end of an iteration; then the run ends at its last checkpoint."""
 
 
 def train_one(
@@ -49,7 +49,7 @@ def train_one(
     """See `genkit.training.train`.
 
     Args:
-        last: whether the processes part at its end.
+        last: whether the processes end their communication after it.
     """
     if accelerator.is_main_process:
         folder.check(recipe, resume, start)
@@ -115,7 +115,7 @@ class Run:
             self._go_back(str(fault), self.recipe.rollback)
 
     def _go_back(self, why: str, rule: Rollback) -> None:
-        """To the last good checkpoint, which is written anew, so that a resumed run knows of it."""
+        """Goes back to the last good checkpoint, which is written anew, so that a resumed run knows of it."""
         good = good_before(self.folder.checkpoints, self.falls, self.best, self.watcher.note) if self.main else ""
         found, falls, at = Path(from_main(self.accelerator, str(good))), self.falls, self.trainer.step
         lines = self._load(found)
@@ -128,7 +128,7 @@ class Run:
         self._checkpoint()
 
     def _iterate(self, stop: StopFlag) -> None:
-        """One iteration, and what is due after it; the last one leaves its scores to `_finish`."""
+        """One iteration, then log, pictures, scores and checkpoint if due; the last scores are left to `_finish`."""
         every, steps = self.recipe.every, self.trainer.steps
         try:
             with stop.within(PATIENCE_S):
@@ -174,10 +174,10 @@ class Run:
             self._checkpoint()
 
     def _compare(self, found: Path | None) -> None:
-        """Data, recipe and environment with those of before.
+        """Compares data, recipe and environment with those of the run so far.
 
         Raises:
-            CheckpointError: the data are others.
+            CheckpointError: other data.
         """
         record = data_record(self.data)
         self.folder.check_data(record, self.fingerprint if found else None)
@@ -191,7 +191,7 @@ class Run:
             self.watcher.note(f"goes on after iteration {self.trainer.step:,}, whose weights and scores are not kept")
 
     def _load(self, found: Path) -> int:
-        """Everything as it was at checkpoint `found`; the number of lines that the log had then."""
+        """Restores everything from checkpoint `found`; returns the number of lines that the log had then."""
         state = load_checkpoint(self.trainer, found)
         windows = state["windows"]
         mine = self.accelerator.process_index
@@ -230,7 +230,7 @@ class Run:
         """Draws a grid and scores, as far as they are due.
 
         Raises:
-            Stopped: a signal came; the checkpoint remembers what is left to do.
+            Stopped: a signal came; the checkpoint remembers the tasks that are left.
         """
         for i, what in enumerate(due):
             try:
@@ -260,7 +260,7 @@ class Run:
         best = from_main(self.accelerator, self.best["checkpoint"] if self.best else "")
         if best and best != f"step-{self.trainer.step:08d}":
             self._load(self.folder.checkpoints / best)
-            self.watcher.note(f"{best} was better than the end, and is what is kept")
+            self.watcher.note(f"{best} was better than the end, and is kept")
         scores, _ = self.show.scores(stop, None, stable_seed(self.recipe.train.seed, "selected"))
         return scores
 
@@ -275,7 +275,7 @@ class Run:
             self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
-        """The weights first: what comes after them may fail, and can be had again with --resume."""
+        """Writes the weights, then the rest, which may fail and can be made again with --resume."""
         main = next(iter(self.trainer.system.products))
 
         def save(product: Any) -> str:

@@ -1,4 +1,4 @@
-"""A run folder: what lies where, who may write to it, and what it was started with."""
+"""A run folder: its files, its lock, and the record of how it was started."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Written(Protocol):
 
 
 class RunFolder:
-    """Paths inside a run, and the checks that keep a run what it says it is."""
+    """Paths inside a run, and checks that it goes on with its own recipe and data."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -59,7 +59,7 @@ class RunFolder:
         return self.grids / f"{step:08d}.png"
 
     def check(self, recipe: Recipe, resume: bool, start: str | None = None) -> list[str]:
-        """What is different in `recipe` from that of the run here, of what may be: `key.path: old -> new`.
+        """Allowed changes of `recipe` from that of the run here, as `key.path: old -> new`.
 
         Raises:
             CheckpointError: there is a run already and `resume` is false, or it is of another recipe or start.
@@ -86,17 +86,17 @@ class RunFolder:
         return self.recipe.is_file()
 
     def _kept(self) -> dict[str, Any]:
-        """The recipe that the run goes by, as it is written today; raises Unreadable."""
+        """The run's recipe, brought up to today's keys; raises Unreadable."""
         tree = read_yaml(self.recipe)
         return with_todays_defaults(as_written_today(tree)) if isinstance(tree, dict) else {}
 
     @property
     def started_from(self) -> str | None:
-        """Which weights the run was started from, if any."""
+        """Name of the weights that the run was started from, if any."""
         return read_mapping(self.start).get("from")
 
     def open(self, recipe: Recipe, resume: bool, start: str | None = None) -> list[str]:
-        """Makes ready for a new run, or for the one here to go on; see `check`. `keep` makes it one."""
+        """Prepares a new run, or the one here for going on; see `check`. A new one counts once `keep` is called."""
         changes = self.check(recipe, resume, start)
         for folder in (self.path, self.grids, self.weights):
             remove_leftovers(folder)
@@ -107,11 +107,11 @@ class RunFolder:
         return changes
 
     def keep(self, recipe: Written) -> None:
-        """The recipe that the run goes on with, once nothing speaks against it."""
+        """Writes the recipe that the run goes on with, after all checks."""
         write_atomically(self.recipe, recipe.to_yaml().encode())
 
     def discard_results(self) -> bool:
-        """Removes what an end of training left, which is of older weights once it goes on; whether there was any."""
+        """Removes results of a finished training, outdated once it goes on; returns whether there were any."""
         there = [path for path in (self.weights / CONFIG, self.samples, self.scores, self.report) if path.is_file()]
         for path in there:
             path.unlink()
@@ -130,7 +130,7 @@ class RunFolder:
         """The weights to start from where no checkpoint has been written yet.
 
         Raises:
-            CheckpointError: they are others than when the run was started.
+            CheckpointError: they have changed since the run was started.
         """
         known = read_mapping(self.start)
         if known and sha256_of_weights(known["from"]) != known.get("sha256"):
@@ -140,7 +140,7 @@ class RunFolder:
         return known.get("from")
 
     def remember(self, step: int, facts: Mapping[str, Any], recipe_changes: Sequence[str]) -> list[str]:
-        """Keeps the environment of a run that begins or goes on at iteration `step`; what has changed, in lines.
+        """Records the environment of a run that begins or goes on at iteration `step`; returns the changes, one a line.
 
         environment.json is that of the beginning, history.json has an entry for each time that anything changed.
         """
@@ -160,22 +160,22 @@ class RunFolder:
         ]
 
     def _changes(self) -> list[dict[str, Any]]:
-        """Of the history, what can be read of it."""
+        """The entries of history.json that can be read."""
         found = read_mapping(self.history).get("changes", [])
         entries = [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
         return [entry for entry in entries if isinstance(entry.get("environment"), dict)]
 
     def check_data(self, record: Mapping[str, Any], fingerprint: str | None) -> None:
-        """Keeps what is known of the data of a new run; of one that goes on, compares.
+        """Keeps the record of the data of a new run; compares it with that of a run that goes on.
 
-        The same data may have another name than before: their content is what is compared.
+        The same data may have another name than before: their content is compared.
 
         Args:
             record: see genkit.training.data_record.
             fingerprint: of the data that the checkpoint was trained on; None for a run that begins.
 
         Raises:
-            CheckpointError: the data have changed, with what it is.
+            CheckpointError: the data have changed; names the changes.
         """
         if changes := changes_since(fingerprint, read_mapping(self.data), record):
             raise CheckpointError(
@@ -203,7 +203,7 @@ class RunFolder:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and threads: what a number depends on beside recipe and seed."""
+    """Versions, machine and threads, on which results depend beside recipe and seed."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),

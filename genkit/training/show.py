@@ -24,15 +24,15 @@ from genkit.training.watcher import Watcher
 
 
 class Scoring:
-    """How a run is scored: its reference and what compares with it are opened once, before training.
+    """The scoring of a run: its reference and judge, opened once, before training.
 
     Args:
-        wanted: as the recipe asks for it.
-        product: what is trained.
+        wanted: the recipe's section `evaluate`.
+        product: the module that is trained.
         data: the training data, the reference where the recipe names no other.
 
     Raises:
-        RecipeError: data that cannot score `product`, hours before they would be needed.
+        RecipeError: data that cannot score `product`; raised now rather than after hours of training.
     """
 
     def __init__(self, wanted: Evaluate, product: Pretrained, data: Any):
@@ -43,12 +43,12 @@ class Scoring:
         self.judge.check_reference(wanted, product, self.against)
 
     def scores(self, product: Any, seed: int, watcher: Watcher) -> dict[str, Any]:
-        """The content of scores.json, of what has been learned so far."""
+        """The content of scores.json for `product`."""
         return self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring)
 
 
 class Show:
-    """Looks at what `trainer` has learned.
+    """Pictures and scores of the averaged copy of `trainer`.
 
     Args:
         scoring: in the first process, where the recipe asks for scores.
@@ -69,7 +69,7 @@ class Show:
         self.log, self.scoring, self.data = log, scoring, data
 
     def to(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """What `work` makes of the averaged copy, as `in_first_process`."""
+        """The result of `work` on the averaged copy; see `in_first_process`."""
 
         def on_average() -> str:
             product = self.trainer.averaged()
@@ -79,7 +79,7 @@ class Show:
         return in_first_process(self.accelerator, on_average, stop)
 
     def picture(self, path: Path, stop: StopFlag) -> None:
-        """Drawn to `path`, of what can be pictured; raises as `to`."""
+        """Draws the averaged copy to `path`, if it can be pictured; raises as `to`."""
 
         def draw(product: Any) -> str:
             draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
@@ -111,7 +111,7 @@ class Show:
 
 
 def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: StopFlag) -> str:
-    """What `work` says in the first process, sent to all.
+    """Runs `work` in the first process alone and returns its result in all.
 
     Raises:
         Interrupted: on all, when a signal came to the first.
@@ -130,8 +130,9 @@ def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: St
 
 
 def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None) -> None:
-    """What `product` shows of itself: a grid of images, or a scatter of points beside the first of the `data`, of which
-    conditions that cannot be drawn are taken too."""
+    """Draws samples of `product` to `path`: a grid of images, or a scatter of points beside the first of `data`.
+
+    Conditions that cannot be drawn at random are taken from `data`."""
     if data is not None and isinstance(product, Generator):
         product = product.over(data)
     samples, columns = product.pictured(torch.Generator().manual_seed(seed))
@@ -142,7 +143,7 @@ def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None) 
 
 
 def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:
-    """Whether `scores` beat the best so far by `metric`; one that could not be computed beats nothing."""
+    """Whether `scores` beat the best so far by `metric`; a score that could not be computed beats nothing."""
     if metric not in scores["values"]:
         return False
     if best is None:

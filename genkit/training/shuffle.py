@@ -1,4 +1,4 @@
-"""The endless order of a data set as a function of the seed: which row is item k, and is it mirrored."""
+"""The endless order of a data set as a function of the seed: the row of item k, and whether it is mirrored."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 class Shuffle:
     """The endless order of n rows, a new permutation every epoch, as a function of the seed.
 
-    What is asked for costs what it is, however large the set: a permutation of few rows is laid out whole, one of many
-    is computed where it is needed.
+    The cost is that of the items asked for, however large the set: a permutation of few rows is laid out whole, one of
+    many is computed where it is needed.
 
     Args:
         n: rows.
@@ -32,7 +32,7 @@ class Shuffle:
         self._laid_out, self._order = (-1, -1), torch.empty(0)
 
     def rows(self, seed: int, start: int, stop: int) -> Tensor:
-        """Those of the items start, ..., stop - 1, int64."""
+        """Rows of the items start, ..., stop - 1, int64."""
         return torch.cat([self._rows(seed, *part) for part in self._epochs(start, stop)])
 
     def flips(self, seed: int, start: int, stop: int) -> Tensor:
@@ -40,7 +40,7 @@ class Shuffle:
         return torch.cat([self._flips(seed, *part) for part in self._epochs(start, stop)])
 
     def _epochs(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """The epochs that the items lie in, and from where to where in each."""
+        """(epoch, first, end) for each epoch that the items lie in: their positions within it."""
         n = self.n
         for epoch in range(start // n, (stop - 1) // n + 1):
             yield epoch, max(start - epoch * n, 0), min(stop - epoch * n, n)
@@ -60,7 +60,7 @@ class Shuffle:
 
 
 def permuted(items: np.ndarray, n: int, keys: list[int]) -> np.ndarray:
-    """Where a pseudorandom permutation of {0, ..., n - 1} puts `items`.
+    """`items` mapped by a pseudorandom permutation of {0, ..., n - 1}.
 
     A Feistel network (Luby & Rackoff 1988) on the next power of two, walked along until it is back below n (Black &
     Rogaway 2002).

@@ -1,4 +1,4 @@
-"""A recipe of several trainings, one after the other, of which a later one uses what an earlier one has made."""
+"""A recipe of several trainings, one after the other, where a later one uses products of an earlier one."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class StagedRecipe:
 
     Attributes:
         stages: by name, in the order of training.
-        product: spec of what is left at the end, which may name stages; None is the last one's main product.
-        evaluate: how `product` is scored.
+        product: spec of the final product, which may name stages; None is the last one's main product.
+        evaluate: the scoring of `product`.
     """
 
     name: str
@@ -85,7 +85,7 @@ class StagedRecipe:
         return {name: recipe.at(recipe.place.after(made)) for name, recipe in self.trainings.items()}
 
     def check(self, processes: int = 1) -> None:
-        """Every stage and the product, built of untrained ones: what does not fit is an error before time is spent.
+        """Builds every stage and the product with untrained parts, so that errors show before time is spent.
 
         Raises:
             RecipeError, WeightsError: of the first stage that cannot be.
@@ -115,7 +115,7 @@ class StagedRecipe:
         return {"": built(configuration(found), where)}
 
     def build_product(self, stages: Mapping[str, Any]) -> Pretrained | None:
-        """What is left at the end, of these stages (see `RecipePlace.stages`); None where it is the last stage's.
+        """The final product, built of these stages (see `RecipePlace.stages`); None where it is the last stage's.
 
         Raises:
             RecipeError: it names no stage, or its parts do not fit.
@@ -132,7 +132,7 @@ class StagedRecipe:
         return {k: {WEIGHTS: str(folder / k)} if isinstance(s, Recipe) else s for k, s in self.stages.items()}
 
     def product_of(self, run: Path) -> Pretrained | None:
-        """The final product of the stages in a run folder, as far as they have come; see `build_product`."""
+        """The final product of the stages in a run folder in their present state; see `build_product`."""
         return self.build_product(self._finished_in(run))
 
 

@@ -55,7 +55,7 @@ class StagedFolder(RunFolder):
         return known and self.report.is_file() and all(self.stage(name).finished(stage) for name, stage in stages)
 
     def begin(self, recipe: StagedRecipe) -> None:
-        """Of a run that is there already the recipe stays, until all its stages have taken the new one."""
+        """Writes the recipe of a new run; that of an existing one stays until all its stages have taken the new one."""
         self.report.unlink(missing_ok=True)
         if not self.recipe.is_file():
             self.keep(recipe)
@@ -78,7 +78,7 @@ def train(
 ) -> Path:
     """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
 
-    Resuming goes on from the newest good checkpoint, and what comes out equals an uninterrupted run bit for bit on the
+    Resuming goes on from the newest good checkpoint, and the result equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
     its name; resuming goes on in the stage that was under way.
 
@@ -106,7 +106,7 @@ def train(
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:
-    """Trains what is left to train of `recipe` in the run folder `out`; see `genkit.training.train`."""
+    """Trains the unfinished stages of `recipe` in the run folder `out`; see `genkit.training.train`."""
     folder, trainings = StagedFolder(out), recipe.in_run(out)
     accelerator = accelerator_of(next(iter(trainings.values())))
     main, count = accelerator.is_main_process, accelerator.num_processes
@@ -135,7 +135,7 @@ def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher
 
 
 class _Ending:
-    """What is left once every stage is trained: the product of all, looked at and scored, and the report."""
+    """The end of a run of stages: the product is made, pictured and scored, and the report written."""
 
     def __init__(self, recipe: StagedRecipe, folder: StagedFolder, accelerator: Accelerator, watcher: Watcher):
         self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
@@ -145,7 +145,7 @@ class _Ending:
         return next(reversed(self.recipe.trainings.values()))
 
     def finish(self) -> None:
-        """In the first process, while the others wait.
+        """Runs in the first process, while the others wait.
 
         Raises:
             Stopped: a signal came; --resume does it again.

@@ -1,4 +1,4 @@
-"""What a run has learned, taken up again: a new run from it or from finished weights, and its whole system."""
+"""Starting a new run from the networks of a run or from finished weights, and loading the system of a run."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def check_start(source: str | Path) -> None:
 
 
 def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]) -> str:
-    """Puts the weights of `source` into `trainer`, whose optimisers and data begin anew; says in a line what it took.
+    """Puts the weights of `source` into `trainer`, whose optimisers and data begin anew; returns a line about them.
 
-    Of a run whose system is alike, all networks are taken, as its newest good checkpoint has them, and its averaged
-    copy; else what weights folders hold, the product.
+    From a run with the same system, all networks of its newest good checkpoint are taken, and the averaged copy; else
+    the product in its weights folder.
 
     Raises:
         WeightsError, CheckpointError: nothing there, damaged, or of another kind.
@@ -50,7 +50,7 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
 
 
 def _whole_system(checkpoint: Path, trainer: Trainer) -> bool:
-    """Loads it where it fits; whether it did."""
+    """Loads the checkpoint if it fits; returns whether it did."""
     state = current(trainer.system, load_file(checkpoint / "system.safetensors"))
     mine = trainer.system.state_dict()
     state |= {name: mine[name] for name in trainer.system.local_state}
@@ -66,7 +66,7 @@ def _whole_system(checkpoint: Path, trainer: Trainer) -> bool:
 
 
 def _fill(module: nn.Module, made: nn.Module, source: str | Path) -> None:
-    """The parameters of `made`, and its buffers where they are of one size: exemplars, say, are of the data."""
+    """Copies the parameters of `made`, and its buffers of equal size: others, such as exemplars, belong to the data."""
     given, mine = made.state_dict(), module.state_dict()
     learned = {name for name, _ in module.named_parameters()}
     fitting = {k: given[k] if k in given and given[k].shape == v.shape else v for k, v in mine.items()}
@@ -89,7 +89,7 @@ def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: N
     folder = RunFolder(run)
     if not folder.recipe.is_file():
         raise CheckpointError(
-            f"{run} is no run folder; give what genkit train wrote, with recipe.yaml and checkpoints/"
+            f"{run} is no run folder; give one that genkit train wrote, with recipe.yaml and checkpoints/"
         )
     recipe = Recipe.load(folder.recipe)
     checkpoint = newest_good(folder.checkpoints, warn)

@@ -36,8 +36,8 @@ class Stream(Data):
         source: the data; they may carry a second domain, called `target`.
         batch_size: rows an iteration step sees over all processes.
         seed: of order and noise.
-        rank, world_size: which rows are this process's.
-        device: where batches and draws are put.
+        rank, world_size: number of this process and of all; they decide its rows.
+        device: device of batches and draws.
         mirror: flip each image left-right with probability one half.
 
     Raises:
@@ -86,12 +86,12 @@ class Stream(Data):
         return sent(self.noise.integers(self._part, high), self.device)
 
     def draw(self, sampler: Sampler[T]) -> T:
-        """Of a distribution of one's own, drawn whole on every process."""
+        """Noise of any distribution, drawn whole on every process."""
         drawn = sampler(self.batch_size, self.noise.generator(CPU))
         return tree.map(lambda whole: sent(whole[self.mine], self.device), drawn)
 
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """What `draw` makes of the noise of this iteration, whole on every process."""
+        """The result of `draw` on this iteration's noise, whole and the same on every process."""
         return sent(draw(self.noise.generator(CPU)), self.device)
 
     def __next__(self) -> Batch:
@@ -109,7 +109,7 @@ class Stream(Data):
         return shuffle.rows(self.seed, start, stop), flips
 
     def fetch(self, index: Tensor) -> Batch:
-        """The rows `index` of the data as they are."""
+        """The rows `index` of the data, not mirrored."""
         return self._batch(index.cpu(), None)
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:

@@ -40,13 +40,13 @@ class Trainer:
         optimizers: one for every learner of the system, by name.
         steps: length of the run in iterations; the learning-rate schedules refer to it.
         accumulate: micro-batches that every Update is split into.
-        ema_decay: of the averaged copy, or what it is at each step; see `EMA`.
+        ema_decay: of the averaged copy, or a function that gives it for each step; see `EMA`.
         channels_last: memory layout of the networks.
         compile: compile the learners' networks.
         deterministic: the same bits on every call, also on a GPU; see `genkit.training.repeatable`.
 
     Attributes:
-        slower: what all learning rates are multiplied by.
+        slower: factor of all learning rates.
 
     Raises:
         RecipeError: the optimisers do not name exactly the learners, or the batch cannot be split, or the system not
@@ -104,7 +104,7 @@ class Trainer:
         return product
 
     def iterate(self) -> dict[str, Tensor]:
-        """One iteration of the system; what was logged, averaged over the updates that logged it, on the device."""
+        """One iteration of the system; its logged terms, averaged over the updates that logged them, on the device."""
         self._set_rates()
         self.stream.begin(self.step)
         torch.manual_seed(stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index))
@@ -125,7 +125,7 @@ class Trainer:
         return {name: torch.stack(values).mean() for name, values in seen.items()}
 
     def _next(self, turns: Iterator[Update], report: Report | None) -> Update | None:
-        """What the system does between updates runs at the precision of the losses."""
+        """The next update of the system, whose own code runs at the precision of the losses; None after the last."""
         try:
             with self._precision():
                 return turns.send(report)  # type: ignore[attr-defined, no-any-return]
@@ -224,7 +224,7 @@ def _descended(update: Update, terms: Mapping[str, Tensor]) -> Tensor:
 
 
 def _whole(parts: list[Tensor]) -> Tensor:
-    """Of micro-batches: the mean of scalars, all values of observations that have one a sample."""
+    """Joins a term of all micro-batches: the mean of scalars, or all values of one that has a value a sample."""
     return torch.cat(parts) if parts[0].dim() else torch.stack(parts).mean()
 
 
@@ -259,7 +259,7 @@ def check_learners(learners: Mapping[str, Sequence[nn.Module]], optimizers: Mapp
 
 
 def check_split(system: System, share: int, accumulate: int) -> None:
-    """Raises RecipeError for rows of a process that make no equal micro-batches, or that a layer mixes."""
+    """Raises RecipeError if a batch cannot be split into equal micro-batches, or a layer mixes its samples."""
     if share % accumulate:
         raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
     if accumulate > 1 and (layer := mixing_layer(system)):
@@ -274,7 +274,7 @@ def _unsplittable(what: str, accumulate: int) -> RecipeError:
 
 
 def check_compiled(system: System, compile: bool) -> None:
-    """Raises RecipeError for compiled networks whose derivatives a loss needs."""
+    """Raises RecipeError for compiled networks where a loss differentiates twice."""
     twice = {m for m in system.modules() if getattr(m, "differentiates_twice", False)}
     if compile and twice:
         names = ", ".join(sorted({name_of(type(m)) for m in twice}))

@@ -1,4 +1,4 @@
-"""What a run has learned so far: the averaged weights of its newest good checkpoint, as long as `weights/` is empty.
+"""Products of unfinished runs: the averaged weights of the newest good checkpoint, while `weights/` is empty.
 
 A system may need its training data to show its product, as exemplars do; then the recipe's data are opened again.
 """
@@ -34,7 +34,7 @@ AVERAGED, STATE = "ema.safetensors", "state.json"
 """Files of a checkpoint."""
 
 DATA = "data.json"
-"""What a run knows of its data."""
+"""File of a run with the record of its data."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Averaged:
 
     Attributes:
         run, checkpoint: folders.
-        content: of the safetensors file, whole by its hash.
+        content: of the safetensors file, checked by its hash.
         config: of the module; None where only the recipe says it.
         data: fingerprint of the data that it learned from; None where it was not kept.
     """
@@ -76,7 +76,7 @@ class Averaged:
         return self._loaded(self._recipe().build_system())
 
     def product(self) -> nn.Module:
-        """What training would leave behind, were this its end; warns that it is not.
+        """The product as if training ended here; warns that it has not ended.
 
         Raises:
             WeightsError, RecipeError: as `bare`.
@@ -116,7 +116,7 @@ class Averaged:
 
 @dataclass(frozen=True)
 class Together:
-    """What the stages of a run make together, before the run has finished."""
+    """The product of several stages, before the run has finished."""
 
     checkpoint: Path
     recipe: StagedRecipe
@@ -133,12 +133,12 @@ class Together:
         ).hexdigest()
 
     def product(self) -> nn.Module:
-        """Of each stage as far as it has come; warns of those that have not finished."""
+        """Built of all stages in their present state; warns of those that have not finished."""
         return self.recipe.product_of(self.checkpoint)  # type: ignore[return-value]
 
 
 def left_by(run: Path) -> Path | Unfinished | None:
-    """What a run folder without weights of its own has to give; of stages, that of the last one or of all together."""
+    """The product of a run folder without weights yet; with stages, that of the last one or of all together."""
     tree: Any = {}
     with suppress(Unreadable):
         tree = read_yaml(run / RECIPE)
@@ -165,7 +165,7 @@ def newest_averaged(run: Path) -> Averaged | None:
 
 
 def _whole(checkpoint: Path, name: str) -> bytes:
-    """Raises ValueError unless the file has the hash that was written down for it."""
+    """The content of a file; raises ValueError unless it has the recorded hash."""
     content = (checkpoint / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != read_json(checkpoint / MANIFEST)[name]["sha256"]:
         raise ValueError(name)

@@ -1,4 +1,4 @@
-"""Training images of a classifier made anew: more of them, of the same classes."""
+"""Augmentation of a classifier's training images by newly made ones of the same classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AugmentShare = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Augment(Configured, nn.Module, ABC):
-    """A source of images that have the labels of those they were made from.
+    """A source of new images, each with the label of the image it was made from.
 
     Attributes:
         share: weight of their loss; the given images have the rest.

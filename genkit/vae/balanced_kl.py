@@ -1,4 +1,4 @@
-"""How NVAE weighs the divergences of its levels while they warm up (Vahdat & Kautz 2020, arXiv:2007.03898)."""
+"""NVAE's weights of the divergences of its levels during warm-up (Vahdat & Kautz 2020, arXiv:2007.03898)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from genkit.vae.vae import VAE
 
 
 class BalancedKL(Divergence):
-    """The divergences of all levels, in closed form; during warm-up those that are large count more.
+    """The divergences of all levels, in closed form; during warm-up large ones count more.
 
     While beta < 1, level l has the weight gamma_l ~ (mean |KL_l| + 0.01) / s_l, of mean one, so that no level falls
-    into disuse; s_l is its number of latents over how many levels have as many. At beta = 1 it is the bound itself. The
-    divisor s_l is that of the authors' code.
+    into disuse; s_l is its number of latents over the number of levels of the same size. At beta = 1 it is the bound
+    itself. The divisor s_l is that of the authors' code.
     """
 
     def __init__(self) -> None: ...

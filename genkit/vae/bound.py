@@ -1,4 +1,4 @@
-"""What a variational autoencoder says of latents and of images: values, and the bounds that are made of them.
+"""Values that a variational autoencoder computes for latents and images, and the bounds made of them.
 
 Kingma & Welling 2014, arXiv:1312.6114; the bound of several samples: Burda et al. 2016, arXiv:1509.00519.
 """
@@ -22,7 +22,7 @@ LogPrior = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What latents stand for.
+    """Decoded latents: all levels, and the distribution of the pixels.
 
     Attributes:
         latents: z_1, ..., z_L, (B, D_l) each.
@@ -37,7 +37,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Inferred:
-    """What latents drawn from the posteriors of images stand for.
+    """Latents drawn from the posteriors of images, with their densities and the distribution of the pixels.
 
     Attributes:
         latents: z_1, ..., z_L, (B, D_l) each.
@@ -62,12 +62,12 @@ class Bound(NamedTuple):
 
     @property
     def log_weight(self) -> Tensor:
-        """Whose mean is a lower bound on log p(x), and whose exponential's mean is p(x)."""
+        """log p(x, z) - log q(z | x): its mean is a lower bound on log p(x), the mean of its exponential is p(x)."""
         return self.reconstruction - self.divergence
 
 
 def importance_weighted(terms: Bound, note: str = "") -> Likelihood:
-    """Of terms (B, S): log of the mean weight, Burda et al. 2016, Eq. 8; with S = 1 the evidence lower bound."""
+    """From terms (B, S): log of the mean weight, Burda et al. 2016, Eq. 8; with S = 1 the evidence lower bound."""
     log_weight, samples = terms.log_weight.double(), terms.log_weight.shape[1]
     share = log_weight.softmax(1)
     return Likelihood(

@@ -25,7 +25,7 @@ ENTRIES: Entries = {
         ),
         "vaebm_training": Entry(
             "genkit.vae.energy.vaebm_training:VAEBMTraining",
-            "The energy is lowered at images and raised at what Langevin chains from the VAE's samples have come to.",
+            "The energy is lowered at images and raised at the ends of Langevin chains from the VAE's samples.",
             ("xiao2021vaebm",),
         ),
     },
@@ -84,7 +84,7 @@ ENTRIES: Entries = {
         ),
         "runaway_guard": Entry(
             "genkit.vae.energy.runaway:RunawayGuard",
-            "Tells when the energies of data and of chains part, which ruins what was learned.",
+            "Notices when the energies of data and of chains part, before it ruins the networks.",
             ("xiao2021vaebm",),
         ),
         "standard_prior": Entry("genkit.vae.latent_priors:StandardNormal", "N(0, I): a mixture of one.", ()),
@@ -110,17 +110,17 @@ ENTRIES: Entries = {
         ),
         "retrieved_exemplars": Entry(
             "genkit.vae.exemplar_retrieval:RetrievedExemplars",
-            "The nearest of many random candidates, encoded with a graph: all that matters of the sum.",
+            "The nearest of many random candidates, encoded with a graph: the large terms of the sum.",
             ("norouzi2020exemplar",),
         ),
         "frozen_exemplars": Entry(
             "genkit.vae.exemplar_retrieval:FrozenExemplars",
-            "All cached means as they are: another estimator, without the gradient through the exemplars' encodings.",
+            "All cached means, unchanged: another estimator, without the gradient through the exemplars' encodings.",
             ("norouzi2020exemplar",),
         ),
         "balanced_kl": Entry(
             "genkit.vae.balanced_kl:BalancedKL",
-            "The divergences of all levels, in closed form; during warm-up those that are large count more.",
+            "The divergences of all levels, in closed form; during warm-up large ones count more.",
             ("vahdat2020nvae",),
         ),
         "spectral_regularisation": Entry(

@@ -1,4 +1,4 @@
-"""Which exemplars stand for the whole training set in one iteration. Norouzi et al. 2020, arXiv:2004.04795, Sec. 3."""
+"""Choice of exemplars for the whole training set in one iteration. Norouzi et al. 2020, arXiv:2004.04795, Sec. 3."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Chosen:
     """Exemplars of one iteration, the same on every process.
 
     Attributes:
-        items: (M,) int64, which items of the training set they are.
-        values: (M, C, H, W), what the encoder sees of them; None where their means are taken as they are.
+        items: (M,) int64, their numbers in the training set.
+        values: (M, C, H, W), input of the encoder; None where their means are taken unchanged.
         means: (M, D) without a graph; None where they are to be encoded.
     """
 
@@ -39,22 +39,22 @@ class Chosen:
 
 
 class ExemplarChoice(nn.Module, ABC):
-    """A rule for choosing exemplars, with whatever it remembers between iterations in buffers."""
+    """A rule for choosing exemplars; its state between iterations is in buffers."""
 
     def setup(self, vae: VAE, items: Items) -> None:
         """Called once with the training set.
 
         Raises:
-            RecipeError: more exemplars are asked for than there are.
+            RecipeError: more exemplars are asked for than exist.
         """
 
     @abstractmethod
     def choose(self, vae: VAE, data: Data, index: Tensor, observed: Tensor) -> tuple[Chosen, Tensor | None]:
-        """The exemplars for a batch, and what the mixture is divided by for each of its rows (None: how many it has).
+        """The exemplars for a batch, and the divisor of the mixture for each row (None: the number of its components).
 
         Args:
-            index: (B,), which items the rows are.
-            observed: (B, C, H, W), what the encoder sees of them.
+            index: (B,), numbers of the rows in the training set.
+            observed: (B, C, H, W), input of the encoder.
         """
 
 
@@ -62,7 +62,7 @@ class RandomExemplars(ExemplarChoice):
     """A new random subset in every iteration, all of it encoded with a graph: the objective of Eq. 7.
 
     Args:
-        size: how many.
+        size: number of exemplars.
         replacement: draw with replacement, as the authors' code does; an item may then come twice, and all its copies
             are left out of its own prior.
     """

@@ -43,7 +43,7 @@ class LatentCache(nn.Module):
         self.means = torch.zeros(items, dim)
 
     def keep_fresh(self, vae: VAE, data: Data) -> None:
-        """What is due in this iteration; in the first one everything."""
+        """Encodes the rows that are due in this iteration; in the first one all."""
         age = int(self.age)
         for rows in self._due(age).split(CHUNK):
             self.write(rows, vae.network.posterior(vae.likelihood.values(data.fetch(rows).x)).mean)
@@ -62,7 +62,7 @@ class LatentCache(nn.Module):
 
 
 class CachedExemplars(ExemplarChoice):
-    """Base of the choices that look into a cache."""
+    """Base of the choices that use a cache."""
 
     def __init__(self, refresh: Refresh, period: int):
         super().__init__()
@@ -81,7 +81,7 @@ class CachedExemplars(ExemplarChoice):
 
 
 class RetrievedExemplars(CachedExemplars):
-    """The nearest of many random candidates, encoded with a graph: all that matters of the sum, at a part of the cost.
+    """The nearest of many random candidates, encoded with a graph: the large terms of the sum, at a part of the cost.
 
     Every row is scored against the union of the whole batch's neighbours.
 
@@ -127,7 +127,7 @@ class RetrievedExemplars(CachedExemplars):
 
 
 class FrozenExemplars(CachedExemplars):
-    """All cached means as they are: another estimator, without the gradient through the exemplars' encodings.
+    """All cached means, unchanged: another estimator, without the gradient through the exemplars' encodings.
 
     The encoder learns from the posteriors alone; cheap, since nothing but the batch is encoded.
 

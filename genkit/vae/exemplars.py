@@ -1,4 +1,4 @@
-"""The exemplars of a generator: looked at, replaced and extended without training."""
+"""The exemplars of a generator, which can be read, replaced and extended without training."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CHUNK = 1024
 
 
 class Exemplars:
-    """What an exemplar prior is centred on.
+    """The exemplars that a prior is centred on.
 
     Args:
-        prior: where their means are kept.
+        prior: holds their means.
         encode: images in [-1, 1] -> means.
         sample_shape: (C, H, W) of one image.
     """

@@ -1,4 +1,4 @@
-"""The exemplars that stand behind an image: those that the prior would generate it by."""
+"""The exemplars behind an image: those from which the prior would generate it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Explanation:
 
     Attributes:
         image: (C, H, W) in [-1, 1].
-        rows: data set and number in it, of each exemplar.
+        rows: data set of each exemplar, and its number there.
         shares: (k,) of the prior's density at the latent; all exemplars together have 1.
         distances: (k,) between the means of image and exemplar.
         pictures: (k, C, H, W) in [-1, 1], decoded from the exemplars' means.
@@ -45,7 +45,7 @@ def explained(vae: VAE, image: Tensor, k: int, seed: int = 0) -> Explanation:
     prior, Norouzi et al. 2020, Eq. 5.
 
     Args:
-        seed: of what the decoder draws below the top latent; the same for all pictures.
+        seed: of the decoder's noise below the top latent; the same for all pictures.
 
     Raises:
         GenkitError: no exemplar prior, or one without exemplars.

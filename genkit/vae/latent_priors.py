@@ -1,4 +1,4 @@
-"""p(z) of a variational autoencoder: every one of them is a mixture of Gaussians with equal weights."""
+"""p(z) of a variational autoencoder: all are mixtures of Gaussians with equal weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Mixture:
     Attributes:
         means: (M, D).
         log_variance: one number shared by all, or (M, D).
-        size: how many the sum is divided by, where these are only some of the components; None is M.
+        size: divisor of the sum, if these are only some of the components; None is M.
     """
 
     means: Tensor
@@ -38,8 +38,8 @@ class Mixture:
         return log_mixture(z, self.means, self.log_variance, leave_out=leave_out, count=count)
 
     def nearest(self, z: Tensor, k: int) -> Mixture:
-        """Only the k components whose means are nearest to z (D,), of the weights that they have here: a density that
-        is nowhere higher than the whole one's, and near z almost as high."""
+        """Only the k components with means nearest to z (D,), their weights unchanged: a density nowhere higher than
+        the whole one, and almost as high near z."""
         near = nearest(z[None], self.means, min(k, len(self.means)))[0][0]
         log_variance = self.log_variance if self.log_variance.numel() == 1 else self.log_variance[near]
         return Mixture(self.means[near], log_variance, len(self.means))
@@ -55,7 +55,7 @@ class LatentPrior(Configured, nn.Module, ABC):
     """The prior of the top latent."""
 
     def setup(self, network: VAENetwork) -> None:
-        """Called once, by the VAE that it becomes part of: sizes and draws what must fit `network`."""
+        """Called once, by the VAE that it becomes part of: sets up parameters that must fit `network`."""
 
     @abstractmethod
     def mixture(self, network: VAENetwork) -> Mixture:
@@ -83,8 +83,8 @@ class VampPrior(LatentPrior):
 
     Args:
         components: number of pseudo-inputs.
-        mean, std: of the normal distribution that their pixels start from; what leaves [0, 1] is cut when used and
-            gets no gradient.
+        mean, std: of the normal distribution that their pixels start from; values outside [0, 1] are cut when used
+            and get no gradient.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class ExemplarPrior(LatentPrior):
     The exemplars belong to the model: it can neither be sampled nor scored without their means.
 
     Args:
-        exemplars: how many means there are; a recipe leaves it at 0, training puts in those of its data.
-        origin: which data they came from, `{data, fingerprint, items}` for each set.
+        exemplars: number of means; a recipe leaves it at 0, training puts in those of its data.
+        origin: the data they came from, `{data, fingerprint, items}` for each set.
         start: the logarithm of the variance that learning starts from. None draws it from N(0, 1), as the authors do;
             a short training may not get far from there.
     """
@@ -136,7 +136,7 @@ class ExemplarPrior(LatentPrior):
         self.means = torch.zeros(self.exemplars, network.latent_dims[0])
 
     def put(self, means: Tensor, origin: list[dict[str, Any]]) -> None:
-        """Takes (N, D) means in place of those it had."""
+        """Replaces all means by (N, D) `means`."""
         self.means, self.exemplars, self.origin = means, len(means), origin
         # The generator's config refers to this very dictionary, so that its weights folder is right as well.
         self.config.update(exemplars=len(means), origin=origin or None)

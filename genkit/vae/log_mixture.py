@@ -1,8 +1,8 @@
 """Log-density of a mixture of very many Gaussians, in blocks: memory does not grow with their number.
 
-log N(z; m, s2) is an affine function of z (of z and its squares, where the variances differ) plus what does not depend
-on the component, so that the mixture is a log-sum-exp of a matrix product. The blocks of that product are summed as
-they come, and made again in the backward pass: never (n, m, d) numbers, nor (n, m) for more than a block.
+log N(z; m, s2) is an affine function of z (of z and its squares, where the variances differ) plus terms that do not
+depend on the component, so that the mixture is a log-sum-exp of a matrix product. The blocks of that product are
+summed as they come, and made again in the backward pass: never (n, m, d) numbers, nor (n, m) for more than a block.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from genkit.core.errors import GenkitError
 from genkit.vae.networks.gaussian import LOG_2PI
 
 CPU_BLOCK, GPU_BLOCK = 2**20, 2**26
-"""Scores, of all rows, that are held at a time: what stays in a core's cache, and what keeps a GPU busy."""
+"""Scores of all rows that are held at a time: few enough for a core's cache, enough to keep a GPU busy."""
 ROWS = 512
 """Rows at a time, on a processor."""
 NEGLIGIBLE = -80.0
-"""Logarithm of a share of the sum that is as good as none: exponentials of less are subnormal, fifty times as slow."""
+"""Logarithm of a negligible share of the sum: exponentials of less are subnormal, fifty times as slow."""
 
 
 @dataclass(frozen=True)
 class LeaveOut:
-    """Which components each row must not see.
+    """The components that each row must not see.
 
     Attributes:
         rows: (B,) int64, the item that each row of z comes from.
@@ -58,7 +58,7 @@ def log_mixture(
         means: (M, D).
         log_variance: one number shared by everything, or (M, D).
         leave_out: components that belong to a row itself; Norouzi et al. 2020, Eq. 6.
-        count: (B,), how many components the sum is divided by, where that is not how many it has.
+        count: (B,), divisor of the sum, if it is not the number of components.
         block: components at a time; None chooses by the device.
 
     Returns:
@@ -81,7 +81,7 @@ def log_mixture(
 
 
 def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int | None) -> Tensor:
-    """log sum_n N(z; m_n, s2_n), means centred first: squares of what lies far from zero lose digits."""
+    """log sum_n N(z; m_n, s2_n), means centred first: squares of large numbers lose digits."""
     dims, centre = z.shape[1], means.detach().mean(0)
     z, means = z - centre, means - centre
     if log_variance.numel() == 1:
@@ -161,7 +161,7 @@ def _blocks(count: int, block: int) -> list[slice]:
 
 
 def seen(leave_out: LeaveOut) -> Tensor:
-    """(B,) float32, how many components each row may see: by sorted search, not a table of comparisons."""
+    """(B,) float32, number of components that each row may see: by sorted search, not a table of comparisons."""
     ordered = leave_out.items.sort().values
     own = torch.searchsorted(ordered, leave_out.rows, right=True) - torch.searchsorted(ordered, leave_out.rows)
     return (len(ordered) - own).float()

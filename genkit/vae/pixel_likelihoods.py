@@ -1,4 +1,4 @@
-"""p(x | z) of a variational autoencoder, and how an 8-bit image becomes what its networks see."""
+"""p(x | z) of a variational autoencoder, and the conversion of 8-bit images to inputs of its networks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from genkit.vae.networks.vae_network import Pixels
 
 
 class PixelLikelihood(Configured, ABC):
-    """Values are what networks see of an image, (B, C, H, W) in [0, 1].
+    """The likelihood of pixels. Values are the networks' inputs, (B, C, H, W) in [0, 1].
 
     Attributes:
-        scaled: whether the decoder must say a scale.
+        scaled: whether the decoder must give a scale.
         noisy: whether an observation of an image is random.
         binary: whether observed pixels are 0 or 1.
     """
@@ -30,7 +30,7 @@ class PixelLikelihood(Configured, ABC):
 
     @abstractmethod
     def values(self, x: Tensor) -> Tensor:
-        """Images in [-1, 1] -> values, of the same shape, nothing drawn: this is how exemplars are seen."""
+        """Images in [-1, 1] -> values of the same shape, without noise, as for exemplars."""
 
     @abstractmethod
     def images(self, values: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class PixelLikelihood(Configured, ABC):
 
     @abstractmethod
     def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
-        """An observation, of what is modelled; `uniform` on [0, 1), like values, where the likelihood is noisy."""
+        """An observation, which is what p models; `uniform` on [0, 1), like values, where the likelihood is noisy."""
 
     @abstractmethod
     def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
@@ -80,7 +80,7 @@ class Bernoulli(PixelLikelihood):
 class Logistic256(PixelLikelihood):
     """256 grey levels, each the probability of its bin under a logistic distribution. Kingma et al. 2016, Sec. 5.
 
-    Level k is the bin [k/256, (k + 1)/256) and is shown to the networks as its middle. As in Norouzi et al. 2020's code
+    Level k is the bin [k/256, (k + 1)/256) and enters the networks as its middle. As in Norouzi et al. 2020's code
     means are cut to [1/512, 1 - 1/512] and 1e-7 is added to the probability; the outermost bins are not extended to
     infinity, so that probabilities sum to a little less than one.
     """
@@ -116,7 +116,7 @@ class GaussianPixels(PixelLikelihood):
 
     A width is exp(log_scale) + 0.005; the logarithm is cut from below in the log-density alone, as in the code of Xiao
     et al. 2021: without that, pixels that never change have a density without bound. The default is their
-    exp(-2) + 0.01 of pixels in [-1, 1]. A decoder that says less is not held back, and its samples have that width.
+    exp(-2) + 0.01 of pixels in [-1, 1]. A decoder may give less, and its samples then have that width.
 
     Level k / 255 is observed anywhere in its bin, of width 1 / 255, uniformly; the log-density there less log 255 for
     each pixel is, in the mean, a lower bound on the level's log-probability (Theis et al. 2016, arXiv:1511.01844), to
@@ -148,7 +148,7 @@ class GaussianPixels(PixelLikelihood):
         return (-0.5 * (squares + LOG_2PI) - width.log() - math.log(255)).flatten(1).sum(1)
 
     def at(self, pixels: Pixels, noise: Tensor) -> Tensor:
-        """The sample that standard normal `noise`, like the mean, stands for, cut to [0, 1]; with a graph."""
+        """The sample made from standard normal `noise`, like the mean, cut to [0, 1]; with a graph."""
         assert pixels.log_scale is not None
         return (pixels.mean.float() + (pixels.log_scale.float().exp() + LEAST_WIDTH) * noise).clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""What else the training of a variational autoencoder may have in its loss."""
+"""The exchangeable parts of a VAE's loss: divergences and regularisation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from genkit.vae.vae import VAE
 
 
 class Divergence(Configured, ABC):
-    """How the divergences of the levels add up. Before beta is 1 it may be of the whole batch, after that it is not."""
+    """A rule for the sum of the levels' divergences. It may depend on the whole batch only while beta is below 1."""
 
     @abstractmethod
     def check(self, vae: VAE) -> None:
-        """Raises RecipeError where `vae` does not have what is needed."""
+        """Raises RecipeError if `vae` lacks something that the rule needs."""
 
     @abstractmethod
     def __call__(self, found: Inferred, beta: float) -> Tensor:
@@ -24,16 +24,16 @@ class Divergence(Configured, ABC):
 
 
 class Regularisation(Configured, nn.Module, ABC):
-    """A term of the network's weights alone. What it keeps from step to step are buffers."""
+    """A term of the network's weights alone. Its state from step to step is in buffers."""
 
     @abstractmethod
     def setup(self, network: nn.Module) -> None:
-        """Called once, by the training: makes what must fit `network`."""
+        """Called once, by the training: makes the buffers that must fit `network`."""
 
     @abstractmethod
     def iterate(self, network: nn.Module) -> None:
-        """Called before each step, when all is frozen: moves what it keeps."""
+        """Called before each step, with all networks frozen: updates its buffers."""
 
     @abstractmethod
     def forward(self, network: nn.Module, beta: float) -> Tensor:
-        """A scalar with a graph, a function of weights and buffers; `beta` is how far the warm-up is."""
+        """A scalar with a graph, a function of weights and buffers; `beta` is the share of the warm-up done."""

@@ -1,4 +1,4 @@
-"""What holds the slopes of a deep VAE's networks down (Vahdat & Kautz 2020, arXiv:2007.03898, Sec. 3.2)."""
+"""A penalty on the slopes of a deep VAE's networks (Vahdat & Kautz 2020, arXiv:2007.03898, Sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SpectralRegularisation(Regularisation):
         return self.at(beta) * sum(scales, self.penalty(_weights(network)))
 
     def at(self, beta: float) -> float:
-        """The weight at that share of the warm-up."""
+        """The weight at the share `beta` of the warm-up."""
         return math.exp((1 - beta) * math.log(self.start or self.weight) + beta * math.log(self.weight))
 
 

@@ -34,8 +34,8 @@ ROWS = 8192
 class VAE(LatentGenerator):
     """x ~ p(x | z_1..z_L), z_l ~ p(z_l | z_1..z_(l-1)), z_1 ~ prior. Samples are the decoder's means.
 
-    A latent is the tuple (z_1, noise_2, ..., noise_L): z_1 (n, D_1) and the standard normal noise (n, D_l) that each
-    lower z_l is made of. Where the decoder is autoregressive the uniform noise of the pixels (n, C, H, W) comes last.
+    A latent is the tuple (z_1, noise_2, ..., noise_L): z_1 (n, D_1) and the standard normal noise (n, D_l) of each
+    lower z_l. Where the decoder is autoregressive the uniform noise of the pixels (n, C, H, W) comes last.
 
     Args:
         network: encoders and decoder.
@@ -46,7 +46,7 @@ class VAE(LatentGenerator):
         latent_shapes: of the parts of a latent, without n.
 
     Raises:
-        RecipeError: the likelihood needs a scale that the network does not say, or the other way round.
+        RecipeError: the likelihood needs a scale that the network does not give, or the other way round.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class VAE(LatentGenerator):
 
     @property
     def exemplars(self) -> Exemplars:
-        """The exemplars that it generates by.
+        """The exemplars of its prior.
 
         Raises:
             GenkitError: its prior has none.
@@ -105,7 +105,7 @@ class VAE(LatentGenerator):
         return self.beside_noise(mixture.at(component, noise), randomness)
 
     def beside_noise(self, top: Tensor, randomness: Randomness) -> tuple[Tensor, ...]:
-        """Top latents (n, D_1) -> latents, the noise of all that is below drawn from `randomness`."""
+        """Top latents (n, D_1) -> whole latents, the noise of all lower parts drawn from `randomness`."""
         noise = [randomness.normal(dim) for dim in self.latent_dims[1:]]
         if self.network.autoregressive:
             noise.append(randomness.uniform(*self.sample_shape))
@@ -115,7 +115,7 @@ class VAE(LatentGenerator):
         return self.likelihood.images(self.decode(z).pixels.mean.float())
 
     def decode(self, z: Tree) -> Decoded:
-        """What latents stand for, with a graph: z_1..z_L, and what is said of the pixels.
+        """Decodes latents, with a graph, to z_1..z_L and the distribution of the pixels.
 
         Raises:
             DataError: parts of other shapes than `latent_shapes`.
@@ -136,13 +136,13 @@ class VAE(LatentGenerator):
         if [tuple(part.shape[1:]) for part in parts] != self.latent_shapes:
             wanted = ", ".join(f"(n, {', '.join(map(str, shape))})" for shape in self.latent_shapes)
             raise DataError(
-                f"a latent of this VAE is z_1 and the noise of what is below, {wanted}; "
+                f"a latent of this VAE is z_1 and the noise of the lower parts, {wanted}; "
                 f"got {', '.join(str(tuple(part.shape)) for part in parts) or 'nothing'}"
             )
         return parts
 
     def _pixels(self, h: Any, noise: Sequence[Tensor]) -> Pixels:
-        """An autoregressive decoder draws one pixel after the other, and says the mean of each before."""
+        """The pixels' distribution; an autoregressive decoder draws one pixel after the other, each from its mean."""
         if not self.network.autoregressive:
             return self.network.decode(h)
         uniform = noise[-1]
@@ -156,8 +156,8 @@ class VAE(LatentGenerator):
     def log_prior(self, decoded: Decoded) -> list[Tensor]:
         """log p(z_l | z_1..z_(l-1)) in nats, (B,) for each level, top first, with a graph.
 
-        Of the noise that z_l is made of, log N(noise_l; 0, I) is the density instead: higher by the logarithm of the
-        prior's standard deviations, which the noise does not have.
+        The density of the noise behind z_l is log N(noise_l; 0, I) instead: higher by the logarithm of the prior's
+        standard deviations.
         """
         top, *below = decoded.latents
         mixture = self.latent_prior.mixture(self.network)
@@ -166,7 +166,7 @@ class VAE(LatentGenerator):
     # Likelihood
 
     def observed(self, x: Tensor, randomness: Randomness) -> Tensor:
-        """What a bound on images x is on: a new binarisation or dequantisation, where the likelihood is noisy."""
+        """Observed values of images x, for a bound; newly binarised or dequantised if the likelihood is noisy."""
         uniform = randomness.uniform(*self.sample_shape) if self.likelihood.noisy else None
         return self.likelihood.observe(self.likelihood.values(x), uniform)
 
@@ -177,17 +177,17 @@ class VAE(LatentGenerator):
             x: observed values (B, C, H, W), see `PixelLikelihood.observe`.
             noise: standard normal (B, D_l) for each level, top first.
             log_prior: of the top latent.
-            seen: what the bottom-up pass saw of x, where it is known.
+            seen: result of the bottom-up pass over x, if it is known.
         """
         return self.bound_of(x, self.infer(x, noise, log_prior, seen))
 
     def bound_of(self, x: Tensor, found: Inferred) -> Bound:
-        """The term that latents inferred of observed values x are."""
+        """The term of the bound for latents inferred from observed values x."""
         zero = x.new_zeros(())
         return Bound(self.likelihood.log_prob(x, found.pixels), sum(found.log_q, zero) - sum(found.log_p, zero))
 
     def infer(self, x: Tensor, noise: Sequence[Tensor], log_prior: LogPrior, seen: Seen | None = None) -> Inferred:
-        """Latents of observed values x from their posteriors, and what they stand for; arguments as of `bound`."""
+        """Latents of observed values x from their posteriors, decoded; arguments as of `bound`."""
         levels = self.network.levels(self.network.bottom_up(x) if seen is None else seen)
         found, latents, log_q, log_p = list[Level](), list[Tensor](), list[Tensor](), list[Tensor]()
         for eps in noise:

@@ -1,4 +1,4 @@
-"""How a variational autoencoder learns, whatever its prior.
+"""Training of a variational autoencoder with any prior.
 
 Kingma & Welling 2014, arXiv:1312.6114; with exemplars: Norouzi et al. 2020, arXiv:2004.04795.
 """
@@ -25,10 +25,10 @@ class VAETraining(System):
     """Stochastic ascent of the evidence lower bound, the divergence weighted by beta.
 
     Args:
-        generator: whose encoders and decoder are learned, and the parameters of its prior.
+        generator: the VAE; its encoders, decoder and the parameters of its prior are learned.
         warmup: iterations over which beta rises in a straight line to one.
-        exemplars: how they are chosen, for an exemplar prior; None is a random subset of 1,000.
-        divergence: how the levels' divergences add up; None is by the sample that the decoder sees.
+        exemplars: their choice, for an exemplar prior; None is a random subset of 1,000.
+        divergence: rule for the sum of the levels' divergences; None estimates them by the decoder's sample.
         regularisation: of the network's weights; None is none.
 
     Raises:
@@ -103,14 +103,14 @@ class VAETraining(System):
         return descend(**terms) | observe(bound=bound.log_weight.mean())
 
     def exercise(self, product: Pretrained, data: Data) -> None:
-        """As training does: encoders see a batch, and the decoder latents of its posteriors."""
+        """Runs the networks as training does: encoders on a batch, the decoder on latents of its posteriors."""
         assert isinstance(product, VAE)
         x = product.observed(next(data).x, data)
         product.infer(x, [data.normal(dim) for dim in product.latent_dims], lambda z: z.sum(1))
 
     @contextmanager
     def for_inference(self, product: Pretrained) -> Iterator[None]:
-        """The averaged copy with the means of the whole training set as its exemplars, for the time of the block."""
+        """The averaged copy with the means of the whole training set as its exemplars, inside the block."""
         if not self.exemplars or self._items is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""What a variational autoencoder makes of given images: variations, ways between two, cycles.
+"""New images made by a VAE from given ones: variations, lines between two, cycles.
 
 Norouzi et al. 2020, arXiv:2004.04795, Sec. 5.3.
 """
@@ -18,7 +18,7 @@ from genkit.vae.vae import VAE
 
 
 def regenerated(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
-    """One variation of each image: encode, take a latent from around its mean, decode. No graph.
+    """One variation of each image: encode, draw a latent around its mean, decode. No graph.
 
     The latent is a sample of the prior's component that the image is, or would be, the exemplar of; with a prior
     without exemplars, of the image's posterior.
@@ -71,7 +71,7 @@ def between(vae: VAE, a: Tensor, b: Tensor, n: int, rng: torch.Generator | None 
 
 
 def cycle(vae: VAE, start: Tensor | int, turns: int, rng: torch.Generator | None = None) -> Tensor:
-    """Variations of variations: each image is what the next is like.
+    """Variations of variations: each image is a variation of the one before.
 
     Args:
         start: images (B, C, H, W) in [-1, 1], or a number B of images of uniform noise.

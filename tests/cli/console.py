@@ -11,7 +11,7 @@ from genkit.cli.main import main
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command line left behind."""
+    """Results of a command line: exit code and output."""
 
     code: int
     out: str

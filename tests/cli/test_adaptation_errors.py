@@ -1,4 +1,4 @@
-"""What domain adaptation refuses, from the command line: one line each, before training."""
+"""Refusals of domain adaptation, from the command line: one line each, before training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the arguments tell is refused, in one line, before the first sample is drawn or the first file decoded."""
+"""Arguments are refused, in one line, before the first sample is drawn or the first file decoded."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ CASES: list[tuple[str, str]] = [
     ("stats digits --out x.csv", "'x.csv' should end with .npz"),
     ("stats digits --out file/x.npz", "file is no folder"),
     ("stats digits --out x.npz --extractor nothing", "no extractor 'nothing'"),
-    ("stats ddpm --out x.npz --extractor judge", "has no end; say how many samples"),
+    ("stats ddpm --out x.npz --extractor judge", "has no end; give a number n of samples"),
     ("likelihood ddpm --against digits/none", "--against.split: input should be"),
     ("likelihood ddpm --against digits", "samples of digits are [1, 28, 28], wanted [1, 8, 8]"),
     ("likelihood ddpm --against six --samples 3", "takes no 'samples'"),

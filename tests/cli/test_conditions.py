@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_refused(
 def test_images_that_are_read_are_not_written_over(capsys: Capture, here: Path) -> None:
     before = contents(here / "photos")
     given = ("--condition", f"low_res={here / 'photos'}", "--out", here / "photos")
-    assert "is what is read" in refusal(capsys, "sample", here / "up", "-n", 2, *given)
+    assert "is an input" in refusal(capsys, "sample", here / "up", "-n", 2, *given)
     assert contents(here / "photos") == before
 
 

@@ -1,4 +1,4 @@
-"""What a person is told about data on the way from files to samples: classes by name, conversions, odd files."""
+"""Messages about data on the way from files to samples: classes by name, conversions, odd files."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ def test_hostile_files(name: str, data: st.DataObject, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="module")
 def places(points: Path, finished: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What stands for the names in braces of a hostile command line."""
+    """Values of the names in braces of a hostile command line."""
     folder = tmp_path_factory.mktemp("places")
     tree = shrunk(read("points/wgan_gp"))
     (folder / "tiny.yaml").write_text(yaml.safe_dump(tree))

@@ -88,7 +88,7 @@ def test_data_that_cannot_be_ranked(capsys: Capture, folder: Path, tmp_path: Pat
     assert "000030.png" in refusal(capsys, "outliers", folder, *QUICK)
     few = tmp_path / "few"
     images.write_folder([torch.zeros(3, 1, 8, 8, dtype=torch.uint8)], few)
-    assert "has 3 images; what is usual is learned from 50 or more" in refusal(capsys, "outliers", few, *QUICK)
+    assert "has 3 images; a generator learns from 50 or more" in refusal(capsys, "outliers", few, *QUICK)
 
 
 def test_runs_that_cannot_rank(capsys: Capture, robust: Path, finished: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_runs_that_cannot_rank(capsys: Capture, robust: Path, finished: Path, tm
     assert "leave one of them out" in refusal(capsys, "outliers", "digits", "--run", robust, "--steps", 9)
     assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", tmp_path)
     assert "no run folder" in refusal(capsys, "outliers", "digits", "--run", robust / "weights")
-    assert "trained without weights; say by --share" in refusal(capsys, "outliers", "digits", "--run", finished)
+    assert "trained without weights; give by --share" in refusal(capsys, "outliers", "digits", "--run", finished)
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "recipe.yaml").write_bytes((robust / "recipe.yaml").read_bytes())
     assert "no whole checkpoint" in refusal(capsys, "outliers", "digits", "--run", tmp_path / "half")

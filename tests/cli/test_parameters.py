@@ -1,4 +1,4 @@
-"""What the options of all commands have in common."""
+"""Rules for the options of all commands."""
 
 from __future__ import annotations
 

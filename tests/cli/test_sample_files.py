@@ -1,4 +1,4 @@
-"""What cannot be written is not begun."""
+"""Samples that cannot be written are not begun."""
 
 from __future__ import annotations
 

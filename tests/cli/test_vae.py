@@ -1,4 +1,4 @@
-"""What the command line does with a VAE: likelihood, nearest neighbours, variations, other exemplars."""
+"""The command line with a VAE: likelihood, nearest neighbours, variations, other exemplars."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ class SystemCase:
 
     Attributes:
         spec: of the system.
-        data: what it learns from.
+        data: its training data.
         order: learners of one iteration's updates.
         noisy: its networks draw noise of their own (dropout), so that splitting a batch changes it.
         rate: learning rate at which plain gradient descent does not blow up rounding errors.

@@ -1,4 +1,4 @@
-"""What genkit.core.generator.Generator promises, held by every generator of the catalog."""
+"""The promises of genkit.core.generator.Generator, held by every generator of the catalog."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genkit.data.digits import digits
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 
 ITEMS = digits("test", 8)
-"""What an upsampler is given to enlarge, made small."""
+"""Images that are made small and given to upsamplers."""
 
 ROUNDING = 1e-3
 """Of sums in another order, over the steps of a diffusion, which multiply them: an eighth of a grey level."""

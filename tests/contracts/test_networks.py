@@ -1,4 +1,4 @@
-"""What holds for every generator network, critic and classifier: shapes, ranges, labels, round trips, derivatives."""
+"""Promises of every generator network, critic and classifier: shapes, ranges, labels, round trips, derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is promised of every training, held by every shipped recipe, made small, through the command line."""
+"""Promises of every training, held by every shipped recipe, made small, through the command line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(name: str, folder: Path, *, eps: float = 0.0, **train: Any) -> Path:
 
 
 def command_line(*arguments: str, dies_in: int | None = None) -> None:
-    """What a process does that was started as `genkit train ...`."""
+    """The work of a process that was started as `genkit train ...`."""
     from genkit.cli.main import main
 
     few_statistics()

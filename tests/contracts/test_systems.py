@@ -1,4 +1,4 @@
-"""What genkit.core.system.System promises, held by every system of the catalog."""
+"""The promises of genkit.core.system.System, held by every system of the catalog."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of names: what code and installed packages add to it, and what is said of what does not fit."""
+"""The table of names: additions by code and by installed packages, and errors about misfits."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ Answer = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What an ideal network knows of such data."""
+    """Gaussian data, with the outputs of an ideal network."""
 
     mean: float = 0.3
     std: float = 0.5
@@ -75,7 +75,7 @@ class Draws(Randomness):
 
 
 class Impulses(Randomness):
-    """Row 0 is free of noise, row k has a single one, in draw k: what an affine chain makes of noise."""
+    """Row 0 is free of noise, row k has a single one, in draw k: they show the weights of noise in an affine chain."""
 
     def __init__(self, draws: int):
         self.draws, self.done = draws, 0

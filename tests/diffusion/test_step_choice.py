@@ -131,7 +131,7 @@ def test_a_share_of_the_labels_is_dropped() -> None:
 
 
 def test_nothing_is_missing_before_it_is_set_up() -> None:
-    """Only sizes change: what has state has it from the start."""
+    """Only sizes change: all state is there from the start."""
     made = SecondMoment()
     names = list(made.state_dict())
     assert names == ["squares", "seen"] and made.steps == StepChoice().steps == 0

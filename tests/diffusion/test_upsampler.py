@@ -1,4 +1,4 @@
-"""Upsamplers and cascades: what they are asked for, and that each part gets it."""
+"""Upsamplers and cascades: their conditions, and that each part gets them."""
 
 from __future__ import annotations
 

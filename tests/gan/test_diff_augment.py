@@ -1,4 +1,4 @@
-"""What the augmentations do to pixels and gradients, and whom they refuse."""
+"""Effects of the augmentations on pixels and gradients, and their refusals."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def fenced_lines(text: str) -> list[str]:
 
 
 def inline_code(text: str) -> list[str]:
-    """What stands between backticks, outside blocks, each in one line."""
+    """Texts between backticks, outside blocks, each in one line."""
     return [" ".join(code.split()) for code in INLINE.findall(FENCED.sub("", text))]
 
 

@@ -28,7 +28,7 @@ DOCUMENTS = [
     *sorted((ROOT / "weights").glob("*/README.md")),
 ]
 TRAINED_ON = ("digits-", "mnist-", "fashion-mnist-")
-"""How names of shipped weights begin."""
+"""Beginnings of the names of shipped weights."""
 PLACEHOLDER = re.compile(r"[A-Z]+")
 """Such as N: a reader puts something else for it."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from genkit.cli.main import COMMANDS, genkit
-from tests.rules.test_imports import floor, modules, own_name
+from tests.rules.test_imports import modules, own_name
 
 OTHERS = {
     "--force-reinstall",
@@ -44,20 +44,3 @@ def test_every_option_that_a_text_names_exists() -> None:
             found.add(name)
             assert name in known, f"{where} names {name}, and no command has it: {text!r}"
     assert {"--out", "--resume"} <= found and len(found) > 10
-
-
-QUESTIONS = ("What ", "Which ", "How ", "Where ", "Who ", "Whatever ")
-PLAIN = ("cli", "evaluation")
-"""Floors whose docstrings say what a thing is or does, and do not begin like a question."""
-
-
-def test_docstrings_are_no_questions() -> None:
-    found = [
-        f"{path}: {text.splitlines()[0]}"
-        for path in modules()
-        if floor(own_name(path)) in PLAIN
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if isinstance(text := node.value.value, str) and text.startswith(QUESTIONS)
-    ]
-    assert not found, found

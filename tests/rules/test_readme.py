@@ -41,7 +41,7 @@ SMALLER = (
     (r"\bn=\d{4,}", "n=60"),
     (r"--train fashion_mnist/train", "--train fashion_mnist/test"),
 )
-"""What the README says -> what is run instead, so that it takes two minutes. Nothing else is changed."""
+"""Text of the README -> its replacement, so that running it takes two minutes. Nothing else is changed."""
 LEFT_OUT = {
     "pip install .": "these tests run where genkit is installed",
     "make test": "runs these tests",
@@ -76,7 +76,7 @@ class Reader:
         self.environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "GENKIT_CACHE": str(folder / "cache")}
 
     def read(self, number: int) -> tuple[str, str]:
-        """What went wrong in block `number`, and what of it could not be run; empty if nothing."""
+        """Errors in block `number`, and the parts that could not be run; empty if none."""
         while len(self.told) <= number:
             block = BLOCKS[len(self.told)]
             self.told.append({"sh": self._shell, "python": self._python, "yaml": self._file}[block.language](block))
@@ -102,7 +102,7 @@ class Reader:
         return "", ""
 
     def _run(self, arguments: list[str]) -> str:
-        """What the command said if it failed. Each snippet runs on its own: a name that it leaves undefined fails."""
+        """Output of the command if it failed. Each snippet runs on its own: a name that it leaves undefined fails."""
         done = subprocess.run(
             arguments,
             cwd=self.folder,

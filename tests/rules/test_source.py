@@ -1,4 +1,4 @@
-"""What no file of genkit may do."""
+"""Prohibitions for every file of genkit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the process that test children are forked from imports and reads once."""
+"""Imports and files that the process that test children are forked from reads once."""
 
 from importlib import import_module
 

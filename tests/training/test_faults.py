@@ -1,4 +1,4 @@
-"""Kills, signals, full disks and rotten files: what comes out equals an undisturbed run bit for bit."""
+"""Kills, signals, full disks and rotten files: the result equals an undisturbed run bit for bit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHORT = {"points": points(18), "dropout": images(14, dropout=0.3), "batch_norm":
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What every recipe gives when nothing happens, each in a fresh process, all at once."""
+    """Results of every recipe when nothing happens, each in a fresh process, all at once."""
     runs = {name: tmp_path_factory.mktemp("undisturbed") / name for name in (*SHORT, "long")}
     recipes = {**SHORT, "long": LONG}
     started = {name: start(recipes[name], out) for name, out in runs.items()}

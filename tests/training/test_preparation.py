@@ -120,7 +120,7 @@ def test_a_bad_evaluation_is_refused_before_training() -> None:
 
 
 class Undecoded:
-    """Stands for the data: what is refused must be refused before."""
+    """In place of the data: a refusal must come before they are decoded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         from genkit.data import digits

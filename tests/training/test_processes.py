@@ -244,7 +244,7 @@ class Launch:
         return self.group
 
     def outlived_by(self, seconds: float) -> list[psutil.Process]:
-        """Who is still there after so long; they are killed then, as they are when a test fails."""
+        """Processes still there after so long; they are killed then, as they are when a test fails."""
         _, alive = psutil.wait_procs(self.group.values(), timeout=seconds)
         for process in alive:
             with suppress(psutil.NoSuchProcess):

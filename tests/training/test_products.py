@@ -1,4 +1,4 @@
-"""What a system leaves behind: the first product is looked at and scored as it says itself, the others are kept."""
+"""Products of a system: the first one is pictured and scored as it says itself, the others are kept."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ GUIDED: dict[str, Any] = {
     "product": {"type": "classifier_guided", "generator": {"stage": "ddpm"}, "classifier": {"stage": "classifier"}},
     "evaluate": {"metrics": ["fd"], "n": 16, "extractor": "mnist-classifier"},
 }
-"""What is left is of both stages."""
+"""The product uses both stages."""
 
 VAE = by_example(STEPS).to_dict()
 AUGMENT = {"type": "exemplar_augment", "vae": {"stage": "vae"}}
@@ -70,7 +70,7 @@ AUGMENTED: dict[str, Any] = {
         },
     },
 }
-"""The second stage learns from what the first has made, and is what is left."""
+"""The second stage learns from the product of the first, and makes the final one."""
 
 TREES = {"guided": GUIDED, "augmented": AUGMENTED}
 

@@ -147,7 +147,7 @@ def test_a_large_set_is_permuted_without_being_laid_out() -> None:
 
 
 def test_a_computed_permutation_is_as_good_as_a_drawn_one() -> None:
-    """Where an item goes is uniform, and neighbours go to places that know nothing of each other."""
+    """The place of an item is uniform, and places of neighbours are independent."""
     n, epochs = SMALL + 77, 1500
     places = np.array(
         [permuted(np.array([0, 1, n - 1]), n, [7 * epoch + i for i in range(6)]) for epoch in range(epochs)]

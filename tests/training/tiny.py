@@ -143,7 +143,7 @@ class Teller:
 
 
 def train_here(pipe: Connection, recipe: Recipe, out: Path, patch: Callable[[], None] | None = None) -> None:
-    """What a child process does: trains, and exits as the command line would."""
+    """The work of a child process: trains, and exits as the command line would."""
     from genkit.training import train
 
     if patch:

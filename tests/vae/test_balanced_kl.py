@@ -80,7 +80,7 @@ def test_it_is_what_is_descended(network: dict) -> None:
 
 
 def test_samples_are_coupled_by_the_weights_alone() -> None:
-    """Which are of the whole batch; from beta = 1 on a batch may be split."""
+    """The weights are of the whole batch; from beta = 1 on a batch may be split."""
     system, stream = training(HVAE_N), Stream(catalog.build(DIGITS), 4, seed=0)
     for step, coupled in enumerate((True, False, False)):
         stream.begin(step)

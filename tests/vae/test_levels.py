@@ -150,7 +150,7 @@ def test_log_densities_of_latents_and_of_their_noise(prior: Any) -> None:
 
 
 def test_gradients_reach_every_part_of_a_latent() -> None:
-    """What a chain over images needs: through all levels, of the pixels and of both densities."""
+    """As a chain over images needs: through all levels, of the pixels and of both densities."""
     model = deep()
     z = tuple(part.requires_grad_() for part in model.prior(2, rng()))
     decoded = model.decode(z)

@@ -1,4 +1,4 @@
-"""What holds convolutions and batch norms of a VAE's network down, and how training moves it."""
+"""Regularisation of convolutions and batch norms of a VAE's network, and its state in training."""
 
 from __future__ import annotations
 

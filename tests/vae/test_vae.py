@@ -144,7 +144,7 @@ def test_prior_and_forward_make_samples() -> None:
 
 def test_a_latent_of_another_form_is_refused() -> None:
     model, z = vae(levels=2, latent_dim=2), torch.zeros(3, 4)
-    with pytest.raises(DataError, match=r"z_1 and the noise of what is below, \(n, 2\), \(n, 2\); got \(3, 4\)"):
+    with pytest.raises(DataError, match=r"z_1 and the noise of the lower parts, \(n, 2\), \(n, 2\); got \(3, 4\)"):
         model(z)
     one = z.split(2, 1)
     assert model(one).equal(model({"top": one[0], "below": [one[1]]})), "any tree of the right tensors will do"
@@ -166,7 +166,7 @@ def test_an_autoregressive_decoder_looks_back_only() -> None:
 
 
 def test_autoregressive_samples_are_their_own_conditionals() -> None:
-    """What was drawn for the first pixels decides the mean of the last."""
+    """Draws of the first pixels decide the mean of the last."""
     torch.manual_seed(0)
     model = VAE(PixelSNAILVAENetwork(4, 1, 2, 8, maps=16, depth=1)).eval()
     z = model.prior(3, rng())

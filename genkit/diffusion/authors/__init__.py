@@ -9,14 +9,14 @@ from genkit.core.pretrained import Pretrained
 
 
 def from_flags(layout: str, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that OpenAI's scripts make of their flags."""
+    """The settings that OpenAI's scripts derive from their flags."""
     from genkit.diffusion.authors import script_flags
 
     return script_flags.from_flags(layout, flags)
 
 
 def product(network: Pretrained, layout: str, config: Mapping[str, Any]) -> Pretrained:
-    """A generator of a denoiser, an upsampler where it sees small images, a classifier of noisy images of an encoder;
+    """A generator made of a denoiser, an upsampler of one that sees small images, a noisy classifier of an encoder;
     else the network itself."""
     from genkit.diffusion.authors import diffusion_settings
     from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder

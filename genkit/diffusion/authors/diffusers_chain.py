@@ -77,7 +77,7 @@ def _stepwise(solver: Ancestral | DDIM, full: Process) -> Chain:
 
 
 def _multistep(solver: MultistepSolver, process: Process) -> Chain:
-    """Their dynamic thresholding at a largest value of 1 is clipping to [-1, 1]."""
+    """A multistep scheduler; its dynamic thresholding at a largest value of 1 is clipping to [-1, 1]."""
     betas = solver.usable(process)
     expecting_images = solver.scheduler(betas.numpy())
     own = {"prediction_type": PREDICTIONS[process.prediction], "thresholding": True, "sample_max_value": 1.0}
@@ -97,7 +97,7 @@ def _multistep(solver: MultistepSolver, process: Process) -> Chain:
 
 
 def _betas(betas: Tensor) -> dict[str, Any]:
-    """Their "linear" is not rescaled for other numbers of steps than 1000, and their tables are float32 by formula."""
+    """The betas as a list: diffusers' "linear" holds for 1000 steps alone, and its tables are float32 by formula."""
     return {"num_train_timesteps": len(betas), "trained_betas": betas.tolist()}
 
 

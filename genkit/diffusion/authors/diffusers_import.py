@@ -27,11 +27,11 @@ from genkit.foreign.state_dict import load_named
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 STEPS = {"DDPMPipeline": 1000, "DDIMPipeline": 50}
-"""Steps that they take when the caller names none."""
+"""Number of steps of a pipeline class when the caller gives none."""
 
 
 class SchedulerSettings(Settings):
-    """Of DDPMScheduler and DDIMScheduler, as far as this toolkit samples so; the rest is refused."""
+    """Settings of DDPMScheduler and DDIMScheduler that this toolkit can reproduce; others are refused."""
 
     kind: Literal["DDPMScheduler", "DDIMScheduler"] = Field("DDPMScheduler", alias="_class_name")
     num_train_timesteps: Annotated[int, Field(ge=2, le=100_000)] = 1000
@@ -51,7 +51,7 @@ class SchedulerSettings(Settings):
 
 
 class PipelineSettings(Settings):
-    """model_index.json and the files beside it."""
+    """Contents of model_index.json and the files beside it."""
 
     pipeline: Literal["DDPMPipeline", "DDIMPipeline"]
     unet: dict[str, Any]
@@ -59,7 +59,7 @@ class PipelineSettings(Settings):
 
     @property
     def ddim(self) -> bool:
-        """DDPMPipeline drives the scheduler that it is given; DDIMPipeline makes a DDIMScheduler of any."""
+        """Whether it samples by DDIM: a DDIMPipeline makes a DDIMScheduler of any, a DDPMPipeline keeps its own."""
         return "DDIM" in self.pipeline + self.scheduler.kind
 
 
@@ -105,7 +105,7 @@ def pipeline(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> DDPM:
 
 
 def _noted(config: Any) -> DDPM:
-    """The generator that was exported, yet without its weights."""
+    """The generator that was exported, without its weights."""
     try:
         generator = build(config, where=NOTE)
     except RecipeError as error:
@@ -122,7 +122,7 @@ def _with_unet(generator: DDPM, state: Mapping[str, Tensor]) -> DDPM:
 
 
 def differences(config: Mapping[str, Any]) -> list[str]:
-    """In a line each, where the imported pipeline does not sample as theirs does."""
+    """Lines about how sampling differs from that of the original pipeline."""
     if "generator" in config:
         return []
     settings = check_settings(PipelineSettings, _read_by_theirs(config))
@@ -130,7 +130,7 @@ def differences(config: Mapping[str, Any]) -> list[str]:
 
 
 def _read_by_theirs(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Without a variance_type that stands in the file of a DDIM scheduler, made of a DDPMScheduler: it reads none."""
+    """The settings that diffusers reads: a DDIMScheduler ignores a variance_type left over from a DDPMScheduler."""
     scheduler = config.get("scheduler")
     if not isinstance(scheduler, Mapping):
         return config
@@ -204,7 +204,7 @@ def _of_ddim(settings: PipelineSettings) -> Iterator[str]:
 
 
 def _modern(name: str) -> str:
-    """The name that attention's tensors have since diffusers 0.15."""
+    """The name of an attention tensor since diffusers 0.15."""
     names = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
     return re.sub(r"(attentions\.\d+)\.(query|key|value|proj_attn)\.", lambda m: f"{m[1]}.{names[m[2]]}.", name)
 

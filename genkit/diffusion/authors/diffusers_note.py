@@ -1,7 +1,7 @@
 """Files of an exported pipeline folder that genkit alone reads, so that importing it again loses nothing.
 
 genkit.json: the generator's configuration, and hashes of the settings that diffusers reads; genkit.safetensors: rows of
-the UNet's last convolution that say a variance which diffusers does not sample.
+the UNet's last convolution for a variance that diffusers does not sample.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETTINGS = ("unet/config.json", "scheduler/scheduler_config.json")
 
 
 def write_note(folder: Path, generator: Mapping[str, Any], variance: dict[str, Tensor]) -> None:
-    """Writes both, the second one only where there are such rows.
+    """Writes both files, the second one only if there are such rows.
 
     Args:
         folder: an exported pipeline, otherwise complete.
@@ -45,7 +45,7 @@ def noted_generator(note: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """The generator's configuration in the note of `folder`.
 
     Raises:
-        WeightsError: it has none, or what diffusers reads was changed after the export.
+        WeightsError: it has none, or the files that diffusers reads were changed after the export.
     """
     generator, files = note.get("generator"), note.get("files")
     if not isinstance(generator, dict) or not isinstance(files, dict):

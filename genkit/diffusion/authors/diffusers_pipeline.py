@@ -22,11 +22,11 @@ from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
 from genkit.diffusion.networks.unet import UNet
 
 OWN = "pipeline"
-"""The module of the pipeline class that is written into a folder, where diffusers' own classes do not do."""
+"""Module name of the pipeline class that is written into a folder where diffusers' own classes are not enough."""
 
 
 def export_pipeline(generator: DDPM, out: str | Path) -> Path:
-    """Writes what `DiffusionPipeline.from_pretrained(out)` reads, README.md, and a note for importing it again.
+    """Writes a folder for `DiffusionPipeline.from_pretrained(out)`, README.md, and a note for importing it again.
 
     The folder is a DDPMPipeline or DDIMPipeline where that class walks the generator's chain; else it brings a pipeline
     class of its own in pipeline.py, over the same UNet2DModel and a scheduler of diffusers. README.md says how to
@@ -51,7 +51,7 @@ def export_pipeline(generator: DDPM, out: str | Path) -> Path:
 
 
 def _network(generator: Any) -> Denoiser:
-    """The network of a generator that can be expressed."""
+    """The network of the generator, checked that diffusers can express it."""
     if isinstance(generator, DiffusionWrapper):
         raise WeightsError(
             f"a {type(generator).__name__} cannot become a pipeline of diffusers; export the generator that it guides"
@@ -125,7 +125,7 @@ def _heads(network: nn.Module) -> list[int]:
 
 
 def _write(pipeline: Any, text: str, generator: DDPM, rest: dict[str, Tensor], out: Path) -> None:
-    """Beside `out` first, then moved, so that a failure leaves nothing behind."""
+    """Writes beside `out` first, then moves, so that a failure leaves nothing behind."""
     temporary = temporary_beside(out)
     try:
         pipeline.save_pretrained(temporary, safe_serialization=True)

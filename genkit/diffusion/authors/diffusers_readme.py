@@ -17,7 +17,7 @@ def readme(name: str, generator: DDPM, chain: Chain, plain: bool) -> str:
         name: of the folder.
         generator: the model that was exported.
         chain: its sampling in diffusers' terms.
-        plain: a pipeline class of diffusers drives it, not the one in the folder.
+        plain: whether a pipeline class of diffusers samples it, not the one in the folder.
     """
     listed = "\n".join(f"- {note}." for note in _notes(generator, plain))
     label = " --label 1" if generator.network.classes else ""
@@ -37,7 +37,7 @@ These are the images of `genkit sample ... -n 4 --seed 0{label}`, up to rounding
 
 STREAMS = """seeds = torch.randint(2**63 - 1, (4,), generator=torch.Generator().manual_seed(0))
 streams = [torch.Generator().manual_seed(seed) for seed in seeds.tolist()]"""
-"""genkit's randomness: a stream of noise for every image."""
+"""Code for genkit's randomness: a stream of noise for every image."""
 
 
 def _plain_code(name: str, generator: DDPM, chain: Chain) -> str:

@@ -22,8 +22,8 @@ from genkit.foreign.authors_settings import Settings, check_settings
 class DiffusionSettings(Settings):
     """Flags of guided-diffusion's and improved-diffusion's scripts, with their defaults.
 
-    They may stand beside the arguments of the network. What the two disagree on is None here: `rescale_timesteps` is on
-    in improved-diffusion alone. `learn_sigma` follows from the network, and is only compared with it.
+    They may stand beside the arguments of the network. A default that differs between the two is None here:
+    `rescale_timesteps` is on in improved-diffusion alone. `learn_sigma` is only compared with the network.
     """
 
     diffusion_steps: Annotated[int, Field(ge=2, le=100_000)] = 1000

@@ -114,7 +114,7 @@ class UNetSettings(Settings):
 
 
 class ImprovedSettings(UNetSettings):
-    """Their older UNetModel takes no size; without one it is their scripts' default. `unread` are newer settings."""
+    """Settings of their older UNetModel: the size defaults to that of their scripts; `unread` are newer settings."""
 
     unread: ClassVar[tuple[str, ...]] = ("num_head_channels", "resblock_updown", "use_new_attention_order")
 
@@ -122,13 +122,13 @@ class ImprovedSettings(UNetSettings):
 
 
 class SuperResolutionSettings(UNetSettings):
-    """small_size is their script's name: the constructor takes none."""
+    """Settings of SuperResModel; small_size is a flag of their script, not of the constructor."""
 
     small_size: NetworkSize
 
 
 class ClassifierSettings(UNetSettings):
-    """Arguments of EncoderUNetModel; out_channels is the number of classes, and num_classes no setting of it."""
+    """Arguments of EncoderUNetModel; out_channels is the number of classes; it has no num_classes."""
 
     num_classes: Any = None  # type: ignore[assignment]
 
@@ -197,7 +197,7 @@ def constructor(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _built(make: Callable[[], M]) -> M:
-    """The network that `make` builds; what it refuses is said of the config."""
+    """The network that `make` builds; its refusals become errors about the config."""
     try:
         return make()
     except RecipeError as error:

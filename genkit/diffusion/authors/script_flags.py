@@ -119,7 +119,7 @@ def _typed(layout: str, name: Any, value: Any) -> Any:
 
 
 def _ignored(values: Flags, changed: set[str]) -> Any:
-    """Why, for those of the `changed` flags that the others switch off."""
+    """`name: reason` for each of the `changed` flags that has no effect beside the others."""
     if values.get("num_head_channels", -1) != -1:
         yield from (f"{name}: num_head_channels is given" for name in changed & {"num_heads", "num_heads_upsample"})
     if values["learn_sigma"] and "sigma_small" in changed:

@@ -38,7 +38,7 @@ def tensor_names(ours: nn.Module, pairs: Iterable[tuple[str, str]]) -> dict[str,
 
 
 def unet_pairs(unet: Any, at: str) -> Pairs:
-    """Of a whole UNet2DModel, which is our submodule `at`."""
+    """Pairs of a whole UNet2DModel, which is our submodule `at`."""
     yield from encoder_pairs(unet, at)
     yield f"{at}.conv_norm_out", "out.0"
     yield f"{at}.conv_out", "out.2"
@@ -54,7 +54,7 @@ def unet_pairs(unet: Any, at: str) -> Pairs:
 
 
 def encoder_pairs(unet: Any, at: str) -> Pairs:
-    """Of the embeddings, the encoder and the middle."""
+    """Pairs of the embeddings, the encoder and the middle."""
     yield f"{at}.time_embedding.linear_1", "time_embed.0"
     yield f"{at}.time_embedding.linear_2", "time_embed.2"
     yield f"{at}.class_embedding", "label_emb"
@@ -80,7 +80,7 @@ def _layer_pairs(block: Any, ours: str, j: int, theirs: str) -> Pairs:
 
 
 def _resampler_pairs(ours: str, theirs: str, conv: str) -> Pairs:
-    """Of a residual block or of a convolution: only one of them has tensors."""
+    """Pairs of a residual block and of a convolution; only one of them has tensors."""
     yield from chain(_inside(ours, theirs, _RESIDUAL), [(f"{ours}.conv", f"{theirs}.{conv}")])
 
 
@@ -90,7 +90,7 @@ def _inside(ours: str, theirs: str, layers: Mapping[str, str]) -> Pairs:
 
 
 def heads_of(ours: nn.Module, pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """Their attention layers -> number of heads of ours."""
+    """Name of their attention layer -> number of heads of ours."""
     return {
         theirs.removesuffix(".q"): ours.get_submodule(mine.removesuffix(".to_q")).heads  # type: ignore[misc]
         for mine, theirs in pairs

@@ -16,7 +16,7 @@ from genkit.layers.labels import check_labels
 
 
 class DiffusersUNet(Denoiser):
-    """A UNet2DModel, whatever its settings; imported pipelines have one. To train from the start, take `unet`.
+    """A UNet2DModel with any settings; imported pipelines have one. To train from the start, take `unet`.
 
     Args:
         settings: arguments of its constructor, as in its config.json.

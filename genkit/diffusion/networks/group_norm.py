@@ -1,4 +1,4 @@
-"""GroupNorm, and with a scale and shift of each sample's own, quick on channels-last maps of a CPU."""
+"""GroupNorm, also with a scale and shift per sample, quick on channels-last maps of a CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SMALL = 2**14
-"""Maps of fewer numbers are left to torch: there the calls take longer than the sums."""
+"""Maps of fewer numbers go through torch: for these, calls take longer than sums."""
 
 
 def scaled_group_norm(x: Tensor, norm: nn.GroupNorm, scale: Tensor, shift: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class MapNorm(nn.GroupNorm):
 
     @classmethod
     def of(cls, norm: nn.GroupNorm) -> MapNorm:
-        """With the very parameters of `norm`."""
+        """A MapNorm that shares the parameters of `norm`."""
         new = cls(norm.num_groups, norm.num_channels, norm.eps)
         new.weight, new.bias = norm.weight, norm.bias
         return new
@@ -59,7 +59,7 @@ def _is_quick(x: Tensor) -> bool:
 
 
 class _ChannelsLast(torch.autograd.Function):
-    """Whole passes over (B, H * W, C), in which a row is contiguous; what is left has B * C numbers.
+    """Group norm in whole passes over (B, H * W, C), with contiguous rows; other tensors have B * C numbers.
 
     Written without einops, whose calls would take as long as the sums.
     """
@@ -93,7 +93,7 @@ class _ChannelsLast(torch.autograd.Function):
 
 
 def _differentiable(x: Tensor, gain: Tensor, g: Tensor, groups: int, eps: float) -> tuple[Tensor, ...]:
-    """The gradients of x, gain and shift by torch's own operations, for whoever differentiates them again."""
+    """The gradients of x, gain and shift by torch's own operations, which can be differentiated again."""
     y = F.group_norm(x, groups, eps=eps) * gain[:, :, None, None]
     return (*torch.autograd.grad(y, (x, gain), g, create_graph=True), g.sum((2, 3)))
 

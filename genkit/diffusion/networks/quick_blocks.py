@@ -1,7 +1,7 @@
 """The blocks of diffusers' UNets, computed in fewer passes over their maps: same parameters by the same names.
 
-What they replace makes maps contiguous here and there, which undoes the channels-last layout, and divides by one. On a
-CPU the layout is worth a third of a convolution's time; on other devices nothing but the surplus passes goes.
+The originals make maps contiguous here and there, which undoes the channels-last layout, and divide by one. On a CPU
+the layout saves a third of a convolution's time; on other devices only the surplus passes are saved.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def quicken(unet: nn.Module) -> None:
 
 
 def _replace(network: nn.Module, kind: type, quick: Any) -> None:
-    """Every part of exactly that kind by `quick.of(part)`, where it takes it."""
+    """Replaces every part of exactly that kind, where `quick` takes it, by `quick.of(part)`."""
     for part in list(network.modules()):
         for name, child in part.named_children():
             if type(child) is kind and quick.takes(child):
@@ -38,7 +38,7 @@ def _replace(network: nn.Module, kind: type, quick: Any) -> None:
 
 
 def quick_layout(x: Tensor) -> Tensor:
-    """(B, C, H, W) in the layout that convolutions are fastest in: channels last on a CPU, else as it is."""
+    """(B, C, H, W) in the fastest layout for convolutions: channels last on a CPU, else unchanged."""
     if x.device.type != "cpu":
         return x
     pixels = rearrange(x, "b c h w -> b (h w c)")  # the strides of a single channel would not tell the layout
@@ -82,7 +82,7 @@ def repeat_pixels(x: Tensor, conv: Any = None, size: Any = None) -> Tensor:
 
 
 class QuickResidual(nn.Module):
-    """diffusers' ResnetBlock2D. The embedding's scale and shift are taken into the second norm's own."""
+    """diffusers' ResnetBlock2D. The embedding's scale and shift are merged with those of the second norm."""
 
     norm1: Any
     conv1: Any

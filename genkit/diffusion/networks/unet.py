@@ -30,7 +30,7 @@ class UNet(Denoiser):
     """
 
     images: ClassVar[int] = 1
-    """Number of images that it sees, laid beside each other as channels."""
+    """Number of input images, joined along the channels."""
 
     def __init__(self, plan: UNetPlan = ADM):
         super().__init__()

@@ -1,4 +1,4 @@
-"""diffusers' UNet2DModel, built as a plan says, with what the class itself cannot express set afterwards."""
+"""diffusers' UNet2DModel, built by a plan; settings that the class lacks are made afterwards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unet2d(plan: UNetPlan, images: int = 1) -> UNet2D:
 
     Args:
         plan: its shape.
-        images: number of images that it sees, laid beside each other as channels.
+        images: number of input images, joined along the channels.
     """
     squares = plan.channels * plan.patch**2
     unet = _built(plan, images * squares, plan.outputs * plan.patch**2, plan.labels)
@@ -38,7 +38,7 @@ def encoder2d(plan: EncoderPlan) -> UNet2D:
 
 
 def _built(plan: EncoderPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
-    """From `inputs` to `outputs` channels, with a class embedding of `labels` rows."""
+    """A UNet from `inputs` to `outputs` channels, with a class embedding of `labels` rows."""
     from diffusers import UNet2DModel
 
     unet: UNet2D = UNet2DModel(

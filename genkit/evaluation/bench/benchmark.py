@@ -31,13 +31,13 @@ from genkit.evaluation.statistics_file import Statistics
 
 
 class Recipes(Protocol):
-    """Trains what a bench names by its recipe."""
+    """A trainer of the entries that a bench names by recipe."""
 
     def check(self, recipe: str, overrides: list[str]) -> None:
         """Raises RecipeError unless it could be trained."""
 
     def train(self, recipe: str, overrides: list[str], seed: int, run: Path) -> Path:
-        """The run or weights folder; what is finished is not trained again."""
+        """The run or weights folder; a finished run is not trained again."""
         ...
 
 
@@ -63,7 +63,7 @@ def run_bench(
         note: called with a line for every score.
 
     Returns:
-        What bench.json holds.
+        The content of bench.json.
 
     Raises:
         EvaluationError, DataError, WeightsError, RecipeError: as `evaluate`, or a recipe without `recipes`.
@@ -217,7 +217,7 @@ def _content(source: Source) -> str | None:
 
 
 def _seconds_per_1000(source: Source, seed: int) -> float | None:
-    """Measured on a few samples after a first one; None for what is not generated."""
+    """Measured on a few samples after a first one; None for a source that is no generator."""
     if source.kind != "weights":
         return None
     for _ in source.batches(2, seed, 2):

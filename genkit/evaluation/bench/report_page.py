@@ -25,7 +25,7 @@ def write_reports(result: dict[str, Any], folder: Path) -> None:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Title, what all numbers depend on, and a table with the best mean of every column in bold."""
+    """Title, the settings behind all numbers, and a table with the best mean of every column in bold."""
     header, rows = table(result)
     lines = [f"# {_escaped(result['bench']['name'])}", "", _escaped(about(result)), "", _line(header)]
     lines.append("|" + "|".join([" --- ", *[" ---: "] * (len(header) - 1)]) + "|")

@@ -49,7 +49,7 @@ class Bench:
         n, metrics, extractor, weights, batch_size: as `evaluate`; `weights` are the extractor's.
         seeds: every entry is scored once for each.
         neighbours: data whose nearest images are shown beside samples; default: the reference.
-        cost: what `cost` of the entries means.
+        cost: name of the costs of the entries, in the plot and the table.
     """
 
     against: str | dict[str, Any]
@@ -66,7 +66,7 @@ class Bench:
 
     @classmethod
     def load(cls, path: str | Path) -> Bench:
-        """From a YAML file.
+        """Reads a YAML file.
 
         Raises:
             RecipeError: missing, no YAML, or with the path of a wrong key or value.

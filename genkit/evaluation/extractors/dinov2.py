@@ -18,7 +18,7 @@ from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.weights_file import find_or_download, load_state, read_state
 
 SHA256 = "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428"
-"""Of the authors' ViT-L/14, 1,217,586,395 bytes."""
+"""Hash of the authors' ViT-L/14, 1,217,586,395 bytes."""
 
 URLS = ("https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",)
 PATCH, SIZE, HEAD = 14, 224, 64

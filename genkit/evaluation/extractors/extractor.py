@@ -16,7 +16,7 @@ from genkit.evaluation.extractors.resize import RESIZES
 from genkit.images.pixels import to_channels
 
 POINTS = "points"
-"""Name of what hands points on as they are."""
+"""Name of the extractor that returns points as they are."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Extractor:
         name: appears in every score's label, e.g. FD/mnist-classifier.
         network: float images or points -> features (B, d), or a pair (features, logits).
         sha256: of the weights' file, or of the state of a module.
-        channels: 1 or 3, to which images are converted; None takes what comes, points too.
-        size: pixels of a side; None takes what comes.
+        channels: 1 or 3, to which images are converted; None takes any, and points too.
+        size: side length in pixels; None takes any.
         resize: name of the rule, a key of `RESIZES`.
         offset, scale: the network sees (pixel - offset) / scale of pixels in [0, 255].
         published: these are the Inception weights that the names FID, KID and IS stand for.
         by_content: the hash says all about the network, so its features may be cached.
         class_names: of the logits, for histograms; empty when they have none.
-        logits: whether the network gives them; None when that shows only as it runs.
+        logits: whether the network gives them; None if that is known only after a first call.
         resizer: resizes by this rule, (images uint8, size) -> float32, where it is not the one in `RESIZES`.
     """
 
@@ -81,7 +81,7 @@ class Extractor:
         return None if self.channels is None and self.size is None else False
 
     def describe(self) -> dict[str, Any]:
-        """For JSON."""
+        """The extractor as plain data for JSON."""
         rule = {"channels": self.channels, "size": self.size, "resize": self.resize}
         return {"name": self.name, "sha256": self.sha256, "published": self.published, **rule}
 

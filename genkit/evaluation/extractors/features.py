@@ -1,4 +1,4 @@
-"""Extractors by name, and which one suits which data."""
+"""Extractors by name, and the choice of one by the data."""
 
 from __future__ import annotations
 

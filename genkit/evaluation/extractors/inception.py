@@ -18,7 +18,7 @@ from genkit.evaluation.extractors.resize import clean_fid
 from genkit.evaluation.extractors.weights_file import find_or_download, load_state
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of the 95,628,359 bytes that pytorch-fid and torch-fidelity publish."""
+"""Hash of the 95,628,359 bytes that pytorch-fid and torch-fidelity publish."""
 
 URLS = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",

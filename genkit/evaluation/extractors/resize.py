@@ -13,7 +13,7 @@ from genkit.core.errors import EvaluationError
 
 CLEAN_FID = 299
 MUCH = 16
-"""A GPU refuses to reduce by so much that the filter does not fit into the memory of a block."""
+"""Largest reduction on a GPU, which refuses one whose filter does not fit into the memory of a block."""
 PLANES = 2**22
 """Pixels of one channel that are resized at a time, unless a single image has more."""
 

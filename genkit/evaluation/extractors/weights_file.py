@@ -66,7 +66,7 @@ def find_or_download(name: str, urls: Sequence[str], sha256: str, option: str) -
     """A file of this content: from the cache, torch's hub cache, or the first address that gives it.
 
     Raises:
-        EvaluationError: none has it, or what came has another hash; the message says where to put it by hand.
+        EvaluationError: none has it, or the download has another hash; the message says where to put it by hand.
     """
     hub = Path(torch.hub.get_dir()) / "checkpoints"
     kept = weights_folder() / name

@@ -1,6 +1,6 @@
 """Metrics as pure float64 functions of features or logits: no network, no image code, no hidden randomness.
 
-Arrays or tensors in, Python floats out; what is not finite is refused before any linear algebra.
+Arrays or tensors in, Python floats out; values that are not finite are refused before any linear algebra.
 """
 
 from genkit.evaluation.functional.frechet import frechet_distance, frechet_distance_from_features

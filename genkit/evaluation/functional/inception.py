@@ -17,7 +17,7 @@ def inception_score(logits: Features, splits: int = 1) -> tuple[float, float]:
 
     Args:
         logits: (n, classes), before the softmax.
-        splits: how many; the score falls as splits grow when classes are many, so state it.
+        splits: number of splits; with many classes the score falls as it grows, so state it.
 
     Raises:
         EvaluationError: not finite, or fewer samples than splits.

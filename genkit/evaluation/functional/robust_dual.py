@@ -28,12 +28,12 @@ RobustSides = Literal["both", "x"]
 
 @dataclass(frozen=True)
 class RobustDual:
-    """The best that was found.
+    """The best bound that was found.
 
     Attributes:
         value: at or below the robust distance of cost |x - y|, up to rounding.
         x_weights, y_weights: (n,), (m,) of mean one; zero where a sample is taken for junk.
-        x_score, y_score: (n,), (m,), what f says: low weight where x scores high, or y low.
+        x_score, y_score: (n,), (m,), values of f: low weight where x scores high, or y low.
     """
 
     value: float
@@ -61,7 +61,7 @@ def robust_wasserstein_dual(
     Args:
         x, y: (n, d) and (m, d).
         rho: radius of the balls, 0 is plain transport; e / (2 (1 - e)) lets a share e of the samples go.
-        sides: which weights may move.
+        sides: the sets whose weights may move.
         steps, batch_size, lr: of Adam, with a cosine schedule; more steps, tighter.
         width: of the two hidden layers, even.
         seed: of network and batches. The global random state is left as it was.
@@ -137,7 +137,7 @@ class _Climb:
 
     @torch.no_grad()
     def look(self) -> RobustDual:
-        """At everything."""
+        """The bound over all samples."""
         s, t = (
             torch.cat([self.network(part).squeeze(1) for part in side.split(AT_ONCE)]).double()
             for side in (self.x, self.y)

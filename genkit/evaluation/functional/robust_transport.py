@@ -59,7 +59,7 @@ def robust_wasserstein(
         x, y: (n, d) and (m, d).
         rho: radius, 0 is plain transport; e / (2 (1 - e)) lets a share e of the samples go. The authors' discrete code
             and its figures have no factor one half: their rho is twice this one.
-        sides: which marginals may move.
+        sides: the sets whose marginals may move.
         cost: squared Euclidean distance, as in the authors' discrete code, or Euclidean.
         mass: "official" is the programme of their solver, which forgets that the plan sums to one: mass shrinks to as
             little as 1 - sqrt(2 rho), and the value is too low.

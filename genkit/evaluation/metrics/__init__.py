@@ -1,4 +1,4 @@
-"""Metrics: one object each says what its scores are called, what it needs and how it is computed."""
+"""Metrics: an object each, with the names of its scores, its needs and its computation."""
 
 from __future__ import annotations
 

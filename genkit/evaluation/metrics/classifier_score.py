@@ -18,7 +18,7 @@ NO_LOGITS = "the extractor gives features alone; choose one that is a classifier
 
 @dataclass(frozen=True)
 class ProbabilitySums:
-    """Of n samples: the sums of p and of p log p over them, p (classes,)."""
+    """Sums of p and of p log p over n samples, p (classes,)."""
 
     n: Tensor
     p: Tensor

@@ -64,7 +64,7 @@ def label(score: str, extractor: str, published: bool) -> str:
 
 
 def compute(metrics: Sequence[str], sides: Sides) -> tuple[Values, Missing]:
-    """Every metric of the two sides that there is, and why others are not: one costs no other.
+    """Every metric of the two sides that can be computed, and the reasons why others cannot.
 
     Raises:
         EvaluationError: none can be computed, with the reason for the first.

@@ -28,8 +28,8 @@ class KernelDistanceOfSubsets(Metric):
     """The kernel distance as published tools estimate it: the mean over random subsets.
 
     Args:
-        subsets: how many.
-        size: samples of each.
+        subsets: number of subsets.
+        size: samples of each subset.
     """
 
     scores = (Scale("kds", "lower", label="KD", published="KID"),)

@@ -25,10 +25,10 @@ class Scale:
 
     Attributes:
         name: of the score.
-        better: which end of it.
-        low, high: between what it lies.
-        label: what it is called, before the name of the extractor; "" for its own name.
-        published: what it is called with the published Inception weights, and with these alone; "" for no such name.
+        better: "lower" or "higher".
+        low, high: smallest and largest possible value.
+        label: printed before the name of the extractor; "" for `name`.
+        published: name with the published Inception weights, and with these alone; "" for no such name.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, and how its standard error is found, which may take longer; None where it cannot be estimated."""
+    """A value, and a function that finds its standard error, None where it cannot be estimated."""
 
     value: float
     error: Callable[[], float | None] = lambda: None
@@ -54,8 +54,8 @@ class Sides:
     Attributes:
         real, fake: features of the reference and of the samples; a Gaussian where only statistics are known. `real` is
             None for a metric that does not compare.
-        seed: of what a metric draws.
-        mixture: what the real points were drawn from, where that is known.
+        seed: of random choices of a metric.
+        mixture: that the real points were drawn from, if known.
     """
 
     real: Any
@@ -70,15 +70,15 @@ class Sides:
 
 
 class Metric(ABC):
-    """One score, or several of one computation. Its name and what it is stand in the table, see `genkit list metrics`.
+    """One score, or several of one computation. Its name and description stand in the table, see `genkit list metrics`.
 
     Attributes:
-        scores: what it gives.
+        scores: names and ranges of its scores.
         needs: any of SAMPLES, LOGITS and CENTRES.
-        least: samples that it needs of each side.
+        least: smallest number of samples of each side.
         compares: whether the reference matters.
-        instead: what else may be asked for when there are too few samples.
-        keeps: what is kept of samples that come batch by batch, see `TorchMetric`.
+        instead: end of the message about too few samples, with a metric that needs fewer.
+        keeps: its state over samples that come batch by batch, see `TorchMetric`.
     """
 
     scores: tuple[Scale, ...]

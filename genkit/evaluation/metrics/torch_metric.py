@@ -1,4 +1,4 @@
-"""Any metric in torchmetrics' shape, for anyone's own loop: update(samples, real=...), compute(), reset()."""
+"""Any metric in torchmetrics' shape, for use in other training loops: update(samples, real=...), compute(), reset()."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from genkit.evaluation.metrics.metric import LOGITS, Metric, Sides
 class TorchMetric(TorchMetricsMetric):
     """A metric over batches of features, or of images when it is given an extractor: uint8, or floats in [-1, 1].
 
-    What is kept is float64, so the result does not depend on batch sizes, processes or order. States are persistent
+    The state is float64, so the result does not depend on batch sizes, processes or order. States are persistent
     (`state_dict` holds them) and merge over processes; a process may have seen nothing: they are lists of flat tensors,
     because torchmetrics can gather those also from a process without data.
 

@@ -11,7 +11,7 @@ from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides, fol
 
 
 class VendiScore(Metric):
-    """Effective number of different samples, whatever the reference."""
+    """Effective number of different samples; the reference does not matter."""
 
     scores = (Scale("vendi", "higher", 1.0, math.inf),)
     compares = False

@@ -9,7 +9,7 @@ from genkit.core.pretrained import Pretrained
 
 
 def product(network: Pretrained, layout: str, config: Mapping[str, Any]) -> Pretrained:
-    """A generator of what takes latents, else the network itself."""
+    """A generator made of a network that takes latents, else the network itself."""
     from genkit.gan.gan import GAN
     from genkit.gan.networks.latent import LatentNetwork
 

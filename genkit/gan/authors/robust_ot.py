@@ -24,7 +24,7 @@ SPECTRAL = {
     "parametrizations.weight.0._u": "weight_u",
     "parametrizations.weight.0._v": "weight_v",
 }
-"""PyTorch's present names for a spectrally normalised layer -> the ones of the authors' PyTorch."""
+"""PyTorch's present names for a spectrally normalised layer -> those of the authors' PyTorch version."""
 
 
 class WeightSettings(Settings):
@@ -166,6 +166,6 @@ def _spectral_names(ours: str, theirs: str) -> TensorNames:
 
 
 def _flat(state: Mapping[str, Tensor], name: str) -> Mapping[str, Tensor]:
-    """Their last convolution covers its whole map: as a linear layer of the flattened map."""
+    """Their last convolution, which covers its whole map, as a linear layer of the flattened map."""
     last = state.get(name)
     return {**state, name: last.flatten(1)} if isinstance(last, Tensor) and last.dim() == 4 else state

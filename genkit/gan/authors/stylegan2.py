@@ -31,7 +31,7 @@ MEAN_OF = 4096
 
 
 def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Generator:
-    """Their Generator. Theirs takes a list of latents and gives a pair; this one takes latents z and gives images."""
+    """Their Generator, which takes a list of latents and gives a pair; this one takes latents z and gives images."""
     state = {k: _bare(k, v) for k, v in _without_filters(own_part(state, "generator")).items()}
     sides = _count(state, r"to_rgbs\.(\d+)\.bias")
     layers = ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
@@ -71,7 +71,7 @@ def rosinality_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
 
 
 def ada(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Generator:
-    """Their Generator, of networks with skips. Theirs takes z and c; this one a condition, and scales to no c."""
+    """Their Generator, with skips, which takes z and c; this one takes z and a condition."""
     state = _without_filters(own_part(state, "G_ema"))
     sides = _count(state, r"synthesis\.b\d+\.(conv0)\.weight")
     layers = [name.replace(".blocks", "") for name in _convs(sides)]
@@ -109,7 +109,7 @@ def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits
 def _generator(
     state: Mapping[str, Tensor], layers: list[str], mapping: str, first: int, to_rgb: str
 ) -> StyleGAN2Generator:
-    """Of the sizes that the tensors have."""
+    """A generator of the sizes of the tensors."""
     weights = [_weight(state, f"{layer}.conv.weight", f"{layer}.weight") for layer in layers]
     depth = _count(state, mapping.format("#").replace(".", r"\.").replace("#", r"(\d+)"))
     first_layer, classes = _weight(state, mapping.format(first)), _classes(state)
@@ -127,7 +127,7 @@ def _generator(
 
 
 def _critic(state: Mapping[str, Tensor], outputs: list[str]) -> StyleGAN2Critic:
-    """Of the layers whose channels are those of the maps, from the largest down."""
+    """A critic of the sizes of the tensors; `outputs` are layers with the channels of the maps, the largest first."""
     weights = [_weight(state, f"{name}.weight") for name in outputs]
     arguments: dict[str, Any] = {"widths": [len(weight) for weight in weights][::-1], "channels": weights[0].shape[1]}
     if classes := _classes(state):
@@ -172,7 +172,7 @@ def _pair(ours: str, weight: str, bias: str) -> TensorNames:
 
 
 def _mapping(state: Mapping[str, Tensor], depth: int) -> TensorNames:
-    """ADA's."""
+    """Names of ADA's mapping."""
     names: TensorNames = layer_names("mapping.embedding", "mapping.embed") if _classes(state) else {}
     for i in range(depth):
         names |= layer_names(f"mapping.layers.{i}", f"mapping.fc{i}")
@@ -188,7 +188,7 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def _weight(state: Mapping[str, Tensor], *names: str) -> Tensor:
-    """The first that is there.
+    """The first tensor of `names` that is there.
 
     Raises:
         WeightsError: none is, or it is no tensor.
@@ -211,7 +211,7 @@ def _bare(name: str, value: Tensor) -> Tensor:
 
 
 def _without_filters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the resampling filters, which must be the one of the paper."""
+    """The state without the resampling filters, which must be the one of the paper."""
     kernel = FIR().kernel
     for name, value in state.items():
         if not name.endswith((".kernel", ".resample_filter")):

@@ -5,7 +5,7 @@ v1 is the code of February 2021 (TransGAN_8_8_1, TransGAN_8_8_G2_1, Celeba64_Tra
 because their settings give it only in part.
 
 Left out knowingly: `to_rgb`, which their forward never uses, tables of indices that follow from the sizes, and the
-augmentation (`diff_aug`) that their discriminators apply to what they see.
+augmentation (`diff_aug`) that their discriminators apply to their input.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ TheirActivation = Literal["gelu", "leakyrelu"]
 NORMS: dict[str, TokenNorm] = {"ln": "layer", "bn": "batch", "in": "instance", "pn": "pixel", "none": "none"}
 ACTIVATIONS: dict[str, Activation] = {"gelu": "gelu", "leakyrelu": "leaky_relu"}
 G_HEADS = 4
-"""Fixed in their code."""
+"""Heads of their generators, fixed in their code."""
 
 
 class TransGANGeneratorSettings(Settings):
-    """bottom_width: tokens of a side in the first stage. gf_dim: their width. latent_dim: width of z."""
+    """bottom_width: tokens along a side in the first stage. gf_dim: their width. latent_dim: width of z."""
 
     bottom_width: Resolution
     gf_dim: Width
@@ -56,7 +56,7 @@ class NeurIPSGeneratorSettings(TransGANGeneratorSettings):
 
 
 class TransGANCriticSettings(Settings):
-    """img_size, patch_size: pixels of a side. df_dim: width of a token. num_heads: 4 unless given."""
+    """img_size, patch_size: side lengths in pixels. df_dim: width of a token. num_heads: 4 unless given."""
 
     img_size: Resolution
     patch_size: Annotated[int, Field(ge=1, le=64)]
@@ -185,7 +185,7 @@ def _generator(
 def _block_names(
     ours: str, theirs: str, norm: tuple[str, ...], inner: str, *, relative: bool = False, noise: bool = False
 ) -> TensorNames:
-    """Of one block; `inner` is what their norms' names have before the tensor's."""
+    """Names of one block; `inner` stands between the name of a norm and that of its tensor in their code."""
     names: TensorNames = layer_names(f"{ours}.attention.qkv", f"{theirs}.attn.qkv", tensors=("weight",))
     names |= layer_names(f"{ours}.attention.project", f"{theirs}.attn.proj")
     names |= layer_names(f"{ours}.widen", f"{theirs}.mlp.fc1") | layer_names(f"{ours}.narrow", f"{theirs}.mlp.fc2")
@@ -209,13 +209,13 @@ def _numbered(state: Mapping[str, Tensor], pattern: str, first: int = 0) -> list
 
 
 def _alive(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without what their forward never uses, what follows from the sizes, and filters of their augmentation."""
+    """The state without tensors that are never used, that follow from the sizes, or that belong to augmentation."""
     unused = ("to_rgb.", "Hz_fbank", "Hz_geom")
     return {k: v for k, v in state.items() if not k.startswith(unused) and not k.endswith("relative_position_index")}
 
 
 def _silent(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Without the strengths of a generator's token noise, which must be zero: samples are functions of z alone."""
+    """The state without the strengths of token noise, which must be zero: samples are functions of z alone."""
     strengths = [k for k in state if k.endswith("noise_strength_1")]
     if loud := [k for k in strengths if state[k].any()]:
         raise WeightsError(f"the generator adds noise to its tokens ({loud[0]} is not 0), which genkit's does not")
@@ -244,7 +244,7 @@ def _critic_arguments(state: Mapping[str, Tensor], settings: TransGANCriticSetti
 
 
 def _channels(state: Mapping[str, Tensor], name: str, dimension: int) -> int:
-    """Of the images, by the shape of a convolution; 3 where it does not show, so that the tensor is named as wrong."""
+    """Channels of the images, from the shape of a convolution; 3 if it is none, so that a later error names it."""
     weight = state.get(name)
     found = weight.shape[dimension] if isinstance(weight, Tensor) and weight.dim() == 4 else 3
     return found if found in (1, 3) else 3

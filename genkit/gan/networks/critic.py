@@ -1,4 +1,4 @@
-"""What critics, discriminators and auxiliary real/fake classifiers have in common: a real number per sample."""
+"""The contract of critics, discriminators and auxiliary real/fake classifiers: a real number per sample."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Critic(Pretrained, nn.Module, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """(B, *sample_shape) -> h (B, feature_dim), all that the score depends on beside the label."""
+        """(B, *sample_shape) -> h (B, feature_dim), which with the label decides the score."""
 
     def score(self, features: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """The scores (B,) that go with h = `features`, so that one pass gives both."""

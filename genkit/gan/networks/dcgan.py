@@ -31,7 +31,7 @@ class DCGANGenerator(LatentNetwork):
 
     Args:
         latent_dim: width of z.
-        size: pixels of a side.
+        size: side length in pixels.
         channels: 1 for grey, 3 for colour.
         width: channels of the last hidden map; the paper's network is size 64, width 128.
         norm: "batch" as in the paper, or "none".
@@ -39,7 +39,7 @@ class DCGANGenerator(LatentNetwork):
         low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
 
     Attributes:
-        low_size: pixels of a side of what `from_low_res` takes; None where there is no `low_resolution`.
+        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: a size outside 8 to 256.
@@ -73,7 +73,7 @@ class DCGANGenerator(LatentNetwork):
         return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
 
     def from_low_res(self, x: Tensor) -> Tensor:
-        """Images (B, C, low_size, low_size) -> (B, *sample_shape): they stand in for what z gives, without a label."""
+        """Images (B, C, low_size, low_size) -> (B, *sample_shape): these replace the map made from z; no label."""
         return self._grown(low_map(self.from_low, x))
 
     def _grown(self, h: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class DCGANCritic(Critic):
     scores and their gradients vanish.
 
     Args:
-        size: pixels of a side.
+        size: side length in pixels.
         channels: 1 for grey, 3 for colour.
         width: channels of the first map.
         norm: "none" and "layer" keep samples apart, which the gradient penalty wants; "batch" as in the paper.

@@ -1,4 +1,4 @@
-"""What the networks behind a latent-variable generator have in common."""
+"""The contract of the networks of a latent-variable generator."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
 
     @property
     def input_dim(self) -> int:
-        """Width of what `decode` takes: z and the label's vector."""
+        """Width of the input of `decode`: z and the label's vector."""
         return self.latent_dim + self.classes
 
     def latents(self, randomness: Randomness) -> Tree:
-        """What the network is a function of, beside a label, one latent a row: z ~ N(0, I)."""
+        """Input of the network beside a label, one latent a row: z ~ N(0, I)."""
         return randomness.normal(self.latent_dim)
 
     def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
@@ -57,7 +57,7 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
 
 
 def low_map(layer: nn.Module | None, x: Tensor) -> Tensor:
-    """What `layer` makes of a small image, to stand in for what z gives.
+    """The map that `layer` makes of a small image, to replace the one made from z.
 
     Raises:
         RecipeError: a network without `low_resolution` has no such layer.

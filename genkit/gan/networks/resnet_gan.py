@@ -32,14 +32,14 @@ class ResNetGenerator(LatentNetwork):
 
     Args:
         latent_dim: width of z.
-        size: pixels of a side: 4, 5, 6 or 7 times a power of two.
+        size: side length in pixels: 4, 5, 6 or 7 times a power of two.
         channels: 1 for grey, 3 for colour.
         width: channels of every hidden map.
         classes: 0 is unconditional.
         low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
 
     Attributes:
-        low_size: pixels of a side of what `from_low_res` takes; None where there is no `low_resolution`.
+        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: another size.
@@ -70,7 +70,7 @@ class ResNetGenerator(LatentNetwork):
         return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
 
     def from_low_res(self, x: Tensor) -> Tensor:
-        """Images (B, C, low_size, low_size) -> (B, *sample_shape): they stand in for what z gives, without a label."""
+        """Images (B, C, low_size, low_size) -> (B, *sample_shape): these replace the map made from z; no label."""
         return self._grown(low_map(self.from_low, x))
 
     def _grown(self, h: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class ResNetCritic(Critic):
     auxiliary classifier of ratio clipping: the score is then the logit of P(real).
 
     Args:
-        size: pixels of a side: 4, 5, 6 or 7 times a power of two.
+        size: side length in pixels: 4, 5, 6 or 7 times a power of two.
         channels: 1 for grey, 3 for colour.
         width: channels of every hidden map, and of the features.
         norm: before the convolutions of every block but the first.

@@ -18,7 +18,7 @@ from genkit.gan.networks.spectral import spectrally_normalise
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Width
 
 SIDE, MAP = 32, 4
-"""Pixels of an image and of the smallest map."""
+"""Side lengths of an image and of the smallest map, in pixels."""
 
 
 class RobustDCGANGenerator(LatentNetwork):
@@ -107,7 +107,7 @@ class WeightNetwork(Critic):
     The network W of Balaji et al. 2020, arXiv:2010.05862, before its last activation, which robust_weights applies.
 
     Args:
-        size: pixels of a side, 8 to 256; 32 in the paper's code.
+        size: side length in pixels, 8 to 256; 32 in the paper's code.
         channels: 1 for grey, 3 for colour.
         width: maps after the first convolution, doubled twice.
     """

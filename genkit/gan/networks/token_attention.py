@@ -14,15 +14,15 @@ from genkit.core.processes import network_normal
 def band(tokens: int, reach: int, device: torch.device | None = None) -> Tensor:
     """(tokens, tokens) bool, True where |i - j| <= reach in raster order: the locality mask of TransGAN's code.
 
-    One-dimensional: it lets a pixel see its neighbours of the same row, and of the rows above and below only what the
-    raster index puts within reach.
+    One-dimensional: it lets a pixel see its neighbours of the same row, and of other rows only those within reach by
+    raster index.
     """
     index = torch.arange(tokens, device=device)
     return (index[:, None] - index).abs() <= reach
 
 
 def relative_bias(table: Tensor, side: int) -> Tensor:
-    """What is added to the logits, (heads, side^2, side^2), entry (i, j) chosen by the displacement of i from j.
+    """Bias of the logits, (heads, side^2, side^2); entry (i, j) is chosen by the displacement of i from j.
 
     Args:
         table: ((2 side - 1)^2, heads), the displacement (-side + 1, -side + 1) first, rows before columns.

@@ -17,7 +17,7 @@ Activation = Literal["gelu", "leaky_relu"]
 
 @dataclass(frozen=True)
 class BlockStyle:
-    """What the blocks of a network have in common.
+    """Settings that all blocks of a network share.
 
     Attributes:
         heads: of every attention.
@@ -71,7 +71,7 @@ class TokenStage(nn.Module):
     Args:
         width: channels of a token.
         depth: blocks.
-        side: tokens of a side.
+        side: tokens along a side.
         style: of the blocks.
         grid: side of the windows, which do not overlap; 0 lets every token see all.
         relative: learned bias by relative position.

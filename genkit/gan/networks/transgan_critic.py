@@ -31,9 +31,9 @@ class TransGANCritic(Critic):
     convolution Xavier-uniform.
 
     Args:
-        size: pixels of a side, a multiple of the patch.
+        size: side length in pixels, a multiple of the patch.
         channels: 1 for grey, 3 for colour.
-        patch: pixels of a side of what becomes one token.
+        patch: side length in pixels of the square that becomes one token.
         width: channels of a token, a multiple of the heads.
         depth: blocks.
         heads: of every attention.
@@ -78,17 +78,17 @@ class TwoScaleTransGANCritic(Critic):
     pixels the paper has patch 2, width 384, depth 3.
 
     Args:
-        size: pixels of a side, a multiple of twice the patch.
+        size: side length in pixels, a multiple of twice the patch.
         channels: 1 for grey, 3 for colour.
-        patch: pixels of a side of the smaller patches.
+        patch: side length in pixels of the smaller patches.
         width: channels of a token in the second half, a multiple of four times the heads.
         depth: blocks of each half.
         heads: of every attention.
         ratio: hidden width of the MLPs over the token's.
         norm: before attention and MLP, and before the head. With "none" residual sums are scaled by sqrt(1/2).
         activation: of the MLPs.
-        window: side of the windows that attention of the smaller patches is confined to, 0 for none; for 128 pixels
-            and more, whose maps would not fit.
+        window: side of the windows that confine attention among the smaller patches, 0 for none; for 128 pixels and
+            more, where full attention would not fit.
 
     Raises:
         RecipeError: a size that the patches do not fill, a width that cannot be shared, or windows that do not fit.

@@ -27,7 +27,7 @@ AttentionWindow = Annotated[int, Field(ge=0, le=256)]
 class TransGANGenerator(LatentNetwork):
     """z -> images: stages of transformer blocks at doubling sides, a 1x1 convolution at the end and no tanh.
 
-    The images are unbounded; what `sample` gives is cut to [-1, 1]. A pixel shuffle between stages divides the width by
+    The images are unbounded; those of `sample` are cut to [-1, 1]. A pixel shuffle between stages divides the width by
     four. Of the paper's first version, for 32 pixels: S, M and L have depths (5, 2, 2) and width 384, 512 and 768, XL
     (5, 4, 2) and 1024, `latent_dim` as the width. Its 48 pixels are width 768, its 64 pixels width 1024 and depths
     (5, 3, 3, 2). The second version has `relative`, depths (5, 4, 2), latent_dim 256, and at 256 pixels `windows`
@@ -38,7 +38,8 @@ class TransGANGenerator(LatentNetwork):
 
     Args:
         latent_dim: width of z.
-        size: pixels of a side, a multiple of 2^(stages - 1): the first stage has the rest, 8 in the paper.
+        size: side length in pixels, a multiple of 2^(stages - 1); over that it is the side of the first stage, 8 in
+            the paper.
         channels: 1 for grey, 3 for colour.
         width: channels of a token in the first stage.
         depths: blocks of every stage.
@@ -47,8 +48,8 @@ class TransGANGenerator(LatentNetwork):
         norm: before attention and MLP.
         activation: of the MLPs.
         relative: learned bias by relative position in every attention.
-        windows: per stage, the side of the windows that attention is confined to, 0 for none; () is none at all.
-        bicubic: how many of the first doublings are bicubic and keep the width, instead of pixel shuffles.
+        windows: per stage, the side of the windows that confine attention, 0 for none; () is none at all.
+        bicubic: number of first doublings that are bicubic and keep the width, instead of pixel shuffles.
         normalised: rescale z to length sqrt(latent_dim) first.
         skips: every stage makes an image, and their nearest-neighbour enlargements are added.
         low_resolution: learn to start from an image of the first stage's size too, for `super_resolution`.
@@ -57,7 +58,7 @@ class TransGANGenerator(LatentNetwork):
         locality: the half-width w of the band |i - j| <= w, in raster order, that the last block of the last stage
             attends within; None lets it see all. A schedule sets it; it is no weight and is not saved.
         grid: the number of tokens that the last block attends over.
-        low_size: pixels of a side of what `from_low_res` takes; None where there is no `low_resolution`.
+        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: a size, width, or windows that the stages cannot have.
@@ -106,7 +107,7 @@ class TransGANGenerator(LatentNetwork):
         return self._grown(rearrange(self.stem(z), "b (n c) -> b n c", n=self.sides[0] ** 2))
 
     def from_low_res(self, x: Tensor) -> Tensor:
-        """Images (B, C, low_size, low_size) -> (B, *sample_shape): their pixels stand in for what z gives.
+        """Images (B, C, low_size, low_size) -> (B, *sample_shape): their pixels replace the tokens made from z.
 
         The paper trains this task without saying how the image enters; a linear layer from a pixel's colour to its
         token is our choice.
@@ -136,7 +137,7 @@ class TransGANGenerator(LatentNetwork):
 
 
 def stage_sides(size: int, stages: int) -> list[int]:
-    """Tokens of a side in every stage, the last of them `size`: (32, 3) -> [8, 16, 32].
+    """Tokens along a side in every stage, the last of them `size`: (32, 3) -> [8, 16, 32].
 
     Raises:
         RecipeError: a size that cannot be halved so often.
@@ -168,7 +169,7 @@ def _checked_windows(windows: Sequence[int], stages: int) -> Sequence[int]:
 
 
 def _bicubic_up(x: Tensor) -> Tensor:
-    """By a matrix for each axis: torch's own adds up gradients in any order on a GPU."""
+    """Bicubic doubling by a matrix for each axis: torch's own adds up gradients in any order on a GPU."""
     side = round(x.shape[1] ** 0.5)
     eye = torch.eye(side, device=x.device, dtype=x.dtype)[None, None]
     up = F.interpolate(eye, (2 * side, side), mode="bicubic")[0, 0]

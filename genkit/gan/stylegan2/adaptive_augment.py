@@ -29,7 +29,7 @@ class AdaptiveAugment(View):
         target: of r_t.
         images: that p takes from 0 to 1.
         every: critic steps from one move to the next.
-        p: where it starts.
+        p: at the start.
 
     Raises:
         RecipeError: an unknown or repeated kind.
@@ -56,7 +56,7 @@ class AdaptiveAugment(View):
         self.kinds, self.target, self.images, self.every = tuple(kinds), target, images, every
         self.register_buffer("p", torch.tensor(p))
         self.register_buffer("signs", torch.zeros(3))
-        """Their sum, how many, and critic steps, since the last move."""
+        """Since the last move of p: sum of the signs, their number, critic steps."""
 
     def check(self, gan: Pair) -> None:
         shape = tuple(gan.generator.sample_shape)

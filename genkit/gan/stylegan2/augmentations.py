@@ -22,14 +22,14 @@ SYM6 = (
 )
 """A wavelet's low-pass filter, orthogonal to its even shifts: up by it and down again changes nothing."""
 PEAK = 5
-"""Of the filter: where a pixel lies on the finer grid."""
+"""Index of the filter's tap that lies on the pixel itself."""
 TRANSLATION, SCALE, ROTATION = 0.125, 0.2, pi
 BRIGHTNESS, CONTRAST, SATURATION = 0.2, 0.5, 1.0
 """Strengths of the authors' code."""
 
 
 def _if(x: Tensor, p: Tensor, drawn: Tensor, otherwise: float) -> Tensor:
-    """`drawn` (B, ...) for rows that are chosen with probability p, else what changes nothing."""
+    """`drawn` (B, ...) for rows that are chosen with probability p, else `otherwise`, which changes nothing."""
     chosen = network_uniform(x, dtype=torch.float32) < p
     return torch.where(chosen.view(-1, *[1] * (drawn.dim() - 1)), drawn, torch.full_like(drawn, otherwise))
 
@@ -109,7 +109,7 @@ def colours(x: Tensor, p: Tensor) -> Tensor:
 
 
 def recoloured(x: Tensor, matrices: Tensor) -> Tensor:
-    """x (B, 1 or 3, H, W) with its colours changed by `colours`; grey is the mean of what they make of it."""
+    """x (B, 1 or 3, H, W) with its colours changed by `colours`; grey is the mean of the three results."""
     if x.shape[1] == 1:
         matrices = matrices[:, :3].mean(1, keepdim=True)
         matrices = torch.cat([matrices[:, :, :3].sum(2, keepdim=True), matrices[:, :, 3:]], 2)
@@ -132,7 +132,7 @@ def warped(x: Tensor, matrices: Tensor) -> Tensor:
 
 @cache
 def up_filter(size: int) -> Tensor:
-    """(size, 2 size + 10): what each pixel takes of points -PEAK, ..., of the finer grid."""
+    """(size, 2 size + 10): weights of the points -PEAK, ... of the finer grid in each pixel."""
     taps = torch.tensor(SYM6, dtype=torch.float64) / 2**0.5
     found = torch.zeros(size, 2 * size + 2 * PEAK, dtype=torch.float64)
     for i in range(size):
@@ -156,7 +156,7 @@ def mirrored(index: Tensor, size: int) -> Tensor:
 
 
 def _sources(matrices: Tensor, size: int) -> Tensor:
-    """Where each point of the finer grid comes from, (B, 2, n, n): x and y, counted in its points from pixel 0."""
+    """Source of each point of the finer grid, (B, 2, n, n): x and y, counted in its points from pixel 0."""
     middle = (size - 1) / 2
     at = (torch.arange(-PEAK, 2 * size + PEAK, device=matrices.device) / 2 - middle).to(matrices.dtype)
     every = torch.ones_like(at)

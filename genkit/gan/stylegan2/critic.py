@@ -29,11 +29,11 @@ class StyleGAN2Critic(Critic):
     With classes the score is <head(h), mapping(label)> / sqrt(feature_dim) (Karras et al. 2020b, arXiv:2006.06676).
 
     Args:
-        size: pixels of a side, a power of two.
+        size: side length in pixels, a power of two.
         channels: 1 for grey, 3 for colour.
         config, widths: channels of the maps, as of StyleGAN2Generator.
         skips: residual blocks; without, the plain ones that Karras et al. 2020b take for CIFAR-10.
-        group: samples that the minibatch deviation is of, 1 for none.
+        group: samples of a group of the minibatch deviation, 1 for none.
         depth: layers of the mapping of labels.
         classes: 0 is unconditional.
 
@@ -94,7 +94,7 @@ class HalvingBlock(nn.Module):
 
 
 class MinibatchDeviation(nn.Module):
-    """Adds a channel: how much the samples of a group differ, one number a group. Karras et al. 2018, sec. 3.
+    """Adds a channel: the deviation among the samples of a group, one number a group. Karras et al. 2018, sec. 3.
 
     Of B samples, sample i is in group i mod max(1, B // size): groups of `size` where that divides B, as the authors'
     code has them, of a few more where it does not, of all B below. B is the batch of all processes.
@@ -121,7 +121,7 @@ class MinibatchDeviation(nn.Module):
         return torch.cat([x, found.to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
 
     def _spread(self, group: Tensor) -> Tensor:
-        """Of samples (G, ...) or of n groups of them (G, n, C, H, W): (1,) or (n,)."""
+        """The deviation of samples (G, ...), (1,), or of n groups of them (G, n, C, H, W), (n,)."""
         wide = group[:, None] if group.dim() == 4 else group
         wide = wide.float() if wide.dtype == torch.bfloat16 else wide
         return (wide.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))

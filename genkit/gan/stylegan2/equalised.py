@@ -1,7 +1,7 @@
 """Layers with an equalised learning rate: weights start N(0, 1) and are scaled when used. Karras et al. 2018, sec. 4.1.
 
-Leaky ReLU is positively homogeneous, so the gain sqrt(2) of the authors' activations is part of what goes into them:
-of weights and biases, which have fewer numbers than maps.
+Leaky ReLU is positively homogeneous, so the gain sqrt(2) of the authors' activations is applied before them, to
+weights and biases, which have fewer numbers than maps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 GAIN = 2**0.5
-"""Of every activation; He's gain."""
+"""Gain of every activation, by He's rule."""
 SLOPE = 0.2
 
 
@@ -24,7 +24,7 @@ class EqualisedLinear(nn.Module):
     """(B, inputs) -> (B, outputs).
 
     Args:
-        rate: learning-rate multiplier: stored weights are so much larger than what is used.
+        rate: learning-rate multiplier: stored weights are scaled by it when used.
         bias: the first value of every bias.
         active: leaky ReLU, and its gain, at the end.
     """

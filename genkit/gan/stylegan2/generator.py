@@ -29,11 +29,11 @@ class StyleGAN2Generator(LatentNetwork, Measured):
     Latents are a mapping: z (B, latent_dim), and `noise`, a list of one map (B, 1, side, side) for each convolution. In
     training mode also `other` (B, latent_dim) and `crossover` (B,) for style mixing: from that vector of W+ on an image
     is of the other latent. An image draws its own crossover, where the authors draw one a batch. A tensor z alone is
-    taken too; noise is then that of the buffers. Images are unbounded; what `sample` gives is cut to [-1, 1].
+    taken too; noise is then that of the buffers. Images are unbounded; those of `sample` are cut to [-1, 1].
 
     Args:
         latent_dim: width of z.
-        size: pixels of a side, a power of two.
+        size: side length in pixels, a power of two.
         channels: 1 for grey, 3 for colour.
         config: channels of the maps: "f" of the paper's configuration F, "e" of A to E, half of it from 64 pixels up.
         widths: channels of the maps of 4, 8, ... pixels, in place of `config`.

@@ -30,7 +30,7 @@ class StyledConv(nn.Module):
     Args:
         inputs, outputs: channels.
         style_dim: width of w.
-        size: pixels of a side of the output.
+        size: side length of the output in pixels.
         up: the output is twice the size of the input.
     """
 

@@ -38,7 +38,7 @@ class PathLength(Term):
     Args:
         weight: 2 in the authors' code.
         every: generator steps from one in which it counts to the next: 4 in all code, 8 in the paper; see `Term`.
-        pace: of a, what the batch's mean moves it by.
+        pace: share of the batch's mean in each update of a.
         shrink: 2 in the authors' code: half of a batch is enough.
     """
 

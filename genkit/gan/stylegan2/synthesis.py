@@ -35,7 +35,7 @@ class Synthesis(nn.Module):
     A block's torgb reads the same vector of W+ as the first convolution of the next block.
 
     Args:
-        size: pixels of a side.
+        size: side length in pixels.
         channels: 1 for grey, 3 for colour.
         style_dim: width of w.
         widths: channels of the maps of 4, 8, ..., size pixels.
@@ -64,7 +64,7 @@ class Synthesis(nn.Module):
         return 2 * len(self.blocks)
 
     def _affines(self) -> Iterator[tuple[str, int, EqualisedLinear]]:
-        """Layer, vector of W+, and what makes the one's style of the other."""
+        """Layer, vector of W+, and the linear map from the vector to the layer's style."""
         for k, (name, block) in enumerate(self.blocks.items()):
             assert isinstance(block, Block)
             for conv, layer in block.convs().items():

@@ -25,12 +25,12 @@ def truncated(w: Tensor, w_avg: Tensor, psi: float, layers: int | None = None) -
 
 
 class Truncated(LatentGenerator):
-    """A GAN with styles whose w is drawn towards the mean of w: less variety, more of what was learned well.
+    """A GAN with styles whose w is drawn towards the mean of w: less variety, better images.
 
     Args:
         generator: a GAN over a network with styles.
         psi: 1 changes nothing, 0 gives the average image (but for noise).
-        layers: how many vectors of W+, from the smallest map up; None takes all.
+        layers: number of vectors of W+, from the smallest map up; None takes all.
 
     Raises:
         GenkitError: the network has no styles.

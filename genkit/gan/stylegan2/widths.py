@@ -14,7 +14,7 @@ Config = Literal["e", "f"]
 StyleSize = Annotated[int, Field(ge=8, le=1024)]
 LARGEST = 512
 CHANNELS_TIMES_SIDE = {"e": 16384, "f": 32768}
-"""Of the larger maps: configurations E and F of the paper."""
+"""Channels of a larger map times its side: configurations E and F of the paper."""
 
 
 def sides(size: int) -> list[int]:

@@ -29,7 +29,7 @@ class VAESettings(Settings):
     posteriors and layers without gates are not supported where their network reads these settings.
 
     Attributes:
-        unread: settings that it does not read.
+        unread: names of settings that the network does not read.
     """
 
     unread: ClassVar[tuple[str, ...]] = ("z2_size",)
@@ -82,7 +82,7 @@ class TwoLevelSettings(VAESettings):
 
 
 class ConvolutionalSettings(TwoLevelSettings):
-    """Here hidden_size is the width of the checkpoint's layers: theirs have 300 units whatever the setting says."""
+    """hidden_size is the width of the checkpoint's layers; their code ignores the setting and takes 300 units."""
 
     unread = ("same_variational_var",)
 
@@ -91,7 +91,7 @@ S = TypeVar("S", bound=VAESettings)
 
 
 def _settings(kind: type[S], config: Mapping[str, Any], **known: Any) -> S:
-    """Their arguments, or a file that holds them under `args`; without those that their network does not read."""
+    """The authors' arguments, perhaps under `args` in a file, without those that their network does not read."""
     given = {**config.get("args", config), **known}
     binary = ("use_logit",) if issubclass(kind, TwoLevelSettings) and given.get("input_type") == "binary" else ()
     return check_settings(kind, {name: value for name, value in given.items() if name not in kind.unread + binary})
@@ -110,7 +110,7 @@ class AuthorsVAE(nn.Module):
         self.network = network
 
     def reparameterize(self, mu: Tensor, logvar: Tensor) -> Tensor:
-        """A sample of the posterior; their name, so that noise of one's own can be put in its place."""
+        """A sample of the posterior, under their name, so that a caller can replace its noise."""
         return torch.empty_like(mu).normal_() * (logvar / 2).exp() + mu
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | float, tuple[Tensor, ...]]:
@@ -125,7 +125,7 @@ class AuthorsVAE(nn.Module):
         return *self.decoded(network.decode(finish(levels, z))), (*posteriors, *priors)
 
     def decoded(self, pixels: Pixels) -> tuple[Tensor, Tensor | float]:
-        """Means as they are scored, and log-scales, which binary pixels do not have: theirs are then zeros, or 0."""
+        """Means for the likelihood, and log-scales: zeros, or 0, for binary pixels, as in their code."""
         if pixels.log_scale is None:
             mean = pixels.mean.flatten(1)
             return mean, torch.zeros_like(mean[:1]) if len(self.network.latent_dims) == 1 else 0.0
@@ -185,7 +185,7 @@ def convhvae_2level(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> A
 
 
 def _two_levels(kind: str, mean: str) -> dict[str, tuple[str, ...]]:
-    """What both two-level networks share; `mean` is how their mean layers' names end."""
+    """Names of the layers that both two-level networks share; `mean` is the ending of their mean layers' names."""
     return {
         **_gated("encoder1_x", "q_z1_layers_x", range(1)),
         **_gated("encoder1_z2", "q_z1_layers_z2", range(1)),
@@ -228,7 +228,7 @@ def _loaded(
 
 
 def _pseudo_inputs(state: Mapping[str, Tensor], settings: VAESettings) -> dict[str, Tensor]:
-    """Theirs are the columns of a linear layer without biases."""
+    """Pseudo-inputs, which their code keeps as the columns of a linear layer without biases."""
     name, shape = "means.linear.weight", [settings.pixels, settings.number_components]
     weight = state.get(name)
     if weight is None:

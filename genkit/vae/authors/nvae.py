@@ -31,7 +31,8 @@ SAME = (
 
 
 class NVAESettings(Settings):
-    """Their command line's names. Both towers have the same widths and cells, posteriors are residual, no flows."""
+    """Settings named as on their command line. Both towers have the same widths and cells, posteriors are residual, no
+    flows."""
 
     num_latent_scales: Annotated[int, Field(ge=1, le=7)]
     num_groups_per_scale: Count
@@ -53,7 +54,7 @@ class NVAESettings(Settings):
     res_dist: Literal[True]
 
     def groups(self) -> tuple[int, ...]:
-        """Of each scale, the smallest first; with `ada_groups` each smaller one has half as many."""
+        """Groups of each scale, the smallest first; with `ada_groups` each smaller one has half as many."""
         largest_first = [self.num_groups_per_scale]
         for _ in range(1, self.num_latent_scales):
             fewer = max(self.min_groups_per_scale, largest_first[-1] // 2)
@@ -74,7 +75,7 @@ def nvae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> VAE:
 
 
 def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork:
-    """Size and colours are those of the tensors."""
+    """The network; its image size and channels are read off the tensors."""
     start, stem, groups = state.get("prior_ftr0"), state.get("stem.weight"), settings.groups()
     if start is None or stem is None or start.dim() != 3 or stem.dim() != 4:
         raise WeightsError("the checkpoint does not fit the layout: missing: prior_ftr0 (C, H, W), stem.weight")
@@ -96,7 +97,7 @@ def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork
 
 
 def _names(network: NVAENetwork) -> TensorNames:
-    """Ours -> theirs, for every tensor."""
+    """Our name -> theirs, for every tensor."""
     names = _weight_norm("stem.0", "stem") | _weight_norm("pixels.1", "image_conditional.1")
     for ours, theirs in {"raw.1": "enc0.1", "raw.3": "enc_sampler.0", "combine": "dec_tower.0.conv"}.items():
         names |= _weight_norm(f"top.{ours}", theirs)
@@ -123,7 +124,7 @@ def _names(network: NVAENetwork) -> TensorNames:
 
 
 def _cell(ours: str, theirs: str, cell: nn.Module) -> TensorNames:
-    """Of an encoder's cell, or of a decoder's; one that doubles the image has a layer more in front."""
+    """Names of a cell of encoder or decoder; one that doubles the image has an additional first layer."""
     assert isinstance(cell, Cell) and isinstance(cell.branch, nn.Sequential)
     names = layer_names(f"{ours}.gate.down", f"{theirs}.se.se.0") | layer_names(f"{ours}.gate.up", f"{theirs}.se.se.2")
     if len(cell.branch) == 6:
@@ -140,7 +141,7 @@ def _cell(ours: str, theirs: str, cell: nn.Module) -> TensorNames:
 
 
 def _bottleneck(ours: str, theirs: str, first: int) -> TensorNames:
-    """Of an inverted bottleneck that begins at layer `first`."""
+    """Names of an inverted bottleneck that begins at layer `first`."""
     norms = {0: f"{first}.bn", 2: f"{first + 1}.conv.1", 5: f"{first + 2}.conv.1", 8: f"{first + 4}.bn"}
     convs = {1: f"{first + 1}.conv.0", 4: f"{first + 2}.conv.0", 7: f"{first + 3}"}
     names: TensorNames = {}
@@ -153,6 +154,6 @@ def _bottleneck(ours: str, theirs: str, first: int) -> TensorNames:
 
 
 def _weight_norm(ours: str, theirs: str, bias: bool = True) -> TensorNames:
-    """Of a convolution whose weights are normalised."""
+    """Names of a convolution with normalised weights."""
     tensors = {"v": "weight", "log_norm": "log_weight_norm", **({"bias": "bias"} if bias else {})}
     return {f"{ours}.{mine}": (f"{theirs}.{name}",) for mine, name in tensors.items()}

@@ -27,7 +27,7 @@ PLANS: dict[str, Plan] = {
 SIZES: dict[Plan, int] = {"mnist": 28, "cifar10": 32, "celeba64": 64, "lsun64": 64, "celeba256": 256}
 CONV = (("v", "weight"), ("log_norm", "log_weight_norm"), ("bias", "bias"))
 STARTED = "started"
-"""Theirs forget that they were started, and would lose their norms at the next first forward pass."""
+"""Buffer that their checkpoints lack: without it the norms would be set anew at the next forward pass."""
 
 
 class EnergySettings(Settings):

@@ -27,7 +27,7 @@ class PersistentChains(Configured, nn.Module):
 
     Attributes:
         latents: (size, D), all leaves of a latent in one row; a process has its own.
-        pushed: how many were ever kept, scalar.
+        pushed: number of latents ever stored, scalar.
     """
 
     latents: Tensor
@@ -50,7 +50,7 @@ class PersistentChains(Configured, nn.Module):
         self.latents = self.latents.new_zeros(self.size, width)
 
     def start(self, decoder: NoisyDecoder, randomness: Randomness, step: int) -> Coordinates:
-        """Where the chains of iteration `step` start: fresh, or in the store."""
+        """Starting points of the chains of iteration `step`: fresh, or from the store."""
         latents, noise = fresh(decoder, randomness)
         kept = min(int(self.pushed), self.size)
         chance, place = randomness.uniform(), randomness.uniform(dtype=torch.float64)

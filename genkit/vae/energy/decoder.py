@@ -1,4 +1,4 @@
-"""What Langevin dynamics in latents and pixel noise needs of a VAE: a decoder that is a function of noise alone."""
+"""The contract of decoders for Langevin dynamics in latents and pixel noise: functions of noise alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from genkit.vae.vae import VAE
 
 @dataclass(frozen=True)
 class Drawn:
-    """What latents and pixel noise stand for, all of it with a graph.
+    """Samples decoded from latents and pixel noise, with their densities, all with a graph.
 
     Attributes:
         x: (n, C, H, W) in [0, 1].
@@ -50,7 +50,7 @@ class NoisyDecoder(Protocol):
         ...
 
     def draw(self, latents: Tree, noise: Tensor) -> Drawn:
-        """What latents and noise (n, *sample_shape) stand for; row i of one and of the other alone decide row i."""
+        """Samples from latents and noise (n, *sample_shape); row i depends on row i of both alone."""
         ...
 
 
@@ -98,7 +98,7 @@ def noisy_decoder(module: nn.Module) -> NoisyDecoder:
     """`module` as a `NoisyDecoder`: a VAE, or a module that is one by itself.
 
     Raises:
-        RecipeError: it is none, with what it lacks.
+        RecipeError: it is none; names the missing parts.
     """
     if isinstance(module, VAE):
         return DrawnVAE(module)

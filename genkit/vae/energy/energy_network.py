@@ -49,7 +49,7 @@ class EnergyNetwork(Pretrained, nn.Module):
         RecipeError: an image too small for the plan.
 
     Attributes:
-        started: whether `start` need not be called: of a saved network it is what it was.
+        started: whether `start` was called, also before the network was saved.
     """
 
     started: Tensor
@@ -96,7 +96,7 @@ class EnergyNetwork(Pretrained, nn.Module):
     def start(self, x: Tensor) -> None:
         """Sets norms and biases of all convolutions from values x (B, C, H, W), once: never those of loaded weights.
 
-        Each is set to what goes into it after those before it are.
+        Each is set from its inputs after those before it are set.
         """
         if self.started:
             return

@@ -22,7 +22,7 @@ from genkit.vae.energy.refined import Refined, root_mean_square
 Energy = Callable[[Tensor], Tensor]
 """Values (n, C, H, W) in [0, 1] -> energies (n,)."""
 Coordinates = tuple[Tree, Tensor]
-"""Latents and pixel noise: what a chain moves."""
+"""Latents and pixel noise, the coordinates of a chain."""
 Target = Literal["exact", "published"]
 
 
@@ -31,7 +31,7 @@ class Runaway(BadState):
 
 
 class Point(NamedTuple):
-    """Where n chains are.
+    """Positions of n chains, with potential and gradient.
 
     Attributes:
         at: all coordinates of a chain in one row, (n, D).
@@ -49,7 +49,7 @@ class Langevin(Configured):
     """eps <- eps - step_size / 2 dU/d eps + sqrt(step_size) n, in latents and pixel noise at once.
 
     Args:
-        steps: how many.
+        steps: number of steps.
         step_size: for all coordinates; the paper's are 3e-6 to 8e-5.
         target: "exact": U = E(x) - log p(latents, noise), whose chains have exp(-E(x)) p(x, z) as their limit.
             "published": U = E(x) - log p(z) - log p(x | z), as in the authors' code: no change of variables, so that
@@ -93,7 +93,7 @@ class Langevin(Configured):
         return self._refined(joint, first, point.at, accepted / self.steps if self.metropolis else None)
 
     def proposal(self, point: Point, noise: Tensor) -> Tensor:
-        """Where one step leads, (n, D), of standard normal `noise` (n, D)."""
+        """The end of one step, (n, D), with standard normal `noise` (n, D)."""
         return point.at - self.step_size / 2 * point.gradient + math.sqrt(self.step_size) * noise
 
     def corrected_step(self, joint: Joint, old: Point, noise: Tensor, chance: Tensor) -> tuple[Point, Tensor]:
@@ -135,7 +135,7 @@ class Joint:
         self.log_density = {"exact": exact, "published": published}[target]
 
     def point(self, at: Tensor) -> Point:
-        """What a step from `at` (n, D) needs, without a graph."""
+        """Potential and gradient at `at` (n, D), without a graph."""
         seen: list[Tensor] = []
 
         def potential(flat: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ def packed(coordinates: Tree) -> Tensor:
 
 
 def fresh(decoder: NoisyDecoder, randomness: Randomness) -> Coordinates:
-    """Where a chain starts that goes on from no other: at a sample of the decoder."""
+    """The start of a new chain: latents and noise of a sample of the decoder."""
     latents = decoder.latents(randomness)
     return latents, randomness.normal(*decoder.sample_shape).to(tree.leaves(latents)[0].device)
 

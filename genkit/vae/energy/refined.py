@@ -1,4 +1,4 @@
-"""Where Langevin chains have come to, and what to watch of them."""
+"""The end points of Langevin chains, and numbers to watch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Refined:
         x: (n, C, H, W) in [0, 1].
         mean: the decoder's, like x; it may leave the range.
         energy_before, energy: E(x) at the start and at the end, (n,).
-        moved_latents, moved_noise: root mean square over a chain's coordinates of how far it came, (n,).
+        moved_latents, moved_noise: root mean square of the distances moved by a chain's coordinates, (n,).
         accepted: share of the steps that the Metropolis correction took, (n,); None where there is none.
     """
 
@@ -33,7 +33,7 @@ class Refined:
     accepted: Tensor | None = None
 
     def watched(self) -> dict[str, Tensor]:
-        """For the log, (n,) each; `energy_drop` is by how much the steps lowered E."""
+        """Numbers for the log, (n,) each; `energy_drop` is E at the start less E at the end."""
         moved = {"moved_latents": self.moved_latents, "moved_noise": self.moved_noise}
         accepted = {} if self.accepted is None else {"accepted": self.accepted}
         return {"energy_drop": self.energy_before - self.energy, **moved, **accepted}

@@ -1,4 +1,4 @@
-"""The runaway of an energy, told before it ruins what was learned (Xiao et al. 2021, App. E: it comes in the end)."""
+"""A guard that notices the runaway of an energy in time (Xiao et al. 2021, App. E: it comes in the end)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class VAEBM(Generator):
     Args:
         decoder: a finished VAE whose pixels are a function of noise, or any `NoisyDecoder`; it is frozen here.
         energy: of values in [0, 1].
-        langevin: how samples are refined; None leaves those of the decoder as they are.
+        langevin: refines the samples; None leaves those of the decoder as they are.
         shown: of the end of a chain: the decoder's "mean", as in the paper's pictures, or the "sample" with its noise.
         candidates: samples of the decoder that each chain may start at; one is drawn with a probability proportional
             to exp(-E), which costs no gradient (sampling importance resampling).
@@ -84,7 +84,7 @@ class VAEBM(Generator):
         return rounded(self._drawn((latents, noise)))
 
     def _start(self, randomness: Randomness) -> Coordinates:
-        """Where chains start: one of the candidates, drawn by its energy."""
+        """The start of each chain: one of the candidates, drawn by its energy."""
         chosen = fresh(self.noisy, randomness)
         if self.candidates == 1:
             return chosen

@@ -1,4 +1,4 @@
-"""How the energy of a VAEBM learns, its VAE finished: Xiao et al. 2021, arXiv:2010.00654, Sec. 3."""
+"""Training of the energy of a VAEBM, its VAE finished: Xiao et al. 2021, arXiv:2010.00654, Sec. 3."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ FIRST = 512
 
 
 class VAEBMTraining(System):
-    """E is lowered at images and raised at what chains have come to, which start at samples of the VAE. Algorithm 1.
+    """E is lowered at images and raised at the ends of chains that start at samples of the VAE. Algorithm 1.
 
     Args:
-        generator: whose energy is learned.
+        generator: a VAEBM; its energy is learned.
         langevin: the chains of training.
-        negatives: of a chain's end, what the energy is raised at: the "sample", or the decoder's "mean".
+        negatives: at a chain's end the energy is raised at the "sample", or at the decoder's "mean".
         spectral: weight of the sum of the largest singular values of the convolutions. Eq. 16.
         magnitude: weight of the mean square of the energies of both, which holds their common level down.
         chains: None starts every chain anew.
@@ -89,7 +89,7 @@ class VAEBMTraining(System):
             self.guard.look(float(whole_batch(report["contrast"].view(1)).mean()))
 
     def loss(self, real: Tensor, fake: Tensor, watched: Mapping[str, Tensor]) -> Terms:
-        """E(real) - E(fake), means over the batch, and what holds the energy down; Eq. 7 and 16."""
+        """E(real) - E(fake), means over the batch, and the regularisation of the energy; Eq. 7 and 16."""
         e = self.generator.energy
         of_real, of_fake = e(torch.cat([real, fake])).chunk(2)
         terms = descend(contrast=of_real.mean() - of_fake.mean())

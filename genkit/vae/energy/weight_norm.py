@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SPREAD = 5
-"""What `start` divides by: outputs get the standard deviation 1 / SPREAD."""
+"""Divisor in `start`: outputs get the standard deviation 1 / SPREAD."""
 
 
 class WeightNormConv2d(nn.Module):

@@ -11,11 +11,11 @@ from genkit.vae.energy.weight_norm import WeightNormConv2d
 RESIDUAL = 0.1
 """Share of a cell's branch in its output."""
 MOMENTUM = 0.05
-"""Of batch norms."""
+"""Momentum of batch norms."""
 
 
 def batch_norm(width: int) -> nn.BatchNorm2d:
-    """As all cells have it."""
+    """The batch norm of all cells."""
     return nn.BatchNorm2d(width, momentum=MOMENTUM)
 
 

@@ -17,7 +17,7 @@ EXPANSION = 6
 
 
 class MaskedConv2d(WeightNormConv2d):
-    """(B, inputs, H, W) -> (B, outputs, H, W), a function of what comes before in raster order, then by channel.
+    """(B, inputs, H, W) -> (B, outputs, H, W), a function of earlier places in raster order, then channels.
 
     Args:
         latents: channels of the latents; each owns an equal share of inputs and of outputs, in order.

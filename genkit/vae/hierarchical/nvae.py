@@ -24,7 +24,7 @@ Groups = Annotated[tuple[Count, ...], Field(min_length=1, max_length=7)]
 TOWER, ENDS = 6, 3
 """Expansions of the bottlenecks in the decoder's tower and behind it."""
 TOP_DEVIATION = 1.01
-"""Of the authors' top prior: exp(0) + 0.01. The top latent is in units of it, so that its prior is N(0, 1)."""
+"""Deviation of the authors' top prior, exp(0) + 0.01. The top latent is in units of it: its prior is N(0, 1)."""
 
 
 class NVAENetwork(VAENetwork):
@@ -37,13 +37,13 @@ class NVAENetwork(VAENetwork):
     Args:
         size, channels: of the images; a scale, and each of `blocks`, halves the size.
         width: channels of the first layer, doubled wherever the size is halved.
-        groups: how many levels each scale has, the smallest scale first.
+        groups: number of levels of each scale, the smallest scale first.
         latent_dim: channels of a latent map.
         cells: for each level, in the encoder and in the decoder.
         blocks: halvings before the largest scale.
         block_cells: cells of each of those.
         flows: pairs of volume-preserving autoregressive flows behind each posterior.
-        scaled: also say the scale of every pixel; grey levels need it.
+        scaled: also give the scale of every pixel; grey levels need it.
 
     Raises:
         RecipeError: a size that cannot be halved so often.
@@ -156,7 +156,7 @@ class Group(nn.Module):
         self.combine = WeightNormConv2d(width + latents, width, 1)
 
     def offset(self, h: Tensor, seen: Tensor) -> Tensor:
-        """What the posterior adds to the prior, of the decoder's and the encoder's feature maps."""
+        """Offset of the posterior to the prior, from the decoder's and the encoder's feature maps."""
         return self.posterior(seen + self.beside(h))  # type: ignore[no-any-return]
 
 
@@ -167,7 +167,7 @@ def soft_gaussian(raw: Tensor) -> Gaussian:
 
 
 def _encoder_groups(widths: list[int], cells: int) -> list[nn.Sequential]:
-    """From the largest scale, the lowest level, up."""
+    """Cells of the encoder, from the largest scale, the lowest level, up."""
     rising = widths[::-1]
     found = []
     for below, width in pairwise([rising[0], *rising]):

@@ -21,7 +21,7 @@ class CausalConv2d(nn.Module):
 
     Args:
         kernel: odd.
-        itself: whether a pixel is seen by its own output; only behind a layer for which it is not.
+        itself: whether an output sees its own pixel; allowed only behind a layer whose outputs do not.
     """
 
     mask: Tensor
@@ -59,8 +59,8 @@ class CausalAttention(nn.Module):
     """Every pixel looks at all the pixels before it; the first one, which has none, gets zeros.
 
     Args:
-        queries, keys: channels of what asks and of what is looked at.
-        outputs: channels of the answer, a multiple of `heads`.
+        queries, keys: channels of the inputs of queries and of keys.
+        outputs: channels of the output, a multiple of `heads`.
     """
 
     def __init__(self, queries: int, keys: int, outputs: int, dropout: float, heads: int = 8):

@@ -55,7 +55,7 @@ class ConvHVAENetwork(ConvLatents):
         latent_dim: width of z1 and of z2.
         width: units of a hidden layer.
         maps: channels of the widest convolution.
-        scaled: also say the scale of every pixel; grey levels need it.
+        scaled: also give the scale of every pixel; grey levels need it.
     """
 
     def __init__(

@@ -25,10 +25,10 @@ LOG_SCALES = (-4.5, 0.0)
 
 
 class PixelHead(nn.Module):
-    """What a layer makes of h, as Pixels: means through a sigmoid, or, with a scale for each, as they are.
+    """Pixels from features h: means through a sigmoid, or means without one and a scale for each.
 
     Args:
-        layer: makes one, of the means and of the scales.
+        layer: makes the layer of the means, and that of the scales.
     """
 
     def __init__(self, layer: Callable[[], nn.Module], scaled: bool):
@@ -49,7 +49,7 @@ class GatedVAENetwork(VAENetwork):
         size, channels: of the images.
         latent_dim: width of z.
         width: units of a hidden layer.
-        scaled: also say a scale, one learned number for all pixels; grey levels need it.
+        scaled: also give a scale, one learned number for all pixels; grey levels need it.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ Encoders = tuple[Callable[[], nn.Module], Callable[[], nn.Module]]
 
 
 class TwoLevels(VAENetwork, ABC):
-    """q(z2 | x), q(z1 | x, z2) and p(z1 | z2), without a decoder, which is shown (z2, z1).
+    """q(z2 | x), q(z1 | x, z2) and p(z1 | z2), without a decoder, which takes (z2, z1).
 
     Args:
-        features: width F of what an encoder makes of an image.
+        features: width F of an encoder's output.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class GatedHVAENetwork(TwoLevels):
         size, channels: of the images.
         latent_dim: width of z1 and of z2.
         width: units of a hidden layer.
-        scaled: also say the scale of every pixel; grey levels need it.
+        scaled: also give the scale of every pixel; grey levels need it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Diagonal Gaussians over latents, and the layer that says one."""
+"""Diagonal Gaussians over latents, and the layer that makes one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def soft_clamp(a: Tensor) -> Tensor:
-    """a in (-5, 5), near 0 as it is: 5 tanh(a / 5). Vahdat & Kautz 2020."""
+    """a squashed into (-5, 5), almost unchanged near 0: 5 tanh(a / 5). Vahdat & Kautz 2020."""
     return 5 * (a / 5).tanh()
 
 
@@ -29,7 +29,7 @@ class Gaussian(NamedTuple):
     log_variance: Tensor
 
     def at(self, noise: Tensor) -> Tensor:
-        """The sample that standard normal `noise`, (B, D) or (S, B, D), stands for."""
+        """The sample made from standard normal `noise`, (B, D) or (S, B, D)."""
         return self.mean + (self.log_variance / 2).exp() * noise
 
     def drawn(self, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,7 +50,7 @@ class Gaussian(NamedTuple):
 
 
 class Flowed(NamedTuple):
-    """A Gaussian whose samples go through flows that keep volumes: of whom no density is known but of what is drawn.
+    """A Gaussian whose samples go through volume-preserving flows; its density is known only of drawn samples.
 
     Attributes:
         base: before the flows.
@@ -63,7 +63,7 @@ class Flowed(NamedTuple):
     shape: tuple[int, ...]
 
     def drawn(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The sample that standard normal `noise` (B, D) stands for, and its log-density (B,) in nats."""
+        """The sample made from standard normal `noise` (B, D), and its log-density (B,) in nats."""
         z, log_density = self.base.drawn(noise)
         return self.flow(z.unflatten(1, self.shape)).flatten(1), log_density
 

@@ -39,7 +39,7 @@ class PixelBlock(nn.Module):
         self.out = GatedResidual(maps, maps, dropout, beside=maps // 2)
 
     def forward(self, h: Tensor, raw: Tensor, place: Tensor) -> Tensor:
-        """Maps, the image itself, and where each pixel lies (B, 2, H, W) -> maps."""
+        """Maps, the image itself, and the positions of its pixels (B, 2, H, W) -> maps."""
         for residual in self.residuals:
             h = residual(h)
         key, query = self.key(torch.cat([raw, h, place], dim=1)), self.query(torch.cat([h, place], dim=1))
@@ -56,7 +56,7 @@ class PixelSNAILVAENetwork(ConvLatents):
         maps: channels of the convolutions, a multiple of 16.
         depth: residual layers.
         dropout: share of activations set to zero in the decoder.
-        scaled: also say the scale of every pixel; grey levels need it.
+        scaled: also give the scale of every pixel; grey levels need it.
     """
 
     autoregressive = True

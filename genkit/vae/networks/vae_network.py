@@ -1,4 +1,4 @@
-"""What the networks behind a variational autoencoder have in common, however many levels of latents they have."""
+"""The contract of the networks of a variational autoencoder, with any number of levels of latents."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def height_width(size: Size) -> tuple[int, int]:
 
 
 class Pixels(NamedTuple):
-    """What a decoder says of every pixel.
+    """The distribution of every pixel, as a decoder gives it.
 
     Attributes:
         mean: (B, C, H, W) in [0, 1].
-        log_scale: like mean, the logarithm of a width; None where the network says none.
+        log_scale: like mean, the logarithm of a width; None where the network gives none.
     """
 
     mean: Tensor
@@ -47,13 +47,13 @@ class Level(NamedTuple):
 
 
 Seen = tuple[Any, ...]
-"""What a bottom-up pass saw of images, a tree of tensors (B, ...): q(z_1 | x), then what the levels below need."""
+"""Result of a bottom-up pass over images, a tree of tensors (B, ...): q(z_1 | x), then inputs of the levels below."""
 Levels = Generator[Level, Any, Any]
-"""Yields the levels from the top down, is sent the z of each, (B, D_l), and returns what `VAENetwork.decode` takes."""
+"""Yields the levels from the top down, is sent the z of each, (B, D_l), returns the argument of `VAENetwork.decode`."""
 
 
 def finish(levels: Levels, z: Tensor) -> Any:
-    """What `levels` return once they are sent the z of the last one."""
+    """Sends the z of the last level; returns the return value of `levels`."""
     try:
         levels.send(z)
     except StopIteration as end:
@@ -65,7 +65,7 @@ class VAENetwork(Pretrained, nn.Module, ABC):
     """Encoders and decoder. Levels are ordered from the top, which the VAE's prior is put on, down to the pixels.
 
     An image is seen once, by `bottom_up`; the levels follow from the top down, each with its prior and posterior, and
-    wait for a z. Whoever sends it decides what it is: a sample of the posterior for a bound, of the prior for an image.
+    wait for a z. The caller decides on it: a sample of the posterior for a bound, of the prior for an image.
 
         levels = network.levels(network.bottom_up(x))
         z, log_q = next(levels).posterior.drawn(noise)
@@ -73,11 +73,11 @@ class VAENetwork(Pretrained, nn.Module, ABC):
         pixels = network.decode(finish(levels, z), x)
 
     Attributes:
-        sample_shape: (C, H, W). Images are in [0, 1] here, as the likelihood hands them over.
+        sample_shape: (C, H, W). Images are in [0, 1] here, as the likelihood passes them on.
         latent_dims: width of each level, top first.
-        scaled: whether `decode` says a scale beside the mean.
+        scaled: whether `decode` gives a scale beside the mean.
         autoregressive: whether `decode` looks at the pixels of `x` above and to the left of the one it describes.
-        rows: how many latents go through at a time, at most, when a bound of many samples is computed.
+        rows: most latents at a time when a bound of many samples is computed.
     """
 
     sample_shape: tuple[int, int, int]
@@ -100,4 +100,4 @@ class VAENetwork(Pretrained, nn.Module, ABC):
 
     @abstractmethod
     def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
-        """What `levels` returned -> pixels; an autoregressive decoder also needs the image x (B, C, H, W)."""
+        """Return value of `levels` -> pixels; an autoregressive decoder also needs the image x (B, C, H, W)."""

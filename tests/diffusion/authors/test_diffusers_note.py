@@ -1,4 +1,4 @@
-"""What an exported folder keeps for genkit, damaged and changed."""
+"""The note that an exported folder keeps for genkit, damaged and changed."""
 
 from __future__ import annotations
 

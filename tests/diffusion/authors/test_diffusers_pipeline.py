@@ -43,7 +43,7 @@ CHAINS: list[tuple[Any, dict[str, Any], int]] = [
     (DPMSolver(6), {"steps": 100}, 6),
     (DPMSolver(20, order=3), {"steps": 100, "variance": "learned_range", "prediction": "v"}, 20),
 ]
-"""Solver, process, network evaluations: what a pipeline class of diffusers walks."""
+"""Solver, process, network evaluations: chains of a pipeline class of diffusers."""
 OWN_CHAINS: list[tuple[Any, dict[str, Any], int]] = [
     (Ancestral("4,2"), {"variance": "learned_range"}, 6),
     (Ancestral("5"), {"steps": 40, "rescale_steps": True}, 5),
@@ -133,7 +133,7 @@ def test_labels_and_squares_of_pixels(solver: Any, network: dict[str, Any], tmp_
 
 
 def test_the_variance_matters(tmp_path: Path) -> None:
-    """What the comparisons above would miss if they could not fail."""
+    """A wrong variance is noticed, so the comparisons above can fail."""
     pipeline = DDPMPipeline.from_pretrained(export_pipeline(ddpm(Ancestral("5"), steps=20), tmp_path / "p"))
     generator = ddpm(Ancestral("5"), steps=20, variance="fixed_small")
     with pytest.raises(AssertionError, match="not close"):

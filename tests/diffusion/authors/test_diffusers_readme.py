@@ -44,7 +44,7 @@ def code(folder: Path) -> str:
 
 
 def pixels(generator: DDPM) -> np.ndarray[Any, Any]:
-    """What README.md promises: (4, H, W) or (4, H, W, 3), 8 bits."""
+    """Pixels as README.md promises them: (4, H, W) or (4, H, W, 3), 8 bits."""
     condition = {"label": 1} if generator.conditions else None
     x = generator.sample(4, condition=condition, rng=torch.Generator().manual_seed(0))
     return ((x / 2 + 0.5) * 255).round().byte().permute(0, 2, 3, 1).squeeze(-1).numpy()

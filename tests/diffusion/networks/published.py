@@ -13,7 +13,7 @@ FINE_TO_COARSE: dict[int, list[float]] = {
     256: [1, 1, 2, 2, 4, 4],
     512: [0.5, 1, 1, 2, 2, 4, 4],
 }
-"""Pixels of a side -> multipliers, as both of Nichol and Dhariwal's code bases have them."""
+"""Side length in pixels -> multipliers, as both of Nichol and Dhariwal's code bases have them."""
 
 
 def adm(size: int, width: int = 256, **arguments: Any) -> Spec:

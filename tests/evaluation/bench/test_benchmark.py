@@ -144,7 +144,7 @@ def test_recipes_are_trained_for_every_seed(here):
 
 
 def test_a_stopped_training_goes_on_with_the_bench(here, monkeypatch):
-    """Which has no --resume."""
+    """The bench has no --resume."""
 
     def stopped(*_, **__):
         raise Stopped(signal.SIGTERM, 3)

@@ -1,4 +1,4 @@
-"""Which extractor is taken, what it is called, and how it sees images."""
+"""The choice of the extractor, its name, and its view of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be scored is refused in one line, before any linear algebra."""
+"""Input that cannot be scored is refused in one line, before any linear algebra."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rosinality/stylegan2-pytorch computes for one small network, and the same network here."""
+"""Recorded numbers of rosinality/stylegan2-pytorch for one small network, and the same network here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genkit.gan.stylegan2.generator import StyleGAN2Generator
 from tests.shared import shared
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-"""What the fixture says is fair in float32."""
+"""Tolerances that the fixture calls fair in float32."""
 
 
 class Fixture(NamedTuple):

@@ -1,4 +1,4 @@
-"""What moves of pixels and colours do, against flips, turns and rolls of torch, and their second derivatives."""
+"""Moves of pixels and colours, against flips, turns and rolls of torch, and their second derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the VAEBM authors' code was recorded to do."""
+"""Recordings of the VAEBM authors' code."""
 
 from __future__ import annotations
 

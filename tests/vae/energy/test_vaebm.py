@@ -1,4 +1,4 @@
-"""VAEBM as a generator: what is drawn, chosen and said of images."""
+"""VAEBM as a generator: samples, choice of candidates, scores of images."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_standard_deviations_are_soft_clamped_and_a_little_larger() -> None:
 
 
 class Called:
-    """How often each module of a network is called, and with how many rows in all."""
+    """Counts of the calls of each module of a network, and of the rows in all."""
 
     def __init__(self, network: nn.Module):
         self.times: Counter[str] = Counter()

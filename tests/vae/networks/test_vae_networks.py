@@ -1,4 +1,4 @@
-"""What every network behind a variational autoencoder promises."""
+"""Promises of every network of a variational autoencoder."""
 
 from __future__ import annotations
 
