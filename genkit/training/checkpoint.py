@@ -214,9 +214,24 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def newest_good(folder: Path, warn: Callable[[str], None], before: Path | None = None) -> Path | None:
-    """The newest checkpoint, or the newest `before` one, that passes `verify`; `warn` is told each one passed over."""
+def of_a_stop(checkpoint: Path) -> bool:
+    """Whether it is there because the run was stopped: one that nobody stops has no checkpoint of that iteration."""
+    try:
+        return bool(read_json(checkpoint / "state.json").get("stopped"))
+    except (Unreadable, AttributeError):
+        return False
+
+
+def newest_good(
+    folder: Path, warn: Callable[[str], None], before: Path | None = None, undisturbed: bool = False
+) -> Path | None:
+    """The newest checkpoint, or the newest `before` one, that passes `verify`; `warn` is told each one passed over.
+
+    Args:
+        undisturbed: leave out what a run that nobody stops does not have.
+    """
     found = [path for path in complete(folder) if before is None or path.name < before.name]
+    found = [path for path in found if not (undisturbed and of_a_stop(path))]
     for i, candidate in reversed(list(enumerate(found))):
         try:
             verify(candidate)
@@ -227,14 +242,14 @@ def newest_good(folder: Path, warn: Callable[[str], None], before: Path | None =
 
 
 def prune(newest: Path, keep: int, spare: Path | None = None) -> None:
-    """Removes all checkpoints but `newest`, the `keep` - 1 before it, and `spare`.
+    """Removes all checkpoints but `newest`, the `keep` - 1 before it, and `spare`; those of stops do not count.
 
     One that is newer than the newest was passed over as damaged.
     """
     found = complete(newest.parent)
-    kept = [p for p in found if p.name <= newest.name][-keep:]
+    kept = [p for p in found if p.name <= newest.name and not of_a_stop(p)][-keep:]
     for other in found:
-        if other not in kept and (spare is None or other.name != spare.name):
+        if other not in kept and other != newest and (spare is None or other.name != spare.name):
             _remove(other)
 
 

@@ -11,6 +11,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import parse_flag_from_env
 
 from genkit.core.errors import RecipeError
+from genkit.core.interruption import StopFlag
 from genkit.training.recipe import Recipe
 
 WAIT = timedelta(days=30)
@@ -52,6 +53,14 @@ def trackers_of(recipe: Recipe) -> list[str]:
 
     there = {"tensorboard": is_tensorboard_available, "wandb": is_wandb_available}
     return [name for name in recipe.train.trackers if there[name]()]
+
+
+def asked_to_stop(accelerator: Accelerator, stop: StopFlag) -> bool:
+    """Whether a signal came to any process; all of them then know its number."""
+    if accelerator.num_processes > 1:
+        asked = torch.tensor([stop.number], device=accelerator.device)
+        stop.number = int(accelerator.gather(asked).max())
+    return bool(stop)
 
 
 def from_main(accelerator: Accelerator, text: str) -> str:

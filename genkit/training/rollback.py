@@ -42,16 +42,17 @@ def good_before(
 ) -> Path:
     """The newest good checkpoint if it is later than the last fall, else the one before that fall's target.
 
-    So a run that falls again and again at one place goes back ever further, but not beyond its best checkpoint.
+    So a run that falls again and again at one place goes back ever further, but not beyond its best checkpoint. Those
+    that only a signal has left do not count: a run that was stopped goes back as far as one that was not.
 
     Raises:
         BadState: there is none.
     """
-    found = newest_good(checkpoints, warn)
+    found = newest_good(checkpoints, warn, undisturbed=True)
     if found and falls and step_of(found) <= falls[-1]["at"]:
         last = found.with_name(f"step-{falls[-1]['to']:08d}")
         stays = best is not None and best["checkpoint"] == last.name
-        before = None if stays else newest_good(checkpoints, warn, before=last)
+        before = None if stays else newest_good(checkpoints, warn, last, undisturbed=True)
         found = before or (last if last.is_dir() else found)
     if not found:
         raise BadState("no checkpoint is left to go back to")

@@ -19,7 +19,7 @@ from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
-from genkit.training.engine import from_main, trackers_of
+from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.log import MetricsLog, Window
 from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare_run
@@ -72,6 +72,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, folder: RunFolder, accelerator: Accelerator, watcher: Watcher):
         self.recipe, self.folder, self.accelerator, self.watcher = recipe, folder, accelerator, watcher
+        self.main = accelerator.is_main_process
         self.data, self.trainer, scoring = prepare_run(recipe, accelerator)
         self.window, self.log, self.started = Window(), MetricsLog(folder.metrics), ""
         self.show = Show(recipe, self.trainer, accelerator, watcher, self.log, scoring, self.data)
@@ -81,21 +82,14 @@ class Run:
         self.changes: Sequence[str] = ()
         self.fingerprint: str | None = None
 
-    @property
-    def main(self) -> bool:
-        return self.accelerator.is_main_process
-
     def go(self, resume: bool, last: bool = True) -> None:
         if self.recipe.train.threads:
             torch.set_num_threads(self.recipe.train.threads)
         with torch.random.fork_rng(devices=[]), stop_flag() as stop:
             try:
                 self._start(resume)
-                if not self._over:
-                    self._look(self.due, stop)
-                while not self._over:
-                    self._iterate_or_go_back(stop)
-                self._finish(stop)
+                while not self._reaches_the_end(stop):
+                    pass
             finally:
                 if last:
                     self.accelerator.end_training()
@@ -103,25 +97,38 @@ class Run:
                     tracker.finish()
 
     @property
+    def _here(self) -> str:
+        return f"step-{self.trainer.step:08d}"
+
+    @property
     def _over(self) -> bool:
         return self.trainer.step >= self.trainer.steps or ended(self.falls, self.recipe.rollback)
 
-    def _iterate_or_go_back(self, stop: StopFlag) -> None:
+    def _reaches_the_end(self, stop: StopFlag) -> bool:
+        """False where it has gone back instead. Raises BadState where the recipe does not, or not so often."""
         try:
-            self._iterate(stop)
+            if self.due and not self._over:
+                self._look(self.due, stop)
+                self._checkpoint()
+            while not self._over:
+                self._iterate(stop)
+            self._finish(stop)
         except BadState as fault:
-            if self.recipe.rollback is None:
+            if (rule := self.recipe.rollback) is None or ended(self.falls, rule):
                 raise
-            self._go_back(str(fault), self.recipe.rollback)
+            self._go_back(str(fault), rule)
+            return False
+        return True
 
     def _go_back(self, why: str, rule: Rollback) -> None:
         """Goes back to the last good checkpoint, which is written anew, so that a resumed run knows of it."""
         good = good_before(self.folder.checkpoints, self.falls, self.best, self.watcher.note) if self.main else ""
         found, falls, at = Path(from_main(self.accelerator, str(good))), self.falls, self.trainer.step
         lines = self._load(found)
-        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=why)]
+        self.falls, self.due = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=why)], ()
         self.trainer.slower = slower(self.falls)
         if self.main:
+            self.folder.discard_results()
             self.log.rewind(lines)
             self.log.write(self.trainer.step, {"rollback/rates": self.trainer.slower})
         self.watcher.note(told(self.falls, rule))
@@ -141,10 +148,10 @@ class Run:
         due = [what for what, interval in intervals.items() if interval and step % interval == 0]
         self._tell(step, write="log" in due or step == steps)
         self._look([what for what in due if what != "log"], stop)
-        if self._asked_to_stop(stop):
+        if asked_to_stop(self.accelerator, stop):
             self._checkpoint()
             raise Stopped(stop.number, step)
-        if step == steps or (every.checkpoint and step % every.checkpoint == 0):
+        if self._planned:
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
@@ -211,16 +218,17 @@ class Run:
             self.accelerator.log(scalars, step=step)
         self.watcher.iteration(step, self.recipe.train.steps, scalars)
 
-    def _asked_to_stop(self, stop: StopFlag) -> bool:
-        if self.accelerator.num_processes > 1:
-            asked = torch.tensor([stop.number], device=self.accelerator.device)
-            stop.number = int(self.accelerator.gather(asked).max())
-        return bool(stop)
+    @property
+    def _planned(self) -> bool:
+        """Whether a run that nobody stops has a checkpoint of this iteration, whatever its scores."""
+        every, step = self.recipe.every.checkpoint, self.trainer.step
+        return step in (0, self.trainer.steps) or bool(every and step % every == 0)
 
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
         windows = gather_object([self.window.state()])
         extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
-        extra |= {"data": self.fingerprint, "falls": self.falls}
+        is_best = self.best is not None and self.best["checkpoint"] == self._here
+        extra |= {"data": self.fingerprint, "falls": self.falls, "stopped": not (self._planned or is_best)}
         newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
         if self.main:
             spare = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
@@ -239,7 +247,7 @@ class Run:
                 else:
                     self._score(stop)
             except Interrupted:
-                self._asked_to_stop(stop)
+                asked_to_stop(self.accelerator, stop)
                 self._checkpoint(due[i:])
                 raise Stopped(stop.number, self.trainer.step) from None
 
@@ -250,29 +258,24 @@ class Run:
             Interrupted: a signal came.
         """
         scores, best = self.show.scores(stop, self.best, self.recipe.train.seed)
-        if best:
-            self._keep_best(scores)
+        if best and self.main:
+            assert self.recipe.evaluate
+            metric = self.recipe.evaluate.best
+            self.best = {"metric": metric, "value": scores["values"][metric], "checkpoint": self._here}
+            write_atomically(self.folder.best, json.dumps(self.best).encode())
+        if best and not self._over:
+            self._checkpoint()
         return scores
 
     def _select(self, stop: StopFlag) -> dict[str, Any]:
         """Back to the best checkpoint, if it is not the last; its scores, by other noise; raises as `_score`."""
         self._score(stop)
         best = from_main(self.accelerator, self.best["checkpoint"] if self.best else "")
-        if best and best != f"step-{self.trainer.step:08d}":
+        if best and best != self._here:
             self._load(self.folder.checkpoints / best)
             self.watcher.note(f"{best} was better than the end, and is kept")
         scores, _ = self.show.scores(stop, None, stable_seed(self.recipe.train.seed, "selected"))
         return scores
-
-    def _keep_best(self, scores: dict[str, Any]) -> None:
-        step = self.trainer.step
-        if self.main:
-            assert self.recipe.evaluate
-            metric = self.recipe.evaluate.best
-            self.best = {"metric": metric, "value": scores["values"][metric], "checkpoint": f"step-{step:08d}"}
-            write_atomically(self.folder.best, json.dumps(self.best).encode())
-        if not self._over:
-            self._checkpoint()
 
     def _finish(self, stop: StopFlag) -> None:
         """Writes the weights, then the rest, which may fail and can be made again with --resume."""
@@ -289,7 +292,7 @@ class Run:
             self.show.picture(self.folder.samples, stop)
             scores = chosen if selects else self._score(stop)
         except Interrupted:
-            self._asked_to_stop(stop)
+            asked_to_stop(self.accelerator, stop)
             raise Stopped(stop.number, self.trainer.step) from None
         if self.main:
             if scores:

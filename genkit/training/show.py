@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator
 
 from genkit.core.catalog import build
+from genkit.core.errors import BadState
 from genkit.core.generator import Generator, Pictured
 from genkit.core.interruption import Interrupted, StopFlag
 from genkit.core.pretrained import Pretrained
@@ -21,6 +22,9 @@ from genkit.training.log import MetricsLog
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.trainer import Trainer
 from genkit.training.watcher import Watcher
+
+BAD = "bad: "
+"""What the first process tells the others begins so where it has come to a bad state."""
 
 
 class Scoring:
@@ -115,6 +119,7 @@ def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: St
 
     Raises:
         Interrupted: on all, when a signal came to the first.
+        BadState: on all, when the first found what it looks at to be of no use.
     """
     verdict = ""
     if accelerator.is_main_process:
@@ -123,7 +128,11 @@ def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: St
                 verdict = work()
         except Interrupted as interrupted:
             verdict = str(interrupted.exit_code)
+        except BadState as fault:
+            verdict = f"{BAD}{fault}"
     verdict = from_main(accelerator, verdict)
+    if verdict.startswith(BAD):
+        raise BadState(verdict.removeprefix(BAD))
     if verdict.isdecimal():
         raise Interrupted(int(verdict) - 128)
     return verdict

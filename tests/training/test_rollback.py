@@ -41,6 +41,19 @@ def falling(falls: dict[float, int] = FALLS) -> None:
     Trainer.iterate = iterate  # type: ignore[method-assign]
 
 
+def stopping(at: int) -> None:
+    """SIGTERM in the iteration that ends as number `at`."""
+    falling()
+    honest = Trainer.iterate
+
+    def iterate(self: Trainer) -> Any:
+        if self.step == at - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return honest(self)
+
+    Trainer.iterate = iterate  # type: ignore[method-assign]
+
+
 def trained(recipe: Recipe, out: Path, patch: Callable[[], None] | None = falling) -> int | None:
     process, pipe = start(recipe, out, patch)
     return drain(pipe, process)
@@ -95,6 +108,16 @@ def test_a_run_that_is_killed_goes_the_same_ways(undisturbed: Path, tmp_path: Pa
         kills += 1
     assert trained(RECIPE, tmp_path / "run") == 0
     assert kills > 1
+    assert contents(tmp_path / "run") == contents(undisturbed)
+
+
+def test_a_run_that_is_asked_to_stop_goes_the_same_ways(undisturbed: Path, tmp_path: Path) -> None:
+    """Where it was stopped there is a checkpoint that an undisturbed run has not: no fall ends there."""
+    for at in (9, 10, 14):
+        process, pipe = start(RECIPE, tmp_path / "run", partial(stopping, at))
+        assert drain(pipe, process) == 128 + signal.SIGTERM
+        assert complete(tmp_path / "run" / "checkpoints")[-1].name == f"step-{at:08d}"
+    assert trained(RECIPE, tmp_path / "run") == 0
     assert contents(tmp_path / "run") == contents(undisturbed)
 
 
@@ -227,6 +250,41 @@ def two_selecting(out: Path) -> None:
 def test_two_processes_select_together(tmp_path: Path) -> None:
     assert on_processes(2, two_selecting, tmp_path, tmp_path / "run") == [0, 0]
     assert json.loads((tmp_path / "run" / "scores.json").read_text())["values"] == {"fd": 0}
+
+
+def unshowable(what: str) -> None:
+    """What is shown of iterations from 11 on is no image until the rates are halved."""
+    honest = getattr(show.Show, what)
+
+    def shown(self: Any, *given: Any) -> Any:
+        def work(product: Any) -> str:
+            if self.trainer.slower == 1 and self.trainer.step > 10:
+                raise BadState("it cannot be shown")
+            return ""
+
+        self.to(work, given[1] if what == "picture" else given[0])
+        return honest(self, *given)
+
+    setattr(show.Show, what, shown)
+
+
+def two_unshowable(what: str, recipe: Recipe, out: Path) -> None:
+    unshowable(what)
+    train(recipe, out)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("what", "every"), [("picture", {}), ("picture", {"grid": 6}), ("scores", {"evaluate": 6})])
+def test_what_cannot_be_shown_is_gone_back_from(
+    what: str, every: dict[str, int], processes: int, tmp_path: Path
+) -> None:
+    """At the end of the training, where there are checkpoints of it already, and on the way."""
+    recipe = images(20, rollback={}, every={**EVERY, **every}, evaluate={"metrics": ["fd"], "n": 20})
+    codes = on_processes(processes, two_unshowable, tmp_path, what, recipe, tmp_path / "run")
+    assert codes == [0] * processes
+    falls = [(fall["at"], fall["to"]) for fall in falls_of(tmp_path / "run" / "checkpoints")]
+    assert falls == ([(12, 8)] if every else [(20, 20)])
+    assert RunFolder(tmp_path / "run").finished(recipe)
 
 
 @pytest.mark.parametrize(
