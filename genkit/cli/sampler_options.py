@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.places import COUNT, WEIGHTS
+from genkit.cli.places import WEIGHTS
 from genkit.core.errors import GenkitError, shown
 
 if TYPE_CHECKING:
@@ -35,7 +35,11 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--truncation", type=Number(-2, 2), help="StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults."
         ),
-        click.option("--candidates", type=COUNT, help="VAEBM: candidates for each start; one is drawn by energy."),
+        click.option(
+            "--candidates",
+            type=click.IntRange(1, 10_000),
+            help="VAEBM: candidates for each start; one is drawn by energy.",
+        ),
         click.option("--scale", type=Number(0, 1000), help="Guidance; without --classifier classifier-free."),
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
         click.option(
@@ -84,7 +88,8 @@ def _truncated(generator: Generator, truncation: float, **others: Any) -> Genera
         raise GenkitError(f"--truncation is for GANs with styles; this is a {type(generator).__name__}")
     if others:
         raise GenkitError(f"--{next(iter(others))} is not for GANs; leave it out")
-    return _named_as(generator, Truncated(whole, truncation).to(generator.device))  # type: ignore[no-any-return]
+    layers = generator.layers if isinstance(generator, Truncated) else None
+    return _named_as(generator, Truncated(whole, truncation, layers).to(generator.device))  # type: ignore[no-any-return]
 
 
 def _configured_chains(vaebm: VAEBM, asked: dict[str, Any]) -> VAEBM:
@@ -94,8 +99,10 @@ def _configured_chains(vaebm: VAEBM, asked: dict[str, Any]) -> VAEBM:
     if "candidates" in asked:
         vaebm.candidates = asked["candidates"]
     if (steps := asked.get("steps")) is not None:
-        if not steps.isdecimal() or len(steps) > 6:
+        if not steps.isdecimal():
             raise GenkitError(f"--steps: Langevin steps are a whole number, 0 for none, got {shown(steps)}")
+        if len(steps) > 6:
+            raise GenkitError(f"--steps: at most 999,999 Langevin steps, got {shown(steps)}")
         vaebm.langevin = _chains_of(vaebm, int(steps))
     return vaebm
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,6 +78,17 @@ def check_range(x: Tensor) -> Tensor:
     if x.numel() and not bool(x.abs().amax() <= 1 + OVERSHOOT):
         raise DataError(_outside(x))
     return x
+
+
+def check_images(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, (B, *shape).
+
+    Raises:
+        DataError: not floats in [-1, 1] of that shape.
+    """
+    if tuple(x.shape[1:]) != tuple(shape) or not x.is_floating_point():
+        raise DataError(f"images are float (B, {', '.join(map(str, shape))}), got {tuple(x.shape)} {x.dtype}")
+    return check_range(x)
 
 
 def _as_uint8(x: Tensor) -> Tensor:

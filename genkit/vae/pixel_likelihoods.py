@@ -28,13 +28,13 @@ class PixelLikelihood(Configured, ABC):
     noisy: bool
     binary: bool = False
 
-    @abstractmethod
     def values(self, x: Tensor) -> Tensor:
         """Images in [-1, 1] -> values of the same shape, without noise, as for exemplars."""
+        return to_unit(x)
 
-    @abstractmethod
     def images(self, values: Tensor) -> Tensor:
         """Values, or a decoder's means, -> images in [-1, 1]."""
+        return from_unit(values)
 
     @abstractmethod
     def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
@@ -58,12 +58,6 @@ class Bernoulli(PixelLikelihood):
     scaled, noisy, binary = False, True, True
 
     def __init__(self) -> None: ...
-
-    def values(self, x: Tensor) -> Tensor:
-        return to_unit(x)
-
-    def images(self, values: Tensor) -> Tensor:
-        return from_unit(values)
 
     def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
         assert uniform is not None
@@ -130,12 +124,6 @@ class GaussianPixels(PixelLikelihood):
 
     def __init__(self, floor: float = -2 - math.log(2)):
         self.floor = floor
-
-    def values(self, x: Tensor) -> Tensor:
-        return to_unit(x)
-
-    def images(self, values: Tensor) -> Tensor:
-        return from_unit(values)
 
     def observe(self, values: Tensor, uniform: Tensor | None) -> Tensor:
         assert uniform is not None

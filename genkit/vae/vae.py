@@ -19,7 +19,7 @@ from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.generator import LatentGenerator, Likelihood, evaluating
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.tree import Tree
-from genkit.images.pixels import check_range
+from genkit.images.pixels import check_images
 from genkit.vae.bound import Bound, Decoded, Inferred, LogPrior, importance_weighted
 from genkit.vae.exemplars import Exemplars
 from genkit.vae.latent_priors import ExemplarPrior, LatentPrior, StandardNormal
@@ -91,10 +91,7 @@ class VAE(LatentGenerator):
         Raises:
             DataError: not images in [-1, 1] of the generator's shape.
         """
-        if tuple(x.shape[1:]) != self.sample_shape or not x.is_floating_point():
-            wanted = ", ".join(map(str, self.sample_shape))
-            raise DataError(f"images are float (B, {wanted}), got {tuple(x.shape)} {x.dtype}")
-        return check_range(x).to(self.device)
+        return check_images(x, self.sample_shape).to(self.device)
 
     # Sampling
 

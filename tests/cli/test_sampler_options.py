@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from genkit.gan.stylegan2.truncated import Truncated
+from genkit.images.pixels import decode, to_uint8
 from tests.cli.console import refusal, run
 from tests.contracts.specs import STYLEGAN2_G, seeded
 
@@ -24,6 +27,23 @@ def test_truncation_changes_samples_and_one_does_not(capsys: Capture, stylegan2:
         assert run(capsys, "sample", stylegan2, "-n", 3, "--out", tmp_path / name, *options).code == 0
         made[name] = [(tmp_path / name / f"{i:06d}.png").read_bytes() for i in range(3)]
     assert made["one"] == made["none"] != made["half"]
+
+
+def test_truncation_of_what_is_truncated_keeps_its_layers(capsys: Capture, tmp_path: Path) -> None:
+    gan = seeded({"type": "gan", "network": STYLEGAN2_G})
+    made = {}
+    for layers in (1, None):
+        folder = Truncated(gan, 0.9, layers).save_pretrained(tmp_path / f"{layers}")
+        out = tmp_path / f"{layers}-samples"
+        assert run(capsys, "sample", folder, "-n", 2, "--out", out, "--truncation", 0.1).code == 0
+        expected = Truncated(gan, 0.1, layers).eval().sample(2, rng=torch.Generator().manual_seed(0))
+        made[layers] = [read_png(out / f"{i:06d}.png") for i in range(2)]
+        assert all(a.equal(b) for a, b in zip(made[layers], to_uint8(expected), strict=True)), layers
+    assert not made[1][0].equal(made[None][0])
+
+
+def read_png(path: Path) -> torch.Tensor:
+    return decode(path.read_bytes(), path.name)[0]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def test_what_cannot_be_scored_is_one_line(
         (("--steps", "x"), "Langevin steps are a whole number, 0 for none, got 'x'"),
         (("--steps", "-1"), "Langevin steps are a whole number"),
         (("--solver", "ddim"), "--solver is for diffusion models; a VAEBM takes --steps and --candidates"),
+        (("--steps", "1000000"), "--steps: at most 999,999 Langevin steps, got '1000000'"),
         (("--candidates", "0"), "candidates"),
+        (("--candidates", "10001"), "10001 is not in the range 1<=x<=10000"),
     ],
 )
 def test_options_of_samplers_that_do_not_fit(

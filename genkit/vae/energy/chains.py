@@ -12,7 +12,7 @@ from genkit.core import tree
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Noise, Randomness
 from genkit.vae.energy.decoder import NoisyDecoder
-from genkit.vae.energy.langevin import Coordinates, fresh, packed
+from genkit.vae.energy.langevin import Coordinates, fresh, packed, unpacked
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -59,8 +59,7 @@ class PersistentChains(Configured, nn.Module):
         if not kept:
             return latents, noise
         old = self.latents[(place * kept).long().to(self.latents.device)]
-        parts = iter(old.split([leaf[0].numel() for leaf in tree.leaves(latents)], 1))
-        return tree.where(again, tree.map(lambda leaf: next(parts).view_as(leaf), latents), latents), noise
+        return tree.where(again, unpacked(old, latents), latents), noise
 
     def keep(self, latents: tree.Tree) -> None:
         """Stores n latents in place of the oldest."""

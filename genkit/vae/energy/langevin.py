@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import torch
 from pydantic import Field
@@ -19,6 +19,7 @@ from genkit.core.tree import Tree
 from genkit.vae.energy.decoder import Drawn, NoisyDecoder, log_normal
 from genkit.vae.energy.refined import Refined, root_mean_square
 
+T = TypeVar("T", bound=Tree)
 Energy = Callable[[Tensor], Tensor]
 """Values (n, C, H, W) in [0, 1] -> energies (n,)."""
 Coordinates = tuple[Tree, Tensor]
@@ -110,16 +111,11 @@ class Langevin(Configured):
         return Point(*kept), taken
 
     def _refined(self, joint: Joint, first: Point, at: Tensor, accepted: Tensor | None) -> Refined:
-        latents, noise = joint.unpacked(at)
+        latents, noise = unpacked(at, joint.like)
         with torch.no_grad():
             drawn = joint.decoder.draw(latents, noise)
             energy = joint.energy(drawn.x)
-        if not energy.isfinite().all():
-            bad = int((~energy.isfinite()).nonzero()[0])
-            raise Runaway(
-                f"the energy of sample {bad} is {energy[bad]:g} after {self.steps} Langevin steps of size "
-                f"{self.step_size:g}: the chain ran away; take a smaller step_size, or an earlier energy network"
-            )
+        check_finite(energy, f" after {self.steps} Langevin steps of size {self.step_size:g}")
         pixels = noise[0].numel()
         came = (at - first.at).split([at.shape[1] - pixels, pixels], 1)
         moved_latents, moved_noise = map(root_mean_square, came)
@@ -139,7 +135,7 @@ class Joint:
         seen: list[Tensor] = []
 
         def potential(flat: Tensor) -> Tensor:
-            latents, noise = self.unpacked(flat)
+            latents, noise = unpacked(flat, self.like)
             drawn = self.decoder.draw(latents, noise)
             energy = self.energy(drawn.x)
             u = energy - self.log_density(drawn, noise)
@@ -150,17 +146,31 @@ class Joint:
         u, energy = seen
         return Point(at, u, gradient, energy)
 
-    def unpacked(self, flat: Tensor) -> Coordinates:
-        """(n, D) -> latents and noise, of the shapes of `like`."""
-        widths = [math.prod(leaf.shape[1:]) for leaf in tree.leaves(self.like)]
-        parts = iter(flat.split(widths, 1))
-        made: Coordinates = tree.map(lambda leaf: next(parts).reshape(leaf.shape), self.like)
-        return made
-
 
 def packed(coordinates: Tree) -> Tensor:
     """Latents, or latents and noise, in one row a chain, (n, D)."""
     return torch.cat([leaf.detach().flatten(1) for leaf in tree.leaves(coordinates)], 1)
+
+
+def unpacked(flat: Tensor, like: T) -> T:
+    """Undoes `packed`: (n, D) -> a tree of the shapes of `like`."""
+    parts = iter(flat.split([math.prod(leaf.shape[1:]) for leaf in tree.leaves(like)], 1))  # type: ignore[arg-type]
+    return tree.map(lambda leaf: next(parts).reshape(leaf.shape), like)
+
+
+def check_finite(energy: Tensor, when: str = "") -> Tensor:
+    """Energies (n,).
+
+    Raises:
+        Runaway: one is not finite.
+    """
+    if not energy.isfinite().all():
+        bad = int((~energy.isfinite()).nonzero()[0])
+        raise Runaway(
+            f"the energy of sample {bad} is {energy[bad]:g}{when}: it ran away; take fewer steps or a smaller "
+            "step_size where there are any, or an earlier energy network"
+        )
+    return energy
 
 
 def fresh(decoder: NoisyDecoder, randomness: Randomness) -> Coordinates:

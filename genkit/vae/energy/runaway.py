@@ -42,4 +42,7 @@ class RunawayGuard(Configured, nn.Module):
         """
         self.mean.lerp_(torch.tensor(contrast).to(self.mean), 1 / self.memory)
         if not abs(float(self.mean)) <= self.contrast:
-            raise BadState(f"the energy runs away: data less chains is {float(self.mean):.3g} nats")
+            raise BadState(
+                f"the energy runs away: data less chains is {float(self.mean):.3g} nats, and guard.contrast is "
+                f"{self.contrast:g}"
+            )

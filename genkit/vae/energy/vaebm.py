@@ -10,14 +10,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core import tree
-from genkit.core.errors import DataError, GenkitError, RecipeError
+from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Density, Generator, evaluating
 from genkit.core.randomness import Randomness, Rows
-from genkit.images.pixels import check_range, from_unit, to_unit
+from genkit.images.pixels import check_images, from_uint8, from_unit, to_uint8, to_unit
 from genkit.vae.energy.decoder import NoisyDecoder, noisy_decoder
 from genkit.vae.energy.energy_network import EnergyNetwork
-from genkit.vae.energy.langevin import Coordinates, Langevin, fresh
+from genkit.vae.energy.langevin import Coordinates, Langevin, check_finite, fresh
 
 Shown = Literal["mean", "sample"]
 
@@ -98,8 +98,12 @@ class VAEBM(Generator):
         return chosen
 
     def _keys(self, at: Coordinates, randomness: Randomness) -> Tensor:
-        """-E + Gumbel noise, (n,): the largest of several is drawn in proportion to exp(-E)."""
-        energy = self.energy(self._drawn(at))
+        """-E + Gumbel noise, (n,): the largest of several is drawn in proportion to exp(-E).
+
+        Raises:
+            Runaway: an energy that is not finite, which nothing can be chosen by.
+        """
+        energy = check_finite(self.energy(self._drawn(at)))
         chance = randomness.uniform(dtype=torch.float64).to(energy.device)
         return -energy.double() - (-chance.clamp(min=1e-300).log()).log()
 
@@ -114,13 +118,10 @@ class VAEBM(Generator):
 
         Raises:
             DataError: another shape or range.
+            Runaway: an energy that is not finite.
         """
-        if tuple(x.shape[1:]) != self.sample_shape or not x.is_floating_point():
-            wanted = ", ".join(map(str, self.sample_shape))
-            raise DataError(f"images are float (B, {wanted}), got {tuple(x.shape)} {x.dtype}")
         with torch.no_grad(), evaluating(self):
-            found: Tensor = self.energy(to_unit(check_range(x).to(self.device)))
-        return found
+            return check_finite(self.energy(to_unit(check_images(x, self.sample_shape).to(self.device))))
 
     def image_scores(self, x: Tensor, *, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """The energy, and with a decoder that says a likelihood its bound and both together, in nats; the outlier score
@@ -151,4 +152,4 @@ class VAEBM(Generator):
 
 def rounded(values: Tensor) -> Tensor:
     """Values, cut to [0, 1] and rounded to 8 bits, as images in [-1, 1]."""
-    return from_unit((values.clamp(0, 1) * 255).round() / 255)
+    return from_uint8(to_uint8(from_unit(values)))

@@ -21,8 +21,8 @@ from genkit.vae.energy.spectral_penalty import SpectralPenalty
 from genkit.vae.energy.vaebm import VAEBM, Shown
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-FIRST = 512
-"""Images that norms and biases are set from."""
+FIRST, PIXELS = 512, 2**21
+"""What norms and biases are set from, all at once: images, of so many pixels at most (512 of 64 x 64, 32 of 256)."""
 
 
 class VAEBMTraining(System):
@@ -69,7 +69,9 @@ class VAEBMTraining(System):
         return ("chains.latents", "chains.pushed") if self.chains else ()
 
     def setup(self, items: Items) -> None:
-        self.generator.energy.start(to_unit(items.rows(torch.arange(min(FIRST, len(items))))))
+        _, height, width = self.generator.sample_shape
+        first = min(FIRST, max(1, PIXELS // (height * width)), len(items))
+        self.generator.energy.start(to_unit(items.rows(torch.arange(first))))
         if self.chains:
             self.chains.setup(self.generator.noisy)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from genkit.core.errors import DataError, GenkitError, RecipeError
+from genkit.core.errors import BadState, DataError, GenkitError, RecipeError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.vae.energy.decoder import Drawn, log_normal
@@ -81,6 +81,16 @@ def test_candidates_are_drawn_in_proportion_to_exp_minus_energy():
     z = ((drawn.mean((1, 2, 3)) + 1) / 2 - 0.5) / 0.1
     assert z.mean() == pytest.approx(1.0, abs=0.1)
     assert z.std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_energies_that_are_not_finite_choose_and_score_nothing():
+    """With nan no candidate beats another, and an outlier score means nothing: both would pass unnoticed."""
+    broken = VAEBM(Flat(), Bright(float("nan")), candidates=4)
+    with pytest.raises(BadState, match=r"the energy of sample 0 is nan: .* an earlier energy network"):
+        broken.sample(3, rng=rng())
+    with pytest.raises(BadState, match="the energy of sample 0 is nan"):
+        broken.image_scores(torch.zeros(2, 1, 8, 8))
+    assert VAEBM(Flat(), Bright(float("nan"))).sample(3, rng=rng()).isfinite().all(), "the decoder's own"
 
 
 def test_what_is_shown():
