@@ -15,7 +15,8 @@ from genkit.core.errors import ConditionError, DataError, GenkitError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from genkit.core.condition import ConditionSpace, Images
+    from genkit.core.columns.images import Images
+    from genkit.core.condition import ConditionSpace
     from genkit.core.generator import Generator
 
 OTHER_NAMES = {"class": "label"}
@@ -68,7 +69,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
-    from genkit.core.condition import Images
+    from genkit.core.columns.images import Images
 
     column = conditions.get(name)
     if isinstance(column, Images):

@@ -13,7 +13,7 @@ import click
 from genkit.cli.console import heading, table
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.core import catalog
-from genkit.core.condition import numbered
+from genkit.core.columns.labels import numbered
 from genkit.core.conversion import is_built, signature
 from genkit.core.papers import short
 from genkit.core.shared_arguments import shared_of

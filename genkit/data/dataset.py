@@ -9,7 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import DataError
 from genkit.core.fingerprint import fingerprint
 from genkit.core.mixture import PointMixture

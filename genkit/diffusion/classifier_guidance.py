@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError
 from genkit.core.input_gradient import input_gradient
 from genkit.diffusion.denoising import Denoising

@@ -9,7 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.condition import Condition, ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.generator import Likelihood, evaluating
 from genkit.core.randomness import Rows

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genkit.core.condition import Condition, ConditionSpace, Images
+from genkit.core.columns.images import Images
+from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.progress import Progress

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.condition import Condition, ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained

@@ -11,7 +11,7 @@ import yaml
 
 from genkit import __version__
 from genkit.core.catalog import load
-from genkit.core.condition import numbered
+from genkit.core.columns.labels import numbered
 from genkit.core.documents import read_mapping
 from genkit.core.files import write_atomically
 from genkit.core.generator import COLUMNS

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from genkit.classifiers.classifier_training import ClassifierTraining, shifted
 from genkit.classifiers.conv_classifier import Classifier
-from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.data.dataset import DataSet
 from genkit.images.pixels import to_uint8

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genkit.core.condition import ConditionSpace, Images, Labels, numbered
+from genkit.core.columns.images import Images
+from genkit.core.columns.labels import Labels, numbered
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import ConditionError
 from genkit.core.randomness import Rows
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import ConditionError
 from genkit.core.generator import Generator, LatentGenerator, evaluating
 from genkit.core.randomness import Randomness, Rows

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.processes import my_rows, whole_batch
 from genkit.core.system import Batch, Learning, mixing_layer

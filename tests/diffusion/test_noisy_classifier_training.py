@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.core import catalog
-from genkit.core.condition import ConditionSpace, Labels
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.diffusion.noisy_classifier import NoisyClassifier, NoisyClassifierTraining, cropped
 from genkit.diffusion.process import Process
