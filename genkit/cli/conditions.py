@@ -1,4 +1,4 @@
-"""The conditions of genkit sample: --label, and --condition NAME=VALUE of classes and of images in files."""
+"""The conditions of genkit sample: --label, and --condition NAME=VALUE of classes, numbers and images in files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AskedConditions:
 
     Attributes:
         rows: name -> a row a sample, checked.
-        words: a description of each, for the line about the result: "label 2: coat", "low_res of photo.png".
+        words: a description of each, for the line about the result: "label 2: coat", "hue 0.6", "low_res of photo.png".
         files: that were read, by the option that names them.
     """
 
@@ -64,14 +64,22 @@ def asked(generator: Generator, label: str | None, given: Sequence[str], n: int)
 def _parts(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise GenkitError(f"--condition takes NAME=VALUE, such as label=3 or low_res=photo.png; got {text!r:.60}")
+        raise GenkitError(
+            f"--condition takes NAME=VALUE, such as label=3, hue=0.6 or low_res=photo.png; got {text!r:.60}"
+        )
     return OTHER_NAMES.get(name, name), value
 
 
 def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
     from genkit.core.columns.images import Images
+    from genkit.core.columns.values import Values
 
     column = conditions.get(name)
+    if isinstance(column, Values):
+        numbers = value.split(",")
+        found.rows |= conditions.check({name: [numbers[i % len(numbers)] for i in range(n)]}, n)
+        found.words.append(f"{name} {value}")
+        return
     if isinstance(column, Images):
         found.files[option] = Path(value)
         found.rows |= conditions.check({name: repeated(read_images(Path(value), column, n), n)}, n)

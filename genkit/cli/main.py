@@ -20,7 +20,7 @@ from genkit import __version__
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import hand_over, has_launcher
 from genkit.cli.memory import keep_memory
-from genkit.core.errors import BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
+from genkit.core.errors import BeyondTraining, BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 
 COMMANDS = {
@@ -155,11 +155,11 @@ def _answered(given: list[str]) -> int:
 
 
 def _tell_in_one_line() -> None:
-    """Shows each warning of genkit itself in one line, every time; others are shown as Python does."""
+    """Shows each warning of genkit itself in one line; others are shown as Python does."""
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if issubclass(category, (UnfinishedRun, BrokenPlugin)):
+        if issubclass(category, (UnfinishedRun, BrokenPlugin, BeyondTraining)):
             if is_first_process():
                 click.echo(f"genkit: {one_line(str(message))}", err=True)
         else:

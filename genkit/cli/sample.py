@@ -25,7 +25,7 @@ from genkit.core.errors import GenkitError
     "conditions",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Of all samples: label=3, or low_res=IMAGE, a file, or a folder whose images are taken in turn.",
+    help="Of all samples: label=3, hue=0.6, or low_res=IMAGE, a file; of 0.1,0.6, or of a folder, in turn.",
 )
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")

@@ -72,6 +72,10 @@ def converted(hint: Any, value: Any, nested: Nested, *, where: str = "") -> Any:
         if not isinstance(value, (list, tuple)):
             raise RecipeError(f"{at(where)}needs a list, got {shown(value)}")
         return [converted(inner[0], v, nested, where=f"{where}[{i}]") for i, v in enumerate(value)]
+    if origin is Mapping and inner and is_built(inner[1]):
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{at(where)}needs names with what each one is, got {shown(value)}")
+        return {str(k): converted(inner[1], v, nested, where=join(where, str(k))) for k, v in value.items()}
     if is_built(hint):
         return nested(hint, value, where)
     return _plain_value(hint, value, where)

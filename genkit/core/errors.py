@@ -89,6 +89,10 @@ class UnfinishedRun(UserWarning):
     """Weights were taken from a checkpoint of a run that has not finished; the message says of which iteration."""
 
 
+class BeyondTraining(UserWarning):
+    """A condition asks for a number that nothing was learned of; the message names it."""
+
+
 class BrokenPlugin(UserWarning):
     """An installed package says that it extends genkit, and fails to; the message names it."""
 

@@ -14,8 +14,8 @@ from typing import Any
 from genkit.core.entry import Entries, Entry
 from genkit.core.errors import BrokenPlugin, RecipeError, suggest
 
-FLOORS = ("gan", "vae", "diffusion", "classifiers", "training", "data", "evaluation")
-TYPES = ("generators", "systems", "networks", "vae", "diffusion", "techniques", "optimizers", "data")
+FLOORS = ("core", "gan", "vae", "diffusion", "classifiers", "training", "data", "evaluation")
+TYPES = ("generators", "systems", "networks", "vae", "diffusion", "techniques", "optimizers", "data", "columns")
 """Kinds whose names a recipe or config.json may use as `type`."""
 
 KINDS = ("metrics", "extractors", "layouts", *TYPES)
@@ -41,7 +41,7 @@ def register(kind: str, name: str, target: str, *, about: str = "", papers: Iter
     Only code can do this: a recipe or a weights folder never names a module to import.
 
     Args:
-        kind: generators, systems, networks, techniques, data, metrics, extractors, layouts, ...; see `genkit list`.
+        kind: generators, systems, networks, techniques, data, columns, metrics, extractors, ...; see `genkit list`.
         name: unique in the whole table.
         target: "package.module:name", imported when it is first used.
         about: one line for `genkit list`.

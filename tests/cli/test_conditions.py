@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
+import genkit
 from genkit.cli.conditions import asked
+from genkit.core.columns.values import Values
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import DataError
 from genkit.core.generator import Generator
+from genkit.core.randomness import Rows
 from genkit.data.digits import digits
+from genkit.data.folder import folder
 from genkit.images.pixels import write_folder, write_png
 from tests.cli.console import refusal, run
 from tests.cli.test_sample import contents
 from tests.contracts.specs import DDPM, UPSAMPLER, seeded
+from tests.plugins import untouched_table
 
 Capture = pytest.CaptureFixture[str]
 FAST = {"solver": {"type": "ancestral", "steps": "3"}}
@@ -107,7 +116,11 @@ def test_images_of_a_folder_or_zip_are_taken_in_turn(capsys: Capture, here: Path
             ["lowres=photo.png"],
             "--condition lowres=photo.png: this generator takes no condition 'lowres'; did you",
         ),
-        ("up", ["low_res"], "--condition takes NAME=VALUE, such as label=3 or low_res=photo.png; got 'low_res'"),
+        (
+            "up",
+            ["low_res"],
+            "--condition takes NAME=VALUE, such as label=3, hue=0.6 or low_res=photo.png; got 'low_res'",
+        ),
         ("up", ["class=z", "low_res=photo.png"], "--condition class=z: condition 'label': no class is called 'z'"),
         ("model", ["low_res=photo.png"], "this generator takes no condition 'low_res'"),
         ("model", ["label=17"], "--condition label=17: condition 'label' takes 0 to 9, got 17"),
@@ -121,6 +134,71 @@ def test_what_does_not_fit_is_refused(
     given = [word for option in options for word in ("--condition", option)]
     assert message in refusal(capsys, "sample", weights, "-n", 2, *given, "--out", tmp_path / "out")
     assert not list(tmp_path.rglob("*.png"))
+
+
+class Tinted(Generator):
+    """Grey images as light as they are asked to be, black where that is left free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sample_shape, self.conditions = (1, 4, 4), ConditionSpace({"hue": Values(0, 1, cyclic=True), **SIZE})
+
+    def _sample(self, condition: Mapping[str, torch.Tensor], rows: Rows) -> torch.Tensor:
+        light = condition["size"].nan_to_num(0) * 2 - 1
+        return light.view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+
+
+SIZE = {"size": Values(0, 0.8, unit="px", free=True)}
+
+
+@pytest.fixture
+def tinted(tmp_path: Path) -> Iterator[Path]:
+    with untouched_table():
+        genkit.register("generators", "tinted", "tests.cli.test_conditions:Tinted")
+        yield Tinted().save_pretrained(tmp_path / "tinted")
+
+
+def light(path: Path) -> list[int]:
+    return [int(folder(path, 4, channels=1).x[i, 0, 0, 0]) for i in range(3)]
+
+
+def test_numbers_are_asked_for(capsys: Capture, tinted: Path, tmp_path: Path) -> None:
+    out = ("--batch-size", 2, "--out", tmp_path / "out")
+    ran = run(capsys, "sample", tinted, "-n", 3, "--condition", "size=0.4", "--condition", "hue=-0.3", *out)
+    assert ran.code == 0 and ran.out.endswith("(seed 0, size 0.4, hue -0.3)\n") and not ran.err, ran
+    assert light(tmp_path / "out") == [102, 102, 102]
+    ran = run(capsys, "sample", tinted, "-n", 3, "--condition", "size=0.2,0.8", *out)
+    assert ran.code == 0 and light(tmp_path / "out") == [51, 204, 51]
+    assert run(capsys, "sample", tinted, "-n", 3, *out).code == 0 and light(tmp_path / "out") == [0, 0, 0]
+
+
+def test_beyond_what_was_learned_is_told_in_one_line(tinted: Path, tmp_path: Path) -> None:
+    command = ["sample", tinted, "-n", "3", "--condition", "size=1", "--batch-size", "1", "--out", tmp_path / "out"]
+    code = (
+        "import genkit, sys; genkit.register('generators', 'tinted', 'tests.cli.test_conditions:Tinted');"
+        "from genkit.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, *map(str, command)], capture_output=True, text=True)
+    assert ran.returncode == 0 and light(tmp_path / "out") == [255, 255, 255]
+    assert ran.stderr == "genkit: condition 'size': 1 px is beyond what was learned, 0 to 0.8 px\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("hue=red", "--condition hue=red: condition 'hue' takes numbers from 0 to 1, in a circle; got 'red'"),
+        ("size=0.1,", "--condition size=0.1,: condition 'size' takes numbers from 0 to 0.8 px, or free; got ''"),
+        ("size=nan", "takes numbers from 0 to 0.8 px, or free; got 'nan'"),
+        ("huge=1", "takes no condition 'huge'; did you mean 'hue'?"),
+    ],
+)
+def test_what_is_no_number_is_refused(capsys: Capture, tinted: Path, tmp_path: Path, option: str, message: str) -> None:
+    assert message in refusal(capsys, "sample", tinted, "-n", 2, "--condition", option, "--out", tmp_path / "out")
+
+
+def test_numbers_are_told(capsys: Capture, tinted: Path) -> None:
+    ran = run(capsys, "info", tinted)
+    assert "hue: numbers from 0 to 1, in a circle" in ran.out and "size: numbers from 0 to 0.8 px, or free" in ran.out
 
 
 def test_images_that_are_read_are_not_written_over(capsys: Capture, here: Path) -> None:

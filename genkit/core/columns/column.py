@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
+from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
 
 
-class Column(ABC):
-    """What one name of a condition takes.
+class Column(Configured, ABC):
+    """What one name of a condition takes. A file writes it as `{type: labels, classes: 4}`, and so does config.json.
+
+    A row of a `free` column may say nothing, which leaves it to the generator: `UNASKED` of the column, that is -1
+    among labels and nan among numbers. It is what is drawn where nothing is given; `asked` tells such rows apart.
 
     Attributes:
         drawable: whether a value can be drawn where none is given.
+        free: whether what is not asked for is left to the generator.
         names: what its values are called, in their order; may be empty.
     """
 
     drawable: bool = True
+    free: bool = False
     names: tuple[str, ...] = ()
 
     @property
@@ -41,3 +48,14 @@ class Column(ABC):
     @abstractmethod
     def misfit(self, name: str, offered: Column | None) -> str:
         """Why data with this column cannot teach this one: "takes ..., but the data have ..."; empty where they can."""
+
+    def asked(self, rows: Tensor) -> Tensor:
+        """Which of `rows` ask for something, (n,) bool."""
+        raise NotImplementedError(f"{type(self).__name__} is never free")
+
+    def left_free(self) -> Self:
+        """The same, what is not asked for being left to the generator."""
+        other = copy.copy(self)
+        other.free = True
+        other.config = self.config | {"free": True}
+        return other

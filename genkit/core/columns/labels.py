@@ -16,6 +16,9 @@ from genkit.core.randomness import Randomness
 NUMBER = "-?[0-9]{1,18}"
 """A text that is a whole number."""
 
+UNASKED = -1
+"""The row of a free column that leaves the class to the generator."""
+
 
 class Labels(Column):
     """One of `classes` classes per sample, int64 in [0, classes).
@@ -24,18 +27,22 @@ class Labels(Column):
         classes: number of classes, at least 2.
         names: one name a class, in the order of their numbers. A text is a name wherever a label is given, an int
             always a number; see `number`.
+        free: whether the generator may choose; -1 then leaves a row to it.
     """
 
-    def __init__(self, classes: int, names: Sequence[str] = ()):
+    def __init__(self, classes: int, names: Sequence[str] = (), free: bool = False):
         if classes < 2:
             raise ConditionError(f"labels need at least 2 classes, got {classes}")
         if names and len(names) != classes:
             raise ConditionError(f"{classes} classes need {classes} names, got {len(names)}")
-        self.classes, self.names = classes, tuple(names)
+        self.classes, self.names, self.free = classes, tuple(names), free
 
     @property
     def about(self) -> str:
-        return f"{self.classes} classes"
+        return f"{self.classes} classes" + (", or free" if self.free else "")
+
+    def asked(self, rows: Tensor) -> Tensor:
+        return rows != UNASKED
 
     def misfit(self, name: str, offered: Column | None) -> str:
         classes = offered.classes if isinstance(offered, Labels) else 0
@@ -44,6 +51,8 @@ class Labels(Column):
         return f"takes {self.classes} classes of {name!r}, but the data have {classes}"
 
     def draw(self, randomness: Randomness) -> Tensor:
+        if self.free:
+            return randomness.draw(lambda n, rng: torch.full((n,), UNASKED))
         return randomness.integers(self.classes)
 
     def number(self, label: str, name: str = "label") -> int:
@@ -58,6 +67,8 @@ class Labels(Column):
         if label in self.names:
             return self.names.index(label)
         number = re.fullmatch(NUMBER, label)
+        if number and int(label) < 0 and not self._misnumbered:
+            raise ConditionError(f"condition {name!r} takes 0 to {self.classes - 1}, got {label}")
         if number and not self._misnumbered:
             return int(label)
         if number:
@@ -81,9 +92,9 @@ class Labels(Column):
             label = label.expand(n)
         if len(label) != n:
             raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(label)} labels")
-        if n and (int(label.min()) < 0 or int(label.max()) >= self.classes):
-            bad = label[(label < 0) | (label >= self.classes)][0].item()
-            raise ConditionError(f"condition {shown(name)} takes 0 to {self.classes - 1}, got {bad}")
+        bad = (label < (UNASKED if self.free else 0)) | (label >= self.classes)
+        if bad.any():
+            raise ConditionError(f"condition {shown(name)} takes 0 to {self.classes - 1}, got {label[bad][0].item()}")
         return label.clone()
 
     @property

@@ -1,0 +1,136 @@
+"""Bounded real numbers: an age, an angle, a hue."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genkit.core.columns.column import Column
+from genkit.core.errors import BeyondTraining, ConditionError, shown
+from genkit.core.randomness import Randomness
+
+UNASKED = math.nan
+"""The row of a free column that leaves the number to the generator."""
+
+
+class Values(Column):
+    """A real number per sample, float32 in [low, high].
+
+    Args:
+        low, high: the range; of a cyclic one the period is high - low, and `high` is `low`.
+        cyclic: whether a number and the same a period further are one, as hues and angles are.
+        unit: what it is counted in, such as "deg"; for people.
+        free: whether the generator may choose; nan then leaves a row to it, and a number beyond the range is taken with
+            a warning.
+
+    Raises:
+        ConditionError: no range.
+    """
+
+    def __init__(self, low: float, high: float, cyclic: bool = False, unit: str = "", free: bool = False):
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ConditionError(f"numbers need a finite range, low below high; got {low:g} to {high:g}")
+        self.low, self.high, self.cyclic, self.unit, self.free = float(low), float(high), cyclic, unit, free
+
+    @property
+    def span(self) -> float:
+        """high - low, the period of a cyclic one."""
+        return self.high - self.low
+
+    @property
+    def about(self) -> str:
+        circle = ", in a circle" if self.cyclic else ""
+        return f"numbers from {self.low:g} to {self.shown(self.high)}{circle}" + (", or free" if self.free else "")
+
+    def shown(self, value: float) -> str:
+        """`value` with its unit, in six digits."""
+        return f"{value:.6g} {self.unit}".rstrip()
+
+    def misfit(self, name: str, offered: Column | None) -> str:
+        """As of every column; a range inside this one teaches it, but on a circle only the same one does."""
+        if isinstance(offered, Values) and self._spans(offered) and len({self.unit, offered.unit} - {""}) < 2:
+            return ""
+        return f"takes {self.about} for {name!r}, but the data have {offered.about if offered else 'none'}"
+
+    def _spans(self, other: Values) -> bool:
+        if self.cyclic or other.cyclic:
+            return (self.low, self.high, self.cyclic) == (other.low, other.high, other.cyclic)
+        return self.low <= other.low and other.high <= self.high
+
+    def asked(self, rows: Tensor) -> Tensor:
+        return ~rows.isnan()
+
+    def draw(self, randomness: Randomness) -> Tensor:
+        """Uniform."""
+        if self.free:
+            return randomness.draw(lambda n, rng: torch.full((n,), UNASKED))
+        return self._within(self.low + self.span * randomness.uniform())
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """|a - b|, the shorter way round where they lie on a circle."""
+        apart = (a - b).abs()
+        if not self.cyclic:
+            return apart
+        apart = apart % self.span
+        return torch.minimum(apart, self.span - apart)
+
+    def check(self, name: str, value: Any, n: int) -> Tensor:
+        """`value`, a number or a text of one, or a list of either, as (n,) float32; a single one is repeated."""
+        rows = self._numbers(name, value)
+        if len(rows) == 1:
+            rows = rows.expand(n)
+        if len(rows) != n:
+            raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(rows)} numbers")
+        if not self.cyclic:
+            self._check_range(name, rows)
+        return self._within(rows).float().clone()
+
+    def _numbers(self, name: str, value: Any) -> Tensor:
+        """(rows,) float64, finite where they ask for something."""
+        plain = (
+            [self._number(name, v) for v in value] if isinstance(value, (list, tuple)) else self._number(name, value)
+        )
+        try:
+            rows = torch.as_tensor(plain).flatten()
+        except (TypeError, ValueError, RuntimeError) as misfit:
+            raise ConditionError(f"condition {shown(name)} takes numbers, got {shown(value)}") from misfit
+        if rows.is_complex() or rows.dtype == torch.bool:
+            raise ConditionError(f"condition {shown(name)} takes numbers, got {rows.dtype}")
+        rows = rows.double()
+        bad = rows.isinf() if self.free else ~rows.isfinite()
+        if bad.any():
+            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {rows[bad][0].item():g}")
+        return rows
+
+    def _number(self, name: str, value: Any) -> Any:
+        """What a text says, and anything else as it is."""
+        if not isinstance(value, str):
+            return value
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {shown(value)}")
+        return number
+
+    def _check_range(self, name: str, rows: Tensor) -> None:
+        beyond = (rows.float() < torch.tensor(self.low)) | (rows.float() > torch.tensor(self.high))
+        if not beyond.any():
+            return
+        got = self.shown(rows[beyond][0].item())
+        if not self.free:
+            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {got}")
+        told = f"condition {shown(name)}: {got} is beyond what was learned, {self.low:g} to {self.shown(self.high)}"
+        warnings.warn(BeyondTraining(told), stacklevel=2)
+
+    def _within(self, rows: Tensor) -> Tensor:
+        """On a circle, the same in [low, high) of float32."""
+        if not self.cyclic:
+            return rows
+        rows = (self.low + (rows.double() - self.low) % self.span).float()
+        return torch.where(rows >= torch.tensor(self.high), torch.tensor(self.low).expand_as(rows), rows)
