@@ -11,14 +11,17 @@ from genkit.core import catalog
 from genkit.core.errors import DataError
 from genkit.core.table import CATALOG
 
+FILES = ("path", "attributes")
+"""Arguments of `folder` that must exist."""
+
 
 def check_paths(spec: Mapping[str, Any], where: str) -> None:
-    """Raises DataError for a folder or zip of a data spec that does not exist."""
+    """Raises DataError for a folder, zip or file of attributes of a data spec that does not exist."""
     for key, value in spec.items():
         if isinstance(value, Mapping):
             check_paths(value, f"{where}.{key}")
-        elif key == "path" and spec.get("type") == "folder" and not os.path.exists(str(value)):
-            raise DataError(f"{where}.path: {value} does not exist")
+        elif key in FILES and spec.get("type") == "folder" and not (value is None or os.path.exists(str(value))):
+            raise DataError(f"{where}.{key}: {value} does not exist")
 
 
 def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:

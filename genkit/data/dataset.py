@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from genkit.core.columns.column import Column
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import DataError
+from genkit.core.errors import ConditionError, DataError, shown
 from genkit.core.fingerprint import fingerprint
 from genkit.core.mixture import PointMixture
 from genkit.images.intake import Intake
@@ -31,9 +32,12 @@ class DataSet:
         unlabelled: reason why there are no labels, if one could expect them.
         mixture: that the points were drawn from, if known.
         files: name of the file of every row; empty when the rows are no files.
+        attributes: what else is known of every row: name -> (N,) float32 numbers, or int64 classes.
+        columns: what each of the attributes is.
+        sided: those of the attributes that a mirrored image has otherwise, such as where something lies.
 
     Raises:
-        DataError: empty, another shape or type, points that are not finite, labels that do not fit.
+        DataError: empty, another shape or type, points that are not finite, labels or attributes that do not fit.
     """
 
     name: str
@@ -44,6 +48,9 @@ class DataSet:
     unlabelled: str = ""
     mixture: PointMixture | None = field(default=None, repr=False)
     files: tuple[str, ...] = field(default=(), repr=False)
+    attributes: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    columns: Mapping[str, Column] = field(default_factory=dict, repr=False)
+    sided: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         images = self.x.dtype == torch.uint8 and self.x.dim() == 4
@@ -55,6 +62,7 @@ class DataSet:
             raise DataError(f"{self.name}: point {int((~self.x.isfinite()).any(1).nonzero()[0])} is not finite")
         if self.labels is not None:
             self._check_labels(self.labels)
+        self._check_attributes()
 
     def _check_labels(self, labels: Tensor) -> None:
         if labels.dtype != torch.int64 or labels.shape != (len(self.x),):
@@ -66,6 +74,18 @@ class DataSet:
             index = int(bad.nonzero()[0])
             raise DataError(f"{self.name}: label {int(labels[index])} of row {index} is not in 0 to {top - 1}")
 
+    def _check_attributes(self) -> None:
+        if self.attributes.keys() != self.columns.keys() or "label" in self.columns:
+            got = f"{', '.join(self.attributes)} with columns {', '.join(self.columns)}"
+            raise DataError(f"{self.name}: every attribute needs a column, and none is called label; got {got}")
+        for name, rows in self.attributes.items():
+            try:
+                checked = self.columns[name].check(name, rows, len(self))
+            except ConditionError as misfit:
+                raise DataError(f"{self.name}: attribute {shown(name)}: {misfit}") from misfit
+            if checked.dtype != rows.dtype or not checked.equal(rows):
+                raise DataError(f"{self.name}: attribute {shown(name)} needs {len(self)} rows of {checked.dtype}")
+
     def __len__(self) -> int:
         return len(self.x)
 
@@ -76,11 +96,12 @@ class DataSet:
 
     @cached_property
     def conditions(self) -> ConditionSpace:
-        """{"label": Labels} with two classes or more, else empty."""
+        """ "label", with two classes or more, and the columns of the attributes."""
         if self.labels is None:
-            return ConditionSpace(absent=self.unlabelled)
+            return ConditionSpace(self.columns, absent=self.unlabelled)
         classes = len(self.classes) or int(self.labels.max()) + 1
-        return ConditionSpace({"label": Labels(classes, self.classes)} if classes >= 2 else {})
+        label = {"label": Labels(classes, self.classes)} if classes >= 2 else {}
+        return ConditionSpace({**label, **self.columns})
 
     def remarks(self) -> Iterator[str]:
         """Remarks on how the files were read, a line each."""
@@ -101,10 +122,15 @@ class DataSet:
         return from_uint8(picked) if picked.dtype == torch.uint8 else picked
 
     def condition(self, index: Tensor) -> dict[str, Tensor]:
-        """The conditions of rows `index`: {"label": (B,) int64}, or {} when there are none."""
-        if self.labels is None or not self.conditions:
-            return {}
-        return {"label": self._pick(self.labels, index)}
+        """The conditions of rows `index`, one row each of every column of `conditions`."""
+        return {name: self._pick(self._known(name), index) for name in self.conditions}
+
+    def _known(self, name: str) -> Tensor:
+        """A condition of all rows."""
+        if name != "label":
+            return self.attributes[name]
+        assert self.labels is not None
+        return self.labels
 
     def _pick(self, values: Tensor, index: Tensor) -> Tensor:
         try:
@@ -114,5 +140,5 @@ class DataSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of shape, content and labels: equal data, equal fingerprint, wherever it came from."""
-        return fingerprint(self.x, self.labels)
+        """sha256 of shape, content, labels and attributes: equal data, equal fingerprint, wherever it came from."""
+        return fingerprint(self.x, self.labels, self.attributes)

@@ -6,6 +6,11 @@ from genkit.core.entry import Entries, Entry
 
 ENTRIES: Entries = {
     "data": {
+        "coloured_fashion_mnist": Entry(
+            "genkit.data.coloured_fashion_mnist:coloured_fashion_mnist",
+            "Fashion-MNIST on 32 x 32 pixels, each garment tinted, rotated and reduced by numbers that are known.",
+            ("xiao2017fashion",),
+        ),
         "digits": Entry(
             "genkit.data.digits:digits",
             "Handwritten digits of the MNIST training set (LeCun et al. 1998), labelled 0 to 9.",
@@ -55,6 +60,10 @@ ENTRIES: Entries = {
         "part": Entry(
             "genkit.data.part:part",
             "Rows `start` to below `stop` of `data`, in its order, e.g. the first 2,000 images of a training set.",
+        ),
+        "shapes": Entry(
+            "genkit.data.shapes:shapes",
+            "One coloured shape on grey: disc, square, triangle or cross; all seven factors of every image are known.",
         ),
         "shifted": Entry(
             "genkit.data.shifts:shifted",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
+from genkit.core.columns.column import Column
+from genkit.core.columns.labels import Labels
 from genkit.core.errors import DataError
 from genkit.core.progress import Progress
+from genkit.data.attributes_file import Attributes, read_attributes
 from genkit.data.dataset import DataSet
 from genkit.data.storage import decode_files
 from genkit.images.image_files import Crop, ImageFiles, OnBad
+
+LABEL = "label"
+"""The attribute that is the class of an image."""
 
 
 def folder(
@@ -22,6 +30,8 @@ def folder(
     labels: bool = True,
     crop: Crop = "centre",
     on_bad: OnBad = "error",
+    attributes: Path | None = None,
+    columns: Mapping[str, Column] | None = None,
     *,
     progress: Progress | None = None,
 ) -> DataSet:
@@ -36,6 +46,9 @@ def folder(
         labels: class folders become labels, in the order of their names; of their values when all are whole numbers.
         crop: "none" refuses images that are not square.
         on_bad: "error" stops at the first file that cannot be used; "skip" leaves such files out and reports them.
+        attributes: a CSV of what is known of every image, its first column their names as paths inside `path`. Numbers
+            become values, texts classes; a column called label becomes the labels, in place of those of folders.
+        columns: what some of these are, where that is more than the file shows, e.g. that a hue lies on a circle.
         progress: called with (done, total) while decoding.
 
     Raises:
@@ -44,9 +57,35 @@ def folder(
     files = ImageFiles(path)
     if size < 1 or channels not in (1, 3):
         raise DataError(f"{path}: size must be at least 1 and channels 1 or 3, got {size} and {channels}")
+    if columns and not attributes:
+        raise DataError("folder: columns say what attributes are, and there are none; give attributes: FILE.csv")
+    known = read_attributes(attributes, files.names, columns) if attributes else Attributes({}, {}, 0)
     pixels = decode_files(files, size, channels, crop=crop, on_bad=on_bad, progress=progress)
     name, rows = files.path.resolve().name, tuple(files.names[i] for i in pixels.kept.tolist())
-    if not labels or files.labels is None:
-        stray = files.folders.stray if labels else ""
-        return DataSet(name, pixels.x, report=pixels.report, unlabelled=stray, files=rows)
-    return DataSet(name, pixels.x, torch.tensor(files.labels)[pixels.kept], files.classes, pixels.report, files=rows)
+    if known.unused:
+        pixels.report.remarks.append(f"{attributes}: {known.unused:,} lines are of no image")
+    y, classes, stray = _labels(files, known) if labels else (None, (), "")
+    return DataSet(
+        name,
+        pixels.x,
+        None if y is None else y[pixels.kept],
+        classes,
+        pixels.report,
+        stray,
+        files=rows,
+        attributes={name: values[pixels.kept] for name, values in known.rows.items() if name != LABEL},
+        columns={name: column for name, column in known.columns.items() if name != LABEL},
+    )
+
+
+def _labels(files: ImageFiles, known: Attributes) -> tuple[Tensor | None, tuple[str, ...], str]:
+    """The class of every file, the names of the classes, and why there are none where one could expect them."""
+    if column := known.columns.get(LABEL):
+        if not isinstance(column, Labels):
+            raise DataError(
+                "folder: the attribute label has numbers; give names, or columns: {label: {type: labels, ...}}"
+            )
+        return known.rows[LABEL], column.names, ""
+    if files.labels is None:
+        return None, (), files.folders.stray
+    return torch.tensor(files.labels), files.classes, ""

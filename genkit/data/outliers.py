@@ -30,7 +30,8 @@ def outlier_mixture(
     junk: DataSet | None = None,
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
 ) -> OutlierMixture:
-    """`data` with round(share N) rows, drawn by `seed`, replaced; an outlier keeps the label of the row it replaced.
+    """`data` with round(share N) rows, drawn by `seed`, replaced; an outlier keeps label and
+    attributes of the row it replaced.
 
     Args:
         data: the clean set.
@@ -49,7 +50,15 @@ def outlier_mixture(
     x[rows] = _noise(data.x, count, rng) if junk is None else _drawn(junk, data, count, rng)
     kind = "noise" if junk is None else junk.name
     mixture = OutlierMixture(
-        f"{data.name} with {100 * share:g} % {kind}", x, data.labels, data.classes, data.report, data.unlabelled
+        f"{data.name} with {100 * share:g} % {kind}",
+        x,
+        data.labels,
+        data.classes,
+        data.report,
+        data.unlabelled,
+        attributes=data.attributes,
+        columns=data.columns,
+        sided=data.sided,
     )
     outliers = torch.zeros(len(data), dtype=torch.bool)
     outliers[rows] = True

@@ -33,4 +33,7 @@ def part(data: DataSet, stop: Annotated[int, Field(ge=1)], start: Annotated[int,
         data.unlabelled,
         data.mixture,
         data.files[start:stop],
+        {name: rows[start:stop] for name, rows in data.attributes.items()},
+        data.columns,
+        data.sided,
     )

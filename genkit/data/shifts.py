@@ -29,7 +29,7 @@ def shifted(
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0,
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
 ) -> DataSet:
-    """`data` with every image changed alike, in the order of the arguments; labels stay.
+    """`data` with every image changed alike, in the order of the arguments; labels stay, attributes are dropped.
 
     Args:
         data: images.

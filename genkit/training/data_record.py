@@ -20,24 +20,31 @@ NAMED = 3
 def data_record(data: Any) -> dict[str, Any]:
     """The record of `data`, a genkit.data.dataset.DataSet, that tells it from any other; for JSON.
 
-    Keys: name, shape, classes, fingerprint of all, rows (one short hash each, labels included), files (names of the
-    rows, where they are files), target (the record of a second domain).
+    Keys: name, shape, classes, fingerprint of all, rows (one short hash each, labels and attributes included), files
+    (names of the rows, where they are files), attributes (what each is, where there are any), target (the record of a
+    second domain).
     """
     rows = list(_digests(data))
     record: dict[str, Any] = {"name": data.name, "shape": list(data.sample_shape), "classes": list(data.classes)}
     record |= {"rows": rows, "files": list(data.files)}
     if target := getattr(data, "target", None):
         record["target"] = data_record(target)
+    if columns := getattr(data, "columns", None):
+        record["attributes"] = {name: column.about for name, column in columns.items()}
     content = f"{record['shape']} {record['classes']} {rows} {record.get('target', {}).get('fingerprint')}"
+    content += str(record.get("attributes", ""))
     return record | {"fingerprint": hashlib.sha256(content.encode()).hexdigest()}
 
 
 def _digests(data: Any) -> Iterator[str]:
     labels = data.labels if data.labels is not None else torch.zeros(len(data), dtype=torch.int64)
     pixels, classes = data.x.numpy(), labels.numpy()
+    attributes = [rows.numpy() for rows in getattr(data, "attributes", {}).values()]
     for i in range(len(data)):
         row = hashlib.blake2b(pixels[i].tobytes(), digest_size=DIGEST)
         row.update(classes[i].tobytes())
+        for rows in attributes:
+            row.update(rows[i].tobytes())
         yield row.hexdigest()
 
 
@@ -64,9 +71,9 @@ def changes_since(fingerprint: str | None, known: Mapping[str, Any], new: Mappin
 
 
 def _changed_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    for what in ("shape", "classes"):
-        if old.get(what) != new[what]:
-            yield f"{what} {shown(old.get(what))} -> {shown(new[what])}"
+    for what in ("shape", "classes", "attributes"):
+        if old.get(what) != new.get(what):
+            yield f"{what} {shown(old.get(what))} -> {shown(new.get(what))}"
 
 
 def _changed_rows(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -34,6 +34,8 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
     """
     train, (system, optimizers) = recipe.train, checked(recipe, accelerator.num_processes)
     data = recipe.build_data()
+    if train.mirror and (sided := getattr(data, "sided", ())):
+        raise RecipeError(f"train.mirror: a mirrored image of {data.name} has another {', '.join(sided)}; leave it out")
     system.check_data(data.sample_shape, data.conditions)
     system.check(data)
     if not system.product.class_names:

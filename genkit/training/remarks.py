@@ -28,6 +28,8 @@ def remarks(recipe: Recipe, data: Any, device: torch.device) -> Iterator[str]:
         if batch > len(items):
             there = f"{len(items)} samples of {items.name}"
             yield f"train.batch_size: {batch} is more than the {there}, so every batch holds samples more than once"
+    if recipe.train.mirror and (kept := ", ".join(data.attributes)):
+        yield f"train.mirror: a mirrored image keeps {kept} of the one that it was made of"
     yield from _colours(recipe, data)
     if recipe.train.precision == "bf16" and device.type == "cpu" and cpu_has_bf16() is False:
         yield "train.precision: this CPU has no units for bf16 and is several times slower with it; 'no' is faster here"

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from genkit.core.columns.labels import Labels
+from genkit.core.columns.values import Values
 from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 
@@ -39,6 +41,49 @@ def test_fingerprint_is_of_content_shape_and_labels() -> None:
     changed[2, 0, 1, 1] += 1
     others = [DataSet("d", X), DataSet("d", X, 1 - Y), DataSet("d", changed, Y), DataSet("d", X.reshape(3, 4, 1, 1), Y)]
     assert len({same.fingerprint, *(other.fingerprint for other in others)}) == 5
+
+
+SIZE = {"size": torch.tensor([0.5, 0.25, 0.75])}
+COLUMN = {"size": Values(0.2, 0.8)}
+
+
+def test_attributes_are_conditions_beside_labels() -> None:
+    data = DataSet("d", X, Y, attributes=SIZE, columns=COLUMN)
+    assert list(data.conditions) == ["label", "size"] and data.conditions["size"] is COLUMN["size"]
+    rows = data.condition(torch.tensor([2, 0]))
+    assert rows["size"].tolist() == [0.75, 0.5] and rows["label"].tolist() == [1, 1]
+    alone = DataSet("d", X, attributes=SIZE, columns=COLUMN, unlabelled="a stray file")
+    assert list(alone.conditions) == ["size"] and alone.conditions.absent == "a stray file"
+    assert list(alone.condition(torch.tensor([0]))) == ["size"]
+
+
+def test_attributes_are_part_of_the_fingerprint_by_name() -> None:
+    def of(**attributes: torch.Tensor) -> str:
+        return DataSet("d", X, attributes=attributes, columns={k: Values(0, 1) for k in attributes}).fingerprint
+
+    a, b = torch.tensor([0.5, 0.25, 0.75]), torch.tensor([0.5, 0.25, 0.5])
+    assert len({of(), of(a=a), of(a=b), of(b=a), of(a=a, b=b), of(a=b, b=a)}) == 6
+    assert of(a=a, b=b) == of(b=b, a=a) and of() == DataSet("d", X).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("attributes", "columns", "reason"),
+    [
+        (SIZE, {}, "every attribute needs a column.*got size with columns$"),
+        ({}, COLUMN, "every attribute needs a column"),
+        ({"label": Y}, {"label": Labels(2)}, "none is called label"),
+        ({"size": torch.tensor([0.5, 0.25])}, COLUMN, "'size': .*3 samples, 2 numbers"),
+        ({"size": torch.tensor([0.5, 0.25, 0.9])}, COLUMN, "'size': .*got 0.9"),
+        ({"size": torch.tensor([0.5, 0.25, float("nan")])}, COLUMN, "'size': .*got nan"),
+        ({"size": SIZE["size"].double()}, COLUMN, "'size' needs 3 rows of torch.float32"),
+        ({"size": torch.tensor([0.5])}, COLUMN, "'size' needs 3 rows"),
+        ({"size": torch.tensor([0.5, 0.25, 1.0])}, {"size": Values(0, 1, cyclic=True)}, "'size' needs 3 rows"),
+        ({"kind": torch.tensor([0, 1, 2])}, {"kind": Labels(2)}, "'kind': .*takes 0 to 1, got 2"),
+    ],
+)
+def test_attributes_that_do_not_fit_are_refused(attributes, columns, reason) -> None:
+    with pytest.raises(DataError, match=f"^d: .*{reason}"):
+        DataSet("d", X, attributes=attributes, columns=columns)
 
 
 @pytest.mark.parametrize(

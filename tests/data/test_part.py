@@ -7,6 +7,7 @@ from genkit.core.catalog import build
 from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 from genkit.data.part import part
+from genkit.data.shapes import shapes
 
 WHOLE = DataSet("whole", torch.arange(10.0)[:, None], torch.arange(10) % 3, ("a", "b", "c"))
 
@@ -21,6 +22,13 @@ def test_rows_labels_and_classes_are_those_of_the_whole() -> None:
 def test_without_labels_by_name() -> None:
     spec = {"type": "part", "data": {"type": "swiss_roll", "n": 50}, "stop": 20}
     assert len(build(spec)) == 20
+
+
+def test_attributes_too() -> None:
+    whole = shapes(n=10, size=8)
+    piece = part(whole, 7, start=4)
+    assert piece.condition(torch.tensor([0, 2]))["hue"].equal(whole.attributes["hue"][[4, 6]])
+    assert list(piece.conditions) == list(whole.conditions) and piece.sided == whole.sided
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 11), (5, 5), (6, 5)])

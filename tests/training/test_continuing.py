@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from genkit.core.columns.values import Values
 from genkit.core.errors import CheckpointError, TrainingError, UnfinishedRun, WeightsError
 from genkit.core.location import sha256_of_weights
 from genkit.core.pretrained import Pretrained
+from genkit.data.shapes import shapes
 from genkit.images import pixels as images
 from genkit.training import train
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
@@ -244,6 +246,18 @@ def test_records_tell_rows_labels_classes_shapes_and_targets_apart() -> None:
     ]
     assert data_changes(*two).startswith("the target: ")
     json.dumps(plain)
+
+
+def test_records_tell_attributes_apart() -> None:
+    data = shapes(n=6, size=8)
+    old = data_record(data)
+    assert data_changes(old, data_record(shapes(n=6, size=8))) == "" and json.dumps(old)
+    hue = data.attributes["hue"].clone()
+    hue[4] = 0.5
+    assert data_changes(old, data_record(replace(data, attributes={**data.attributes, "hue": hue}))) == "1 changed"
+    wider = replace(data, columns={**data.columns, "size": Values(0.2, 0.9)})
+    assert data_changes(old, data_record(wider)).startswith("attributes {")
+    assert data_changes(data_record(shapes(n=6, size=8, attributes=False)), old).startswith("attributes None -> {")
 
 
 def test_an_environment_is_compared_in_what_both_have() -> None:

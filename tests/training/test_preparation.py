@@ -224,3 +224,17 @@ def test_scores_that_cannot_be_are_refused_before_training(
 
 def offline(*_: Any, **__: Any) -> None:
     raise OSError("no network")
+
+
+def test_images_that_mirroring_makes_others_are_not_mirrored() -> None:
+    system = {
+        "type": "gan_training",
+        "generator": {"type": "gan", "network": {**DCGAN_G, "size": 8, "channels": 3}},
+        "critic": {**DCGAN_C, "size": 8, "channels": 3},
+    }
+    asked = recipe(system, "critic", mirror=True).to_dict()
+    asked["optimizers"] = dict.fromkeys(("critic", "generator"), asked["optimizers"]["critic"])
+    data = {"type": "shapes", "n": 20, "size": 8}
+    with pytest.raises(RecipeError, match=r"train\.mirror: a mirrored image of shapes/train has another x, rotation"):
+        prepare(Recipe.from_dict({**asked, "data": data}), Accelerator(cpu=True))
+    prepare(Recipe.from_dict({**asked, "data": {**data, "attributes": False}}), Accelerator(cpu=True))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from genkit.cli.main import main
+from genkit.core.columns.values import Values
 from genkit.data.dataset import DataSet
 from genkit.data.domains import domains
 from genkit.training import remarks as module
@@ -50,6 +51,13 @@ def test_a_batch_larger_than_the_data_is_told() -> None:
     assert told(recipe, 51) == []
     (line,) = told(recipe, 50)
     assert line.startswith("train.batch_size: 51 is more than the 50 samples of some")
+
+
+def test_what_a_mirrored_image_keeps_is_told() -> None:
+    data = DataSet("some", torch.zeros(60, 2), attributes={"age": torch.arange(60.0)}, columns={"age": Values(0, 60)})
+    (line,) = remarks(points(train={"mirror": True}), data, torch.device("cpu"))
+    assert line == "train.mirror: a mirrored image keeps age of the one that it was made of"
+    assert not list(remarks(points(), data, torch.device("cpu")))
 
 
 def test_so_is_one_larger_than_the_target() -> None:

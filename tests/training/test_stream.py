@@ -6,6 +6,7 @@ import torch
 
 from genkit.core.batch_noise import SMALL
 from genkit.core.errors import RecipeError
+from genkit.data.shapes import shapes
 from genkit.training.shuffle import Shuffle, permuted
 from genkit.training.stream import Stream
 from tests.training.sources import Numbers
@@ -52,6 +53,17 @@ def test_shares_make_up_the_whole_batch(world: int) -> None:
         assert torch.cat(drawn[:-1]).equal(drawn[-1]), "a tree of rows is shared out too"
         common = [stream.common(lambda rng: torch.randperm(20, generator=rng)[:11]) for stream in (whole, *parts)]
         assert len(common[0]) == 11 and all(drawn.equal(common[0]) for drawn in common)
+
+
+def test_attributes_stay_with_their_images_in_every_process() -> None:
+    data = shapes(n=11, size=8)
+    whole, parts = Stream(data, 6, seed=4), [Stream(data, 6, seed=4, rank=r, world_size=2) for r in range(2)]
+    for _ in range(4):
+        want, got = next(whole), [next(part) for part in parts]
+        assert want.condition.keys() == data.conditions.keys()
+        for name, rows in want.condition.items():
+            assert rows.equal(data.attributes[name][want.index]) and want.x.equal(data.rows(want.index))
+            assert torch.cat([part.condition[name] for part in got]).equal(rows)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
