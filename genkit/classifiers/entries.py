@@ -6,6 +6,10 @@ from genkit.core.entry import Entries, Entry
 
 ENTRIES: Entries = {
     "systems": {
+        "attribute_training": Entry(
+            "genkit.classifiers.attribute_training:AttributeTraining",
+            "The sum of cross-entropy of classes and squared error of numbers, over all attributes.",
+        ),
         "classifier_training": Entry(
             "genkit.classifiers.classifier_training:ClassifierTraining",
             "Cross-entropy on randomly shifted images, and on images made from them.",
@@ -18,6 +22,14 @@ ENTRIES: Entries = {
         ),
     },
     "networks": {
+        "attribute_predictor": Entry(
+            "genkit.classifiers.attribute_predictor:AttributePredictor",
+            "Images in [-1, 1], (B, channels, size, size) -> what each attribute is.",
+        ),
+        "measured_shape": Entry(
+            "genkit.classifiers.measured_shape:MeasuredShape",
+            "Images of the data set `shapes` -> hue and size of the shape, measured from their pixels.",
+        ),
         "classifier": Entry(
             "genkit.classifiers.conv_classifier:Classifier",
             "Images in [-1, 1], (B, channels, size, size) -> logits (B, classes).",

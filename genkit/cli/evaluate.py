@@ -24,15 +24,15 @@ from genkit.cli.places import (
 from genkit.core.errors import GenkitError
 
 FEATURES = "features"
-MOST = (FEATURES, "accuracy", "likelihood")
-METRICS = ("accuracy", "likelihood", "knn", "outliers")
+MOST = (FEATURES, "accuracy", "attributes", "likelihood")
+METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers")
 """Metrics that are computed alone, each by the function `score` of a module here; FEATURES stands for all others."""
 
 
 @click.command("evaluate", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
 @click.argument("a", type=Input("a"))
 @option("--against", type=DATA, before=("test", "run"), help="Reference; for outliers a run that judges.")
-@option("--metrics", help="Of 'genkit list metrics', or one above; fd,kd,pr and modes, or accuracy, if not said.")
+@option("--metrics", help="Of 'genkit list metrics', or one above; by what A is, if not said.")
 @option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000, of likelihood 1,000, if not said.")
 @option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
 @option("--json", "json_path", type=FILE, of=(*MOST, "knn"), help="Also write everything to this file.")
@@ -59,6 +59,7 @@ def command(ctx: click.Context, a: str, against: str | None, metrics: str | None
     features    A and reference: WEIGHTS, DATA, points of 'genkit sample', .npz
                 of 'genkit stats', or clean-fid:cifar10/train and its like
     accuracy    A: WEIGHTS of a classifier; reference: labelled DATA
+    attributes  A: WEIGHTS of a predictor; reference: DATA with attributes
     likelihood  A: WEIGHTS of a VAE or diffusion model; reference: DATA
     knn         A: WEIGHTS of a VAE; reference: labelled DATA, all of which are
                 classified by the nearest latents of --train
@@ -76,19 +77,19 @@ def command(ctx: click.Context, a: str, against: str | None, metrics: str | None
 
 
 def _use(a: str, metrics: str | None) -> str:
-    """The metric that is asked for alone; accuracy where nothing is asked for and `a` is a classifier."""
+    """The metric that is asked for alone; where nothing is asked for, what `a` is for."""
     if metrics is None:
-        return "accuracy" if _classifies(a) else FEATURES
+        return _purpose(a)
     names = metrics.split(",")
     if len(names) > 1 and (alone := [name for name in names if name in METRICS]):
         raise GenkitError(f"--metrics: {alone[0]} is asked for alone; leave it out, or the others")
     return metrics if metrics in METRICS else FEATURES
 
 
-def _classifies(weights: str) -> bool:
-    """Whether these are weights of a classifier, by their configuration."""
+def _purpose(weights: str) -> str:
+    """accuracy of weights of a classifier, attributes of those of a predictor, else FEATURES."""
     if weights.lstrip().startswith("{"):
-        return False
+        return FEATURES
     from genkit.core.catalog import load, shipped
     from genkit.core.documents import read_mapping
     from genkit.core.location import CONFIG
@@ -97,7 +98,14 @@ def _classifies(weights: str) -> bool:
     folders = (Path(weights), Path(weights) / "weights", shipped("weights") / weights)
     config = next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
     known = lookup(read_mapping(config).get("type")) if config else None
-    return known is not None and hasattr(load(known[1].target), "right")
+    made = load(known[1].target) if known else None
+    return (
+        "accuracy"
+        if hasattr(made, "right")
+        else "attributes"
+        if hasattr(made, "embed") and hasattr(made, "predict")
+        else FEATURES
+    )
 
 
 def _is_given(value: object) -> bool:

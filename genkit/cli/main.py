@@ -30,6 +30,7 @@ COMMANDS = {
     "explain": ("explain", "Name the examples behind weights, or behind an image."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),
     "score-images": ("score_images", "Score how unusual weights find each image."),
+    "calibrate": ("calibrate", "Measure distances of images by a predictor of attributes."),
     "stats": ("stats", "Compute and keep the statistics of a data set."),
     "bench": ("bench", "Compare several sets of weights in one table."),
     "list": ("list_", "List recipes, data, weights, metrics and more."),

@@ -123,3 +123,32 @@ class ByAccuracy:
         from genkit.evaluation.classification import accuracy
 
         return accuracy(product, against, asked.n, seed, progress)
+
+
+class ByAttributes:
+    """The judge of predictors of attributes: how often they are right, or by how much they are wrong."""
+
+    def check(self, asked: Asked) -> None:
+        if list(asked.metrics) != ["attributes"]:
+            raise RecipeError(
+                "evaluate: a predictor is scored by metrics: [attributes], and best: one of its attributes"
+            )
+
+    def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
+        from genkit.evaluation.attributes import known_columns
+
+        if asked.best not in product.conditions:
+            near = suggest(asked.best, product.conditions)
+            raise RecipeError(f"evaluate.best: {shown(asked.best)} is no attribute of the predictor{near}")
+        try:
+            known_columns(product, against)
+        except EvaluationError as error:
+            raise RecipeError(f"evaluate.against: {error}") from error
+        if tuple(against.sample_shape) != tuple(product.sample_shape):
+            taken = list(product.sample_shape)
+            raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {taken}")
+
+    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+        from genkit.evaluation.attributes import attribute_errors
+
+        return attribute_errors(product, against, asked.n, seed, progress)

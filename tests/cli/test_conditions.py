@@ -186,7 +186,7 @@ def test_beyond_what_was_learned_is_told_in_one_line(tinted: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("hue=red", "--condition hue=red: condition 'hue' takes numbers from 0 to 1, in a circle; got 'red'"),
+        ("hue=red", "--condition hue=red: condition 'hue' takes numbers on a circle from 0 to 1; got 'red'"),
         ("size=0.1,", "--condition size=0.1,: condition 'size' takes numbers from 0 to 0.8 px, or free; got ''"),
         ("size=nan", "takes numbers from 0 to 0.8 px, or free; got 'nan'"),
         ("huge=1", "takes no condition 'huge'; did you mean 'hue'?"),
@@ -198,7 +198,7 @@ def test_what_is_no_number_is_refused(capsys: Capture, tinted: Path, tmp_path: P
 
 def test_numbers_are_told(capsys: Capture, tinted: Path) -> None:
     ran = run(capsys, "info", tinted)
-    assert "hue: numbers from 0 to 1, in a circle" in ran.out and "size: numbers from 0 to 0.8 px, or free" in ran.out
+    assert "hue: numbers on a circle from 0 to 1" in ran.out and "size: numbers from 0 to 0.8 px, or free" in ran.out
 
 
 def test_images_that_are_read_are_not_written_over(capsys: Capture, here: Path) -> None:

@@ -18,6 +18,7 @@ from genkit.training.trainer import Trainer
 Spec = dict[str, Any]
 
 POINTS: Spec = {"type": "gaussians8", "n": 50}
+SHAPES: Spec = {"type": "shapes", "n": 40, "size": 8}
 DIGITS: Spec = {"type": "digits", "split": "test", "size": 8}
 
 MLP_G: Spec = {"type": "mlp_generator", "latent_dim": 3, "width": 8, "depth": 2}
@@ -31,6 +32,10 @@ TRANSGAN_G |= {"depths": [1, 1], "heads": 2}
 TRANSGAN_C: Spec = {"type": "transgan_critic", "size": 8, "channels": 1, "width": 8, "depth": 1, "heads": 2}
 STYLEGAN2_C: Spec = {"type": "stylegan2_critic", "size": 8, "channels": 1, "widths": [4, 4]}
 STYLEGAN2_G: Spec = {**STYLEGAN2_C, "type": "stylegan2_generator", "latent_dim": 3, "style_dim": 4, "depth": 2}
+HUE: Spec = {"type": "values", "low": 0.0, "high": 1.0, "cyclic": True, "unit": "", "free": False}
+SHAPE: Spec = {"type": "labels", "classes": 4, "names": ["disc", "square", "triangle", "cross"], "free": False}
+FACTORS: Spec = {"shape": SHAPE, "hue": HUE, "size": {**HUE, "low": 0.3, "high": 0.7, "cyclic": False}}
+PREDICTOR: Spec = {"type": "attribute_predictor", "size": 8, "width": 4, "attributes": FACTORS}
 WEIGHT_N: Spec = {"type": "weight_network", "size": 8, "channels": 1, "width": 2}
 RESNET18_C: Spec = {"type": "imagenet_resnet_classifier", "classes": 10, "layers": 18, "size": 8, "start": "random"}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
@@ -94,6 +99,8 @@ NETWORKS: dict[str, list[Spec]] = {
     "weight_network": [WEIGHT_N],
     "robust_resnet_generator": [{"type": "robust_resnet_generator", "latent_dim": 3, "width": 4}],
     "robust_resnet_critic": [{"type": "robust_resnet_critic", "width": 4}],
+    "attribute_predictor": [PREDICTOR, {**PREDICTOR, "norm": "layer"}],
+    "measured_shape": [{"type": "measured_shape", "size": 8}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
     "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
     "imagenet_resnet_classifier": [RESNET18_C],
@@ -454,6 +461,10 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             critic_steps=2,
             penalties=[{"type": "r1", "every": 3}, {"type": "gradient_penalty", "every": 2}],
         ),
+    ],
+    "attribute_training": [
+        SystemCase({"type": "attribute_training", "predictor": predictor}, SHAPES, ("predictor",))
+        for predictor in NETWORKS["attribute_predictor"]
     ],
     "classifier_training": [
         SystemCase(

@@ -211,6 +211,13 @@ def test_spectral_norm_bounds_every_weight(make):
         ({"type": "resnet_critic", "width": 10**9}, "width"),
         ({"type": "mlp_critic", "depth": 0}, "depth"),
         ({"type": "classifier", "classes": 3, "class_names": ["a"]}, "3 names"),
+        ({"type": "attribute_predictor", "attributes": {}}, "attributes: name at least one"),
+        ({"type": "attribute_predictor", "attributes": ["hue"]}, "attributes: needs names with what each one is"),
+        (
+            {"type": "attribute_predictor", "attributes": {"hue": {"type": "value"}}},
+            "attributes.hue.type: unknown.*value",
+        ),
+        ({"type": "attribute_predictor", "attributes": {"a": {"type": "labels", "classes": 2}}, "size": 12}, "of 8"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

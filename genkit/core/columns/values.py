@@ -43,8 +43,8 @@ class Values(Column):
 
     @property
     def about(self) -> str:
-        circle = ", in a circle" if self.cyclic else ""
-        return f"numbers from {self.low:g} to {self.shown(self.high)}{circle}" + (", or free" if self.free else "")
+        numbers = "numbers on a circle" if self.cyclic else "numbers"
+        return f"{numbers} from {self.low:g} to {self.shown(self.high)}" + (", or free" if self.free else "")
 
     def shown(self, value: float) -> str:
         """`value` with its unit, in six digits."""
@@ -68,7 +68,7 @@ class Values(Column):
         """Uniform."""
         if self.free:
             return randomness.draw(lambda n, rng: torch.full((n,), UNASKED))
-        return self._within(self.low + self.span * randomness.uniform())
+        return self.wrapped(self.low + self.span * randomness.uniform())
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """|a - b|, the shorter way round where they lie on a circle."""
@@ -87,7 +87,7 @@ class Values(Column):
             raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(rows)} numbers")
         if not self.cyclic:
             self._check_range(name, rows)
-        return self._within(rows).float().clone()
+        return self.wrapped(rows).float().clone()
 
     def _numbers(self, name: str, value: Any) -> Tensor:
         """(rows,) float64, finite where they ask for something."""
@@ -128,8 +128,8 @@ class Values(Column):
         told = f"condition {shown(name)}: {got} is beyond what was learned, {self.low:g} to {self.shown(self.high)}"
         warnings.warn(BeyondTraining(told), stacklevel=2)
 
-    def _within(self, rows: Tensor) -> Tensor:
-        """On a circle, the same in [low, high) of float32."""
+    def wrapped(self, rows: Tensor) -> Tensor:
+        """On a circle the same in [low, high), float32; else as they are."""
         if not self.cyclic:
             return rows
         rows = (self.low + (rows.double() - self.low) % self.span).float()

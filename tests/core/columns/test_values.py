@@ -122,7 +122,7 @@ def test_a_misfit_is_told() -> None:
     told = Values(0, 360, cyclic=True, unit="deg").misfit("hue", HUE)
     assert (
         told
-        == "takes numbers from 0 to 360 deg, in a circle for 'hue', but the data have numbers from 0 to 1, in a circle"
+        == "takes numbers on a circle from 0 to 360 deg for 'hue', but the data have numbers on a circle from 0 to 1"
     )
 
 

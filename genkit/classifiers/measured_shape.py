@@ -1,0 +1,62 @@
+"""Hue and size of a rendered shape, measured from its pixels: a judge that has learned nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.classifiers.attribute_heads import standardised
+from genkit.core.columns.values import Values
+from genkit.core.condition import ConditionSpace
+from genkit.core.pretrained import Pretrained
+from genkit.images.hue import CHROMA, chroma_of, hue_of
+from genkit.images.pixels import to_unit
+from genkit.layers.arguments import ImageSize
+
+
+class MeasuredShape(Pretrained, nn.Module):
+    """Images of the data set `shapes`, (B, 3, size, size) in [-1, 1] -> hue and size of the shape.
+
+    hue is that of the mean of all pixels, each weighted by its chroma (largest channel less smallest), so that grey
+    does not count. size is the radius of a disc of the same area, where a pixel is covered by its chroma over that of a
+    colour of the data. It has no weights, and predicts as a trained `attribute_predictor` does.
+
+    Args:
+        size: pixels of a side.
+        low, high: the range of sizes.
+    """
+
+    judged_by = "genkit.evaluation.judges:ByAttributes"
+
+    def __init__(
+        self,
+        size: ImageSize = 32,
+        low: Annotated[float, Field(ge=0)] = 0.3,
+        high: Annotated[float, Field(gt=0)] = 0.7,
+    ):
+        super().__init__()
+        self.sample_shape = (3, size, size)
+        self.conditions = ConditionSpace({"hue": Values(0, 1, cyclic=True), "size": Values(low, high)})
+        self.register_buffer("place", torch.zeros(()), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.buffers()).device
+
+    def predict(self, x: Tensor) -> dict[str, Tensor]:
+        """{"hue": (B,) in [0, 1), "size": (B,) in halves of the image's side}."""
+        x = to_unit(x)
+        chroma = chroma_of(x)
+        colour = (x * chroma[:, None]).sum((2, 3))
+        covered = (chroma / CHROMA).clamp(0, 1).mean((1, 2))
+        return {"hue": hue_of(colour), "size": (covered * 4 / math.pi).sqrt()}
+
+    def embed(self, x: Tensor, name: str) -> Tensor:
+        """As of an attribute predictor."""
+        column = self.conditions[name]
+        assert isinstance(column, Values)
+        return standardised(column, self.predict(x)[name])

@@ -1,0 +1,55 @@
+"""genkit evaluate --metrics attributes: how well a predictor reads what is known of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.places import loaded, write_json
+from genkit.core.errors import GenkitError
+
+
+def score(
+    weights: str,
+    against: str,
+    n: int = 10_000,
+    seed: int = 0,
+    json_path: Path | None = None,
+    skip_bad: bool = False,
+) -> None:
+    """The table of one predictor on data with attributes, and the same as JSON."""
+    from genkit.evaluation.attributes import attribute_errors
+    from genkit.evaluation.real_data import open_data
+
+    predictor = predicting(weights)
+    data = open_data(against, tuple(predictor.sample_shape), "--against", "skip" if skip_bad else "error")
+    with display() as shown:
+        found = attribute_errors(predictor, data, n, seed, progress(shown, "predicting", "image"))
+    rows = [
+        (found["labels"][name], f"{value:.4g}", f"{found['standard_errors'][name]:.2g}", found["told"][name])
+        for name, value in found["values"].items()
+    ]
+    click.echo(heading(f"{weights} on {data.name}"))
+    click.echo(table(rows, ("attribute", "value", "standard error", "that is")))
+    click.echo(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s")
+    warn(data.remarks())
+    if json_path:
+        write_json(json_path, found)
+
+
+def predicting(weights: str) -> Any:
+    """The predictor in `weights`.
+
+    Raises:
+        GenkitError: they hold something else.
+    """
+    from genkit.core.pretrained import Pretrained
+    from genkit.evaluation.attributes import Predicting
+
+    product: Any = loaded(Pretrained, weights)
+    if not isinstance(product, Predicting):
+        raise GenkitError(f"{weights} holds a {type(product).__name__}; attributes are read by a predictor of them")
+    return product
