@@ -24,7 +24,7 @@ class AttributePredictor(Pretrained, nn.Module):
     """Images in [-1, 1], (B, channels, size, size) -> what each attribute is.
 
     Three 3x3 convolutions of stride 2 with a norm and ReLU, a layer of features, a linear head over all attributes. 32
-    colour pixels at width 16: 91 k parameters.
+    colour pixels at width 16: 90 k parameters.
 
     Args:
         attributes: name -> its column, `{type: labels, ...}` or `{type: values, ...}`.

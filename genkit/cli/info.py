@@ -20,6 +20,7 @@ from genkit.core.shared_arguments import shared_of
 from genkit.core.table import lookup
 
 if TYPE_CHECKING:
+    from genkit.core.columns.column import Column
     from genkit.training.recipe import Recipe
     from genkit.training.run_folder import RunFolder
     from genkit.training.staged import StagedRecipe
@@ -139,10 +140,15 @@ def _about(module: Any, size: int) -> list[tuple[str, str]]:
     if shape := getattr(module, "sample_shape", None):
         rows.append(("samples", " x ".join(map(str, shape))))
     if conditions := getattr(module, "conditions", None):
-        rows += [("condition", f"{name}: {space.about}") for name, space in conditions.items()]
+        rows += [("condition", f"{name}: {space.about}{_called(space, name)}") for name, space in conditions.items()]
     if names := module.class_names:
         rows.append(("classes", numbered(names)))
     return [*rows, ("size", f"{size / 2**20:.1f} MiB")]
+
+
+def _called(column: Column, name: str) -> str:
+    """', disc, square', what its classes are called; those of "label" have a row of their own."""
+    return f": {', '.join(column.names)}" if column.names and name != "label" else ""
 
 
 def _name(found: Subject) -> list[Section]:

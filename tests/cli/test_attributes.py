@@ -10,7 +10,7 @@ import yaml
 
 from genkit.classifiers.measured_shape import MeasuredShape
 from tests.cli.console import refusal, run
-from tests.contracts.specs import NETWORKS, seeded
+from tests.contracts.specs import NETWORKS, PREDICTOR, seeded
 
 Capture = pytest.CaptureFixture[str]
 SHAPES = "{type: shapes, split: test, n: 60}"
@@ -69,9 +69,11 @@ def test_what_cannot_be_is_one_line(
     assert message in refusal(capsys, *(places.get(word, word) for word in command))
 
 
-def test_data_and_predictors_are_described(capsys: Capture, measured: Path) -> None:
+def test_data_and_predictors_are_described(capsys: Capture, measured: Path, tmp_path: Path) -> None:
     assert (
         "correlated" in run(capsys, "info", "shapes").out
         and "coloured_fashion_mnist" in run(capsys, "list", "data").out
     )
     assert "hue: numbers on a circle from 0 to 1" in run(capsys, "info", measured).out
+    predictor = seeded(PREDICTOR).save_pretrained(tmp_path / "predictor")
+    assert "shape: 4 classes: disc, square, triangle, cross" in run(capsys, "info", predictor).out
