@@ -1,4 +1,4 @@
-"""How well a predictor reads the attributes of images: accuracy of classes, mean absolute error of numbers."""
+"""Scores of a predictor of attributes: accuracy of classes, mean absolute error of numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROWS = 250
 
 @runtime_checkable
 class Predicting(Protocol):
-    """What reads attributes of images, each a column of `conditions`; measured properties count too."""
+    """A reader of attributes of images, each a column of `conditions`; measured properties count too."""
 
     @property
     def conditions(self) -> ConditionSpace: ...

@@ -1,4 +1,4 @@
-"""How far apart real images lie by what a predictor says of them, and thresholds of a contrastive loss from that."""
+"""Distances of real images by what a predictor says of them, and thresholds of a contrastive loss from these."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def calibrate(
     noise: float = NOISE,
     progress: Progress | None = None,
 ) -> Calibrations:
-    """What distances mean, for every attribute of a predictor.
+    """Noise, distances and thresholds of every attribute of a predictor.
 
     Args:
         predictor: what embeds images.

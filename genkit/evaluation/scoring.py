@@ -16,7 +16,7 @@ from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
-from genkit.evaluation.metrics.computing import Values, compute, label, metric_named
+from genkit.evaluation.metrics.computing import ScoreValues, compute, label, metric_named
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
 from genkit.evaluation.possible import Wanted, check_fit, left_out
@@ -202,7 +202,7 @@ def _mixture(real: Source | Statistics, judge: Extractor) -> PointMixture | None
     return real.mixture if isinstance(real, Source) and judge.name == POINTS else None
 
 
-def _scores(wanted: Wanted, values: Values, extractor: str, published: bool) -> dict[str, Score]:
+def _scores(wanted: Wanted, values: ScoreValues, extractor: str, published: bool) -> dict[str, Score]:
     scales = {scale.name: scale for name in wanted.names for scale in metric_named(name).scores}
     return {
         name: Score(label(name, extractor, published), value, error, scales[name].better)

@@ -12,7 +12,7 @@ from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.table import CATALOG, lookup
 from genkit.evaluation.metrics.metric import SAMPLES, Metric, Scale, Sides
 
-Values = dict[str, tuple[float, float | None]]
+ScoreValues = dict[str, tuple[float, float | None]]
 """Score -> (value, standard error)."""
 
 Missing = dict[str, str]
@@ -63,13 +63,13 @@ def label(score: str, extractor: str, published: bool) -> str:
     return f"{scale.label or score}/{extractor}"
 
 
-def compute(metrics: Sequence[str], sides: Sides) -> tuple[Values, Missing]:
+def compute(metrics: Sequence[str], sides: Sides) -> tuple[ScoreValues, Missing]:
     """Every metric of the two sides that can be computed, and the reasons why others cannot.
 
     Raises:
         EvaluationError: none can be computed, with the reason for the first.
     """
-    values, missing = Values(), Missing()
+    values, missing = ScoreValues(), Missing()
     for names, metric in _joined(metrics):
         try:
             values |= _values(names[0], metric, sides)
@@ -98,7 +98,7 @@ def _joined(names: Sequence[str]) -> Iterator[tuple[list[str], Metric]]:
     yield from groups
 
 
-def _values(name: str, metric: Metric, sides: Sides) -> Values:
+def _values(name: str, metric: Metric, sides: Sides) -> ScoreValues:
     if SAMPLES in metric.needs and not sides.of_samples:
         raise EvaluationError(f"{name}: statistics hold a mean and a covariance only, and no samples")
     found = metric(sides)
