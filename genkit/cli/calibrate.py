@@ -9,6 +9,7 @@ import click
 from genkit.cli.attributes import predicting
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, Writing
+from genkit.cli.sampler_options import Number
 
 if TYPE_CHECKING:
     from genkit.evaluation.calibration import Calibrations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("predictor", type=WEIGHTS)
 @click.argument("data", type=DATA)
 @click.option("-n", "n", type=click.IntRange(min=2), default=2000, show_default=True, help="Images.")
-@click.option("--noise", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Of the slight change.")
+@click.option("--noise", type=Number(0, 1), default=0.05, show_default=True, help="Of the slight change.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of images and noise.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
 def command(predictor: str, data: str, n: int, noise: float, seed: int, skip_bad: bool) -> None:
