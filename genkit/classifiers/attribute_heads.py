@@ -1,4 +1,4 @@
-"""What a network says of an attribute, by its column: logits of classes, a number, or a point of a circle."""
+"""Outputs of a network for an attribute, by its column: logits of classes, a number, or a point of a circle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from genkit.core.errors import RecipeError, shown
 
 
 def outputs_of(name: str, column: Column) -> int:
-    """How many outputs say it: one a class, one for a number, two for a number on a circle.
+    """The number of outputs: one a class, one for a number, two for a number on a circle.
 
     Raises:
         RecipeError: neither classes nor numbers.

@@ -28,7 +28,7 @@ class AttributePredictor(Pretrained, nn.Module):
 
     Args:
         attributes: name -> its column, `{type: labels, ...}` or `{type: values, ...}`.
-        size: pixels of a side, a multiple of 8.
+        size: side length in pixels, a multiple of 8.
         channels: 1 for grey, 3 for colour.
         width: channels of the first map.
         norm: of the maps.

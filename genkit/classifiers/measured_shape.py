@@ -26,7 +26,7 @@ class MeasuredShape(Pretrained, nn.Module):
     colour of the data. It has no weights, and predicts as a trained `attribute_predictor` does.
 
     Args:
-        size: pixels of a side.
+        size: side length in pixels.
         low, high: the range of sizes.
     """
 

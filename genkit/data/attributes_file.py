@@ -19,7 +19,7 @@ from genkit.core.errors import ConditionError, DataError, shown, suggest
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a file says of images.
+    """Attributes of images, from a file.
 
     Attributes:
         rows: name -> (N,) float32 numbers, or int64 classes, of the N images that were asked for, in their order.
@@ -66,7 +66,7 @@ def read_attributes(path: Path, images: Sequence[str], columns: Mapping[str, Col
 
 
 def _column(path: Path, name: str, texts: Sequence[str]) -> Column:
-    """What a column of `texts` is."""
+    """The column that fits `texts`."""
     if len(set(texts)) < 2:
         raise DataError(f"{path}: {shown(name)} is {shown(texts[0])} of all images, which says nothing; leave it out")
     if not all(map(_is_number, texts)):

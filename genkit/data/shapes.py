@@ -60,7 +60,7 @@ def shapes(
     Args:
         split: each has random numbers of its own.
         n: images; 20,000 to train and 2,000 to test where it is not said.
-        size: pixels of a side.
+        size: side length in pixels.
         correlated: the share c of every hue that the shape decides: hue = (shape + 1/2 + (1 - c) 4 (u - 1/2)) / 4 on
             the circle, u uniform. 0: independent; 1: each shape has one hue.
         seed: image i is a function of it, the split and i.

@@ -1,4 +1,4 @@
-"""What one name of a condition takes, one value a sample."""
+"""A column of a condition: the values that one name takes, one a sample."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from genkit.core.randomness import Randomness
 
 
 class Column(Configured, ABC):
-    """What one name of a condition takes. A file writes it as `{type: labels, classes: 4}`, and so does config.json.
+    """A column of a condition: the values that one name takes.
+
+    A file writes it as `{type: labels, classes: 4}`, and so does config.json.
 
     A row of a `free` column may say nothing, which leaves it to the generator: `UNASKED` of the column, that is -1
     among labels and nan among numbers. It is what is drawn where nothing is given; `asked` tells such rows apart.
@@ -31,7 +33,7 @@ class Column(Configured, ABC):
     @property
     @abstractmethod
     def about(self) -> str:
-        """What it takes, in a few words."""
+        """The values that it takes, in a few words."""
 
     @abstractmethod
     def check(self, name: str, value: Any, n: int) -> Tensor:
@@ -50,7 +52,7 @@ class Column(Configured, ABC):
         """Why data with this column cannot teach this one: "takes ..., but the data have ..."; empty where they can."""
 
     def asked(self, rows: Tensor) -> Tensor:
-        """Which of `rows` ask for something, (n,) bool."""
+        """True for rows that ask for a value, (n,) bool."""
         raise NotImplementedError(f"{type(self).__name__} is never free")
 
     def left_free(self) -> Self:

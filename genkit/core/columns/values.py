@@ -107,7 +107,7 @@ class Values(Column):
         return rows
 
     def _number(self, name: str, value: Any) -> Any:
-        """What a text says, and anything else as it is."""
+        """The number in a text; anything else as it is."""
         if not isinstance(value, str):
             return value
         try:
