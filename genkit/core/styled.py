@@ -22,6 +22,7 @@ class Styled(Protocol):
         style_dim: width of w.
         style_channels: channels of each layer's style, by the layer's name, from the smallest map up.
         style_layers: number of the vector of W+ that each layer reads, by the same names.
+        slices: of z and of w alike, by name, where the one is a function of the other alone; empty for most networks.
 
     A buffer `w_avg`, (style_dim,), is the mean of w.
     """

@@ -36,6 +36,14 @@ HUE: Spec = {"type": "values", "low": 0.0, "high": 1.0, "cyclic": True, "unit": 
 SHAPE: Spec = {"type": "labels", "classes": 4, "names": ["disc", "square", "triangle", "cross"], "free": False}
 FACTORS: Spec = {"shape": SHAPE, "hue": HUE, "size": {**HUE, "low": 0.3, "high": 0.7, "cyclic": False}}
 PREDICTOR: Spec = {"type": "attribute_predictor", "size": 8, "width": 4, "attributes": FACTORS}
+SPLIT_G: Spec = {
+    **STYLEGAN2_G,
+    "latent_dim": 5,
+    "style_dim": 5,
+    "split": {"shape": 2, "rest": 3},
+    "mid": 4,
+    "mixing": 0,
+}
 WEIGHT_N: Spec = {"type": "weight_network", "size": 8, "channels": 1, "width": 2}
 RESNET18_C: Spec = {"type": "imagenet_resnet_classifier", "classes": 10, "layers": 18, "size": 8, "start": "random"}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
@@ -91,6 +99,7 @@ NETWORKS: dict[str, list[Spec]] = {
     "stylegan2_generator": [
         STYLEGAN2_G,
         {**STYLEGAN2_G, "classes": 10, "channels": 3, "size": 16, "widths": [4, 3, 2]},
+        SPLIT_G,
     ],
     "stylegan2_critic": [STYLEGAN2_C, {**STYLEGAN2_C, "classes": 10, "depth": 2, "skips": False}],
     "robust_dcgan_generator": [{"type": "robust_dcgan_generator", "latent_dim": 3, "width": 2}],
@@ -199,7 +208,8 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": {**NVAE_N, "scaled": True, "channels": 3, "flows": 1}, "likelihood": GAUSSIAN},
     ],
     "truncated": [
-        {"type": "truncated", "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}, "layers": 2}
+        {"type": "truncated", "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}, "layers": 2},
+        {"type": "truncated", "generator": {"type": "gan", "network": SPLIT_G}, "psi": {"shape": 0.5}},
     ],
     "gan": [
         {"type": "gan", "network": network}

@@ -37,7 +37,7 @@ def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleG
     layers = ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
     network = _generator(state, layers, "style.{}.weight", first=1, to_rgb="to_rgb1.bias")
     names: TensorNames = {"synthesis.const": ("input.input",), "w_avg": ("w_avg",)}
-    for i in range(len(network.mapping.layers)):
+    for i in range(network.config["depth"]):
         names |= layer_names(f"mapping.layers.{i}", f"style.{i + 1}")
     for i, (ours, theirs) in enumerate(zip(_convs(sides), layers, strict=True)):
         names |= _styled(ours, f"{theirs}.conv", "modulation", f"{theirs}.activate.bias")
@@ -46,7 +46,7 @@ def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleG
         theirs = f"to_rgbs.{k - 1}" if k else "to_rgb1"
         names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", f"{theirs}.conv", "modulation", f"{theirs}.bias")
     load_named(network, {**state, "w_avg": network.w_avg}, names)
-    told = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": len(network.mapping.layers)}
+    told = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": network.config["depth"]}
     _agree(config, lr_mlp=RATE, **told)
     network.measure(Noise(MEAN_OF, torch.Generator().manual_seed(0)))
     return network
@@ -77,7 +77,7 @@ def ada(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Gene
     layers = [name.replace(".blocks", "") for name in _convs(sides)]
     network = _generator(state, layers, "mapping.fc{}.weight", first=0, to_rgb="synthesis.b4.torgb.bias")
     names: TensorNames = {"synthesis.const": ("synthesis.b4.const",), "w_avg": ("mapping.w_avg",)}
-    names |= _mapping(state, len(network.mapping.layers))
+    names |= _mapping(state, network.config["depth"])
     for ours, theirs in zip(_convs(sides), layers, strict=True):
         names |= _styled(ours, theirs, "affine", f"{theirs}.bias")
         names |= {f"{ours}.{n}": (f"{theirs}.{t}",) for n, t in (("noise_strength",) * 2, ("noise", "noise_const"))}

@@ -6,6 +6,9 @@ weights and biases, which have fewer numbers than maps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,6 +43,11 @@ class EqualisedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
         return activated(y) if self.active else y
+
+
+def dense(widths: Sequence[int], rate: float = 1.0) -> nn.Sequential:
+    """(B, widths[0]) -> (B, widths[-1]): layers that all end in leaky ReLU."""
+    return nn.Sequential(*(EqualisedLinear(i, o, rate, active=True) for i, o in pairwise(widths)))
 
 
 class EqualisedConv2d(nn.Module):

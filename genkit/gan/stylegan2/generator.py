@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError
@@ -15,6 +15,7 @@ from genkit.core.measured import Measured
 from genkit.core.randomness import Randomness
 from genkit.core.styled import Styles, noise_of
 from genkit.core.tree import Tree
+from genkit.gan.control.split_mapping import SplitMapping, check_split, slices_of
 from genkit.gan.networks.latent import LatentNetwork
 from genkit.gan.stylegan2.mapping import MappingNetwork
 from genkit.gan.stylegan2.synthesis import Synthesis
@@ -41,12 +42,16 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         depth: layers of the mapping network.
         mixing: share of the images that are of two latents, in training.
         classes: 0 is unconditional.
+        split: slices of z and w by name, in their order, with their widths: each has a mapping network of its own, so
+            that a slice of w is a function of that slice of z alone (Shoshan et al. 2021). None has one for all of z.
+        mid: width of the hidden layers of each of these.
 
     Attributes:
         w_avg: mean of w, for truncation; zero until it is measured.
+        slices: where each name of `split` lies; empty without.
 
     Raises:
-        RecipeError: a size that is no power of two, or widths that do not go with it.
+        RecipeError: a size that is no power of two, widths that do not go with it, or a split that does not add up.
     """
 
     w_avg: Tensor
@@ -62,10 +67,17 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         depth: Depth = 8,
         mixing: Annotated[float, Field(ge=0, le=1)] = 0.9,
         classes: Classes = 0,
+        split: dict[str, Width] | None = None,
+        mid: Width = 256,
     ):
+        if split:
+            check_split(split, latent_dim, style_dim, classes, mixing)
         super().__init__(latent_dim, (channels, size, size), 0)
         self.classes, self.style_dim, self.mixing = check_classes(classes), style_dim, mixing
-        self.mapping = MappingNetwork(latent_dim, style_dim, depth, classes)
+        self.mapping: nn.Module = (
+            SplitMapping(split, mid, depth) if split else MappingNetwork(latent_dim, style_dim, depth, classes)
+        )
+        self.slices = slices_of(split or {})
         self.synthesis = Synthesis(size, channels, style_dim, map_widths(size, config, widths))
         self.register_buffer("w_avg", torch.zeros(style_dim))
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genkit.gan.stylegan2.equalised import EqualisedLinear
+from genkit.gan.stylegan2.equalised import EqualisedLinear, dense
 from genkit.layers.labels import labels
 
 RATE = 0.01
@@ -32,9 +32,7 @@ class MappingNetwork(nn.Module):
         self.classes = classes
         self.embedding = EqualisedLinear(classes, style_dim) if classes else None
         inputs = latent_dim + (style_dim if classes else 0)
-        self.layers = nn.Sequential(
-            *(EqualisedLinear(style_dim if i else inputs, style_dim, RATE, active=True) for i in range(depth))
-        )
+        self.layers = dense([inputs, *[style_dim] * depth], RATE)
 
     def forward(self, z: Tensor | None, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """w, float32 in mixed precision too.

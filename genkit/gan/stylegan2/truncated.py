@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from genkit.core.condition import Condition
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.styled import Styled, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.gan import GAN
 
+Psi = Annotated[float, Field(ge=-2, le=2)]
 
-def truncated(w: Tensor, w_avg: Tensor, psi: float, layers: int | None = None) -> Tensor:
-    """W+ (B, depth, style_dim) with its first `layers` vectors, or all, at w_avg + psi (w - w_avg)."""
+
+def truncated(w: Tensor, w_avg: Tensor, psi: float | Tensor, layers: int | None = None) -> Tensor:
+    """W+ (B, depth, style_dim) with its first `layers` vectors, or all, at w_avg + psi (w - w_avg); psi: of each of the
+    style_dim numbers, or of all."""
     found = w.clone()
     found[:, :layers] = w_avg.lerp(w[:, :layers], psi)
     return found
@@ -29,33 +33,48 @@ class Truncated(LatentGenerator):
 
     Args:
         generator: a GAN over a network with styles.
-        psi: 1 changes nothing, 0 gives the average image (but for noise).
+        psi: 1 changes nothing, 0 gives the average image (but for noise). Of a network with slices, also one for each
+            that is named, 1 for the others.
         layers: number of vectors of W+, from the smallest map up; None takes all.
 
     Raises:
-        GenkitError: the network has no styles.
+        GenkitError: the network has no styles, or no slice of a name.
     """
 
     def __init__(
         self,
         generator: GAN,
-        psi: Annotated[float, Field(ge=-2, le=2)] = 0.7,
+        psi: Psi | dict[str, Psi] = 0.7,
         layers: Annotated[int, Field(ge=1, le=18)] | None = None,
     ):
         super().__init__()
-        if not isinstance(generator.network, Styled):
-            raise GenkitError(f"truncation is of w, and {type(generator.network).__name__} has none; give a StyleGAN2")
+        network: Any = generator.network
+        if not isinstance(network, Styled):
+            raise GenkitError(f"truncation is of w, and {type(network).__name__} has none; give a StyleGAN2")
         self.generator, self.psi, self.layers = generator, psi, layers
         self.sample_shape, self.conditions = generator.sample_shape, generator.conditions
+        for name in psi if isinstance(psi, dict) else ():
+            if name not in network.slices:
+                raise GenkitError(f"psi: no slice {shown(name)} of w{suggest(name, network.slices)}")
 
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
 
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         network: Any = self.generator.network
-        w = truncated(network.to_w(z, condition), network.w_avg, self.psi, self.layers)
+        w = truncated(network.to_w(z, condition), network.w_avg, self._psi(), self.layers)
         images: Tensor = network.synthesise(w, noise_of(z))
         return images.float()
+
+    def _psi(self) -> float | Tensor:
+        """Of all numbers of w, or of each."""
+        if not isinstance(self.psi, dict):
+            return self.psi
+        network: Any = self.generator.network
+        psi = torch.ones_like(network.w_avg)
+        for name, value in self.psi.items():
+            psi[network.slices[name]] = value
+        return psi
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         return super()._sample(condition, rows).clamp(-1, 1)
