@@ -22,7 +22,6 @@ class Styled(Protocol):
         style_dim: width of w.
         style_channels: channels of each layer's style, by the layer's name, from the smallest map up.
         style_layers: number of the vector of W+ that each layer reads, by the same names.
-        slices: of z and of w alike, by name, where the one is a function of the other alone; empty for most networks.
 
     A buffer `w_avg`, (style_dim,), is the mean of w.
     """
@@ -45,6 +44,12 @@ class Styled(Protocol):
     def synthesise(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Images (B, C, H, W), with a graph, of W, W+ or StyleSpace; `noise` as in latents, None the same always."""
         ...
+
+
+def named_slices(network: object) -> Mapping[str, slice]:
+    """Parts of z, and of w, where a network has a mapping of its own for each: `slices`, by name; empty for others."""
+    found: Mapping[str, slice] = getattr(network, "slices", {})
+    return found
 
 
 def noise_of(latents: Tree) -> Any:

@@ -183,6 +183,9 @@ class System(Learning, ABC):
     def check(self, items: Items) -> None:
         """Raises RecipeError when the training set lacks what this system learns from, beside shape and conditions."""
 
+    def check_batch(self, rows: int) -> None:
+        """Raises RecipeError where this system cannot learn from batches of so many rows, of all processes together."""
+
     def setup(self, items: Items) -> None:
         """Called once with the training set, before training and before a checkpoint is loaded: sizes buffers.
 

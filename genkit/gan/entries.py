@@ -210,6 +210,25 @@ ENTRIES: Entries = {
         "ascent": Entry(
             "genkit.gan.slots:Ascent", "The plain rule: up the reward of fresh samples, `steps` times.", ()
         ),
+        "paired_ascent": Entry(
+            "genkit.gan.control.paired_ascent:PairedAscent",
+            "Up the reward of samples in pairs that share one slice of the latent (GAN-Control).",
+            ("shoshan2021gancontrol",),
+        ),
+        "contrastive": Entry(
+            "genkit.gan.control.contrastive:Contrastive",
+            "A slice of the latent stands for an attribute: images that share it are alike in it, others are not.",
+            ("shoshan2021gancontrol",),
+        ),
+        "predicted_class": Entry(
+            "genkit.gan.control.measures:PredictedClass", "The class that a finished classifier sees."
+        ),
+        "mean_colour": Entry("genkit.gan.control.measures:MeanColour", "The mean of each channel, in [0, 1]."),
+        "gram_matrices": Entry(
+            "genkit.gan.control.measures:GramMatrices",
+            "Which features of a finished network occur together, wherever: texture.",
+            ("gatys2016style",),
+        ),
         "ratio_clipping": Entry(
             "genkit.gan.ratio_clipping:RatioClipping",
             "Clipped steps of the generator, a classifier's step before each (Wu et al. 2020).",

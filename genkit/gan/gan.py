@@ -125,6 +125,9 @@ class GANTraining(System):
     def products(self) -> Mapping[str, Pretrained]:
         return {"generator": self.generator, "critic": self.critic}
 
+    def check_batch(self, rows: int) -> None:
+        self.rule.check_batch(rows)
+
     def learner_of(self, child: str, name: str) -> str:
         return of_side(name, "fake" if child == "fake_weighting" else "real")
 

@@ -166,7 +166,7 @@ class Term(Technique, Learning):
         coupled: it depends on the samples of a batch together.
     """
 
-    name: ClassVar[str]
+    name: str
     of: ClassVar[Player | None] = "critic"
     coupled: ClassVar[bool] = False
 
@@ -195,6 +195,9 @@ class Rule(Technique, Learning, ABC):
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
         """The updates in iteration `step`, after the critic's steps on `real`; `z` are the latents of the last step."""
 
+    def check_batch(self, rows: int) -> None:
+        """Raises RecipeError where the rule cannot do with batches of so many rows, of all processes together."""
+
 
 class Ascent(Rule):
     """The plain rule: up the reward of fresh samples, `steps` times.
@@ -214,10 +217,13 @@ class Ascent(Rule):
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
         y = {name: self.repeated(value) for name, value in gan.asked(real.condition).items()}
         for i in range(step * self.steps, (step + 1) * self.steps):
-            drawn = [gan.generator.latents(data) for _ in range(self.batches)]
-            latents = tree.map(lambda *z: torch.stack(z, 1).flatten(0, 1), *drawn)
-            on = {"x": self.repeated(real.x), "y": y, "z": latents}
+            on = {"x": self.repeated(real.x), "y": y, "z": self.latents(gan, data)}
             yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
+
+    def latents(self, gan: Pair, data: Data) -> Tree:
+        """Of the samples of one step."""
+        drawn = [gan.generator.latents(data) for _ in range(self.batches)]
+        return tree.map(lambda *z: torch.stack(z, 1).flatten(0, 1), *drawn)
 
     def repeated(self, rows: Tensor) -> Tensor:
         return rows.repeat_interleave(self.batches, 0) if self.batches > 1 else rows

@@ -77,6 +77,7 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     check_learners(system.all_learners(), optimizers)
     check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
+    system.check_batch(train.batch_size)
     check_paths(recipe.data, "data")
     if recipe.evaluate:
         check_paths(recipe.evaluate.against or {}, "evaluate.against")

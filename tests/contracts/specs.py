@@ -294,6 +294,22 @@ def adaptation_case(order: tuple[str, ...], **arguments: Any) -> SystemCase:
     return SystemCase({k: v for k, v in spec.items() if v is not None}, INVERTED, order, noisy=critic is not None)
 
 
+def contrastive(attribute: str, measure: Spec, **arguments: Any) -> Spec:
+    return {
+        "type": "contrastive",
+        "attribute": attribute,
+        "measure": measure,
+        "tau_plus": 0.01,
+        "tau_minus": 0.5,
+    } | arguments
+
+
+def paired_case(*terms: Spec, **rule: Any) -> SystemCase:
+    """A StyleGAN2 with a split latent, in pairs."""
+    rule = {"type": "paired_ascent", **rule}
+    return gan_case(PLAY, images=True, network=SPLIT_G, critic=STYLEGAN2_C, penalties=list(terms), rule=rule)
+
+
 SYSTEMS: dict[str, list[SystemCase]] = {
     "domain_adaptation": [
         adaptation_case(("classifier",), classifier=CLASSIFIER),
@@ -462,6 +478,18 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             penalties=[{"type": "own_step", "term": term} for term in (R1, PATHS)],
             view={"type": "adaptive_augment", "p": 0.5, "images": 100, "every": 1},
             noisy=True,
+        ),
+        paired_case(
+            contrastive("shape", {"type": "predicted_class", "classifier": finished(CLASSIFIER)}, distance="squared"),
+            contrastive("rest", {"type": "mean_colour"}),
+        ),
+        paired_case(
+            contrastive(
+                "shape",
+                {"type": "gram_matrices", "network": finished(CLASSIFIER), "layer": "stages.2"},
+                distance="gram",
+            ),
+            rows={"shape": 4},
         ),
         gan_case(
             PLAY, images=True, network={**STYLEGAN2_G, "classes": 10}, critic={**STYLEGAN2_C, "classes": 10, "group": 1}

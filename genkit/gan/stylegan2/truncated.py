@@ -13,7 +13,7 @@ from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Randomness, Rows
-from genkit.core.styled import Styled, noise_of
+from genkit.core.styled import Styled, named_slices, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.gan import GAN
 
@@ -48,14 +48,13 @@ class Truncated(LatentGenerator):
         layers: Annotated[int, Field(ge=1, le=18)] | None = None,
     ):
         super().__init__()
-        network: Any = generator.network
-        if not isinstance(network, Styled):
-            raise GenkitError(f"truncation is of w, and {type(network).__name__} has none; give a StyleGAN2")
+        if not isinstance(generator.network, Styled):
+            raise GenkitError(f"truncation is of w, and {type(generator.network).__name__} has none; give a StyleGAN2")
         self.generator, self.psi, self.layers = generator, psi, layers
         self.sample_shape, self.conditions = generator.sample_shape, generator.conditions
         for name in psi if isinstance(psi, dict) else ():
-            if name not in network.slices:
-                raise GenkitError(f"psi: no slice {shown(name)} of w{suggest(name, network.slices)}")
+            if name not in named_slices(generator.network):
+                raise GenkitError(f"psi: no slice {shown(name)} of w{suggest(name, named_slices(generator.network))}")
 
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
@@ -73,7 +72,7 @@ class Truncated(LatentGenerator):
         network: Any = self.generator.network
         psi = torch.ones_like(network.w_avg)
         for name, value in self.psi.items():
-            psi[network.slices[name]] = value
+            psi[named_slices(network)[name]] = value
         return psi
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:

@@ -1,0 +1,153 @@
+"""What an attribute of an image is measured by: a predictor, a classifier, colour, texture, or one's own module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from genkit.core.condition import Column, ConditionSpace, Labels
+from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.pretrained import Configured
+from genkit.gan.control.contrast import gram, mean_colour
+
+
+@runtime_checkable
+class Measure(Protocol):
+    """What images are compared by; any module with this method is one, the user's too. It is frozen where it is used.
+
+    A `sample_shape`, where it has one, is that of the images which it takes.
+    """
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, ...), with a graph, of images (B, C, H, W) around [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class Readable(Measure, Protocol):
+    """A measure that reads a value, which a generator can then be asked for."""
+
+    @property
+    def column(self) -> Column:
+        """What is asked for."""
+        ...
+
+    def read(self, x: Tensor) -> Tensor:
+        """Of images (B, C, H, W): numbers (B,) of a column `Values`, or the probability of each class of `Labels`,
+        (B, classes)."""
+        ...
+
+
+@runtime_checkable
+class ReadsAttributes(Protocol):
+    """A network that reads several attributes of an image, each a column of its `conditions`."""
+
+    @property
+    def conditions(self) -> ConditionSpace: ...
+    def embed(self, x: Tensor, name: str) -> Tensor: ...
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]: ...
+
+
+class PredictedAttribute(Configured, nn.Module):
+    """One attribute of a finished predictor: probabilities of a class, a number over its range, a point of a circle.
+
+    Args:
+        predictor: `{weights: NAME}`, or an earlier stage.
+        attribute: which of its attributes.
+
+    Raises:
+        RecipeError: it reads no such attribute.
+    """
+
+    def __init__(self, predictor: ReadsAttributes, attribute: str):
+        super().__init__()
+        if attribute not in predictor.conditions:
+            raise RecipeError(
+                f"attribute: the predictor reads no {shown(attribute)}{suggest(attribute, predictor.conditions)}"
+            )
+        self.predictor, self.attribute = predictor, attribute
+        self.sample_shape: tuple[int, ...] = tuple(getattr(predictor, "sample_shape", ()))
+
+    @property
+    def column(self) -> Column:
+        return self.predictor.conditions[self.attribute]
+
+    def embed(self, x: Tensor) -> Tensor:
+        return self.predictor.embed(x, self.attribute)
+
+    def read(self, x: Tensor) -> Tensor:
+        return self.embed(x) if isinstance(self.column, Labels) else self.predictor.predict(x)[self.attribute]
+
+
+class PredictedClass(Configured, nn.Module):
+    """The class that a finished classifier sees.
+
+    Args:
+        classifier: images -> logits (B, classes).
+        compared: what distances are of: its "probabilities", or its "logits".
+    """
+
+    def __init__(self, classifier: nn.Module, compared: Literal["probabilities", "logits"] = "probabilities"):
+        super().__init__()
+        self.classifier, self.compared = classifier, compared
+        self.sample_shape: tuple[int, ...] = tuple(getattr(classifier, "sample_shape", ()))
+
+    @property
+    def column(self) -> Labels:
+        classes: int = self.classifier.classes  # type: ignore[assignment]
+        return Labels(classes, getattr(self.classifier, "class_names", ()))
+
+    def embed(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(x)
+        return logits if self.compared == "logits" else logits.float().softmax(1)
+
+    def read(self, x: Tensor) -> Tensor:
+        found: Tensor = self.classifier(x)
+        return found.float().softmax(1)
+
+
+class MeanColour(Configured, nn.Module):
+    """The mean of each channel, in [0, 1]: (B, C)."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        return mean_colour(x)[:, :-1]
+
+
+class GramMatrices(Configured, nn.Module):
+    """Which features of a finished network occur together, wherever: its texture (Gatys et al. 2016), (B, F, F).
+
+    Args:
+        network: any, such as a classifier.
+        layer: the module of it whose maps (B, F, H, W) are taken, by its dotted name.
+
+    Raises:
+        RecipeError: it has no such layer.
+    """
+
+    def __init__(self, network: nn.Module, layer: str):
+        super().__init__()
+        layers = dict(network.named_modules())
+        if layer not in layers or not layer:
+            raise RecipeError(f"layer: the network has no {shown(layer)}{suggest(layer, [n for n in layers if n])}")
+        self.network, self.layer = network, layer
+        self.sample_shape: tuple[int, ...] = tuple(getattr(network, "sample_shape", ()))
+
+    def embed(self, x: Tensor) -> Tensor:
+        seen = list[Tensor]()
+        hook = self.network.get_submodule(self.layer).register_forward_hook(lambda module, given, y: seen.append(y))
+        try:
+            self.network(x)
+        finally:
+            hook.remove()
+        return gram(seen[-1].float())
+
+
+def check_measure(measure: object, sample_shape: tuple[int, ...], attribute: str) -> None:
+    """Raises RecipeError where the measure takes other images than those of `sample_shape`."""
+    taken = tuple(getattr(measure, "sample_shape", ()) or sample_shape)
+    if taken != tuple(sample_shape):
+        raise RecipeError(
+            f"{attribute}: its measure takes images of {list(taken)}, and the generator makes {list(sample_shape)}"
+        )
