@@ -66,7 +66,7 @@ class ConditionSpace(Mapping[str, Column]):
         Raises:
             ConditionError: not one name a class.
         """
-        named = {"label": Labels(self.classes, names)} if self.labels else {}
+        named = {"label": Labels(self.classes, names, self.labels.free)} if self.labels else {}
         return ConditionSpace({**self._columns, **named}, self.absent, self.examples)
 
     def with_examples(self, examples: Examples) -> ConditionSpace:

@@ -13,12 +13,22 @@ ENTRIES: Entries = {
             "A GAN with styles whose w is drawn towards the mean of w: less variety, better images.",
             ("karras2019stylegan",),
         ),
+        "controlled": Entry(
+            "genkit.gan.control.controlled:Controlled",
+            "A finished GAN and an encoder for each attribute, whose values are its conditions (GAN-Control).",
+            ("shoshan2021gancontrol",),
+        ),
     },
     "systems": {
         "gan_training": Entry(
             "genkit.gan.gan:GANTraining",
             "The two-player game, Algorithm 1 of Arjovsky et al. 2017, with a slot for every further technique.",
             ("goodfellow2014gan", "arjovsky2017wgan"),
+        ),
+        "control_training": Entry(
+            "genkit.gan.control.control_training:ControlTraining",
+            "For each attribute an encoder learns w from y, over pairs of w and what its image shows (GAN-Control).",
+            ("shoshan2021gancontrol",),
         ),
     },
     "networks": {
@@ -74,6 +84,11 @@ ENTRIES: Entries = {
             "genkit.gan.stylegan2.critic:StyleGAN2Critic",
             "Images -> scores: residual blocks that halve the map, minibatch deviation at 4 pixels, two dense layers.",
             ("karras2020stylegan2", "karras2018progressive", "karras2020ada"),
+        ),
+        "control_encoder": Entry(
+            "genkit.gan.control.encoder:ControlEncoder",
+            "What an attribute shall be -> a slice of w: layers that all end in leaky ReLU, as w itself does.",
+            ("shoshan2021gancontrol",),
         ),
         "robust_dcgan_generator": Entry(
             "genkit.gan.networks.robust_dcgan:RobustDCGANGenerator",

@@ -72,6 +72,11 @@ def seeded(spec: Spec, seed: int = 0) -> Any:
     return catalog.build(spec)
 
 
+SHAPES: Spec = {"type": "labels", "classes": 3, "names": ["a", "b", "c"], "free": False}
+HUES: Spec = {"type": "values", "low": 0.0, "high": 1.0, "cyclic": True, "unit": "", "free": False}
+CONTROL_E: Spec = {"type": "control_encoder", "column": SHAPES, "dim": 2, "width": 4}
+HUE_E: Spec = {**CONTROL_E, "column": HUES, "dim": 3, "rate": 0.5}
+
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
     "conv_hvae_network": [CONV_HVAE_N, {**CONV_HVAE_N, "scaled": True, "channels": 3, "size": 10}],
@@ -102,6 +107,7 @@ NETWORKS: dict[str, list[Spec]] = {
         SPLIT_G,
     ],
     "stylegan2_critic": [STYLEGAN2_C, {**STYLEGAN2_C, "classes": 10, "depth": 2, "skips": False}],
+    "control_encoder": [CONTROL_E, HUE_E],
     "robust_dcgan_generator": [{"type": "robust_dcgan_generator", "latent_dim": 3, "width": 2}],
     "robust_dcgan_critic": [{"type": "robust_dcgan_critic", "width": 2, "bias": True}],
     "sndcgan_critic": [{"type": "sndcgan_critic", "width": 2}],
@@ -207,6 +213,14 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "vae", "network": NVAE_N},
         {"type": "vae", "network": {**NVAE_N, "scaled": True, "channels": 3, "flows": 1}, "likelihood": GAUSSIAN},
     ],
+    "controlled": [
+        {
+            "type": "controlled",
+            "generator": {"type": "gan", "network": SPLIT_G},
+            "encoders": {"rest": HUE_E, "shape": CONTROL_E},
+            "psi": {"shape": 0.5},
+        }
+    ],
     "truncated": [
         {"type": "truncated", "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}, "layers": 2},
         {"type": "truncated", "generator": {"type": "gan", "network": SPLIT_G}, "psi": {"shape": 0.5}},
@@ -311,6 +325,19 @@ def paired_case(*terms: Spec, **rule: Any) -> SystemCase:
 
 
 SYSTEMS: dict[str, list[SystemCase]] = {
+    "control_training": [
+        SystemCase(
+            {
+                "type": "control_training",
+                "generator": finished({"type": "gan", "network": SPLIT_G}),
+                "controls": {"shape": {"type": "predicted_class", "classifier": finished(CLASSIFIER)}},
+                "pairs": 50,
+                "width": 4,
+            },
+            DIGITS,
+            ("encoders",),
+        )
+    ],
     "domain_adaptation": [
         adaptation_case(("classifier",), classifier=CLASSIFIER),
         adaptation_case(("classifier",), entropy=0.1),

@@ -28,6 +28,22 @@ def truncated(w: Tensor, w_avg: Tensor, psi: float | Tensor, layers: int | None 
     return found
 
 
+def psi_of(psi: float | Mapping[str, float], network: Any) -> float | Tensor:
+    """Of all numbers of w, or of each, (style_dim,), where slices are named; 1 for the others.
+
+    Raises:
+        GenkitError: the network has no slice of a name.
+    """
+    if not isinstance(psi, Mapping):
+        return psi
+    slices, of_each = named_slices(network), torch.ones_like(network.w_avg)
+    for name, value in psi.items():
+        if name not in slices:
+            raise GenkitError(f"psi: no slice {shown(name)} of w{suggest(name, slices)}")
+        of_each[slices[name]] = value
+    return of_each
+
+
 class Truncated(LatentGenerator):
     """A GAN with styles whose w is drawn towards the mean of w: less variety, better images.
 
@@ -52,28 +68,16 @@ class Truncated(LatentGenerator):
             raise GenkitError(f"truncation is of w, and {type(generator.network).__name__} has none; give a StyleGAN2")
         self.generator, self.psi, self.layers = generator, psi, layers
         self.sample_shape, self.conditions = generator.sample_shape, generator.conditions
-        for name in psi if isinstance(psi, dict) else ():
-            if name not in named_slices(generator.network):
-                raise GenkitError(f"psi: no slice {shown(name)} of w{suggest(name, named_slices(generator.network))}")
+        psi_of(psi, generator.network)
 
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
 
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         network: Any = self.generator.network
-        w = truncated(network.to_w(z, condition), network.w_avg, self._psi(), self.layers)
+        w = truncated(network.to_w(z, condition), network.w_avg, psi_of(self.psi, network), self.layers)
         images: Tensor = network.synthesise(w, noise_of(z))
         return images.float()
-
-    def _psi(self) -> float | Tensor:
-        """Of all numbers of w, or of each."""
-        if not isinstance(self.psi, dict):
-            return self.psi
-        network: Any = self.generator.network
-        psi = torch.ones_like(network.w_avg)
-        for name, value in self.psi.items():
-            psi[named_slices(network)[name]] = value
-        return psi
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         return super()._sample(condition, rows).clamp(-1, 1)

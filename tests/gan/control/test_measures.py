@@ -76,7 +76,7 @@ def test_one_attribute_of_a_predictor() -> None:
 
 def test_finished_weights_that_measure_nothing_are_refused_with_what_they_lack() -> None:
     told = {"type": "contrastive", "attribute": "shape", "tau_plus": 0.0, "tau_minus": 1.0}
-    with pytest.raises(RecipeError, match="measure.*holds a Classifier, not a Measure"):
+    with pytest.raises(RecipeError, match=r"measure.*holds a Classifier, not a Measure"):
         catalog.build({**told, "measure": finished(CLASSIFIER)})
     with pytest.raises(RecipeError, match="missing key 'measure'; Contrastive needs it"):
         catalog.build(told)
