@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Writing, loaded
+from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import DataError, GenkitError
 from genkit.core.files import read_regular
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from genkit.core.generator import Generator
 
+
+class Edited(Place):
+    """A folder, or a picture by its name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        place = Place() if str(value).lower().endswith(".png") else SAMPLES
+        return place.convert(value, param, ctx)
+
+
+EDITED = Edited(folder=True, replaces=SAMPLES.replaces)
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
+ROWS = 4
+"""Of a sweep, where nothing else is said."""
 OF_IMAGES = ("n", "seed", "grid", "batch_size")
 """Options that new weights do not have."""
 
@@ -30,7 +42,9 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE [IMAGE]]")
 @click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
 @click.option("--extend", type=DATA, help="New weights, which generate by these too.")
-@click.option("--out", type=SAMPLES, help="Folder of the images, or of the new weights.")
+@click.option("--sweep", metavar="NAME=FROM:TO:COUNT", help="A picture: a control from value to value, a row a seed.")
+@click.option("--condition", "conditions", multiple=True, metavar="NAME=VALUE", help="Of all images of a sweep.")
+@click.option("--out", type=EDITED, help="Folder of the images, or of the new weights; of a sweep a .png file.")
 @click.option("-n", "n", type=COUNT, default=16, show_default=True, help="Number of images.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
@@ -42,6 +56,8 @@ def command(
     images: tuple[Path, ...],
     replace: str | None,
     extend: str | None,
+    sweep: str | None,
+    conditions: tuple[str, ...],
     out: Path | None,
     n: int,
     seed: int,
@@ -51,7 +67,14 @@ def command(
     """Make variations of IMAGE, or a straight line of images from one IMAGE to another, with WEIGHTS of a VAE.
 
     With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
+    With --sweep, samples of a generator with controls that differ in one attribute alone: NAME=FROM:TO:COUNT,
+    NAME=VALUE,VALUE or NAME.
     """
+    if sweep is not None:
+        _sweep(ctx, weights, images, [replace, extend], sweep, conditions, seed, out)
+        return
+    if conditions:
+        raise GenkitError("--condition is of all images of a --sweep; without one, see genkit sample --condition")
     data = {"--replace": replace, "--extend": extend}
     _check(images, [name for name, value in data.items() if value], out)
     assert out is not None
@@ -66,6 +89,26 @@ def command(
     generator = loaded(Generator, weights)
     made = edited(generator, images, n, batch_size, torch.Generator().manual_seed(seed), "edit")
     write_samples(made, n, batch_size, generator, out, grid, weights, f"seed {seed}")
+
+
+def _sweep(
+    ctx: click.Context,
+    weights: str,
+    images: Sequence[Path],
+    data: Sequence[str | None],
+    sweep: str,
+    conditions: Sequence[str],
+    seed: int,
+    out: Path | None,
+) -> None:
+    from genkit.cli.sweep import write_sweep
+
+    if images or any(data):
+        raise GenkitError("--sweep is of samples, not of an IMAGE or of other exemplars; give one of them")
+    if out is None:
+        raise GenkitError("say where the picture goes with --out FILE.png")
+    given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
+    write_sweep(weights, sweep, conditions, ctx.params["n"] if given else ROWS, seed, out)
 
 
 def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> None:

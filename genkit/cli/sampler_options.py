@@ -29,11 +29,26 @@ class Number(click.FloatRange):
         return number
 
 
+class Truncation(Number):
+    """A number from -2 to 2, or one for each of some slices by name."""
+
+    def __init__(self) -> None:
+        super().__init__(-2, 2)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str) or "=" not in value:
+            return super().convert(value, param, ctx)
+        parts = [part.partition("=") for part in value.split(",")]
+        return {name: super(Truncation, self).convert(psi, param, ctx) for name, _, psi in parts}
+
+
 def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of this file to a command."""
     for option in (
         click.option(
-            "--truncation", type=Number(-2, 2), help="StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults."
+            "--truncation",
+            type=Truncation(),
+            help="StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults. Of slices: hue=0.5,size=0.7.",
         ),
         click.option(
             "--candidates",
@@ -79,10 +94,13 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
     return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
 
 
-def _truncated(generator: Generator, truncation: float, **others: Any) -> Generator:
+def _truncated(generator: Generator, truncation: float | dict[str, float], **others: Any) -> Generator:
+    from genkit.gan.control.controlled import Controlled
     from genkit.gan.gan import GAN
     from genkit.gan.stylegan2.truncated import Truncated
 
+    if isinstance(generator, Controlled) and not others:
+        return generator.with_psi(truncation)
     whole = generator.generator if isinstance(generator, Truncated) else generator
     if not isinstance(whole, GAN):
         raise GenkitError(f"--truncation is for GANs with styles; this is a {type(generator).__name__}")

@@ -59,6 +59,11 @@ class Controlled(LatentGenerator):
         self.encoders = nn.ModuleList(encoders.values())
         self.conditions = ConditionSpace({name: e.column.left_free() for name, e in encoders.items()})
 
+    def with_psi(self, psi: Psi | dict[str, Psi]) -> Controlled:
+        """The same with another truncation."""
+        encoders: Any = dict(zip(self.slices, self.encoders, strict=True))
+        return Controlled(self.generator, encoders, psi).to(self.device)
+
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
 

@@ -1,0 +1,97 @@
+"""genkit edit --sweep: one attribute from value to value, everything else as it was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.conditions import asked
+from genkit.core.errors import ConditionError, GenkitError, shown, suggest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genkit.core.columns.column import Column
+    from genkit.gan.control.controlled import Controlled
+
+MOST, USUAL = 64, 8
+"""Values of a sweep."""
+
+
+def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed: int, out: Path) -> None:
+    """A picture of n rows, of the samples that seeds `seed`, `seed` + 1, ... give, and a column a value.
+
+    Args:
+        text: NAME=FROM:TO:COUNT, NAME=VALUE,VALUE,... or NAME.
+        conditions: what all images are asked for, as --condition of genkit sample.
+
+    Raises:
+        GenkitError: weights without controls, or a sweep that is none.
+    """
+    import torch
+
+    from genkit.cli.places import loaded
+    from genkit.core.files import write_atomically
+    from genkit.core.generator import Generator
+    from genkit.gan.control.controlled import Controlled
+    from genkit.images.labelled import labelled_png
+
+    if out.suffix.lower() != ".png":
+        raise GenkitError(f"--out: --sweep draws one picture; give a name that ends with .png, got {shown(out.name)}")
+    generator = loaded(Generator, weights)
+    if not isinstance(generator, Controlled):
+        raise GenkitError(f"--sweep needs a generator with controls; this is a {type(generator).__name__}")
+    name, values = swept(generator, text)
+    fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
+    if name in fixed:
+        raise GenkitError(f"--condition {name}: the sweep goes through {name}; leave one of them out")
+    seeds = range(seed, seed + n)
+    strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **fixed)[0] for s in seeds]
+    heads = [called(generator.conditions[name], value) for value in values]
+    rows = [f"seed {s}" for s in seeds]
+    write_atomically(out, labelled_png(torch.stack(strips), rows, [f"{name} {heads[0]}", *heads[1:]]))
+    click.echo(f"{n} x {len(values)} images in {out} ({name} {heads[0]} to {heads[-1]}, seed {seed})")
+
+
+def swept(generator: Controlled, text: str) -> tuple[str, Tensor]:
+    """The attribute, and the values of it, rows of its column.
+
+    Raises:
+        GenkitError: beginning with the option.
+    """
+    from genkit.gan.control.controlled import spread
+
+    name, equals, given = text.partition("=")
+    column, option = generator.conditions.get(name), f"--sweep {shown(text)}"
+    if column is None:
+        raise GenkitError(f"{option}: no control is called {shown(name)}{suggest(name, generator.conditions)}")
+    if not equals:
+        return name, spread(column, min(USUAL, len(column.names) or USUAL))
+    try:
+        values = steps(given) if ":" in given else given.split(",")
+        return name, column.check(name, values, len(values))
+    except (ConditionError, ValueError) as misfit:
+        raise GenkitError(f"{option}: {misfit}") from misfit
+
+
+def steps(text: str) -> list[float]:
+    """FROM:TO:COUNT as numbers.
+
+    Raises:
+        ValueError: it is not of this form.
+    """
+    parts = text.split(":")
+    try:
+        low, high, count = float(parts[0]), float(parts[1]), int(parts[2])
+    except (ValueError, IndexError):
+        parts = []
+    if len(parts) != 3 or not 2 <= count <= MOST:
+        raise ValueError(f"values are FROM:TO:COUNT, at most {MOST} of them, such as 0:1:8, or VALUE,VALUE")
+    return [low + (high - low) * k / (count - 1) for k in range(count)]
+
+
+def called(column: Column, value: Tensor) -> str:
+    return column.names[int(value)] if column.names else f"{value.item():.3g}"

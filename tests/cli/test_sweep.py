@@ -1,0 +1,107 @@
+"""Controls from the command line: what is asked for, sweeps of it, truncation of slices, and refusals in one line."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genkit.cli.main import main
+from genkit.gan.control.controlled import Controlled
+from genkit.gan.gan import GAN
+from genkit.gan.networks.mlp import MLPGenerator
+from genkit.images.labelled import labelled_png
+from tests.cli.test_evaluate import refused, run
+from tests.gan.control.test_control_training import controlled
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(controlled().save_pretrained(tmp_path_factory.mktemp("control") / "w"))
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_samples_are_asked_for_several_values_at_once(capsys, tmp_path, weights):
+    wishes = ["--condition", "hue=0.6", "--condition", "shape=cross"]
+    code, out, _ = run(capsys, "sample", weights, "-n", 2, "--seed", 3, *wishes, "--out", tmp_path / "a")
+    assert code == 0 and "hue 0.6, shape 2: cross" in out
+    made = Controlled.from_pretrained(weights)
+    expected = made.sample(2, condition={"hue": 0.6, "shape": 2}, rng=torch.Generator().manual_seed(3))
+    shown = pixels(tmp_path / "a/000001.png").astype(int)
+    assert abs(shown - ((expected[1] + 1) * 127.5).round().permute(1, 2, 0).numpy()).max() <= 1
+
+
+def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights):
+    strip = tmp_path / "strip.png"
+    code, out, _ = run(capsys, "edit", weights, "--seed", 3, "-n", 2, "--sweep", "hue=0:0.5:3", "--out", strip)
+    assert code == 0 and "2 x 3 images in" in out and "hue 0 to 0.5" in out
+    whole = pixels(strip)
+    height, width = 2 * 64 + 2, 3 * 64 + 2 * 2
+    assert whole.shape[0] == 14 + height and whole.shape[1] > width
+    tiles = whole[14:, whole.shape[1] - width :]
+    for row, seed in enumerate((3, 4)):
+        for column, hue in enumerate(("0", "0.25", "0.5")):
+            folder = tmp_path / f"{seed}-{hue}"
+            run(capsys, "sample", weights, "-n", 1, "--seed", seed, "--condition", f"hue={hue}", "--out", folder)
+            tile = tiles[row * 66 : row * 66 + 64 : 4, column * 66 : column * 66 + 64 : 4].astype(int)
+            assert abs(tile - pixels(folder / "000000.png")).max() <= 1
+    assert (whole[:14] < 128).any() and (whole[14:, : whole.shape[1] - width] < 128).any(), "texts"
+    code, *_ = run(capsys, "edit", weights, "--sweep", "shape", "--condition", "hue=0.2", "--out", strip)
+    assert code == 0 and pixels(strip).shape[0] == 14 + 4 * 66 - 2, "an old picture is replaced; four rows if not said"
+
+
+def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
+    for name, option in (("all", "0.5"), ("one", "rest=0.5,hue=0"), ("none", "1")):
+        code, *_ = run(capsys, "sample", weights, "-n", 1, "--truncation", option, "--out", tmp_path / name)
+        assert code == 0
+    made = Controlled.from_pretrained(weights).with_psi({"rest": 0.5, "hue": 0.0})
+    expected = made.sample(1, rng=torch.Generator().manual_seed(0))[0]
+    shown = pixels(tmp_path / "one/000000.png").astype(int)
+    assert abs(shown - ((expected + 1) * 127.5).round().permute(1, 2, 0).numpy()).max() <= 1
+    assert len({(tmp_path / name / "000000.png").read_bytes() for name in ("all", "one", "none")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sample", "--condition", "hues=0.5"], "takes no condition 'hues'; did you mean 'hue'"),
+        (["sample", "--condition", "hue=red"], "hue=red: condition 'hue' takes numbers from 0 to 1"),
+        (["sample", "--condition", "shape=circle"], "no class is called 'circle'"),
+        (["sample", "--truncation", "hues=0.5"], "psi: no slice 'hues' of w; did you mean 'hue'"),
+        (["edit", "--sweep", "hues=0:1:4"], "--sweep 'hues=0:1:4': no control is called 'hues'; did you mean 'hue'"),
+        (["edit", "--sweep", "hue=0:1"], "values are FROM:TO:COUNT"),
+        (["edit", "--sweep", "hue=0:1:1000"], "at most 64 of them"),
+        (["edit", "--sweep", "shape=disc,circle"], "no class is called 'circle'"),
+        (["edit", "--sweep", "hue=0:1:4", "--condition", "hue=0.5"], "the sweep goes through hue"),
+        (["edit", "--condition", "hue=0.5"], "--condition is of all images of a --sweep"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(capsys, tmp_path, weights, arguments, told):
+    command, *options = arguments
+    out = tmp_path / ("strip.png" if command == "edit" else "out")
+    assert told in refused(capsys, command, weights, *options, "--out", out)
+
+
+def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
+    assert "ends with .png, got 'strips'" in refused(
+        capsys, "edit", weights, "--sweep", "hue", "--out", tmp_path / "strips"
+    )
+    plain = str(GAN(MLPGenerator(3, dims=2)).save_pretrained(tmp_path / "plain"))
+    told = refused(capsys, "edit", plain, "--sweep", "hue", "--out", tmp_path / "strip.png")
+    assert "needs a generator with controls" in told
+    assert "say where the picture goes" in refused(capsys, "edit", weights, "--sweep", "hue")
+
+
+def test_texts_stand_beside_rows_and_over_columns():
+    black = torch.full((2, 3, 1, 8, 8), -1.0)
+    picture = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["seed 1", "seed 2"], ["a", "b", "c"]))))
+    assert picture.shape == (14 + 2 * 66 - 2, 7 * 6 + 2 + 3 * 66 - 2, 3)
+    assert not picture[14:78, 44:108].any()
+    assert main(["edit", "--help"]) == 0
