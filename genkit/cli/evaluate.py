@@ -24,8 +24,8 @@ from genkit.cli.places import (
 from genkit.core.errors import GenkitError
 
 FEATURES = "features"
-MOST = (FEATURES, "accuracy", "attributes", "likelihood")
-METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers")
+MOST = (FEATURES, "accuracy", "attributes", "likelihood", "control")
+METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers", "control")
 """Metrics that are computed alone, each by the function `score` of a module here; FEATURES stands for all others."""
 
 
@@ -33,7 +33,7 @@ METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers")
 @click.argument("a", type=Input("a"))
 @option("--against", type=DATA, before=("test", "run"), help="Reference; for outliers a run that judges.")
 @option("--metrics", help="Of 'genkit list metrics', or one above; by what A is, if not said.")
-@option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000, of likelihood 1,000, if not said.")
+@option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000 or 1,000 if not said.")
 @option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
 @option("--json", "json_path", type=FILE, of=(*MOST, "knn"), help="Also write everything to this file.")
 @option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
@@ -41,6 +41,7 @@ METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers")
 @option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")
 @option("--extractor-weights", type=click.Path(path_type=Path), of=(FEATURES,), help="A file with its weights.")
 @option("--no-cache", is_flag=True, of=(FEATURES,), help="Neither use nor keep features of data.")
+@option("--judge", type=WEIGHTS, of=("control",), help="Reads attributes, and had no part in the training.")
 @option("--samples", type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
 @option("--nearest", type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound.")
 @option("--steps", of=("likelihood", "outliers"), help="Steps kept of the diffusion, or of training.")
@@ -63,6 +64,7 @@ def command(ctx: click.Context, a: str, against: str | None, metrics: str | None
     likelihood  A: WEIGHTS of a VAE or diffusion model; reference: DATA
     knn         A: WEIGHTS of a VAE; reference: labelled DATA, all of which are
                 classified by the nearest latents of --train
+    control     A: WEIGHTS of a GAN with controls; reference: DATA, read by --judge
     outliers    A: DATA, ranked by a GAN's run (the reference), or by a small
                 GAN that is trained on them now
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -107,6 +107,29 @@ class Controlled(LatentGenerator):
     def _along(self, same: Mapping[str, Any], asked: Condition) -> Tensor:
         condition = {name: rows.to(self.device) for name, rows in {**same["condition"], **asked}.items()}
         return self(same["z"], condition).clamp(-1, 1)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def drawn(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """w (n, style_dim) of n samples of which nothing is asked, and their images."""
+        return self._of_w(n, rng, lambda w: w)
+
+    @torch.no_grad()
+    def with_slice(self, name: str, w: Tensor, rng: torch.Generator) -> Tensor:
+        """Samples of which the slice `name` is that of w (n, style_dim), all else being drawn."""
+        at = self.slices[name]
+
+        def copied(drawn: Tensor) -> Tensor:
+            drawn[:, at] = w[:, at]
+            return drawn
+
+        return self._of_w(len(w), rng, copied)[1]
+
+    def _of_w(self, n: int, rng: torch.Generator, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        network: Any = self.generator.network
+        with evaluating(self):
+            z = self.latents(Rows(n, rng, self.device))
+            w = change(self.controlled_w(network.to_w(z)[:, 0], {}))
+            return w, network.synthesise(w, noise_of(z)).float().clamp(-1, 1)
 
     def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
         """A row an attribute, and below them a row that is not controlled; each row is of one latent."""

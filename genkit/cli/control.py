@@ -1,0 +1,78 @@
+"""genkit evaluate --metrics control: whether a generator does as it is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.places import loaded, write_json
+from genkit.core.errors import GenkitError
+
+if TYPE_CHECKING:
+    from genkit.evaluation.control import ControlScores, Mean
+
+KINDS = {
+    "real": "real targets",
+    "own": "own targets",
+    "nearest": "copied",
+    "chance": "chance",
+    "judge": "judge",
+}
+"""Columns of the table, by kind of error."""
+
+
+def score(
+    weights: str,
+    against: str,
+    judge: str | None = None,
+    n: int = 1000,
+    seed: int = 0,
+    json_path: Path | None = None,
+    skip_bad: bool = False,
+) -> None:
+    """The tables of one generator with controls, and the same as JSON."""
+    from genkit.core.generator import Generator
+    from genkit.core.pretrained import Pretrained
+    from genkit.evaluation.control import control_scores
+
+    if judge is None:
+        raise GenkitError("--metrics control is judged by a network that had no part in training: give --judge WEIGHTS")
+    generator, reader = loaded(Generator, weights), loaded(Pretrained, judge)
+    with display() as shown:
+        tell = progress(shown, "judging", "image")
+        found = control_scores(generator, reader, against, n, seed, tell, "skip" if skip_bad else "error")
+    show(weights, judge, found)
+    if json_path:
+        write_json(json_path, found.to_json())
+
+
+def show(weights: str, judge: str, found: ControlScores) -> None:
+    """Errors, drift of the others, and classes."""
+    click.echo(heading(f"controls of {weights}, judged by {judge}"))
+    rows = [
+        (name, *(f"{told(each.errors.get(kind))}" for kind in KINDS), each.unit, f"{each.diversity:.2f}",
+         f"{each.disentanglement:.3g}")
+        for name, each in found.attributes.items()
+    ]  # fmt: skip
+    click.echo(table(rows, ("error", *KINDS.values(), "", "diversity", "disentangled")))
+    names = list(found.attributes)
+    drift = [(name, *(_share(each.drift, j) for j in names)) for name, each in found.attributes.items()]
+    if len(names) > 1:
+        click.echo(table(drift, ("changed, drift of", *names)))
+    for name, each in found.attributes.items():
+        if each.classes:
+            shares = [(k, f"{100 * real:.1f}", f"{100 * made:.1f}") for k, (real, made) in each.classes.items()]
+            click.echo(table(shares, (name, "real, %", "generated, %")))
+    click.echo(f"against {found.data['name']}, n = {found.n}, seed {found.seed}, {found.seconds:.1f} s")
+    warn(found.warnings)
+
+
+def told(mean: Mean | None) -> str:
+    return "" if mean is None else f"{mean.value:.3g} +- {mean.error:.1g}"
+
+
+def _share(drift: dict[str, float], name: str) -> str:
+    return f"{drift[name]:.3f}" if name in drift else ""

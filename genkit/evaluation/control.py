@@ -1,0 +1,232 @@
+"""Whether a generator does as it is asked, attribute by attribute, judged by a network that had no part in training.
+
+Shoshan et al. 2021, arXiv:2101.02477, Sec. 4.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from genkit.core.columns.labels import Labels
+from genkit.core.columns.values import Values
+from genkit.core.condition import ConditionSpace
+from genkit.core.errors import EvaluationError
+from genkit.core.progress import Progress
+from genkit.core.randomness import stable_seed
+from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
+from genkit.evaluation.real_data import check_data, open_data
+from genkit.images.image_files import OnBad
+
+BATCH = 250
+"""Images at a time."""
+FIXED = 8
+"""Values at which the diversity of images is measured."""
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """A generator whose attributes are slices of its latent."""
+
+    sample_shape: tuple[int, ...]
+
+    @property
+    def conditions(self) -> ConditionSpace: ...
+    def sample(self, n: int, *, condition: Mapping[str, Any] | None = None, rng: Any = None) -> Tensor: ...
+    def drawn(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n samples without a wish: what they are made of, and their images."""
+        ...
+
+    def with_slice(self, name: str, w: Tensor, rng: torch.Generator) -> Tensor:
+        """Samples of which the slice `name` is that of the rows of `w`."""
+        ...
+
+
+@runtime_checkable
+class AttributeJudge(Protocol):
+    """Reads attributes of images (B, C, H, W): numbers, or numbers of classes, (B,) by name."""
+
+    sample_shape: tuple[int, ...]
+
+    @property
+    def conditions(self) -> ConditionSpace: ...
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]: ...
+
+
+def control_scores(
+    generator: Steerable,
+    judge: AttributeJudge,
+    data: Any,
+    n: int = 1000,
+    seed: int = 0,
+    progress: Progress | None = None,
+    on_bad: OnBad = "error",
+) -> ControlScores:
+    """Of every attribute that the generator can be asked for and the judge reads.
+
+    Args:
+        data: real images, see `open_data`; where they say an attribute its values are targets.
+        n: images of each measurement.
+
+    Raises:
+        EvaluationError: not a generator with controls or not a judge, or they have no attribute in common.
+        DataError: data of another shape.
+    """
+    if not isinstance(generator, Steerable):
+        raise EvaluationError(f"a {type(generator).__name__} has no controls; a GAN-Control has")
+    if not isinstance(judge, AttributeJudge):
+        raise EvaluationError(f"--judge: a {type(judge).__name__} reads no attributes of images")
+    if tuple(judge.sample_shape) != tuple(generator.sample_shape):
+        raise EvaluationError(
+            f"--judge: it takes images of {list(judge.sample_shape)}, and the generator makes "
+            f"{list(generator.sample_shape)}"
+        )
+    names = _common(generator.conditions, judge.conditions)
+    check_data(data, generator.sample_shape, "--against")
+    real = open_data(data, generator.sample_shape, "--against", on_bad)
+    started, test = time.monotonic(), _Test(generator, judge, real, names, min(n, len(real)), seed, progress)
+    found = {name: test.scores(name) for name in names}
+    described = {"name": real.name, "n": len(real), "fingerprint": real.fingerprint}
+    return ControlScores(found, described, test.n, seed, time.monotonic() - started, test.remarks())
+
+
+def _common(asked: ConditionSpace, read: ConditionSpace) -> list[str]:
+    for name in (names := [name for name in asked if name in read]):
+        mine, other = asked[name], read[name]
+        if type(mine) is not type(other) or getattr(mine, "classes", 0) != getattr(other, "classes", 0):
+            raise EvaluationError(f"--judge: it reads {other.about} of {name!r}, and the generator takes {mine.about}")
+    if not names:
+        raise EvaluationError(f"--judge: it reads {', '.join(read)}, and the generator is asked for {', '.join(asked)}")
+    return names
+
+
+class _Test:
+    """The images that all attributes share, and what is measured of each."""
+
+    def __init__(
+        self,
+        generator: Steerable,
+        judge: AttributeJudge,
+        real: Any,
+        names: list[str],
+        n: int,
+        seed: int,
+        progress: Progress | None,
+    ):
+        self.generator, self.judge, self.real, self.names, self.n, self.seed = generator, judge, real, names, n, seed
+        self.columns = {name: judge.conditions[name] for name in names}
+        self.progress, self.done, self.total = progress, 0, n * (3 + 4 * len(names))
+        index = torch.randperm(len(real), generator=self.rng("real"))[:n]
+        self.truth = {k: v.cpu() for k, v in real.condition(index).items() if k in names}
+        self.seen_real = self.read(real.rows(index))
+        self.targets = {name: self.truth.get(name, self.seen_real[name]) for name in names}
+        self.seen_own = self.read(self.drawn("own")[1])
+        self.w, self.images = self.drawn("pool")
+        self.seen = self.read(self.images)
+
+    def rng(self, *what: str) -> torch.Generator:
+        return torch.Generator().manual_seed(stable_seed(self.seed, "control", *what))
+
+    def sizes(self) -> list[int]:
+        """Of batches that make n images."""
+        return [min(BATCH, self.n - k) for k in range(0, self.n, BATCH)]
+
+    def drawn(self, what: str) -> tuple[Tensor, Tensor]:
+        """w and images of which nothing is asked."""
+        rng = self.rng(what)
+        w, images = zip(*(self.generator.drawn(n, rng) for n in self.sizes()), strict=True)
+        return torch.cat(w), torch.cat([x.cpu() for x in images])
+
+    def remarks(self) -> list[str]:
+        unsaid = [name for name in self.names if name not in self.truth]
+        told = [f"the data do not say {', '.join(unsaid)}: what the judge sees in them stands in"] if unsaid else []
+        return [*told, *self.real.remarks()]
+
+    @torch.no_grad()
+    def read(self, x: Tensor) -> dict[str, Tensor]:
+        """What the judge sees, on the CPU."""
+        device = next(iter(self.judge.parameters())).device  # type: ignore[attr-defined]
+        parts = []
+        for batch in x.split(BATCH):
+            parts.append(self.judge.predict(batch.to(device)))
+            self.done += len(batch)
+            if self.progress:
+                self.progress(self.done, self.total)
+        return {name: torch.cat([part[name].cpu() for part in parts]) for name in self.names}
+
+    def apart(self, name: str, a: Tensor, b: Tensor) -> Tensor:
+        """Distances of values (n,), 0 or 1 of classes."""
+        column = self.columns[name]
+        return column.distance(a, b) if isinstance(column, Values) else (a != b).double()
+
+    def asked(self, name: str, targets: Tensor, what: str) -> dict[str, Tensor]:
+        return self.read(self.images_asked(name, targets, what))
+
+    def images_asked(self, name: str, targets: Tensor, what: str) -> Tensor:
+        rng = self.rng(name, what)
+        parts = [self.generator.sample(len(t), condition={name: t}, rng=rng).cpu() for t in targets.split(BATCH)]
+        return torch.cat(parts)
+
+    def scores(self, name: str) -> AttributeScores:
+        real, own = self.targets[name], self.seen_own[name]
+        others = real[torch.randperm(self.n, generator=self.rng(name, "others"))]
+        seen, moved = self.asked(name, real, "real"), self.asked(name, others, "real")
+        seen_own = self.asked(name, own, "own")[name]
+        copied = self.copied(name, self.w[self.nearest(name, real)])
+        unit, factor = unit_of(self.columns[name], real)
+        errors = {
+            "real": self.apart(name, seen[name], real),
+            "own": self.apart(name, seen_own, own),
+            "chance": self.apart(name, seen[name], others),
+            "nearest": self.apart(name, copied[name], real),
+            "judge": self.apart(name, self.seen_real[name], real),
+        }
+        changed = {j: self.apart(j, seen[j], moved[j]).mean().item() for j in self.names}
+        varied = {j: v / max(self.natural(self.seen_real, j), 1e-12) for j, v in changed.items()}
+        return AttributeScores(
+            unit,
+            {kind: Mean.of(rows, factor) for kind, rows in errors.items() if kind != "judge" or name in self.truth},
+            {j: changed[j] / max(self.natural(self.seen, j), 1e-12) for j in self.names if j != name},
+            disentanglement(name, varied, self.n),
+            self.diversity(name),
+            self.shares(name),
+        )
+
+    def copied(self, name: str, w: Tensor) -> dict[str, Tensor]:
+        rng = self.rng(name, "copied")
+        return self.read(torch.cat([self.generator.with_slice(name, part, rng).cpu() for part in w.split(BATCH)]))
+
+    def natural(self, seen: Mapping[str, Tensor], name: str) -> float:
+        """Mean distance of two images."""
+        return self.apart(name, seen[name], seen[name].roll(1)).mean().item()
+
+    def nearest(self, name: str, targets: Tensor) -> Tensor:
+        """Which of the generator's own images come nearest to each target, one of them by chance."""
+        apart = self.apart(name, targets[:, None], self.seen[name][None]).double()
+        order = torch.rand(apart.shape, generator=self.rng(name, "ties"), dtype=torch.float64)
+        return (apart + 1e-9 * order).argmin(1)
+
+    def diversity(self, name: str) -> float:
+        """Of images in FIXED groups, each of which has one target."""
+        each = -(-self.n // FIXED)
+        wishes = self.targets[name][torch.arange(FIXED) % self.n].repeat_interleave(each)[: self.n]
+        x = self.images_asked(name, wishes, "fixed")
+        same = (wishes == wishes.roll(1)).nonzero().flatten()
+        return (_pixels(x)[same].mean() / _pixels(self.images).mean()).item()
+
+    def shares(self, name: str) -> dict[str, tuple[float, float]]:
+        column = self.columns[name]
+        if not isinstance(column, Labels):
+            return {}
+        counts = [torch.bincount(seen[name], minlength=column.classes) for seen in (self.seen_real, self.seen)]
+        names = column.names or [str(k) for k in range(column.classes)]
+        return {k: (int(a) / self.n, int(b) / self.n) for k, a, b in zip(names, *counts, strict=True)}
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """Root mean square distance of every image to the one before it, (n,)."""
+    return (x - x.roll(1, 0)).square().flatten(1).mean(1).sqrt()
