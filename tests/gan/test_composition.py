@@ -24,11 +24,13 @@ from tests.contracts.specs import (
     MLP_G,
     RESNET_C,
     RESNET_G,
+    SPLIT_G,
     STYLEGAN2_C,
     STYLEGAN2_G,
     TRANSGAN_C,
     TRANSGAN_G,
     WEIGHT_N,
+    contrastive,
 )
 
 Spec = dict[str, Any]
@@ -126,6 +128,26 @@ def test_all_together(pair: str, objective: str, weights: str) -> None:
     assert {"critic/effective_sample_size", "critic/robust_effective_sample_size", "critic/r1"} <= set(scalars)
     assert {"generator/clipped", "classifier/real"} <= set(scalars)
     assert ("generator/super_resolution" in scalars) == (pair != "stylegan2")
+
+
+PAIRED: Spec = {
+    "generator": {"type": "gan", "network": SPLIT_G},
+    "rule": {"type": "paired_ascent", "rows": {"shape": 2, "rest": 2}},
+    "penalties": [{"type": "r1"}, {"type": "path_length", "every": 1}, contrastive("shape", {"type": "mean_colour"})],
+}
+
+
+@pytest.mark.parametrize("name", ["reweighting", "robust_weights", "closed_form", "diff_augment"])
+@pytest.mark.parametrize("objective", ["wasserstein", "hinge", "non_saturating"])
+def test_pairs_that_share_a_slice(name: str, objective: str) -> None:
+    scalars = play(game("stylegan2", [name], **PAIRED, objective={"type": objective}))
+    assert {"generator/contrastive_shape", "generator/path_length", "critic/r1"} <= set(scalars)
+
+
+def test_pairs_are_of_a_rule_and_there_is_one() -> None:
+    told = {**PAIRED, "rule": {"type": "ratio_clipping", "classifier": STYLEGAN2_C}}
+    with pytest.raises(RecipeError, match="no pairs share shape; take the rule paired_ascent"):
+        game("stylegan2", [], **told)
 
 
 def test_the_classifier_sees_samples_as_they_are() -> None:

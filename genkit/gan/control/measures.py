@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Protocol, runtime_checkable
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genkit.core.condition import Column, ConditionSpace, Labels
@@ -17,7 +18,7 @@ from genkit.gan.control.contrast import gram, mean_colour
 class Measure(Protocol):
     """What images are compared by; any module with this method is one, the user's too. It is frozen where it is used.
 
-    A `sample_shape`, where it has one, is that of the images which it takes.
+    A `sample_shape`, where it has one, is that of the images which it takes: it is shown them `reduced` to it.
     """
 
     def embed(self, x: Tensor) -> Tensor:
@@ -100,12 +101,15 @@ class PredictedClass(Configured, nn.Module):
         return Labels(classes, getattr(self.classifier, "class_names", ()))
 
     def embed(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(x)
+        logits = self._logits(x)
         return logits if self.compared == "logits" else logits.float().softmax(1)
 
     def read(self, x: Tensor) -> Tensor:
+        return self._logits(x).float().softmax(1)
+
+    def _logits(self, x: Tensor) -> Tensor:
         found: Tensor = self.classifier(x)
-        return found.float().softmax(1)
+        return found
 
 
 class MeanColour(Configured, nn.Module):
@@ -144,10 +148,19 @@ class GramMatrices(Configured, nn.Module):
         return gram(seen[-1].float())
 
 
+def reduced(x: Tensor, measure: object) -> Tensor:
+    """Images as large as the measure takes them: means of squares of pixels, where x is larger."""
+    taken: tuple[int, ...] = getattr(measure, "sample_shape", ())
+    times = x.shape[-1] // taken[-1] if taken else 1
+    return F.avg_pool2d(x, times) if times > 1 else x
+
+
 def check_measure(measure: object, sample_shape: tuple[int, ...], attribute: str) -> None:
-    """Raises RecipeError where the measure takes other images than those of `sample_shape`."""
+    """Raises RecipeError unless the measure takes images of `sample_shape`, or smaller ones by a whole number."""
     taken = tuple(getattr(measure, "sample_shape", ()) or sample_shape)
-    if taken != tuple(sample_shape):
+    smaller = len(taken) == len(sample_shape) == 3 and not any(a % b for a, b in zip(sample_shape, taken, strict=True))
+    if not smaller or taken[0] != sample_shape[0] or sample_shape[1] * taken[2] != sample_shape[2] * taken[1]:
         raise RecipeError(
-            f"{attribute}: its measure takes images of {list(taken)}, and the generator makes {list(sample_shape)}"
+            f"{attribute}: its measure takes images of {list(taken)}, and the generator makes {list(sample_shape)}; a "
+            "side of the one must be a whole number of times that of the other"
         )

@@ -125,6 +125,20 @@ def test_its_measure_is_frozen_and_learns_nothing() -> None:
     assert toy.weight.grad is None and system.generator.network.synthesis.const.grad is not None  # type: ignore[union-attr]
 
 
+class Half(Pooled):
+    sample_shape = (3, 8, 8)
+
+    def embed(self, x: Tensor) -> Tensor:
+        assert x.shape[1:] == (3, 8, 8)
+        return super().embed(x)
+
+
+def test_a_measure_of_smaller_images_is_shown_smaller_ones() -> None:
+    system = game(Contrastive("hue", Half(torch.randn(2, 48), torch.zeros(2)), 0.0, 1.0))
+    z: Any = system.rule.latents(system, Draws())  # type: ignore[operator]
+    assert system.terms[0](Turn(system, "generator", torch.zeros(8, 3, 16, 16), {}, z)).isfinite()
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [

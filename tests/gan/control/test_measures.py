@@ -18,6 +18,7 @@ from genkit.gan.control.measures import (
     PredictedClass,
     Readable,
     check_measure,
+    reduced,
 )
 from tests.contracts.specs import CLASSIFIER, finished
 
@@ -70,8 +71,17 @@ def test_one_attribute_of_a_predictor() -> None:
     torch.testing.assert_close(measure.read(X), measure.embed(X))
     with pytest.raises(RecipeError, match="the predictor reads no 'shade'; did you mean 'shape'"):
         PredictedAttribute(Reads(), "shade")
-    with pytest.raises(RecipeError, match=r"shape: its measure takes images of \[1, 8, 8\], and .* makes \[3, 8, 8\]"):
-        check_measure(measure, (3, 8, 8), "shape")
+    check_measure(measure, (1, 16, 16), "shape")
+    for other in ((3, 8, 8), (1, 12, 12), (1, 16, 8)):
+        with pytest.raises(RecipeError, match=r"shape: its measure takes images of \[1, 8, 8\], and"):
+            check_measure(measure, other, "shape")
+
+
+def test_larger_images_are_made_small() -> None:
+    larger = X.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    for measure in (PredictedClass(classifier()), GramMatrices(classifier(), "stages.2")):
+        torch.testing.assert_close(reduced(larger, measure), X)
+    assert reduced(larger, MeanColour()) is larger and reduced(X, PredictedClass(classifier())) is X
 
 
 def test_finished_weights_that_measure_nothing_are_refused_with_what_they_lack() -> None:
