@@ -235,6 +235,10 @@ ENTRIES: Entries = {
             "A slice of the latent stands for an attribute: images that share it are alike in it, others are not.",
             ("shoshan2021gancontrol",),
         ),
+        "predicted_attribute": Entry(
+            "genkit.gan.control.measures:PredictedAttribute",
+            "One attribute of a finished predictor: probabilities of a class, a standardised number, or a unit vector.",
+        ),
         "predicted_class": Entry(
             "genkit.gan.control.measures:PredictedClass", "The class that a finished classifier sees."
         ),

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+import torch
 
 from genkit.core.catalog import build
 from genkit.training import batch_statistics
+from genkit.images.pixels import write_folder
 from genkit.training.recipe_file import read_recipe
 
 STAND_INS = {
@@ -15,10 +21,12 @@ STAND_INS = {
     "cifar10": {"type": "digits", "split": "test", "size": 32, "channels": 3},
     "stacked_mnist": {"type": "digits", "split": "test", "channels": 3},
     "folder": {"type": "digits", "split": "test", "size": 16, "channels": 3},
+    "shapes": {"type": "digits", "split": "test", "size": 32, "channels": 3},
+    "coloured_fashion_mnist": {"type": "digits", "split": "test", "size": 32, "channels": 3},
 }
 """Downloaded set, or a folder of your own -> embedded data of the shape and number of classes that `shrunk` leaves."""
 
-SMALL = {"width": 8, "latent_dim": 4, "depth": 2, "n": 200, "critic_steps": 2, "steps": 2}
+SMALL = {"pairs": 20, "width": 8, "latent_dim": 4, "depth": 2, "n": 200, "critic_steps": 2, "steps": 2}
 SMALL |= {"head_width": 8, "blocks": 1, "classes": 10, "start": 0}
 NARROW = {"width": 32, "heads": 2, "latent_dim": 4, "depths": [1, 1, 1]}
 """Of a TransGAN generator, whose pixel shuffles divide the width."""
@@ -56,6 +64,9 @@ def shrunk(tree: dict[str, Any], steps: int = 2, checkpoint: int = 0) -> dict[st
     small["train"] |= {"steps": steps, "batch_size": 8, "trackers": []}
     small["every"] = {"log": 1, "grid": 0, "checkpoint": checkpoint}
     small["data"] = _stand_in(small["data"])
+    if small["system"]["type"] == "attribute_training":
+        predictor = small["system"]["predictor"]
+        small["data"] = attributed(predictor["attributes"], predictor["size"])
     if small["system"]["type"] == "domain_adaptation":
         _shrink_adaptation(small["system"])
     small.pop("evaluate", None)
@@ -69,8 +80,35 @@ def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
     stand_in = STAND_INS.get(data["type"])
     if stand_in is None:
         return {k: _stand_in(v) if isinstance(v, dict) and "type" in v else v for k, v in data.items()}
-    as_it_comes = data["type"] in ("cifar10", "folder")
+    as_it_comes = data["type"] in ("cifar10", "folder", "shapes", "coloured_fashion_mnist")
     return stand_in | {k: data[k] for k in ("size", "channels") if k in data and not as_it_comes}
+
+
+MADE = tempfile.TemporaryDirectory()
+"""Of folders with attributes."""
+
+
+@cache
+def _pictures(size: int, header: str, lines: str) -> Path:
+    folder = Path(tempfile.mkdtemp(dir=MADE.name))
+    pixels = torch.randint(0, 256, (40, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    write_folder([pixels], folder / "images")
+    (folder / "attributes.csv").write_text(f"file,{header}\n{lines}\n")
+    return folder
+
+
+def attributed(columns: dict[str, Any], size: int) -> dict[str, Any]:
+    """Noise, and attributes of these columns."""
+    every = [[f"{k:06d}.png", *(_value(column, k) for column in columns.values())] for k in range(40)]
+    folder = _pictures(size, ",".join(columns), "\n".join(",".join(row) for row in every))
+    made = {"type": "folder", "path": str(folder / "images"), "size": size, "channels": 3, "columns": columns}
+    return made | {"attributes": str(folder / "attributes.csv")}
+
+
+def _value(column: dict[str, Any], k: int) -> str:
+    if column["type"] == "labels":
+        return str((column.get("names") or range(column["classes"]))[k % column["classes"]])
+    return f"{column['low'] + (column['high'] - column['low']) * k / 40:.4f}"
 
 
 def _shrink_adaptation(system: dict[str, Any]) -> None:
@@ -99,8 +137,22 @@ def _shrink(node: Any) -> None:
         if node.get("type", "").startswith("stylegan2_"):
             size = node["size"] if node["size"] <= 32 else 16
             node |= {"size": size, "widths": [4] * (size.bit_length() - 2)}
-            node |= {"latent_dim": 4, "style_dim": 8, "depth": 2} if node["type"].endswith("generator") else {}
+            if node.get("split"):
+                split = dict.fromkeys(node["split"], 2)
+                node |= {
+                    "split": split,
+                    "latent_dim": 2 * len(split),
+                    "style_dim": 2 * len(split),
+                    "mid": 4,
+                    "depth": 2,
+                }
+            elif node["type"].endswith("generator"):
+                node |= {"latent_dim": 4, "style_dim": 8, "depth": 2}
             return
+        if node.get("type") == "paired_ascent":
+            node |= {"rows": None, "batches": 2}
+        if node.get("type") == "attribute_predictor" and node["size"] > LARGEST:
+            node["size"] = 16
         if node.get("type") == "two_scale_transgan_critic":
             node |= {"width": 32, "heads": 2, "depth": 1}
             return

@@ -52,7 +52,7 @@ class ReadsAttributes(Protocol):
 
 
 class PredictedAttribute(Configured, nn.Module):
-    """One attribute of a finished predictor: probabilities of a class, a number over its range, a point of a circle.
+    """One attribute of a finished predictor: probabilities of a class, a standardised number, or a unit vector.
 
     Args:
         predictor: `{weights: NAME}`, or an earlier stage.
