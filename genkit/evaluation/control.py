@@ -149,7 +149,7 @@ class _Test:
     @torch.no_grad()
     def read(self, x: Tensor) -> dict[str, Tensor]:
         """What the judge sees, on the CPU."""
-        device = next(iter(self.judge.parameters())).device  # type: ignore[attr-defined]
+        device = getattr(self.judge, "device", "cpu")
         parts = []
         for batch in x.split(BATCH):
             parts.append(self.judge.predict(batch.to(device)))

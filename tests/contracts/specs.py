@@ -72,10 +72,8 @@ def seeded(spec: Spec, seed: int = 0) -> Any:
     return catalog.build(spec)
 
 
-SHAPES: Spec = {"type": "labels", "classes": 3, "names": ["a", "b", "c"], "free": False}
-HUES: Spec = {"type": "values", "low": 0.0, "high": 1.0, "cyclic": True, "unit": "", "free": False}
-CONTROL_E: Spec = {"type": "control_encoder", "column": SHAPES, "dim": 2, "width": 4}
-HUE_E: Spec = {**CONTROL_E, "column": HUES, "dim": 3, "rate": 0.5}
+CONTROL_E: Spec = {"type": "control_encoder", "column": SHAPE, "dim": 2, "width": 4}
+HUE_E: Spec = {**CONTROL_E, "column": HUE, "dim": 3, "rate": 0.5}
 
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
@@ -308,6 +306,9 @@ def adaptation_case(order: tuple[str, ...], **arguments: Any) -> SystemCase:
     return SystemCase({k: v for k, v in spec.items() if v is not None}, INVERTED, order, noisy=critic is not None)
 
 
+GREY_PREDICTOR: Spec = finished({**PREDICTOR, "channels": 1})
+
+
 def contrastive(attribute: str, measure: Spec, **arguments: Any) -> Spec:
     return {
         "type": "contrastive",
@@ -330,7 +331,10 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             {
                 "type": "control_training",
                 "generator": finished({"type": "gan", "network": SPLIT_G}),
-                "controls": {"shape": {"type": "predicted_class", "classifier": finished(CLASSIFIER)}},
+                "controls": {
+                    "shape": {"type": "predicted_class", "classifier": finished(CLASSIFIER)},
+                    "rest": {"type": "predicted_attribute", "predictor": GREY_PREDICTOR, "attribute": "hue"},
+                },
                 "pairs": 50,
                 "width": 4,
             },
