@@ -148,7 +148,7 @@ def spread(column: Column, n: int) -> Tensor:
     if isinstance(column, Labels):
         return torch.arange(n) * min(column.classes, n) // n
     assert isinstance(column, Values)
-    return column.low + column.span * torch.arange(n) / (n if column.cyclic else n - 1)
+    return torch.linspace(column.low, column.high, n + column.cyclic)[:n]
 
 
 def check_slice(slices: Mapping[str, slice], name: str) -> None:

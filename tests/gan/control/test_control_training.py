@@ -137,6 +137,8 @@ def test_a_sweep_is_samples_that_differ_in_one_wish() -> None:
 
 def test_values_from_the_least_to_the_largest() -> None:
     torch.testing.assert_close(spread(SIZE, 5), torch.tensor([2.0, 3, 4, 5, 6]))
+    uneven = Values(0.3, 0.7)
+    assert spread(uneven, 8)[-1] == torch.tensor(0.7), "and not a rounding error beyond it"
     torch.testing.assert_close(spread(HUE, 4), torch.tensor([0.0, 0.25, 0.5, 0.75]))
     assert spread(SHAPE, 8).tolist() == [0, 0, 0, 1, 1, 1, 2, 2] and spread(Labels(20), 8).tolist() == list(range(8))
 
