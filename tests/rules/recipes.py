@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from genkit.core.catalog import build
-from genkit.training import batch_statistics
 from genkit.images.pixels import write_folder
+from genkit.training import batch_statistics
 from genkit.training.recipe_file import read_recipe
 
 STAND_INS = {
