@@ -72,7 +72,7 @@ def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
     ("arguments", "told"),
     [
         (["sample", "--condition", "hues=0.5"], "takes no condition 'hues'; did you mean 'hue'"),
-        (["sample", "--condition", "hue=red"], "hue=red: condition 'hue' takes numbers from 0 to 1"),
+        (["sample", "--condition", "hue=red"], "hue=red: condition 'hue' takes numbers on a circle from 0 to 1"),
         (["sample", "--condition", "shape=circle"], "no class is called 'circle'"),
         (["sample", "--truncation", "hues=0.5"], "psi: no slice 'hues' of w; did you mean 'hue'"),
         (["edit", "--sweep", "hues=0:1:4"], "--sweep 'hues=0:1:4': no control is called 'hues'; did you mean 'hue'"),
