@@ -148,7 +148,7 @@ class _Test:
 
     @torch.no_grad()
     def read(self, x: Tensor) -> dict[str, Tensor]:
-        """What the judge sees, on the CPU."""
+        """All that the judge sees, on the CPU."""
         device = getattr(self.judge, "device", "cpu")
         parts = []
         for batch in x.split(BATCH):
@@ -205,7 +205,7 @@ class _Test:
         return self.apart(name, seen[name], seen[name].roll(1)).mean().item()
 
     def nearest(self, name: str, targets: Tensor) -> Tensor:
-        """Which of the generator's own images come nearest to each target, one of them by chance."""
+        """For each target the number of the own image that comes nearest, one of several by chance."""
         apart = self.apart(name, targets[:, None], self.seen[name][None]).double()
         order = torch.rand(apart.shape, generator=self.rng(name, "ties"), dtype=torch.float64)
         return (apart + 1e-9 * order).argmin(1)

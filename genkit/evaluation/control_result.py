@@ -1,4 +1,4 @@
-"""What is found of a generator with controls: errors, drift of other attributes, disentanglement, diversity.
+"""Scores of a generator with controls: errors, drift of other attributes, disentanglement, diversity.
 
 The score of disentanglement is that of Deng et al. 2020, arXiv:2004.11660 (DiscoFaceGAN).
 """
@@ -31,7 +31,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class AttributeScores:
-    """How well one attribute is controlled.
+    """Scores of one attribute.
 
     Attributes:
         unit: of all errors: "deg" around a circle, "sd" of the real images' values, "%" of images of a wrong class.
@@ -77,7 +77,7 @@ def disentanglement(name: str, changed: Mapping[str, float], n: int) -> float:
 
 
 def unit_of(column: Column, targets: Tensor) -> tuple[str, float]:
-    """What errors of a column are told in, and what they are multiplied by."""
+    """The unit that errors of a column are told in, and what they are multiplied by."""
     if not isinstance(column, Values):
         return "%", 100.0
     if column.cyclic:
