@@ -40,7 +40,7 @@ def equal_rows(batch: int, names: list[str]) -> dict[str, int]:
 
 
 def pairs_of(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """What is row i and what is row j of `rows` (B, ...), for every pair i > j: (B (B - 1) / 2, ...) each."""
+    """Rows i and rows j of `rows` (B, ...), for every pair i > j: (B (B - 1) / 2, ...) each."""
     i, j = torch.tril_indices(len(rows), len(rows), -1, device=rows.device)
     return rows[i], rows[j]
 
