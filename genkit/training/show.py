@@ -24,7 +24,7 @@ from genkit.training.trainer import Trainer
 from genkit.training.watcher import Watcher
 
 BAD = "bad: "
-"""What the first process tells the others begins so where it has come to a bad state."""
+"""First words of the message of the first process to the others where it has come to a bad state."""
 
 
 class Scoring:

@@ -1,4 +1,4 @@
-"""How a finished GAN is given controls. Shoshan et al. 2021, arXiv:2101.02477, Sec. 3.2."""
+"""Controls for a finished GAN: one encoder an attribute learns from pairs of w and value. Shoshan et al. 2021, arXiv:2101.02477, Sec. 3.2."""
 
 from __future__ import annotations
 

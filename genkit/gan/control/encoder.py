@@ -54,7 +54,7 @@ class ControlEncoder(Configured, nn.Module):
         raise RecipeError(f"column: classes or numbers can be asked for, not {self.column.about}")
 
     def told(self, rows: Tensor) -> Tensor:
-        """What the layers see of rows (B,) of the column, or of the probabilities of its classes (B, classes)."""
+        """The input of the layers, of rows (B,) of the column or of the probabilities of its classes (B, classes)."""
         column = self.column
         if isinstance(column, Labels):
             return rows if rows.dim() == 2 else nn.functional.one_hot(rows, column.classes).float()

@@ -1,4 +1,4 @@
-"""What an attribute of an image is measured by: a predictor, a classifier, colour, texture, or one's own module."""
+"""Measures of an attribute of an image: a predictor, a classifier, colour, texture, or one's own module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genkit.gan.control.contrast import gram, mean_colour
 
 @runtime_checkable
 class Measure(Protocol):
-    """What images are compared by; any module with this method is one, the user's too. It is frozen where it is used.
+    """A measure by which images are compared; any module with this method is one, the user's too. It is frozen where it is used.
 
     A `sample_shape`, where it has one, is that of the images which it takes: it is shown them `reduced` to it.
     """
@@ -32,7 +32,7 @@ class Readable(Measure, Protocol):
 
     @property
     def column(self) -> Column:
-        """What is asked for."""
+        """The value that is asked for."""
         ...
 
     def read(self, x: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class MeanColour(Configured, nn.Module):
 
 
 class GramMatrices(Configured, nn.Module):
-    """Which features of a finished network occur together, wherever: its texture (Gatys et al. 2016), (B, F, F).
+    """Texture: which features of a finished network occur together, wherever (Gatys et al. 2016), (B, F, F).
 
     Args:
         network: any, such as a classifier.

@@ -14,7 +14,7 @@ from genkit.gan.stylegan2.mapping import RATE, unit_scale
 
 
 def slices_of(split: Mapping[str, int]) -> dict[str, slice]:
-    """Where each part of the latent lies, in the order of `split`: name -> its width."""
+    """Place of each part of the latent, in the order of `split`: name -> its width."""
     ends = accumulate(split.values())
     return {name: slice(end - width, end) for (name, width), end in zip(split.items(), ends, strict=True)}
 
