@@ -1,4 +1,4 @@
-"""Controls for a finished GAN: one encoder an attribute learns from pairs of w and value. Shoshan et al. 2021, arXiv:2101.02477, Sec. 3.2."""
+"""Controls for a finished GAN: an encoder for each attribute. Shoshan et al. 2021, arXiv:2101.02477, Sec. 3.2."""
 
 from __future__ import annotations
 

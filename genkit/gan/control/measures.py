@@ -1,4 +1,4 @@
-"""Measures of an attribute of an image: a predictor, a classifier, colour, texture, or one's own module."""
+"""Measures of an attribute of an image: predictors, classifiers, colour, texture, or one's own module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genkit.gan.control.contrast import gram, mean_colour
 
 @runtime_checkable
 class Measure(Protocol):
-    """A measure by which images are compared; any module with this method is one, the user's too. It is frozen where it is used.
+    """A measure by which images are compared: any module with this method, the user's too. It is frozen in use.
 
     A `sample_shape`, where it has one, is that of the images which it takes: it is shown them `reduced` to it.
     """

@@ -22,7 +22,7 @@ from genkit.vae.energy.vaebm import VAEBM, Shown
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FIRST, PIXELS = 512, 2**21
-"""Largest number of pixels of the images that norms and biases are set from at once: 512 of 64 x 64, 32 of 256 x 256."""
+"""Images that norms and biases are set from, and their pixels at most: 512 of 64 x 64, 32 of 256 x 256."""
 
 
 class VAEBMTraining(System):
