@@ -204,13 +204,13 @@ def complete(folder: Path) -> list[Path]:
 
 def tidy(folder: Path) -> None:
     """Cleans up after a kill: half a checkpoint is removed, one that was moved aside comes back."""
-    for aside in folder.glob(".step-*.old"):
+    for aside in folder.glob(".*-*.old"):
         final = aside.with_name(aside.name[1:].removesuffix(".old"))
         if final.exists():
             shutil.rmtree(aside, ignore_errors=True)
         else:
             os.rename(aside, final)
-    for leftover in folder.glob(".step-*.tmp"):
+    for leftover in folder.glob(".*-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -241,15 +241,34 @@ def newest_good(
     return None
 
 
-def prune(newest: Path, keep: int, spare: Path | None = None) -> None:
-    """Removes all checkpoints but `newest`, the `keep` - 1 before it, and `spare`; those of stops do not count.
+def keep_apart(checkpoint: Path, final: Path) -> None:
+    """Keeps `checkpoint` once more as `final`, beside the others, which come and go; linked where it can be."""
+    temporary = final.with_name(f".{final.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        shutil.copytree(checkpoint, temporary, copy_function=_link)
+        _publish(temporary, final)
+    except OSError as failure:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise cannot_write(final, failure) from failure
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
+
+
+def prune(newest: Path, keep: int, best: Path | None = None) -> None:
+    """Removes all checkpoints but `newest`, the `keep` - 1 before it, and `best`; those of stops do not count.
 
     One that is newer than the newest was passed over as damaged.
     """
     found = complete(newest.parent)
     kept = [p for p in found if p.name <= newest.name and not of_a_stop(p)][-keep:]
-    for other in found:
-        if other not in kept and other != newest and (spare is None or other.name != spare.name):
+    for other in [*found, *newest.parent.glob("best-*")]:
+        if other not in kept and other not in (newest, best):
             _remove(other)
 
 

@@ -6,10 +6,10 @@ Every checkpoint from then on records the falls, so that a resumed run goes back
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from genkit.core.documents import read_mapping
 from genkit.core.errors import BadState
@@ -37,13 +37,12 @@ def ended(falls: Sequence[Fall], rule: Rollback | None) -> bool:
     return rule is not None and len(falls) > rule.at_most
 
 
-def good_before(
-    checkpoints: Path, falls: Sequence[Fall], best: Mapping[str, Any] | None, warn: Callable[[str], None]
-) -> Path:
+def good_before(checkpoints: Path, falls: Sequence[Fall], warn: Callable[[str], None]) -> Path:
     """The newest good checkpoint if it is later than the last fall, else the one before that fall's target.
 
-    So a run that falls again and again at one place goes back ever further, but not beyond its best checkpoint. Those
-    that only a signal has left do not count: a run that was stopped goes back as far as one that was not.
+    So a run that falls again and again at one place goes back ever further, beyond its best checkpoint too, which is
+    kept apart. Those that only a signal has left do not count: a run that was stopped goes back as far as one that was
+    not.
 
     Raises:
         BadState: there is none.
@@ -51,9 +50,7 @@ def good_before(
     found = newest_good(checkpoints, warn, undisturbed=True)
     if found and falls and step_of(found) <= falls[-1]["at"]:
         last = found.with_name(f"step-{falls[-1]['to']:08d}")
-        stays = best is not None and best["checkpoint"] == last.name
-        before = None if stays else newest_good(checkpoints, warn, last, undisturbed=True)
-        found = before or (last if last.is_dir() else found)
+        found = newest_good(checkpoints, warn, last, undisturbed=True) or (last if last.is_dir() else found)
     if not found:
         raise BadState("no checkpoint is left to go back to")
     return found

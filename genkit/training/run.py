@@ -17,7 +17,8 @@ from genkit.core.files import write_atomically
 from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
-from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
+from genkit.training.best import Best, best_known, best_name
+from genkit.training.checkpoint import keep_apart, load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.log import MetricsLog, Window
@@ -55,8 +56,7 @@ def train_one(
         folder.check(recipe, resume, start)
     if start:
         check_start(start)
-    quiet = watcher is None or not accelerator.is_main_process
-    run = Run(recipe, folder, accelerator, Silence() if quiet or watcher is None else watcher)
+    run = Run(recipe, folder, accelerator, watcher if watcher and accelerator.is_main_process else Silence())
     if start:
         run.started = start_from(start, run.trainer, run.watcher.note)
     with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
@@ -76,7 +76,7 @@ class Run:
         self.data, self.trainer, scoring = prepare_run(recipe, accelerator)
         self.window, self.log, self.started = Window(), MetricsLog(folder.metrics), ""
         self.show = Show(recipe, self.trainer, accelerator, watcher, self.log, scoring, self.data)
-        self.best: dict[str, Any] | None = None
+        self.best: Best | None = None
         self.falls: Sequence[Fall] = []
         self.due: Sequence[str] = ()
         self.changes: Sequence[str] = ()
@@ -97,8 +97,8 @@ class Run:
                     tracker.finish()
 
     @property
-    def _here(self) -> str:
-        return f"step-{self.trainer.step:08d}"
+    def _best_here(self) -> str:
+        return best_name(self.trainer.step, len(self.falls))
 
     @property
     def _over(self) -> bool:
@@ -122,10 +122,11 @@ class Run:
 
     def _go_back(self, why: str, rule: Rollback) -> None:
         """Goes back to the last good checkpoint, which is written anew, so that a resumed run knows of it."""
-        good = good_before(self.folder.checkpoints, self.falls, self.best, self.watcher.note) if self.main else ""
-        found, falls, at = Path(from_main(self.accelerator, str(good))), self.falls, self.trainer.step
-        lines = self._load(found)
-        self.falls, self.due = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=why)], ()
+        good = good_before(self.folder.checkpoints, self.falls, self.watcher.note) if self.main else ""
+        falls, best, at = self.falls, self.best, self.trainer.step
+        lines = self._load(Path(from_main(self.accelerator, str(good))))
+        self.best, self.due = best, ()
+        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=why)]
         self.trainer.slower = slower(self.falls)
         if self.main:
             self.folder.discard_results()
@@ -203,12 +204,12 @@ class Run:
         windows = state["windows"]
         mine = self.accelerator.process_index
         self.window.restore(windows[mine if mine < len(windows) else 0], self.accelerator.device)
-        self.best, self.due = state["best"], state.get("due", ["scores"] if state.get("unscored") else [])
+        self.due = state.get("due", ["scores"] if state.get("unscored") else [])
         self.fingerprint = state.get("data")
         self.falls = state.get("falls", [])
         self.trainer.slower = slower(self.falls)
-        if self.best and self.recipe.evaluate and self.best["metric"] != self.recipe.evaluate.best:
-            self.best = None
+        metric = self.recipe.evaluate.best if self.recipe.evaluate else None
+        self.best = best_known(state["best"], found, self._best_here, metric, self.main)
         return int(state["lines"])
 
     def _tell(self, step: int, write: bool) -> None:
@@ -227,19 +228,17 @@ class Run:
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
         windows = gather_object([self.window.state()])
         extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
-        is_best = self.best is not None and self.best["checkpoint"] == self._here
+        is_best = self.best is not None and self.best["checkpoint"] == self._best_here
         extra |= {"data": self.fingerprint, "falls": self.falls, "stopped": not (self._planned or is_best)}
         newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
         if self.main:
-            spare = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
-            prune(newest, self.recipe.every.keep, spare)
+            kept = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
+            if kept and is_best:
+                keep_apart(newest, kept)
+            prune(newest, self.recipe.every.keep, kept)
 
     def _look(self, due: Sequence[str], stop: StopFlag) -> None:
-        """Draws a grid and scores, as far as they are due.
-
-        Raises:
-            Stopped: a signal came; the checkpoint remembers the tasks that are left.
-        """
+        """Draws a grid and scores, as far as they are due. Raises Stopped, once a checkpoint holds what is left."""
         for i, what in enumerate(due):
             try:
                 if what == "grid":
@@ -261,7 +260,7 @@ class Run:
         if best and self.main:
             assert self.recipe.evaluate
             metric = self.recipe.evaluate.best
-            self.best = {"metric": metric, "value": scores["values"][metric], "checkpoint": self._here}
+            self.best = {"metric": metric, "value": scores["values"][metric], "checkpoint": self._best_here}
             write_atomically(self.folder.best, json.dumps(self.best).encode())
         if best and not self._over:
             self._checkpoint()
@@ -271,9 +270,9 @@ class Run:
         """Back to the best checkpoint, if it is not the last; its scores, by other noise; raises as `_score`."""
         self._score(stop)
         best = from_main(self.accelerator, self.best["checkpoint"] if self.best else "")
-        if best and best != self._here:
+        if best and best != self._best_here:
             self._load(self.folder.checkpoints / best)
-            self.watcher.note(f"{best} was better than the end, and is kept")
+            self.watcher.note(f"iteration {self.trainer.step:,} was better than the end, and is kept")
         scores, _ = self.show.scores(stop, None, stable_seed(self.recipe.train.seed, "selected"))
         return scores
 
