@@ -40,7 +40,7 @@ smoke: $(STAMP)
 
 unit: export OMP_NUM_THREADS := 1
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations=25
 
 clean:
 	rm -rf .venv runs/demo $(SMOKE)
