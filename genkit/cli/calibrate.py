@@ -8,14 +8,14 @@ import click
 
 from genkit.cli.attributes import predicting
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, Writing
+from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS
 from genkit.cli.sampler_options import Number
 
 if TYPE_CHECKING:
     from genkit.evaluation.calibration import Calibrations
 
 
-@click.command("calibrate", cls=Writing, epilog=ABOUT_DATA)
+@click.command("calibrate", epilog=ABOUT_DATA)
 @click.argument("predictor", type=WEIGHTS)
 @click.argument("data", type=DATA)
 @click.option("-n", "n", type=click.IntRange(min=2), default=2000, show_default=True, help="Images.")

@@ -6,11 +6,6 @@ from genkit.core.entry import Entries, Entry
 
 ENTRIES: Entries = {
     "data": {
-        "coloured_fashion_mnist": Entry(
-            "genkit.data.coloured_fashion_mnist:coloured_fashion_mnist",
-            "Fashion-MNIST on 32 x 32 pixels, each garment tinted, rotated and reduced by numbers that are known.",
-            ("xiao2017fashion",),
-        ),
         "digits": Entry(
             "genkit.data.digits:digits",
             "Handwritten digits of the MNIST training set (LeCun et al. 1998), labelled 0 to 9.",
@@ -27,6 +22,11 @@ ENTRIES: Entries = {
         "fashion_mnist": Entry(
             "genkit.data.torchvision_sets:fashion_mnist",
             "Clothes (Xiao et al. 2017): 60,000 to train, 10,000 to test, 28 x 28 grey, 10 classes.",
+            ("xiao2017fashion",),
+        ),
+        "coloured_fashion_mnist": Entry(
+            "genkit.data.coloured_fashion_mnist:coloured_fashion_mnist",
+            "Fashion-MNIST on 32 x 32 pixels, each garment tinted, rotated and reduced by numbers that are known.",
             ("xiao2017fashion",),
         ),
         "cifar10": Entry(

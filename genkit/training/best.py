@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import TypedDict
 
-from genkit.training.checkpoint import keep_apart
+from genkit.core.files import cannot_write
+from genkit.training.checkpoint import publish
 
 
 class Best(TypedDict):
@@ -32,3 +35,22 @@ def best_known(best: Best | None, found: Path, here: str, metric: str | None, ma
     if main and kept.name == here and not kept.is_dir():
         keep_apart(found, kept)
     return best if kept.is_dir() else None
+
+
+def keep_apart(checkpoint: Path, final: Path) -> None:
+    """Keeps `checkpoint` once more as `final`, beside the others, which come and go; linked where it can be."""
+    temporary = final.with_name(f".{final.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        shutil.copytree(checkpoint, temporary, copy_function=_link)
+        publish(temporary, final)
+    except OSError as failure:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise cannot_write(final, failure) from failure
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)

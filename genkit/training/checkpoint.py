@@ -55,7 +55,7 @@ def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             _write_shared(trainer, temporary, extra or {})
-            _publish(temporary, final)
+            publish(temporary, final)
     except OSError as failure:
         shutil.rmtree(temporary, ignore_errors=True)
         raise cannot_write(final, failure) from failure
@@ -90,7 +90,8 @@ def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None
     write_synced(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
-def _publish(temporary: Path, final: Path) -> None:
+def publish(temporary: Path, final: Path) -> None:
+    """Gives a folder that is complete its name, in place of one that has it."""
     sync_folder(temporary)
     aside = final.with_name(f".{final.name}.old")
     if final.exists():
@@ -239,25 +240,6 @@ def newest_good(
         except CheckpointError as damage:
             warn(f"{damage}; going back to {found[i - 1].name if i else 'the beginning'}")
     return None
-
-
-def keep_apart(checkpoint: Path, final: Path) -> None:
-    """Keeps `checkpoint` once more as `final`, beside the others, which come and go; linked where it can be."""
-    temporary = final.with_name(f".{final.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        shutil.copytree(checkpoint, temporary, copy_function=_link)
-        _publish(temporary, final)
-    except OSError as failure:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise cannot_write(final, failure) from failure
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copy2(source, target)
 
 
 def prune(newest: Path, keep: int, best: Path | None = None) -> None:

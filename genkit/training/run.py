@@ -17,8 +17,8 @@ from genkit.core.files import write_atomically
 from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
-from genkit.training.best import Best, best_known, best_name
-from genkit.training.checkpoint import keep_apart, load_checkpoint, newest_good, prune, save_checkpoint, tidy
+from genkit.training.best import Best, best_known, best_name, keep_apart
+from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.log import MetricsLog, Window

@@ -27,6 +27,8 @@ WORDS = {
         "evaluate k",
         "import layout",
         "import part",
+        "edit conditions",
+        "edit sweep",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),
 }

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from genkit.training.run import Run
 from tests.cli.console import run
 
 Capture = pytest.CaptureFixture[str]
@@ -34,7 +33,8 @@ def test_a_stopped_run_says_how_to_go_on(
     capsys: Capture, recipe: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_asked_to_stop", lambda self, stop: setattr(stop, "number", int(signal.SIGTERM)) or True)
+        signalled = lambda accelerator, stop: setattr(stop, "number", int(signal.SIGTERM)) or True  # noqa: E731
+        patch.setattr("genkit.training.run.asked_to_stop", signalled)
         ran = run(capsys, "train", recipe, "--out", tmp_path)
     assert ran.code == 143
     assert ran.err == "genkit: stopped by SIGTERM after iteration 1; go on with --resume\n"

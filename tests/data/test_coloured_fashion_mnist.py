@@ -33,8 +33,7 @@ def test_a_garment_is_padded_tinted_turned_and_reduced() -> None:
 
 @pytest.fixture(scope="module")
 def garments() -> DataSet:
-    shared("data")
-    return coloured_fashion_mnist("test")
+    return coloured_fashion_mnist("test", root=shared("data"))
 
 
 def test_image_i_is_a_function_of_seed_split_and_i(garments: DataSet) -> None:

@@ -66,10 +66,10 @@ def test_falls_go_back_beyond_the_best_checkpoint_which_is_kept(kills: int, tmp_
 
 def dying_before_it_is_kept() -> None:
     """SIGKILL once the checkpoint that is the best is written, and before it is kept apart."""
-    from genkit.training import checkpoint, run
+    from genkit.training import best, run
 
     falling_after_its_best()
-    run.keep_apart = checkpoint.keep_apart = _die  # type: ignore[assignment]
+    run.keep_apart = best.keep_apart = _die  # type: ignore[assignment]
 
 
 def _die(checkpoint: Path, final: Path) -> None:

@@ -20,13 +20,14 @@ import yaml
 
 from genkit.cli.launch import _verdict
 from genkit.core.errors import CheckpointError
-from genkit.core.interruption import LOST, StopFlag, Stopped
+from genkit.core.interruption import LOST, Stopped
 from genkit.core.processes import my_rows, whole_batch
 from genkit.gan.softmax_weighting import effective_sample_size, softmax_weights
 from genkit.training import train
 from genkit.training.log import read_metrics
 from genkit.training.peers import ProcessLost
 from genkit.training.recipe import Recipe
+from genkit.training.trainer import Trainer
 from tests.training.tiny import MLP_C, adapted, by_example, contents, finish, images, on_processes, points
 
 STEPS = 7
@@ -72,23 +73,22 @@ def train_all(folder: Path, stop_at: int) -> None:
 
 
 def stopped_then_resumed(recipe: Recipe, out: Path, stop_at: int) -> None:
-    from genkit.training import run as run_module
+    honest = Trainer.iterate
 
-    honest = run_module.Run._asked_to_stop
+    def iterate(self: Trainer) -> Any:
+        scalars = honest(self)
+        if self.step == stop_at and not self.accelerator.is_main_process:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return scalars
 
-    def asked(self: Any, stop: StopFlag) -> bool:
-        if self.trainer.step == stop_at and not self.main:
-            stop.number = 15
-        return honest(self, stop)
-
-    run_module.Run._asked_to_stop = asked  # type: ignore[method-assign]
+    Trainer.iterate = iterate  # type: ignore[method-assign]
     try:
         train(recipe, out)
         raise AssertionError("the run was not stopped")
     except Stopped as stopped:
         assert stopped.exit_code == 143, stopped.exit_code
     finally:
-        run_module.Run._asked_to_stop = honest  # type: ignore[method-assign]
+        Trainer.iterate = honest  # type: ignore[method-assign]
     reconnect()
     train(recipe, out, resume=True)
     reconnect()
@@ -324,7 +324,7 @@ def die(rank: int, phase: str) -> None:
         "update": (Trainer, "_average"),
         "between barriers": (checkpoint, "_write_local"),
         "writing": (checkpoint, "_write_shared"),
-        "publishing": (checkpoint, "_publish"),
+        "publishing": (checkpoint, "publish"),
         "pruning": (run_module, "prune"),
         "drawing": (show, "draw_samples"),
         "resuming": (run_module, "load_checkpoint"),

@@ -33,6 +33,8 @@ NAMES = {
     "classifier_training": ["classifier"],
     "noisy_classifier_training": ["classifier"],
     "domain_adaptation": ["classifier", "critic"],
+    "attribute_training": ["predictor"],
+    "control_training": ["controlled"],
 }
 
 
