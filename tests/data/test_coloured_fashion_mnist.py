@@ -44,9 +44,9 @@ def test_image_i_is_a_function_of_seed_split_and_i(garments: DataSet) -> None:
         "scale",
     ]
     assert garments.conditions.class_names[1] == "Trouser" and garments.sided == ("rotation",)
-    again = coloured_fashion_mnist("test", seed=1)
+    again = coloured_fashion_mnist("test", root=shared("data"), seed=1)
     assert again.labels is not None and again.labels.equal(garments.labels) and not again.x.equal(garments.x)
-    plain = coloured_fashion_mnist("test", labels=False, attributes=False)
+    plain = coloured_fashion_mnist("test", root=shared("data"), labels=False, attributes=False)
     assert not plain.conditions and plain.x.equal(garments.x)
 
 
