@@ -30,9 +30,8 @@ def outputs_of(name: str, column: Column) -> int:
 def standardised(column: Values, rows: Tensor) -> Tensor:
     """Numbers (B,) as (B, 1): of mean 0 and deviation 1 where they are uniform; on a circle (B, 2), (cos, sin)."""
     if column.cyclic:
-        angle = (rows - column.low) * (2 * math.pi / column.span)
-        return torch.stack([angle.cos(), angle.sin()], 1)
-    return ((rows - (column.low + column.high) / 2) / _deviation(column))[:, None]
+        return column.on_circle(rows)
+    return ((rows - (column.low + column.high) / 2) / column.deviation)[:, None]
 
 
 def embedded(column: Column, output: Tensor) -> Tensor:
@@ -48,7 +47,7 @@ def predicted(column: Column, output: Tensor) -> Tensor:
         return output.argmax(1)
     if column.cyclic:
         return column.wrapped(column.low + torch.atan2(output[:, 1], output[:, 0]) / (2 * math.pi) * column.span)
-    return (column.low + column.high) / 2 + output[:, 0] * _deviation(column)
+    return (column.low + column.high) / 2 + output[:, 0] * column.deviation
 
 
 def attribute_loss(column: Column, output: Tensor, rows: Tensor) -> Tensor:
@@ -56,8 +55,3 @@ def attribute_loss(column: Column, output: Tensor, rows: Tensor) -> Tensor:
     if not isinstance(column, Values):
         return F.cross_entropy(output, rows)
     return (output - standardised(column, rows)).square().sum(1).mean()
-
-
-def _deviation(column: Values) -> float:
-    """Of uniform numbers."""
-    return column.span / math.sqrt(12)

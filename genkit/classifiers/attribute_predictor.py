@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genkit.classifiers.attribute_heads import embedded, outputs_of, predicted
 from genkit.core.columns.column import Column
-from genkit.core.condition import ConditionSpace
+from genkit.core.condition import Conditioned, ConditionSpace
 from genkit.core.errors import EvaluationError, RecipeError, shown, suggest
 from genkit.core.pretrained import Pretrained
 from genkit.layers.arguments import Channels, ImageSize, Norm, Width
@@ -20,7 +20,7 @@ SHRINKS = 8
 """By how much the three convolutions make a side shorter."""
 
 
-class AttributePredictor(Pretrained, nn.Module):
+class AttributePredictor(Conditioned, Pretrained, nn.Module):
     """Images in [-1, 1], (B, channels, size, size) -> what each attribute is.
 
     Three 3x3 convolutions of stride 2 with a norm and ReLU, a layer of features, a linear head over all attributes. 32
@@ -62,15 +62,6 @@ class AttributePredictor(Pretrained, nn.Module):
         self.trunk = nn.Sequential(*layers, nn.Flatten())
         self.feature = nn.Linear(4 * width * (size // SHRINKS) ** 2, 4 * width)
         self.head = nn.Linear(4 * width, sum(self.widths.values()))
-
-    @property
-    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Those of the attribute "label"."""
-        return self.conditions.class_names
-
-    @class_names.setter
-    def class_names(self, names: tuple[str, ...]) -> None:
-        self.conditions = self.conditions.with_class_names(names)
 
     @property
     def device(self) -> torch.device:

@@ -99,6 +99,21 @@ class ConditionSpace(Mapping[str, Column]):
         return {name: self[name].check(name, value, n) for name, value in given.items()}
 
 
+class Conditioned:
+    """Something with columns of conditions, which names the classes of its labels as it does its own."""
+
+    conditions: ConditionSpace = ConditionSpace()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes of its labels."""
+        return self.conditions.class_names
+
+    @class_names.setter
+    def class_names(self, names: tuple[str, ...]) -> None:
+        self.conditions = self.conditions.with_class_names(names)
+
+
 def check_classified(classifier: Any, sample_shape: tuple[int, ...], conditions: ConditionSpace) -> None:
     """Raises RecipeError when the data are not what the classifier tells apart."""
     wanted = tuple(classifier.sample_shape)

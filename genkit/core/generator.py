@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core import tree
-from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.condition import Condition, Conditioned
 from genkit.core.errors import GenkitError, shown
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows
@@ -53,7 +53,7 @@ class Items(Protocol):
     def condition(self, index: Tensor) -> Condition: ...
 
 
-class Generator(Pretrained, nn.Module, ABC):
+class Generator(Conditioned, Pretrained, nn.Module, ABC):
     """Something that makes samples.
 
     Attributes:
@@ -65,7 +65,6 @@ class Generator(Pretrained, nn.Module, ABC):
     """
 
     sample_shape: tuple[int, ...]
-    conditions: ConditionSpace = ConditionSpace()
     made: tuple[str, ...] = ()
     shows: ClassVar[str] = ""
     binary: bool = False
@@ -74,15 +73,6 @@ class Generator(Pretrained, nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
-
-    @property
-    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Names of the classes of its labels."""
-        return self.conditions.class_names
-
-    @class_names.setter
-    def class_names(self, names: tuple[str, ...]) -> None:
-        self.conditions = self.conditions.with_class_names(names)
 
     def sample(
         self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None

@@ -124,7 +124,7 @@ def told(column: Labels | Values, error: float) -> str:
         return f"{100 * (1 - error):.2f} % wrong"
     if column.cyclic:
         return f"{360 * error / column.span:.2f} degrees of the circle"
-    return f"{error / column.span * math.sqrt(12):.3f} of the deviation"
+    return f"{error / column.deviation:.3f} of the deviation"
 
 
 def _kind(column: Labels | Values) -> str:

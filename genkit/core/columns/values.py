@@ -42,6 +42,16 @@ class Values(Column):
         return self.high - self.low
 
     @property
+    def deviation(self) -> float:
+        """Standard deviation of uniform numbers of the range."""
+        return self.span / math.sqrt(12)
+
+    def on_circle(self, rows: Tensor) -> Tensor:
+        """Numbers (B,) as points (cos, sin) of the unit circle, (B, 2), once around for the span."""
+        angle = (rows - self.low) * (2 * math.pi / self.span)
+        return torch.stack([angle.cos(), angle.sin()], 1)
+
+    @property
     def about(self) -> str:
         numbers = "numbers on a circle" if self.cyclic else "numbers"
         return f"{numbers} from {self.low:g} to {self.shown(self.high)}" + (", or free" if self.free else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import tau
 from typing import Annotated
 
 import torch
@@ -59,8 +58,9 @@ class ControlEncoder(Configured, nn.Module):
         if isinstance(column, Labels):
             return rows if rows.dim() == 2 else nn.functional.one_hot(rows, column.classes).float()
         assert isinstance(column, Values)
-        share = ((rows - column.low) / column.span)[:, None].float()
-        return torch.cat([(tau * share).cos(), (tau * share).sin()], 1) if column.cyclic else 2 * share - 1
+        if column.cyclic:
+            return column.on_circle(rows).float()
+        return 2 * ((rows - column.low) / column.span)[:, None].float() - 1
 
     def forward(self, rows: Tensor) -> Tensor:
         found: Tensor = self.layers(self.told(rows))

@@ -8,7 +8,9 @@ from typing import Literal, Protocol, runtime_checkable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genkit.core.condition import Column, ConditionSpace, Labels
+from genkit.core.columns.column import Column
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.pretrained import Configured
 from genkit.gan.control.contrast import gram, mean_colour
