@@ -34,22 +34,31 @@ def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleG
     """Their Generator, which takes a list of latents and gives a pair; this one takes latents z and gives images."""
     state = {k: _bare(k, v) for k, v in _without_filters(own_part(state, "generator")).items()}
     sides = _count(state, r"to_rgbs\.(\d+)\.bias")
-    layers = ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
-    network = _generator(state, layers, "style.{}.weight", first=1, to_rgb="to_rgb1.bias")
-    names: TensorNames = {"synthesis.const": ("input.input",), "w_avg": ("w_avg",)}
+    network = _generator(state, _their_convs(sides), "style.{}.weight", first=1, to_rgb="to_rgb1.bias")
+    names: TensorNames = {"w_avg": ("w_avg",), **synthesis_names(sides)}
     for i in range(network.config["depth"]):
         names |= layer_names(f"mapping.layers.{i}", f"style.{i + 1}")
-    for i, (ours, theirs) in enumerate(zip(_convs(sides), layers, strict=True)):
-        names |= _styled(ours, f"{theirs}.conv", "modulation", f"{theirs}.activate.bias")
-        names |= {f"{ours}.noise_strength": (f"{theirs}.noise.weight",), f"{ours}.noise": (f"noises.noise_{i}",)}
-    for k in range(sides + 1):
-        theirs = f"to_rgbs.{k - 1}" if k else "to_rgb1"
-        names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", f"{theirs}.conv", "modulation", f"{theirs}.bias")
     load_named(network, {**state, "w_avg": network.w_avg}, names)
     told = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": network.config["depth"]}
     _agree(config, lr_mlp=RATE, **told)
     network.measure(Noise(MEAN_OF, torch.Generator().manual_seed(0)))
     return network
+
+
+def _their_convs(sides: int) -> list[str]:
+    return ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
+
+
+def synthesis_names(sides: int) -> TensorNames:
+    """Our names of the synthesis network of rosinality's code, and of those made from it, with `sides` doublings."""
+    names: TensorNames = {"synthesis.const": ("input.input",)}
+    for i, (ours, theirs) in enumerate(zip(_convs(sides), _their_convs(sides), strict=True)):
+        names |= _styled(ours, f"{theirs}.conv", "modulation", f"{theirs}.activate.bias")
+        names |= {f"{ours}.noise_strength": (f"{theirs}.noise.weight",), f"{ours}.noise": (f"noises.noise_{i}",)}
+    for k in range(sides + 1):
+        theirs = f"to_rgbs.{k - 1}" if k else "to_rgb1"
+        names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", f"{theirs}.conv", "modulation", f"{theirs}.bias")
+    return names
 
 
 def rosinality_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:

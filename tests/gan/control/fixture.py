@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor
 
 from genkit import foreign
-from genkit.foreign.state_dict import layer_names, load_named
-from genkit.gan.authors.stylegan2 import _bare, _convs, _styled, _without_filters
-from genkit.gan.authors.transgan import TensorNames
-from genkit.gan.stylegan2.critic import StyleGAN2Critic
+from genkit.foreign.state_dict import TensorNames, layer_names, load_named
+from genkit.gan.authors.stylegan2 import _bare, _without_filters, synthesis_names
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
+from tests.gan.stylegan2.fixture import CLOSE as CLOSE
+from tests.gan.stylegan2.fixture import Fixture
 from tests.shared import shared
 
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-"""As for the fixture of StyleGAN2; their float32 is within 2e-6 of their float64."""
 
-
-class Fixture(NamedTuple):
-    config: dict[str, Any]
-    weights: dict[str, Tensor]
-    io: dict[str, Tensor]
-    generator: StyleGAN2Generator
-    critic: StyleGAN2Critic
-
+class ControlFixture(Fixture):
     def latents(self, z: Tensor) -> dict[str, Any]:
-        return {"z": z, "noise": [self.io[f"in.noise.{i}"] for i in range(self.config["num_layers"])]}
+        return {"z": z, "noise": self.noise()}
 
 
 def split_of(groups: dict[str, Any]) -> dict[str, int]:
@@ -42,24 +33,16 @@ def rows_of(groups: dict[str, Any]) -> dict[str, int]:
     return {name: end - start for name, (start, end) in places.items()}
 
 
-def names_of(config: dict[str, Any], ours: bool = True) -> TensorNames:
+def names_of(config: dict[str, Any]) -> TensorNames:
     """Our names of their generator's tensors."""
-    sides = len(config["channels"]) - 1
-    names: TensorNames = {"synthesis.const": ("input.input",)}
+    names = synthesis_names(len(config["channels"]) - 1)
     for k, group in enumerate(config["group_order"]):
         for i in range(config["n_mlp"]):
             names |= layer_names(f"mapping.parts.{k}.{i}", f"style.{group}.{i + 1}")
-    theirs = ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
-    for i, (mine, layer) in enumerate(zip(_convs(sides), theirs, strict=True)):
-        names |= _styled(mine, f"{layer}.conv", "modulation", f"{layer}.activate.bias")
-        names |= {f"{mine}.noise_strength": (f"{layer}.noise.weight",), f"{mine}.noise": (f"noises.noise_{i}",)}
-    for k in range(sides + 1):
-        layer = f"to_rgbs.{k - 1}" if k else "to_rgb1"
-        names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", f"{layer}.conv", "modulation", f"{layer}.bias")
     return names
 
 
-def read() -> Fixture:
+def read() -> ControlFixture:
     folder = shared("fixtures", "gan_control")
     weights = load_file(folder / "weights.safetensors")
     config = json.loads((folder / "config.json").read_text())
@@ -78,7 +61,7 @@ def read() -> Fixture:
     state = {k: _bare(k, v) for k, v in _without_filters(own).items()}
     load_named(network, {**state, "w_avg": network.w_avg}, {**names_of(config), "w_avg": ("w_avg",)})
     critic = {k: v for k, v in weights.items() if k.startswith("discriminator.")}
-    return Fixture(
+    return ControlFixture(
         config,
         weights,
         load_file(folder / "io.safetensors"),
