@@ -101,13 +101,9 @@ def _purpose(weights: str) -> str:
     config = next((folder / CONFIG for folder in folders if (folder / CONFIG).is_file()), None)
     known = lookup(read_mapping(config).get("type")) if config else None
     made = load(known[1].target) if known else None
-    return (
-        "accuracy"
-        if hasattr(made, "right")
-        else "attributes"
-        if hasattr(made, "embed") and hasattr(made, "predict")
-        else FEATURES
-    )
+    if hasattr(made, "right"):
+        return "accuracy"
+    return "attributes" if hasattr(made, "embed") and hasattr(made, "predict") else FEATURES
 
 
 def _is_given(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from genkit.core.catalog import load
@@ -111,13 +111,7 @@ class ByAccuracy:
     def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
         from genkit.evaluation.classification import class_numbers
 
-        try:
-            class_numbers(product, against)
-        except EvaluationError as error:
-            raise RecipeError(f"evaluate.against: {error}") from error
-        if tuple(against.sample_shape) != tuple(product.sample_shape):
-            taken = list(product.sample_shape)
-            raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {taken}")
+        _check_reference(product, against, class_numbers)
 
     def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
         from genkit.evaluation.classification import accuracy
@@ -140,15 +134,20 @@ class ByAttributes:
         if asked.best not in product.conditions:
             near = suggest(asked.best, product.conditions)
             raise RecipeError(f"evaluate.best: {shown(asked.best)} is no attribute of the predictor{near}")
-        try:
-            known_columns(product, against)
-        except EvaluationError as error:
-            raise RecipeError(f"evaluate.against: {error}") from error
-        if tuple(against.sample_shape) != tuple(product.sample_shape):
-            taken = list(product.sample_shape)
-            raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {taken}")
+        _check_reference(product, against, known_columns)
 
     def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
         from genkit.evaluation.attributes import attribute_errors
 
         return attribute_errors(product, against, asked.n, seed, progress)
+
+
+def _check_reference(product: Any, against: Any, known: Callable[[Any, Any], object]) -> None:
+    """Raises RecipeError unless `against` has what `known` looks for, and images of the product's shape."""
+    try:
+        known(product, against)
+    except EvaluationError as error:
+        raise RecipeError(f"evaluate.against: {error}") from error
+    if tuple(against.sample_shape) != tuple(product.sample_shape):
+        taken = list(product.sample_shape)
+        raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, the data {taken}")
