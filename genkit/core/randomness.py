@@ -22,6 +22,16 @@ def stable_seed(*parts: int | str) -> int:
     return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8], "little") >> 1
 
 
+def seed_networks(seed: int, device: torch.device | str = "cpu") -> None:
+    """Seeds what networks draw from by themselves, as dropout does: the global generators of the CPU and of `device`.
+
+    torch.manual_seed seeds every kind of device instead, and where one is missing it notes the call stack each time.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.device(device).type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
 class Randomness(ABC):
     """A source of rows of noise; the first dimension of everything drawn is the number of rows."""
 

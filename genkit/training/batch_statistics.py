@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.frozen import is_frozen
 from genkit.core.measured import Measured
-from genkit.core.randomness import Noise, stable_seed
+from genkit.core.randomness import Noise, seed_networks, stable_seed
 from genkit.core.system import System
 from genkit.training.stream import Stream
 
@@ -47,7 +47,7 @@ def measure_statistics(system: System, product: nn.Module, stream: Stream) -> No
         norm.training = True
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(fresh.seed)
+            seed_networks(fresh.seed, fresh.device)
             for _ in range(-(-SAMPLES // fresh.batch_size)):
                 system.exercise(product, fresh)
     finally:

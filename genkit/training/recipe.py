@@ -205,8 +205,10 @@ class Recipe:
         """The system, its weights drawn from `train.seed`; the global random state is left as it was."""
         import torch
 
+        from genkit.core.randomness import seed_networks
+
         with self.place.naming_the_file(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.train.seed)
+            seed_networks(self.train.seed)
             spec = self.place.found(self.system, "system")
             system: System = catalog.build(spec, kind="systems", where="system")
         return system

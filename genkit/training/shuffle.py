@@ -12,6 +12,8 @@ from genkit.core.batch_noise import SMALL, BatchNoise, Part
 from genkit.core.randomness import stable_seed
 
 ROUNDS = 6
+AHEAD = 2**13
+"""Items of a process that are laid out at once: so many cost little more than one."""
 MIX = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: a product with it spreads low bits over the high ones (Knuth, vol. 3, 6.4)."""
 
@@ -31,9 +33,14 @@ class Shuffle:
         self.n, self.name = n, name
         self._laid_out, self._order = (-1, -1), torch.empty(0)
 
-    def rows(self, seed: int, start: int, stop: int) -> Tensor:
-        """Rows of the items start, ..., stop - 1, int64."""
-        return torch.cat([self._rows(seed, *part) for part in self._epochs(start, stop)])
+    def rows(self, seed: int, items: np.ndarray) -> Tensor:
+        """The rows of `items`, int64 of any shape."""
+        epochs, places = np.divmod(items, self.n)
+        rows = torch.empty(items.shape, dtype=torch.int64)
+        for epoch in np.unique(epochs).tolist():
+            within = torch.from_numpy(epochs == epoch)
+            rows[within] = self._rows(seed, epoch, places[within.numpy()])
+        return rows
 
     def flips(self, seed: int, start: int, stop: int) -> Tensor:
         """Whether each of the items is mirrored, bool."""
@@ -49,14 +56,39 @@ class Shuffle:
         noise = BatchNoise(stable_seed(seed, *self.name, "mirror", epoch))
         return noise.uniform(Part(first, last - first, self.n)) < 0.5
 
-    def _rows(self, seed: int, epoch: int, first: int, last: int) -> Tensor:
+    def _rows(self, seed: int, epoch: int, places: np.ndarray) -> Tensor:
         if self.n > SMALL:
             keys = [stable_seed(seed, *self.name, "epoch", epoch, i) for i in range(ROUNDS)]
-            return torch.from_numpy(permuted(np.arange(first, last), self.n, keys).astype(np.int64))
+            return torch.from_numpy(permuted(places, self.n, keys).astype(np.int64))
         if (seed, epoch) != self._laid_out:
             rng = torch.Generator().manual_seed(stable_seed(seed, *self.name, "epoch", epoch))
             self._laid_out, self._order = (seed, epoch), torch.randperm(self.n, generator=rng)
-        return self._order[first:last]
+        return self._order[torch.from_numpy(places)]
+
+
+class Shares:
+    """Rows of the batches to come, of which a process has a share; several batches are laid out at once.
+
+    Args:
+        shuffle: order of the data.
+        share: the process's items of the first batch.
+        batch_size: items of a whole batch.
+    """
+
+    def __init__(self, shuffle: Shuffle, share: slice, batch_size: int):
+        self.shuffle = shuffle
+        self._items, self._stride = np.arange(share.start, share.stop), batch_size
+        self._laid_out, self._rows = (0, 0), torch.empty(0, 0)
+
+    def at(self, seed: int, position: int) -> Tensor:
+        """The share of the batch whose first item is number `position`, (rows of the share,) int64."""
+        of, begin = self._laid_out
+        batch, within = divmod(position - begin, self._stride)
+        if of != seed or within or not 0 <= batch < len(self._rows):
+            batches = np.arange(max(1, AHEAD // len(self._items)))[:, None]
+            self._rows = self.shuffle.rows(seed, position + self._stride * batches + self._items)
+            self._laid_out, batch = (seed, position), 0
+        return self._rows[batch]
 
 
 def permuted(items: np.ndarray, n: int, keys: list[int]) -> np.ndarray:

@@ -14,7 +14,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.generator import Items
 from genkit.core.randomness import Sampler, T, sent, stable_seed
 from genkit.core.system import Batch, Data
-from genkit.training.shuffle import Shuffle
+from genkit.training.shuffle import Shares, Shuffle
 
 
 def share_of(batch_size: int, processes: int) -> int:
@@ -62,9 +62,10 @@ class Stream(Data):
         self.device = torch.device(device)
         self.position = 0
         self.noise = BatchNoise(seed)
-        self._shuffle = Shuffle(len(source))
+        self._order = Shares(Shuffle(len(source)), self.mine, batch_size)
         self._target: Items | None = getattr(source, "target", None)
-        self._target_shuffle = Shuffle(len(self._target), "target") if self._target else None
+        target = Shuffle(len(self._target), "target") if self._target else None
+        self._target_order = Shares(target, self.mine, batch_size) if target else None
 
     def restarted(self, batch_size: int, seed: int) -> Stream:
         """A stream of the same data from the beginning, in one process, with other batches and another seed."""
@@ -95,18 +96,19 @@ class Stream(Data):
         return sent(draw(self.noise.generator(CPU)), self.device)
 
     def __next__(self) -> Batch:
-        span = (self.position + self.mine.start, self.position + self.mine.stop)
-        batch = self._batch(*self._items(self._shuffle, *span))
-        if self._target and self._target_shuffle:
-            target = self._samples(self._target, *self._items(self._target_shuffle, *span))
-            batch = replace(batch, target=target)
+        batch = self._batch(*self._items(self._order))
+        if self._target and self._target_order:
+            batch = replace(batch, target=self._samples(self._target, *self._items(self._target_order)))
         self.position += self.batch_size
         return batch
 
-    def _items(self, shuffle: Shuffle, start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+    def _items(self, order: Shares) -> tuple[Tensor, Tensor | None]:
         """Rows of the data, and which of them are mirrored."""
-        flips = shuffle.flips(self.seed, start, stop) if self.mirror else None
-        return shuffle.rows(self.seed, start, stop), flips
+        flips = None
+        if self.mirror:
+            span = (self.position + self.mine.start, self.position + self.mine.stop)
+            flips = order.shuffle.flips(self.seed, *span)
+        return order.at(self.seed, self.position), flips
 
     def fetch(self, index: Tensor) -> Batch:
         """The rows `index` of the data, not mirrored."""

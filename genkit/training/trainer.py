@@ -22,7 +22,7 @@ from genkit.core.catalog import name_of
 from genkit.core.errors import BadState, RecipeError, TrainingError, suggest
 from genkit.core.frozen import is_frozen, learnable
 from genkit.core.processes import shared_noise, synchronise
-from genkit.core.randomness import stable_seed
+from genkit.core.randomness import seed_networks, stable_seed
 from genkit.core.system import Report, System, Update, mixing_layer
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
@@ -107,7 +107,8 @@ class Trainer:
         """One iteration of the system; its logged terms, averaged over the updates that logged them, on the device."""
         self._set_rates()
         self.stream.begin(self.step)
-        torch.manual_seed(stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index))
+        own_noise = stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index)
+        seed_networks(own_noise, self.stream.device)
         with shared_noise(stable_seed(self.stream.seed, "networks", self.step, 0)), self._repeatable():
             scalars = self._play()
         self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
@@ -225,6 +226,8 @@ def _descended(update: Update, terms: Mapping[str, Tensor]) -> Tensor:
 
 def _whole(parts: list[Tensor]) -> Tensor:
     """Joins a term of all micro-batches: the mean of scalars, or all values of one that has a value a sample."""
+    if len(parts) == 1:
+        return parts[0]
     return torch.cat(parts) if parts[0].dim() else torch.stack(parts).mean()
 
 

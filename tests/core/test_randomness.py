@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from genkit.core.randomness import Rows
+from genkit.core.randomness import Rows, seed_networks
 
 
 def rows(n: int, seed: int = 0) -> Rows:
@@ -41,3 +42,13 @@ def test_without_a_generator_the_global_one_is_used() -> None:
     first = Rows(2).normal()
     torch.manual_seed(3)
     assert Rows(2).normal().equal(first)
+
+
+def test_networks_are_seeded_as_torch_does_it_without_a_look_at_missing_devices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(7)
+    wanted = torch.nn.functional.dropout(torch.ones(100))
+    monkeypatch.setattr(torch.cuda, "_lazy_call", None)
+    seed_networks(7)
+    assert torch.nn.functional.dropout(torch.ones(100)).equal(wanted)

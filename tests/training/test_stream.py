@@ -7,7 +7,7 @@ import torch
 from genkit.core.batch_noise import SMALL
 from genkit.core.errors import RecipeError
 from genkit.data.shapes import shapes
-from genkit.training.shuffle import Shuffle, permuted
+from genkit.training.shuffle import Shares, Shuffle, permuted
 from genkit.training.stream import Stream
 from tests.training.sources import Numbers
 
@@ -147,13 +147,13 @@ def test_shares_and_mirroring_of_the_second_domain() -> None:
 def test_a_large_set_is_permuted_without_being_laid_out() -> None:
     n = SMALL + 77
     shuffle = Shuffle(n)
-    epochs = [shuffle.rows(3, epoch * n, (epoch + 1) * n) for epoch in range(3)]
+    epochs = [shuffle.rows(3, epoch * n + np.arange(n)) for epoch in range(3)]
     for order in epochs:
         assert order.sort().values.equal(torch.arange(n))
-    assert not epochs[0].equal(epochs[1]) and not Shuffle(n, "target").rows(3, 0, n).equal(epochs[0])
+    assert not epochs[0].equal(epochs[1]) and not Shuffle(n, "target").rows(3, np.arange(n)).equal(epochs[0])
     assert shuffle._laid_out == (-1, -1)
     spans = [(k, min(k + 1000, 2 * n)) for k in range(0, 2 * n, 1000)]
-    assert torch.cat([shuffle.rows(3, *span) for span in spans]).equal(torch.cat(epochs[:2]))
+    assert torch.cat([shuffle.rows(3, np.arange(*span)) for span in spans]).equal(torch.cat(epochs[:2]))
     flips = torch.cat([shuffle.flips(3, *span) for span in spans])
     assert flips.equal(shuffle.flips(3, 0, 2 * n)) and abs(flips.double().mean() - 0.5) < 0.02
 
@@ -176,3 +176,12 @@ def test_a_computed_permutation_is_as_good_as_a_drawn_one() -> None:
 @pytest.mark.parametrize("n", [2, 3, 5, 8, 9, 1000])
 def test_permutations_of_any_size(n: int) -> None:
     assert sorted(permuted(np.arange(n), n, [5, 6, 7, 8]).tolist()) == list(range(n))
+
+
+@pytest.mark.parametrize("n", [50, SMALL + 77])
+def test_shares_laid_out_ahead_are_the_rows_of_their_items(n: int) -> None:
+    """Over the ends of epochs, after going back as a run does that is resumed, and between the batches laid out."""
+    shares = Shares(Shuffle(n), slice(8, 16), 32)
+    for seed, position in [(3, p) for p in (0, 32, 64, 32, 40, n - 40, 3 * n, 3 * n + 2**15, 3 * n + 32)] + [(4, 0)]:
+        expected = Shuffle(n).rows(seed, np.arange(position + 8, position + 16))
+        assert shares.at(seed, position).equal(expected)

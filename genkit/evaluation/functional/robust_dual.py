@@ -18,6 +18,7 @@ from torch.nn.utils.parametrizations import orthogonal
 from genkit.core.chi_square import closed_form
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
+from genkit.core.randomness import seed_networks
 from genkit.evaluation.functional.checks import Features, as_pair
 
 LOOKS, AT_ONCE = 20, 65536
@@ -79,7 +80,7 @@ def robust_wasserstein_dual(
     scale = float((torch.cat([a, b]) - centre).norm(dim=1).mean()) or 1.0
     a, b = ((side - centre).div(scale).float() for side in (a, b))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_networks(seed)
         found = _Climb(a, b, rho, sides, width, lr, steps).climb(steps, batch_size, progress)
     return RobustDual(
         found.value * scale, found.x_weights, found.y_weights, found.x_score * scale, found.y_score * scale
