@@ -226,7 +226,7 @@ class ImageFiles:
             for index, made in enumerate(outcomes):
                 if isinstance(made, DataError):
                     if on_bad == "error":
-                        raise DataError(f"{made}; mend or remove it, or leave such files out with on_bad: skip")
+                        raise DataError(f"{made}; mend or remove it, or leave such out (on_bad: skip, or --skip-bad)")
                     report.rejected.append((self.names[index], self._reason(index, made)))
                 else:
                     report.accept(made[2])

@@ -74,6 +74,8 @@ class VAEBM(Generator):
 
     @candidates.setter
     def candidates(self, candidates: int) -> None:
+        if candidates < 1:
+            raise RecipeError(f"candidates: got {candidates}; a chain starts at one sample at least")
         self._candidates = self.config["candidates"] = candidates
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:

@@ -83,6 +83,12 @@ def test_candidates_are_drawn_in_proportion_to_exp_minus_energy():
     assert z.std() == pytest.approx(1.0, abs=0.1)
 
 
+def test_a_chain_starts_at_one_sample_at_least():
+    for made in (lambda: model(candidates=0), lambda: setattr(model(), "candidates", 0)):
+        with pytest.raises(RecipeError, match="candidates: got 0"):
+            made()
+
+
 def test_energies_that_are_not_finite_choose_and_score_nothing():
     """With nan no candidate beats another, and an outlier score means nothing: both would pass unnoticed."""
     broken = VAEBM(Flat(), Bright(float("nan")), candidates=4)
