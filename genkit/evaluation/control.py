@@ -50,8 +50,8 @@ class Steerable(Protocol):
 class AttributeJudge(Protocol):
     """Reads attributes of images (B, C, H, W): numbers, or numbers of classes, (B,) by name."""
 
-    sample_shape: tuple[int, ...]
-
+    @property
+    def sample_shape(self) -> tuple[int, ...]: ...
     @property
     def conditions(self) -> ConditionSpace: ...
     def predict(self, x: Tensor) -> Mapping[str, Tensor]: ...
