@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -173,24 +173,10 @@ def synchronise(module: nn.Module) -> None:
 _noise: BatchNoise | None = None
 
 
-def _made(draw: Callable[..., Tensor], *given: Any) -> Tensor:
-    return draw(*given)
-
-
-_drawn = _made
-"""Calls a function that draws; in training a call that torch.compile does not look into, see `shared_noise`."""
-
-
 @contextmanager
 def shared_noise(seed: int) -> Iterator[None]:
-    """Inside, noise of networks is a function of the seed, which all processes share; outside it is torch's global.
-
-    A compiler that traced the draws would compile every iteration anew, and give up on the loops around them. It is
-    told so here, where an optimizer has imported it already, which takes seconds.
-    """
-    global _noise, _drawn
-    if _drawn is _made:
-        _drawn = torch.compiler.disable(_made)
+    """Inside, noise of networks is a function of the seed, which all processes share; outside it is torch's global."""
+    global _noise
     before, _noise = _noise, BatchNoise(seed)
     try:
         yield
@@ -203,56 +189,87 @@ def _part(rows: int) -> Part:
     return Part(rank * rows, rows, process_count() * rows)
 
 
+Kind = Literal["normal", "uniform", "integers"]
+
+
+def _drawn(x: Tensor, kind: Kind, shape: Sequence[int], dtype: torch.dtype, high: int = 0) -> Tensor:
+    """Noise (len(x), *shape) on the device of x; of several processes each draws its own rows.
+
+    torch.compile takes the draws as one operator that it does not look into: traced, they would be the same in every
+    iteration.
+    """
+    if torch.compiler.is_compiling():
+        return _drawn_when_run(x.detach(), kind, [len(x), *shape], dtype, high)  # type: ignore[no-any-return]
+    size, device = (len(x), *shape), x.device
+    if _noise is None:
+        if kind == "integers":
+            return torch.randint(high, size, device=device)
+        return (torch.randn if kind == "normal" else torch.rand)(size, device=device, dtype=dtype)
+    if kind == "integers":
+        return _noise.integers(_part(len(x)), high, *shape, device=device)
+    if kind == "uniform":
+        return _noise.uniform(_part(len(x)), *shape, dtype=dtype, device=device)
+    return _noise.normal(_part(len(x)), *shape, device=device).to(dtype)
+
+
+RANDOM = (torch.Tag.nondeterministic_seeded,)
+_SCHEMA = "(Tensor x, str kind, SymInt[] size, ScalarType dtype, int high) -> Tensor"
+
+
+@torch.library.custom_op("genkit::network_noise", mutates_args=(), schema=_SCHEMA, tags=RANDOM)
+def _drawn_when_run(x: Tensor, kind: Any, size: Any, dtype: Any, high: Any) -> Tensor:
+    return _drawn(x, kind, size[1:], dtype, high)
+
+
+@_drawn_when_run.register_fake
+def _(x: Tensor, kind: Any, size: Any, dtype: Any, high: Any) -> Tensor:
+    return x.new_empty(size, dtype=torch.int64 if kind == "integers" else dtype)
+
+
 def network_normal(x: Tensor, *shape: int) -> Tensor:
     """Standard normal noise inside a network, (len(x), *shape), of the device and dtype of x.
 
     Of several processes each draws its own rows, so that it is that of one.
     """
-    return _drawn(_normal, x, shape)
-
-
-def _normal(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if _noise is None:
-        return torch.randn(len(x), *shape, device=x.device, dtype=x.dtype)
-    return _noise.normal(_part(len(x)), *shape, device=x.device).to(x.dtype)
+    return _drawn(x, "normal", shape, x.dtype)
 
 
 def network_uniform(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
     """As `network_normal`, uniform on [0, 1)."""
-    return _drawn(_uniform, x, shape, dtype or x.dtype)
-
-
-def _uniform(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    if _noise is None:
-        return torch.rand(len(x), *shape, device=x.device, dtype=dtype)
-    return _noise.uniform(_part(len(x)), *shape, dtype=dtype, device=x.device)
+    return _drawn(x, "uniform", shape, dtype or x.dtype)
 
 
 def network_integers(x: Tensor, high: int, *shape: int) -> Tensor:
     """As `network_normal`, uniform on {0, ..., high - 1}, int64."""
-    return _drawn(_integers, x, high, shape)
-
-
-def _integers(x: Tensor, high: int, shape: tuple[int, ...]) -> Tensor:
-    if _noise is None:
-        return torch.randint(high, (len(x), *shape), device=x.device)
-    return _noise.integers(_part(len(x)), high, *shape, device=x.device)
+    return _drawn(x, "integers", shape, torch.int64, high)
 
 
 def common_noise(draw: Callable[[torch.Generator | None], Tensor]) -> Tensor:
-    """Noise inside a network, on the CPU, that is the same for every sample, and on every process."""
-    return _drawn(lambda: draw(None if _noise is None else _noise.generator(CPU)))
+    """Noise on the CPU that is the same for every sample, and on every process; for what is not compiled."""
+    return draw(None if _noise is None else _noise.generator(CPU))
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
     """x (B, ...) with a share `rate` of its values set to zero, the others divided by 1 - rate. On: always."""
-    return _drawn(_dropout, x, rate) if rate else x
+    if not rate:
+        return x
+    if torch.compiler.is_compiling():
+        return x * _kept_when_run(x.detach(), rate).to(x.dtype).div(1 - rate)
+    return nn.functional.dropout(x, rate) if _noise is None else x * _kept(x, rate).to(x.dtype).div_(1 - rate)
 
 
-def _dropout(x: Tensor, rate: float) -> Tensor:
-    if _noise is None:
-        return nn.functional.dropout(x, rate)
-    order = sorted(range(1, x.dim()), key=x.stride, reverse=True)  # a mask in the layout of x
-    drawn = _noise.uniform(_part(len(x)), *(x.shape[d] for d in order), device=x.device)
-    keep = (drawn >= rate).permute(0, *(1 + order.index(d) for d in range(1, x.dim())))
-    return x * keep.to(x.dtype).div_(1 - rate)
+def _kept(x: Tensor, rate: float) -> Tensor:
+    """The mask of a dropout, bool, in the layout of x."""
+    order = sorted(range(1, x.dim()), key=x.stride, reverse=True)
+    drawn = _drawn(x, "uniform", [x.shape[d] for d in order], torch.float32)
+    return (drawn >= rate).permute(0, *(1 + order.index(d) for d in range(1, x.dim())))
+
+
+@torch.library.custom_op("genkit::kept", mutates_args=(), schema="(Tensor x, float rate) -> Tensor", tags=RANDOM)
+def _kept_when_run(x: Tensor, rate: Any) -> Tensor:
+    return _kept(x, rate).contiguous()
+
+
+@_kept_when_run.register_fake
+def _(x: Tensor, rate: Any) -> Tensor:
+    return x.new_empty(x.shape, dtype=torch.bool)
