@@ -108,7 +108,7 @@ class Trainer:
         self._set_rates()
         self.stream.begin(self.step)
         own_noise = stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index)
-        seed_networks(own_noise, self.stream.device)
+        seed_networks(own_noise, self.accelerator.device)
         with shared_noise(stable_seed(self.stream.seed, "networks", self.step, 0)), self._repeatable():
             scalars = self._play()
         self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
