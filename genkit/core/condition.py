@@ -25,10 +25,18 @@ class ConditionSpace(Mapping[str, Column]):
     Attributes:
         absent: reason why there is none, if one could be expected; for messages.
         examples: source of values that cannot be drawn, and of other missing values of their row; None refuses.
+        exemplary: names of columns that could be drawn, and are taken from the examples nevertheless.
     """
 
-    def __init__(self, columns: Mapping[str, Column] | None = None, absent: str = "", examples: Examples | None = None):
-        self._columns, self.absent, self.examples = dict(columns or {}), absent, examples
+    def __init__(
+        self,
+        columns: Mapping[str, Column] | None = None,
+        absent: str = "",
+        examples: Examples | None = None,
+        exemplary: Sequence[str] = (),
+    ):
+        self._columns, self.absent = dict(columns or {}), absent
+        self.examples, self.exemplary = examples, tuple(exemplary)
 
     def __getitem__(self, name: str) -> Column:
         return self._columns[name]
@@ -67,11 +75,11 @@ class ConditionSpace(Mapping[str, Column]):
             ConditionError: not one name a class.
         """
         named = {"label": Labels(self.classes, names, self.labels.free)} if self.labels else {}
-        return ConditionSpace({**self._columns, **named}, self.absent, self.examples)
+        return ConditionSpace({**self._columns, **named}, self.absent, self.examples, self.exemplary)
 
-    def with_examples(self, examples: Examples) -> ConditionSpace:
-        """The same space, with values that cannot be drawn taken from `examples`."""
-        return ConditionSpace(self._columns, self.absent, examples)
+    def with_examples(self, examples: Examples, exemplary: Sequence[str] = ()) -> ConditionSpace:
+        """The same space, with values that cannot be drawn, and those of `exemplary`, taken from `examples`."""
+        return ConditionSpace(self._columns, self.absent, examples, exemplary)
 
     def resolve(self, condition: Mapping[str, Any] | None, n: int, randomness: Randomness) -> dict[str, Tensor]:
         """One checked row per sample for every accepted name; missing ones are drawn.
@@ -80,7 +88,8 @@ class ConditionSpace(Mapping[str, Column]):
             ConditionError: an unknown name, a wrong number of rows, a value out of range, or none where none is drawn.
         """
         given: Mapping[str, Tensor] = self.check(condition, n)
-        needed = [name for name, column in self.items() if not column.drawable and name not in given]
+        taken = (name for name, column in self.items() if not column.drawable or name in self.exemplary)
+        needed = [name for name in taken if name not in given]
         if needed and self.examples:
             found = self.examples(randomness)
             given = {**self.check({name: found[name] for name in self if name in found}, n), **given}

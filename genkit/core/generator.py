@@ -102,10 +102,14 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         """The conditions made of real samples x, (B, *sample_shape): the columns in `made`."""
         return {}
 
-    def over(self, items: Items) -> Self:
-        """This generator, conditions that cannot be drawn being those of the rows of `items`, drawn with replacement.
+    def asked(self, x: Tensor, offered: Condition) -> dict[str, Tensor]:
+        """The conditions that samples like real ones x are made for: made of x, or taken from what is offered."""
+        return {**self.condition_of(x), **{name: offered[name] for name in self.conditions if name not in self.made}}
 
-        Itself where all can be drawn; else a shallow copy. Labels that are not given are then those of the same rows.
+    def over(self, items: Items) -> Self:
+        """This generator, the conditions that it makes being those of the rows of `items`, drawn with replacement.
+
+        Itself where it makes none; else a shallow copy. Labels that are not given are then those of the same rows.
         """
         if not self.made:
             return self
@@ -115,7 +119,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             return {**items.condition(index), **self.condition_of(items.rows(index))}
 
         found = copy.copy(self)
-        found.conditions = self.conditions.with_examples(examples)
+        found.conditions = self.conditions.with_examples(examples, self.made)
         return found
 
     def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:

@@ -52,6 +52,13 @@ def named_slices(network: object) -> Mapping[str, slice]:
     return found
 
 
+def joined(network: Any, w: Tensor, condition: Condition | None = None) -> Tensor:
+    """W or W+ as `styles` takes it: with what `network.joined` appends of the condition, where a network has it."""
+    join = getattr(network, "joined", None)
+    found: Tensor = join(w, condition) if join else w
+    return found
+
+
 def noise_of(latents: Tree) -> Any:
     """The noise among latents, None where there is none."""
     return latents.get("noise") if isinstance(latents, Mapping) else None

@@ -206,7 +206,7 @@ class System(Learning, ABC):
         """
         batch = next(data)
         if isinstance(product, LatentGenerator):
-            product(product.latents(data), {name: batch.condition[name] for name in product.conditions})
+            product(product.latents(data), product.asked(batch.x, batch.condition))
         else:
             product(batch.x)
 

@@ -18,6 +18,11 @@ ENTRIES: Entries = {
             "A finished GAN and an encoder for each attribute, whose values are its conditions (GAN-Control).",
             ("shoshan2021gancontrol",),
         ),
+        "styleex": Entry(
+            "genkit.gan.styleex.styleex:StyleEx",
+            "A StyleGAN2 whose w an encoder finds for an image, and whose styles know what a classifier says of it.",
+            ("lang2021stylex",),
+        ),
     },
     "systems": {
         "gan_training": Entry(
@@ -29,6 +34,11 @@ ENTRIES: Entries = {
             "genkit.gan.control.control_training:ControlTraining",
             "For each attribute an encoder learns w from y, over pairs of w and what its image shows (GAN-Control).",
             ("shoshan2021gancontrol",),
+        ),
+        "styleex_training": Entry(
+            "genkit.gan.styleex.styleex_training:StyleExTraining",
+            "A GAN and an encoder, to explain a classifier: reconstructions it agrees with, and samples (StylEx).",
+            ("lang2021stylex",),
         ),
     },
     "networks": {
@@ -84,6 +94,11 @@ ENTRIES: Entries = {
             "genkit.gan.stylegan2.critic:StyleGAN2Critic",
             "Images -> scores: residual blocks that halve the map, minibatch deviation at 4 pixels, two dense layers.",
             ("karras2020stylegan2", "karras2018progressive", "karras2020ada"),
+        ),
+        "stylegan2_encoder": Entry(
+            "genkit.gan.stylegan2.encoder:StyleGAN2Encoder",
+            "Images -> w: the body of a stylegan2_critic without minibatch deviation, and a dense layer.",
+            ("lang2021stylex",),
         ),
         "control_encoder": Entry(
             "genkit.gan.control.encoder:ControlEncoder",
@@ -234,6 +249,37 @@ ENTRIES: Entries = {
             "genkit.gan.control.contrastive:Contrastive",
             "A slice of the latent stands for an attribute: images that share it are alike in it, others are not.",
             ("shoshan2021gancontrol",),
+        ),
+        "reconstruction": Entry(
+            "genkit.gan.styleex.encoded_terms:Reconstruction", "weight * mean |x - x'|.", ("lang2021stylex",)
+        ),
+        "perceptual": Entry(
+            "genkit.gan.styleex.encoded_terms:Perceptual",
+            "weight * a distance of x and x' that is not of single pixels.",
+            ("lang2021stylex",),
+        ),
+        "latent_reconstruction": Entry(
+            "genkit.gan.styleex.encoded_terms:LatentReconstruction",
+            "weight * mean |E(x) - E(x')|, with gradients through both.",
+            ("lang2021stylex",),
+        ),
+        "agreement": Entry(
+            "genkit.gan.styleex.encoded_terms:Agreement",
+            "weight * mean KL(C(x) || C(x')), of a classifier C.",
+            ("lang2021stylex",),
+        ),
+        "multi_scale": Entry(
+            "genkit.gan.styleex.likeness:MultiScale", "mean |a - b| of the images at 1/2, 1/4, ... of their size."
+        ),
+        "features": Entry(
+            "genkit.gan.styleex.likeness:Features",
+            "Distance of the outputs of layers of a finished network.",
+            ("zhang2018lpips",),
+        ),
+        "lpips": Entry(
+            "genkit.gan.styleex.lpips:LPIPS",
+            "Distance of features of an ImageNet network, weighed by channel; of local files.",
+            ("zhang2018lpips",),
         ),
         "predicted_attribute": Entry(
             "genkit.gan.control.measures:PredictedAttribute",

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.columns.labels import Labels
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness, Rows
-from genkit.core.system import Data, System, Terms, Turns, Update, descend
+from genkit.core.styled import joined
+from genkit.core.system import Batch, Data, System, Terms, Turns, Update, descend
 from genkit.core.tree import Tree
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.latent import LatentNetwork
@@ -43,17 +43,22 @@ class GAN(LatentGenerator):
 
     Args:
         network: maps latents, of most (n, latent_dim), to (n, *sample_shape); says `latent_dim`, `sample_shape` and
-            `classes` (0 when unconditional; otherwise the condition `label` is accepted).
+            `conditions`, the columns that it takes beside a latent.
     """
 
     def __init__(self, network: LatentNetwork):
         super().__init__()
         self.network = network
         self.latent_dim, self.sample_shape = network.latent_dim, tuple(network.sample_shape)
-        self.conditions = ConditionSpace({"label": Labels(network.classes)} if network.classes else {})
+        self.conditions = ConditionSpace(network.conditions)
 
     def latents(self, randomness: Randomness) -> Tree:
         return self.network.latents(randomness)
+
+    def to_w(self, z: Tree, condition: Condition | None = None) -> Tensor:
+        """W+ of latents, see `genkit.core.styled`, as `styles` takes it; of a network with styles."""
+        network: Any = self.network
+        return joined(network, network.to_w(z, condition), condition)
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
         return self.network(z, condition).float()
@@ -135,8 +140,9 @@ class GANTraining(System):
         for schedule in self.schedules:
             schedule.apply(self, step)
         for i in range(step * self.critic_steps, (step + 1) * self.critic_steps):
-            real, z = next(data), self.generator.latents(data)
-            on = {"x": real.x, "y": self.asked(real.condition), "z": z, "u": data.uniform()}
+            real = next(data)
+            z = self.latents(data, real.x)
+            on = {"x": real.x, "y": self.asked(real), "z": z, "u": data.uniform()}
             yield from self.real_weighting.turns(self, on, i)
             yield from self.fake_weighting.turns(self, on, i, "fake")
             report: Any = yield Update("critic", self.critic_loss, on, {"step": i}, self.couples("critic", i))
@@ -147,9 +153,13 @@ class GANTraining(System):
         for term in self.terms:
             yield from term.turns(self, data, step)
 
-    def asked(self, condition: Condition) -> dict[str, Tensor]:
-        """The columns of the real batch's condition that the generator takes: fakes are made for the same labels."""
-        return {name: condition[name] for name in self.generator.conditions}
+    def asked(self, real: Batch) -> dict[str, Tensor]:
+        """The conditions that the generator takes, of a real batch: fakes are made for the same labels."""
+        return self.generator.asked(real.x, real.condition)
+
+    def latents(self, data: Data, x: Tensor) -> Tree:
+        """Of the fakes that a step on real samples x is given."""
+        return self.generator.latents(data)
 
     def due(self, player: Player, step: int) -> list[Term]:
         """The terms that are part of the player's step number `step`."""
@@ -191,6 +201,12 @@ def _check_fit(generator: GAN, critic: nn.Module) -> None:
     made, judged = generator.sample_shape, tuple(getattr(critic, "sample_shape", generator.sample_shape))
     if made != judged:
         raise RecipeError(f"the generator makes {list(made)} but the critic judges {list(judged)}; make them equal")
+    outputs, taken = getattr(critic, "outputs", 0), generator.conditions.get("probabilities")
+    if outputs and outputs != getattr(taken, "classes", 0):
+        raise RecipeError(
+            f"the critic weighs scores of {outputs} classes, and the generator takes "
+            f"{taken.about if taken else 'no probabilities'}; set outputs to {getattr(taken, 'classes', 0)}"
+        )
     classes: Mapping[str, int] = {
         "generator": generator.conditions.classes,
         "critic": getattr(critic, "classes", 0),

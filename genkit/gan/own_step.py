@@ -48,7 +48,7 @@ class OwnStep(Term):
     def turns(self, gan: Pair, data: Data, step: int) -> Turns:
         if self.player == "generator" and step % self.every == 0:
             batch = next(data)
-            on = {"x": batch.x, "y": gan.asked(batch.condition), "z": gan.generator.latents(data)}
+            on = {"x": batch.x, "y": gan.asked(batch), "z": gan.latents(data, batch.x)}
             yield Update("generator", partial(self.loss, gan), on, coupled=self.term.coupled)
 
     def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tree, u: Tensor | None = None) -> Terms:

@@ -84,12 +84,13 @@ class RatioClipping(Rule):
             raise RecipeError("rule.classifier: it is shown no labels; set its classes to 0")
 
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
-        y = gan.asked(real.condition)
+        y = gan.asked(real)
         with untracked(gan.generator):
             logit_old = self.logit(gan.generator(z, y))
         for i in range(step * self.steps, (step + 1) * self.steps):
-            batch, z_new = next(data), gan.generator.latents(data)
-            on = {"x": batch.x, "z": z_new, "y": gan.asked(batch.condition)}
+            batch = next(data)
+            z_new = gan.latents(data, batch.x)
+            on = {"x": batch.x, "z": z_new, "y": gan.asked(batch)}
             yield Update("classifier", partial(self.classifier_loss, gan), on)
             on = {"x": real.x, "y": y, "z": z, "logit_old": logit_old}
             yield Update("generator", partial(self.generator_loss, gan), on, {"step": i}, coupled=True)

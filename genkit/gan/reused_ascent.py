@@ -35,7 +35,7 @@ class ReusedAscent(Rule):
         i, late = divmod(step, self.every)
         if late:
             return
-        on = {"x": real.x, "y": gan.asked(real.condition), "z": z}
+        on = {"x": real.x, "y": gan.asked(real), "z": z}
         yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
 
     def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tree, step: int = 0) -> Terms:

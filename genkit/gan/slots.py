@@ -51,7 +51,8 @@ class Pair(Protocol):
     def objective(self) -> Objective: ...
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor: ...
     def judge(self, x: Tensor, y: Condition) -> Judged: ...
-    def asked(self, condition: Condition) -> dict[str, Tensor]: ...
+    def asked(self, real: Batch) -> dict[str, Tensor]: ...
+    def latents(self, data: Data, x: Tensor) -> Tree: ...
     def added(self, turn: Turn, step: int) -> Terms: ...
     def couples(self, player: Player, step: int) -> bool: ...
 
@@ -215,14 +216,14 @@ class Ascent(Rule):
 
     def turns(self, gan: Pair, data: Data, real: Batch, z: Tree, step: int) -> Turns:
         # A row's latents lie side by side, so that the rows of a process are a piece of the whole batch.
-        y = {name: self.repeated(value) for name, value in gan.asked(real.condition).items()}
+        y = {name: self.repeated(value) for name, value in gan.asked(real).items()}
         for i in range(step * self.steps, (step + 1) * self.steps):
-            on = {"x": self.repeated(real.x), "y": y, "z": self.latents(gan, data)}
+            on = {"x": self.repeated(real.x), "y": y, "z": self.latents(gan, data, real.x)}
             yield Update("generator", partial(self.loss, gan), on, {"step": i}, gan.couples("generator", i))
 
-    def latents(self, gan: Pair, data: Data) -> Tree:
-        """Of the samples of one step."""
-        drawn = [gan.generator.latents(data) for _ in range(self.batches)]
+    def latents(self, gan: Pair, data: Data, x: Tensor) -> Tree:
+        """Of the samples of one step on real samples x."""
+        drawn = [gan.latents(data, x) for _ in range(self.batches)]
         return tree.map(lambda *z: torch.stack(z, 1).flatten(0, 1), *drawn)
 
     def repeated(self, rows: Tensor) -> Tensor:

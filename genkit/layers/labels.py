@@ -9,14 +9,14 @@ from torch import Tensor
 from genkit.core.errors import ConditionError, RecipeError, suggest
 
 
-def check_classes(classes: int) -> int:
-    """`classes`: 0 for an unconditional network, else at least 2.
+def check_classes(classes: int, name: str = "classes") -> int:
+    """`classes`: 0 for an unconditional network, else at least 2; by the `name` of the argument.
 
     Raises:
         RecipeError: any other number.
     """
     if classes < 0 or classes == 1:
-        raise RecipeError(f"classes: 0 (unconditional) or at least 2 are accepted, got {classes}")
+        raise RecipeError(f"{name}: 0 (unconditional) or at least 2 are accepted, got {classes}")
     return classes
 
 
@@ -41,3 +41,17 @@ def labels(condition: Mapping[str, Tensor] | None) -> Tensor:
     if condition is None or "label" not in condition:
         raise ConditionError(f"this network needs the condition 'label'{suggest('', condition or {})}")
     return condition["label"]
+
+
+def probabilities(condition: Mapping[str, Tensor] | None, classes: int) -> Tensor:
+    """The (B, classes) probabilities of a condition.
+
+    Raises:
+        ConditionError: there are none, or of another number of classes.
+    """
+    if condition is None or "probabilities" not in condition:
+        raise ConditionError(f"this network needs the condition 'probabilities'{suggest('', condition or {})}")
+    found = condition["probabilities"]
+    if found.dim() != 2 or found.shape[1] != classes:
+        raise ConditionError(f"this network takes probabilities (B, {classes}), got {list(found.shape)}")
+    return found

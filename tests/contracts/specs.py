@@ -44,6 +44,11 @@ SPLIT_G: Spec = {
     "mid": 4,
     "mixing": 0,
 }
+STYLEGAN2_E: Spec = {**STYLEGAN2_C, "type": "stylegan2_encoder", "style_dim": 4}
+JOINED_G: Spec = {**STYLEGAN2_G, "appended": 10}
+CLASSIFIER: Spec = {"type": "classifier", "size": 8, "width": 4}
+STYLEEX: Spec = {"type": "styleex", "network": JOINED_G, "encoder": STYLEGAN2_E, "classifier": CLASSIFIER}
+UNAWARE: Spec = {**STYLEEX, "network": {**STYLEGAN2_G, "mixing": 0}}
 WEIGHT_N: Spec = {"type": "weight_network", "size": 8, "channels": 1, "width": 2}
 RESNET18_C: Spec = {"type": "imagenet_resnet_classifier", "classes": 10, "layers": 18, "size": 8, "start": "random"}
 UNET: Spec = {"type": "unet", "size": 8, "channels": 1, "width": 8, "multipliers": [1, 2], "blocks": 1}
@@ -103,8 +108,14 @@ NETWORKS: dict[str, list[Spec]] = {
         STYLEGAN2_G,
         {**STYLEGAN2_G, "classes": 10, "channels": 3, "size": 16, "widths": [4, 3, 2]},
         SPLIT_G,
+        JOINED_G,
     ],
-    "stylegan2_critic": [STYLEGAN2_C, {**STYLEGAN2_C, "classes": 10, "depth": 2, "skips": False}],
+    "stylegan2_critic": [
+        STYLEGAN2_C,
+        {**STYLEGAN2_C, "classes": 10, "depth": 2, "skips": False},
+        {**STYLEGAN2_C, "outputs": 10},
+    ],
+    "stylegan2_encoder": [STYLEGAN2_E, {**STYLEGAN2_E, "skips": False, "size": 16, "widths": [4, 3, 2]}],
     "control_encoder": [CONTROL_E, HUE_E],
     "robust_dcgan_generator": [{"type": "robust_dcgan_generator", "latent_dim": 3, "width": 2}],
     "robust_dcgan_critic": [{"type": "robust_dcgan_critic", "width": 2, "bias": True}],
@@ -222,7 +233,9 @@ GENERATORS: dict[str, list[Spec]] = {
     "truncated": [
         {"type": "truncated", "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}, "layers": 2},
         {"type": "truncated", "generator": {"type": "gan", "network": SPLIT_G}, "psi": {"shape": 0.5}},
+        {"type": "truncated", "generator": STYLEEX},
     ],
+    "styleex": [STYLEEX, UNAWARE],
     "gan": [
         {"type": "gan", "network": network}
         for name in (
@@ -280,7 +293,6 @@ def vae_case(generator: Spec, **arguments: Any) -> SystemCase:
 
 
 INVERTED: Spec = {"type": "domains", "source": DIGITS, "target": {"type": "shifted", "data": DIGITS, "inverted": True}}
-CLASSIFIER: Spec = {"type": "classifier", "size": 8, "width": 4}
 
 
 FINISHED = tempfile.TemporaryDirectory()
@@ -325,7 +337,79 @@ def paired_case(*terms: Spec, **rule: Any) -> SystemCase:
     return gan_case(PLAY, images=True, network=SPLIT_G, critic=STYLEGAN2_C, penalties=list(terms), rule=rule)
 
 
+RECONSTRUCTION: Spec = {"type": "reconstruction"}
+AGREEMENT: Spec = {"type": "agreement"}
+OF_LATENTS: Spec = {"type": "latent_reconstruction"}
+
+
+def perceptual(likeness: Spec | None = None, **arguments: Any) -> Spec:
+    return {"type": "perceptual", **({"likeness": likeness} if likeness else {}), **arguments}
+
+
+def styleex_case(order: tuple[str, ...] = PLAY, spec: Spec = STYLEEX, data: Spec = DIGITS, **slots: Any) -> SystemCase:
+    """A StyleEx of a finished classifier."""
+    generator = {**spec, "classifier": finished(spec["classifier"])}
+    critic = {**STYLEGAN2_C, "size": spec["network"]["size"], "widths": spec["network"]["widths"]}
+    critic |= {"outputs": spec["network"].get("appended", 0)}
+    return SystemCase(
+        {"type": "styleex_training", "generator": generator, "critic": slots.pop("critic", critic), **slots},
+        data,
+        order,
+    )
+
+
+def lpips() -> Spec:
+    """Of random weights, in files."""
+    from safetensors.torch import save_file
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    state = {k: v for k, v in alexnet().state_dict().items() if k.startswith("features.")}
+    widths = (64, 192, 384, 256, 256)
+    linear = {f"lin{k}.model.1.weight": torch.rand(1, width, 1, 1) for k, width in enumerate(widths)}
+    save_file(state, Path(LPIPS_FILES.name) / "alexnet.safetensors")
+    torch.save(linear, Path(LPIPS_FILES.name) / "linear.pth")
+    files = {"backbone": "alexnet.safetensors", "linear": "linear.pth"}
+    return {"type": "lpips", **{k: str(Path(LPIPS_FILES.name) / file) for k, file in files.items()}}
+
+
+LPIPS_FILES = tempfile.TemporaryDirectory()
+WIDE: Spec = {"size": 32, "widths": [4, 4, 4, 4]}
+WIDE_STYLEEX: Spec = {
+    **{**STYLEEX, "network": {**JOINED_G, **WIDE}, "encoder": {**STYLEGAN2_E, **WIDE}},
+    "classifier": {**CLASSIFIER, "size": 32},
+}
+
 SYSTEMS: dict[str, list[SystemCase]] = {
+    "styleex_training": [
+        styleex_case(
+            objective={"type": "non_saturating"},
+            penalties=[
+                R1,
+                {"type": "path_length", "every": 2},
+                RECONSTRUCTION,
+                AGREEMENT,
+                OF_LATENTS,
+                perceptual({"type": "multi_scale", "scales": 1}),
+            ],
+        ),
+        styleex_case(
+            (*["critic"] * 4, *["generator"] * 3),
+            critic_steps=2,
+            alternate=1,
+            rule={"type": "ascent", "steps": 2, "batches": 2},
+            penalties=[
+                {"type": "own_step", "term": R1},
+                {"type": "own_step", "term": {**AGREEMENT, "every": 1}},
+                {**RECONSTRUCTION, "every": 1},
+                perceptual({"type": "features", "network": finished(CLASSIFIER), "layers": ["stages.2", "head"]}),
+            ],
+        ),
+        styleex_case(spec=UNAWARE, penalties=[RECONSTRUCTION, PATHS]),
+        styleex_case(
+            spec=WIDE_STYLEEX, data={**DIGITS, "size": 32}, penalties=[RECONSTRUCTION, perceptual(lpips(), every=4)]
+        ),
+    ],
     "control_training": [
         SystemCase(
             {

@@ -127,13 +127,27 @@ def test_wrong_labels_are_refused(generator: Generator, value: object) -> None:
 def test_labels_steer_and_one_stands_for_all(generator: Generator) -> None:
     if "label" not in generator.conditions:
         assert isinstance(generator.conditions, ConditionSpace)
-        assert all(column.free for column in generator.conditions.values())
+        assert all(column.free or name == "probabilities" for name, column in generator.conditions.items())
         return
     ones = generator.sample(4, condition={"label": 1}, rng=rng())
     assert generator.sample(4, condition={"label": torch.tensor([1] * 4)}, rng=rng()).equal(ones)
     assert (generator.sample(4, condition={"label": 2}, rng=rng()) - ones).abs().max() > 1e-4
     mixed = {"label": [0, 1, 0, 1]}
     whole = generator.sample(4, condition=mixed, rng=rng())
+    parts = torch.cat(list(generator.stream(4, 3, condition=mixed, rng=rng())))
+    torch.testing.assert_close(parts, whole, rtol=0, atol=ROUNDING)
+
+
+def test_probabilities_steer_and_a_class_stands_for_its_certainty(generator: Generator) -> None:
+    if "probabilities" not in generator.conditions:
+        return
+    one = generator.sample(4, condition={"probabilities": "1"}, rng=rng())
+    certain = torch.eye(10)[1].expand(4, -1)
+    assert generator.sample(4, condition={"probabilities": certain}, rng=rng()).equal(one)
+    mixed = {"probabilities": torch.stack([torch.eye(10)[k % 2] for k in range(4)])}
+    whole = generator.sample(4, condition=mixed, rng=rng())
+    assert (whole[::2] - one[::2]).abs().amax((1, 2, 3)).min() > 1e-4
+    torch.testing.assert_close(whole[1::2], one[1::2], rtol=0, atol=ROUNDING)
     parts = torch.cat(list(generator.stream(4, 3, condition=mixed, rng=rng())))
     torch.testing.assert_close(parts, whole, rtol=0, atol=ROUNDING)
 

@@ -14,7 +14,7 @@ from genkit.core import catalog
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Randomness
-from genkit.core.system import Data, Terms, Turns, Update, descend, observe
+from genkit.core.system import Batch, Data, Terms, Turns, Update, descend, observe
 from genkit.gan.anneal import Anneal
 from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.gradient_penalty import GradientPenalty
@@ -121,8 +121,8 @@ def test_what_is_trained_with_labels_heeds_them() -> None:
     labels = [{"label": torch.full((4,), k)} for k in range(2)]
     assert not torch.allclose(system.generator(z, labels[0]), system.generator(z, labels[1]))
     assert not torch.allclose(system.score(x, labels[0]), system.score(x, labels[1]))
-    asked = system.asked({"label": torch.ones(4), "index": torch.ones(4)})
-    assert list(asked) == ["label"] and pair().asked({"label": torch.ones(4)}) == {}
+    batch = Batch(x, {"label": torch.ones(4), "index": torch.ones(4)}, torch.arange(4))
+    assert list(system.asked(batch)) == ["label"] and pair().asked(batch) == {}
 
 
 def test_fakes_are_judged_with_the_labels_they_were_made_for() -> None:

@@ -85,16 +85,22 @@ def ada(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Gene
     sides = _count(state, r"synthesis\.b\d+\.(conv0)\.weight")
     layers = [name.replace(".blocks", "") for name in _convs(sides)]
     network = _generator(state, layers, "mapping.fc{}.weight", first=0, to_rgb="synthesis.b4.torgb.bias")
-    names: TensorNames = {"synthesis.const": ("synthesis.b4.const",), "w_avg": ("mapping.w_avg",)}
-    names |= _mapping(state, network.config["depth"])
-    for ours, theirs in zip(_convs(sides), layers, strict=True):
+    names = generator_names(sides, network.config["depth"]) | _embedding(state)
+    _agree(config, z_dim=network.latent_dim, w_dim=network.style_dim, **_constructed(network))
+    return load_named(network, state, names)
+
+
+def generator_names(sides: int, depth: int) -> TensorNames:
+    """Our names of ADA's generator, and of those made from it, with `sides` doublings."""
+    names: TensorNames = {"synthesis.const": ("synthesis.b4.const",), "w_avg": ("mapping.w_avg",), **_mapping(depth)}
+    for ours in _convs(sides):
+        theirs = ours.replace(".blocks", "")
         names |= _styled(ours, theirs, "affine", f"{theirs}.bias")
         names |= {f"{ours}.{n}": (f"{theirs}.{t}",) for n, t in (("noise_strength",) * 2, ("noise", "noise_const"))}
     for k in range(sides + 1):
         theirs = f"synthesis.b{4 << k}.torgb"
         names |= _styled(f"synthesis.blocks.b{4 << k}.torgb", theirs, "affine", f"{theirs}.bias")
-    _agree(config, z_dim=network.latent_dim, w_dim=network.style_dim, **_constructed(network))
-    return load_named(network, state, names)
+    return names
 
 
 def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
@@ -103,16 +109,22 @@ def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits
     blocks = _count(state, r"b\d+\.(conv0)\.weight")
     every = [f"b{4 << k}" for k in range(blocks, 0, -1)]
     network = _critic(state, [f"{every[0] if every else 'b8'}.fromrgb", *(f"{name}.conv1" for name in every)])
-    names: TensorNames = layer_names("fromrgb", f"{every[0]}.fromrgb") | layer_names("conv", "b4.conv")
-    for i, theirs in enumerate(every):
-        names |= layer_names(f"blocks.{i}.conv0", f"{theirs}.conv0")
-        names |= layer_names(f"blocks.{i}.conv1", f"{theirs}.conv1")
-        if f"{every[0]}.skip.weight" in state:
-            names[f"blocks.{i}.skip.weight"] = (f"{theirs}.skip.weight",)
+    names = body_names(blocks, skips=f"{every[0]}.skip.weight" in state)
     names |= layer_names("dense", "b4.fc") | layer_names("head", "b4.out")
-    names |= _mapping(state, len(network.mapping.layers)) if network.mapping else {}
+    names |= _mapping(len(network.mapping.layers)) | _embedding(state) if network.mapping else {}
     _agree(config, **_constructed(network))
     return Logits(load_named(network, state, names))
+
+
+def body_names(blocks: int, skips: bool = True) -> TensorNames:
+    """Our names of the convolutions of ADA's critic, and of encoders made from it, with `blocks` halvings."""
+    largest = f"b{4 << blocks}"
+    names: TensorNames = layer_names("fromrgb", f"{largest}.fromrgb") | layer_names("conv", "b4.conv")
+    for i in range(blocks):
+        ours, theirs = f"blocks.{i}", f"b{4 << (blocks - i)}"
+        names |= layer_names(f"{ours}.conv0", f"{theirs}.conv0") | layer_names(f"{ours}.conv1", f"{theirs}.conv1")
+        names |= {f"{ours}.skip.weight": (f"{theirs}.skip.weight",)} if skips else {}
+    return names
 
 
 def _generator(
@@ -180,12 +192,17 @@ def _pair(ours: str, weight: str, bias: str) -> TensorNames:
     return {f"{ours}.weight": (weight,), f"{ours}.bias": (bias,)}
 
 
-def _mapping(state: Mapping[str, Tensor], depth: int) -> TensorNames:
+def _mapping(depth: int) -> TensorNames:
     """Names of ADA's mapping."""
-    names: TensorNames = layer_names("mapping.embedding", "mapping.embed") if _classes(state) else {}
+    names: TensorNames = {}
     for i in range(depth):
         names |= layer_names(f"mapping.layers.{i}", f"mapping.fc{i}")
     return names
+
+
+def _embedding(state: Mapping[str, Tensor]) -> TensorNames:
+    """Of its labels, where there are any."""
+    return layer_names("mapping.embedding", "mapping.embed") if _classes(state) else {}
 
 
 def _classes(state: Mapping[str, Tensor]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field
+from torch import Tensor
 
 from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.processes import my_rows, whole_batch
@@ -67,7 +68,7 @@ class PairedAscent(Ascent):
         """Rows of each group of a batch."""
         return self.rows or equal_rows(rows, list(self.slices))
 
-    def latents(self, gan: Pair, data: Data) -> Tree:
-        drawn: Any = super().latents(gan, data)
+    def latents(self, gan: Pair, data: Data, x: Tensor) -> Tree:
+        drawn: Any = super().latents(gan, data, x)
         z = whole_batch(drawn["z"])
         return {**drawn, "z": my_rows(paired(z, self.slices, self.groups(len(z))))}

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genkit.core.columns.column import Column
+from genkit.core.columns.labels import Labels
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
@@ -31,6 +33,11 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
         super().__init__()
         self.latent_dim, self.sample_shape, self.classes = latent_dim, sample_shape, check_classes(classes)
         self.embedding = nn.Embedding(classes, classes) if classes else None
+
+    @property
+    def conditions(self) -> dict[str, Column]:
+        """What it takes beside a latent, by name: "label" where there are classes."""
+        return {"label": Labels(self.classes)} if self.classes else {}
 
     @property
     def input_dim(self) -> int:

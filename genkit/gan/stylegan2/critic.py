@@ -11,6 +11,7 @@ from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.errors import RecipeError
 from genkit.core.processes import my_rows, whole_batch_through
 from genkit.gan.networks.critic import Critic
 from genkit.gan.stylegan2.equalised import EqualisedConv2d, EqualisedLinear
@@ -18,15 +19,38 @@ from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.mapping import MappingNetwork
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
 from genkit.layers.arguments import Channels, Classes, Depth, Width
-from genkit.layers.labels import check_classes
+from genkit.layers.labels import check_classes, probabilities
 
 HALF_POWER = 0.5**0.5
 
 
-class StyleGAN2Critic(Critic):
+class HalvingBody(nn.Module):
+    """Images (B, channels, size, size) -> (B, width of the smallest map): the body of critic and encoder.
+
+    A subclass calls `make_body` once its own constructor has run.
+    """
+
+    def make_body(self, channels: int, widths: Sequence[int], skips: bool, group: int) -> None:
+        """`widths` of the maps of 4, 8, ..., size pixels; `group` of the minibatch deviation, 1 for none."""
+        last = widths[0]
+        self.fromrgb = EqualisedConv2d(channels, widths[-1], 1)
+        self.blocks = nn.Sequential(*(HalvingBlock(a, b, skips) for a, b in pairwise(widths[::-1])))
+        self.deviation = MinibatchDeviation(group) if group > 1 else None
+        self.conv = EqualisedConv2d(last + (group > 1), last, 3)
+        self.dense = EqualisedLinear(16 * last, last, active=True)
+
+    def features(self, x: Tensor) -> Tensor:
+        x = self.blocks(self.fromrgb(x))
+        x = x if self.deviation is None else self.deviation(x)
+        h: Tensor = self.dense(rearrange(self.conv(x), "b c h w -> b (c h w)"))
+        return h
+
+
+class StyleGAN2Critic(HalvingBody, Critic):
     """Images -> scores: residual blocks that halve the map, minibatch deviation at 4 pixels, two dense layers.
 
     With classes the score is <head(h), mapping(label)> / sqrt(feature_dim) (Karras et al. 2020b, arXiv:2006.06676).
+    With several outputs it is sum_k p_k head_k(h), p the condition `probabilities` (StylEx, Lang et al. 2021).
 
     Args:
         size: side length in pixels, a power of two.
@@ -36,9 +60,10 @@ class StyleGAN2Critic(Critic):
         group: samples of a group of the minibatch deviation, 1 for none.
         depth: layers of the mapping of labels.
         classes: 0 is unconditional.
+        outputs: one score for each of so many classes, weighed by their probabilities; 0 has a single one.
 
     Raises:
-        RecipeError: a size that is no power of two, or widths that do not go with it.
+        RecipeError: a size that is no power of two, widths that do not go with it, or classes and outputs at once.
     """
 
     def __init__(
@@ -51,27 +76,22 @@ class StyleGAN2Critic(Critic):
         group: Annotated[int, Field(ge=1, le=64)] = 4,
         depth: Depth = 8,
         classes: Classes = 0,
+        outputs: Classes = 0,
     ):
         every = map_widths(size, config, widths)
         last = every[0]
         super().__init__((channels, size, size), last, 0)
-        self.classes = check_classes(classes)
-        self.fromrgb = EqualisedConv2d(channels, every[-1], 1)
-        self.blocks = nn.Sequential(*(HalvingBlock(a, b, skips) for a, b in pairwise(every[::-1])))
-        self.deviation = MinibatchDeviation(group) if group > 1 else None
-        self.conv = EqualisedConv2d(last + (group > 1), last, 3)
-        self.dense = EqualisedLinear(16 * last, last, active=True)
-        self.head = EqualisedLinear(last, last if classes else 1)
+        if classes and outputs:
+            raise RecipeError(f"outputs: a critic of {classes} labels has one score; set classes or outputs to 0")
+        self.classes, self.outputs = check_classes(classes), check_classes(outputs, "outputs")
+        self.make_body(channels, every, skips, group)
+        self.head = EqualisedLinear(last, last if classes else outputs or 1)
         self.mapping = MappingNetwork(0, last, depth, classes) if classes else None
-
-    def features(self, x: Tensor) -> Tensor:
-        x = self.blocks(self.fromrgb(x))
-        x = x if self.deviation is None else self.deviation(x)
-        h: Tensor = self.dense(rearrange(self.conv(x), "b c h w -> b (c h w)"))
-        return h
 
     def score(self, features: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         score: Tensor = self.head(features)
+        if self.outputs:
+            return (score * probabilities(condition, self.outputs)).sum(1)
         if self.mapping is None:
             return score.squeeze(1)
         return (score * self.mapping(None, condition)).sum(1) / self.feature_dim**0.5

@@ -9,8 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.columns.column import Column
+from genkit.core.columns.probabilities import Probabilities
 from genkit.core.condition import Condition
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.measured import Measured
 from genkit.core.randomness import Randomness
 from genkit.core.styled import Styles, noise_of
@@ -21,7 +23,7 @@ from genkit.gan.stylegan2.mapping import MappingNetwork
 from genkit.gan.stylegan2.synthesis import Synthesis
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
 from genkit.layers.arguments import Channels, Classes, Depth, LatentDim, Width
-from genkit.layers.labels import check_classes
+from genkit.layers.labels import check_classes, probabilities
 
 
 class StyleGAN2Generator(LatentNetwork, Measured):
@@ -45,13 +47,16 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         split: slices of z and w by name, in their order, with their widths: each has a mapping network of its own, so
             that a slice of w is a function of that slice of z alone (Shoshan et al. 2021). None has one for all of z.
         mid: width of the hidden layers of each of these.
+        appended: classes whose probabilities, the condition `probabilities`, are joined to w before the affine layers
+            (StylEx, Lang et al. 2021); the mapping, W+ of `to_w` and w_avg are of w alone. 0 for none.
 
     Attributes:
         w_avg: mean of w, for truncation; zero until it is measured.
         slices: where each name of `split` lies; empty without.
 
     Raises:
-        RecipeError: a size that is no power of two, widths that do not go with it, or a split that does not add up.
+        RecipeError: a size that is no power of two, widths that do not go with it, a split that does not add up, or
+            appended beside classes or a split.
     """
 
     w_avg: Tensor
@@ -69,16 +74,20 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         classes: Classes = 0,
         split: dict[str, Width] | None = None,
         mid: Width = 256,
+        appended: Classes = 0,
     ):
         if split:
             check_split(split, latent_dim, style_dim, classes, mixing)
+        if appended and (classes or split):
+            raise RecipeError(f"appended: w of {appended} classes goes with neither classes nor split; leave one out")
         super().__init__(latent_dim, (channels, size, size), 0)
         self.classes, self.style_dim, self.mixing = check_classes(classes), style_dim, mixing
+        self.appended = check_classes(appended, "appended")
         self.mapping: nn.Module = (
             SplitMapping(split, mid, depth) if split else MappingNetwork(latent_dim, style_dim, depth, classes)
         )
         self.slices = slices_of(split or {})
-        self.synthesis = Synthesis(size, channels, style_dim, map_widths(size, config, widths))
+        self.synthesis = Synthesis(size, channels, style_dim + appended, map_widths(size, config, widths))
         self.register_buffer("w_avg", torch.zeros(style_dim))
 
     @property
@@ -89,9 +98,17 @@ class StyleGAN2Generator(LatentNetwork, Measured):
     def style_layers(self) -> Mapping[str, int]:
         return self.synthesis.style_layers
 
+    @property
+    def conditions(self) -> dict[str, Column]:
+        return super().conditions | ({"probabilities": Probabilities(self.appended)} if self.appended else {})
+
+    def noise(self, randomness: Randomness) -> list[Tensor]:
+        """One map (B, 1, side, side) for each convolution."""
+        return [randomness.normal(1, s, s) for s in self.synthesis.noise_sides]
+
     def latents(self, randomness: Randomness) -> dict[str, Any]:
         z = randomness.normal(self.latent_dim)
-        drawn: dict[str, Any] = {"z": z, "noise": [randomness.normal(1, s, s) for s in self.synthesis.noise_sides]}
+        drawn: dict[str, Any] = {"z": z, "noise": self.noise(randomness)}
         if self.training and self.mixing:
             last = self.synthesis.depth - 1
             mixed = randomness.uniform() < self.mixing
@@ -100,7 +117,7 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         return drawn
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
-        return self.synthesise(self.to_w(z, condition), noise_of(z))
+        return self.synthesise(self.joined(self.to_w(z, condition), condition), noise_of(z))
 
     def decode(self, z: Tensor) -> Tensor:
         return self.synthesise(self.mapping(z))
@@ -115,23 +132,33 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         before = torch.arange(self.synthesis.depth, device=every.device) < given["crossover"][:, None]
         return torch.where(before[:, :, None], every, other[:, None])
 
-    def spread(self, w: Tensor) -> Tensor:
-        """W (B, style_dim) as W+ (B, depth, style_dim), one vector for all layers; W+ as it is.
+    def joined(self, w: Tensor, condition: Condition | None = None) -> Tensor:
+        """W (B, style_dim) or W+ as `styles` and `synthesise` take them: with the probabilities joined to each vector,
+        where there are classes appended.
+
+        Raises:
+            ConditionError: there are, and no probabilities.
+        """
+        if not self.appended:
+            return w
+        p = probabilities(condition, self.appended).to(w.dtype)
+        return torch.cat([w, p if w.dim() == 2 else p[:, None].expand(-1, w.shape[1], -1)], -1)
+
+    def spread(self, w: Tensor, appended: int = 0) -> Tensor:
+        """W (B, style_dim + appended) as W+ (B, depth, ...), one vector for all layers; W+ as it is.
 
         Raises:
             GenkitError: neither of them.
         """
-        depth = self.synthesis.depth
-        if w.dim() == 2 and w.shape[1] == self.style_dim:
+        depth, width = self.synthesis.depth, self.style_dim + appended
+        if w.dim() == 2 and w.shape[1] == width:
             return w[:, None].expand(-1, depth, -1)
-        if w.shape[1:] != (depth, self.style_dim):
-            raise GenkitError(
-                f"w: (B, {self.style_dim}) or (B, {depth}, {self.style_dim}) are accepted, got {list(w.shape)}"
-            )
+        if w.shape[1:] != (depth, width):
+            raise GenkitError(f"w: (B, {width}) or (B, {depth}, {width}) are accepted, got {list(w.shape)}")
         return w
 
     def styles(self, w: Tensor) -> dict[str, Tensor]:
-        return self.synthesis.styles(self.spread(w))
+        return self.synthesis.styles(self.spread(w, self.appended))
 
     def synthesise(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Tensor:
         image: Tensor = self.synthesis(self.styles(w) if isinstance(w, Tensor) else w, noise)

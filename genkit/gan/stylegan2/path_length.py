@@ -20,7 +20,7 @@ def path_lengths(image: Tensor, w: Tensor, y: Tensor) -> Tensor:
 
     Args:
         image: (B, C, H, W), a function of w.
-        w: W+ (B, layers, style_dim); the square is summed over style_dim and averaged over layers.
+        w: W+ (B, layers, width), with what is joined to it; the square is summed over width and averaged over layers.
         y: N(0, I), shaped like the image.
     """
     along = (image * y).sum() / (image.shape[2] * image.shape[3]) ** 0.5
@@ -67,11 +67,11 @@ class PathLength(Term):
             )
 
     def forward(self, turn: Turn) -> Tensor:
-        network: Any = turn.gan.generator.network  # type: ignore[attr-defined]
+        generator: Any = turn.gan.generator
         z, y = (tree.map(lambda rows: rows[:: self.shrink], part) for part in (turn.z, dict(turn.y)))
-        w = network.to_w(z, y)
+        w = generator.to_w(z, y)
         w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
-        image = network.synthesise(w, noise_of(z)).float()
+        image = generator.network.synthesise(w, noise_of(z)).float()
         return self.penalty(path_lengths(image, w, network_normal(image, *image.shape[1:])))
 
     def penalty(self, lengths: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Randomness, Rows
-from genkit.core.styled import Styled, named_slices, noise_of
+from genkit.core.styled import Styled, joined, named_slices, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.gan import GAN
 
@@ -67,8 +67,11 @@ class Truncated(LatentGenerator):
         if not isinstance(generator.network, Styled):
             raise GenkitError(f"truncation is of w, and {type(generator.network).__name__} has none; give a StyleGAN2")
         self.generator, self.psi, self.layers = generator, psi, layers
-        self.sample_shape, self.conditions = generator.sample_shape, generator.conditions
+        self.sample_shape, self.conditions, self.made = generator.sample_shape, generator.conditions, generator.made
         psi_of(psi, generator.network)
+
+    def condition_of(self, x: Tensor) -> Condition:
+        return self.generator.condition_of(x)
 
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
@@ -76,7 +79,7 @@ class Truncated(LatentGenerator):
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         network: Any = self.generator.network
         w = truncated(network.to_w(z, condition), network.w_avg, psi_of(self.psi, network), self.layers)
-        images: Tensor = network.synthesise(w, noise_of(z))
+        images: Tensor = network.synthesise(joined(network, w, condition), noise_of(z))
         return images.float()
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:

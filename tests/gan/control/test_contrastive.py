@@ -87,7 +87,7 @@ class Draws(Noise):
 
 def test_the_generators_step_is_in_pairs_and_the_critics_is_not() -> None:
     system = game(rows={"hue": 2, "rest": 4})
-    made: Any = system.rule.latents(system, Draws())  # type: ignore[operator]
+    made: Any = system.rule.latents(system, Draws(), torch.zeros(8))  # type: ignore[operator]
     plain: Any = system.generator.latents(Draws())
     hue, rest = system.generator.network.slices["hue"], system.generator.network.slices["rest"]  # type: ignore[index]
     assert made["z"][1, hue].equal(made["z"][0, hue]) and made["z"][5, rest].equal(made["z"][4, rest])
@@ -101,7 +101,7 @@ def test_the_generators_step_is_in_pairs_and_the_critics_is_not() -> None:
 def test_a_term_pulls_at_its_own_pairs_alone() -> None:
     told = {"tau_plus": 0.0, "tau_minus": 1e-3, "weight": 3.0}
     system = game(Contrastive("hue", MeanColour(), **told), Contrastive("rest", MeanColour(), **told))  # type: ignore[arg-type]
-    z: Any = system.rule.latents(system, Draws())  # type: ignore[operator]
+    z: Any = system.rule.latents(system, Draws(), torch.zeros(8))  # type: ignore[operator]
     turn = Turn(system, "generator", torch.zeros(8, 3, 16, 16), {}, z)
     pairs = {"hue": [(4, 5)], "rest": [(6, 7)]}
     colour = (turn.fake.x.mean((2, 3)) + 1) / 2
@@ -120,7 +120,7 @@ def test_its_measure_is_frozen_and_learns_nothing() -> None:
     toy = Pooled(torch.randn(2, 48), torch.zeros(2))
     system = game(Contrastive("hue", toy, 0.0, 1.0))
     assert not any(p.requires_grad for p in toy.parameters()) and set(system.all_learners()) == {"critic", "generator"}
-    z: Any = system.rule.latents(system, Draws())  # type: ignore[operator]
+    z: Any = system.rule.latents(system, Draws(), torch.zeros(8))  # type: ignore[operator]
     system.terms[0](Turn(system, "generator", torch.zeros(8, 3, 16, 16), {}, z)).backward()
     assert toy.weight.grad is None and system.generator.network.synthesis.const.grad is not None  # type: ignore[union-attr]
 
@@ -135,7 +135,7 @@ class Half(Pooled):
 
 def test_a_measure_of_smaller_images_is_shown_smaller_ones() -> None:
     system = game(Contrastive("hue", Half(torch.randn(2, 48), torch.zeros(2)), 0.0, 1.0))
-    z: Any = system.rule.latents(system, Draws())  # type: ignore[operator]
+    z: Any = system.rule.latents(system, Draws(), torch.zeros(8))  # type: ignore[operator]
     assert system.terms[0](Turn(system, "generator", torch.zeros(8, 3, 16, 16), {}, z)).isfinite()
 
 

@@ -1,0 +1,161 @@
+"""The generator of StylEx: G(E(x), p(x)) is x again, as a classifier sees it. Lang et al. 2021, arXiv:2104.13369."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.columns.probabilities import Probabilities
+from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.errors import RecipeError
+from genkit.core.frozen import freeze, is_frozen
+from genkit.core.generator import Items, evaluating
+from genkit.core.randomness import Randomness
+from genkit.core.styled import Styles, noise_of
+from genkit.core.tree import Tree
+from genkit.gan.gan import GAN
+from genkit.gan.stylegan2.encoder import StyleGAN2Encoder
+from genkit.gan.stylegan2.generator import StyleGAN2Generator
+
+SEEN = "seen"
+"""Name among latents of the images that the encoder is shown, in place of z."""
+COLUMNS, PAIRS = 8, 4
+"""Of its picture: columns, and pairs of rows."""
+
+
+class StyleEx(GAN):
+    """A StyleGAN2 whose w an encoder finds for an image, and whose styles know what a classifier says of it.
+
+    Its latents are those of the network, or {"seen": images, "noise": ...}: then w = E(images). The condition
+    `probabilities` is p = softmax(classifier(x)) of a real image; with a network that appends no classes there is none,
+    and the generator knows nothing of the classifier (an ablation).
+
+    Args:
+        network: appends as many classes as the classifier has, or none.
+        encoder: E; images -> w.
+        classifier: images in [-1, 1], (B, C, H, W) -> logits (B, classes); says `sample_shape` and `classes`, and may
+            have `class_names`. It is frozen here.
+
+    Attributes:
+        finished: whether the classifier came frozen, as weights do.
+        attribute_layers: names of the layers whose styles are looked at for attributes: the convolutions.
+
+    Raises:
+        RecipeError: parts that do not fit together.
+    """
+
+    network: StyleGAN2Generator
+    shows = "originals, and below each its reconstruction"
+
+    def __init__(self, network: StyleGAN2Generator, encoder: StyleGAN2Encoder, classifier: nn.Module):
+        _check_parts(network, encoder, classifier)
+        super().__init__(network)
+        self.encoder, self.finished = encoder, is_frozen(classifier)
+        self.classifier: Any = freeze(classifier)
+        self.items: Items | None = None
+        names = tuple(getattr(classifier, "class_names", ()))
+        self.made = ("probabilities",) if network.appended else ()
+        self.conditions = ConditionSpace({name: Probabilities(network.appended, names) for name in self.made})
+
+    @property
+    def attribute_layers(self) -> tuple[str, ...]:
+        return tuple(name for name in self.network.style_channels if not name.endswith("torgb"))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """The classifier's, (B, classes) float32, of images (B, C, H, W) cut to [-1, 1]; with a graph to them."""
+        with torch.autocast(x.device.type, enabled=False):
+            found: Tensor = self.classifier(x.float().clamp(-1, 1))
+        return found.float()
+
+    @torch.no_grad()
+    def condition_of(self, x: Tensor) -> Condition:
+        if not self.made:
+            return {}
+        return {"probabilities": self.logits(x.to(self.device)).softmax(1)}
+
+    def encode(self, x: Tensor) -> Tensor:
+        """E(x), (B, style_dim) float32."""
+        w: Tensor = self.encoder(x)
+        return w.float()
+
+    def joined(self, w: Tensor, p: Tensor) -> Tensor:
+        """w (B, style_dim) or W+, and p (B, classes), as `styles_of` takes them; w alone where none are appended."""
+        return self.network.joined(w, {"probabilities": p})
+
+    def of_images(self, x: Tensor) -> Tensor:
+        """[E(x), p(x)], joined."""
+        return self.network.joined(self.encode(x), self.condition_of(x))
+
+    def styles_of(self, joined: Tensor) -> Styles:
+        """StyleSpace of what `joined` gives: layer -> (B, channels)."""
+        return self.network.styles(joined)
+
+    def pictured_styles(self, styles: Styles) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] of styles, with a graph; the noise is always the same."""
+        return self.network.synthesise(styles).float().clamp(-1, 1)
+
+    def reconstructed(self, x: Tensor) -> Tensor:
+        """G(E(x), p(x)) in [-1, 1], with the noise of `pictured_styles`."""
+        return self.pictured_styles(self.styles_of(self.of_images(x)))
+
+    def encoded_latents(self, x: Tensor, randomness: Randomness) -> dict[str, Any]:
+        """Latents whose w is E(x)."""
+        return {SEEN: x, "noise": self.network.noise(randomness)}
+
+    def to_w(self, z: Tree, condition: Condition | None = None) -> Tensor:
+        x = seen_among(z)
+        if x is None:
+            return super().to_w(z, condition)
+        return self.network.joined(self.network.spread(self.encode(x)), condition)
+
+    def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
+        return self.network.synthesise(self.to_w(z, condition), noise_of(z)).float()
+
+    def over(self, items: Items) -> Self:
+        """As of every generator; its picture is then of reconstructions."""
+        found = copy.copy(super().over(items))
+        found.items = items
+        return found
+
+    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+        """Rows of real images, each with its reconstructions below; samples where no real ones are at hand."""
+        if self.items is None:
+            return super().pictured(rng)
+        index = torch.randint(len(self.items), (PAIRS * COLUMNS,), generator=rng)
+        x = self.items.rows(index).to(self.device)
+        with torch.no_grad(), evaluating(self):
+            rows = zip(x.split(COLUMNS), self.reconstructed(x).split(COLUMNS), strict=True)
+            return torch.cat([part for pair in rows for part in pair]), COLUMNS
+
+
+def seen_among(latents: Tree) -> Tensor | None:
+    """The images that the encoder is shown, None where w is drawn."""
+    found: Any = latents.get(SEEN) if isinstance(latents, Mapping) else None
+    return found
+
+
+def _check_parts(network: StyleGAN2Generator, encoder: StyleGAN2Encoder, classifier: Any) -> None:
+    shape, classes = list(network.sample_shape), getattr(classifier, "classes", None)
+    if network.classes or network.slices:
+        raise RecipeError("network: an encoder finds neither labels nor slices of w; leave out classes and split")
+    if list(encoder.sample_shape) != shape or encoder.style_dim != network.style_dim:
+        raise RecipeError(
+            f"encoder: it makes {encoder.style_dim} numbers of {list(encoder.sample_shape)}, but the network takes "
+            f"{network.style_dim} and makes {shape}; make them equal"
+        )
+    if not isinstance(classes, int) or classes < 2:
+        raise RecipeError(
+            f"classifier: {type(classifier).__name__} does not say that it has `classes`, 2 at least; give a classifier"
+        )
+    taken: Sequence[int] = getattr(classifier, "sample_shape", ())
+    if list(taken) != shape:
+        raise RecipeError(f"classifier: it takes images of {list(taken)}, but the network makes {shape}")
+    if network.appended not in (0, classes):
+        raise RecipeError(
+            f"network.appended: the classifier has {classes} classes, got {network.appended}; set it to {classes}, or "
+            "to 0 for a generator that knows nothing of them"
+        )
