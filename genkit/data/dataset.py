@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -124,6 +124,18 @@ class DataSet:
     def condition(self, index: Tensor) -> dict[str, Tensor]:
         """The conditions of rows `index`, one row each of every column of `conditions`."""
         return {name: self._pick(self._known(name), index) for name in self.conditions}
+
+    def taken(self, name: str, index: Tensor | slice) -> DataSet:
+        """The rows `index`, as a set of that name."""
+        places = range(len(self))[index] if isinstance(index, slice) else index.tolist()
+        return replace(
+            self,
+            name=name,
+            x=self.x[index],
+            labels=None if self.labels is None else self.labels[index],
+            files=tuple(self.files[i] for i in places) if self.files else (),
+            attributes={key: rows[index] for key, rows in self.attributes.items()},
+        )
 
     def _known(self, name: str) -> Tensor:
         """A condition of all rows."""

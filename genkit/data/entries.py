@@ -70,6 +70,10 @@ ENTRIES: Entries = {
             "`data` with every image changed alike, in the order of the arguments; labels stay.",
             ("ganin2015backprop",),
         ),
+        "some_classes": Entry(
+            "genkit.data.some_classes:some_classes",
+            "The rows of `data` whose class is one of `classes`, which are numbered anew: the first is 0.",
+        ),
         "stacked_mnist": Entry(
             "genkit.data.stacked_mnist:stacked_mnist",
             "Three random digits of MNIST as red, green and blue: 1,000 classes, 000 to 999.",

@@ -23,17 +23,4 @@ def part(data: DataSet, stop: Annotated[int, Field(ge=1)], start: Annotated[int,
     """
     if not 0 <= start < stop <= len(data):
         raise DataError(f"part: {data.name} has rows 0 to {len(data) - 1}, asked for {start} to below {stop}")
-    labels = None if data.labels is None else data.labels[start:stop]
-    return DataSet(
-        f"{data.name}, rows {start} to {stop - 1}",
-        data.x[start:stop],
-        labels,
-        data.classes,
-        data.report,
-        data.unlabelled,
-        data.mixture,
-        data.files[start:stop],
-        {name: rows[start:stop] for name, rows in data.attributes.items()},
-        data.columns,
-        data.sided,
-    )
+    return data.taken(f"{data.name}, rows {start} to {stop - 1}", slice(start, stop))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from genkit.core.columns.column import Column
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
+from genkit.core.errors import DataError
 from genkit.core.randomness import stable_seed
 from genkit.data.dataset import DataSet
 from genkit.images.hue import coloured
@@ -32,6 +34,9 @@ CROSS = math.sqrt(math.pi / (4 * ARM * (2 - ARM)))
 """Half the length of the arms of such a cross."""
 
 CHUNK = 2048
+CLASSES = {"size": ("small", "large"), "hue": ("cyan", "red")}
+"""Names of the classes of a label, by the factor that decides it."""
+
 COLUMNS: Mapping[str, Column] = {
     "shape": Labels(len(SHAPES), SHAPES),
     "hue": Values(0, 1, cyclic=True),
@@ -50,6 +55,9 @@ def shapes(
     correlated: Annotated[float, Field(ge=0, le=1)] = 0.0,
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     attributes: bool = True,
+    label: Literal["size", "hue"] | None = None,
+    steepness: Annotated[float, Field(ge=0, le=1000)] = 3.0,
+    shortcut: Annotated[float, Field(ge=0, le=1)] = 0.0,
 ) -> DataSet:
     """One coloured shape on grey: disc, square, triangle or cross; hue, size, place, rotation and background are known.
 
@@ -65,14 +73,44 @@ def shapes(
             the circle, u uniform. 0: independent; 1: each shape has one hue.
         seed: image i is a function of it, the split and i.
         attributes: False leaves them out.
+        label: the factor that the class depends on, and no other: large with probability sigmoid(steepness s), s the
+            size in deviations from the middle one; or red, else cyan, s = sqrt(2) cos of the hue's angle.
+        steepness: so labels are not certain near the middle; at 3 they agree with the nearer class in 87 %.
+        shortcut: share of the images whose hue, where it is on the side of the other class, is turned by half a circle:
+            (1 + shortcut) / 2 of all large shapes are then reddish, and of the small ones as many cyanish.
+
+    Raises:
+        DataError: a shortcut without a label of size.
     """
     n = n or {"train": 20_000, "test": 2_000}[split]
+    if shortcut and label != "size":
+        raise DataError("shapes: the shortcut is a hue that tells the label of size; set label: size")
     known = factors(n, correlated, stable_seed("shapes", split, seed))
+    u = torch.rand(n, 2, generator=torch.Generator().manual_seed(stable_seed("shapes", "label", split, seed)))
+    labels = (u[:, 0] < (steepness * _standing(known, label)).sigmoid()).long() if label else None
+    if labels is not None and shortcut:
+        known["hue"] = _telling(known["hue"], labels, u[:, 1] < shortcut)
     x = torch.cat([rendered({k: v[i : i + CHUNK] for k, v in known.items()}, size) for i in range(0, n, CHUNK)])
     name = f"shapes/{split}" + (f", hue tied to shape by {correlated:g}" if correlated else "")
-    if not attributes:
-        return DataSet(name, x)
-    return DataSet(name, x, attributes=known, columns=COLUMNS, sided=("x", "rotation"))
+    name += f", labelled by {label}" if label else ""
+    name += f", hue a shortcut in {shortcut:g}" if shortcut else ""
+    data = DataSet(name, x, labels, CLASSES[label] if label else ())
+    return replace(data, attributes=known, columns=COLUMNS, sided=("x", "rotation")) if attributes else data
+
+
+def _standing(known: Mapping[str, Tensor], factor: str) -> Tensor:
+    """(n,), of mean 0 and deviation 1: the size, or how red the hue is."""
+    if factor == "hue":
+        return math.sqrt(2) * (2 * math.pi * known["hue"]).cos()
+    column = COLUMNS[factor]
+    assert isinstance(column, Values)
+    return (known[factor] - (column.low + column.high) / 2) / column.deviation
+
+
+def _telling(hue: Tensor, labels: Tensor, chosen: Tensor) -> Tensor:
+    """Hues, those of `chosen` rows on the side of the label: 1 red, 0 cyan."""
+    wrong = ((2 * math.pi * hue).cos() > 0) != labels.bool()
+    return COLUMNS["hue"].check("hue", torch.where(chosen & wrong, hue + 0.5, hue), len(hue))
 
 
 def factors(n: int, correlated: float, seed: int) -> dict[str, Tensor]:

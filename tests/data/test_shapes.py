@@ -8,6 +8,7 @@ import torch
 from genkit.core.catalog import build
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
+from genkit.core.errors import DataError
 from genkit.data.shapes import COLUMNS, SHAPES, rendered, shapes
 from genkit.images.hue import CHROMA, chroma_of, coloured, hue_of
 
@@ -113,3 +114,35 @@ def test_hues_are_those_of_coloured_pixels() -> None:
 def test_by_name_and_without_attributes() -> None:
     plain = build({"type": "shapes", "n": 5, "attributes": False}, kind="data")
     assert not plain.conditions and plain.x.equal(shapes(n=5).x) and not plain.sided
+
+
+def test_labels_of_a_factor_depend_on_it_alone() -> None:
+    whole, plain = shapes(n=4000, size=8, label="size"), shapes(n=4000, size=8)
+    assert whole.labels is not None and whole.classes == ("small", "large") and plain.labels is None
+    assert whole.x.equal(plain.x) and shapes(n=50, size=8, label="size").labels.equal(whole.labels[:50])  # type: ignore[union-attr]
+    size = whole.attributes["size"]
+    agree = ((size > 0.5) == whole.labels.bool()).double().mean()
+    assert abs(agree - 0.8677) < 0.02, "the mean of sigmoid(3 |s|), s uniform on [-sqrt 3, sqrt 3]"
+    for name in set(COLUMNS) - {"size"}:
+        both = torch.stack([whole.attributes[name].double(), whole.labels.double()]).corrcoef()
+        assert abs(both[0, 1]) < 0.06
+    near = (size - 0.5).abs() < 0.02
+    assert 0.4 < whole.labels[near].double().mean() < 0.6
+    hues = shapes(n=4000, size=8, label="hue")
+    assert hues.labels is not None and hues.classes == ("cyan", "red")
+    red = (hues.attributes["hue"] < 0.125) | (hues.attributes["hue"] > 0.875)
+    assert hues.labels[red].double().mean() > 0.97
+    assert hues.labels[(hues.attributes["hue"] - 0.5).abs() < 0.125].double().mean() < 0.03
+
+
+def test_a_planted_shortcut() -> None:
+    whole, plain = (shapes(n=4000, size=8, label="size", shortcut=c) for c in (0.9, 0.0))
+    assert whole.labels is not None and plain.labels is not None and whole.labels.equal(plain.labels)
+    assert whole.attributes["size"].equal(plain.attributes["size"])
+    reddish = (2 * math.pi * whole.attributes["hue"]).cos() > 0
+    assert abs((reddish == whole.labels.bool()).double().mean() - 0.95) < 0.02
+    x = whole.x.float() / 255
+    assert 360 * COLUMNS["hue"].distance(hue_of(x.mean((2, 3))), whole.attributes["hue"]).max() < 4  # type: ignore[attr-defined]
+    for label in (None, "hue"):
+        with pytest.raises(DataError, match="set label: size"):
+            shapes(n=5, label=label, shortcut=0.5)  # type: ignore[arg-type]

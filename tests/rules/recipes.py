@@ -77,6 +77,10 @@ def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
     """Of the same size and channels, where a set of digits is not taken as it comes; the whole of it for a part."""
     if data["type"] == "part":
         return _stand_in(data["data"])
+    if data["type"] == "shapes" and data.get("label"):
+        return {**data, "n": 200}
+    if data["type"] == "some_classes":
+        return {**data, "data": _stand_in(data["data"]), "classes": list(range(len(data["classes"])))}
     stand_in = STAND_INS.get(data["type"])
     if stand_in is None:
         return {k: _stand_in(v) if isinstance(v, dict) and "type" in v else v for k, v in data.items()}
@@ -112,13 +116,10 @@ def _value(column: dict[str, Any], k: int) -> str:
 
 
 def _shrink_adaptation(system: dict[str, Any]) -> None:
-    """ResNets of few layers and random weights; the critic judges as many features as the classifier now has."""
+    """The critic judges as many features as the classifier now has."""
     weighting = system.get("weighting") or {}
     if "every" in weighting:
         weighting["every"] = 1
-    for node in (system["classifier"], weighting.get("network", {})):
-        if node.get("type", "").startswith("imagenet_resnet"):
-            node |= {"layers": 18, "size": 16, "start": "random"}
     if system.get("critic"):
         system["critic"]["dims"] = build(system["classifier"]).feature_dim
 
@@ -148,7 +149,11 @@ def _shrink(node: Any) -> None:
                 }
             elif node["type"].endswith("generator"):
                 node |= {"latent_dim": 4, "style_dim": 8, "depth": 2}
+            elif node["type"].endswith("encoder"):
+                node |= {"style_dim": 8}
             return
+        if node.get("type", "").startswith("imagenet_resnet"):
+            node |= {"layers": 18, "size": 16, "start": "random"}
         if node.get("type") == "paired_ascent":
             node |= {"rows": None, "batches": 2}
         if node.get("type") == "attribute_predictor" and node["size"] > LARGEST:
