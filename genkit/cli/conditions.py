@@ -72,6 +72,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
     from genkit.core.columns.images import Images
+    from genkit.core.columns.labels import Labels
     from genkit.core.columns.values import Values
 
     column = conditions.get(name)
@@ -86,8 +87,11 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
+    if not isinstance(column, Labels):
+        found.words.append(f"{name} {value}")
+        return
     number = int(found.rows[name][0])
-    if column and column.names:
+    if column.names:
         found.words.append(f"{name} {number}: {column.names[number]}")
 
 

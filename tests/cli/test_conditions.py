@@ -15,7 +15,7 @@ import genkit
 from genkit.cli.conditions import asked
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import DataError
+from genkit.core.errors import ConditionError, DataError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.data.digits import digits
@@ -23,6 +23,7 @@ from genkit.data.folder import folder
 from genkit.images.pixels import write_folder, write_png
 from tests.cli.console import refusal, run
 from tests.cli.test_sample import contents
+from tests.contracts import specs
 from tests.contracts.specs import DDPM, UPSAMPLER, seeded
 from tests.plugins import untouched_table
 
@@ -72,6 +73,16 @@ def test_an_image_is_enlarged_as_in_python(capsys: Capture, here: Path, tmp_path
     want = model.sample(3, condition={"low_res": low, "label": 1}, rng=torch.Generator().manual_seed(0))
     write_folder([want], tmp_path / "want")
     assert contents(tmp_path / "a") == contents(tmp_path / "want")
+
+
+def test_probabilities_are_a_text() -> None:
+    model = specs.seeded(specs.STYLEEX)
+    told = asked(model, None, ["probabilities=" + "/".join(["0.1"] * 10)], 2)
+    assert told.rows["probabilities"].equal(torch.full((2, 10), 0.1)) and told.words[0].startswith("probabilities 0.1/")
+    certain = asked(model, None, ["probabilities=3"], 2).rows["probabilities"]
+    assert certain.equal(torch.eye(10)[3].expand(2, -1))
+    with pytest.raises(ConditionError, match=r"^--condition probabilities=0.5/0.5: .* takes 10 probabilities"):
+        asked(model, None, ["probabilities=0.5/0.5"], 2)
 
 
 def test_of_a_folder_no_more_is_read_than_is_asked_for(here: Path, tmp_path: Path) -> None:

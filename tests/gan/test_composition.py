@@ -13,24 +13,30 @@ import torch
 
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
+from genkit.core.frozen import learnable
 from genkit.gan.gan import GANTraining
 from genkit.training.optimizers import Adam
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 from tests.contracts.specs import (
+    AGREEMENT,
+    CLASSIFIER,
     DCGAN_C,
     DCGAN_G,
     MLP_C,
     MLP_G,
+    RECONSTRUCTION,
     RESNET_C,
     RESNET_G,
     SPLIT_G,
+    STYLEEX,
     STYLEGAN2_C,
     STYLEGAN2_G,
     TRANSGAN_C,
     TRANSGAN_G,
     WEIGHT_N,
     contrastive,
+    finished,
 )
 
 Spec = dict[str, Any]
@@ -83,16 +89,18 @@ class Pictures:
         return {}
 
 
-def play(system: GANTraining) -> dict[str, torch.Tensor]:
-    """Two iterations: every term finite, every matrix of every learner moved."""
+def play(system: GANTraining, looked_at: int = 2) -> dict[str, torch.Tensor]:
+    """Two iterations: every term finite, every matrix of every learner moved; the terms of one of them."""
     rules = dict.fromkeys(system.all_learners(), Adam(lr=1e-3, betas=(0.0, 0.9)))
     trainer = Trainer(system.train(), Stream(Pictures(), 4, seed=0), rules, steps=2)
     before = {name: p.clone() for name, p in system.named_parameters()}
     scalars = [trainer.iterate() for _ in range(2)]
     assert all(value.isfinite() for row in scalars for value in row.values())
-    still = {name for name, p in system.named_parameters() if p.dim() > 1 and p.equal(before[name])}
+    learning = {id(p) for p in learnable(system)}
+    moving = {name: p for name, p in system.named_parameters() if p.dim() > 1 and id(p) in learning}
+    still = {name for name, p in moving.items() if p.equal(before[name])}
     assert not still, f"{sorted(still)} did not learn"
-    return scalars[1]
+    return scalars[looked_at - 1]
 
 
 def possible(pair: str, names: tuple[str, ...]) -> bool:
@@ -142,6 +150,38 @@ PAIRED: Spec = {
 def test_pairs_that_share_a_slice(name: str, objective: str) -> None:
     scalars = play(game("stylegan2", [name], **PAIRED, objective={"type": objective}))
     assert {"generator/contrastive_shape", "generator/path_length", "critic/r1"} <= set(scalars)
+
+
+CLASSIFIER_10: Spec = finished({**CLASSIFIER, "classes": 10})
+EXPLAINED: Spec = {
+    "type": "styleex_training",
+    "generator": {**STYLEEX, "classifier": CLASSIFIER_10},
+    "critic": {**STYLEGAN2_C, "outputs": 10},
+    "penalties": [{"type": "r1"}, {"type": "path_length", "every": 2}, RECONSTRUCTION, AGREEMENT],
+}
+EXPLAINABLE = ["ratio_clipping", "reweighting", "robust_weights", "closed_form", "diff_augment"]
+
+
+@pytest.mark.parametrize("name", [*EXPLAINABLE, "adaptive_augment", "reused_ascent", "own_step"])
+@pytest.mark.parametrize("objective", ["wasserstein", "hinge", "non_saturating"])
+def test_reconstructions(name: str, objective: str) -> None:
+    others: dict[str, Spec] = {
+        "adaptive_augment": {"view": {"type": "adaptive_augment", "p": 0.5, "every": 1, "images": 100}},
+        "reused_ascent": {"rule": {"type": "reused_ascent"}},
+        "own_step": {"penalties": [{"type": "own_step", "term": term} for term in EXPLAINED["penalties"]]},
+    }
+    slots = others.get(name) or {"rule": {"type": "ascent"}} | techniques(STYLEGAN2_C)[name]
+    if name == "ratio_clipping":
+        slots = {"rule": {**slots["rule"], "steps": 1}}
+    scalars = play(game("stylegan2", [], **{**EXPLAINED, **slots}, objective={"type": objective}), 1)
+    assert {"generator/path_length", "generator/reconstruction", "generator/agreement", "critic/r1"} <= set(scalars)
+
+
+def test_reconstructions_share_no_slice_and_start_from_no_small_image() -> None:
+    with pytest.raises(RecipeError, match="StyleGAN2Generator has no slices to share"):
+        game("stylegan2", [], **{**EXPLAINED, "rule": {"type": "paired_ascent"}})
+    with pytest.raises(RecipeError, match=r"cannot start from a small image"):
+        game("stylegan2", [], **{**EXPLAINED, "cotasks": [{"type": "super_resolution"}]})
 
 
 def test_pairs_are_of_a_rule_and_there_is_one() -> None:

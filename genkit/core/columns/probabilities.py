@@ -44,7 +44,7 @@ class Probabilities(Column):
 
     def draw(self, randomness: Randomness) -> Tensor:
         """Uniform on the simplex."""
-        lengths = -torch.log1p(-randomness.uniform(self.classes)).clamp_min(1e-12)
+        lengths = (-torch.log1p(-randomness.uniform(self.classes))).clamp_min(1e-12)
         return lengths / lengths.sum(1, keepdim=True)
 
     def check(self, name: str, value: Any, n: int) -> Tensor:
