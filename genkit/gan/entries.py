@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from genkit.core.entry import Entries, Entry
 from genkit.gan.layouts import LAYOUTS
+from genkit.gan.styleex.entries import TECHNIQUES
 
 ENTRIES: Entries = {
     "generators": {
@@ -137,6 +138,7 @@ ENTRIES: Entries = {
         ),
     },
     "techniques": {
+        **TECHNIQUES,
         "wasserstein": Entry(
             "genkit.gan.objectives:Wasserstein",
             "E_fake f - E_real f. Arjovsky et al. 2017, Eq. (2).",
@@ -249,37 +251,6 @@ ENTRIES: Entries = {
             "genkit.gan.control.contrastive:Contrastive",
             "A slice of the latent stands for an attribute: images that share it are alike in it, others are not.",
             ("shoshan2021gancontrol",),
-        ),
-        "reconstruction": Entry(
-            "genkit.gan.styleex.encoded_terms:Reconstruction", "weight * mean |x - x'|.", ("lang2021stylex",)
-        ),
-        "perceptual": Entry(
-            "genkit.gan.styleex.encoded_terms:Perceptual",
-            "weight * a distance of x and x' that is not of single pixels.",
-            ("lang2021stylex",),
-        ),
-        "latent_reconstruction": Entry(
-            "genkit.gan.styleex.encoded_terms:LatentReconstruction",
-            "weight * mean |E(x) - E(x')|, with gradients through both.",
-            ("lang2021stylex",),
-        ),
-        "agreement": Entry(
-            "genkit.gan.styleex.encoded_terms:Agreement",
-            "weight * mean KL(C(x) || C(x')), of a classifier C.",
-            ("lang2021stylex",),
-        ),
-        "multi_scale": Entry(
-            "genkit.gan.styleex.likeness:MultiScale", "mean |a - b| of the images at 1/2, 1/4, ... of their size."
-        ),
-        "features": Entry(
-            "genkit.gan.styleex.likeness:Features",
-            "Distance of the outputs of layers of a finished network.",
-            ("zhang2018lpips",),
-        ),
-        "lpips": Entry(
-            "genkit.gan.styleex.lpips:LPIPS",
-            "Distance of features of an ImageNet network, weighed by channel; of local files.",
-            ("zhang2018lpips",),
         ),
         "predicted_attribute": Entry(
             "genkit.gan.control.measures:PredictedAttribute",

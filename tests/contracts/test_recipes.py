@@ -151,8 +151,12 @@ def patched(patch: Any, *arguments: str) -> None:
     command_line(*arguments)
 
 
-MAGNIFIED = {"visda/domain_adaptation": 1e-2, "visda/domain_adaptation_closed_form": 3e-3}
-"""Whose small version magnifies rounding: a ResNet of weights, on 16 pixels, has gradients of norm 10,000."""
+MAGNIFIED = {
+    **{"visda/domain_adaptation": 1e-2, "visda/domain_adaptation_closed_form": 3e-3},
+    **dict.fromkeys(("afhq256/styleex", "ffhq256/styleex"), 3e-3),
+}
+"""Whose small version magnifies rounding: a ResNet of weights, on 16 pixels, has gradients of norm 10,000, and one of a
+classifier of norm 100."""
 
 
 def scalars(run: Path) -> list[dict[str, float]]:

@@ -36,7 +36,7 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
 
     @property
     def conditions(self) -> dict[str, Column]:
-        """What it takes beside a latent, by name: "label" where there are classes."""
+        """Columns that it takes beside a latent, by name: "label" where there are classes."""
         return {"label": Labels(self.classes)} if self.classes else {}
 
     @property

@@ -15,7 +15,7 @@ from genkit.gan.styleex.likeness import Likeness, MultiScale
 from genkit.gan.styleex.losses import agreement_loss, mean_distance
 from genkit.gan.styleex.styleex import StyleEx, seen_among
 
-Weight = Annotated[float, Field(ge=0)]
+TermWeight = Annotated[float, Field(ge=0)]
 
 
 class OfReconstructions(Term):
@@ -29,7 +29,7 @@ class OfReconstructions(Term):
 
     of = "generator"
 
-    def __init__(self, weight: Weight = 1.0, every: StepInterval = 2):
+    def __init__(self, weight: TermWeight = 1.0, every: StepInterval = 2):
         super().__init__(every)
         self.weight = weight
 
@@ -75,7 +75,7 @@ class Perceptual(OfReconstructions):
 
     name = "perceptual"
 
-    def __init__(self, likeness: Likeness | None = None, weight: Weight = 0.1, every: StepInterval = 2):
+    def __init__(self, likeness: Likeness | None = None, weight: TermWeight = 0.1, every: StepInterval = 2):
         super().__init__(weight, every)
         self.likeness = likeness or MultiScale()
 
@@ -92,7 +92,7 @@ class LatentReconstruction(OfReconstructions):
 
     name = "latent_reconstruction"
 
-    def __init__(self, weight: Weight = 0.1, every: StepInterval = 2):
+    def __init__(self, weight: TermWeight = 0.1, every: StepInterval = 2):
         super().__init__(weight, every)
 
     def distance(self, generator: StyleEx, x: Tensor, made: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How alike two images are, beyond their single pixels: what the perceptual term measures."""
+"""Distances of two images that are not of single pixels, for the perceptual term."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MultiScale(Likeness):
         return torch.stack([mean_distance(F.avg_pool2d(a, s), F.avg_pool2d(b, s)) for s in smaller]).mean()
 
 
-class Features(Likeness):
+class LayerFeatures(Likeness):
     """The sum over `layers` of a finished network of the distances of their outputs, see `feature_distance`.
 
     Args:

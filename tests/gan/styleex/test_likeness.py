@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, WeightsError
 from genkit.core.frozen import is_frozen
-from genkit.gan.styleex.likeness import Features, MultiScale, feature_distance
+from genkit.gan.styleex.likeness import LayerFeatures, MultiScale, feature_distance
 from genkit.gan.styleex.lpips import LPIPS, SCALE, SHIFT
 
 
@@ -56,16 +56,16 @@ class Net(nn.Module):
 
 def test_features_of_any_network() -> None:
     net, a, b = Net(), images(0), images(1)
-    likeness = Features(net, ["first", "second"])
+    likeness = LayerFeatures(net, ["first", "second"])
     assert is_frozen(net)
     first, second = ((net.first(x), net.second(net.first(x).relu())) for x in (a, b))
     want = sum(feature_distance(p, q) for p, q in zip(first, second, strict=True))
     torch.testing.assert_close(likeness(a, b), want)
     assert not net.first._forward_hooks
     with pytest.raises(RecipeError, match="the network has no 'frist'; did you mean 'first'"):
-        Features(net, ["frist"])
+        LayerFeatures(net, ["frist"])
     with pytest.raises(RecipeError, match="layers: name one at least"):
-        Features(net, [])
+        LayerFeatures(net, [])
     with pytest.raises(RecipeError, match=r"it takes \[3, 32, 32\], but the generator makes \[1, 8, 8\]"):
         likeness.check((1, 8, 8))
 
