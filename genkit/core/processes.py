@@ -189,41 +189,41 @@ def _part(rows: int) -> Part:
     return Part(rank * rows, rows, process_count() * rows)
 
 
-Kind = Literal["normal", "uniform", "integers"]
+Distribution = Literal["normal", "uniform", "integers"]
 
 
-def _drawn(x: Tensor, kind: Kind, shape: Sequence[int], dtype: torch.dtype, high: int = 0) -> Tensor:
+def _drawn(x: Tensor, distribution: Distribution, shape: Sequence[int], dtype: torch.dtype, high: int = 0) -> Tensor:
     """Noise (len(x), *shape) on the device of x; of several processes each draws its own rows.
 
     torch.compile takes the draws as one operator that it does not look into: traced, they would be the same in every
     iteration.
     """
     if torch.compiler.is_compiling():
-        return _drawn_when_run(x.detach(), kind, [len(x), *shape], dtype, high)  # type: ignore[no-any-return]
+        return _drawn_when_run(x.detach(), distribution, [len(x), *shape], dtype, high)  # type: ignore[no-any-return]
     size, device = (len(x), *shape), x.device
     if _noise is None:
-        if kind == "integers":
+        if distribution == "integers":
             return torch.randint(high, size, device=device)
-        return (torch.randn if kind == "normal" else torch.rand)(size, device=device, dtype=dtype)
-    if kind == "integers":
+        return (torch.randn if distribution == "normal" else torch.rand)(size, device=device, dtype=dtype)
+    if distribution == "integers":
         return _noise.integers(_part(len(x)), high, *shape, device=device)
-    if kind == "uniform":
+    if distribution == "uniform":
         return _noise.uniform(_part(len(x)), *shape, dtype=dtype, device=device)
     return _noise.normal(_part(len(x)), *shape, device=device).to(dtype)
 
 
 RANDOM = (torch.Tag.nondeterministic_seeded,)
-_SCHEMA = "(Tensor x, str kind, SymInt[] size, ScalarType dtype, int high) -> Tensor"
+_SCHEMA = "(Tensor x, str distribution, SymInt[] size, ScalarType dtype, int high) -> Tensor"
 
 
 @torch.library.custom_op("genkit::network_noise", mutates_args=(), schema=_SCHEMA, tags=RANDOM)
-def _drawn_when_run(x: Tensor, kind: Any, size: Any, dtype: Any, high: Any) -> Tensor:
-    return _drawn(x, kind, size[1:], dtype, high)
+def _drawn_when_run(x: Tensor, distribution: Any, size: Any, dtype: Any, high: Any) -> Tensor:
+    return _drawn(x, distribution, size[1:], dtype, high)
 
 
 @_drawn_when_run.register_fake
-def _(x: Tensor, kind: Any, size: Any, dtype: Any, high: Any) -> Tensor:
-    return x.new_empty(size, dtype=torch.int64 if kind == "integers" else dtype)
+def _(x: Tensor, distribution: Any, size: Any, dtype: Any, high: Any) -> Tensor:
+    return x.new_empty(size, dtype=torch.int64 if distribution == "integers" else dtype)
 
 
 def network_normal(x: Tensor, *shape: int) -> Tensor:
