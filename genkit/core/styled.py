@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -12,6 +12,20 @@ from genkit.core.tree import Tree
 
 Styles = Mapping[str, Tensor]
 """StyleSpace (Wu et al. 2021, arXiv:2011.12799): layer -> factors of its input channels, (B, channels)."""
+
+
+class Halfway(NamedTuple):
+    """A synthesis before one of its layers: it can go on from here with other styles, without the layers before.
+
+    Attributes:
+        layer: its name; "" at the end.
+        x: its input, (B, C, H, W).
+        image: of the layers before, (B or 1, channels, H', W'); None before the first torgb.
+    """
+
+    layer: str
+    x: Tensor
+    image: Tensor | None
 
 
 @runtime_checkable
@@ -41,8 +55,24 @@ class Styled(Protocol):
         """StyleSpace of W (B, style_dim) or W+ (B, layers, style_dim)."""
         ...
 
-    def synthesise(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Tensor:
-        """Images (B, C, H, W), with a graph, of W, W+ or StyleSpace; `noise` as in latents, None the same always."""
+    def synthesise(
+        self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None, start: Halfway | None = None
+    ) -> Tensor:
+        """Images (B, C, H, W), with a graph, of W, W+ or StyleSpace; `noise` as in latents, None the same always.
+
+        From `start` on, where it is given: styles of layers before it are not read.
+        """
+        ...
+
+    def halfway(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Mapping[str, Halfway]:
+        """The states of a synthesis before each of its layers, by their names."""
+        ...
+
+    def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
+        """The state behind the convolution of `state`, of one image whose `style` (1, channels) is moved.
+
+        In each row r of what is returned its number `channels[r]` is `values[r]`; the noise is that of none given.
+        """
         ...
 
 

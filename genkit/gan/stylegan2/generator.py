@@ -15,7 +15,7 @@ from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.measured import Measured
 from genkit.core.randomness import Randomness
-from genkit.core.styled import Styles, noise_of
+from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.control.split_mapping import SplitMapping, check_split, slices_of
 from genkit.gan.networks.latent import LatentNetwork
@@ -160,9 +160,20 @@ class StyleGAN2Generator(LatentNetwork, Measured):
     def styles(self, w: Tensor) -> dict[str, Tensor]:
         return self.synthesis.styles(self.spread(w, self.appended))
 
-    def synthesise(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> Tensor:
-        image: Tensor = self.synthesis(self.styles(w) if isinstance(w, Tensor) else w, noise)
+    def synthesise(
+        self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None, start: Halfway | None = None
+    ) -> Tensor:
+        image: Tensor = self.synthesis(self._styles(w), noise, start)
         return image
+
+    def halfway(self, w: Tensor | Styles, noise: Sequence[Tensor] | None = None) -> dict[str, Halfway]:
+        return self.synthesis.halfway(self._styles(w), noise)
+
+    def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
+        return self.synthesis.moved(state, style, channels, values)
+
+    def _styles(self, w: Tensor | Styles) -> Styles:
+        return self.styles(w) if isinstance(w, Tensor) else w
 
     @torch.no_grad()
     def measure(self, randomness: Randomness) -> None:

@@ -49,18 +49,42 @@ class StyledConv(nn.Module):
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None = None) -> Tensor:
         """x with its `style` (B, inputs) and `noise` (B or 1, 1, size, size), that of the buffer where None."""
         weight = self.weight * self.gain
-        with torch.autocast(x.device.type, enabled=False):  # a sum of squares wants all its bits
-            scale = demodulation(style, weight)
+        return self._finished(self._convolved(modulated(x, style), weight), style, weight, noise)
+
+    def moved(self, x: Tensor, style: Tensor, channels: Tensor, values: Tensor) -> Tensor:
+        """What `forward` makes of x (1, inputs, H, W) where one number of its `style` (1, inputs) is another.
+
+        Row r has `values[r]` at `channels[r]`; (R, outputs, H', W'). Convolution is linear in the style, so that each
+        row costs a convolution of one channel, and channels that stand side by side share theirs.
+        """
+        weight, rows = self.weight * self.gain, torch.arange(len(channels), device=x.device)
+        other = style.repeat(len(channels), 1)
+        other[rows, channels] = values
+        found, place = channels.unique(return_inverse=True)
+        alone = self._convolved(x[:, found], weight[:, found], of_each=True)[0].unflatten(0, (len(found), -1))
         y = self._convolved(modulated(x, style), weight)
+        steps = (values - style[0, channels])[:, None, None, None]
+        y = torch.addcmul(y, steps, alone[place]).contiguous(memory_format=torch.channels_last)
+        return self._finished(y, other, weight, None)
+
+    def _finished(self, y: Tensor, style: Tensor, weight: Tensor, noise: Tensor | None) -> Tensor:
+        """Demodulation, noise, bias and activation of what was convolved; in place where nothing needs a graph."""
+        with torch.autocast(y.device.type, enabled=False):  # a sum of squares wants all its bits
+            scale = demodulation(style, weight)
         drawn = self.noise[None, None] if noise is None else noise
         shift = (drawn * self.noise_strength * GAIN).to(y.dtype)
-        y = torch.addcmul(shift, y, (scale * GAIN).to(y.dtype)[:, :, None, None])
-        return activated(y + (self.bias * GAIN).to(y.dtype)[:, None, None])
+        into = None if torch.is_grad_enabled() or len(scale) != len(y) else y
+        y = torch.addcmul(shift, y, (scale * GAIN).to(y.dtype)[:, :, None, None], out=into)
+        y = torch.add(y, (self.bias * GAIN).to(y.dtype)[:, None, None], out=into)
+        return activated(y) if into is None else F.leaky_relu_(y, 0.2)
 
-    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _convolved(self, x: Tensor, weight: Tensor, of_each: bool = False) -> Tensor:
+        """`of_each`: every channel of x by itself, all outputs of the first before those of the second."""
+        groups = x.shape[1] if of_each else 1
         if self.fir is None:
-            return F.conv2d(x, weight, padding=1)
-        return self.fir.smooth(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), 1, gain=4.0)
+            kernels = weight.transpose(0, 1).flatten(0, 1)[:, None] if of_each else weight
+            return F.conv2d(x, kernels, padding=1, groups=groups)
+        return self.fir.smooth(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2, groups=groups), 1, gain=4.0)
 
 
 class ToRGB(nn.Module):

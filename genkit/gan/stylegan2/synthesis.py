@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError, suggest
+from genkit.core.styled import Halfway
 from genkit.gan.stylegan2.equalised import EqualisedLinear
 from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.modulated import StyledConv, ToRGB
@@ -77,19 +78,58 @@ class Synthesis(nn.Module):
             w = w.to(self.const.dtype)
             return {name: affine(w[:, index]) for name, index, affine in self._affines()}
 
-    def forward(self, styles: Mapping[str, Tensor], noise: Sequence[Tensor] | None = None) -> Tensor:
-        """`noise`: one (B or 1, 1, side, side) for each of `noise_sides`; None takes that of the buffers."""
+    def forward(
+        self, styles: Mapping[str, Tensor], noise: Sequence[Tensor] | None = None, start: Halfway | None = None
+    ) -> Tensor:
+        """`noise`: one (B or 1, 1, side, side) for each of `noise_sides`; None takes that of the buffers.
+
+        From `start` on where it is given: the layers before it, their styles and noise are not used.
+        """
         self._check(styles, noise)
-        left: Iterator[Tensor | None] = iter(noise or [None] * len(self.noise_sides))  # type: ignore[list-item]
-        x = self.const.expand(len(styles["b4.conv1"]), -1, -1, -1)
         image: Tensor | None = None
+        for state in self._states(styles, noise, start):
+            image = state.image
+        assert image is not None
+        return image
+
+    def halfway(self, styles: Mapping[str, Tensor], noise: Sequence[Tensor] | None = None) -> dict[str, Halfway]:
+        """The state before each layer, by its name."""
+        self._check(styles, noise)
+        return {state.layer: state for state in self._states(styles, noise, None) if state.layer}
+
+    def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
+        """The state behind the convolution of `state`, of one image: see `StyledConv.moved`."""
+        layers = dict(self._layers())
+        layer, names = layers[state.layer], [*layers, ""]
+        assert isinstance(layer, StyledConv)
+        x = layer.moved(state.x, style, channels, values)
+        return Halfway(names[names.index(state.layer) + 1], x, state.image)
+
+    def _layers(self) -> Iterator[tuple[str, StyledConv | ToRGB]]:
         for name, block in self.blocks.items():
             assert isinstance(block, Block)
             for conv, layer in block.convs().items():
-                x = layer(x, styles[f"{name}.{conv}"], next(left))
-            image = self._added(image, block.torgb(x, styles[f"{name}.torgb"]))
-        assert image is not None
-        return image
+                yield f"{name}.{conv}", layer
+            yield f"{name}.torgb", block.torgb
+
+    def _states(
+        self, styles: Mapping[str, Tensor], noise: Sequence[Tensor] | None, start: Halfway | None
+    ) -> Iterator[Halfway]:
+        """`start` and the state before each layer behind it; the last holds the image, whole."""
+        left: Iterator[Tensor | None] = iter(noise or [None] * len(self.noise_sides))  # type: ignore[list-item]
+        first = start or Halfway("b4.conv1", self.const.expand(len(styles["b4.conv1"]), -1, -1, -1), None)
+        begun, (_, x, image) = False, first
+        for name, layer in self._layers():
+            drawn = None if isinstance(layer, ToRGB) else next(left)
+            begun = begun or name == first.layer
+            if not begun:
+                continue
+            yield Halfway(name, x, image)
+            if isinstance(layer, ToRGB):
+                image = self._added(image, layer(x, styles[name]))
+            else:
+                x = layer(x, styles[name], drawn)
+        yield Halfway("", x, image)
 
     def _added(self, image: Tensor | None, rgb: Tensor) -> Tensor:
         """Images are added up as precisely as the weights are kept."""

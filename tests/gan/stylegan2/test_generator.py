@@ -194,3 +194,33 @@ def test_sampled_images_are_cut_and_latents_are_a_tree() -> None:
     generator = GAN(small()).eval()
     generator.network.synthesis.blocks["b16"].torgb.bias.data.fill_(5.0)
     assert generator.sample(2).max() == 1 and generator(generator.prior(2)).max() > 1
+
+
+def test_a_synthesis_goes_on_from_every_layer_bit_for_bit() -> None:
+    network = small().eval()
+    styles, noise = network.styles(torch.randn(3, 5)), network.latents(Noise(3))["noise"]
+    for given in (None, noise):
+        whole, states = network.synthesise(styles, given), network.halfway(styles, given)
+        assert list(states) == list(network.style_channels)
+        for name, state in states.items():
+            later = list(states)[list(states).index(name) :]
+            unread = {k: v if k in later else v * torch.nan for k, v in styles.items()}
+            assert network.synthesise(unread, given, state).equal(whole)
+    moved = {**styles, "b8.conv1": styles["b8.conv1"] + 1}
+    assert network.synthesise(moved, start=states["b8.conv1"]).equal(
+        network.synthesise(moved, [*noise[:2], *[None] * 3])
+    )
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_moved_channels_of_one_image_are_those_of_whole_styles(grad: bool) -> None:
+    network = small().eval()
+    styles, channels, values = network.styles(torch.randn(1, 5)), torch.tensor([3, 0, 3, 1]), torch.randn(4)
+    with torch.set_grad_enabled(grad):
+        for name in (name for name in network.style_channels if "conv" in name):
+            every = {k: v.repeat(4, 1) for k, v in styles.items()}
+            every[name][torch.arange(4), channels] = values
+            start = network.moved(network.halfway(styles)[name], styles[name], channels, values)
+            images = network.synthesise({**every, name: every[name] * torch.nan}, start=start)
+            torch.testing.assert_close(images, network.synthesise(every), rtol=1e-5, atol=1e-5)
+    assert images.requires_grad == grad
