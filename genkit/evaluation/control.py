@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from genkit.core.attribute_judge import AttributeJudge
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
@@ -44,17 +45,6 @@ class Steerable(Protocol):
     def with_slice(self, name: str, w: Tensor, rng: torch.Generator) -> Tensor:
         """Samples of which the slice `name` is that of the rows of `w`."""
         ...
-
-
-@runtime_checkable
-class AttributeJudge(Protocol):
-    """Reads attributes of images (B, C, H, W): numbers, or numbers of classes, (B,) by name."""
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]: ...
-    @property
-    def conditions(self) -> ConditionSpace: ...
-    def predict(self, x: Tensor) -> Mapping[str, Tensor]: ...
 
 
 def control_scores(
