@@ -20,11 +20,12 @@ ALLOWED = {
     "vae": {*FAMILY, "vae"},
     "diffusion": {*FAMILY, "diffusion"},
     "classifiers": {*FAMILY, "gan", "vae", "classifiers"},
+    "explain": {"core", "images", "explain"},
     "data": {"core", "images", "data"},
     "evaluation": {"core", "images", "evaluation"},
     "training": {"core", "images", "evaluation", "training"},
 }
-"""No family imports another, except that classifiers borrow networks; training and evaluation know none."""
+"""No family imports another, except that classifiers borrow networks; training, evaluation and explain know none."""
 
 CORE_USES = {"torch", "einops", "numpy", "PIL", "pydantic", "yaml", "safetensors"}
 EXCEPTIONS = {

@@ -1,0 +1,97 @@
+"""Checks of images, generator and classifier: refusals, and reasons not to trust what is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from genkit.core.errors import DataError, EvaluationError
+from genkit.explain.encoded import Encoded
+from genkit.explain.explainable import Explainable
+from genkit.explain.explanation import Checks
+from genkit.images.pixels import check_images
+
+LEAST = 10
+"""Images that are searched at least: each coordinate moves within the range that it has over them."""
+FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY = 0.75, 0.9, 0.999, 0.5, 0.5, 0.1
+"""Limits of `reasons`."""
+
+
+def check_given(generator: Explainable, images: Tensor) -> None:
+    """Raises DataError for images that the generator does not take, EvaluationError for a generator of another kind."""
+    if not isinstance(generator, Explainable):
+        raise EvaluationError(f"a {type(generator).__name__} explains no classifier; a StyleEx does")
+    check_images(images, generator.sample_shape)
+    if len(images) < 2 * LEAST:
+        raise DataError(
+            f"{len(images)} images are too few: at least {LEAST} are searched, and {LEAST} others show what was found"
+        )
+
+
+def checked(encoded: Encoded) -> Checks:
+    """Distances of the reconstructions, and reasons not to trust what is found by them.
+
+    Raises:
+        EvaluationError: the classifier decides alike of all images, or of all reconstructions, or these are no better
+            than the mean image.
+    """
+    for logits, what in ((encoded.seen, "images"), (encoded.logits, "reconstructions")):
+        if len(classes := logits.argmax(1).unique()) == 1:
+            raise EvaluationError(
+                f"the classifier gives all {len(logits)} {what} class {int(classes)}; to explain a decision takes "
+                "both sides of it: give images of more classes" + (", or train longer" if what != "images" else "")
+            )
+    l1 = distance(encoded)
+    mean = (encoded.x - encoded.x.mean(0)).abs().mean().item()
+    if l1 >= mean:
+        raise EvaluationError(
+            f"reconstructions are further from the images ({l1:.3g}) than the mean image is ({mean:.3g}): the "
+            "generator looks untrained; train it longer, on images like these"
+        )
+    agreement = (encoded.seen.argmax(1) == encoded.logits.argmax(1)).double().mean().item()
+    return Checks(l1, mean, agreement, list(_reasons(encoded, l1, mean, agreement)))
+
+
+def distance(encoded: Encoded) -> float:
+    """Mean absolute difference of images and reconstructions."""
+    rows = torch.arange(len(encoded)).split(encoded.batch)
+    total = sum((encoded.x[k] - encoded.images(k)).abs().double().sum().item() for k in rows)
+    return total / encoded.x.numel()
+
+
+def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float) -> Iterator[str]:
+    if l1 > FAINT * mean:
+        yield (
+            f"reconstructions are hardly nearer to their images than the mean image is ({l1:.3g} against {mean:.3g}): "
+            "what the generator does not show cannot be found"
+        )
+    if agreement < DISAGREES:
+        yield (
+            f"the classifier decides otherwise of {1 - agreement:.0%} of the reconstructions than of their images: it "
+            "is explained on pictures that it sees differently"
+        )
+    certain = (encoded.seen.softmax(1).amax(1) > CERTAIN).double().mean().item()
+    if certain > SATURATED:
+        yield (
+            f"the classifier is certain (over {CERTAIN:.1%}) of {certain:.0%} of the images: appended "
+            "probabilities that are nearly 0 or 1 tell the generator little"
+        )
+
+
+def doubts(names: dict[int, str], chosen: dict[int, list[float]], random: dict[int, list[float]]) -> Iterator[str]:
+    """Reasons that flips on other images give, by target class."""
+    for y, shares in chosen.items():
+        if shares and shares[-1] < FEW:
+            yield (
+                f"towards {names[y]}: all {len(shares)} attributes together change {shares[-1]:.0%} of the decisions: "
+                "they are not what decides"
+            )
+        if random[y] and random[y][-1] > JUMPY:
+            yield (
+                f"towards {names[y]}: as many coordinates at random change {random[y][-1]:.0%} of the decisions: "
+                "whatever is changed moves the classifier"
+            )
+        if not shares:
+            yield f"towards {names[y]}: no attribute was found, or no other image could show it"

@@ -1,0 +1,184 @@
+"""From a generator and images to an Explanation: search, selection, what it changes, and controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.attribute_judge import AttributeJudge
+from genkit.core.errors import EvaluationError
+from genkit.core.fingerprint import fingerprint
+from genkit.core.generator import evaluating
+from genkit.core.progress import Progress
+from genkit.explain.checks import LEAST, check_given, checked, doubts
+from genkit.explain.effects import ROWS, Effects, find_effects, generator_fingerprint
+from genkit.explain.encoded import BATCH, Encoded, Step
+from genkit.explain.explainable import Explainable, class_names
+from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
+from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
+from genkit.explain.moves import Properties
+from genkit.explain.realism import Realism, Score
+from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
+from genkit.images.pixels import to_uint8
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How attributes are searched.
+
+    Attributes:
+        searched: images, the first ones; the others show what was found. At most half of all.
+        most: attributes a class.
+        selection: of coordinates by their effects.
+        shift: share of the way to the smallest or largest value.
+        unstable: images on which more effects than the second number are larger than the first are left out.
+        examples: pictures of each attribute.
+        draws, seed: of random coordinates.
+        batch, rows: images, and changed images, at a time; change speed alone.
+    """
+
+    searched: int = 250
+    most: int = 10
+    selection: Selection = field(default_factory=PaperSelection)
+    shift: float = 1.0
+    unstable: tuple[float, int] | None = None
+    examples: int = 4
+    draws: int = 5
+    seed: int = 0
+    batch: int = BATCH
+    rows: int = ROWS
+
+    def __post_init__(self) -> None:
+        for name, least in (("searched", LEAST), ("most", 1), ("examples", 0), ("draws", 1), ("batch", 1), ("rows", 1)):
+            if getattr(self, name) < least:
+                raise EvaluationError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+    def to_json(self) -> dict[str, Any]:
+        rest = {k: v for k, v in asdict(self).items() if k not in ("selection", "batch", "rows")}
+        return {**rest, "selection": {"name": type(self.selection).__name__, **vars(self.selection)}}
+
+
+def explain(
+    generator: Explainable,
+    images: Tensor,
+    settings: SearchSettings | None = None,
+    progress: Progress | None = None,
+    *,
+    judge: AttributeJudge | None = None,
+    critic: Score | None = None,
+    data: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+) -> Explanation:
+    """The attributes that move the generator's classifier, for each class to which it assigns an image.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1], of which none was trained on.
+        progress: called with (passes of the search done, in total).
+        judge: reads what changes; without it no property is measured.
+        critic: coordinates that change its score much are left out.
+        data: what to tell of the images, such as their name.
+        folder: keeps the search, so that it can be left and gone on with.
+
+    Raises:
+        DataError, EvaluationError: images, generator or classifier that cannot be explained, see genkit.explain.checks.
+        CheckpointError: the folder holds another search, or cannot be written.
+    """
+    settings = settings or SearchSettings()
+    check_given(generator, images)
+    assert isinstance(generator, nn.Module)
+    with evaluating(generator):
+        return _Explaining(generator, images, settings, judge, critic).explained(dict(data or {}), folder, progress)
+
+
+class _Explaining:
+    """The work, in the order in which it is done."""
+
+    def __init__(
+        self,
+        generator: Explainable,
+        images: Tensor,
+        settings: SearchSettings,
+        judge: AttributeJudge | None,
+        critic: Score | None,
+    ):
+        self.generator, self.images, self.settings, self.critic = generator, images, settings, critic
+        half = min(settings.searched, len(images) // 2)
+        self.properties = Properties(judge, images[:half]) if judge else None
+        self.encoded = Encoded(generator, images[:half].cpu(), settings.batch)
+        self.checks = checked(self.encoded)
+        self.others = Encoded(generator, images[half:].cpu(), settings.batch)
+
+    def explained(self, data: dict[str, Any], folder: Path | None, progress: Progress | None) -> Explanation:
+        settings, others = self.settings, self.others
+        effects = find_effects(self.encoded, settings.shift, settings.rows, folder, progress)
+        if settings.unstable:
+            shaken = unstable(effects.effect, *settings.unstable)
+            effects = replace(effects, effect=without(effects.effect, shaken))
+        targets = effects.logits.argmax(1).unique().tolist()
+        steps = {y: self.selected(effects, y) for y in targets}
+        names = class_names(self.generator, effects.logits.shape[1])
+        shares = {y: sufficiency(others, effects.range, steps[y], y, settings.shift) for y in targets}
+        chance = {
+            y: random_sufficiency(
+                others, effects.range, len(steps[y]), y, settings.shift, settings.draws, settings.seed
+            )
+            for y in targets
+        }
+        told = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
+        return Explanation(
+            names,
+            {y: [self.attribute(effects, step, y) for step in steps[y]] for y in targets},
+            {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets},
+            shares,
+            chance,
+            only_probabilities(others),
+            self.checked({y: names[y] for y in targets}, shares, chance),
+            settings.to_json(),
+            {**data, **told, "searched": len(self.encoded), "others": len(others)},
+            effects.range,
+            generator_fingerprint(self.generator),
+        )
+
+    def selected(self, effects: Effects, y: int) -> list[Step]:
+        accept = Realism(self.critic, self.encoded, effects, y) if self.critic else anything
+        return self.settings.selection(effects.towards(y), self.settings.most, accept)
+
+    def checked(self, names: dict[int, str], shares: dict[int, list[float]], chance: dict[int, list[float]]) -> Checks:
+        return replace(self.checks, reasons=[*self.checks.reasons, *doubts(names, shares, chance)])
+
+    def attribute(self, effects: Effects, step: Step, y: int) -> Attribute:
+        layer, channel = effects.coordinates.place(step.s)
+        own = effects.effect[:, step.direction, step.s, y]
+        outside = self.encoded.outside(y)
+        moves, drifts = self.moves(effects, [step], outside)
+        mean = own[outside].double().mean().item()
+        return Attribute(layer, channel, step.s, step.direction, y, mean, own.clone(), moves, drifts)
+
+    def moves(
+        self, effects: Effects, steps: Sequence[Step], index: Tensor
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Mean changes of the properties of the images `index`, with and without their sign."""
+        if self.properties is None:
+            return {}, {}
+        moved = effects.range.moved(self.encoded.flat[index], steps, self.settings.shift)
+        read = self.properties.read
+        changes = self.properties.changes(read(self.encoded.images(index)), read(self.encoded.images(index, moved)))
+        signed = {name: rows.mean().item() for name, rows in changes.items()}
+        return signed, {name: rows.abs().mean().item() for name, rows in changes.items()}
+
+    def examples(self, effects: Effects, step: Step, y: int) -> ExampleImages:
+        """The images not of class y whose logit the step raises most."""
+        outside, own = self.encoded.outside(y), effects.effect[:, step.direction, step.s, y]
+        index = outside[own[outside].argsort(descending=True, stable=True)[: self.settings.examples]]
+        moved = effects.range.moved(self.encoded.flat[index], [step], self.settings.shift)
+        after = self.encoded.after(index, moved).softmax(1)[:, y]
+        if not len(index):
+            return ExampleImages(torch.zeros(0, 3, *self.images.shape[1:], dtype=torch.uint8), after, after)
+        shown = [self.encoded.x[index], self.encoded.images(index), self.encoded.images(index, moved)]
+        images = torch.stack([to_uint8(x) for x in shown], 1)
+        return ExampleImages(images, self.encoded.logits[index].softmax(1)[:, y], after)

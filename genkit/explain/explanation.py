@@ -1,0 +1,192 @@
+"""The result of a search: the attributes that move a classifier, with everything that a page about them needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from genkit.core.documents import Unreadable, read_json
+from genkit.core.errors import DataError, GenkitError, first_line
+from genkit.core.files import write_atomically
+from genkit.explain.encoded import Range, Step
+
+JSON, TENSORS = "explanation.json", "explanation.safetensors"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One coordinate of StyleSpace, moved one way for the sake of one class.
+
+    Attributes:
+        layer, channel: its place in the network.
+        s: its number among all coordinates.
+        direction: 0 towards its smallest value over the images, 1 towards its largest.
+        target_class: number of the class whose logit it raises.
+        mean_effect: mean of the effects on images that are not of that class.
+        effects: (N,) change of the target's logit, over all images searched.
+        moves: what measurably changes on images that are not of that class, name -> mean signed change in units of that
+            property's deviation; of classes the share that is another one.
+        drifts: the same without the sign, so that changes both ways do not cancel.
+    """
+
+    layer: str
+    channel: int
+    s: int
+    direction: int
+    target_class: int
+    mean_effect: float
+    effects: Tensor
+    moves: Mapping[str, float] = field(default_factory=dict)
+    drifts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def step(self) -> Step:
+        return Step(self.direction, self.s)
+
+
+@dataclass(frozen=True)
+class ExampleImages:
+    """A few images under one attribute.
+
+    Attributes:
+        images: (k, 3, C, H, W) uint8: original, reconstruction, changed.
+        before, after: (k,) probability of the target class for the reconstruction and the changed image.
+    """
+
+    images: Tensor
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Whether the explanation is to be trusted.
+
+    Attributes:
+        l1: mean absolute difference of images and their reconstructions, in [-1, 1] units.
+        l1_of_mean_image: the same of the mean image, shown in place of each.
+        agreement: share of images whose reconstruction is classified as they are.
+        reasons: not to trust it, a line each; empty where there are none.
+    """
+
+    l1: float
+    l1_of_mean_image: float
+    agreement: float
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Attributes that move a classifier, and what they do.
+
+    Attributes:
+        classes: their names.
+        attributes: target class -> its attributes, in the order of the selection.
+        examples: target class -> those of each of its attributes.
+        sufficiency: target class -> share of other images than those searched, and not of it, that the top 1, 2, ...
+            attributes together turn into it.
+        random: the same of as many random coordinates.
+        only_probabilities: share flipped by changing the appended probabilities alone.
+        checks: whether it is to be trusted.
+        settings: of the search.
+        data: the images: name, fingerprint, n; searched, others.
+        range: of each coordinate over the images searched; None in an explanation that is only to be shown.
+        generator: fingerprint of its weights.
+    """
+
+    classes: tuple[str, ...]
+    attributes: dict[int, list[Attribute]]
+    examples: dict[int, list[ExampleImages]]
+    sufficiency: dict[int, list[float]]
+    random: dict[int, list[float]]
+    only_probabilities: float
+    checks: Checks
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    range: Range | None = None
+    generator: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the tensors."""
+        told = {y: [_plain(a) for a in attributes] for y, attributes in self.attributes.items()}
+        names = ("sufficiency", "random", "only_probabilities", "settings", "data", "generator")
+        rest = {name: getattr(self, name) for name in names}
+        return {"classes": list(self.classes), "attributes": told, **rest, "checks": asdict(self.checks)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Effects, images and ranges by name."""
+        found = {} if self.range is None else {"range": torch.stack([self.range.low, self.range.high])}
+        for y, attributes in self.attributes.items():
+            found |= {f"{y}.{i}.effects": a.effects.contiguous() for i, a in enumerate(attributes)}
+        for y, examples in self.examples.items():
+            for i, example in enumerate(examples):
+                found |= {f"{y}.{i}.{name}": value.contiguous() for name, value in vars(example).items()}
+        return found
+
+    def save(self, folder: str | Path) -> None:
+        """explanation.json, and explanation.safetensors with effects and images.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+        """
+        write_atomically(Path(folder) / TENSORS, save(self.tensors()))
+        write_atomically(Path(folder) / JSON, (json.dumps(self.to_json(), indent=2) + "\n").encode())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Explanation:
+        """What `save` wrote.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        try:
+            return cls._read(read_json(Path(folder) / JSON), load_file(Path(folder) / TENSORS))
+        except (Unreadable, SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError) as damage:
+            raise DataError(f"{folder} holds no explanation that can be read: {first_line(damage)}") from damage
+
+    @classmethod
+    def _read(cls, tree: Any, tensors: Mapping[str, Tensor]) -> Explanation:
+        numbered: dict[str, Any] = {
+            name: {int(y): value for y, value in tree.pop(name).items()}
+            for name in ("attributes", "sufficiency", "random")
+        }
+        numbered["attributes"] = {
+            y: [Attribute(**told, effects=tensors[f"{y}.{i}.effects"]) for i, told in enumerate(found)]
+            for y, found in numbered["attributes"].items()
+        }
+        names = ("images", "before", "after")
+        examples = {
+            y: [
+                ExampleImages(*(tensors[f"{y}.{i}.{name}"] for name in names))
+                for i in range(len(found))
+                if f"{y}.{i}.images" in tensors
+            ]
+            for y, found in numbered["attributes"].items()
+        }
+        classes, checks = tuple(tree.pop("classes")), Checks(**tree.pop("checks"))
+        range_ = Range(*tensors["range"]) if "range" in tensors else None
+        return cls(classes=classes, checks=checks, examples=examples, range=range_, **numbered, **tree)
+
+    def target(self, name: int | str) -> int:
+        """Number of the class called `name`, or of that number, which attributes were found for.
+
+        Raises:
+            GenkitError: none.
+        """
+        y = self.classes.index(name) if name in self.classes else int(name) if str(name).isdecimal() else -1
+        if y not in self.attributes:
+            told = ", ".join(self.classes[k] for k in self.attributes)
+            raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {told}")
+        return y
+
+
+def _plain(attribute: Attribute) -> dict[str, Any]:
+    return {name: value for name, value in vars(attribute).items() if name != "effects"}

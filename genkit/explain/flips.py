@@ -1,0 +1,65 @@
+"""Share of images whose decision flips: by the attributes found, by random coordinates, by the probabilities alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from genkit.core.randomness import stable_seed
+from genkit.explain.encoded import Encoded, Range, Step
+
+
+def flipped(others: Encoded, range_: Range, steps: Sequence[Step], y: int, shift: float = 1.0) -> Tensor:
+    """True, (n,), for each image not of class y that is after all of `steps` together."""
+    index = others.outside(y)
+    return others.after(index, range_.moved(others.flat[index], steps, shift)).argmax(1) == y
+
+
+def sufficiency(others: Encoded, range_: Range, steps: Sequence[Step], y: int, shift: float = 1.0) -> list[float]:
+    """Share of the images not of class y that the first 1, 2, ... of `steps` together turn into it.
+
+    Args:
+        others: other images than those searched, so that nothing was chosen for them.
+
+    Returns:
+        One share for each of `steps`; none where all images are of class y.
+    """
+    if not len(others.outside(y)):
+        return []
+    return [flipped(others, range_, steps[:k], y, shift).double().mean().item() for k in range(1, len(steps) + 1)]
+
+
+def random_sufficiency(
+    others: Encoded, range_: Range, most: int, y: int, shift: float = 1.0, draws: int = 5, seed: int = 0
+) -> list[float]:
+    """As `sufficiency`, of random coordinates and directions: the mean over several draws."""
+    found = [
+        sufficiency(others, range_, random_steps(others.flat.shape[1], most, seed, k), y, shift) for k in range(draws)
+    ]
+    return [sum(shares) / draws for shares in zip(*found, strict=True)]
+
+
+def random_steps(count: int, most: int, seed: int, draw: int) -> list[Step]:
+    """`most` different ones of `count` coordinates, each in a random direction."""
+    rng = torch.Generator().manual_seed(stable_seed(seed, "random coordinates", draw))
+    chosen = torch.randperm(count, generator=rng)[:most].tolist()
+    directions = torch.randint(2, (len(chosen),), generator=rng).tolist()
+    return [Step(direction, s) for direction, s in zip(directions, chosen, strict=True)]
+
+
+@torch.no_grad()
+def only_probabilities(others: Encoded) -> float:
+    """Share of (image, other class) whose decision becomes that class when its probability and that of the image's own
+    class change places among those appended to w, and nothing else."""
+    turned, generator = list[Tensor](), others.generator
+    for y in range(others.logits.shape[1]):
+        for index in others.outside(y).split(others.batch):
+            p, own = others.seen[index].softmax(1), others.logits[index].argmax(1)
+            swapped, rows = p.clone(), torch.arange(len(p))
+            swapped[rows, own], swapped[:, y] = p[:, y], p[rows, own]
+            w = generator.encode(others.x[index].to(others.device))
+            images = generator.pictured_styles(generator.styles_of(generator.joined(w, swapped.to(others.device))))
+            turned.append(generator.logits(images).argmax(1).cpu() == y)
+    return torch.cat(turned).double().mean().item()

@@ -1,0 +1,69 @@
+"""What a change of images measurably changes, as a judge of attributes reads it before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from genkit.core.attribute_judge import AttributeJudge
+from genkit.core.columns.column import Column
+from genkit.core.columns.values import Values
+from genkit.core.errors import EvaluationError
+from genkit.explain.encoded import BATCH
+
+
+class Properties:
+    """The properties that a judge reads, in units of how much they vary over real images.
+
+    Args:
+        images: (N, C, H, W) real ones.
+
+    Raises:
+        EvaluationError: no judge, or one of other images.
+    """
+
+    def __init__(self, judge: AttributeJudge, images: Tensor):
+        if not isinstance(judge, AttributeJudge):
+            raise EvaluationError(f"judge: a {type(judge).__name__} reads no attributes of images")
+        if tuple(judge.sample_shape) != tuple(images.shape[1:]):
+            raise EvaluationError(
+                f"judge: it takes images of {list(judge.sample_shape)}, and these are {list(images.shape[1:])}"
+            )
+        self.judge = judge
+        natural = self.read(images)
+        self.columns: dict[str, Column] = {name: judge.conditions[name] for name in natural}
+        self.units = {name: self._deviation(name, rows) for name, rows in natural.items()}
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> dict[str, Tensor]:
+        """Name -> (n,) on the CPU."""
+        device = getattr(self.judge, "device", "cpu")
+        parts = [self.judge.predict(x.to(device)) for x in images.split(BATCH)]
+        return {name: torch.cat([part[name].cpu() for part in parts]) for name in parts[0]}
+
+    def _deviation(self, name: str, rows: Tensor) -> float:
+        """Standard deviation, around the mean direction where numbers lie on a circle; 1 of classes."""
+        column = self.columns[name]
+        if not isinstance(column, Values):
+            return 1.0
+        if not column.cyclic:
+            return max(rows.double().std().item(), 1e-12)
+        angle = torch.atan2(*column.on_circle(rows.double()).mean(0).flip(0))
+        middle = column.low + angle / (2 * torch.pi) * column.span
+        return max(column.distance(rows.double(), middle).square().mean().sqrt().item(), 1e-12)
+
+    def changes(self, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Name -> (n,) signed change, in deviations; of classes 1 where it is another one."""
+        found = dict[str, Tensor]()
+        for name, column in self.columns.items():
+            a, b = before[name], after[name]
+            if not isinstance(column, Values):
+                found[name] = (a != b).double()
+                continue
+            apart = b.double() - a.double()
+            if column.cyclic:
+                apart = (apart + column.span / 2) % column.span - column.span / 2
+            found[name] = apart / self.units[name]
+        return found

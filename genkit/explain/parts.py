@@ -1,0 +1,76 @@
+"""Parts of a long computation in a folder, so that one that was left goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from genkit.core.documents import Unreadable, read_json
+from genkit.core.errors import CheckpointError
+from genkit.core.files import write_atomically
+from genkit.core.fingerprint import fingerprint
+
+ABOUT = "search.json"
+
+
+class Parts:
+    """part-00000.safetensors, ... in a folder, and search.json, which says what they belong to.
+
+    Several processes may write there at once: each part is written in one piece, and equal whoever makes it.
+
+    Args:
+        folder: made where it is missing.
+        belongs: plain data; parts of another computation are not taken.
+
+    Raises:
+        CheckpointError: the folder holds parts of another computation, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, belongs: Mapping[str, Any]):
+        self.folder, told = folder, json.dumps(belongs, indent=2, sort_keys=True)
+        self.key = hashlib.sha256(told.encode()).hexdigest()
+        if (folder / ABOUT).exists():
+            self._check(belongs)
+        write_atomically(folder / ABOUT, told.encode())
+
+    def _check(self, belongs: Mapping[str, Any]) -> None:
+        path = self.folder / ABOUT
+        try:
+            found = read_json(path)
+        except Unreadable as damage:
+            raise CheckpointError(f"{path} is damaged ({damage}); choose another folder, or remove it") from damage
+        found = found if isinstance(found, dict) else {}
+        other = [name for name in belongs if found.get(name) != json.loads(json.dumps(belongs[name]))]
+        if other:
+            raise CheckpointError(
+                f"{self.folder} holds another search: its {', '.join(other)} differ; choose another folder, or "
+                "remove it"
+            )
+
+    def path(self, k: int) -> Path:
+        return self.folder / f"part-{k:05d}.safetensors"
+
+    def get(self, k: int, shape: Sequence[int]) -> Tensor | None:
+        """Part k; None where there is none, or one that is damaged, not finite, of another shape or computation."""
+        try:
+            with safe_open(self.path(k), "pt") as file:
+                told = file.metadata() or {}
+                found: Tensor = file.get_tensor("part")
+        except (SafetensorError, OSError):
+            return None
+        whole = told == self._told(k, found) and tuple(found.shape) == tuple(shape) and bool(found.isfinite().all())
+        return found if whole else None
+
+    def _told(self, k: int, part: Tensor) -> dict[str, str]:
+        return {"belongs": f"{self.key}/{k}/{fingerprint(part)}"}
+
+    def put(self, k: int, part: Tensor) -> None:
+        """Writes part k in one piece; raises CheckpointError where it cannot be written."""
+        write_atomically(self.path(k), save({"part": part.contiguous()}, self._told(k, part)))

@@ -1,0 +1,142 @@
+"""The explanation of one image: what would have to change for it to be of another class. Lang et al. 2021, sec. 3.3.
+
+Independent: the attributes of the class, each alone, ranked by what it does to this very image. Subset: one attribute
+after the other, always the one that raises the logit most beside those before, until the decision is the other class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.errors import EvaluationError
+from genkit.core.generator import evaluating
+from genkit.explain.effects import generator_fingerprint
+from genkit.explain.encoded import Encoded, Range, Step
+from genkit.explain.explainable import Explainable
+from genkit.explain.explanation import Attribute, Explanation
+from genkit.images.pixels import check_images, to_uint8
+
+
+@dataclass(frozen=True)
+class Change:
+    """An image after one or several attributes.
+
+    Attributes:
+        attributes: those changed, in the order in which they were chosen.
+        image: (C, H, W) uint8.
+        effect: on the target's logit, against the reconstruction.
+        probability: of the target class.
+        decision: number of the class.
+    """
+
+    attributes: tuple[Attribute, ...]
+    image: Tensor
+    effect: float
+    probability: float
+    decision: int
+
+
+@dataclass(frozen=True)
+class ImageExplanation:
+    """How an image would become one of class `target`.
+
+    Attributes:
+        classes: their names.
+        original, reconstruction: (C, H, W) uint8.
+        probabilities, reconstructed: (K,), of the image and of its reconstruction.
+        independent: each attribute alone, the one that does most first.
+        subset: after one, two, ... attributes together, until the decision is `target` or there are no more.
+    """
+
+    classes: tuple[str, ...]
+    target: int
+    original: Tensor
+    reconstruction: Tensor
+    probabilities: Tensor
+    reconstructed: Tensor
+    independent: list[Change]
+    subset: list[Change]
+
+    @property
+    def flipped(self) -> bool:
+        """Whether the attributes of `subset` make it one of the target class."""
+        return bool(self.subset) and self.subset[-1].decision == self.target
+
+
+def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, target: int | str) -> ImageExplanation:
+    """What would have to change for x, (1, C, H, W) in [-1, 1], to be of class `target`, its number or name.
+
+    Raises:
+        EvaluationError: an explanation of another generator, or an image that the reconstruction shows to be `target`.
+        DataError, GenkitError: an image of another shape, a class without attributes.
+    """
+    y = explanation.target(target)
+    check_images(x, generator.sample_shape)
+    if len(x) != 1:
+        raise EvaluationError(f"one image at a time is explained, got {len(x)}")
+    range_ = explanation.range
+    if range_ is None or explanation.generator != generator_fingerprint(generator):
+        raise EvaluationError("this explanation is of another generator; search again with this one")
+    assert isinstance(generator, nn.Module)
+    with evaluating(generator):
+        encoded = Encoded(generator, x.cpu())
+        if int(encoded.logits.argmax()) == y:
+            raise EvaluationError(
+                f"the reconstruction of this image is of class {explanation.classes[y]} already; ask for another class"
+            )
+        at = _At(encoded, range_, y, explanation.settings.get("shift", 1.0))
+        found = explanation.attributes[y]
+        return ImageExplanation(
+            explanation.classes,
+            y,
+            to_uint8(encoded.x[0]),
+            to_uint8(encoded.images(torch.tensor([0]))[0]),
+            encoded.seen.softmax(1)[0],
+            encoded.logits.softmax(1)[0],
+            independent(at, found),
+            subset(at, found),
+        )
+
+
+class _At:
+    """One image and what becomes of its logits."""
+
+    def __init__(self, encoded: Encoded, range_: Range, y: int, shift: float):
+        self.encoded, self.range, self.y, self.shift = encoded, range_, y, shift
+
+    def changes(self, sets: Sequence[Sequence[Attribute]]) -> list[Change]:
+        """The image after each of several sets of attributes, in one batch."""
+        if not sets:
+            return []
+        steps: list[list[Step]] = [[attribute.step for attribute in attributes] for attributes in sets]
+        flat = torch.cat([self.range.moved(self.encoded.flat, each, self.shift) for each in steps])
+        found = list(self.encoded.pictured(torch.zeros(len(sets), dtype=torch.long), flat))
+        images, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
+        before, y = self.encoded.logits[0, self.y], self.y
+        return [
+            Change(tuple(which), to_uint8(image), (row[y] - before).item(), row.softmax(0)[y].item(), int(row.argmax()))
+            for which, image, row in zip(sets, images, logits, strict=True)
+        ]
+
+
+def independent(at: _At, attributes: Sequence[Attribute]) -> list[Change]:
+    """Each of the attributes alone, ranked by its effect on this image."""
+    return sorted(at.changes([[a] for a in attributes]), key=lambda change: change.effect, reverse=True)
+
+
+def subset(at: _At, attributes: Sequence[Attribute]) -> list[Change]:
+    """Attributes added greedily until the decision flips; those that would lower the logit are not added."""
+    path, left, best = list[Change](), list(attributes), 0.0
+    while left and (not path or path[-1].decision != at.y):
+        before = path[-1].attributes if path else ()
+        change = max(at.changes([[*before, a] for a in left]), key=lambda found: found.effect)
+        if change.effect <= best:
+            break
+        path.append(change)
+        best = change.effect
+        left = [a for a in left if a is not change.attributes[-1] and a.s != change.attributes[-1].s]
+    return path
