@@ -13,7 +13,7 @@ from genkit.core.errors import GenkitError, suggest
 from genkit.core.styled import Styles
 
 
-class Coordinates:
+class StyleCoordinates:
     """Numbers 0 ... count - 1 of the channels of some layers, those of the first layer first.
 
     Args:
@@ -25,7 +25,7 @@ class Coordinates:
         *self._starts, self.count = accumulate(self.channels.values(), initial=0)
 
     @classmethod
-    def of(cls, styles: Styles, layers: Sequence[str]) -> Coordinates:
+    def of(cls, styles: Styles, layers: Sequence[str]) -> StyleCoordinates:
         """Those of `layers`, by the widths of their styles.
 
         Raises:

@@ -19,7 +19,7 @@ from genkit.core.fingerprint import fingerprint
 from genkit.core.processes import process_count, whole_batch
 from genkit.core.progress import Progress
 from genkit.core.styled import Styles
-from genkit.explain.coordinates import Coordinates
+from genkit.explain.coordinates import StyleCoordinates
 from genkit.explain.encoded import Encoded, Range, check_logits
 from genkit.explain.explainable import Explainable, Restartable
 from genkit.explain.parts import Parts
@@ -43,7 +43,7 @@ class Effects:
     effect: Tensor
     logits: Tensor
     range: Range
-    coordinates: Coordinates
+    coordinates: StyleCoordinates
 
     def towards(self, y: int) -> Tensor:
         """(n, 2, S): effects on the logit of class y, of the images that are not of it."""

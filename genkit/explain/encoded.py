@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genkit.core.errors import EvaluationError
 from genkit.core.styled import Styles
-from genkit.explain.coordinates import Coordinates
+from genkit.explain.coordinates import StyleCoordinates
 from genkit.explain.explainable import Explainable
 
 BATCH = 64
@@ -64,18 +64,14 @@ class Encoded:
         self.generator, self.x, self.batch = generator, x, batch
         self.device = getattr(generator, "device", x.device)
         with torch.no_grad():
-            parts = [self._part(rows.to(self.device)) for rows in x.split(batch)]
-        self.seen = torch.cat([seen.cpu() for seen, _ in parts])
-        styles = [found for _, found in parts]
+            self.seen = torch.cat([generator.logits(rows.to(self.device)).float().cpu() for rows in x.split(batch)])
+            check_logits(self.seen, "image")
+            styles = [generator.styles_of(generator.of_images(rows.to(self.device))) for rows in x.split(batch)]
         self.styles: Styles = {name: torch.cat([part[name].cpu() for part in styles]) for name in styles[0]}
-        check_logits(self.seen, "image")
-        self.coordinates = Coordinates.of(self.styles, generator.attribute_layers)
+        self.coordinates = StyleCoordinates.of(self.styles, generator.attribute_layers)
         self.flat = self.coordinates.flat(self.styles)
         self.logits = torch.cat([logits for _, logits in self.pictured()])
         check_logits(self.logits, "the reconstruction of image")
-
-    def _part(self, x: Tensor) -> tuple[Tensor, Styles]:
-        return self.generator.logits(x).float(), self.generator.styles_of(self.generator.of_images(x))
 
     def __len__(self) -> int:
         return len(self.x)

@@ -22,14 +22,14 @@ from genkit.explain.explainable import Explainable, class_names
 from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
 from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
 from genkit.explain.moves import Properties
-from genkit.explain.realism import Realism, Score
+from genkit.explain.realism import Realism, CriticScore
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
 from genkit.images.pixels import to_uint8
 
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How attributes are searched.
+    """Settings of a search.
 
     Attributes:
         searched: images, the first ones; the others show what was found. At most half of all.
@@ -70,7 +70,7 @@ def explain(
     progress: Progress | None = None,
     *,
     judge: AttributeJudge | None = None,
-    critic: Score | None = None,
+    critic: CriticScore | None = None,
     data: Mapping[str, Any] | None = None,
     folder: Path | None = None,
 ) -> Explanation:
@@ -104,7 +104,7 @@ class _Explaining:
         images: Tensor,
         settings: SearchSettings,
         judge: AttributeJudge | None,
-        critic: Score | None,
+        critic: CriticScore | None,
     ):
         self.generator, self.images, self.settings, self.critic = generator, images, settings, critic
         half = min(settings.searched, len(images) // 2)

@@ -142,7 +142,7 @@ class Explanation:
 
     @classmethod
     def load(cls, folder: str | Path) -> Explanation:
-        """What `save` wrote.
+        """The explanation that `save` wrote.
 
         Raises:
             DataError: it is missing or damaged.

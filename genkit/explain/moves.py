@@ -1,4 +1,4 @@
-"""What a change of images measurably changes, as a judge of attributes reads it before and after."""
+"""Measured changes of images: a judge of attributes reads them before and after."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.explain.effects import Effects
 from genkit.explain.encoded import Encoded, Step
 
-Score = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+CriticScore = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 """(images (B, C, H, W), {"probabilities": (B, K)}) -> (B,), as of a StyleEx's critic."""
 
 
@@ -25,7 +25,7 @@ class Realism:
         shift: of the look; twice that of the search, as in the authors' notebook.
     """
 
-    critic: Score
+    critic: CriticScore
     encoded: Encoded
     effects: Effects
     y: int

@@ -42,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ImageExplanation:
-    """How an image would become one of class `target`.
+    """Changes by which an image would become one of class `target`.
 
     Attributes:
         classes: their names.
@@ -68,7 +68,7 @@ class ImageExplanation:
 
 
 def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, target: int | str) -> ImageExplanation:
-    """What would have to change for x, (1, C, H, W) in [-1, 1], to be of class `target`, its number or name.
+    """The changes by which x, (1, C, H, W) in [-1, 1], would be of class `target`, its number or name.
 
     Raises:
         EvaluationError: an explanation of another generator, or an image that the reconstruction shows to be `target`.

@@ -19,6 +19,8 @@ from genkit.core.styled import Halfway, Styles
 from genkit.explain.effects import PART, Effects, find_effects
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable, Restartable
+from genkit.explain.flips import sufficiency
+from genkit.explain.selection import opposite
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
 from tests.explain.toy import DRIVER, Pixels, binary, images
 from tests.shared import shared
@@ -253,3 +255,18 @@ def test_the_recorded_effects(recorded: Any, found: tuple[Encoded, Effects]) -> 
     for d in (0, 1):
         moved = effects.range.moved(encoded.flat, [Step(d, config["probe_s"])], config["shift_size"])
         torch.testing.assert_close(encoded.images(torch.arange(12), moved), io[f"out.att.probe_img.{d}"], **close)
+
+
+def test_the_recorded_share_of_flips(recorded: Any, found: tuple[Encoded, Effects]) -> None:
+    """All images, each towards the other class, by the merged list or its opposite."""
+    (config, io, _), (encoded, effects) = recorded, found
+    merged = [Step(*step) for step in config["results"]["notebook.merged_to_class0"]]
+    towards = {0: merged, 1: [opposite(step) for step in merged]}
+    counts = [len(encoded.outside(y)) for y in (0, 1)]
+    both = [sufficiency(encoded, effects.range, towards[y], y) for y in (0, 1)]
+    shares = [sum(c * s for c, s in zip(counts, each, strict=True)) / sum(counts) for each in zip(*both, strict=True)]
+    assert shares == pytest.approx(config["results"]["own.sufficiency_flip_rate_by_k"])
+    for y in (0, 1):
+        index = encoded.outside(y)
+        images = encoded.images(index, effects.range.moved(encoded.flat[index], towards[y], 1.0))
+        torch.testing.assert_close(images, io["out.att.img_all_merged"][index], rtol=1e-4, atol=2e-5)

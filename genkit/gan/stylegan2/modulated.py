@@ -52,7 +52,7 @@ class StyledConv(nn.Module):
         return self._finished(self._convolved(modulated(x, style), weight), style, weight, noise)
 
     def moved(self, x: Tensor, style: Tensor, channels: Tensor, values: Tensor) -> Tensor:
-        """What `forward` makes of x (1, inputs, H, W) where one number of its `style` (1, inputs) is another.
+        """As `forward` of x (1, inputs, H, W), one number of its `style` (1, inputs) being another in each row.
 
         Row r has `values[r]` at `channels[r]`; (R, outputs, H', W'). Convolution is linear in the style, so that each
         row costs a convolution of one channel, and channels that stand side by side share theirs.

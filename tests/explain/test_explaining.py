@@ -1,0 +1,265 @@
+"""The whole way on a generator whose explanation is known, and what is refused or told not to be trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.core.errors import DataError, EvaluationError, GenkitError
+from genkit.explain.agreement import agreement
+from genkit.explain.encoded import Encoded, Range, Step
+from genkit.explain.explaining import SearchSettings, explain
+from genkit.explain.explanation import Explanation
+from genkit.explain.selection import NotebookSelection
+from genkit.explain.single import explain_image
+from tests.explain.toy import DRIVER, Judge, Pixels, binary, images
+
+SETTINGS = SearchSettings(searched=20, examples=3)
+
+
+def found(**more: Any) -> Explanation:
+    return explain(binary(), images(), SETTINGS, judge=Judge(), data={"name": "pixels"}, **more)
+
+
+def test_the_coordinate_that_drives_the_decision_is_found_for_both_classes() -> None:
+    told = list[tuple[int, int]]()
+    explanation = found(progress=lambda *at: told.append(at))
+    x = images()[:20].flatten(1)
+    assert explanation.classes == ("0", "1") and told[-1] == (200, 200)
+    for y, direction in ((0, 0), (1, 1)):
+        (attribute,) = explanation.attributes[y]
+        assert attribute.step == Step(direction, DRIVER) and (attribute.layer, attribute.channel) == ("b", 0)
+        assert attribute.target_class == y and attribute.effects.shape == (20,)
+        sign, outside = 2 * y - 1, (x[:, DRIVER] > 0) != bool(y)
+        target = x[:, DRIVER].max() if y else x[:, DRIVER].min()
+        effects = 2 * sign * (target - x[:, DRIVER])
+        torch.testing.assert_close(attribute.effects, effects)
+        assert attribute.mean_effect == pytest.approx(effects[outside].mean().item(), rel=1e-5)
+        mean = (target - x[outside, DRIVER]).mean().item() / x[:, DRIVER].std().item()
+        assert attribute.moves["driver"] == pytest.approx(mean, rel=1e-4) and attribute.moves["first"] == 0
+        assert attribute.moves["side"] == 1 and attribute.drifts["driver"] == pytest.approx(abs(mean), rel=1e-4)
+        assert explanation.sufficiency[y] == [1.0] and len(explanation.random[y]) == 1
+    assert explanation.only_probabilities == 0 and explanation.checks.l1 < 1e-6
+    assert explanation.checks.agreement == 1 and not [r for r in explanation.checks.reasons if "random" not in r]
+    assert explanation.data["name"] == "pixels" and explanation.data["n"] == 40 and explanation.data["others"] == 20
+    assert explanation.settings["selection"] == {"name": "PaperSelection", "threshold": 1.0}
+
+
+def test_examples_are_those_that_move_most() -> None:
+    explanation = found()
+    (example,) = explanation.examples[1]
+    low = images()[:20].flatten(1)[:, DRIVER].sort().values[:3]
+    high = images()[:20].flatten(1)[:, DRIVER].max()
+    assert example.images.shape == (3, 3, 1, 1, 5) and example.images.dtype == torch.uint8
+    torch.testing.assert_close(example.before, (4 * low).sigmoid())
+    torch.testing.assert_close(example.after, (4 * high).sigmoid().expand(3))
+    assert example.images[:, 0].equal(example.images[:, 1])
+    assert (example.images[:, 2, 0, 0, DRIVER] == round(127.5 * high.item() + 127.5)).all()
+
+
+def test_flips_are_of_other_images_than_those_searched() -> None:
+    x = images()
+    x[20:, ..., DRIVER] = -0.8
+    explanation = explain(binary(), x, SETTINGS)
+    assert explanation.sufficiency == {0: [], 1: [1.0]}
+    assert "towards 0: no attribute was found, or no other image could show it" in explanation.checks.reasons
+
+
+def test_an_explanation_is_saved_and_read_as_it_was(tmp_path: Path) -> None:
+    explanation = found()
+    explanation.save(tmp_path)
+    again = Explanation.load(tmp_path)
+    assert json.dumps(again.to_json()) == json.dumps(explanation.to_json())
+    mine, theirs = explanation.tensors(), again.tensors()
+    assert mine.keys() == theirs.keys() and all(mine[k].equal(theirs[k]) for k in mine) and len(mine) == 9
+    assert explain_image(binary(), again, images()[:1] * 0 - 0.5, 1).flipped
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "json", "other", "list"])
+def test_a_damaged_explanation_is_told_of_in_one_line(damage: str, tmp_path: Path) -> None:
+    found().save(tmp_path)
+    tensors, plain = tmp_path / "explanation.safetensors", tmp_path / "explanation.json"
+    tree = json.loads(plain.read_text())
+    del tree["checks"]
+    if damage == "missing":
+        plain.unlink()
+    elif damage == "cut":
+        tensors.write_bytes(tensors.read_bytes()[:-7])
+    else:
+        plain.write_text({"json": "{", "other": json.dumps(tree), "list": "[]"}[damage])
+    with pytest.raises(DataError, match=r"holds no explanation that can be read: ."):
+        Explanation.load(tmp_path)
+
+
+def test_several_classes_have_a_list_each() -> None:
+    explanation = explain(Pixels(3 * torch.eye(3, 5)), images(60), SETTINGS)
+    assert {y: [a.step for a in found[:1]] for y, found in explanation.attributes.items()} == {
+        y: [Step(1, y)] for y in range(3)
+    }
+    for y, found in explanation.attributes.items():
+        outside = [a for a in found if a.s != y]
+        assert all(a.direction == 0 or a.s > 2 for a in outside) or not outside
+
+
+def test_what_is_selected_and_left_out_follows_the_settings() -> None:
+    notebook = dataclasses.replace(SETTINGS, selection=NotebookSelection(reach=0.5), most=1)
+    assert explain(binary(), images(), notebook).settings["selection"] == {"name": "NotebookSelection", "reach": 0.5}
+    shaken = dataclasses.replace(SETTINGS, unstable=(0.01, 1))
+    assert explain(binary(), images(), shaken).attributes == {0: [], 1: []}, "every image is moved twice"
+
+    def critic(x: Tensor, condition: Any) -> Tensor:
+        return 100 * x[:, 0, 0, DRIVER]
+
+    assert explain(binary(), images(), SETTINGS, critic=critic).attributes == {0: [], 1: []}
+    with pytest.raises(EvaluationError, match="most must be at least 1, got 0"):
+        SearchSettings(most=0)
+
+
+# --- one image ---
+
+
+def test_one_image_each_attribute_alone_and_as_few_as_flip_it() -> None:
+    weights = torch.zeros(2, 5)
+    weights[1] = torch.tensor([0.5, 1.0, 2.0, 0.0, 0.0])
+    generator = Pixels(4 * weights)
+    explanation = explain(generator, images(), dataclasses.replace(SETTINGS, selection=NotebookSelection(100.0)))
+    assert {a.s for a in explanation.attributes[1]} == {0, 1, 2}
+    x = torch.full((1, 1, 1, 5), -0.6)
+    x[..., 2] = -0.2
+    told, high = explain_image(generator, explanation, x, "1"), explanation.range.high  # type: ignore[union-attr]
+    effects = (4 * weights[1] * (high - x.flatten()))[:3]
+    order = effects.argsort(descending=True).tolist()
+    assert [change.attributes[0].s for change in told.independent] == order
+    assert [change.effect for change in told.independent] == pytest.approx(effects[order].tolist(), rel=1e-4)
+    logit, sums = (4 * weights[1] * x.flatten()).sum().item(), effects[order].cumsum(0).tolist()
+    enough = 1 + next(k for k, total in enumerate(sums) if logit + total > 0)
+    assert [[a.s for a in change.attributes] for change in told.subset] == [order[: k + 1] for k in range(enough)]
+    assert told.flipped and told.subset[-1].decision == 1 and told.probabilities[1].item() < 0.5
+    assert told.subset[-1].probability == pytest.approx(
+        torch.tensor(logit + sums[enough - 1]).sigmoid().item(), rel=1e-4
+    )
+    assert told.reconstruction.equal(told.original) and told.subset[0].image.shape == (1, 1, 5)
+
+
+def test_attributes_that_would_not_help_are_not_added() -> None:
+    explanation = found()
+    attribute = explanation.attributes[0][0]
+    wrong = dataclasses.replace(explanation, attributes={1: [attribute], 0: []})
+    told = explain_image(binary(), wrong, torch.full((1, 1, 1, 5), -0.5), 1)
+    assert not told.subset and not told.flipped and told.independent[0].effect < 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "2"}, "no attributes lead to class '2'; they do to: 0, 1"),
+        ({"x": torch.full((1, 1, 1, 5), 0.5)}, "is of class 1 already"),
+        ({"x": torch.zeros(2, 1, 1, 5)}, "one image at a time is explained, got 2"),
+        ({"x": torch.zeros(1, 1, 1, 4)}, r"images are float \(B, 1, 1, 5\)"),
+        ({"generator": binary(gain=5.0)}, "this explanation is of another generator"),
+    ],
+)
+def test_what_one_image_cannot_be_asked(arguments: dict[str, Any], message: str) -> None:
+    given = {"generator": binary(), "explanation": found(), "x": torch.full((1, 1, 1, 5), -0.5), "target": 1}
+    with pytest.raises(GenkitError, match=message):
+        explain_image(**(given | arguments))
+
+
+# --- two explanations ---
+
+
+def test_agreement_is_of_what_attributes_move() -> None:
+    one, two = found(), explain(binary(gain=6.0), images(seed=5), SETTINGS, judge=Judge())
+    for told in agreement(one, two).values():
+        assert told.moved == ("driver", "driver") and told.same and told.cosine > 0.9
+    weights = torch.zeros(2, 5)
+    weights[1, 0] = 4.0
+    other = explain(Pixels(weights), images(), SETTINGS, judge=Judge())
+    for told in agreement(one, other).values():
+        assert told.moved == ("driver", "first") and not told.same and abs(told.cosine) < 0.1
+    back = binary()
+    back.weights *= -1
+    reverse = explain(back, images(), SETTINGS, judge=Judge())
+    assert not any(told.same for told in agreement(one, reverse).values())
+    with pytest.raises(EvaluationError, match="was not measured by one judge"):
+        agreement(one, explain(binary(), images(), SETTINGS))
+    with pytest.raises(EvaluationError, match="one explains 0, 1, the other 0, 1, 2"):
+        agreement(one, explain(Pixels(3 * torch.eye(3, 5)), images(60), SETTINGS))
+
+
+# --- refusals and doubts ---
+
+
+@pytest.mark.parametrize(
+    ("generator", "x", "message"),
+    [
+        (binary(), images(19), "19 images are too few: at least 10 are searched, and 10 others show"),
+        (binary(), images().abs(), "gives all 20 images class 1; to explain a decision takes both sides"),
+        (
+            binary(faithful=-0.2),
+            images(),
+            r"further from the images \(0\.\d+\) than the mean image is \(0\.\d+\).*untrained",
+        ),
+        (torch.nn.Linear(1, 1), images(), "a Linear explains no classifier; a StyleEx does"),
+        (binary(), images()[..., :4], r"images are float \(B, 1, 1, 5\)"),
+        (binary(), 2 * images(), "pixels are in"),
+        (Pixels(torch.ones(1, 5)), images(), "logits of at least 2 classes are wanted"),
+        (binary(gain=float("nan")), images(), "of image 0; finite logits are wanted"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_in_one_line(generator: Any, x: Tensor, message: str) -> None:
+    with pytest.raises(GenkitError, match=message) as refused:
+        explain(generator, x, SETTINGS)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_generator_that_forgets_a_class_is_refused() -> None:
+    class Forgetful(Pixels):
+        def pictured_styles(self, styles: Any) -> Tensor:
+            x = super().pictured_styles(styles)
+            return torch.cat([x[..., :DRIVER], x[..., DRIVER:].abs()], -1)
+
+    with pytest.raises(EvaluationError, match=r"all 20 reconstructions class 1.*or train longer"):
+        explain(Forgetful(binary().weights), images(), SETTINGS)
+
+
+def reasons(generator: Pixels, x: Tensor, **more: Any) -> str:
+    return "\n".join(explain(generator, x, dataclasses.replace(SETTINGS, **more)).checks.reasons)
+
+
+def test_reasons_not_to_trust_it() -> None:
+    assert "hardly nearer" in reasons(binary(faithful=0.2), images())
+    assert "certain (over 99.9%) of 100%" in reasons(binary(gain=400.0), images())
+    assert "all 1 attributes together change 0%" in reasons(
+        binary(), images(), shift=0.001, selection=NotebookSelection(0.0001)
+    )
+    assert "at random change" in reasons(
+        Pixels(torch.stack([-20 * torch.ones(5), 20 * torch.ones(5)])), images(80), draws=40
+    )
+    weights = binary().weights + torch.tensor([[0.0], [1.0]]) * torch.tensor([12.0, 0, 0, 0, 0])
+
+    class Partial(Pixels):
+        def encode(self, x: Tensor) -> Tensor:
+            return x.flatten(1) * torch.tensor([0.0, 1, 1, 1, 1])
+
+    assert "decides otherwise of" in reasons(Partial(weights), images())
+    plain = reasons(binary(), images())
+    assert "hardly" not in plain and "certain" not in plain and "otherwise" not in plain and "together" not in plain
+
+
+def test_the_mode_of_the_generator_is_given_back() -> None:
+    generator = binary().train()
+    explain(generator, images(), SETTINGS)
+    assert generator.training
+
+
+def test_the_numbers_of_pictures_do_not_depend_on_the_batch() -> None:
+    few, many = (Encoded(binary(), images(9), batch) for batch in (2, 64))
+    assert few.logits.equal(many.logits) and Range.of(few.flat).low.equal(Range.of(many.flat).low)
+    assert few.images(torch.arange(9)).equal(many.images(torch.arange(9)))

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genkit.explain.effects import find_effects
+from genkit.explain.encoded import Encoded, Range, Step
+from genkit.explain.flips import flipped, only_probabilities, random_steps, random_sufficiency, sufficiency
+from genkit.explain.moves import Properties
+from genkit.explain.realism import Realism
+from tests.explain.toy import DRIVER, Judge, Pixels, binary, images
+
+
+def test_flips_of_other_images_in_closed_form() -> None:
+    others, bounds = Encoded(binary(), images(20, seed=1)), Range.of(images(20).flatten(1))
+    assert sufficiency(others, bounds, [Step(1, 0), Step(1, DRIVER)], 1) == [0.0, 1.0]
+    assert sufficiency(others, bounds, [Step(1, DRIVER)], 0) == [0.0], "it goes the other way"
+    start, far = others.flat[others.outside(1), DRIVER], float(bounds.high[DRIVER])
+    half = start + 0.3 * (far - start) > 0
+    assert flipped(others, bounds, [Step(1, DRIVER)], 1, shift=0.3).equal(half) and 0 < half.float().mean() < 1
+    assert sufficiency(Encoded(binary(), images(20).abs()), bounds, [Step(1, DRIVER)], 1) == []
+
+
+def test_random_coordinates_are_as_many_and_follow_the_seed() -> None:
+    others, bounds = Encoded(binary(), images(20, seed=1)), Range.of(images(20).flatten(1))
+    drawn = [random_steps(5, 3, seed=0, draw=k) for k in range(20)]
+    assert all(len({step.s for step in steps}) == 3 for steps in drawn) and len({tuple(steps) for steps in drawn}) > 15
+    found = random_sufficiency(others, bounds, 3, 1, draws=20)
+    expected = [sum(Step(1, DRIVER) in steps[:k] for steps in drawn) / 20 for k in (1, 2, 3)]
+    assert found == pytest.approx(expected) and expected[2] > 0
+    assert random_sufficiency(others, bounds, 3, 1, draws=20, seed=1) != found
+
+
+def test_the_probabilities_alone() -> None:
+    assert only_probabilities(Encoded(binary(), images(20))) == 0
+    assert only_probabilities(Encoded(binary(leak=2.0), images(20))) == 1
+
+
+def test_the_probabilities_of_two_of_three_classes_change_places() -> None:
+    given = list[torch.Tensor]()
+
+    class Told(Pixels):
+        def joined(self, w: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+            given.append(p)
+            return super().joined(w, p)
+
+    others = Encoded(Told(3 * torch.eye(3, 5)), images(12))
+    given.clear()
+    assert only_probabilities(others) == 0
+    for y, swapped in enumerate(given):
+        p, own = others.seen.softmax(1)[others.outside(y)], others.logits.argmax(1)[others.outside(y)]
+        rows, third = torch.arange(len(p)), 3 - own - y
+        assert swapped[:, y].equal(p[rows, own]) and swapped[rows, own].equal(p[:, y])
+        assert swapped[rows, third].equal(p[rows, third])
+
+
+def test_moves_are_in_deviations_of_the_images_the_short_way_round_and_shares_of_classes() -> None:
+    x = images(40)
+    properties, flat = Properties(Judge(), x), x.flatten(1)
+    assert properties.units["driver"] == pytest.approx(flat[:, DRIVER].std().item())
+    moved = x.clone()
+    moved[..., DRIVER] = 0.9
+    x = x.clone()
+    x[..., DRIVER] = torch.where(torch.arange(40) < 10, -0.9, 0.5)[:, None, None]
+    found = properties.changes(properties.read(x), properties.read(moved))
+    unit = properties.units["driver"]
+    assert found["driver"][[0, 39]].tolist() == pytest.approx([1.8 / unit, 0.4 / unit])
+    around = properties.units["angle"]
+    assert found["angle"][[0, 39]].tolist() == pytest.approx([-0.2 / around, 0.4 / around], rel=1e-5)
+    assert found["side"].mean() == 0.25 and not found["first"].any()
+
+
+def test_the_deviation_on_a_circle_is_about_its_mean_direction() -> None:
+    x = torch.zeros(40, 1, 1, 5)
+    x[..., DRIVER] = torch.where(torch.arange(40) % 2 == 0, 0.9, -0.9)[:, None, None]
+    units = Properties(Judge(), x).units
+    assert units["angle"] == pytest.approx(0.1, rel=1e-4) and units["driver"] == pytest.approx(0.9, rel=0.02)
+
+
+def test_a_coordinate_that_the_critic_sees_is_refused() -> None:
+    encoded = Encoded(binary(), images(20))
+    effects, seen = find_effects(encoded), list[int]()
+
+    def critic(x: torch.Tensor, condition: dict[str, torch.Tensor]) -> torch.Tensor:
+        assert condition["probabilities"].sum(1).allclose(torch.ones(len(x)))
+        seen.append(len(x))
+        return 10 * x[:, 0, 0, DRIVER]
+
+    refuse = Realism(critic, encoded, effects, 1)
+    assert not refuse(Step(1, DRIVER)) and seen == [len(encoded.outside(1)[:10])] * 2
+    assert refuse(Step(1, 0)), "it moves no image strongly, so that nothing is looked at"
+    assert Realism(critic, encoded, effects, 1, change=100.0)(Step(1, DRIVER))
+    low, high = encoded.flat[encoded.outside(1)[:10], DRIVER], float(effects.range.high[DRIVER])
+    twice = (low + 2 * (high - low)).clamp(-1, 1)
+    limit = 10 * (twice - low).abs().max().item()
+    assert Realism(critic, encoded, effects, 1, change=limit + 1e-4)(Step(1, DRIVER))
+    assert not Realism(critic, encoded, effects, 1, change=limit - 1e-2)(Step(1, DRIVER)), "twice the step"
