@@ -71,7 +71,8 @@ class Styled(Protocol):
     def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
         """The state behind the convolution of `state`, of one image whose `style` (1, channels) is moved.
 
-        In each row r of what is returned its number `channels[r]` is `values[r]`; the noise is that of none given.
+        Its number `channels[c]` is `values[c, v]` in row (c, v) of what is returned, all of the first channel before
+        those of the second; the noise is that of none given.
         """
         ...
 

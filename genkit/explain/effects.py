@@ -152,15 +152,15 @@ class _Search:
         restartable = isinstance(self.generator, Restartable)
         states = self.generator.halfway(styles) if restartable else {}  # type: ignore[attr-defined]
         for layer, part in self.encoded.coordinates.slices.items():
-            to = values[:, part].T.flatten()
-            channels = torch.arange(len(to), device=to.device) // 2
-            for channel, value in zip(channels.split(self.rows), to.split(self.rows), strict=True):
-                every = {name: style.expand(len(value), -1) for name, style in styles.items()}
+            to, each = values[:, part].T, max(self.rows // 2, 1)
+            channels = torch.arange(len(to), device=to.device)
+            for channel, value in zip(channels.split(each), to.split(each), strict=True):
+                every = {name: style.expand(value.numel(), -1) for name, style in styles.items()}
                 if restartable:
                     start = self.generator.moved(states[layer], styles[layer], channel, value)  # type: ignore[attr-defined]
                     images = self.generator.pictured_styles(every, start)  # type: ignore[call-arg]
                 else:
-                    changed = every[layer].clone()
-                    changed[torch.arange(len(value)), channel] = value
-                    images = self.generator.pictured_styles({**every, layer: changed})
+                    changed = styles[layer].repeat(len(channel), 2, 1)
+                    changed[torch.arange(len(channel)), :, channel] = value
+                    images = self.generator.pictured_styles({**every, layer: changed.flatten(0, 1)})
                 yield self.generator.logits(images)

@@ -61,8 +61,8 @@ class Restartable(Protocol):
         ...
 
     def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
-        """The state behind the layer of `state`, of one image, of whose `style` (1, channels) each row r has another
-        number, `values[r]`, at `channels[r]`."""
+        """The state behind the layer of `state`, of one image of whose `style` (1, channels) number `channels[c]` is
+        `values[c, v]`, in rows (0, 0), (0, 1), ..., (1, 0), ..."""
         ...
 
     def pictured_styles(self, styles: Styles, start: Halfway | None = None) -> Tensor:

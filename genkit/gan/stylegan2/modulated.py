@@ -54,18 +54,19 @@ class StyledConv(nn.Module):
     def moved(self, x: Tensor, style: Tensor, channels: Tensor, values: Tensor) -> Tensor:
         """As `forward` of x (1, inputs, H, W), one number of its `style` (1, inputs) being another in each row.
 
-        Row r has `values[r]` at `channels[r]`; (R, outputs, H', W'). Convolution is linear in the style, so that each
-        row costs a convolution of one channel, and channels that stand side by side share theirs.
+        That of channel `channels[c]` is `values[c, v]`: rows (0, 0), (0, 1), ..., (1, 0), ...
+        Convolution is linear in the style, so that all rows of a channel share a convolution of that channel alone.
         """
-        weight, rows = self.weight * self.gain, torch.arange(len(channels), device=x.device)
-        other = style.repeat(len(channels), 1)
-        other[rows, channels] = values
-        found, place = channels.unique(return_inverse=True)
-        alone = self._convolved(x[:, found], weight[:, found], of_each=True)[0].unflatten(0, (len(found), -1))
-        y = self._convolved(modulated(x, style), weight)
-        steps = (values - style[0, channels])[:, None, None, None]
-        y = torch.addcmul(y, steps, alone[place]).contiguous(memory_format=torch.channels_last)
-        return self._finished(y, other, weight, None)
+        weight, steps = self.weight * self.gain, values - style[0, channels, None]
+        other = style.repeat(len(channels), values.shape[1], 1)
+        other[torch.arange(len(channels), device=x.device), :, channels] = values
+        y = self._convolved(modulated(x, style), weight).contiguous(memory_format=torch.channels_last)
+        alone = self._convolved(x[:, channels], weight[:, channels], of_each=True)[0].unflatten(0, (len(channels), -1))
+        alone = alone.contiguous(memory_format=torch.channels_last)
+        y = torch.addcmul(y[None], steps[:, :, None, None, None], alone[:, None])
+        return self._finished(
+            y.flatten(0, 1).contiguous(memory_format=torch.channels_last), other.flatten(0, 1), weight, None
+        )
 
     def _finished(self, y: Tensor, style: Tensor, weight: Tensor, noise: Tensor | None) -> Tensor:
         """Demodulation, noise, bias and activation of what was convolved; in place where nothing needs a graph."""

@@ -215,11 +215,11 @@ def test_a_synthesis_goes_on_from_every_layer_bit_for_bit() -> None:
 @pytest.mark.parametrize("grad", [True, False])
 def test_moved_channels_of_one_image_are_those_of_whole_styles(grad: bool) -> None:
     network = small().eval()
-    styles, channels, values = network.styles(torch.randn(1, 5)), torch.tensor([3, 0, 3, 1]), torch.randn(4)
+    styles, channels, values = network.styles(torch.randn(1, 5)), torch.tensor([3, 0]), torch.randn(2, 3)
     with torch.set_grad_enabled(grad):
         for name in (name for name in network.style_channels if "conv" in name):
-            every = {k: v.repeat(4, 1) for k, v in styles.items()}
-            every[name][torch.arange(4), channels] = values
+            every = {k: v.repeat(6, 1) for k, v in styles.items()}
+            every[name][torch.arange(6), channels.repeat_interleave(3)] = values.flatten()
             start = network.moved(network.halfway(styles)[name], styles[name], channels, values)
             images = network.synthesise({**every, name: every[name] * torch.nan}, start=start)
             torch.testing.assert_close(images, network.synthesise(every), rtol=1e-5, atol=1e-5)
