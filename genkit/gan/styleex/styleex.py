@@ -15,7 +15,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Items, evaluating
 from genkit.core.randomness import Randomness
-from genkit.core.styled import Styles, noise_of
+from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.gan import GAN
 from genkit.gan.stylegan2.encoder import StyleGAN2Encoder
@@ -94,9 +94,18 @@ class StyleEx(GAN):
         """StyleSpace of what `joined` gives: layer -> (B, channels)."""
         return self.network.styles(joined)
 
-    def pictured_styles(self, styles: Styles) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of styles, with a graph; the noise is always the same."""
-        return self.network.synthesise(styles).float().clamp(-1, 1)
+    def pictured_styles(self, styles: Styles, start: Halfway | None = None) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] of styles, with a graph, from `start` on where it is given; the noise is always
+        the same."""
+        return self.network.synthesise(styles, start=start).float().clamp(-1, 1)
+
+    def halfway(self, styles: Styles) -> Mapping[str, Halfway]:
+        """See genkit.core.styled."""
+        return self.network.halfway(styles)
+
+    def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
+        """See genkit.explain.explainable."""
+        return self.network.moved(state, style, channels, values)
 
     def reconstructed(self, x: Tensor) -> Tensor:
         """G(E(x), p(x)) in [-1, 1], with the noise of `pictured_styles`."""
