@@ -95,8 +95,10 @@ class StyleEx(GAN):
         return self.network.styles(joined)
 
     def pictured_styles(self, styles: Styles, start: Halfway | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of styles, with a graph, from `start` on where it is given; the noise is always
-        the same."""
+        """Images (B, C, H, W) in [-1, 1] of styles, with a graph; of the layers from `start` on alone, where it is given.
+
+        The noise is always the same.
+        """
         return self.network.synthesise(styles, start=start).float().clamp(-1, 1)
 
     def halfway(self, styles: Styles) -> Mapping[str, Halfway]:
