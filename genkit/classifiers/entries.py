@@ -38,6 +38,14 @@ ENTRIES: Entries = {
             "genkit.classifiers.mlp_classifier:MLPClassifier",
             "Images -> hidden layers with ReLU -> logits; the order of pixels does not matter.",
         ),
+        "own_classifier": Entry(
+            "genkit.classifiers.own_classifier:OwnClassifier",
+            "A module of your own, given on the command line or in Python; a file keeps its shape and classes alone.",
+        ),
+        "library_classifier": Entry(
+            "genkit.classifiers.library_classifier:LibraryClassifier",
+            "An architecture of torchvision or timm with weights of your own.",
+        ),
         "imagenet_resnet_classifier": Entry(
             "genkit.classifiers.imagenet_resnet:ImageNetResNetClassifier",
             "Colour images in [-1, 1], (B, 3, size, size) -> logits (B, classes).",

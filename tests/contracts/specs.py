@@ -126,6 +126,11 @@ NETWORKS: dict[str, list[Spec]] = {
     "attribute_predictor": [PREDICTOR, {**PREDICTOR, "norm": "layer"}],
     "measured_shape": [{"type": "measured_shape", "size": 8}],
     "classifier": [{"type": "classifier", "size": 8, "width": 4}],
+    "own_classifier": [{"type": "own_classifier", "source": "mine:net", "size": 8, "classes": 3, "grey": True}],
+    "library_classifier": [
+        {"type": "library_classifier", "architecture": "torchvision:squeezenet1_1", "size": 32, "classes": 2}
+        | {"single": True, "mean": [0.5], "std": [0.5], "input_size": 40}
+    ],
     "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
     "imagenet_resnet_classifier": [RESNET18_C],
     "imagenet_resnet_critic": [{"type": "imagenet_resnet_critic", "size": 8, "start": "random"}],

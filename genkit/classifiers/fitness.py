@@ -1,0 +1,67 @@
+"""Whether a classifier can be explained: it takes the images, gives logits, and its gradients reach the input."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.errors import GenkitError, WeightsError, first_line
+
+
+def check_explicable(classifier: nn.Module, x: Tensor) -> None:
+    """Runs a classifier on images and back, before hours are spent on it.
+
+    Args:
+        x: (B, C, H, W) in [-1, 1], real images where there are any.
+
+    Raises:
+        WeightsError: it does not take them, gives no logits of at least two classes or some that are not finite, gives
+            probabilities, or no gradient reaches the images.
+    """
+    leaf = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        logits = _attempt(classifier, leaf)
+        _check_logits(logits, len(x))
+        if not logits.requires_grad:
+            raise WeightsError(
+                "no gradient of the classifier reaches its images; it is detached or exported, and its changes cannot "
+                "be learned: give the module itself"
+            )
+        (slope,) = torch.autograd.grad((logits * _signs(logits)).sum(), leaf)
+    if not slope.isfinite().all():
+        raise WeightsError("gradients of the classifier are not finite for these images")
+    if not slope.any():
+        raise WeightsError("the classifier does not depend on its images: all gradients are 0")
+
+
+def _attempt(classifier: nn.Module, x: Tensor) -> Tensor:
+    shape = tuple(x.shape)
+    try:
+        logits: Tensor = classifier(x)
+    except GenkitError:
+        raise
+    except Exception as failure:  # code of anybody's
+        raise WeightsError(
+            f"the classifier does not take images {shape}: {type(failure).__name__}: {first_line(failure)}; see the "
+            "options --input-size and --grey"
+        ) from failure
+    return logits
+
+
+def _check_logits(logits: Tensor, n: int) -> None:
+    shape = tuple(logits.shape)
+    if logits.dim() != 2 or shape[0] != n:
+        raise WeightsError(f"the classifier gives a tensor {shape} for {n} images; logits are needed, ({n}, classes)")
+    if shape[1] < 2:
+        raise WeightsError(f"the classifier has {shape[1]} class; an explanation needs at least 2")
+    if not logits.isfinite().all():
+        raise WeightsError("the classifier gives numbers that are not finite (nan or infinite) for these images")
+    if (logits >= 0).all() and bool(((logits.sum(1) - 1).abs() < 1e-4).all()):
+        raise WeightsError(
+            "the classifier gives probabilities, which sum to 1; logits are needed: leave its last softmax out"
+        )
+
+
+def _signs(logits: Tensor) -> Tensor:
+    """1 for the first class, -1 for the others: a plain sum of logits may have no slope where their differences do."""
+    return torch.cat([torch.ones_like(logits[:, :1]), -torch.ones_like(logits[:, 1:])], 1)

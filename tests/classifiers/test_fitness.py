@@ -1,0 +1,57 @@
+"""Classifiers that cannot be explained are refused before work starts, each with its reason."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genkit.classifiers.fitness import check_explicable
+from genkit.classifiers.foreign_classifier import logits_of
+from genkit.core.errors import WeightsError
+
+X = torch.linspace(-1, 1, 4 * 3 * 8 * 8).view(4, 3, 8, 8)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(192, 2).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.flatten(1))
+
+
+def through(change: object) -> nn.Module:
+    class Changed(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            return change(super().forward(x))  # type: ignore[operator]
+
+    return Changed()
+
+
+def test_a_frozen_classifier_is_taken() -> None:
+    check_explicable(Net(), X)
+    check_explicable(through(lambda y: y.log_softmax(1)), X)
+    check_explicable(through(lambda y: logits_of(y[:, :1])), X)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "message"),
+    [
+        (through(lambda y: y.detach()), "no gradient of the classifier reaches its images"),
+        (through(lambda y: y * float("nan")), "not finite"),
+        (through(lambda y: y[:, :1]), "has 1 class; an explanation needs at least 2"),
+        (through(lambda y: y.softmax(1)), "leave its last softmax out"),
+        (through(lambda y: y * 0), "does not depend on its images"),
+        (through(lambda y: y.sum()), r"gives a tensor \(\) for 4 images"),
+        (through(lambda y: y[:2]), r"gives a tensor \(2, 2\) for 4 images"),
+        (through(lambda y: (y * 0).abs().sqrt() + y), "gradients of the classifier are not finite"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), r"does not take images \(4, 3, 8, 8\).*--input-size and --grey"),
+    ],
+)
+def test_each_fault_has_its_line(classifier: nn.Module, message: str) -> None:
+    with pytest.raises(WeightsError, match=message) as refused:
+        check_explicable(classifier, X)
+    assert "\n" not in str(refused.value)
