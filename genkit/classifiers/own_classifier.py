@@ -18,14 +18,14 @@ from genkit.core.frozen import freeze
 from genkit.layers.arguments import ImageSize
 
 
-class Bound(NamedTuple):
+class BoundModule(NamedTuple):
     """A module of the user's in this process, and the fingerprint of its weights."""
 
     module: nn.Module
     weights: str
 
 
-_BOUND: dict[str, Bound] = {}
+_BOUND: dict[str, BoundModule] = {}
 """Source -> the module. Only `bind` adds to it, and only code calls `bind`: no file is asked for a module."""
 
 
@@ -72,7 +72,7 @@ class OwnClassifier(ForeignClassifier):
 
 def bind(source: str, module: nn.Module) -> str:
     """Puts a module in the place of every OwnClassifier of that source in this process, frozen; its fingerprint."""
-    _BOUND[source] = Bound(freeze(module), weights_fingerprint(module))
+    _BOUND[source] = BoundModule(freeze(module), weights_fingerprint(module))
     return _BOUND[source].weights
 
 

@@ -1,0 +1,81 @@
+"""Numbers of an explanation as plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from genkit.explain.explanation import Attribute, Checks
+
+HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
+"""Changes in deviations from which on they are named a little, clear and strong."""
+
+KEPT = 0.9
+"""Share of decisions that reconstructions should keep."""
+
+
+def percent(share: float) -> str:
+    """42 %, with a decimal below 10 % and near 100 %, where it says more."""
+    number = 100 * share
+    text = f"{number:.1f}" if 0 < number < 10 or 99 < number < 100 else f"{number:.0f}"
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+def moved(moves: Mapping[str, float]) -> list[tuple[str, str]]:
+    """(property, what becomes of it), the largest change first; all that hardly change in one row at the end."""
+    order = sorted(moves, key=lambda name: -abs(moves[name]))
+    still = [name for name in order if abs(moves[name]) < HARDLY]
+    rows = [(name, _of_size(moves[name])) for name in order if name not in still]
+    if not rows:
+        return [("Nothing that is measured", "changes much here: look, and name it yourself")] if still else []
+    return [*rows, (listed(still), "hardly changes" if len(still) == 1 else "hardly change")] if still else rows
+
+
+def _of_size(change: float) -> str:
+    size = abs(change)
+    way = "rises" if change > 0 else "falls"
+    how = "strongly" if size >= STRONGLY else "clearly" if size >= CLEARLY else "a little"
+    return f"{way} {how}, by {size:.1f} times its usual spread"
+
+
+def effect(attribute: Attribute, name: str) -> str:
+    """A sentence: in how many images, and how far, an attribute moves the classifier towards its class."""
+    effects = attribute.effects.float()
+    share, middle = float((effects > 0).float().mean()), float(effects.median())
+    half = f"; half of them by {middle:.1f} logits or more" if middle > 0 else ""
+    return f"Moves the classifier towards {quoted(name)} in {percent(share)} of {len(effects):,} images{half}"
+
+
+def enough(shares: Sequence[float], random: Sequence[float], name: str) -> str:
+    """A sentence or two: the share of images that the first attributes turn."""
+    if not shares:
+        return f"No attribute was found that turns images into {quoted(name)}."
+    first = (
+        f"The first change alone turns {percent(shares[0])} of the images that the classifier calls something else into"
+    )
+    more = [f"the first {i} together {percent(shares[i - 1])}" for i in (3, 10) if i <= len(shares)]
+    against = f" As many changes picked at random turn {percent(max(random))} at most." if random else ""
+    return f"{first} {quoted(name)}{''.join(f'; {part}' for part in more)}.{against}"
+
+
+def reading(checks: Checks) -> list[tuple[str, str, bool]]:
+    """(what was checked, what was found, whether it is well) of reconstructions and agreement."""
+    better = checks.l1 < checks.l1_of_mean_image
+    drawn = (
+        f"A pixel is off by {percent(checks.l1 / 2)} of the way from black to white, on average; it would be off by "
+        f"{percent(checks.l1_of_mean_image / 2)} if the average image were shown every time."
+    )
+    kept = f"It decides the same about {percent(checks.agreement)} of the images when they are redrawn."
+    return [
+        ("Are the images redrawn faithfully?", drawn, better),
+        ("Does the classifier see the same in them?", kept, checks.agreement >= KEPT),
+    ]
+
+
+def quoted(name: str) -> str:
+    """The name of a class in a sentence."""
+    return f"“{name}”"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """a, b and c."""
+    return "".join(parts) if len(parts) < 2 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,109 @@
+"""The page of an explanation: self-contained, escaped, loud where it is not to be trusted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import torch
+
+from genkit.explain.explanation import Explanation
+from genkit.explain.page import SHOWN, About, page, write_page
+from genkit.explain.words import enough, moved, percent
+from tests.explain.made import LARGE, SMALL, explanation
+
+ABOUT = About("the size classifier", (("generator", "runs/x"),))
+
+
+class Outside(HTMLParser):
+    """Addresses of a page that lead out of it, tags, and its text."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.found, self.tags, self.text = list[str](), list[str](), ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "action", "data") and not str(value).startswith(("data:image/", "#")):
+                self.found.append(str(value))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_nothing_outside_the_file_is_needed() -> None:
+    html = page(explanation(), ABOUT)
+    read = Outside(html)
+    assert not read.found and not {"script", "link", "iframe", "object"} & set(read.tags)
+    assert not re.search(r"url\(|@import|https?://", html)
+    assert read.tags.count("img") == 2 * 3 * 3 * 4
+
+
+def test_checks_come_first_and_a_doubt_is_loud() -> None:
+    for made, shown, hidden in (
+        (explanation(), "Can this be trusted?", "Do not trust this page"),
+        (explanation(reasons=("The classifier is saturated.",)), "Do not trust this page", "Can this be trusted?"),
+    ):
+        text = Outside(page(made, ABOUT)).text
+        assert text.index(shown) < text.index("How to read the pictures") and hidden not in text
+        assert all(reason in text for reason in made.checks.reasons)
+
+
+def test_a_failed_check_is_a_doubt_though_nobody_gave_a_reason() -> None:
+    for change in ({"l1": 0.5}, {"l1": float("nan")}, {"agreement": 0.6}):
+        made = explanation()
+        html = page(replace(made, checks=replace(made.checks, **change)), ABOUT)
+        assert "Do not trust this page" in html, change
+
+
+def test_what_comes_from_elsewhere_is_escaped() -> None:
+    bad = "<script>alert(1)</script>"
+    html = page(explanation(classes=(bad, "b&b"), reasons=(bad,)), About(bad, ((bad, bad),), bad))
+    assert "<script" not in html and "&lt;script&gt;" in html and "b&amp;b" in html
+
+
+def test_an_empty_explanation_is_a_page_too() -> None:
+    made = explanation()
+    empty = replace(made, attributes={SMALL: [], LARGE: []}, examples={}, sufficiency={}, random={})
+    assert "No attribute was found that turns images into “small”." in page(empty, ABOUT)
+
+
+def test_only_the_first_attributes_have_pictures() -> None:
+    made = explanation()
+    many = replace(
+        made,
+        attributes={t: a * 4 for t, a in made.attributes.items()},
+        examples={t: e * 4 for t, e in made.examples.items()},
+    )
+    html = page(many, ABOUT)
+    assert html.count("<article>") == 2 * SHOWN and f"{12 - SHOWN} weaker ones are in explanation.json" in html
+
+
+def test_words() -> None:
+    assert [percent(s).replace("\xa0", " ") for s in (0, 0.004, 0.0725, 0.725, 0.999, 1)] == [
+        *("0 %", "0.4 %", "7.2 %", "72 %", "99.9 %", "100 %")
+    ]
+    assert moved({"hue": 0.02, "size": -1.2, "x": 0.6}) == [
+        ("size", "falls strongly, by 1.2 times its usual spread"),
+        ("x", "rises clearly, by 0.6 times its usual spread"),
+        ("hue", "hardly changes"),
+    ]
+    assert moved({}) == []
+    assert moved({"hue": 0.02, "size": 0.1})[0][0] == "Nothing that is measured"
+    told = enough([0.3, 0.5, 0.7], [0.01, 0.02], "large").replace("\xa0", " ")
+    assert "The first change alone turns 30 % of" in told and "the first 3 together 70 %" in told and "2.0 %" in told
+    assert "first 10" not in told
+
+
+def test_it_is_kept_and_read_again(tmp_path: Path) -> None:
+    made = explanation()
+    made.save(tmp_path)
+    again = Explanation.load(tmp_path)
+    assert again.to_json() == made.to_json()
+    assert torch.equal(again.attributes[1][2].effects, made.attributes[1][2].effects)
+    write_page(tmp_path / "a" / "page.html", again, ABOUT)
+    assert (tmp_path / "a" / "page.html").read_text("utf-8") == page(made, ABOUT)
