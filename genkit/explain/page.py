@@ -16,7 +16,7 @@ from genkit.explain.words import effect, enough, moved, percent, reading
 SHOWN = 5
 """Attributes of a class that are shown with pictures; all are in the curve and in explanation.json."""
 
-Section = dict[str, Any]
+Shown = dict[str, Any]
 """Values of the page's template."""
 
 
@@ -61,7 +61,7 @@ def page(explanation: Explanation, about: About) -> str:
     )
 
 
-def _target(explanation: Explanation, target: int) -> Section:
+def _target(explanation: Explanation, target: int) -> Shown:
     name = explanation.classes[target]
     found, examples = explanation.attributes[target][:SHOWN], explanation.examples.get(target, [])
     shares, random = explanation.sufficiency.get(target, []), explanation.random.get(target, [])
@@ -78,7 +78,7 @@ def _target(explanation: Explanation, target: int) -> Section:
     }
 
 
-def _attribute(i: int, attribute: Attribute, name: str, examples: AttributeExamples | None) -> Section:
+def _attribute(i: int, attribute: Attribute, name: str, examples: AttributeExamples | None) -> Shown:
     return {
         "number": i + 1,
         "moves": moved(attribute.moves),
@@ -90,7 +90,7 @@ def _attribute(i: int, attribute: Attribute, name: str, examples: AttributeExamp
     }
 
 
-def _rows(examples: AttributeExamples) -> list[Section]:
+def _rows(examples: AttributeExamples) -> list[Shown]:
     columns = zip(examples.images, examples.before.tolist(), examples.after.tolist(), strict=True)
     return [
         {
