@@ -28,7 +28,8 @@ class Attribute:
         target_class: number of the class whose logit it raises.
         mean_effect: mean of `effects`.
         effects: (N,) change of the target's logit, over the images searched.
-        moves: what measurably changes, name -> mean signed change in units of that property's deviation.
+        moves: what measurably changes, name -> mean signed change in units of that property's deviation; of classes the
+            share that is another one.
     """
 
     layer: str
@@ -42,7 +43,7 @@ class Attribute:
 
 
 @dataclass(frozen=True)
-class AttributeExamples:
+class ExampleImages:
     """A few images under one attribute.
 
     Attributes:
@@ -86,17 +87,21 @@ class Explanation:
         checks: whether it is to be trusted.
         settings: of the search.
         data: the images searched: name, fingerprint, n.
+        range: low and high of each coordinate over the images searched; None in an explanation that is only shown.
+        generator: fingerprint of its weights.
     """
 
     classes: tuple[str, ...]
     attributes: dict[int, list[Attribute]]
-    examples: dict[int, list[AttributeExamples]]
+    examples: dict[int, list[ExampleImages]]
     sufficiency: dict[int, list[float]]
     random: dict[int, list[float]]
     only_probabilities: float
     checks: Checks
     settings: dict[str, Any]
     data: dict[str, Any]
+    range: Any = None
+    generator: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tensors."""
@@ -126,7 +131,7 @@ class Explanation:
         }
         examples = {
             t: [
-                AttributeExamples(*(tensors[f"{t}.{i}.{k}"] for k in ("images", "before", "after")))
+                ExampleImages(*(tensors[f"{t}.{i}.{k}"] for k in ("images", "before", "after")))
                 for i in range(len(found))
                 if f"{t}.{i}.images" in tensors
             ]

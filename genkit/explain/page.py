@@ -9,14 +9,14 @@ from typing import Any
 from genkit import __version__
 from genkit.core.files import write_atomically
 from genkit.explain.charts import curves, histogram, track
-from genkit.explain.explanation import Attribute, AttributeExamples, Explanation
+from genkit.explain.explanation import Attribute, ExampleImages, Explanation
 from genkit.explain.pictures import difference, url
 from genkit.explain.words import effect, enough, moved, percent, reading
 
 SHOWN = 5
 """Attributes of a class that are shown with pictures; all are in the curve and in explanation.json."""
 
-Shown = dict[str, Any]
+Told = dict[str, Any]
 """Values of the page's template."""
 
 
@@ -28,11 +28,13 @@ class About:
         classifier: its name.
         facts: (what, value) rows about classifier, generator and search, for those who want to repeat it.
         note: a remark at the top, such as where the images may be shown.
+        categories: properties that are one of several classes, such as a shape.
     """
 
     classifier: str
     facts: tuple[tuple[str, str], ...] = ()
     note: str = ""
+    categories: frozenset[str] = frozenset()
 
 
 def write_page(path: Path, explanation: Explanation, about: About) -> None:
@@ -50,7 +52,7 @@ def page(explanation: Explanation, about: About) -> str:
     return pages.get_template("page.html.j2").render(
         about=about,
         classes=explanation.classes,
-        targets=[_target(explanation, target) for target in sorted(explanation.attributes)],
+        targets=[_target(explanation, target, about) for target in sorted(explanation.attributes)],
         checks=checks,
         doubts=list(dict.fromkeys(doubts)),
         n=int(explanation.data.get("n", 0)),
@@ -61,7 +63,7 @@ def page(explanation: Explanation, about: About) -> str:
     )
 
 
-def _target(explanation: Explanation, target: int) -> Shown:
+def _target(explanation: Explanation, target: int, about: About) -> Told:
     name = explanation.classes[target]
     found, examples = explanation.attributes[target][:SHOWN], explanation.examples.get(target, [])
     shares, random = explanation.sufficiency.get(target, []), explanation.random.get(target, [])
@@ -71,17 +73,17 @@ def _target(explanation: Explanation, target: int) -> Shown:
         "enough": enough(shares, random, name),
         "curves": curves(shares, random, explanation.only_probabilities) if shares else "",
         "attributes": [
-            _attribute(i, attribute, name, examples[i] if i < len(examples) else None)
+            _attribute(i, attribute, name, about, examples[i] if i < len(examples) else None)
             for i, attribute in enumerate(found)
         ],
         "more": len(explanation.attributes[target]) - len(found),
     }
 
 
-def _attribute(i: int, attribute: Attribute, name: str, examples: AttributeExamples | None) -> Shown:
+def _attribute(i: int, attribute: Attribute, name: str, about: About, examples: ExampleImages | None) -> Told:
     return {
         "number": i + 1,
-        "moves": moved(attribute.moves),
+        "moves": moved(attribute.moves, about.categories),
         "effect": effect(attribute, name),
         "histogram": histogram(attribute.effects),
         "place": f"{attribute.layer}, channel {attribute.channel}, towards its "
@@ -90,7 +92,7 @@ def _attribute(i: int, attribute: Attribute, name: str, examples: AttributeExamp
     }
 
 
-def _rows(examples: AttributeExamples) -> list[Shown]:
+def _rows(examples: ExampleImages) -> list[Told]:
     columns = zip(examples.images, examples.before.tolist(), examples.after.tolist(), strict=True)
     return [
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from genkit.explain.explanation import Attribute, Checks
 
@@ -20,11 +20,15 @@ def percent(share: float) -> str:
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
-def moved(moves: Mapping[str, float]) -> list[tuple[str, str]]:
-    """(property, what becomes of it), the largest change first; all that hardly change in one row at the end."""
+def moved(moves: Mapping[str, float], categories: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(property, what becomes of it), the largest change first; all that hardly change in one row at the end.
+
+    Args:
+        categories: properties that are one of several classes.
+    """
     order = sorted(moves, key=lambda name: -abs(moves[name]))
     still = [name for name in order if abs(moves[name]) < HARDLY]
-    rows = [(name, _of_size(moves[name])) for name in order if name not in still]
+    rows = [(name, (_of_share if name in categories else _of_size)(moves[name])) for name in order if name not in still]
     if not rows:
         return [("Nothing that is measured", "changes much here: look, and name it yourself")] if still else []
     return [*rows, (listed(still), "hardly changes" if len(still) == 1 else "hardly change")] if still else rows
@@ -35,6 +39,10 @@ def _of_size(change: float) -> str:
     way = "rises" if change > 0 else "falls"
     how = "strongly" if size >= STRONGLY else "clearly" if size >= CLEARLY else "a little"
     return f"{way} {how}, by {size:.1f} times its usual spread"
+
+
+def _of_share(share: float) -> str:
+    return f"becomes another one in {percent(share)} of the images"
 
 
 def effect(attribute: Attribute, name: str) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genkit.data.shapes import factors, rendered
-from genkit.explain.explanation import Attribute, Checks, AttributeExamples, Explanation
+from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
 
 SMALL, LARGE = 0, 1
 SPREAD = {"size": 0.1155, "hue": 0.29, "background": 0.101, "rotation": 0.144}
@@ -40,7 +40,7 @@ def explanation(
     known = factors(60, 0.0, 7)
     changes = ({"size": 1.2, "hue": 0.05}, {"size": 0.7, "background": -0.4}, {"rotation": 1.1, "size": 0.1})
     attributes: dict[int, list[Attribute]] = {}
-    examples: dict[int, list[AttributeExamples]] = {}
+    examples: dict[int, list[ExampleImages]] = {}
     for target, way in ((SMALL, -1), (LARGE, 1)):
         others = {name: rows[way * logit(known) < 0] for name, rows in known.items()}
         attributes[target], examples[target] = [], []
@@ -66,7 +66,7 @@ def _attribute(
     return Attribute("b8.conv1", 17 * i + 3, 103 + i, int(way > 0), target, float(effects.mean()), effects, moves)
 
 
-def _examples(known: Mapping[str, Tensor], by: Mapping[str, float], way: int, size: int) -> AttributeExamples:
+def _examples(known: Mapping[str, Tensor], by: Mapping[str, float], way: int, size: int) -> ExampleImages:
     after = moved(known, by)
     original, changed = rendered(known, size), rendered(after, size)
     redrawn = (original.float() + 6 * torch.randn(original.shape, generator=torch.Generator().manual_seed(1))).clamp(
@@ -75,4 +75,4 @@ def _examples(known: Mapping[str, Tensor], by: Mapping[str, float], way: int, si
     images = torch.stack([original, redrawn.to(torch.uint8), changed], 1)
     odds = [(way * logit(k)).sigmoid() for k in (known, after)]
     assert math.isfinite(float(odds[1].sum()))
-    return AttributeExamples(images, odds[0], odds[1])
+    return ExampleImages(images, odds[0], odds[1])

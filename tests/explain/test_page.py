@@ -93,6 +93,7 @@ def test_words() -> None:
         ("hue", "hardly changes"),
     ]
     assert moved({}) == []
+    assert moved({"shape": 0.25}, {"shape"})[0][1].startswith("becomes another one in 25")
     assert moved({"hue": 0.02, "size": 0.1})[0][0] == "Nothing that is measured"
     told = enough([0.3, 0.5, 0.7], [0.01, 0.02], "large").replace("\xa0", " ")
     assert "The first change alone turns 30 % of" in told and "the first 3 together 70 %" in told and "2.0 %" in told
