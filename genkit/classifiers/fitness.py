@@ -20,7 +20,7 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
     """
     leaf = x.detach().clone().requires_grad_()
     with torch.enable_grad():
-        logits = _attempt(classifier, leaf)
+        logits = attempt(classifier, leaf)
         _check_logits(logits, len(x))
         if not logits.requires_grad:
             raise WeightsError(
@@ -34,7 +34,8 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
         raise WeightsError("the classifier does not depend on its images: all gradients are 0")
 
 
-def _attempt(classifier: nn.Module, x: Tensor) -> Tensor:
+def attempt(classifier: nn.Module, x: Tensor) -> Tensor:
+    """Logits of images; raises WeightsError where the classifier does not take them."""
     shape = tuple(x.shape)
     try:
         logits: Tensor = classifier(x)

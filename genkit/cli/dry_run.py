@@ -59,7 +59,7 @@ def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
     if start:
         notes = [start_from(start, trainer, notes.append)]
     order = _order(trainer)
-    seconds = _seconds_per_iteration(trainer)
+    seconds = _timed(trainer)
     sections: dict[str, Sequence[Sequence[object]]] = {
         f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],
         "data": list(_data(data)),
@@ -118,7 +118,14 @@ def _order(trainer: Trainer) -> list[str]:
     return [f"{turn} ({count} times)" if (count := len(list(same))) > 1 else turn for turn, same in groupby(seen)]
 
 
-def _seconds_per_iteration(trainer: Trainer) -> float:
+def seconds_per_iteration(recipe: Recipe) -> float:
+    """Of a recipe on this machine, after an iteration that warms up; raises as training itself would."""
+    _, trainer = prepare(recipe, accelerator_of(recipe))
+    trainer.iterate()
+    return _timed(trainer)
+
+
+def _timed(trainer: Trainer) -> float:
     started = time.perf_counter()
     for _ in range(TIMED):
         trainer.iterate()

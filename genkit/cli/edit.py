@@ -133,7 +133,7 @@ def _refuse_of_images(ctx: click.Context) -> None:
 
 
 def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> None:
-    from genkit.cli.explain import tell_exemplars
+    from genkit.cli.exemplars import tell_exemplars
     from genkit.evaluation.real_data import check_data, open_data
     from genkit.vae.vae import VAE
 

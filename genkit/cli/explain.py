@@ -1,70 +1,102 @@
-"""genkit explain: by which examples weights generate, and which of them stand behind an image."""
+"""genkit explain: what changes a classifier's mind, by a StyleEx; or the examples behind an exemplar VAE."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from genkit.cli.console import heading, table
-from genkit.cli.places import ABOUT_WEIGHTS, COUNT, FILE, WEIGHTS, Writing, write_json
+from genkit.cli.classifier import ABOUT_CLASSIFIER
+from genkit.cli.own_module import is_source
+from genkit.cli.places import ABOUT_WEIGHTS, COUNT, FILE, SEED, WEIGHTS, Input, Option, Place, Writing, option
+from genkit.cli.sampler_options import Number
+from genkit.core.errors import GenkitError
 
-if TYPE_CHECKING:
-    from genkit.vae.explanation import ExemplarsBehind
-    from genkit.vae.vae import VAE
+CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
+STRIPS = (".gif", ".webp", ".png")
+PAGE = "explanation.html"
 
 
-@click.command("explain", cls=Writing, epilog=ABOUT_WEIGHTS)
-@click.argument("weights", type=WEIGHTS)
-@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("-n", "n", type=COUNT, help="Exemplars behind IMAGE; 8, if not said.")
-@click.option("--grid", type=FILE, help="Picture of IMAGE and of an image generated from each exemplar.")
-@click.option("--json", "json_path", type=FILE, help="Also write everything to this file.")
-def command(weights: str, image: Path | None, n: int | None, grid: Path | None, json_path: Path | None) -> None:
-    """Tell the data by which WEIGHTS of an exemplar VAE generate, and the exemplars behind IMAGE, nearest first.
+class PageOrStrip(Place):
+    """A folder for a page and its pictures, or by its name the file of an animation or strip."""
 
-    Of the exemplars only the means are kept, with the name and fingerprint of their data.
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        is_strip = Path(str(value)).suffix.lower() in STRIPS
+        return (Place() if is_strip else Place(folder=True, replaces=self.replaces)).convert(value, param, ctx)
+
+
+EXPLAINED = PageOrStrip(folder=True, replaces=(PAGE, "explanation.*", "class-*.png"))
+IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("explain", cls=Writing, epilog=f"{ABOUT_CLASSIFIER} {ABOUT_WEIGHTS}")
+@click.argument("subject", type=Input("classifier"), metavar="WEIGHTS|CLASSIFIER")
+@click.argument("images", type=Input("images"), required=False)
+@option("--by", type=WEIGHTS, of=(CLASSIFIER,), help="The StyleEx that explains it, if CLASSIFIER is none itself.")
+@option("--out", type=EXPLAINED, of=(CLASSIFIER,), help="Folder of the page; of --attribute a .gif, .webp or .png.")
+@option("--to", of=(CLASSIFIER,), help="Class, by name or number: what would have to change for IMAGES, one file.")
+@option("--attribute", type=COUNT, of=(CLASSIFIER,), help="Show this one of --to, by its number on the page.")
+@option("--strength", type=Number(-10, 10), of=(CLASSIFIER,), help="How far it is moved; 1 is as far as on the page.")
+@option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Folder of the page for --to; that of the run if not said.")
+@option("--judge", type=WEIGHTS, of=(CLASSIFIER,), help="Reads attributes of images: says what each one changes.")
+@option("--seed", type=SEED, of=(CLASSIFIER,), help="Of the choice of images; 0 if not said.")
+@click.option("-n", "n", type=COUNT, help="Images searched, 250; or exemplars behind the image, 8.")
+@click.option("--grid", type=FILE, help="Picture of one image and what changes it, or stands behind it.")
+@click.option("--json", "json_path", type=FILE, help="Also write everything about one image to this file.")
+@click.pass_context
+def command(ctx: click.Context, subject: str, images: str | None, **options: Any) -> None:
+    """Tell what changes the mind of CLASSIFIER, by IMAGES and a StyleEx that was trained with it.
+
+    \b
+    genkit explain runs/cats --out page cats/test           the page, of many images
+    genkit explain my.net:make cats/test --by runs/cats --out page
+    genkit explain runs/cats cat.png --to dog               one image
+    genkit explain runs/cats --to dog --attribute 3 --strength 2 --out ears.gif
+
+    `genkit explain train` makes such a StyleEx. Of WEIGHTS of an exemplar VAE: the data by which they generate, and the
+    exemplars behind an image, nearest first.
     """
-    from genkit.core.errors import GenkitError
-    from genkit.vae.vae import VAE
+    given = {name: value for name, value in options.items() if value is not None}
+    if _use(subject, given) == EXEMPLARS:
+        from genkit.cli import exemplars
 
-    if image is None and (n or grid or json_path):
-        raise GenkitError("-n, --grid and --json are of an IMAGE: give one")
-    vae = VAE.from_pretrained(weights)
-    if image is None:
-        tell_exemplars(vae)
+        _refuse(ctx, given)
+        image = None if images is None else IMAGE.convert(images, ctx.command.params[1], ctx)
+        exemplars.explain(subject, image, given.get("n"), given.get("grid"), given.get("json_path"))
         return
-    from genkit.cli.edit import read_image
-    from genkit.vae.explanation import explained
+    from genkit.cli import explain_images
 
-    given = read_image(image, vae)
-    found = explained(vae, given, min(n or 8, len(vae.exemplars)))
-    _show(f"{image}, exemplars of {weights}", found)
-    if grid:
-        _draw(grid, found)
-    if json_path:
-        write_json(json_path, found.to_json())
+    explain_images.check(images, given)
+    explain_images.explain(subject, images, given)
 
 
-def tell_exemplars(vae: VAE) -> None:
-    """Lines with the data that the exemplars came from, and their number."""
-    for origin in vae.exemplars.origin:
-        click.echo(f"{origin['items']} exemplars of {origin['data']} (fingerprint {origin['fingerprint'][:12]})")
-    click.echo(f"{len(vae.exemplars)} in all")
+def _use(subject: str, given: dict[str, Any]) -> str:
+    """The use that is meant: by the options, or by SUBJECT where they do not say it."""
+    of_classifier = {"by", "to", "attribute", "found"} & given.keys()
+    if of_classifier or is_source(subject) or Path(subject).is_file() or subject.partition(":")[0] == "torchvision":
+        return CLASSIFIER
+    made = class_of(subject)
+    return CLASSIFIER if hasattr(made, "attribute_layers") or hasattr(made, "right") else EXEMPLARS
 
 
-def _show(title: str, found: ExemplarsBehind) -> None:
-    columns = zip(found.rows, found.shares.tolist(), found.distances.tolist(), strict=True)
-    rows = [(data, row, f"{100 * share:.2f}", f"{distance:.4g}") for (data, row), share, distance in columns]
-    click.echo(heading(title))
-    click.echo(table(rows, ("data", "exemplar", "share of the prior, %", "distance")))
+def class_of(weights: str) -> Any:
+    """The class that weights are of, by their configuration; None where there are none."""
+    from genkit.core.catalog import load
+    from genkit.core.location import locate
+    from genkit.core.pretrained import configuration
+    from genkit.core.table import lookup
+
+    try:
+        config = configuration(locate(weights))
+    except GenkitError:
+        return None
+    known = lookup(config.get("type")) if isinstance(config, dict) else None
+    return load(known[1].target) if known else None
 
 
-def _draw(path: Path, found: ExemplarsBehind) -> None:
-    import torch
-
-    from genkit.images.pixels import grid, write_png
-
-    write_png(path, grid(torch.cat([found.image[None], found.pictures])))
-    click.echo(f"the image and one generated from each exemplar in {path}")
+def _refuse(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Raises GenkitError for an option of classifiers."""
+    for parameter in ctx.command.params:
+        if isinstance(parameter, Option) and parameter.of == (CLASSIFIER,) and parameter.name in given:
+            raise GenkitError(f"{parameter.opts[0]} is of a classifier that a StyleEx explains; leave it out")

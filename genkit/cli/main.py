@@ -27,7 +27,8 @@ COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
     "sample": ("sample", "Draw samples from trained weights."),
     "edit": ("edit", "Vary images with trained weights, or the examples that they generate by."),
-    "explain": ("explain", "Name the examples behind weights, or behind an image."),
+    "explain": ("explain", "Show what changes a classifier's mind, or the examples behind an image."),
+    "explain train": ("explain_train", "Train what explains a classifier, and write its page."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),
     "score-images": ("score_images", "Score how unusual weights find each image."),
     "calibrate": ("calibrate", "Measure distances of images by a predictor of attributes."),
@@ -79,6 +80,8 @@ class Commands(click.Group):
                     click.echo(one.get_help() + "\n")
             ctx.exit()
         args = _of_today(args)
+        if " ".join(args[:2]) in COMMANDS:
+            args = [" ".join(args[:2]), *args[2:]]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)

@@ -41,8 +41,8 @@ def track(before: float, after: float) -> str:
     head = f'<path class="tip" d="M{b:.1f} 7 l{-tip} -4 v8 z"/>' if abs(b - a) > 6 else ""
     return (
         f'<svg class="track" viewBox="0 0 120 14" role="img" aria-label="from {percent(before)} to {percent(after)}">'
-        f'<line class="rule" x1="4" x2="116" y1="7" y2="7"/><circle class="from" cx="{a:.1f}" cy="7" r="3"/>{arrow}{head}'
-        "</svg>"
+        f'<line class="rule" x1="4" x2="116" y1="7" y2="7"/><circle class="from" cx="{a:.1f}" cy="7" r="3"/>'
+        f"{arrow}{head}</svg>"
     )
 
 

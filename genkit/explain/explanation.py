@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from genkit.core.errors import GenkitError
 from genkit.core.files import write_atomically
 
 JSON, TENSORS = "explanation.json", "explanation.safetensors"
@@ -139,6 +140,18 @@ class Explanation:
         }
         rest = {"attributes": attributes, "examples": examples, "classes": tuple(tree["classes"])}
         return cls(**{**tree, **numbered, **rest, "checks": Checks(**tree["checks"])})
+
+    def target(self, name: int | str) -> int:
+        """Number of the class called `name`, or of that number, which attributes were found for.
+
+        Raises:
+            GenkitError: none.
+        """
+        y = self.classes.index(str(name)) if name in self.classes else int(name) if str(name).isdecimal() else -1
+        if y not in self.attributes:
+            told = ", ".join(self.classes[k] for k in self.attributes)
+            raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {told}")
+        return y
 
 
 def _told(attribute: Attribute) -> dict[str, Any]:

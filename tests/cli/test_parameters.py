@@ -37,9 +37,11 @@ def test_no_number_is_nan_or_infinite(
     name: str, parameter: click.Parameter, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sampled = ["fashion-mnist-ddpm", "--label", 1, "-n", 1, "--out", "never"]
-    given = {"sample": sampled, "calibrate": ["mnist-classifier", "digits"]}.get(
-        name, ["digits", "--metrics", "outliers"]
-    )
+    given = {
+        "sample": sampled,
+        "calibrate": ["mnist-classifier", "digits"],
+        "explain": ["mnist-classifier"],
+    }.get(name, ["digits", "--metrics", "outliers"])
     line = refusal(capsys, name, *given, f"{parameter.opts[0]}={value}")
     assert "is no finite number" in line or "0 to below 0.5" in line or "is not in the range" in line
 

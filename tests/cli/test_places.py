@@ -29,6 +29,7 @@ WORDS = {
         "import part",
         "edit conditions",
         "edit sweep",
+        "explain to",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),
 }

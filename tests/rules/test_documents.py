@@ -52,6 +52,8 @@ def check(words: list[str], *, whole: bool) -> None:
     if words[0].startswith("-"):
         genkit.make_parser(context).parse_args(words)
         return
+    if " ".join(words[:2]) in COMMANDS:
+        words = [" ".join(words[:2]), *words[2:]]
     command = genkit.get_command(context, words[0])
     assert command, f"genkit {' '.join(words)}: no such command"
     given, _, _ = command.make_parser(click.Context(command)).parse_args(words[1:])

@@ -1,0 +1,196 @@
+"""CLASSIFIER on a command line: code of the user's, an architecture of a library, or weights; and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.own_module import imported, is_source, refuse_file
+from genkit.core.errors import GenkitError, RecipeError, WeightsError
+
+if TYPE_CHECKING:
+    from genkit.classifiers.preprocessing import Preprocessing
+    from genkit.core.pretrained import Pretrained
+
+ABOUT_CLASSIFIER = (
+    "CLASSIFIER is package.module:factory, a torch.nn.Module of yours, imported from this folder or from installed "
+    "code; torchvision:NAME or timm:NAME with --weights; or a weights folder, run or shipped name of a classifier."
+)
+
+
+class Numbers(click.ParamType):
+    """Numbers with commas between them: 0.485,0.456,0.406."""
+
+    name = "numbers"
+
+    def __init__(self, count: int = 0):
+        self.count = count
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from math import isfinite
+
+        try:
+            found = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r:.60} is no list of numbers, such as 0.5,0.5,0.5", param, ctx)
+        if not all(map(isfinite, found)):
+            self.fail(f"{value!r:.60} holds a number that is not finite", param, ctx)
+        if self.count and len(found) != self.count:
+            self.fail(f"{self.count} numbers are needed, got {len(found)}", param, ctx)
+        return found
+
+
+class Names(click.ParamType):
+    """Names with commas between them."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = tuple(part.strip() for part in str(value).split(","))
+        if not all(found) or len(set(found)) < len(found):
+            self.fail(f"{value!r:.60}: names differ and none is empty, such as cat,dog", param, ctx)
+        return found
+
+
+def classifier_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of this file to a command: how a classifier that was not made by genkit takes images."""
+    for option in (
+        click.option("--grey", is_flag=True, help="It takes images of one channel."),
+        click.option("--std", type=Numbers(), help="Then divided by this, one number a channel or one."),
+        click.option("--mean", type=Numbers(), help="Subtracted, in units of --range: 0.485,0.456,0.406 of ImageNet."),
+        click.option("--range", "range_", type=Numbers(2), help="Of a black and a white pixel that it takes; 0,1."),
+        click.option("--input-size", type=click.IntRange(8, 1024), help="Side length that it takes; --size."),
+        click.option("--classes", type=Names(), help="Names of its classes, in order: functional,defective."),
+        click.option(
+            "--weights", type=click.Path(path_type=Path), help="Of torchvision: or timm:, a .safetensors file."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class GivenClassifier:
+    """A classifier as a command line has it."""
+
+    name: str
+    classes: tuple[str, ...] = ()
+    weights: Path | None = None
+    input_size: int | None = None
+    range: tuple[float, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    grey: bool = False
+
+    @property
+    def is_code(self) -> bool:
+        from genkit.classifiers.library_classifier import is_architecture
+
+        return is_source(self.name) and not is_architecture(self.name)
+
+    def check(self) -> None:
+        """Raises GenkitError for what the words alone show: a file, a missing or a needless option."""
+        from genkit.classifiers.library_classifier import is_architecture
+
+        if Path(self.name).is_file():
+            refuse_file(Path(self.name))
+        if is_architecture(self.name):
+            if self.weights is None:
+                raise GenkitError(f"{self.name} has random weights: give trained ones with --weights FILE.safetensors")
+            if not self.weights.is_file() or self.weights.suffix != ".safetensors":
+                raise GenkitError(f"--weights {self.weights} is no .safetensors file, which holds tensors and no code")
+        elif self.weights is not None:
+            raise GenkitError("--weights is of torchvision:NAME or timm:NAME; a factory of yours loads its own")
+        elif not self.is_code:
+            given = [
+                f"--{k.replace('_', '-')}" for k in ("input_size", "range", "mean", "std", "grey") if getattr(self, k)
+            ]
+            if given:
+                raise GenkitError(
+                    f"{given[0]} is of a classifier made elsewhere; {self.name} knows its own, leave it out"
+                )
+
+    def preprocessing(self) -> Preprocessing:
+        from genkit.classifiers.preprocessing import Preprocessing
+
+        low, high = self.range or (0.0, 1.0)
+        try:
+            return Preprocessing(self.grey, self.input_size or 0, (low, high), self.mean or (), self.std or ())
+        except RecipeError as misfit:
+            raise GenkitError(f"--{misfit}") from misfit
+
+
+def built(asked: GivenClassifier, size: int) -> Pretrained:
+    """The classifier, frozen, for images of `size` pixels; code of the user's is imported and bound here.
+
+    Raises:
+        GenkitError: there is none, or it does not take the images.
+    """
+    from genkit.classifiers.library_classifier import is_architecture
+
+    asked.check()
+    if is_architecture(asked.name):
+        return _of_library(asked, size)
+    return _own(asked, size) if asked.is_code else of_weights(asked.name)
+
+
+def _own(asked: GivenClassifier, size: int) -> Pretrained:
+    import torch
+
+    from genkit.classifiers.fitness import attempt
+    from genkit.classifiers.own_classifier import OwnClassifier, bind
+    from genkit.core.frozen import freeze
+
+    preprocessing, weights = asked.preprocessing(), bind(asked.name, imported(asked.name))
+    probe = OwnClassifier(asked.name, size, 2, preprocessing=preprocessing)
+    with torch.no_grad():
+        classes = attempt(probe, torch.zeros(2, *probe.sample_shape)).shape[1]
+    if classes < 2:
+        raise WeightsError(f"{asked.name} has {classes} class; an explanation needs at least 2")
+    return freeze(OwnClassifier(asked.name, size, classes, _names(asked, classes), weights, preprocessing))
+
+
+def _of_library(asked: GivenClassifier, size: int) -> Pretrained:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from genkit.classifiers.library_classifier import LibraryClassifier, load_weights, outputs_in
+    from genkit.core.frozen import freeze
+
+    assert asked.weights is not None
+    try:
+        state = load_file(asked.weights)
+    except (SafetensorError, OSError) as damage:
+        raise WeightsError(f"{asked.weights} is damaged or no safetensors file ({damage})") from damage
+    outputs = outputs_in(asked.name, state)
+    classes = max(outputs, 2)
+    names = _names(asked, classes)
+    classifier = LibraryClassifier(asked.name, size, classes, names, outputs == 1, asked.preprocessing())
+    load_weights(classifier, state, str(asked.weights))
+    return freeze(classifier)
+
+
+def of_weights(name: str) -> Pretrained:
+    """A classifier of genkit's, frozen.
+
+    Raises:
+        WeightsError: no weights, or of something else.
+    """
+    from genkit.core.frozen import freeze
+    from genkit.core.pretrained import Pretrained
+
+    found: Any = Pretrained.from_pretrained(name)
+    if not isinstance(getattr(found, "classes", None), int) or not hasattr(found, "features"):
+        raise WeightsError(f"{name} holds a {type(found).__name__}, which is no classifier of images")
+    classifier: Pretrained = freeze(found)
+    return classifier
+
+
+def _names(asked: GivenClassifier, classes: int) -> tuple[str, ...]:
+    if asked.classes and len(asked.classes) != classes:
+        raise GenkitError(f"--classes names {len(asked.classes)}, but {asked.name} has {classes} classes")
+    return asked.classes or tuple(f"class {i}" for i in range(classes))

@@ -1,0 +1,247 @@
+"""genkit explain of a classifier: the page of many images, what would change one, and animations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.classifier import of_weights
+from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.own_module import imported, is_source, refuse_file
+from genkit.cli.places import loaded, write_json
+from genkit.core.errors import GenkitError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genkit.explain.explanation import Explanation
+    from genkit.explain.single import ImageExplanation
+
+SEARCHED = 250
+EXPLANATION = "explanation"
+"""Folder of a run with the page about it."""
+
+MOST_IN_STRIP = 4
+
+
+def check(images: str | None, given: Mapping[str, Any]) -> None:
+    """Raises GenkitError for options that do not go together."""
+    out = given.get("out")
+    is_strip = out is not None and bool(out.suffix)
+    if "attribute" in given:
+        if "to" not in given:
+            raise GenkitError("--attribute is one of a class: say which with --to CLASS")
+        if not is_strip:
+            raise GenkitError("say where the animation goes with --out FILE.gif, .webp or .png")
+    elif "strength" in given:
+        raise GenkitError("--strength is of an --attribute: say which")
+    elif images is None:
+        raise GenkitError("IMAGES are missing: a data set, folder or zip; with --to an image file")
+    elif "to" in given:
+        if not Path(images).is_file():
+            raise GenkitError(f"--to explains one image, and {images} is no file")
+        if out is not None:
+            raise GenkitError("--out is of the page; one image is shown by --grid FILE.png and --json FILE")
+    elif out is None or is_strip:
+        raise GenkitError("say where the page goes with --out FOLDER")
+    if "to" not in given and ("grid" in given or "json_path" in given):
+        raise GenkitError("--grid and --json are of one image: say what it should become with --to CLASS")
+
+
+def explain(subject: str, images: str | None, given: Mapping[str, Any]) -> None:
+    """Does what the checked options ask for."""
+    by = given.get("by", subject)
+    generator = explainer(by, subject)
+    if "to" not in given:
+        search(generator, str(images), given["out"], subject, by, given)
+        return
+    found = _kept(given.get("found"), by)
+    if "attribute" in given:
+        draw_attribute(generator, found, images, given)
+    else:
+        explain_one(generator, found, Path(str(images)), given)
+
+
+def explainer(by: str, subject: str) -> Any:
+    """The StyleEx of `by`, with the classifier that was given bound or compared to its own.
+
+    Raises:
+        GenkitError: it is none, or of another classifier.
+    """
+    from genkit.core.pretrained import Pretrained
+
+    if Path(by).is_file():
+        refuse_file(Path(by))
+    if by == subject and (is_source(by) or ":" in by):
+        raise GenkitError(f"say which StyleEx explains {by} with --by RUN; 'genkit explain train {by} DATA' makes one")
+    generator = loaded(Pretrained, by)
+    if not hasattr(generator, "attribute_layers"):
+        kind = type(generator).__name__
+        advice = "say which StyleEx explains it with --by" if by == subject else "a StyleEx explains a classifier"
+        raise WeightsError(f"{by} holds a {kind}; {advice}, which 'genkit explain train' makes")
+    _bind(generator.classifier, subject, by)
+    return generator
+
+
+def _bind(classifier: Any, subject: str, by: str) -> None:
+    from genkit.classifiers.own_classifier import OwnClassifier, bind, bound, weights_fingerprint
+
+    if isinstance(classifier, OwnClassifier):
+        if is_source(subject):
+            bind(classifier.source, imported(subject))
+        bound(classifier.source, classifier.weights)
+        return
+    if subject == by or subject == getattr(classifier, "architecture", None):
+        return
+    if is_source(subject) or weights_fingerprint(of_weights(subject)) != weights_fingerprint(classifier):
+        raise WeightsError(
+            f"{by} explains another classifier than {subject}; train one for it with genkit explain train"
+        )
+
+
+def search(generator: Any, images: str, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
+    """Searches attributes and writes page, sheets and explanation.json into `out`."""
+    import torch
+
+    from genkit.evaluation.real_data import open_data
+    from genkit.explain.explaining import SearchSettings
+    from genkit.explain.explaining import explain as found_by
+
+    data = open_data(images, tuple(generator.sample_shape), "IMAGES")
+    judge: Any = loaded_judge(given.get("judge"))
+    n, seed = given.get("n", SEARCHED), given.get("seed", 0)
+    rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[: 2 * n]
+    with display() as shown:
+        explanation = found_by(
+            generator,
+            data.rows(rows),
+            SearchSettings(searched=n, seed=seed),
+            progress(shown, "searching", "pass"),
+            judge=judge,
+            data={"name": data.name},
+            folder=out / "search",
+        )
+    warn([*explanation.checks.reasons, *data.remarks()])
+    write_explanation(out, explanation, subject, by, judge)
+
+
+def write_explanation(out: Path, explanation: Explanation, subject: str, by: str, judge: Any = None) -> None:
+    """explanation.json with its tensors, the sheets, and the page last."""
+    from genkit.cli.explain import PAGE
+    from genkit.core.columns.labels import Labels
+    from genkit.explain.page import About, write_page
+    from genkit.explain.sheet import write_sheets
+
+    explanation.save(out)
+    sheets = write_sheets(out, explanation)
+    columns = judge.conditions.items() if judge is not None else ()
+    about = About(
+        subject,
+        (("classifier", subject), ("generator", by)),
+        categories=frozenset(name for name, column in columns if isinstance(column, Labels)),
+    )
+    write_page(out / PAGE, explanation, about)
+    click.echo(heading(f"{subject}: look at"))
+    rows = [("page", str(out / PAGE)), *(("sheet", str(path)) for path in sheets)]
+    click.echo(table([*rows, ("numbers", str(out / "explanation.json"))], indent="  "))
+
+
+def loaded_judge(weights: str | None) -> Any:
+    """A judge of attributes; raises WeightsError where it is none."""
+    from genkit.core.pretrained import Pretrained
+
+    if weights is None:
+        return None
+    judge: Any = loaded(Pretrained, weights)
+    if not hasattr(judge, "predict") or not hasattr(judge, "conditions"):
+        raise WeightsError(f"--judge {weights} holds a {type(judge).__name__}, which reads no attributes of images")
+    return judge
+
+
+def _kept(found: str | None, by: str) -> Explanation:
+    """The explanation in a folder, or beside a run."""
+    from genkit.explain.explanation import JSON, Explanation
+
+    folder = Path(found) if found else Path(by) / EXPLANATION
+    if not (folder / JSON).is_file():
+        raise GenkitError(
+            f"{folder} holds no explanation; make one with 'genkit explain {by} IMAGES --out FOLDER', and name its "
+            "folder with --found"
+        )
+    return Explanation.load(folder)
+
+
+def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
+    """Tells the changes that make one image one of another class."""
+    from genkit.cli.edit import read_image
+    from genkit.explain.single import explain_image
+    from genkit.explain.single_picture import single_json, single_picture
+    from genkit.images.pixels import write_png
+
+    x = read_image(image, generator)[None]
+    found = explain_image(generator, explanation, x, given["to"])
+    _show(str(image), found, explanation)
+    if "grid" in given:
+        write_png(given["grid"], single_picture(found))
+        click.echo(f"original, redrawn, then one attribute after the other in {given['grid']}")
+    if "json_path" in given:
+        write_json(given["json_path"], single_json(found))
+
+
+def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None:
+    from genkit.explain.words import percent
+
+    name = found.classes[found.target]
+    number = {a.s: i for i, a in enumerate(explanation.attributes[found.target], 1)}
+    seen = found.classes[int(found.probabilities.argmax())]
+    click.echo(heading(f"{image} is {seen} ({percent(float(found.probabilities.max()))})"))
+    rows: list[tuple[object, ...]] = [("redrawn", "", percent(float(found.reconstructed[found.target])))]
+    rows += [
+        (f"and attribute {number.get(c.attributes[-1].s, '?')}", f"{c.effect:+.2f}", percent(c.probability))
+        for c in found.subset
+    ]
+    click.echo(table(rows, ("changed", "effect, logits", f"probability of {name}")))
+    click.echo(f"it becomes {name}" if found.flipped else f"no attributes together make it {name}")
+
+
+def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:
+    """An animation or strip of one attribute."""
+    from genkit.explain.strip import COLUMNS, FRAMES, frames, strengths, write_strip
+
+    target = explanation.target(given["to"])
+    attributes, number, out = explanation.attributes[target], given["attribute"], given["out"]
+    if number > len(attributes):
+        name = explanation.classes[target]
+        raise GenkitError(f"--attribute {number}: there are {len(attributes)} of class {name}")
+    attribute = attributes[number - 1]
+    x = _shown(generator, explanation, target, number - 1, images)
+    end = (explanation.range.high if attribute.direction else explanation.range.low)[attribute.s]
+    count = COLUMNS if out.suffix.lower() == ".png" else FRAMES
+    joined = generator.of_images(x.to(generator.device))
+    write_strip(out, frames(generator, attribute, joined, end, strengths(count, given.get("strength", 1.0))))
+    click.echo(
+        f"attribute {number} of {explanation.classes[target]}, from 0 to {given.get('strength', 1.0):g}, in {out}"
+    )
+
+
+def _shown(generator: Any, explanation: Explanation, target: int, i: int, images: str | None) -> Tensor:
+    """Images to animate: those given, or the examples of the page."""
+    from genkit.cli.edit import read_image
+    from genkit.evaluation.real_data import open_data
+    from genkit.images.pixels import from_uint8
+
+    if images is None:
+        examples = explanation.examples.get(target, [])
+        if i >= len(examples) or not len(examples[i].images):
+            raise GenkitError("the explanation has no examples of this attribute; give IMAGES")
+        return from_uint8(examples[i].images[:, 0])
+    if Path(images).is_file() and Path(images).suffix.lower() != ".zip":
+        return read_image(Path(images), generator)[None]
+    import torch
+
+    data = open_data(images, tuple(generator.sample_shape), "IMAGES")
+    found: Tensor = data.rows(torch.arange(min(MOST_IN_STRIP, len(data))))
+    return found

@@ -1,0 +1,180 @@
+"""genkit explain train: from a classifier and images to the page that explains it, in one command that can go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
+from genkit.cli.console import is_first_process
+from genkit.cli.launch import join_launch
+from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing
+from genkit.core.errors import GenkitError, RecipeError
+
+if TYPE_CHECKING:
+    from genkit.training.recipe import Recipe
+
+SIZES = (16, 32, 64, 128, 256)
+LOOKED_AT = 16
+"""Images that a classifier is tried on."""
+
+
+@click.command("explain train", cls=Writing, epilog=f"{ABOUT_CLASSIFIER} {ABOUT_DATA}")
+@click.argument("name", type=Input("classifier"), metavar="CLASSIFIER")
+@click.argument("data", type=DATA)
+@click.option("--out", type=FOLDER, required=True, help="Run folder; the page is in its folder explanation.")
+@click.option("--size", type=click.Choice([str(s) for s in SIZES]), help="Side length of the images, of code; 64.")
+@click.option("--steps", type=COUNT, help="Iterations of training; 20,000 if not said.")
+@click.option("--minutes", type=COUNT, help="In place of --steps: as many as fit, measured before it starts.")
+@click.option("--against", type=DATA, help="Images to explain, which it was not trained on; DATA if not said.")
+@click.option("--judge", type=WEIGHTS, help="Reads attributes of images: says what each change is.")
+@click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of training and choice of images.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
+@classifier_options
+def command(
+    name: str,
+    data: str,
+    out: Path,
+    size: str | None,
+    steps: int | None,
+    minutes: int | None,
+    against: str | None,
+    judge: str | None,
+    n: int | None,
+    seed: int,
+    resume: bool,
+    range_: tuple[float, ...] | None,
+    **told: Any,
+) -> None:
+    """Train a StyleEx with CLASSIFIER on DATA, search what changes its mind, and write the page.
+
+    The recipe is written first, as OUT/recipe.yaml. What was stopped goes on with the same command and --resume.
+    """
+    from genkit.cli.explain_images import loaded_judge
+
+    asked = GivenClassifier(name, range=range_, **told)
+    asked.check()
+    if steps and minutes:
+        raise GenkitError("--steps and --minutes both say how long to train; give one of them")
+    classifier = built(asked, _size(asked, size))
+    loaded_judge(judge)
+    join_launch()
+    spec = _checked_data(data, classifier, "DATA")
+    if against:
+        _checked_data(against, classifier, "--against")
+    _try_on(classifier, spec)
+    recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), steps, minutes, seed)
+    _train(recipe, out, resume)
+    if is_first_process():
+        _explain(name, against or data, out, judge, n, seed)
+
+
+def _size(asked: GivenClassifier, size: str | None) -> int:
+    """Side length of the images: that of genkit's own classifiers, else as asked."""
+    if asked.is_code or asked.weights:
+        return int(size or 64)
+    own = int(of_weights(asked.name).sample_shape[-1])  # type: ignore[attr-defined]
+    if size and int(size) != own:
+        raise GenkitError(f"--size {size}: {asked.name} takes images of {own} pixels; leave it out")
+    if own not in SIZES:
+        raise GenkitError(
+            f"{asked.name} takes images of {own} pixels, and the generator makes {', '.join(map(str, SIZES))}; train a "
+            "classifier of such images"
+        )
+    return own
+
+
+def _checked_data(data: str, classifier: Any, role: str) -> Any:
+    from genkit.evaluation.real_data import check_data
+
+    spec = check_data(data, tuple(classifier.sample_shape), role)
+    assert spec is not None
+    return dict(spec)
+
+
+def _try_on(classifier: Any, spec: Any) -> None:
+    """Runs the classifier on a few of the images and back; raises WeightsError where it cannot be explained."""
+    import torch
+
+    from genkit.classifiers.fitness import check_explicable
+    from genkit.evaluation.real_data import open_data
+
+    data = open_data(spec, tuple(classifier.sample_shape), "DATA")
+    rows = torch.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).long()
+    check_explicable(classifier, data.rows(rows).to(classifier.device))
+
+
+def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
+    """The weights that a recipe names: genkit's own, or what is known of others, kept in the run."""
+    from genkit.core.catalog import shipped
+
+    if not asked.is_code and not asked.weights:
+        return asked.name if (shipped("weights") / asked.name).is_dir() else str(Path(asked.name).absolute())
+    folder = out / "classifier"
+    if is_first_process() and not (out / "recipe.yaml").is_file():
+        classifier.save_pretrained(folder)
+    return str(folder.absolute())
+
+
+def _recipe(
+    out: Path, spec: Any, classifier: Any, weights: str, steps: int | None, minutes: int | None, seed: int
+) -> Recipe:
+    from genkit.cli.styleex_recipe import STEPS, styleex_recipe
+    from genkit.training.recipe import Recipe
+
+    kept = _kept(out) if (out / "recipe.yaml").is_file() else None
+    known = int(kept["train"]["steps"]) if kept and not steps else steps or STEPS
+    tree = styleex_recipe(out.name, spec, weights, classifier.sample_shape, classifier.classes, known, seed)
+    recipe = Recipe.from_dict(tree)
+    if minutes and kept is None:
+        tree["train"]["steps"] = _fitting(recipe, minutes)
+        recipe = Recipe.from_dict(tree)
+    return recipe
+
+
+def _kept(out: Path) -> dict[str, Any]:
+    from genkit.core.documents import Unreadable, read_yaml
+
+    try:
+        tree = read_yaml(out / "recipe.yaml")
+        int(tree["train"]["steps"])
+    except (Unreadable, LookupError, TypeError, ValueError) as damage:
+        raise RecipeError(
+            f"{out / 'recipe.yaml'} cannot be read, so the run cannot go on; choose another --out"
+        ) from damage
+    return dict(tree)
+
+
+def _fitting(recipe: Recipe, minutes: int) -> int:
+    """The iterations that fit into so many minutes on this machine."""
+    from genkit.cli.dry_run import seconds_per_iteration
+
+    steps = max(1, int(60 * minutes / seconds_per_iteration(recipe)))
+    click.echo(f"{steps:,} iterations fit into {minutes} minutes")
+    return steps
+
+
+def _train(recipe: Recipe, out: Path, resume: bool) -> None:
+    from genkit.cli.console import TrainingWatcher, display
+    from genkit.training import train
+    from genkit.training.run_folder import RunFolder
+
+    folder = RunFolder(out)
+    if resume and folder.finished(recipe):
+        return
+    folder.holds_run(resume)
+    if is_first_process():
+        click.echo(f"training {recipe.name} into {out}; the recipe is {out / 'recipe.yaml'}")
+    with display() as shown:
+        train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+
+
+def _explain(name: str, images: str, out: Path, judge: str | None, n: int | None, seed: int) -> None:
+    from genkit.cli.explain_images import EXPLANATION, explainer, search
+
+    given = {"judge": judge, "n": n, "seed": seed}
+    generator = explainer(str(out), name)
+    search(generator, images, out / EXPLANATION, name, str(out), {k: v for k, v in given.items() if v is not None})

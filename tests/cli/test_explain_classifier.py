@@ -1,0 +1,276 @@
+"""genkit explain of classifiers: who is refused and why, the page, one image, animations."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from genkit.classifiers.own_classifier import OwnClassifier, unbind, weights_fingerprint
+from genkit.cli import explain_images
+from genkit.core.frozen import freeze
+from genkit.explain.explanation import Explanation
+from genkit.images.pixels import write_folder
+from tests.cli.console import refusal, run
+from tests.explain.brightness import SIZE, Bright, Brightness
+from tests.explain.made import explanation
+
+Capture = pytest.CaptureFixture[str]
+
+OWN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.linear = nn.Linear(192, 2)
+    def forward(self, x):
+        return self.linear(x.flatten(1))
+
+net, other, number = Net(), (lambda: Net(1)), 3
+make = Net
+scripted = lambda: torch.jit.trace(Net(), torch.zeros(1, 3, 8, 8))
+one = lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
+def fails():
+    raise OSError("no weights here")
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with own_net.py, broken_net.py and pics of 8 pixels."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    Path("own_net.py").write_text(OWN)
+    Path("broken_net.py").write_text("import nothing_like_it\n")
+    levels = torch.linspace(-1, 1, 40)[:, None, None, None].expand(40, 3, SIZE, SIZE)
+    write_folder([levels], tmp_path / "pics")
+    for name in ("own_net", "broken_net"):
+        sys.modules.pop(name, None)
+    return tmp_path
+
+
+@pytest.fixture
+def styleex(monkeypatch: pytest.MonkeyPatch) -> Brightness:
+    """What weights of any name are."""
+    generator = Brightness(freeze(Bright()))
+    monkeypatch.setattr(explain_images, "loaded", lambda kind, name: generator)
+    return generator
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Calls of a stand-in of the search, which gives a made explanation."""
+    calls: list[Any] = []
+
+    def explain(generator: Any, images: Any, settings: Any, progress: Any, **rest: Any) -> Explanation:
+        calls.append(SimpleNamespace(images=images, settings=settings, **rest))
+        progress(1, 1)
+        return explanation(size=SIZE, reasons=("The classifier is nearly always certain.",))
+
+    module: Any = ModuleType("genkit.explain.explaining")
+    module.explain, module.SearchSettings = explain, SimpleNamespace
+    monkeypatch.setitem(sys.modules, "genkit.explain.explaining", module)
+    return calls
+
+
+@pytest.mark.parametrize("command", [["explain"], ["explain", "train"]])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("net.onnx", "an ONNX file is a graph without gradients"),
+        ("net.pt2", "a torch.export file is a fixed graph"),
+        ("scripted.pt", "a TorchScript file is an exported program"),
+        ("pickled.pt", "a pickle can run code and is refused"),
+        ("net.safetensors", "torchvision:resnet18 --weights"),
+        ("notes.txt", "a classifier is no file such as"),
+    ],
+)
+def test_files_are_refused_with_the_reason(
+    here: Path, capsys: Capture, name: str, reason: str, command: list[str]
+) -> None:
+    for path in ("net.onnx", "net.pt2", "notes.txt"):
+        Path(path).write_bytes(b"x")
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), "scripted.pt")  # type: ignore[no-untyped-call]
+    torch.save({"a": torch.zeros(1)}, "pickled.pt")
+    save_file({"a": torch.zeros(1)}, "net.safetensors")
+    line = refusal(capsys, *command, name, "pics", "--out", "out")
+    assert reason in line and name in line
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("absent_net:make", "there is no module 'absent_net' in this folder or among installed packages"),
+        ("broken_net:make", "broken_net cannot be imported: ModuleNotFoundError: No module named 'nothing_like_it'"),
+        ("own_net:mak", "own_net has no 'mak'; did you mean 'make'?"),
+        ("own_net:number", "gives a int; a torch.nn.Module is needed"),
+        ("own_net:fails", "calling it without arguments fails: OSError: no weights here"),
+        ("own_net:scripted", "an exported TorchScript"),
+    ],
+)
+def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, reason: str) -> None:
+    assert reason in refusal(capsys, "explain", "train", source, "pics", "--out", "out", "--size", "16")
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("explain own_net:make pics --out page", "say which StyleEx explains own_net:make with --by RUN"),
+        ("explain run --by run", "IMAGES are missing"),
+        ("explain run pics --by run", "say where the page goes with --out FOLDER"),
+        ("explain run pics --by run --out page.gif", "say where the page goes with --out FOLDER"),
+        ("explain run pics --by run --to dark", "pics is no file"),
+        ("explain run pics/000000.png --to dark --out page", "one image is shown by --grid FILE.png"),
+        ("explain run --by run --attribute 1 --out a.gif", "say which with --to CLASS"),
+        ("explain run --to dark --attribute 1", "--out FILE.gif, .webp or .png"),
+        ("explain run --to dark --attribute 1 --out page", "--out FILE.gif, .webp or .png"),
+        ("explain run pics --to dark --strength 2", "--strength is of an --attribute"),
+        ("explain run pics --by run --out page --grid g.png", "--grid and --json are of one image"),
+        ("explain run --by run --attribute 1 --to dark --out pics/a.gif pics", "lies in pics, which is read"),
+        ("explain fashion-mnist-exemplar-vae --out page", "--out is of a classifier that a StyleEx explains"),
+        ("explain mnist-classifier digits --out page", "say which StyleEx explains it with --by"),
+        ("explain train mnist-classifier digits --out r", "of 28 pixels, and the generator makes 16, 32"),
+        ("explain train mnist-classifier digits --out r --size 32", "takes images of 28 pixels; leave it out"),
+        ("explain train mnist-classifier digits --out r --mean 0.5", "--mean is of a classifier made elsewhere"),
+        ("explain train torchvision:resnet18 pics --out r", "give trained ones with --weights FILE.safetensors"),
+        ("explain train torchvision:resnet18 pics --out r --weights own_net.py", "no .safetensors file"),
+        ("explain train own_net:make pics --out r --weights own_net.py", "a factory of yours loads its own"),
+        ("explain train own_net:make pics --out r --steps 3 --minutes 4", "--steps and --minutes both"),
+        ("explain train own_net:make pics --out r --mean 1,x", "no list of numbers"),
+        ("explain train own_net:make pics --out r --mean 1,nan", "a number that is not finite"),
+        ("explain train own_net:make pics --out r --mean 1,2 --size 16", "--mean: 3 channels need as many numbers"),
+        ("explain train own_net:make pics --out r --range 1", "2 numbers are needed, got 1"),
+        ("explain train own_net:make pics --out r --classes a,a", "names differ and none is empty"),
+        ("explain train own_net:make pics --out r --size 16", "does not take images (2, 3, 16, 16)"),
+        ("explain train own_net:make pics --out r --size 16 --input-size 8 --classes a,b,c", "--classes names 3"),
+        ("explain train own_net:make gone.zip --out r --size 16 --input-size 8", "gone.zip does not exist"),
+        ("explain train own_net:make pics --out pics/r", "lies in pics, which is read"),
+        ("explain train own_net:make pics", "--out"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_work_starts(
+    here: Path, capsys: Capture, line: str, reason: str
+) -> None:
+    before = sorted(here.iterdir())
+    assert reason in refusal(capsys, *line.split())
+    assert [p for p in sorted(here.iterdir()) if p.name != "__pycache__"] == [
+        p for p in before if p.name != "__pycache__"
+    ]
+
+
+def test_a_page_is_written(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
+    ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page", "-n", 15, "--seed", 1)
+    assert ran.code == 0, ran.err
+    assert {p.name for p in Path("page").iterdir()} == {
+        *("explanation.html", "explanation.json", "explanation.safetensors", "class-0.png", "class-1.png")
+    }
+    (call,) = searched
+    assert call.images.shape == (30, 3, SIZE, SIZE) and call.settings.searched == 15
+    assert call.data == {"name": "pics"} and call.folder == Path("page/search")
+    assert "warning: The classifier is nearly always certain." in ran.out
+    html = Path("page/explanation.html").read_text("utf-8")
+    assert "Do not trust this page" in html and "What changes the mind of run" in html
+    assert json.loads(Path("page/explanation.json").read_text())["classes"] == ["small", "large"]
+
+
+def test_another_classifier_is_refused(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
+    line = ["explain", "mnist-classifier", "pics", "--by", "run", "--out", "page"]
+    assert "run explains another classifier than mnist-classifier" in refusal(capsys, *line)
+    assert "another classifier than own_net:make" in refusal(capsys, "explain", "own_net:make", *line[2:])
+    assert not searched
+
+
+def test_code_is_bound_by_its_name_on_the_line_alone(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    sys.path.insert(0, str(here))
+    import own_net  # type: ignore[import-not-found]
+
+    told = weights_fingerprint(own_net.net)
+    styleex.classifier = freeze(OwnClassifier("told:before", SIZE, 2, ("a", "b"), told))
+    rest = ["pics", "--by", "run", "--out", "page"]
+    try:
+        assert "told:before is code of yours, which no file may import" in refusal(capsys, "explain", "run", *rest)
+        assert "told" not in sys.modules
+        assert "other weights now" in refusal(capsys, "explain", "own_net:other", *rest)
+        ran = run(capsys, "explain", "own_net:make", *rest)
+        assert ran.code == 0 and len(searched) == 1, ran.err
+    finally:
+        unbind("told:before")
+
+
+def kept(folder: Path) -> Explanation:
+    """A made explanation of the attribute brightness, saved beside a run."""
+    made = explanation(size=SIZE, classes=("dark", "bright"))
+    one = {t: [replace(a, layer="a", channel=0, s=0) for a in found] for t, found in made.attributes.items()}
+    made = replace(made, attributes=one)
+    made.save(folder)
+    return made
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+@pytest.mark.parametrize("images", [[], ["pics"], ["pics/000007.png"]])
+def test_animations(
+    here: Path, capsys: Capture, styleex: Brightness, monkeypatch: pytest.MonkeyPatch, name: str, images: list[str]
+) -> None:
+    kept(Path("run/explanation"))
+    load = Explanation.load
+    ends = SimpleNamespace(low=torch.tensor([-1.0, 0.0]), high=torch.tensor([1.0, 0.0]))
+    monkeypatch.setattr(Explanation, "load", lambda folder: replace(load(folder), range=ends))
+    line = ["explain", "run", *images, "--to", "bright", "--attribute", "1", "--strength", "1", "--out", name]
+    ran = run(capsys, *line)
+    assert ran.code == 0, ran.err
+    with Image.open(name) as picture:
+        assert getattr(picture, "n_frames", 1) == (1 if name == "a.png" else 46)
+        if name == "a.png":
+            last = picture.convert("RGB").getpixel((picture.width - 1, 0))
+            assert last == (255, 255, 255)  # strength 1 is the largest value over the images
+    assert "--attribute 9: there are 3 of class bright" in refusal(capsys, *line[:-5], "9", "--out", name)
+
+
+def test_an_explanation_must_be_there(here: Path, capsys: Capture, styleex: Brightness) -> None:
+    line = refusal(capsys, "explain", "run", "--to", "bright", "--attribute", "1", "--out", "a.gif")
+    assert "run/explanation holds no explanation" in line and "--found" in line
+
+
+def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = kept(Path("page"))
+    attribute = made.attributes[1][0]
+    image = torch.full((3, SIZE, SIZE), 100, dtype=torch.uint8)
+    change = SimpleNamespace(attributes=(attribute,), image=image + 50, effect=1.5, probability=0.8, decision=1)
+    found = SimpleNamespace(
+        classes=("dark", "bright"),
+        target=1,
+        original=image,
+        reconstruction=image,
+        probabilities=torch.tensor([0.7, 0.3]),
+        reconstructed=torch.tensor([0.6, 0.4]),
+        independent=[change],
+        subset=[change],
+        flipped=True,
+    )
+    module: Any = ModuleType("genkit.explain.single")
+    module.explain_image = lambda generator, explanation, x, target: found if target == "bright" else None
+    monkeypatch.setitem(sys.modules, "genkit.explain.single", module)
+    line = ["explain", "run", "pics/000007.png", "--to", "bright", "--found", "page"]
+    ran = run(capsys, *line, "--grid", "g.png", "--json", "g.json")
+    assert ran.code == 0, ran.err
+    assert "pics/000007.png is dark (70" in ran.out and "it becomes bright" in ran.out
+    told = json.loads(Path("g.json").read_text())
+    assert told["flipped"] and told["subset"][0]["probability"] == 0.8
+    with Image.open("g.png") as picture:
+        assert picture.size == (3 * 98 - 2, 2 * 98 - 2)
