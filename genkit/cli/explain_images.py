@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,7 +15,7 @@ from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError, WeightsError
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from genkit.explain.explanation import Explanation
     from genkit.explain.single import ImageExplanation
@@ -96,7 +96,9 @@ def _bind(classifier: Any, subject: str, by: str) -> None:
         return
     if subject == by or subject == getattr(classifier, "architecture", None):
         return
-    if is_source(subject) or weights_fingerprint(of_weights(subject)) != weights_fingerprint(classifier):
+    if is_source(subject) or weights_fingerprint(cast("nn.Module", of_weights(subject))) != weights_fingerprint(
+        classifier
+    ):
         raise WeightsError(
             f"{by} explains another classifier than {subject}; train one for it with genkit explain train"
         )
