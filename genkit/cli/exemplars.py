@@ -11,7 +11,7 @@ from genkit.cli.console import heading, table
 from genkit.cli.places import write_json
 
 if TYPE_CHECKING:
-    from genkit.vae.explanation import ExemplarsBehind
+    from genkit.vae.explanation import ExemplarExplanation
     from genkit.vae.vae import VAE
 
 
@@ -45,14 +45,14 @@ def tell_exemplars(vae: VAE) -> None:
     click.echo(f"{len(vae.exemplars)} in all")
 
 
-def _show(title: str, found: ExemplarsBehind) -> None:
+def _show(title: str, found: ExemplarExplanation) -> None:
     columns = zip(found.rows, found.shares.tolist(), found.distances.tolist(), strict=True)
     rows = [(data, row, f"{100 * share:.2f}", f"{distance:.4g}") for (data, row), share, distance in columns]
     click.echo(heading(title))
     click.echo(table(rows, ("data", "exemplar", "share of the prior, %", "distance")))
 
 
-def _draw(path: Path, found: ExemplarsBehind) -> None:
+def _draw(path: Path, found: ExemplarExplanation) -> None:
     import torch
 
     from genkit.images.pixels import grid, write_png

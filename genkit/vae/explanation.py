@@ -16,7 +16,7 @@ from genkit.vae.vae import VAE
 
 
 @dataclass(frozen=True)
-class ExemplarsBehind:
+class ExemplarExplanation:
     """The k exemplars nearest to an image's latent, nearest first.
 
     Attributes:
@@ -38,7 +38,7 @@ class ExemplarsBehind:
         return {"exemplars": [{"data": d, "row": i, "share": s, "distance": x} for (d, i), s, x in columns]}
 
 
-def explained(vae: VAE, image: Tensor, k: int, seed: int = 0) -> ExemplarsBehind:
+def explained(vae: VAE, image: Tensor, k: int, seed: int = 0) -> ExemplarExplanation:
     """The k exemplars behind an image (C, H, W) in [-1, 1].
 
     A share is the responsibility N(z; m_n, s2) / sum_j N(z; m_j, s2) of exemplar n for the image's mean z under the
@@ -61,7 +61,7 @@ def explained(vae: VAE, image: Tensor, k: int, seed: int = 0) -> ExemplarsBehind
         same = [Rows(1, torch.Generator().manual_seed(seed), vae.device) for _ in range(k)]
         pictures = torch.cat([vae(vae.beside_noise(mean[None], rows)) for mean, rows in zip(near, same, strict=True)])
     found = [_row(exemplars.origin, i) for i in where[0].tolist()]
-    return ExemplarsBehind(image, found, shares.cpu(), squared[0].sqrt().cpu(), pictures.cpu())
+    return ExemplarExplanation(image, found, shares.cpu(), squared[0].sqrt().cpu(), pictures.cpu())
 
 
 def _row(origin: list[dict[str, Any]], index: int) -> tuple[str, int]:

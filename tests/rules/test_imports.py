@@ -23,7 +23,6 @@ ALLOWED = {
     "explain": {"core", "images", "explain"},
     "data": {"core", "images", "data"},
     "evaluation": {"core", "images", "evaluation"},
-    "explain": {"core", "images", "explain"},
     "training": {"core", "images", "evaluation", "training"},
 }
 """No family imports another, except that classifiers borrow networks; training, evaluation and explain know none."""
