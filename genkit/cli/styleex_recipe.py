@@ -15,8 +15,8 @@ def styleex_recipe(
 ) -> dict[str, Any]:
     """The tree of a recipe.
 
-    Weights of reconstruction and perceptual terms are 4 times as large as published (1, 0.1, 0.1), and of the agreement
-    twice, as they were found to work for short trainings; multi-scale L1 takes the place of LPIPS, which needs weights.
+    Weights are those of recipes/shapes/styleex, larger than published for the sake of short trainings; multi-scale L1
+    takes the place of LPIPS, which needs weights of its own.
 
     Args:
         classifier: weights folder or shipped name.
@@ -44,10 +44,10 @@ def styleex_recipe(
             "penalties": [
                 {"type": "r1", "weight": 1.0, "every": 16},
                 {"type": "path_length", "every": 8},
-                {"type": "reconstruction", "weight": 4.0},
+                {"type": "reconstruction", "weight": 2.0},
                 {"type": "perceptual", "weight": 2.0},
-                {"type": "latent_reconstruction", "weight": 0.4},
-                {"type": "agreement", "weight": 2.0},
+                {"type": "latent_reconstruction", "weight": 0.2},
+                {"type": "agreement"},
             ],
         },
         "optimizers": {

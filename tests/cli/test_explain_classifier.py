@@ -274,3 +274,19 @@ def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch
     assert told["flipped"] and told["subset"][0]["probability"] == 0.8
     with Image.open("g.png") as picture:
         assert picture.size == (3 * 98 - 2, 2 * 98 - 2)
+
+
+def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys: Capture, styleex: Brightness) -> None:
+    pytest.importorskip("genkit.explain.explaining")
+    ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page", "-n", 20)
+    assert ran.code == 0, ran.err
+    found = Explanation.load(Path("page"))
+    assert found.classes == ("dark", "bright")
+    for target, attributes in found.attributes.items():
+        assert (attributes[0].layer, attributes[0].channel, attributes[0].direction) == ("a", 0, target)
+    assert "What makes it say “bright”" in Path("page/explanation.html").read_text("utf-8")
+    one = ["--found", "page", "--to", "bright"]
+    ran = run(capsys, "explain", "run", "pics/000000.png", *one, "--grid", "g.png", "--json", "g.json")
+    assert ran.code == 0 and "it becomes bright" in ran.out, ran
+    ran = run(capsys, "explain", "run", *one, "--attribute", "1", "--out", "a.webp")
+    assert ran.code == 0 and Path("a.webp").is_file(), ran.err

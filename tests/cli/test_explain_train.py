@@ -1,0 +1,97 @@
+"""genkit explain train: the recipe that it writes, and the way from a classifier to its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genkit.cli import explain_train
+from genkit.cli.styleex_recipe import styleex_recipe, widths
+from genkit.core.table import has
+from genkit.images.pixels import write_folder
+from tests.cli.console import refusal, run
+
+Capture = pytest.CaptureFixture[str]
+TRAINS = pytest.mark.skipif(not has("systems", "styleex_training"), reason="this genkit trains no StyleEx")
+
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(3, 1)
+    def forward(self, x):
+        return self.linear(x.mean((2, 3)))
+"""
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is done after the checks, in order, in a folder with mean_net.py and pics."""
+    monkeypatch.chdir(tmp_path)
+    Path("mean_net.py").write_text(NET)
+    write_folder([torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))], tmp_path / "pics")
+    done: list[Any] = []
+    monkeypatch.setattr(explain_train, "_train", lambda recipe, out, resume: done.append((recipe, out, resume)))
+    monkeypatch.setattr(explain_train, "_explain", lambda *arguments: done.append(arguments))
+    return done
+
+
+def test_channels_halve_towards_the_full_size() -> None:
+    assert widths(32) == [48, 48, 32, 16]
+    assert widths(64) == [96, 96, 64, 32, 16]
+    assert len(widths(256)) == 7 and max(widths(256)) == 256
+
+
+@TRAINS
+@pytest.mark.parametrize("shape", [(3, 16, 16), (1, 32, 32), (3, 64, 64)])
+def test_the_recipe_builds(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    from genkit.classifiers.conv_classifier import Classifier
+    from genkit.training.recipe import Recipe
+
+    Classifier(shape[1], shape[0], 3, width=4).save_pretrained(tmp_path)
+    data = {"type": "shapes", "n": 40, "size": shape[1]}
+    recipe = Recipe.from_dict(styleex_recipe("x", data, str(tmp_path), shape, 3, 10, 5))
+    system: Any = recipe.build_system()
+    assert system.generator.sample_shape == shape and system.generator.conditions["probabilities"].classes == 3
+    assert (recipe.train.steps, recipe.train.seed) == (10, 5)
+
+
+@TRAINS
+def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16", "--classes", "sad,glad", "--steps", "7", "--seed", "3", "-n", "9"]
+    ran = run(capsys, *line)
+    assert ran.code == 0, ran.err
+    (recipe, out, resume), explained = steps
+    assert (out, resume, recipe.train.steps, recipe.train.seed) == (Path("run"), False, 7, 3)
+    assert explained == ("mean_net:Net", "pics", Path("run"), None, 9, 3)
+    from genkit.core.pretrained import Pretrained
+
+    kept: Any = Pretrained.from_pretrained(recipe.system["generator"]["classifier"]["weights"])
+    assert kept.class_names == ("sad", "glad") and kept.source == "mean_net:Net" and kept.classes == 2
+
+
+@TRAINS
+def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Capture) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16"]
+    assert run(capsys, *line, "--steps", 7).code == 0
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    assert run(capsys, *line, "--minutes", 100, "--resume").code == 0
+    assert steps[2][0].train.steps == 7 and steps[2][2]
+    Path("run/recipe.yaml").write_text("train: 3")
+    assert "cannot be read, so the run cannot go on" in refusal(capsys, *line, "--resume")
+
+
+def test_the_classifier_is_tried_on_the_images_first(steps: list[Any], capsys: Capture) -> None:
+    Path("sum_net.py").write_text(NET.replace("self.linear(x.mean((2, 3)))", "self.linear(x.mean((2, 3))).detach()"))
+    line = refusal(capsys, "explain", "train", "sum_net:Net", "pics", "--out", "run", "--size", "16")
+    assert "no gradient of the classifier reaches its images" in line
+    assert not steps and not Path("run").exists()
+    line = refusal(capsys, "explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "32")
+    assert "000000.png" in line and not steps
