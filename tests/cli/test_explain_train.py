@@ -65,7 +65,8 @@ def test_the_recipe_builds(shape: tuple[int, int, int], tmp_path: Path) -> None:
 
 @TRAINS
 def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> None:
-    line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16", "--classes", "sad,glad", "--steps", "7", "--seed", "3", "-n", "9"]
+    line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16", "--classes", "sad,glad"]
+    line += ["--steps", "7", "--seed", "3", "-n", "9"]
     ran = run(capsys, *line)
     assert ran.code == 0, ran.err
     (recipe, out, resume), explained = steps
