@@ -68,8 +68,7 @@ def command(
     _try_on(classifier, spec)
     recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), steps, minutes, seed)
     _train(recipe, out, resume)
-    if is_first_process():
-        _explain(name, against or data, out, judge, n, seed)
+    _explain(name, against or data, out, judge, n, seed)
 
 
 def _size(asked: GivenClassifier, size: str | None) -> int:
@@ -127,12 +126,17 @@ def _recipe(
 
     kept = _kept(out) if (out / "recipe.yaml").is_file() else None
     known = int(kept["train"]["steps"]) if kept and not steps else steps or STEPS
-    tree = styleex_recipe(out.name, spec, weights, classifier.sample_shape, classifier.classes, known, seed)
+    tree = styleex_recipe(_called(out), spec, weights, classifier.sample_shape, classifier.classes, known, seed)
     recipe = Recipe.from_dict(tree)
     if minutes and kept is None:
         tree["train"]["steps"] = _fitting(recipe, minutes)
         recipe = Recipe.from_dict(tree)
     return recipe
+
+
+def _called(out: Path) -> str:
+    """A name for the recipe: that of the folder, as far as a recipe's name may be so."""
+    return out.resolve().name.lstrip(".") or "styleex"
 
 
 def _kept(out: Path) -> dict[str, Any]:
@@ -174,7 +178,10 @@ def _train(recipe: Recipe, out: Path, resume: bool) -> None:
 
 def _explain(name: str, images: str, out: Path, judge: str | None, n: int | None, seed: int) -> None:
     from genkit.cli.explain_images import EXPLANATION, explainer, search
+    from genkit.core.processes import process_count
 
+    if not is_first_process() and process_count() == 1:  # training has parted the processes: the first one goes on
+        return
     given = {"judge": judge, "n": n, "seed": seed}
     generator = explainer(str(out), name)
     search(generator, images, out / EXPLANATION, name, str(out), {k: v for k, v in given.items() if v is not None})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -52,13 +53,13 @@ def curves(chosen: Sequence[float], random: Sequence[float], only_probabilities:
     lines = [f'<line class="rule" x1="52" x2="400" y1="{_y(s)}" y2="{_y(s)}"/>' for s in (0, 0.5, 1)]
     lines += [f'<text x="44" y="{_y(s) + 4}" text-anchor="end">{percent(s)}</text>' for s in (0, 0.5, 1)]
     lines += [f'<text x="{_x(i, n):.1f}" y="196" text-anchor="middle">{i + 1}</text>' for i in range(n)]
-    lines.append(f'<line class="alone" x1="52" x2="400" y1="{_y(only_probabilities)}" y2="{_y(only_probabilities)}"/>')
+    if not isnan(only_probabilities):
+        alone = _y(only_probabilities)
+        lines.append(f'<line class="alone" x1="52" x2="400" y1="{alone}" y2="{alone}"/>')
     for name, shares in (("random", random), ("chosen", chosen)):
-        points = " ".join(f"{_x(i, n):.1f},{_y(share)}" for i, share in enumerate(shares))
-        lines.append(f'<polyline class="{name}" points="{points}"/>')
-        lines += [
-            f'<circle class="{name}" cx="{_x(i, n):.1f}" cy="{_y(share)}" r="3"/>' for i, share in enumerate(shares)
-        ]
+        places = [(f"{_x(i, n):.1f}", _y(share)) for i, share in enumerate(shares) if not isnan(share)]
+        lines.append(f'<polyline class="{name}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>')
+        lines += [f'<circle class="{name}" cx="{x}" cy="{y}" r="3"/>' for x, y in places]
     told = f"Share flipped: {', '.join(map(percent, chosen))}; at random: {', '.join(map(percent, random))}"
     return f'<svg class="curves" viewBox="0 0 410 204" role="img" aria-label="{told}">{"".join(lines)}</svg>'
 

@@ -11,7 +11,7 @@ from genkit.core.files import write_atomically
 from genkit.explain.charts import curves, histogram, track
 from genkit.explain.explanation import Attribute, ExampleImages, Explanation
 from genkit.explain.pictures import difference, url
-from genkit.explain.words import effect, enough, moved, percent, reading
+from genkit.explain.words import effect, enough, moved, percent, reading, sorts
 
 SHOWN = 5
 """Attributes of a class that are shown with pictures; all are in the curve and in explanation.json."""
@@ -51,7 +51,7 @@ def page(explanation: Explanation, about: About) -> str:
     doubts = [*explanation.checks.reasons, *(f"{what} No: {said}" for what, said, well in checks if not well)]
     return pages.get_template("page.html.j2").render(
         about=about,
-        classes=explanation.classes,
+        classes=sorts(explanation.classes),
         targets=[_target(explanation, target, about) for target in sorted(explanation.attributes)],
         checks=checks,
         doubts=list(dict.fromkeys(doubts)),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import isnan
 
 from genkit.explain.explanation import Attribute, Checks
 
 HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
 """Changes in deviations from which on they are named a little, clear and strong."""
+
+NAMED = 6
+"""Classes that a sentence names at most."""
 
 KEPT = 0.9
 """Share of decisions that reconstructions should keep."""
@@ -15,6 +19,8 @@ KEPT = 0.9
 
 def percent(share: float) -> str:
     """42 %, with a decimal below 10 % and near 100 %, where it says more."""
+    if isnan(share):
+        return "an unknown share"
     number = 100 * share
     text = f"{number:.1f}" if 0 < number < 10 or 99 < number < 100 else f"{number:.0f}"
     return f"{text}\N{NO-BREAK SPACE}%"
@@ -82,6 +88,11 @@ def reading(checks: Checks) -> list[tuple[str, str, bool]]:
 def quoted(name: str) -> str:
     """The name of a class in a sentence."""
     return f"“{name}”"
+
+
+def sorts(classes: Sequence[str]) -> str:
+    """The classes in a sentence, or their number where they are many."""
+    return f"{len(classes):,} classes" if len(classes) > NAMED else listed([quoted(name) for name in classes])
 
 
 def listed(parts: Sequence[str]) -> str:

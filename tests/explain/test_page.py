@@ -83,6 +83,14 @@ def test_only_the_first_attributes_have_pictures() -> None:
     assert html.count("<article>") == 2 * SHOWN and f"{12 - SHOWN} weaker ones are in explanation.json" in html
 
 
+def test_many_classes_are_counted_and_what_is_unknown_is_said() -> None:
+    made = explanation(classes=tuple(f"kind {i}" for i in range(1000)))
+    unknown = replace(made, only_probabilities=float("nan"), random={t: [float("nan")] for t in made.random})
+    html = page(unknown, ABOUT)
+    assert "sorts images into 1,000 classes." in html and "kind 999" not in html
+    assert "nan" not in Outside(html).text and "nan" not in "".join(re.findall("<svg.*?</svg>", html))
+
+
 def test_words() -> None:
     assert [percent(s).replace("\xa0", " ") for s in (0, 0.004, 0.0725, 0.725, 0.999, 1)] == [
         *("0 %", "0.4 %", "7.2 %", "72 %", "99.9 %", "100 %")
