@@ -125,7 +125,7 @@ def search(generator: Any, images: str, out: Path, subject: str, by: str, given:
             generator,
             data.rows(rows),
             SearchSettings(searched=n, seed=seed),
-            progress(shown, "searching", "pass"),
+            progress(shown, "searching", "pass") if is_first_process() else None,
             judge=judge,
             data={"name": data.name},
             folder=out / "search",

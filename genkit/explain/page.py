@@ -54,8 +54,8 @@ def page(explanation: Explanation, about: About) -> str:
         classes=sorts(explanation.classes),
         targets=[_target(explanation, target, about) for target in sorted(explanation.attributes)],
         checks=checks,
-        doubts=list(dict.fromkeys(doubts)),
-        n=int(explanation.data.get("n", 0)),
+        doubts=list(dict.fromkeys(doubt[:1].upper() + doubt[1:] for doubt in doubts)),
+        n=searched(explanation),
         measured=any(a.moves for found in explanation.attributes.values() for a in found),
         only_probabilities=percent(explanation.only_probabilities),
         facts=[*about.facts, *_facts(explanation)],
@@ -71,7 +71,7 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
         "number": target,
         "name": name,
         "enough": enough(shares, random, name),
-        "curves": curves(shares, random, explanation.only_probabilities) if shares else "",
+        "curves": curves(shares, random, explanation.only_probabilities) if len(shares) > 1 else "",
         "attributes": [
             _attribute(i, attribute, name, about, examples[i] if i < len(examples) else None)
             for i, attribute in enumerate(found)
@@ -111,9 +111,14 @@ def _rows(examples: ExampleImages) -> list[Told]:
     ]
 
 
+def searched(explanation: Explanation) -> int:
+    """The number of images in which changes were tried; the others only show what was found."""
+    return int(explanation.data.get("searched", explanation.data.get("n", 0)))
+
+
 def _facts(explanation: Explanation) -> list[tuple[str, str]]:
     data = explanation.data
-    kept = [("images searched", f"{data.get('n', 0):,} of {data.get('name', 'unknown data')}")]
+    kept = [("images searched", f"{searched(explanation):,} of {data.get('name', 'unknown data')}")]
     if data.get("fingerprint"):
         kept.append(("fingerprint of the images", str(data["fingerprint"])[:16]))
     return kept + [(name.replace("_", " "), str(value)) for name, value in explanation.settings.items()]

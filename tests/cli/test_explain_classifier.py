@@ -25,6 +25,7 @@ from tests.explain.brightness import SIZE, Bright, Brightness
 from tests.explain.made import explanation
 
 Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
 
 OWN = """
 import torch

@@ -91,6 +91,12 @@ def test_many_classes_are_counted_and_what_is_unknown_is_said() -> None:
     assert "nan" not in Outside(html).text and "nan" not in "".join(re.findall("<svg.*?</svg>", html))
 
 
+def test_the_images_searched_are_counted_without_the_others() -> None:
+    made = explanation()
+    html = page(replace(made, data={**made.data, "n": 500, "searched": 240, "others": 260}), ABOUT)
+    assert "in 240 images" in html and "240 of shapes/test" in html and "500" not in Outside(html).text
+
+
 def test_words() -> None:
     assert [percent(s).replace("\xa0", " ") for s in (0, 0.004, 0.0725, 0.725, 0.999, 1)] == [
         *("0 %", "0.4 %", "7.2 %", "72 %", "99.9 %", "100 %")
