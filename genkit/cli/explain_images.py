@@ -226,6 +226,8 @@ def draw_attribute(generator: Any, explanation: Explanation, images: str | None,
         raise GenkitError(f"--attribute {number}: there are {len(attributes)} of class {name}")
     attribute = attributes[number - 1]
     x = _shown(generator, explanation, target, number - 1, images)
+    if explanation.range is None:
+        raise GenkitError("this explanation keeps no ranges of its coordinates, it is only to be shown; search again")
     end = (explanation.range.high if attribute.direction else explanation.range.low)[attribute.s]
     count = COLUMNS if out.suffix.lower() == ".png" else FRAMES
     joined = generator.of_images(x.to(generator.device))
