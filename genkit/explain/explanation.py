@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from genkit.core.errors import GenkitError
+from genkit.core.documents import Unreadable, read_json
+from genkit.core.errors import DataError, GenkitError, first_line
 from genkit.core.files import write_atomically
+from genkit.explain.encoded import Range, Step
 
 JSON, TENSORS = "explanation.json", "explanation.safetensors"
 
@@ -27,10 +30,11 @@ class Attribute:
         s: its number among all coordinates.
         direction: 0 towards its smallest value over the images, 1 towards its largest.
         target_class: number of the class whose logit it raises.
-        mean_effect: mean of `effects`.
-        effects: (N,) change of the target's logit, over the images searched.
-        moves: what measurably changes, name -> mean signed change in units of that property's deviation; of classes the
-            share that is another one.
+        mean_effect: mean of the effects on images that are not of that class.
+        effects: (N,) change of the target's logit, over all images searched.
+        moves: what measurably changes on images that are not of that class, name -> mean signed change in units of that
+            property's deviation; of classes the share that is another one.
+        drifts: the same without the sign, so that changes both ways do not cancel.
     """
 
     layer: str
@@ -41,6 +45,11 @@ class Attribute:
     mean_effect: float
     effects: Tensor
     moves: Mapping[str, float] = field(default_factory=dict)
+    drifts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def step(self) -> Step:
+        return Step(self.direction, self.s)
 
 
 @dataclass(frozen=True)
@@ -80,15 +89,16 @@ class Explanation:
 
     Attributes:
         classes: their names.
-        attributes: target class -> its attributes, the strongest first.
+        attributes: target class -> its attributes, in the order of the selection.
         examples: target class -> those of each of its attributes.
-        sufficiency: target class -> share of images flipped by the top 1, 2, ... attributes together.
+        sufficiency: target class -> share of other images than those searched, and not of it, that the top 1, 2, ...
+            attributes together turn into it.
         random: the same of as many random coordinates.
         only_probabilities: share flipped by changing the appended probabilities alone.
         checks: whether it is to be trusted.
         settings: of the search.
-        data: the images searched: name, fingerprint, n.
-        range: low and high of each coordinate over the images searched; None in an explanation that is only shown.
+        data: the images: name, fingerprint, n; searched, others.
+        range: of each coordinate over the images searched; None in an explanation that is only to be shown.
         generator: fingerprint of its weights.
     """
 
@@ -101,45 +111,69 @@ class Explanation:
     checks: Checks
     settings: dict[str, Any]
     data: dict[str, Any]
-    range: Any = None
+    range: Range | None = None
     generator: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tensors."""
-        told = {t: [_told(a) for a in attributes] for t, attributes in self.attributes.items()}
-        rest = {k: getattr(self, k) for k in ("sufficiency", "random", "only_probabilities", "settings", "data")}
+        told = {y: [_plain(a) for a in attributes] for y, attributes in self.attributes.items()}
+        names = ("sufficiency", "random", "only_probabilities", "settings", "data", "generator")
+        rest = {name: getattr(self, name) for name in names}
         return {"classes": list(self.classes), "attributes": told, **rest, "checks": asdict(self.checks)}
 
-    def save(self, folder: Path) -> None:
-        """explanation.json, and explanation.safetensors with effects and images."""
-        tensors = dict[str, Tensor]()
-        for target, attributes in self.attributes.items():
-            for i, attribute in enumerate(attributes):
-                tensors[f"{target}.{i}.effects"] = attribute.effects.contiguous()
-        for target, examples in self.examples.items():
+    def tensors(self) -> dict[str, Tensor]:
+        """Effects, images and ranges by name."""
+        found = {} if self.range is None else {"range": torch.stack([self.range.low, self.range.high])}
+        for y, attributes in self.attributes.items():
+            found |= {f"{y}.{i}.effects": a.effects.contiguous() for i, a in enumerate(attributes)}
+        for y, examples in self.examples.items():
             for i, example in enumerate(examples):
-                tensors |= {f"{target}.{i}.{k}": v.contiguous() for k, v in vars(example).items()}
-        write_atomically(folder / TENSORS, save(tensors))
-        write_atomically(folder / JSON, (json.dumps(self.to_json(), indent=2) + "\n").encode())
+                found |= {f"{y}.{i}.{name}": value.contiguous() for name, value in vars(example).items()}
+        return found
+
+    def save(self, folder: str | Path) -> None:
+        """explanation.json, and explanation.safetensors with effects and images.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+        """
+        write_atomically(Path(folder) / TENSORS, save(self.tensors()))
+        write_atomically(Path(folder) / JSON, (json.dumps(self.to_json(), indent=2) + "\n").encode())
 
     @classmethod
-    def load(cls, folder: Path) -> Explanation:
-        tree, tensors = json.loads((folder / JSON).read_text("utf-8")), load_file(folder / TENSORS)
-        numbered = {k: {int(t): v for t, v in tree[k].items()} for k in ("attributes", "sufficiency", "random")}
-        attributes = {
-            t: [Attribute(**a, effects=tensors[f"{t}.{i}.effects"]) for i, a in enumerate(found)]
-            for t, found in numbered["attributes"].items()
+    def load(cls, folder: str | Path) -> Explanation:
+        """The explanation that `save` wrote.
+
+        Raises:
+            DataError: it is missing or damaged.
+        """
+        try:
+            return cls._read(read_json(Path(folder) / JSON), load_file(Path(folder) / TENSORS))
+        except (Unreadable, SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError) as damage:
+            raise DataError(f"{folder} holds no explanation that can be read: {first_line(damage)}") from damage
+
+    @classmethod
+    def _read(cls, tree: Any, tensors: Mapping[str, Tensor]) -> Explanation:
+        numbered: dict[str, Any] = {
+            name: {int(y): value for y, value in tree.pop(name).items()}
+            for name in ("attributes", "sufficiency", "random")
         }
+        numbered["attributes"] = {
+            y: [Attribute(**told, effects=tensors[f"{y}.{i}.effects"]) for i, told in enumerate(found)]
+            for y, found in numbered["attributes"].items()
+        }
+        names = ("images", "before", "after")
         examples = {
-            t: [
-                ExampleImages(*(tensors[f"{t}.{i}.{k}"] for k in ("images", "before", "after")))
+            y: [
+                ExampleImages(*(tensors[f"{y}.{i}.{name}"] for name in names))
                 for i in range(len(found))
-                if f"{t}.{i}.images" in tensors
+                if f"{y}.{i}.images" in tensors
             ]
-            for t, found in attributes.items()
+            for y, found in numbered["attributes"].items()
         }
-        rest = {"attributes": attributes, "examples": examples, "classes": tuple(tree["classes"])}
-        return cls(**{**tree, **numbered, **rest, "checks": Checks(**tree["checks"])})
+        classes, checks = tuple(tree.pop("classes")), Checks(**tree.pop("checks"))
+        range_ = Range(*tensors["range"]) if "range" in tensors else None
+        return cls(classes=classes, checks=checks, examples=examples, range=range_, **numbered, **tree)
 
     def target(self, name: int | str) -> int:
         """Number of the class called `name`, or of that number, which attributes were found for.
@@ -147,12 +181,12 @@ class Explanation:
         Raises:
             GenkitError: none.
         """
-        y = self.classes.index(str(name)) if name in self.classes else int(name) if str(name).isdecimal() else -1
+        y = self.classes.index(name) if name in self.classes else int(name) if str(name).isdecimal() else -1
         if y not in self.attributes:
             told = ", ".join(self.classes[k] for k in self.attributes)
             raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {told}")
         return y
 
 
-def _told(attribute: Attribute) -> dict[str, Any]:
-    return {k: v if not isinstance(v, torch.Tensor) else None for k, v in vars(attribute).items() if k != "effects"}
+def _plain(attribute: Attribute) -> dict[str, Any]:
+    return {name: value for name, value in vars(attribute).items() if name != "effects"}
