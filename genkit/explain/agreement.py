@@ -10,7 +10,7 @@ from genkit.explain.explanation import Attribute, Explanation
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ExplanationAgreement:
     """Of two explanations, for one target class.
 
     Attributes:
@@ -27,7 +27,7 @@ class Agreement:
         return self.moved[0] == self.moved[1] and self.cosine > 0
 
 
-def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int, Agreement]:
+def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int, ExplanationAgreement]:
     """For each class that both explain, by the mean of what its top attributes move.
 
     Raises:
@@ -51,11 +51,11 @@ def _moved(attributes: Sequence[Attribute], top: int) -> dict[str, float]:
     return {name: sum(a.moves[name] for a in seen) / len(seen) for name in seen[0].moves}
 
 
-def _compared(a: dict[str, float], b: dict[str, float]) -> Agreement:
+def _compared(a: dict[str, float], b: dict[str, float]) -> ExplanationAgreement:
     common = [name for name in a if name in b]
     if not common:
         raise EvaluationError("what these attributes move was not measured by one judge; search with a judge")
     product = sum(a[name] * b[name] for name in common)
     lengths = [sum(moves[name] ** 2 for name in common) ** 0.5 for moves in (a, b)]
     most = [max(common, key=lambda name: abs(moves[name])) for moves in (a, b)]
-    return Agreement((most[0], most[1]), product / max(lengths[0] * lengths[1], 1e-12))
+    return ExplanationAgreement((most[0], most[1]), product / max(lengths[0] * lengths[1], 1e-12))
