@@ -95,7 +95,7 @@ class StyleEx(GAN):
         return self.network.styles(joined)
 
     def pictured_styles(self, styles: Styles, start: Halfway | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of styles, with a graph; where `start` is given, by the layers from it on alone.
+        """Images (B, C, H, W) in [-1, 1] of styles, with a graph; by the layers from `start` on alone if it is given.
 
         The noise is always the same.
         """
