@@ -81,7 +81,7 @@ class Bench:
         tree = recipe.trainings["gan"].to_dict()
         network, system = tree["system"]["generator"]["network"], tree["system"]
         del network["split"], network["mid"], system["rule"]
-        system["penalties"] = [term for term in system["penalties"] if term["type"] != "contrastive"]
+        system["penalties"] = [term for term in system["penalties"] if term["type"] in ("r1", "path_length")]
         folder = RunFolder(self.out / f"{self.data}-plain-{seed}")
         train_once(Recipe.from_dict({**tree, "name": f"{self.data}-plain"}), folder)
         return Generator.from_pretrained(folder.path)

@@ -252,6 +252,11 @@ ENTRIES: Entries = {
             "A slice of the latent stands for an attribute: images that share it are alike in it, others are not.",
             ("shoshan2021gancontrol",),
         ),
+        "class_balance": Entry(
+            "genkit.gan.control.class_balance:ClassBalance",
+            "Keeps the generator from leaving out classes that a network tells.",
+            ("krause2010rim",),
+        ),
         "predicted_attribute": Entry(
             "genkit.gan.control.measures:PredictedAttribute",
             "One attribute of a finished predictor: probabilities of a class, a standardised number, or a unit vector.",

@@ -602,6 +602,11 @@ SYSTEMS: dict[str, list[SystemCase]] = {
         paired_case(
             contrastive("shape", {"type": "predicted_class", "classifier": finished(CLASSIFIER)}, distance="squared"),
             contrastive("rest", {"type": "mean_colour"}),
+            {
+                "type": "class_balance",
+                "attribute": "shape",
+                "measure": {"type": "predicted_class", "classifier": finished(CLASSIFIER)},
+            },
         ),
         paired_case(
             contrastive(
