@@ -48,7 +48,7 @@ def page(explanation: Explanation, about: About) -> str:
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
     checks = reading(explanation.checks)
-    doubts = [*explanation.checks.reasons, *(f"{what} No: {said}" for what, said, well in checks if not well)]
+    doubts = explanation.checks.reasons or [f"{what} No: {said}" for what, said, well in checks if not well]
     return pages.get_template("page.html.j2").render(
         about=about,
         classes=sorts(explanation.classes),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from math import isnan
 
+from genkit.explain.checks import DISAGREES, FAINT
 from genkit.explain.explanation import Attribute, Checks
 
 HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
@@ -12,9 +13,6 @@ HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
 
 NAMED = 6
 """Classes that a sentence names at most."""
-
-KEPT = 0.9
-"""Share of decisions that reconstructions should keep."""
 
 
 def percent(share: float) -> str:
@@ -55,7 +53,7 @@ def effect(attribute: Attribute, name: str) -> str:
     """A sentence: in how many images, and how far, an attribute moves the classifier towards its class."""
     effects = attribute.effects.float()
     share, middle = float((effects > 0).float().mean()), float(effects.median())
-    half = f"; half of them by {middle:.1f} logits or more" if middle > 0 else ""
+    half = f"; half of them by {middle:.2g} logits or more" if middle > 0 else ""
     return f"Moves the classifier towards {quoted(name)} in {percent(share)} of {len(effects):,} images{half}"
 
 
@@ -73,7 +71,7 @@ def enough(shares: Sequence[float], random: Sequence[float], name: str) -> str:
 
 def reading(checks: Checks) -> list[tuple[str, str, bool]]:
     """(what was checked, what was found, whether it is well) of reconstructions and agreement."""
-    better = checks.l1 < checks.l1_of_mean_image
+    better = checks.l1 <= FAINT * checks.l1_of_mean_image
     drawn = (
         f"A pixel is off by {percent(checks.l1 / 2)} of the way from black to white, on average; it would be off by "
         f"{percent(checks.l1_of_mean_image / 2)} if the average image were shown every time."
@@ -81,7 +79,7 @@ def reading(checks: Checks) -> list[tuple[str, str, bool]]:
     kept = f"It decides the same about {percent(checks.agreement)} of the images when they are redrawn."
     return [
         ("Are the images redrawn faithfully?", drawn, better),
-        ("Does the classifier see the same in them?", kept, checks.agreement >= KEPT),
+        ("Does the classifier see the same in them?", kept, checks.agreement >= DISAGREES),
     ]
 
 
