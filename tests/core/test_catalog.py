@@ -160,7 +160,7 @@ def test_an_optimizer_is_not_answered_with_a_schedule() -> None:
 def test_what_does_not_fit_is_not_built_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A data set in the place of a network would be downloaded only to be refused."""
     monkeypatch.setattr("genkit.data.digits.digits", _not_called)
-    with pytest.raises(RecipeError, match=r"'digits' does not make a GAN; accepted: gan$"):
+    with pytest.raises(RecipeError, match=r"'digits' does not make a GAN; accepted: gan, styleex$"):
         build({**GAME, "generator": {"type": "digits"}})
 
 

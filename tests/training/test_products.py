@@ -35,6 +35,7 @@ NAMES = {
     "domain_adaptation": ["classifier", "critic"],
     "attribute_training": ["predictor"],
     "control_training": ["controlled"],
+    "styleex_training": ["generator", "critic"],
 }
 
 

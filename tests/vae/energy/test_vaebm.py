@@ -84,9 +84,10 @@ def test_candidates_are_drawn_in_proportion_to_exp_minus_energy():
 
 
 def test_a_chain_starts_at_one_sample_at_least():
-    for made in (lambda: model(candidates=0), lambda: setattr(model(), "candidates", 0)):
-        with pytest.raises(RecipeError, match="candidates: got 0"):
-            made()
+    with pytest.raises(RecipeError, match="candidates: got 0"):
+        VAEBM(Flat(), Bright(0.0), candidates=0)
+    with pytest.raises(RecipeError, match="candidates: got 0"):
+        model().candidates = 0
 
 
 def test_energies_that_are_not_finite_choose_and_score_nothing():
