@@ -15,13 +15,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genkit.core.styled import Halfway, Styles
 from genkit.explain.effects import ROWS, find_effects
 from genkit.explain.encoded import Encoded
+from genkit.gan.styleex.styleex import StyleEx
+from genkit.gan.stylegan2.encoder import StyleGAN2Encoder
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
 
 W, CLASSES = 64, 2
@@ -32,46 +34,25 @@ def conv(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1), nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-class Explained(nn.Module):
-    """A synthesis and a classifier; the w of an image is a random function of it."""
+class Looked(nn.Sequential):
+    """A classifier of three convolutions."""
 
-    def __init__(self, size: int):
-        super().__init__()
-        self.network = StyleGAN2Generator(W, size, widths=WIDTHS[size], style_dim=W + CLASSES, depth=1)
-        for name, parameter in self.network.named_parameters():
-            if name.endswith("noise_strength"):
-                nn.init.constant_(parameter, 0.1)
-        head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48 * 16, 64), nn.ReLU(), nn.Linear(64, CLASSES)
-        )
-        self.classifier = nn.Sequential(conv(3, 12), conv(12, 24), conv(24, 48), head)
-        nn.init.normal_(head[-1].weight, std=100.0)  # effects of the size of real ones
-        self.sample_shape, self.encoder = self.network.sample_shape, nn.Linear(3 * size * size, W)
-        self.attribute_layers = tuple(name for name in self.network.style_channels if not name.endswith("torgb"))
+    def __init__(self, sample_shape: tuple[int, ...]):
+        last = nn.Linear(64, CLASSES)
+        nn.init.normal_(last.weight, std=100.0)  # effects of the size of real ones
+        head = (nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48 * 16, 64), nn.ReLU(), last)
+        super().__init__(conv(3, 12), conv(12, 24), conv(24, 48), *head)
+        self.sample_shape, self.classes = sample_shape, CLASSES
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x.flatten(1))  # type: ignore[no-any-return]
 
-    def joined(self, w: Tensor, p: Tensor) -> Tensor:
-        return torch.cat([w, p], 1)
-
-    def of_images(self, x: Tensor) -> Tensor:
-        return self.joined(self.encode(x), self.logits(x).softmax(1))
-
-    def styles_of(self, joined: Tensor) -> Styles:
-        return self.network.styles(joined)
-
-    def halfway(self, styles: Styles) -> dict[str, Halfway]:
-        return self.network.halfway(styles)
-
-    def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
-        return self.network.moved(state, style, channels, values)
-
-    def pictured_styles(self, styles: Styles, start: Halfway | None = None) -> Tensor:
-        return self.network.synthesise(styles, start=start).clamp(-1, 1)
-
-    def logits(self, x: Tensor) -> Tensor:
-        return self.classifier(x)  # type: ignore[no-any-return]
+def made(size: int) -> StyleEx:
+    """A StyleEx of random weights."""
+    maps: Any = {"size": size, "widths": WIDTHS[size], "style_dim": W}
+    network = StyleGAN2Generator(W, depth=1, mixing=0, appended=CLASSES, **maps)
+    for name, parameter in network.named_parameters():
+        if name.endswith("noise_strength"):
+            nn.init.constant_(parameter, 0.1)
+    return StyleEx(network, StyleGAN2Encoder(**maps), Looked(network.sample_shape)).eval()
 
 
 @torch.no_grad()
@@ -105,7 +86,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    generator = Explained(given.size).eval()
+    generator = made(given.size)
     x = torch.rand(max(given.images, 4), *generator.sample_shape) * 2 - 1
     encoded = Encoded(generator, x)
     count = encoded.coordinates.count

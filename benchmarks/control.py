@@ -13,7 +13,6 @@ test images, in features of efficientnet-lite0 and of the judge; `picture` write
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.runs import train_once
+from benchmarks.runs import kept, train_once
 from genkit.classifiers.attribute_predictor import AttributePredictor
-from genkit.core.files import write_atomically
 from genkit.core.generator import Generator
 from genkit.core.pretrained import Pretrained
 from genkit.evaluation import evaluate
@@ -87,11 +85,7 @@ class Bench:
         return Generator.from_pretrained(folder.path)
 
     def kept(self, name: str, measure: Callable[[], Spec]) -> Spec:
-        path = self.out / f"{self.data}-{name}-{self.n}.json"
-        if not path.is_file():
-            write_atomically(path, json.dumps(measure()).encode())
-        found: Spec = json.loads(path.read_text())
-        return found
+        return kept(self.out / f"{self.data}-{name}-{self.n}.json", measure)
 
 
 def control(bench: Bench) -> None:

@@ -1,9 +1,14 @@
-"""Runs that benchmarks train once, and what they cost."""
+"""Runs that benchmarks train once, what they cost, and what was measured of them."""
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
+from genkit.core.files import write_atomically
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
@@ -25,3 +30,11 @@ def train_once(recipe: Recipe, folder: RunFolder) -> None:
 
 def cpu_seconds(folder: RunFolder) -> float:
     return float((folder.path / "cpu_seconds").read_text())
+
+
+def kept(path: Path, measure: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """The result of `measure`, from its file if it was measured before."""
+    if not path.is_file():
+        write_atomically(path, json.dumps(measure()).encode())
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found

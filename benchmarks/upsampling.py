@@ -14,7 +14,6 @@ over seeds and their standard deviation. What was measured is kept in --out: a c
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genkit.core.files import write_atomically
+from benchmarks.runs import kept
 from genkit.core.generator import Generator
 from genkit.core.location import sha256_of_weights
 from genkit.data.dataset import DataSet
@@ -94,11 +93,8 @@ class Bench:
 
     def kept(self, name: str, seed: int, measure: Callable[[], Values]) -> Values:
         """The result of `measure`, from its file if the same weights were measured before."""
-        path = self.out / "upsampling" / f"{self.version}-{self.n}" / f"{name.replace(' ', '-')}-{seed}.json"
-        if not path.is_file():
-            write_atomically(path, json.dumps(measure()).encode())
-        values: Values = json.loads(path.read_text())
-        return values
+        folder = self.out / "upsampling" / f"{self.version}-{self.n}"
+        return kept(folder / f"{name.replace(' ', '-')}-{seed}.json", measure)
 
 
 def labels(data: DataSet, index: Tensor) -> Tensor:

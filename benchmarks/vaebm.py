@@ -17,7 +17,6 @@ prints a Markdown table of means and standard deviations over seeds.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.files import write_atomically
+from benchmarks.runs import kept
 from genkit.core.generator import Generator
 from genkit.core.pretrained import Pretrained
 from genkit.data.folder import folder
@@ -64,10 +63,7 @@ class Bench:
         return train(load_recipe(f"{data}/vaebm", changes), self.out / f"{data}-{seed}", resume=True)
 
     def kept(self, run: Path, name: str, measure: Callable[[], Values]) -> Values:
-        path = run / f"bench-{name.replace(' ', '-').replace(',', '')}-{self.n}.json"
-        if not path.is_file():
-            write_atomically(path, json.dumps(measure()).encode())
-        values: Values = json.loads(path.read_text())
+        values = kept(run / f"bench-{name.replace(' ', '-').replace(',', '')}-{self.n}.json", measure)
         print(run.name, name, {k: round(v, 4) for k, v in values.items()}, flush=True)
         return values
 
