@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from genkit.classifiers.foreign_classifier import ForeignClassifier
 from genkit.classifiers.preprocessing import Preprocessing
 from genkit.core.errors import WeightsError
-from genkit.core.fingerprint import fingerprint
+from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.frozen import freeze
 from genkit.layers.arguments import ImageSize
 
@@ -99,13 +98,3 @@ def bound(source: str, weights: str = "") -> nn.Module:
             "give the classifier as it was, or train the explanation again"
         )
     return found.module
-
-
-def weights_fingerprint(module: nn.Module) -> str:
-    """sha256 of all names and tensors."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(
-            f"{name} {fingerprint(tensor.detach().float() if tensor.dtype == torch.bfloat16 else tensor)}".encode()
-        )
-    return total.hexdigest()

@@ -89,7 +89,8 @@ def explainer(by: str, subject: str) -> Any:
 
 
 def _bind(classifier: Any, subject: str, by: str) -> None:
-    from genkit.classifiers.own_classifier import OwnClassifier, bind, bound, weights_fingerprint
+    from genkit.classifiers.own_classifier import OwnClassifier, bind, bound
+    from genkit.core.fingerprint import weights_fingerprint
 
     if isinstance(classifier, OwnClassifier):
         if is_source(subject):

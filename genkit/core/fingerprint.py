@@ -1,10 +1,12 @@
-"""Hashes by which data sets are distinguished."""
+"""Hashes by which data sets, and weights, are distinguished."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -18,4 +20,19 @@ def fingerprint(x: Tensor, labels: Tensor | None = None, attributes: Mapping[str
     for name, rows in sorted((attributes or {}).items()):
         total.update(f"attribute {name} {rows.dtype}".encode())
         total.update(rows.cpu().contiguous().numpy().data)
+    return total.hexdigest()
+
+
+class Weighted(Protocol):
+    """Something with weights, as a torch.nn.Module has them."""
+
+    def state_dict(self) -> Any: ...
+
+
+def weights_fingerprint(weighted: Weighted) -> str:
+    """sha256 of the names and values of all weights, whatever the class that holds them and their order."""
+    total = hashlib.sha256()
+    for name, value in sorted(weighted.state_dict().items()):
+        plain = value.detach().float() if value.dtype == torch.bfloat16 else value.detach()  # NumPy has no bfloat16
+        total.update(f"{name} {fingerprint(plain)}\n".encode())
     return total.hexdigest()

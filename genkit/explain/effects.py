@@ -6,7 +6,6 @@ coordinate has over the images (d = 0) or the largest (d = 1), so that every ste
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from genkit.core.fingerprint import fingerprint
+from genkit.core.fingerprint import fingerprint, weights_fingerprint
 from genkit.core.processes import process_count, whole_batch
 from genkit.core.progress import Progress
 from genkit.core.styled import Styles
 from genkit.explain.coordinates import StyleCoordinates
 from genkit.explain.encoded import Encoded, Range, check_logits
-from genkit.explain.explainable import Explainable, Restartable
+from genkit.explain.explainable import Restartable
 from genkit.explain.parts import Parts
 
 PART = 2
@@ -69,7 +68,7 @@ def find_effects(
         EvaluationError: the classifier says no finite number of a changed image.
         CheckpointError: the folder is of another search, or cannot be written.
     """
-    found_range, search = Range.of(encoded.flat), _Search(encoded, Range.of(encoded.flat), shift, rows)
+    search = _Search(encoded, Range.of(encoded.flat), shift, rows)
     kept = Parts(folder, about(encoded, shift)) if folder else None
     parts = torch.arange(len(encoded)).split(PART)
     mine = list(range(dist.get_rank() if process_count() > 1 else 0, len(parts), process_count()))
@@ -86,26 +85,18 @@ def find_effects(
         if progress:
             progress(done, total)
     effect = _gathered(found, len(encoded), search.shape(PART), encoded.device)
-    return Effects(effect, encoded.logits, found_range, encoded.coordinates)
+    return Effects(effect, encoded.logits, search.range, encoded.coordinates)
 
 
 def about(encoded: Encoded, shift: float) -> dict[str, object]:
     """All that effects depend on."""
     return {
         "images": fingerprint(encoded.x),
-        "generator": generator_fingerprint(encoded.generator),
+        "generator": weights_fingerprint(encoded.generator),
         "coordinates": encoded.coordinates.channels,
         "shift": shift,
         "images_a_part": PART,
     }
-
-
-def generator_fingerprint(generator: Explainable) -> str:
-    """sha256 of the names and values of all its weights."""
-    total = hashlib.sha256()
-    for name, value in sorted(generator.state_dict().items()):
-        total.update(f"{name} {fingerprint(value.detach())}\n".encode())
-    return total.hexdigest()
 
 
 def _gathered(found: list[Tensor], n: int, shape: tuple[int, ...], device: torch.device) -> Tensor:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from genkit.core.attribute_judge import AttributeJudge
 from genkit.core.errors import EvaluationError
-from genkit.core.fingerprint import fingerprint
+from genkit.core.fingerprint import fingerprint, weights_fingerprint
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
 from genkit.explain.checks import LEAST, check_given, checked, doubts
-from genkit.explain.effects import ROWS, Effects, find_effects, generator_fingerprint
+from genkit.explain.effects import ROWS, Effects, find_effects
 from genkit.explain.encoded import BATCH, Encoded, Step
 from genkit.explain.explainable import Explainable, class_names
 from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
@@ -141,7 +141,7 @@ class _Explaining:
             settings.to_json(),
             {**data, **told, "searched": len(self.encoded), "others": len(others)},
             effects.range,
-            generator_fingerprint(self.generator),
+            weights_fingerprint(self.generator),
         )
 
     def selected(self, effects: Effects, y: int) -> list[Step]:

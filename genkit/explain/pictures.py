@@ -12,7 +12,7 @@ from genkit.images.pixels import data_url, encoded_png, png_bytes, to_channels
 BRIGHTER, DARKER = (214, 110, 20), (38, 108, 190)
 """Colours of a pixel that has become brighter or darker, seen well on white and on black."""
 
-FAINT = 0.2
+LEAST_FULL = 0.2
 """Share of the range of pixels that a difference must reach to be drawn in full colour."""
 
 
@@ -20,14 +20,14 @@ def difference(before: Tensor, after: Tensor) -> Tensor:
     """Two images (C, H, W) uint8 -> (4, H, W) uint8: red, green, blue and how opaque.
 
     A pixel is as opaque as it has changed (its largest channel), in full where that is the largest change of all, or
-    FAINT of the range if none is so large. Its colour says whether it has become brighter or darker.
+    LEAST_FULL of the range if none is so large. Its colour says whether it has become brighter or darker.
     """
     change = after.float() - before.float()
     size = change.abs().amax(0)
     grey = [to_channels(image, 1)[0].float() for image in (before, after)]
     brighter = (grey[1] >= grey[0]).float()
     colours = [brighter * a + (1 - brighter) * b for a, b in zip(BRIGHTER, DARKER, strict=True)]
-    opaque = 255 * size / size.max().clamp_min(FAINT * 255)
+    opaque = 255 * size / size.max().clamp_min(LEAST_FULL * 255)
     return torch.stack([*colours, opaque]).round().to(torch.uint8)
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
+from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import evaluating
-from genkit.explain.effects import generator_fingerprint
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
@@ -79,7 +79,7 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
     if len(x) != 1:
         raise EvaluationError(f"one image at a time is explained, got {len(x)}")
     range_ = explanation.range
-    if range_ is None or explanation.generator != generator_fingerprint(generator):
+    if range_ is None or explanation.generator != weights_fingerprint(generator):
         raise EvaluationError("this explanation is of another generator; search again with this one")
     assert isinstance(generator, nn.Module)
     with evaluating(generator):

@@ -15,8 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from genkit.classifiers.own_classifier import OwnClassifier, unbind, weights_fingerprint
+from genkit.classifiers.own_classifier import OwnClassifier, unbind
 from genkit.cli import explain_images
+from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.frozen import freeze
 from genkit.explain.explanation import Explanation
 from genkit.images.pixels import write_folder
