@@ -14,6 +14,7 @@ from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.pretrained import Configured
 from genkit.gan.control.contrast import gram, mean_colour
+from genkit.gan.layer_outputs import check_layers, layer_outputs
 
 
 @runtime_checkable
@@ -134,20 +135,12 @@ class GramMatrices(Configured, nn.Module):
 
     def __init__(self, network: nn.Module, layer: str):
         super().__init__()
-        layers = dict(network.named_modules())
-        if layer not in layers or not layer:
-            raise RecipeError(f"layer: the network has no {shown(layer)}{suggest(layer, [n for n in layers if n])}")
+        check_layers(network, [layer], "layer")
         self.network, self.layer = network, layer
         self.sample_shape: tuple[int, ...] = tuple(getattr(network, "sample_shape", ()))
 
     def embed(self, x: Tensor) -> Tensor:
-        seen = list[Tensor]()
-        hook = self.network.get_submodule(self.layer).register_forward_hook(lambda module, given, y: seen.append(y))
-        try:
-            self.network(x)
-        finally:
-            hook.remove()
-        return gram(seen[-1].float())
+        return gram(layer_outputs(self.network, [self.layer], x)[0])
 
 
 def reduced(x: Tensor, measure: object) -> Tensor:

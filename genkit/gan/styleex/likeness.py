@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.errors import RecipeError, suggest
 from genkit.core.frozen import freeze
+from genkit.gan.layer_outputs import check_layers, layer_outputs
 from genkit.gan.styleex.losses import mean_distance
 
 
@@ -59,12 +60,9 @@ class LayerFeatures(Likeness):
 
     def __init__(self, network: nn.Module, layers: Sequence[str]):
         super().__init__()
-        known = dict(network.named_modules())
-        for name in layers:
-            if not name or name not in known:
-                raise RecipeError(f"layers: the network has no {shown(name)}{suggest(name, [n for n in known if n])}")
+        check_layers(network, layers, "layers")
         if not layers:
-            raise RecipeError(f"layers: name one at least{suggest('', [n for n in known if n])}")
+            raise RecipeError(f"layers: name one at least{suggest('', [n for n, _ in network.named_modules() if n])}")
         self.network, self.layers = freeze(network), tuple(layers)
 
     def check(self, sample_shape: tuple[int, ...]) -> None:
@@ -73,24 +71,8 @@ class LayerFeatures(Likeness):
             raise RecipeError(f"likeness.network: it takes {taken}, but the generator makes {list(sample_shape)}")
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        of_a, of_b = self.outputs(a), self.outputs(b)
+        of_a, of_b = (layer_outputs(self.network, self.layers, x) for x in (a, b))
         return torch.stack([feature_distance(p, q) for p, q in zip(of_a, of_b, strict=True)]).sum()
-
-    def outputs(self, x: Tensor) -> list[Tensor]:
-        """Of each layer, float32, in the order of `layers`."""
-        seen = dict[str, Tensor]()
-        hooks = [
-            self.network.get_submodule(name).register_forward_hook(
-                lambda module, given, y, name=name: seen.update({name: y})
-            )
-            for name in self.layers
-        ]
-        try:
-            self.network(x)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return [seen[name].float() for name in self.layers]
 
 
 def feature_distance(a: Tensor, b: Tensor, weight: Tensor | None = None) -> Tensor:
