@@ -19,6 +19,14 @@ def freeze(module: Module) -> Module:
     return module
 
 
+def thaw(module: Module) -> Module:
+    """`module`, which learns again with all its parts."""
+    for part in module.modules():
+        for name in ("frozen", "train"):
+            part.__dict__.pop(name, None)
+    return module.requires_grad_(True)
+
+
 def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     """`train` of a frozen module: does nothing."""
     return module

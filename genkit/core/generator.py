@@ -175,6 +175,11 @@ class LatentGenerator(Generator):
     which is then drawn for whole batches in training.
     """
 
+    @property
+    def standard_normal(self) -> bool:
+        """Whether every number of a latent is standard normal, independent of the others."""
+        return False
+
     def latents(self, randomness: Randomness) -> Tree:
         """One latent a row, each drawn from its own row of `randomness`."""
         if type(self).prior is LatentGenerator.prior:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TypeVar
 
@@ -72,9 +73,24 @@ class Rows(Randomness):
     """
 
     def __init__(self, n: int, rng: torch.Generator | None = None, device: torch.device | str = "cpu"):
-        seeds = torch.randint(2**63 - 1, (n,), generator=rng).tolist()
-        self.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.seeds: list[int] = torch.randint(2**63 - 1, (n,), generator=rng).tolist()
+        self.streams = [torch.Generator().manual_seed(seed) for seed in self.seeds]
         self.device = torch.device(device)
+
+    def only(self, index: Tensor | Sequence[int]) -> Rows:
+        """The chosen rows: what they draw here they have drawn there."""
+        chosen = torch.as_tensor(index).tolist()
+        found = copy.copy(self)
+        found.seeds, found.streams = ([of[k] for k in chosen] for of in (self.seeds, self.streams))
+        return found
+
+    def apart(self, index: Tensor, number: Tensor) -> Rows:
+        """Fresh streams for the rows `index`, (n,): functions of a row and of `number`, (n,), and of no draw so far."""
+        found = copy.copy(self)
+        pairs = zip(index.tolist(), number.tolist(), strict=True)
+        found.seeds = [stable_seed("apart", self.seeds[k], which) for k, which in pairs]
+        found.streams = [torch.Generator().manual_seed(seed) for seed in found.seeds]
+        return found
 
     def __len__(self) -> int:
         return len(self.streams)

@@ -14,7 +14,7 @@ from typing import Any
 from genkit.core.entry import Entries, Entry
 from genkit.core.errors import BrokenPlugin, RecipeError, suggest
 
-FLOORS = ("core", "gan", "vae", "diffusion", "classifiers", "training", "data", "evaluation")
+FLOORS = ("core", "gan", "vae", "diffusion", "classifiers", "posthoc", "training", "data", "evaluation")
 TYPES = ("generators", "systems", "networks", "vae", "diffusion", "techniques", "optimizers", "data", "columns")
 """Kinds whose names a recipe or config.json may use as `type`."""
 

@@ -61,6 +61,10 @@ ENTRIES: Entries = {
             "genkit.data.part:part",
             "Rows `start` to below `stop` of `data`, in its order, e.g. the first 2,000 images of a training set.",
         ),
+        "random_part": Entry(
+            "genkit.data.random_part:random_part",
+            "The rows of `data` between two shares of a random order, e.g. 0 to 0.9 to train and 0.9 to 1 to look at.",
+        ),
         "shapes": Entry(
             "genkit.data.shapes:shapes",
             "One coloured shape on grey: disc, square, triangle or cross; all seven factors of every image are known.",

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
 
 from genkit.core.catalog import load
 from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
 from genkit.core.progress import Progress
+from genkit.evaluation.scores import versions
 
 if TYPE_CHECKING:
     from genkit.evaluation.extractors.extractor import Extractor
+
+
+RATIO = {
+    "bce": "cross-entropy of real against made, nats",
+    "ece": "calibration error",
+    "z": "Dawid's Z",
+}
+"""Scores of a ratio of densities, and their names in reports."""
 
 
 class Asked(Protocol):
@@ -99,6 +111,41 @@ class BySamples:
 
         extractor = self.extractor or asked.extractor
         return evaluate(product, against, asked.metrics, asked.n, extractor, seed, progress=progress).to_json()
+
+
+class ByRatio(BySamples):
+    """The judge of samplers that read a ratio of densities: of the ratio, by metrics: [ratio], or of their samples."""
+
+    def check(self, asked: Asked) -> None:
+        if "ratio" not in asked.metrics:
+            super().check(asked)
+        elif list(asked.metrics) != ["ratio"] or asked.best not in RATIO:
+            raise RecipeError(f"evaluate: metrics: [ratio] stands alone, and best is one of {', '.join(RATIO)}")
+
+    def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
+        if "ratio" not in asked.metrics:
+            super().check_reference(asked, product, against)
+        elif tuple(against.sample_shape) != tuple(product.sample_shape):
+            made = list(product.sample_shape)
+            raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, samples are {made}")
+
+    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+        if "ratio" not in asked.metrics:
+            return super().scores(product, against, asked, seed, progress)
+        started = time.monotonic()
+        found = product.reliability(against, asked.n, torch.Generator().manual_seed(seed))
+        values = found.values()
+        return {
+            "values": values,
+            "standard_errors": dict.fromkeys(values, 0.0),
+            "labels": dict(RATIO),
+            "better": dict.fromkeys(values, "lower"),
+            "against": {"name": against.name, "n": min(asked.n, len(against)), "fingerprint": against.fingerprint},
+            "seed": seed,
+            "warnings": found.remarks(),
+            "seconds": time.monotonic() - started,
+            "versions": versions(),
+        }
 
 
 class ByAccuracy:

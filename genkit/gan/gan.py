@@ -52,6 +52,10 @@ class GAN(LatentGenerator):
         self.latent_dim, self.sample_shape = network.latent_dim, tuple(network.sample_shape)
         self.conditions = ConditionSpace(network.conditions)
 
+    @property
+    def standard_normal(self) -> bool:
+        return True
+
     def latents(self, randomness: Randomness) -> Tree:
         return self.network.latents(randomness)
 

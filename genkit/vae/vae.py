@@ -95,6 +95,10 @@ class VAE(LatentGenerator):
 
     # Sampling
 
+    @property
+    def standard_normal(self) -> bool:
+        return isinstance(self.latent_prior, StandardNormal) and not self.network.autoregressive
+
     def latents(self, randomness: Randomness) -> Tree:
         mixture = self.latent_prior.mixture(self.network)
         component = randomness.integers(len(mixture.means)).to(self.device)

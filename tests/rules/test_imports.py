@@ -21,6 +21,7 @@ ALLOWED = {
     "diffusion": {*FAMILY, "diffusion"},
     "classifiers": {*FAMILY, "gan", "vae", "classifiers"},
     "explain": {"core", "images", "explain"},
+    "posthoc": {"core", "images", "posthoc"},
     "data": {"core", "images", "data"},
     "evaluation": {"core", "images", "evaluation"},
     "training": {"core", "images", "evaluation", "training"},

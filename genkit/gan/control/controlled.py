@@ -64,6 +64,10 @@ class Controlled(LatentGenerator):
         encoders: Any = dict(zip(self.slices, self.encoders, strict=True))
         return Controlled(self.generator, encoders, psi).to(self.device)
 
+    @property
+    def standard_normal(self) -> bool:
+        return self.generator.standard_normal
+
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
 

@@ -73,6 +73,10 @@ class Truncated(LatentGenerator):
     def condition_of(self, x: Tensor) -> Condition:
         return self.generator.condition_of(x)
 
+    @property
+    def standard_normal(self) -> bool:
+        return self.generator.standard_normal
+
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
 

@@ -1,0 +1,1 @@
+"""Samplers and handles over any trained generator."""

@@ -1,0 +1,168 @@
+"""From scores of a critic to log ratios of densities: maps of one number, and how far they can be trusted.
+
+Turner et al. 2019, arXiv:1811.11357, Section 3.2; Platt 1999; Zadrozny and Elkan 2002; Dawid 1997 for Z.
+The maps are fitted by scikit-learn.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genkit.core.errors import GenkitError
+from genkit.core.pretrained import Pretrained
+
+BINS = 10
+BAD_Z, BAD_ECE = 3.0, 0.05
+"""Beyond these the logits are not to be trusted as log ratios."""
+
+
+class Calibration(Pretrained, nn.Module, ABC):
+    """Scores (B,) -> logits (B,) float64 of being real.
+
+    Attributes:
+        smooth: whether it has a useful gradient.
+    """
+
+    smooth: bool = True
+
+    @abstractmethod
+    def forward(self, score: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def fit(self, score: Tensor, real: Tensor) -> None:
+        """Fits scores (n,) of samples that are real, (n,) bool, or made.
+
+        Raises:
+            GenkitError: of one kind alone, or scores that are not finite.
+        """
+
+
+class Platt(Calibration):
+    """scale * score + shift, of the greatest likelihood. An order that the scores have wrong it cannot mend."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("shift", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, score: Tensor) -> Tensor:
+        return self.scale * score.double() + self.shift
+
+    def fit(self, score: Tensor, real: Tensor) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        x, y = _checked(score, real)
+        model = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+        model.fit(x[:, None].numpy(), y.numpy())
+        self.scale.fill_(float(model.coef_[0, 0]))
+        self.shift.fill_(float(model.intercept_[0]))
+
+
+class Isotonic(Calibration):
+    """The monotone map of the least squared error, linear between `knots` scores; constant beyond them.
+
+    Probabilities are kept away from 0 and 1 by 1 / (n + 2), since n samples show nothing more extreme.
+
+    Args:
+        knots: how many points the map is kept at.
+    """
+
+    smooth = False
+    at: Tensor
+    logit: Tensor
+
+    def __init__(self, knots: int = 0):
+        super().__init__()
+        self.register_buffer("at", torch.zeros(knots, dtype=torch.float64))
+        self.register_buffer("logit", torch.zeros(knots, dtype=torch.float64))
+
+    def forward(self, score: Tensor) -> Tensor:
+        if not len(self.at):
+            raise GenkitError("an isotonic calibration knows nothing before it is fitted")
+        x = score.double().clamp(self.at[0], self.at[-1])
+        right = torch.searchsorted(self.at, x.contiguous()).clamp(1, max(1, len(self.at) - 1))
+        if len(self.at) == 1:
+            return self.logit.expand_as(x)
+        low, high = self.at[right - 1], self.at[right]
+        p = self.logit.sigmoid()
+        return (p[right - 1] + (p[right] - p[right - 1]) * (x - low) / (high - low)).logit()
+
+    def fit(self, score: Tensor, real: Tensor) -> None:
+        from sklearn.isotonic import IsotonicRegression
+
+        x, y = _checked(score, real)
+        model: Any = IsotonicRegression(out_of_bounds="clip").fit(x.numpy(), y.double().numpy())
+        least = 1 / (len(x) + 2)
+        p = torch.from_numpy(model.y_thresholds_).double().clamp(least, 1 - least)
+        device = self.at.device
+        self.at, self.logit = torch.from_numpy(model.X_thresholds_).double().to(device), p.logit().to(device)
+        self.config["knots"] = len(self.at)
+
+
+def _checked(score: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    if not score.isfinite().all():
+        raise GenkitError(
+            f"{int((~score.isfinite()).sum())} of {len(score)} scores are not finite; train the critic longer"
+        )
+    if real.all() or not real.any():
+        raise GenkitError("a calibration needs scores of real samples and of made ones")
+    return score.detach().double().cpu(), real.cpu()
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How well logits say that samples are real.
+
+    Attributes:
+        bce: mean cross-entropy in nats; log 2 where nothing can be told, and log 2 - JSD(data, generator) at best.
+        ece: expected calibration error over ten bins of probability.
+        z: Dawid's Z, standard normal if the probabilities are true.
+        curve: (probability said, share that is real, number) of each bin that holds any.
+    """
+
+    bce: float
+    ece: float
+    z: float
+    curve: tuple[tuple[float, float, int], ...]
+
+    def values(self) -> dict[str, float]:
+        return {"bce": self.bce, "ece": self.ece, "z": self.z}
+
+    @property
+    def trusted(self) -> bool:
+        return abs(self.z) <= BAD_Z and self.ece <= BAD_ECE
+
+    def remarks(self) -> list[str]:
+        """A warning, or none."""
+        if self.trusted:
+            return []
+        return [
+            f"the ratio is not calibrated: Z {self.z:.1f} (|Z| up to {BAD_Z:g} is chance), calibration error "
+            f"{self.ece:.3f}; calibrate it with --ratio keep, platt or isotonic"
+        ]
+
+
+def reliability(logits: Tensor, real: Tensor) -> Reliability:
+    """Of logits (n,) of samples that were not fitted to, real, (n,) bool, or made."""
+    logits, y = logits.double().cpu(), real.double().cpu()
+    p = logits.sigmoid()
+    bce = F.binary_cross_entropy_with_logits(logits, y).item()
+    z = ((y - p).sum() / (p * (1 - p)).sum().clamp(min=1e-300).sqrt()).item()
+    bins = (p * BINS).long().clamp(max=BINS - 1)
+    curve = tuple(
+        (p[bins == k].mean().item(), y[bins == k].mean().item(), int((bins == k).sum()))
+        for k in range(BINS)
+        if (bins == k).any()
+    )
+    ece = sum(n * abs(said - found) for said, found, n in curve) / len(y)
+    return Reliability(bce, ece, z, curve)

@@ -1,0 +1,136 @@
+"""A critic goes on learning against a generator that stands still. Azadi et al. 2019, arXiv:1810.06758, Section 3.
+
+The logistic loss is at its least for l(x) = log p_data(x) / p_generator(x): log 2 less the Jensen-Shannon divergence.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from genkit.core.condition import Condition
+from genkit.core.errors import RecipeError
+from genkit.core.frozen import freeze, is_frozen, thaw
+from genkit.core.generator import Generator, LatentGenerator, evaluating
+from genkit.core.pretrained import Pretrained
+from genkit.core.randomness import stable_seed
+from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
+from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.rejection import BURN_IN, Rejection
+
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class KeepTraining(System):
+    """Logistic regression of real samples against fresh ones of a finished generator; its product is a `Rejection`.
+
+    The critic is judged and trained in eval mode, as it is used: without dropout, and with batch statistics that stand.
+
+    Args:
+        generator: finished.
+        ratio: its critic learns, or its head alone where it has one. A finished critic is where it starts.
+        rate, percentile, gamma, eps: of the product, see `Rejection`.
+        pool: samples that are drawn once, before the first iteration, in place of fresh ones; 0 draws fresh ones, which
+            a generator whose samples cost many passes cannot afford.
+        burn_in: samples that log M and gamma are found in, whenever the product is looked at.
+        seed: of the pool.
+
+    Raises:
+        RecipeError: the generator is not finished, or needs a pool, or the ratio is calibrated.
+    """
+
+    learners = {"ratio": ("rejection.ratio",)}  # noqa: RUF012 - a ClassVar of the base
+    rejection: Rejection
+    drawn: Tensor
+
+    def __init__(
+        self,
+        generator: Generator,
+        ratio: DensityRatio,
+        rate: Annotated[float, Field(gt=0, lt=1)] | None = None,
+        percentile: Annotated[float, Field(ge=0, le=100)] | None = None,
+        gamma: float | None = None,
+        eps: Annotated[float, Field(ge=0, lt=1)] = 1e-8,
+        pool: Count = 0,
+        burn_in: Annotated[int, Field(ge=2)] = BURN_IN,
+        seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
+    ):
+        super().__init__()
+        if not is_frozen(generator):
+            raise RecipeError(
+                "generator: a critic is kept training against a finished generator: give it as {weights: NAME}, or as "
+                "{stage: NAME} where a stage before this one trains it"
+            )
+        if not pool and not isinstance(generator, LatentGenerator):
+            raise RecipeError(f"pool: fresh samples of a {type(generator).__name__} cost too much; give e.g. 10000")
+        if ratio.calibration:
+            raise RecipeError("ratio.calibration: a calibration comes after the training; leave it out")
+        self.rejection = Rejection(generator, _learning(ratio), rate, percentile, gamma, eps)
+        self.pool, self.burn_in, self.seed = pool, burn_in, seed
+        self.register_buffer("drawn", torch.zeros(0, *generator.sample_shape), persistent=False)
+        self.asked: Condition = {}
+
+    @property
+    def generator(self) -> Rejection:  # type: ignore[override]
+        return self.rejection
+
+    @property
+    def products(self) -> Mapping[str, Pretrained]:
+        return {"rejection": self.rejection}
+
+    def iteration(self, data: Data, step: int) -> Turns:
+        real = next(data)
+        y = self.rejection.asked(real.x, real.condition)
+        fake, z = self._made(data, y)
+        yield Update("ratio", self.loss, {"x": real.x, "y": y, "made": fake, "z": z})
+
+    def loss(self, x: Tensor, y: Condition, made: Tensor, z: Condition) -> Terms:
+        """-log D(x) - log(1 - D(made)) with D = sigmoid(l), means over the batch."""
+        with evaluating(self.rejection.ratio):
+            real, fake = self.rejection.ratio(x, y), self.rejection.ratio(made, z)
+        right = ((real > 0).double().mean() + (fake < 0).double().mean()) / 2
+        return descend(real=F.softplus(-real).mean(), made=F.softplus(fake).mean()) | observe(accuracy=right)
+
+    def _made(self, data: Data, y: Condition) -> tuple[Tensor, Condition]:
+        """Samples of the generator and their conditions, as many as there are real ones, for the same conditions."""
+        generator = self.rejection.generator
+        if not self.pool:
+            assert isinstance(generator, LatentGenerator)
+            x = generator(generator.latents(data), y).float()
+            return (x.clamp(-1, 1) if x.dim() == 4 else x), y
+        if not len(self.drawn):
+            self._draw()
+        index = data.integers(self.pool)
+        return self.drawn[index.to(self.drawn.device)], {name: rows[index] for name, rows in self.asked.items()}
+
+    def _draw(self) -> None:
+        rng = torch.Generator().manual_seed(stable_seed(self.seed, "pool"))
+        parts = list(self.rejection.proposed(self.pool, rng))
+        self.drawn = torch.cat([x for x, _ in parts])
+        self.asked = {name: torch.cat([y[name] for _, y in parts]) for name in self.rejection.conditions}
+
+    @contextmanager
+    def for_inference(self, product: Pretrained) -> Iterator[None]:
+        """Burns `product` in, with the same noise every time."""
+        assert isinstance(product, Rejection)
+        product.burn_in(self.burn_in, torch.Generator().manual_seed(stable_seed(self.seed, "burn-in")))
+        try:
+            yield
+        finally:
+            product.burnt.fill_(False)
+
+
+def _learning(ratio: DensityRatio) -> DensityRatio:
+    """A ratio whose head learns, or whose critic does: a copy of it where it was finished."""
+    if ratio.head:
+        freeze(ratio.critic)
+    elif is_frozen(ratio.critic):
+        ratio.critic = thaw(copy.deepcopy(ratio.critic))
+    return ratio

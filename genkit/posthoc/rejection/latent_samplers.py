@@ -1,0 +1,143 @@
+"""Generators whose latents are moved uphill in the ratio of densities, before they become samples."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.core import tree
+from genkit.core.errors import RecipeError
+from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.randomness import Rows, stable_seed
+from genkit.core.tree import Tree
+from genkit.posthoc.rejection.latent_steps import Logits, langevin_step, lipschitz, transport_step
+from genkit.posthoc.rejection.sampler import RatioSampler
+
+Steps = Annotated[int, Field(ge=0, le=1_000_000)]
+Positive = Annotated[float, Field(gt=0)]
+PAIRS = 100
+
+
+class LatentSampler(RatioSampler):
+    """Moves standard normal latents by steps that need the gradient of the ratio.
+
+    Args:
+        generator: maps standard normal latents to samples.
+        ratio: see `RatioSampler`; with a gradient.
+        steps: how many.
+
+    Raises:
+        RecipeError: a generator without such latents, or a ratio without a gradient.
+    """
+
+    generator: LatentGenerator
+
+    def __init__(self, generator: LatentGenerator, ratio: nn.Module, steps: Steps):
+        super().__init__(generator, ratio)
+        name = type(self).__name__
+        if not isinstance(generator, LatentGenerator) or not generator.standard_normal:
+            raise RecipeError(f"generator: {name} moves standard normal latents; {type(generator).__name__} has none")
+        if not getattr(ratio, "smooth", True):
+            raise RecipeError(f"ratio: {name} needs its gradient, and an isotonic calibration has none; use platt")
+        self.steps = steps
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        started = time.monotonic()
+        latents = tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows))
+        flat, unflatten = flattened(latents)
+        moved = self._moved(flat, self._logits(unflatten, condition), rows)
+        x = self.generator(unflatten(moved), condition).float()
+        self.proposals.made += len(rows)
+        self.proposals.kept += len(rows)
+        self.proposals.seconds += time.monotonic() - started
+        return x.clamp(-1, 1) if x.dim() == 4 else x
+
+    def _logits(self, unflatten: Callable[[Tensor], Tree], condition: Mapping[str, Tensor]) -> Logits:
+        def logits(z: Tensor) -> Tensor:
+            return self.log_ratio(self.generator(unflatten(z), condition).float(), condition).to(z)
+
+        return logits
+
+    @abstractmethod
+    def _moved(self, z: Tensor, logits: Logits, rows: Rows) -> Tensor: ...
+
+    def remarks(self) -> list[str]:
+        cost = 1000 * self.proposals.seconds / max(1, self.proposals.kept)
+        return [f"{self.steps} steps of the latents, {cost:.3g} ms a sample"]
+
+
+class LatentLangevin(LatentSampler):
+    """DDLS: Langevin dynamics of E(z) = |z|^2 / 2 - l(G(z)). Che et al. 2020, arXiv:2003.06060, Algorithm 1.
+
+    Args:
+        generator, ratio, steps: see `LatentSampler`.
+        eta: step size; the noise of a step has the variance eta.
+    """
+
+    def __init__(self, generator: LatentGenerator, ratio: nn.Module, steps: Steps = 50, eta: Positive = 0.01):
+        super().__init__(generator, ratio, steps)
+        self.eta = eta
+
+    def _moved(self, z: Tensor, logits: Logits, rows: Rows) -> Tensor:
+        for _ in range(self.steps):
+            z = langevin_step(z, logits, rows.normal(z.shape[1]).to(z), self.eta)
+        return z
+
+
+class LatentTransport(LatentSampler):
+    """DOT: descent of |z - z0| - l(G(z)) / k, near the sample where it began. Tanaka 2019, arXiv:1910.06832.
+
+    Args:
+        generator, ratio, steps: see `LatentSampler`.
+        rate: of the descent.
+        k: Lipschitz constant of l(G(z)); 0 takes the steepest of 100 pairs.
+    """
+
+    steepest: Tensor
+
+    def __init__(
+        self,
+        generator: LatentGenerator,
+        ratio: nn.Module,
+        steps: Steps = 20,
+        rate: Positive = 0.01,
+        k: Annotated[float, Field(ge=0)] = 0.0,
+    ):
+        super().__init__(generator, ratio, steps)
+        self.rate, self.k = rate, k
+        self.register_buffer("steepest", torch.tensor(float(k), dtype=torch.float64))
+
+    def _moved(self, z: Tensor, logits: Logits, rows: Rows) -> Tensor:
+        if not self.steepest:
+            self.steepest.fill_(self._found())
+        start = z
+        for _ in range(self.steps):
+            z = transport_step(z, start, logits, self.steepest.item(), self.rate, radial=False)
+        return z
+
+    def _found(self) -> float:
+        rows = Rows(2 * PAIRS, torch.Generator().manual_seed(stable_seed("pairs")), self.device)
+        condition = {k: v.to(self.device) for k, v in self.conditions.resolve(None, 2 * PAIRS, rows).items()}
+        with torch.no_grad(), evaluating(self):
+            flat, unflatten = flattened(tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows)))
+            logits = self._logits(unflatten, condition)(flat)
+        of_each = iter(logits.split(PAIRS))
+        return max(lipschitz(flat[:PAIRS], flat[PAIRS:], lambda _: next(of_each)), 1e-12)
+
+
+def flattened(latents: Tree) -> tuple[Tensor, Callable[[Tensor], Tree]]:
+    """The leaves of a tree side by side, (n, D), and the way back."""
+    leaves = tree.leaves(latents)
+    shapes = [leaf.shape for leaf in leaves]
+
+    def unflatten(flat: Tensor) -> Tree:
+        parts = iter(flat.split([shape[1:].numel() for shape in shapes], 1))
+        return tree.map(lambda leaf: next(parts).view(-1, *leaf.shape[1:]), latents)
+
+    return torch.cat([leaf.flatten(1) for leaf in leaves], 1), unflatten

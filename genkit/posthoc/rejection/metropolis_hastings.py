@@ -1,0 +1,88 @@
+"""A generator whose samples are the ends of chains over its own samples. Turner et al. 2019, arXiv:1811.11357."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genkit.core.generator import Generator
+from genkit.core.randomness import Rows
+from genkit.posthoc.rejection.metropolis import REAL, Chains
+from genkit.posthoc.rejection.sampler import RatioSampler
+
+STARTS = 1000
+
+
+class MetropolisHastings(RatioSampler):
+    """Each sample is what a chain of its own holds after `length` samples of `generator`.
+
+    Its cost is fixed, and neither a largest ratio nor a threshold is needed. A chain starts at the ratio of a real
+    sample, which is never given out; one that takes nothing starts again from its first sample.
+
+    Args:
+        generator, ratio: see `RatioSampler`.
+        length: K of the paper, 640 there.
+
+    Attributes:
+        starts: log ratios of real samples, (starts,), see `start_from`; without, chains start at their first sample.
+    """
+
+    starts: Tensor
+
+    def __init__(
+        self,
+        generator: Generator,
+        ratio: nn.Module,
+        length: Annotated[int, Field(ge=1, le=1_000_000)] = 100,
+        starts: Annotated[int, Field(ge=0)] = 0,
+    ):
+        super().__init__(generator, ratio)
+        self.length = length
+        self.register_buffer("starts", torch.zeros(starts, dtype=torch.float64))
+        self.never = 0
+
+    def start_from(self, logits: Tensor) -> None:
+        """Log ratios of real samples that nothing was fitted to, (n,); 1,000 of them are kept."""
+        self.starts = logits.detach().double()[:STARTS].to(self.device)
+        self.config["starts"] = len(self.starts)
+
+    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
+        started, n = time.monotonic(), len(rows)
+        held = again = torch.empty(0)
+        chains = second = Chains(torch.empty(0), torch.empty(0))
+        every = torch.arange(n)
+        for k in range(self.length):
+            own = rows.apart(every, torch.full((n,), k))
+            x = self.generator._sample(condition, own).float()
+            logits, u = self.log_ratio(x, condition).cpu(), own.uniform(dtype=torch.float64).cpu()
+            if k == 0:
+                held, again, second = x.clone(), x.clone(), Chains.of(logits, 0)
+                chains = Chains.of(self._started(own, logits))
+            taken, _ = chains.offer(logits, u)
+            held = _put(held, x, taken)
+            if k:
+                again = _put(again, x, second.offer(logits, u)[0])
+        nothing = chains.at == REAL
+        self.never += int(nothing.sum())
+        self.proposals.made += n * self.length
+        self.proposals.kept += n
+        self.proposals.seconds += time.monotonic() - started
+        return _put(held, again, nothing)
+
+    def _started(self, rows: Rows, logits: Tensor) -> Tensor:
+        if not len(self.starts):
+            return torch.full_like(logits, -torch.inf)
+        return self.starts.cpu()[rows.integers(len(self.starts)).cpu()]
+
+    def remarks(self) -> list[str]:
+        share = self.never / max(1, self.proposals.kept)
+        return [f"{self.proposals.told()}; {100 * share:.2g} % of the chains took nothing and started again"]
+
+
+def _put(held: Tensor, new: Tensor, taken: Tensor) -> Tensor:
+    return torch.where(taken.to(held.device).view(-1, *[1] * (held.dim() - 1)), new, held)
