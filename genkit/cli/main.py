@@ -27,6 +27,7 @@ COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
     "sample": ("sample", "Draw samples from trained weights."),
     "edit": ("edit", "Vary images with trained weights, or the examples that they generate by."),
+    "refine": ("refine", "Make weights give better samples, by rejection and its relatives."),
     "explain": ("explain", "Show what changes a classifier's mind, or the examples behind an image."),
     "explain train": ("explain_train", "Train what explains a classifier, and write its page."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),

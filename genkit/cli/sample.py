@@ -69,3 +69,5 @@ def command(
         batches = generator.stream(n, batch_size, condition=wanted.rows, rng=rng)
     about = ", ".join([f"seed {seed}", *wanted.words])
     write_samples(batches, n, batch_size, generator, out, grid, weights, about)
+    for line in generator.remarks():
+        click.echo(line)

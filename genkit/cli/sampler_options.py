@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from genkit.core.generator import Generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.diffusion.upsampler import Cascade
+    from genkit.posthoc.rejection.sampler import RatioSampler
     from genkit.vae.energy.vaebm import VAEBM
 
+SAMPLERS = ("rejection", "mh", "ddls", "dot")
 SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 
 
@@ -59,8 +61,11 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
         click.option(
             "--steps",
-            help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20. VAEBM: of chains.",
+            help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20. VAEBM, mh, ddls, dot: "
+            "length of chains.",
         ),
+        click.option("--sampler", type=click.Choice(SAMPLERS), help="Refined weights: what uses their ratio."),
+        click.option("--rate", type=Number(0, 1), help="Refined weights: share of the samples that is kept."),
         click.option("--solver", type=click.Choice(SOLVERS), help="Solver of the diffusion."),
     ):
         command = option(command)
@@ -78,8 +83,13 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
         return generator
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.diffusion.upsampler import Cascade
+    from genkit.posthoc.rejection.sampler import RatioSampler
     from genkit.vae.energy.vaebm import VAEBM
 
+    if isinstance(generator, RatioSampler):
+        return _resampled(generator, asked)
+    if refined := [name for name in ("sampler", "rate") if name in asked]:
+        raise GenkitError(f"--{refined[0]} is for weights with a ratio of densities: make them by genkit refine")
     if "truncation" in asked:
         return _truncated(generator, **asked)
     if isinstance(generator, VAEBM):
@@ -92,6 +102,33 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
         raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
     _set_solver(generator, asked.get("solver"), asked.get("steps"))
     return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
+
+
+def _resampled(generator: RatioSampler, asked: dict[str, Any]) -> Generator:
+    """Another sampler over the same ratio."""
+    from genkit.posthoc.rejection.fitting import sampler_over
+
+    for name in asked:
+        if name not in ("sampler", "rate", "steps"):
+            raise GenkitError(
+                f"--{name} is not for a {type(generator).__name__}, which takes --sampler, --rate, --steps"
+            )
+    steps = asked.get("steps")
+    if steps is not None and (not steps.isdecimal() or len(steps) > 6):
+        raise GenkitError(f"--steps: of a chain, a whole number up to 999,999, got {shown(steps)}")
+    if asked.keys() == {"sampler"} and asked["sampler"] == generator.kind:
+        return generator
+    kind = asked.get("sampler") or ("rejection" if "rate" in asked else generator.kind)
+    starts = getattr(generator, "starts", None)
+    made = sampler_over(
+        generator.generator,
+        generator.ratio,
+        kind,
+        rate=asked.get("rate"),
+        steps=steps and int(steps),
+        starts=starts if kind == "mh" and starts is not None and len(starts) else None,
+    )
+    return _named_as(generator, made)  # type: ignore[no-any-return]
 
 
 def _truncated(generator: Generator, truncation: float | dict[str, float], **others: Any) -> Generator:

@@ -132,6 +132,10 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             condition = {"label": torch.arange(8 * columns) % columns}
         return self.sample(8 * columns, condition=condition, rng=rng), columns
 
+    def remarks(self) -> list[str]:
+        """What there is to say of the samples drawn so far, such as their cost; a line each."""
+        return []
+
     @abstractmethod
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         """len(rows) samples; `condition` is complete and checked, all noise comes from `rows`."""

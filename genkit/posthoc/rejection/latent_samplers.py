@@ -80,6 +80,8 @@ class LatentLangevin(LatentSampler):
         eta: step size; the noise of a step has the variance eta.
     """
 
+    kind = "ddls"
+
     def __init__(self, generator: LatentGenerator, ratio: nn.Module, steps: Steps = 50, eta: Positive = 0.01):
         super().__init__(generator, ratio, steps)
         self.eta = eta
@@ -99,6 +101,7 @@ class LatentTransport(LatentSampler):
         k: Lipschitz constant of l(G(z)); 0 takes the steepest of 100 pairs.
     """
 
+    kind = "dot"
     steepest: Tensor
 
     def __init__(

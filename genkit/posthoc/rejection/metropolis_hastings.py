@@ -32,6 +32,7 @@ class MetropolisHastings(RatioSampler):
         starts: log ratios of real samples, (starts,), see `start_from`; without, chains start at their first sample.
     """
 
+    kind = "mh"
     starts: Tensor
 
     def __init__(

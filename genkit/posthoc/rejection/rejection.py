@@ -47,6 +47,7 @@ class Rejection(RatioSampler):
         GenkitError: more than one way to choose gamma, or a number out of range.
     """
 
+    kind = "rejection"
     burnt: Tensor
     log_m: Tensor
     gamma: Tensor

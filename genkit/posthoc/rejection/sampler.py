@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,12 +50,14 @@ class RatioSampler(Generator):
         ratio: (x, condition) -> log ratios (B,): a `DensityRatio`, or a module of one's own.
 
     Attributes:
+        kind: its name on the command line.
         proposals: the cost of sampling since the generator was made.
 
     Raises:
         RecipeError: a ratio of samples of another shape.
     """
 
+    kind: ClassVar[str]
     judged_by = "genkit.evaluation.judges:ByRatio"
 
     def __init__(self, generator: Generator, ratio: nn.Module):

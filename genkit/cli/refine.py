@@ -1,0 +1,168 @@
+"""genkit refine: from a generator and real samples to a generator of better samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.console import heading, is_first_process, table, warn
+from genkit.cli.launch import join_launch
+from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, FOLDER, SEED, WEIGHTS, Writing, loaded
+from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
+from genkit.cli.sampler_options import SAMPLERS, Number
+from genkit.core.files import write_atomically
+
+if TYPE_CHECKING:
+    from genkit.core.generator import Generator
+    from genkit.posthoc.rejection.density_ratio import DensityRatio
+    from genkit.posthoc.rejection.fitting import Fitted
+    from genkit.posthoc.rejection.sampler import RatioSampler
+
+RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
+TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
+HELD_OUT, BURN_IN = 0.1, 10_000
+TRAINING, REPORT = "training", "refinement.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was given, checked."""
+
+    weights: str
+    generator: Generator
+    kind: str
+    data: Mapping[str, Any]
+    held_out: Mapping[str, Any]
+    sampler: str
+    settings: Mapping[str, Any]
+    out: Path
+    seed: int
+
+
+@click.command("refine", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
+@click.argument("weights", type=WEIGHTS)
+@click.option("--data", type=DATA, required=True, help="Real samples, such as WEIGHTS were trained on.")
+@click.option("--held-out", type=DATA, help="Real samples to calibrate and judge on; a tenth of --data if not said.")
+@click.option(
+    "--out", type=FOLDER, required=True, help=f"Folder of the new weights; {TRAINING} in it is the ratio's run."
+)
+@click.option("--ratio", type=click.Choice(RATIOS), help="Where the ratio comes from; keep, or fresh without a critic.")
+@click.option("--sampler", type=click.Choice(SAMPLERS), default="rejection", show_default=True, help="What uses it.")
+@click.option("--rate", type=Number(0, 1), help="Rejection: share of the samples that is kept; 0.2 if not said.")
+@click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
+@click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
+@click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")
+@click.option("--steps", "training", type=COUNT, default=2000, show_default=True, help="Of the training of the ratio.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of training, burn-in and choice of samples.")
+@click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
+def command(
+    weights: str,
+    data: str,
+    held_out: str | None,
+    out: Path,
+    ratio: str | None,
+    sampler: str,
+    training: int,
+    seed: int,
+    resume: bool,
+    **settings: Any,
+) -> None:
+    """Make WEIGHTS give better samples, by the ratio of the densities of real samples and of theirs.
+
+    The ratio is read off a critic. keep: that of the run goes on learning against the finished generator; head: a new
+    head on its features; fresh: a new critic; platt, isotonic: its scores are calibrated; raw: as they are. Then
+    samples are rejected, or chosen by chains (mh), or their latents move uphill (ddls, dot).
+    """
+    from genkit.core.generator import Generator
+    from genkit.evaluation.real_data import check_data
+
+    generator = loaded(Generator, weights)
+    shape = tuple(generator.sample_shape)
+    real, judged = (dict(check_data(text, shape, role) or {}) if text else {} for text, role in
+                    ((data, "--data"), (held_out, "--held-out")))  # fmt: skip
+    kind = ratio or ("keep" if critic_of(weights) else "fresh")
+    taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
+    judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)
+    asked = Asked(weights, generator, kind, taught, judged, sampler, settings, out, seed)
+    density = _checked(asked)
+    join_launch()
+    if kind in TRAINED:
+        density = _trained(asked, training, resume)
+    if is_first_process():
+        _finish(asked, density)
+
+
+def _checked(asked: Asked) -> DensityRatio:
+    """The ratio before training; refuses settings that the sampler has no use for, and a generator it cannot move."""
+    from genkit.core.catalog import build
+    from genkit.posthoc.rejection.fitting import sampler_over
+
+    ratio: DensityRatio = build(ratio_spec(asked.weights, asked.kind, asked.generator), where="--ratio")
+    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings)
+    return ratio.to(asked.generator.device)
+
+
+def _trained(asked: Asked, steps: int, resume: bool) -> DensityRatio:
+    from genkit.cli.console import TrainingWatcher, display
+    from genkit.posthoc.rejection.rejection import Rejection
+    from genkit.training import train
+    from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
+
+    name, out = asked.out.resolve().name.lstrip(".") or "refined", asked.out / TRAINING
+    tree = refine_recipe(
+        name, asked.weights, asked.kind, asked.generator, asked.data, asked.held_out, steps, asked.seed
+    )
+    folder, recipe = RunFolder(out), Recipe.from_dict(tree)
+    if not (resume and folder.finished(recipe)):
+        folder.holds_run(resume)
+        if is_first_process():
+            click.echo(f"training the ratio into {out}")
+        with display() as shown:
+            train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+    ratio: DensityRatio = Rejection.from_pretrained(out).ratio  # type: ignore[assignment]
+    return ratio.to(asked.generator.device)
+
+
+def _finish(asked: Asked, density: DensityRatio) -> None:
+    import torch
+
+    from genkit.core.randomness import stable_seed
+    from genkit.evaluation.real_data import open_data
+    from genkit.posthoc.rejection.fitting import fitted, sampler_over
+    from genkit.posthoc.rejection.rejection import Rejection
+
+    generator = asked.generator
+    items = open_data(asked.held_out, tuple(generator.sample_shape), "--held-out")
+    rng = torch.Generator().manual_seed(stable_seed(asked.seed, "refine"))
+    found = fitted(generator, density, items, rng, asked.kind if asked.kind in CALIBRATED else "")
+    starts = found.real if asked.sampler == "mh" else None
+    made = sampler_over(generator, found.ratio, asked.sampler, **asked.settings, starts=starts)
+    if generator.class_names:
+        made.class_names = generator.class_names
+    if isinstance(made, Rejection):
+        made.burn_in(BURN_IN, rng)
+    made.save_pretrained(asked.out)
+    write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
+    _tell(found, made)
+    click.echo(f"weights in {asked.out}")
+
+
+def _tell(found: Fitted, made: RatioSampler) -> None:
+    from genkit.posthoc.rejection.rejection import Rejection
+
+    rows = [
+        (name, f"{of.bce:.4f}", f"{of.ece:.4f}", f"{of.z:.2f}")
+        for name, of in (("the critic's score", found.before), ("the ratio", found.after))
+    ]
+    click.echo(heading("on held-out samples; the cross-entropy of chance is 0.6931"))
+    click.echo(table(rows, ("", "cross-entropy", "calibration error", "Dawid's Z")))
+    warn(found.after.remarks())
+    if isinstance(made, Rejection):
+        kept, log_m = made.expected_rate.mean().item(), made.log_m.max().item()
+        click.echo(f"{100 * kept:.3g} % of the samples are kept; log M {log_m:.3g}")

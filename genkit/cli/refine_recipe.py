@@ -1,0 +1,106 @@
+"""The recipe that `genkit refine` writes: the ratio of densities behind finished weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genkit.core.errors import GenkitError, WeightsError
+
+if TYPE_CHECKING:
+    from genkit.core.generator import Generator
+
+HIDDEN, POOL = 128, 10_000
+LOOKS = 10
+"""Times that a training is judged on held-out samples; the best of them is kept."""
+
+
+def part(data: Mapping[str, Any], low: float, high: float, seed: int) -> dict[str, Any]:
+    return {"type": "random_part", "data": dict(data), "low": low, "high": high, "seed": seed}
+
+
+def named(weights: str) -> str:
+    """`weights` as a recipe in another folder names them."""
+    return str(Path(weights).absolute()) if Path(weights).exists() else weights
+
+
+def critic_of(weights: str) -> dict[str, str] | None:
+    """How a recipe names the critic of a run; None where it keeps none."""
+    from genkit.core.location import locate
+
+    try:
+        locate(weights, "critic")
+    except WeightsError:
+        return None
+    return {"weights": named(weights), "product": "critic"}
+
+
+def ratio_spec(weights: str, kind: str, generator: Generator) -> dict[str, Any]:
+    """A ratio before it is trained or calibrated.
+
+    Args:
+        kind: "fresh" for a new critic, "head" for a new head on the run's, else the run's as it is.
+
+    Raises:
+        GenkitError: the weights keep no critic, or one without features for a head.
+    """
+    if kind == "fresh":
+        return {"type": "density_ratio", "critic": _fresh_critic(generator)}
+    critic = critic_of(weights)
+    if critic is None:
+        raise GenkitError(f"--ratio {kind} needs a critic, and {weights} keeps none; give the run of a GAN, or fresh")
+    if kind != "head":
+        return {"type": "density_ratio", "critic": critic}
+    from torch import nn
+
+    from genkit.core.reference import load_reference
+
+    width = getattr(load_reference(nn.Module, critic, "--ratio head"), "feature_dim", None)
+    if width is None:
+        raise GenkitError("--ratio head: the critic has no features; take keep or platt")
+    head = {"type": "ratio_head", "feature_dim": width, "width": HIDDEN}
+    return {"type": "density_ratio", "critic": critic, "head": head}
+
+
+def _fresh_critic(generator: Generator) -> dict[str, Any]:
+    shape, classes = generator.sample_shape, generator.conditions.classes
+    if len(shape) == 1:
+        return {"type": "mlp_critic", "dims": shape[0], "width": HIDDEN, "depth": 3, "classes": classes}
+    return {"type": "dcgan_critic", "size": shape[-1], "channels": shape[0], "width": 32, "classes": classes}
+
+
+def refine_recipe(
+    name: str,
+    weights: str,
+    kind: str,
+    generator: Generator,
+    data: Mapping[str, Any],
+    held_out: Mapping[str, Any],
+    steps: int,
+    seed: int,
+) -> dict[str, Any]:
+    """The tree of a recipe that keeps the checkpoint of the least cross-entropy on held-out samples."""
+    from genkit.core.generator import LatentGenerator
+
+    points = len(generator.sample_shape) == 1
+    system = {
+        "type": "keep_training",
+        "generator": {"weights": named(weights)},
+        "ratio": ratio_spec(weights, kind, generator),
+        "pool": 0 if isinstance(generator, LatentGenerator) else POOL,
+        "seed": seed,
+    }
+    rate = 1e-3 if points or kind == "head" else 2e-4
+    adam = {"type": "adam", "lr": rate, "betas": [0.5, 0.999], "schedule": {"type": "cosine"}}
+    looks = max(1, steps // LOOKS)
+    return {
+        "name": name,
+        "description": f"The ratio of densities behind {weights}, written by genkit refine.",
+        "data": dict(data),
+        "system": system,
+        "optimizers": {"ratio": adam},
+        "train": {"steps": steps, "batch_size": 512 if points else 64, "seed": seed, "ema": 0.99},
+        "every": {"log": 50, "grid": 0, "checkpoint": looks, "evaluate": looks},
+        "evaluate": {"against": dict(held_out), "metrics": ["ratio"], "n": 2000, "best": "bce", "select": True},
+    }

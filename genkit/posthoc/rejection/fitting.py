@@ -1,0 +1,132 @@
+"""A ratio that is calibrated and judged on real samples which it was not trained on, and samplers that use it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genkit.core.errors import GenkitError
+from genkit.core.generator import Generator, Items, LatentGenerator, evaluating
+from genkit.posthoc.rejection.calibration import Calibration, Isotonic, Platt, Reliability, reliability
+from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
+from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
+from genkit.posthoc.rejection.rejection import Rejection
+from genkit.posthoc.rejection.sampler import BATCH, RatioSampler
+
+CALIBRATIONS: dict[str, type[Calibration]] = {"platt": Platt, "isotonic": Isotonic}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A ratio and what is known of it.
+
+    Attributes:
+        ratio: ready for use.
+        real: its logits of held-out real samples, which nothing was fitted to.
+        before, after: how far the critic's scores, and the ratio, can be trusted on held-out samples.
+    """
+
+    ratio: DensityRatio
+    real: Tensor
+    before: Reliability
+    after: Reliability
+
+    def to_json(self) -> dict[str, Any]:
+        return {"before": asdict(self.before), "after": asdict(self.after), "trusted": self.after.trusted}
+
+
+def fitted(
+    generator: Generator,
+    ratio: DensityRatio,
+    items: Items,
+    rng: torch.Generator,
+    calibration: str = "",
+    n: int = 10_000,
+) -> Fitted:
+    """Calibrates `ratio` on one half of held-out real samples and fresh ones, and judges it on the other.
+
+    Args:
+        items: real samples that the critic was not trained on; up to n of them are used.
+        calibration: "platt", "isotonic", or "" for none.
+
+    Raises:
+        GenkitError: fewer than four real samples, or scores that are not finite.
+    """
+    sampler = Rejection(generator, ratio)
+    index = torch.randperm(len(items), generator=rng)[:n]
+    if len(index) < 4:
+        raise GenkitError(f"{items.name}: a ratio is judged on at least 4 real samples, got {len(index)}")
+    real, made = _scores(sampler, ratio, items, index, rng)
+    half = len(index) // 2 if calibration else 0
+    score, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
+    before = reliability(score, is_real)
+    if calibration:
+        ratio = DensityRatio(ratio.critic, ratio.head, CALIBRATIONS[calibration](), ratio.prior).to(generator.device)
+        assert ratio.calibration is not None
+        ratio.calibration.fit(torch.cat([real[:half], made[:half]]), torch.arange(2 * half) < half)
+    logits = _logits(ratio, score)
+    return Fitted(ratio, logits[is_real], before, reliability(logits, is_real))
+
+
+def _logits(ratio: DensityRatio, score: Tensor) -> Tensor:
+    calibration = ratio.calibration
+    with torch.no_grad():
+        return (calibration(score.to(next(calibration.buffers()).device)).cpu() if calibration else score.double()) - (
+            ratio.prior
+        )
+
+
+def _scores(
+    sampler: RatioSampler, ratio: DensityRatio, items: Items, index: Tensor, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Scores of real rows and of as many samples made for the same conditions."""
+    real, made = list[Tensor](), list[Tensor]()
+    for rows in index.split(BATCH):
+        x = items.rows(rows).to(sampler.device)
+        y = sampler.asked(x, {k: v.to(sampler.device) for k, v in items.condition(rows).items()})
+        with torch.no_grad(), evaluating(ratio):
+            real.append(ratio.scores(x, y).double().cpu())
+            made += [ratio.scores(*sample).double().cpu() for sample in sampler.proposed(len(rows), rng, y)]
+    return torch.cat(real), torch.cat(made)
+
+
+def sampler_over(
+    generator: Generator,
+    ratio: nn.Module,
+    kind: str,
+    *,
+    rate: float | None = None,
+    percentile: float | None = None,
+    gamma: float | None = None,
+    steps: int | None = None,
+    starts: Tensor | None = None,
+) -> RatioSampler:
+    """A sampler by name: rejection, mh, ddls or dot.
+
+    Args:
+        rate, percentile, gamma: of "rejection".
+        steps: of the others: length of a chain, or moves of a latent.
+        starts: log ratios of real samples, where chains of "mh" begin.
+
+    Raises:
+        GenkitError: an argument that the sampler has no use for, or a generator that it cannot move.
+    """
+    given = {"rate": rate, "percentile": percentile, "gamma": gamma, "steps": steps}
+    useful = ("rate", "percentile", "gamma") if kind == "rejection" else ("steps",)
+    for name, value in given.items():
+        if value is not None and name not in useful:
+            raise GenkitError(f"{name} is not for the sampler {kind}, which takes {', '.join(useful)}")
+    if kind == "rejection":
+        return Rejection(generator, ratio, rate, percentile, gamma).to(generator.device)
+    if kind == "mh":
+        chains = MetropolisHastings(generator, ratio, **({} if steps is None else {"length": steps}))
+        if starts is not None:
+            chains.start_from(starts)
+        return chains.to(generator.device)
+    moves = LatentLangevin if kind == "ddls" else LatentTransport
+    latent: LatentGenerator = generator  # type: ignore[assignment]
+    return moves(latent, ratio, **({} if steps is None else {"steps": steps})).to(generator.device)
