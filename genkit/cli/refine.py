@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
 TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
-HELD_OUT, BURN_IN = 0.1, 10_000
+HELD_OUT = 0.1
 TRAINING, REPORT = "training", "refinement.json"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command was given, checked."""
+class Refinement:
+    """A checked request."""
 
     weights: str
     generator: Generator
@@ -88,7 +88,7 @@ def command(
     kind = ratio or ("keep" if critic_of(weights) else "fresh")
     taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
     judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)
-    asked = Asked(weights, generator, kind, taught, judged, sampler, settings, out, seed)
+    asked = Refinement(weights, generator, kind, taught, judged, sampler, settings, out, seed)
     density = _checked(asked)
     join_launch()
     if kind in TRAINED:
@@ -97,7 +97,7 @@ def command(
         _finish(asked, density)
 
 
-def _checked(asked: Asked) -> DensityRatio:
+def _checked(asked: Refinement) -> DensityRatio:
     """The ratio before training; refuses settings that the sampler has no use for, and a generator it cannot move."""
     from genkit.core.catalog import build
     from genkit.posthoc.rejection.fitting import sampler_over
@@ -107,7 +107,7 @@ def _checked(asked: Asked) -> DensityRatio:
     return ratio.to(asked.generator.device)
 
 
-def _trained(asked: Asked, steps: int, resume: bool) -> DensityRatio:
+def _trained(asked: Refinement, steps: int, resume: bool) -> DensityRatio:
     from genkit.cli.console import TrainingWatcher, display
     from genkit.posthoc.rejection.rejection import Rejection
     from genkit.training import train
@@ -129,7 +129,7 @@ def _trained(asked: Asked, steps: int, resume: bool) -> DensityRatio:
     return ratio.to(asked.generator.device)
 
 
-def _finish(asked: Asked, density: DensityRatio) -> None:
+def _finish(asked: Refinement, density: DensityRatio) -> None:
     import torch
 
     from genkit.core.randomness import stable_seed
@@ -146,7 +146,7 @@ def _finish(asked: Asked, density: DensityRatio) -> None:
     if generator.class_names:
         made.class_names = generator.class_names
     if isinstance(made, Rejection):
-        made.burn_in(BURN_IN, rng)
+        made.burn_in(rng)
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
     _tell(found, made)

@@ -26,7 +26,7 @@ def named(weights: str) -> str:
 
 
 def critic_of(weights: str) -> dict[str, str] | None:
-    """How a recipe names the critic of a run; None where it keeps none."""
+    """The critic of a run, as a recipe names it; None where it keeps none."""
     from genkit.core.location import locate
 
     try:

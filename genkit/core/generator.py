@@ -133,7 +133,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         return self.sample(8 * columns, condition=condition, rng=rng), columns
 
     def remarks(self) -> list[str]:
-        """What there is to say of the samples drawn so far, such as their cost; a line each."""
+        """Lines about the samples drawn so far, such as their cost."""
         return []
 
     @abstractmethod

@@ -10,10 +10,10 @@ from pydantic import Field
 from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Quota = Annotated[float, Field(ge=0, le=1)]
 
 
-def random_part(data: DataSet, low: Share = 0.0, high: Share = 1.0, seed: Annotated[int, Field(ge=0)] = 0) -> DataSet:
+def random_part(data: DataSet, low: Quota = 0.0, high: Quota = 1.0, seed: Annotated[int, Field(ge=0)] = 0) -> DataSet:
     """The rows of `data` between two shares of a random order, e.g. 0 to 0.9 to train and 0.9 to 1 to look at.
 
     They keep the order of `data`. Parts of one seed that do not overlap have no row in common.

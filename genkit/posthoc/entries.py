@@ -45,8 +45,6 @@ ENTRIES: Entries = {
             "A logistic head on features of a critic.",
             ("azadi2019drs",),
         ),
-    },
-    "techniques": {
         "platt": Entry(
             "genkit.posthoc.rejection.calibration:Platt",
             "A straight line from scores to logits, of the greatest likelihood.",

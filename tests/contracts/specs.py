@@ -77,6 +77,8 @@ def seeded(spec: Spec, seed: int = 0) -> Any:
     return catalog.build(spec)
 
 
+HEAD: Spec = {"type": "ratio_head", "feature_dim": 64, "width": 3}
+RATIO: Spec = {"type": "density_ratio", "critic": DCGAN_C}
 CONTROL_E: Spec = {"type": "control_encoder", "column": SHAPE, "dim": 2, "width": 4}
 HUE_E: Spec = {**CONTROL_E, "column": HUE, "dim": 3, "rate": 0.5}
 
@@ -117,6 +119,10 @@ NETWORKS: dict[str, list[Spec]] = {
     ],
     "stylegan2_encoder": [STYLEGAN2_E, {**STYLEGAN2_E, "skips": False, "size": 16, "widths": [4, 3, 2]}],
     "control_encoder": [CONTROL_E, HUE_E],
+    "density_ratio": [RATIO, {**RATIO, "head": HEAD, "calibration": {"type": "platt"}}],
+    "ratio_head": [HEAD],
+    "platt": [{"type": "platt"}],
+    "isotonic": [{"type": "isotonic", "knots": 3}],
     "robust_dcgan_generator": [{"type": "robust_dcgan_generator", "latent_dim": 3, "width": 2}],
     "robust_dcgan_critic": [{"type": "robust_dcgan_critic", "width": 2, "bias": True}],
     "sndcgan_critic": [{"type": "sndcgan_critic", "width": 2}],
@@ -241,6 +247,20 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "truncated", "generator": STYLEEX},
     ],
     "styleex": [STYLEEX, UNAWARE],
+    "rejection": [
+        {"type": "rejection", "generator": {"type": "gan", "network": DCGAN_G}, "ratio": RATIO, "samples": 100},
+        {"type": "rejection", "generator": {"type": "gan", "network": {**MLP_G, "classes": 8}}, "percentile": 80}
+        | {"ratio": {"type": "density_ratio", "critic": {**MLP_C, "classes": 8}}, "samples": 100},
+    ],
+    "metropolis_hastings": [
+        {"type": "metropolis_hastings", "generator": {"type": "gan", "network": DCGAN_G}, "ratio": RATIO, "length": 4}
+    ],
+    "latent_langevin": [
+        {"type": "latent_langevin", "generator": {"type": "gan", "network": STYLEGAN2_G}, "ratio": RATIO, "steps": 3}
+    ],
+    "latent_transport": [
+        {"type": "latent_transport", "generator": {"type": "gan", "network": DCGAN_G}, "ratio": RATIO, "steps": 3}
+    ],
     "gan": [
         {"type": "gan", "network": network}
         for name in (
@@ -414,6 +434,23 @@ SYSTEMS: dict[str, list[SystemCase]] = {
         styleex_case(
             spec=WIDE_STYLEEX, data={**DIGITS, "size": 32}, penalties=[RECONSTRUCTION, perceptual(lpips(), every=4)]
         ),
+    ],
+    "keep_training": [
+        SystemCase(
+            {
+                "type": "keep_training",
+                "generator": finished({"type": "gan", "network": DCGAN_G}),
+                "ratio": RATIO,
+                **extra,
+            },
+            DIGITS,
+            ("ratio",),
+        )
+        for extra in (
+            {"samples": 100},
+            {"samples": 100, "pool": 20, "ratio": {**RATIO, "critic": finished(DCGAN_C)}},
+            {"samples": 100, "ratio": {**RATIO, "critic": finished(DCGAN_C), "head": HEAD}},
+        )
     ],
     "control_training": [
         SystemCase(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from genkit.core import catalog
@@ -29,13 +31,20 @@ def test_every_entry_exists_and_knows_its_name(kind: str) -> None:
         assert catalog.name_of(catalog.find(name, kind=kind)) == name
 
 
+def assert_recorded(config: dict[str, Any], spec: dict[str, Any]) -> None:
+    """That `config` has everything of `spec`, also in parts of parts."""
+    for key, value in spec.items():
+        if isinstance(value, dict) and "type" in value:
+            assert_recorded(config[key], value)
+        else:
+            assert config[key] == (tuple(value) if isinstance(config[key], tuple) else value)
+
+
 @pytest.mark.parametrize("name", specs.NETWORKS)
 def test_network_records_its_config(name: str) -> None:
     for spec in specs.NETWORKS[name]:
         network = specs.seeded(spec)
         assert network.config["type"] == name
-        assert {k: v for k, v in network.config.items() if k in spec} == {
-            k: tuple(v) if isinstance(network.config[k], tuple) else v for k, v in spec.items()
-        }
+        assert_recorded(network.config, spec)
         again = specs.seeded(network.config)
         assert all(a.equal(b) for a, b in zip(network.parameters(), again.parameters(), strict=True))

@@ -14,6 +14,7 @@ from torch.testing import assert_close
 
 from genkit.core.errors import GenkitError
 from genkit.posthoc.rejection.acceptance import EPS, Accepted, Shift, accept
+from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
 from genkit.posthoc.rejection.latent_steps import langevin_step, transport_step
 from genkit.posthoc.rejection.metropolis import metropolis
 from tests.shared import shared
@@ -138,3 +139,19 @@ def test_latent_transport_steps_are_the_recorded_ones(io: dict[str, Tensor], log
     for wanted in io["dot.z"][1:]:
         z = transport_step(z, start, logits, CONFIG["dot"]["k_eff"], CONFIG["dot"]["lr"])
         assert_close(z, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_calibrations_are_the_recorded_ones(io: dict[str, Tensor]) -> None:
+    scores, real, grid = io["cal.scores"], io["cal.labels"].bool(), io["cal.grid"]
+    platt, isotonic = Platt(), Isotonic()
+    platt.fit(scores, real)
+    assert_close(torch.stack([platt.scale, platt.shift]), io["cal.platt_ab"], rtol=1e-9, atol=1e-9)
+    assert_close(platt(scores), io["cal.platt_logits"], rtol=1e-8, atol=1e-9)
+    recorded = CONFIG["calibration"]
+    assert abs(reliability(scores, real).z - recorded["z_raw"]) < 1e-9
+    assert abs(reliability(scores, real).bce - recorded["bce_raw"]) < 1e-9
+    assert abs(reliability(platt(scores), real).bce - recorded["bce_platt"]) < 1e-9
+    assert abs(reliability(platt(scores), real).z) < 1e-8
+    isotonic.fit(scores, real)
+    least = 1 / (len(scores) + 2)
+    assert_close(isotonic(grid).sigmoid(), io["cal.isotonic_grid"].clamp(least, 1 - least), rtol=1e-9, atol=1e-9)

@@ -23,7 +23,7 @@ BAD_Z, BAD_ECE = 3.0, 0.05
 """Beyond these the logits are not to be trusted as log ratios."""
 
 
-class Calibration(Pretrained, nn.Module, ABC):
+class Calibrator(Pretrained, nn.Module, ABC):
     """Scores (B,) -> logits (B,) float64 of being real.
 
     Attributes:
@@ -44,7 +44,7 @@ class Calibration(Pretrained, nn.Module, ABC):
         """
 
 
-class Platt(Calibration):
+class Platt(Calibrator):
     """scale * score + shift, of the greatest likelihood. An order that the scores have wrong it cannot mend."""
 
     scale: Tensor
@@ -68,7 +68,7 @@ class Platt(Calibration):
         self.shift.fill_(float(model.intercept_[0]))
 
 
-class Isotonic(Calibration):
+class Isotonic(Calibrator):
     """The monotone map of the least squared error, linear between `knots` scores; constant beyond them.
 
     Probabilities are kept away from 0 and 1 by 1 / (n + 2), since n samples show nothing more extreme.
@@ -79,33 +79,37 @@ class Isotonic(Calibration):
 
     smooth = False
     at: Tensor
-    logit: Tensor
+    p: Tensor
+    least: Tensor
 
     def __init__(self, knots: int = 0):
         super().__init__()
-        self.register_buffer("at", torch.zeros(knots, dtype=torch.float64))
-        self.register_buffer("logit", torch.zeros(knots, dtype=torch.float64))
+        self.register_buffer("at", torch.arange(knots, dtype=torch.float64))
+        self.register_buffer("p", torch.full((knots,), 0.5, dtype=torch.float64))
+        self.register_buffer("least", torch.tensor(1e-14, dtype=torch.float64))
 
     def forward(self, score: Tensor) -> Tensor:
         if not len(self.at):
             raise GenkitError("an isotonic calibration knows nothing before it is fitted")
-        x = score.double().clamp(self.at[0], self.at[-1])
-        right = torch.searchsorted(self.at, x.contiguous()).clamp(1, max(1, len(self.at) - 1))
         if len(self.at) == 1:
-            return self.logit.expand_as(x)
-        low, high = self.at[right - 1], self.at[right]
-        p = self.logit.sigmoid()
-        return (p[right - 1] + (p[right] - p[right - 1]) * (x - low) / (high - low)).logit()
+            p = self.p.expand(len(score))
+        else:
+            x = score.double().clamp(self.at[0], self.at[-1])
+            right = torch.searchsorted(self.at, x.contiguous()).clamp(1, len(self.at) - 1)
+            low, high = self.at[right - 1], self.at[right]
+            p = self.p[right - 1].lerp(self.p[right], (x - low) / (high - low))
+        return p.clamp(self.least, 1 - self.least).logit()
 
     def fit(self, score: Tensor, real: Tensor) -> None:
         from sklearn.isotonic import IsotonicRegression
 
         x, y = _checked(score, real)
         model: Any = IsotonicRegression(out_of_bounds="clip").fit(x.numpy(), y.double().numpy())
-        least = 1 / (len(x) + 2)
-        p = torch.from_numpy(model.y_thresholds_).double().clamp(least, 1 - least)
-        device = self.at.device
-        self.at, self.logit = torch.from_numpy(model.X_thresholds_).double().to(device), p.logit().to(device)
+        knots, p = (
+            torch.from_numpy(of).double().to(self.at.device) for of in (model.X_thresholds_, model.y_thresholds_)
+        )
+        self.at, self.p = knots, p
+        self.least.fill_(1 / (len(x) + 2))
         self.config["knots"] = len(self.at)
 
 
@@ -121,7 +125,7 @@ def _checked(score: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How well logits say that samples are real.
+    """The quality of logits that samples are real.
 
     Attributes:
         bce: mean cross-entropy in nats; log 2 where nothing can be told, and log 2 - JSD(data, generator) at best.

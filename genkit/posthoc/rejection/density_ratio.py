@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.posthoc.rejection.calibration import Calibration
+from genkit.posthoc.rejection.calibration import Calibrator
 
 
 class RatioHead(Pretrained, nn.Module):
@@ -54,7 +54,7 @@ class DensityRatio(Pretrained, nn.Module):
         self,
         critic: nn.Module,
         head: RatioHead | None = None,
-        calibration: Calibration | None = None,
+        calibration: Calibrator | None = None,
         prior: float = 0.0,
     ):
         super().__init__()

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator, Items, LatentGenerator, evaluating
-from genkit.posthoc.rejection.calibration import Calibration, Isotonic, Platt, Reliability, reliability
+from genkit.posthoc.rejection.calibration import Calibrator, Isotonic, Platt, Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
 from genkit.posthoc.rejection.sampler import BATCH, RatioSampler
 
-CALIBRATIONS: dict[str, type[Calibration]] = {"platt": Platt, "isotonic": Isotonic}
+CALIBRATIONS: dict[str, type[Calibrator]] = {"platt": Platt, "isotonic": Isotonic}
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from genkit.core.system import Data, System, Terms, Turns, Update, descend, obse
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.rejection import BURN_IN, Rejection
 
-Count = Annotated[int, Field(ge=0, le=10_000_000)]
+PoolSize = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
 class KeepTraining(System):
@@ -39,7 +39,7 @@ class KeepTraining(System):
         rate, percentile, gamma, eps: of the product, see `Rejection`.
         pool: samples that are drawn once, before the first iteration, in place of fresh ones; 0 draws fresh ones, which
             a generator whose samples cost many passes cannot afford.
-        burn_in: samples that log M and gamma are found in, whenever the product is looked at.
+        samples: of the burn-in, which comes whenever the product is looked at.
         seed: of the pool.
 
     Raises:
@@ -58,8 +58,8 @@ class KeepTraining(System):
         percentile: Annotated[float, Field(ge=0, le=100)] | None = None,
         gamma: float | None = None,
         eps: Annotated[float, Field(ge=0, lt=1)] = 1e-8,
-        pool: Count = 0,
-        burn_in: Annotated[int, Field(ge=2)] = BURN_IN,
+        pool: PoolSize = 0,
+        samples: Annotated[int, Field(ge=2, le=100_000_000)] = BURN_IN,
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ):
         super().__init__()
@@ -72,8 +72,8 @@ class KeepTraining(System):
             raise RecipeError(f"pool: fresh samples of a {type(generator).__name__} cost too much; give e.g. 10000")
         if ratio.calibration:
             raise RecipeError("ratio.calibration: a calibration comes after the training; leave it out")
-        self.rejection = Rejection(generator, _learning(ratio), rate, percentile, gamma, eps)
-        self.pool, self.burn_in, self.seed = pool, burn_in, seed
+        self.rejection = Rejection(generator, _learning(ratio), rate, percentile, gamma, eps, samples)
+        self.pool, self.seed = pool, seed
         self.register_buffer("drawn", torch.zeros(0, *generator.sample_shape), persistent=False)
         self.asked: Condition = {}
 
@@ -120,7 +120,7 @@ class KeepTraining(System):
     def for_inference(self, product: Pretrained) -> Iterator[None]:
         """Burns `product` in, with the same noise every time."""
         assert isinstance(product, Rejection)
-        product.burn_in(self.burn_in, torch.Generator().manual_seed(stable_seed(self.seed, "burn-in")))
+        product.burn_in(torch.Generator().manual_seed(stable_seed(self.seed, "burn-in")))
         try:
             yield
         finally:

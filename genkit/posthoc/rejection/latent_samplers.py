@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated
 
 import torch
@@ -16,7 +17,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator, evaluating
 from genkit.core.randomness import Rows, stable_seed
 from genkit.core.tree import Tree
-from genkit.posthoc.rejection.latent_steps import Logits, langevin_step, lipschitz, transport_step
+from genkit.posthoc.rejection.latent_steps import LatentLogits, langevin_step, lipschitz, transport_step
 from genkit.posthoc.rejection.sampler import RatioSampler
 
 Steps = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -58,14 +59,14 @@ class LatentSampler(RatioSampler):
         self.proposals.seconds += time.monotonic() - started
         return x.clamp(-1, 1) if x.dim() == 4 else x
 
-    def _logits(self, unflatten: Callable[[Tensor], Tree], condition: Mapping[str, Tensor]) -> Logits:
+    def _logits(self, unflatten: Callable[[Tensor], Tree], condition: Mapping[str, Tensor]) -> LatentLogits:
         def logits(z: Tensor) -> Tensor:
             return self.log_ratio(self.generator(unflatten(z), condition).float(), condition).to(z)
 
         return logits
 
     @abstractmethod
-    def _moved(self, z: Tensor, logits: Logits, rows: Rows) -> Tensor: ...
+    def _moved(self, z: Tensor, logits: LatentLogits, rows: Rows) -> Tensor: ...
 
     def remarks(self) -> list[str]:
         cost = 1000 * self.proposals.seconds / max(1, self.proposals.kept)
@@ -86,7 +87,7 @@ class LatentLangevin(LatentSampler):
         super().__init__(generator, ratio, steps)
         self.eta = eta
 
-    def _moved(self, z: Tensor, logits: Logits, rows: Rows) -> Tensor:
+    def _moved(self, z: Tensor, logits: LatentLogits, rows: Rows) -> Tensor:
         for _ in range(self.steps):
             z = langevin_step(z, logits, rows.normal(z.shape[1]).to(z), self.eta)
         return z
@@ -102,7 +103,6 @@ class LatentTransport(LatentSampler):
     """
 
     kind = "dot"
-    steepest: Tensor
 
     def __init__(
         self,
@@ -114,14 +114,16 @@ class LatentTransport(LatentSampler):
     ):
         super().__init__(generator, ratio, steps)
         self.rate, self.k = rate, k
-        self.register_buffer("steepest", torch.tensor(float(k), dtype=torch.float64))
 
-    def _moved(self, z: Tensor, logits: Logits, rows: Rows) -> Tensor:
-        if not self.steepest:
-            self.steepest.fill_(self._found())
+    @cached_property
+    def steepest(self) -> float:
+        """k, or what takes its place."""
+        return self.k or self._found()
+
+    def _moved(self, z: Tensor, logits: LatentLogits, rows: Rows) -> Tensor:
         start = z
         for _ in range(self.steps):
-            z = transport_step(z, start, logits, self.steepest.item(), self.rate, radial=False)
+            z = transport_step(z, start, logits, self.steepest, self.rate, radial=False)
         return z
 
     def _found(self) -> float:

@@ -16,7 +16,7 @@ from genkit.core.input_gradient import input_gradient
 DELTA = 1e-3
 """Keeps the norm away from 0, where it has no gradient (Tanaka 2019, Algorithm 2)."""
 
-Logits = Callable[[Tensor], Tensor]
+LatentLogits = Callable[[Tensor], Tensor]
 """z (B, D) -> l(G(z)), (B,), with a graph."""
 
 
@@ -25,13 +25,15 @@ def energy(z: Tensor, logits: Tensor) -> Tensor:
     return z.square().sum(1) / 2 - logits
 
 
-def langevin_step(z: Tensor, logits: Logits, noise: Tensor, eta: float) -> Tensor:
+def langevin_step(z: Tensor, logits: LatentLogits, noise: Tensor, eta: float) -> Tensor:
     """z - eta / 2 grad E(z) + sqrt(eta) noise, (B, D)."""
     downhill = z - input_gradient(logits, z)
     return z - eta / 2 * downhill + math.sqrt(eta) * noise
 
 
-def transport_step(z: Tensor, start: Tensor, logits: Logits, k: float, rate: float, radial: bool = True) -> Tensor:
+def transport_step(
+    z: Tensor, start: Tensor, logits: LatentLogits, k: float, rate: float, radial: bool = True
+) -> Tensor:
     """z - rate grad [ |z - start + delta| - l(G(z)) / k ], (B, D).
 
     Args:
@@ -50,7 +52,7 @@ def transport_step(z: Tensor, start: Tensor, logits: Logits, k: float, rate: flo
     return z - rate * downhill
 
 
-def lipschitz(z: Tensor, other: Tensor, logits: Logits) -> float:
+def lipschitz(z: Tensor, other: Tensor, logits: LatentLogits) -> float:
     """The largest |l(G(z)) - l(G(z'))| / |z - z'| of pairs, (B, D) each: a lower bound on the constant."""
     slopes = (logits(z) - logits(other)).abs() / (z - other).norm(dim=1)
     return slopes.max().item()

@@ -82,7 +82,7 @@ class MetropolisHastings(RatioSampler):
 
     def remarks(self) -> list[str]:
         share = self.never / max(1, self.proposals.kept)
-        return [f"{self.proposals.told()}; {100 * share:.2g} % of the chains took nothing and started again"]
+        return [f"{self.proposals.told()}; {100 * share:.3g} % of the chains took nothing and started again"]
 
 
 def _put(held: Tensor, new: Tensor, taken: Tensor) -> Tensor:

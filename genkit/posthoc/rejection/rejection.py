@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
@@ -17,12 +18,21 @@ from genkit.posthoc.rejection.acceptance import EPS, Shift, check_enough, log_ac
 from genkit.posthoc.rejection.sampler import RatioSampler
 
 BURN_IN, FEWEST_A_CLASS = 10_000, 500
-LEAST_RATE = 1e-4
+LEAST_KEPT = 10
+"""Samples of a burn-in that would be kept at least: with fewer, one or two outliers decide on M."""
 PATIENCE = 100
 """Tries of a sample at most, in units of the number that is expected: e^-100 is the chance to need more."""
 RATE = 0.2
 MANY_BEYOND = 1e-3
 """Share of the proposals; their ratio is taken to be M, so that they are kept too seldom."""
+
+
+class Settled(NamedTuple):
+    """The result of a burn-in, of each class or each sample."""
+
+    log_m: Tensor
+    gamma: Tensor
+    rate: Tensor
 
 
 class Rejection(RatioSampler):
@@ -38,9 +48,10 @@ class Rejection(RatioSampler):
         percentile: of F in the burn-in, which is kept with probability 1/2: the paper's, 80 to 95.
         gamma: as it is.
         eps: of the paper.
+        samples: of a burn-in, at least 500 of each class.
 
     Attributes:
-        burnt: whether there was a burn-in; else the first sample begins with one of 10,000 samples.
+        burnt: whether there was a burn-in whose result is kept; else the first sample begins with one.
         log_m, gamma, expected_rate: of each class, or of all samples, (classes or 1,).
 
     Raises:
@@ -61,92 +72,109 @@ class Rejection(RatioSampler):
         percentile: Annotated[float, Field(ge=0, le=100)] | None = None,
         gamma: float | None = None,
         eps: Annotated[float, Field(ge=0, lt=1)] = EPS,
+        samples: Annotated[int, Field(ge=2, le=100_000_000)] = BURN_IN,
     ):
         super().__init__(generator, ratio)
         if rate is percentile is gamma is None:
             rate = RATE
-        self.shift, self.eps = Shift(gamma, percentile, rate), eps
+        self.shift, self.eps, self.samples = Shift(gamma, percentile, rate), eps, samples
         groups = self.conditions.classes or 1
         self.register_buffer("burnt", torch.tensor(False))
         for name in ("log_m", "gamma", "expected_rate"):
             self.register_buffer(name, torch.zeros(groups, dtype=torch.float64))
+        self._settled: Settled | None = None
 
-    def burn_in(self, n: int = BURN_IN, rng: torch.Generator | None = None) -> None:
-        """Finds log M and gamma in n samples of the generator, at least 500 of each class.
+    def burn_in(self, rng: torch.Generator | None = None) -> None:
+        """Finds log M and gamma in samples of the generator, and keeps them.
 
         Raises:
             GenkitError: too few samples, ratios that decide nothing, or a rate at which sampling would not finish.
         """
-        rng = rng or torch.Generator().manual_seed(stable_seed("burn-in"))
-        groups = len(self.log_m)
-        each = max(-(-n // groups), FEWEST_A_CLASS if groups > 1 else 1)
-        check_enough(each, self.shift, "of each class" if groups > 1 else "of the burn-in")
-        for group in range(groups):
-            label = {"label": torch.full((each,), group)} if groups > 1 else None
-            logits = [self.log_ratio(x, y).cpu() for x, y in self.proposed(each, rng, label)]
-            self._settle(group, torch.cat(logits))
+        for buffer, value in zip((self.log_m, self.gamma, self.expected_rate), self._found(rng), strict=True):
+            buffer.copy_(value)
         self.burnt.fill_(True)
 
-    def _settle(self, group: int, logits: Tensor) -> None:
-        log_m = logits.max()
-        if log_m == -torch.inf:
+    def settled(self) -> Settled:
+        """log M, gamma and the expected rate of each class, on the CPU: those that are kept, else of a burn-in now."""
+        if self.burnt:
+            return Settled(self.log_m.cpu(), self.gamma.cpu(), self.expected_rate.cpu())
+        if self._settled is None:
+            self._settled = self._found(None)
+        return self._settled
+
+    def _found(self, rng: torch.Generator | None) -> Settled:
+        rng = rng or torch.Generator().manual_seed(stable_seed("burn-in"))
+        groups = len(self.log_m)
+        each = max(-(-self.samples // groups), FEWEST_A_CLASS if groups > 1 else 1)
+        check_enough(each, self.shift, "of each class" if groups > 1 else "of the burn-in")
+        found = []
+        for group in range(groups):
+            label = {"label": torch.full((each,), group)} if groups > 1 else None
+            logits = torch.cat([self.log_ratio(x, y).cpu() for x, y in self.proposed(each, rng, label)])
+            found.append(self._of_group(logits))
+        return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
+
+    def _of_group(self, logits: Tensor) -> tuple[float, float, float]:
+        """log M, gamma and the rate, found in log ratios (n,)."""
+        log_m = logits.max().item()
+        if log_m == -math.inf:
             raise GenkitError("no sample of the burn-in could be real, by its ratio; train the critic longer")
         odds = log_odds(logits, log_m, self.eps)
         gamma = self.shift.found(odds)
         rate = log_acceptance(odds, gamma).exp().mean().item()
-        if rate < LEAST_RATE:
+        if rate * len(logits) < LEAST_KEPT:
             raise GenkitError(
-                f"a share of {rate:.2g} of the samples would be kept (log M {log_m.item():.1f}), which would not "
-                "finish; choose a rate, such as 0.1, or a percentile"
+                f"a share of {rate:.2g} of the samples would be kept (log M {log_m:.1f}), which would not finish; "
+                "choose a rate, such as 0.1, or a percentile"
             )
-        for buffer, value in ((self.log_m, log_m), (self.gamma, gamma), (self.expected_rate, rate)):
-            buffer[group] = value
+        return log_m, gamma, rate
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        if not self.burnt:
-            self.burn_in()
+        settled = self.settled()
         started, n = time.monotonic(), len(rows)
         group = condition["label"].cpu() if len(self.log_m) > 1 else torch.zeros(n, dtype=torch.int64)
-        rate = self.expected_rate.cpu()[group]
-        limit = (PATIENCE / rate).ceil().long()
+        own = Settled(*(values[group] for values in settled))
+        limit = (PATIENCE / own.rate).ceil().long()
         tries, pending = torch.zeros(n, dtype=torch.int64), torch.arange(n)
         found = torch.empty(n, *self.sample_shape, device=self.device)
         while len(pending):
-            ahead = int(min(n // len(pending), max(1.0, (1 / rate[pending]).mean().item())))
+            ahead = int(min(n // len(pending), max(1.0, (1 / own.rate[pending]).mean().item())))
             which = pending.repeat_interleave(ahead)
             number = tries[which] + torch.arange(ahead).repeat(len(pending))
-            x, kept = self._decided(condition, rows.apart(which, number), which, group[which])
-            first = kept.view(-1, ahead).long().argmax(1)
-            any_kept = kept.view(-1, ahead).any(1)
-            chosen = (torch.arange(len(pending)) * ahead + first)[any_kept]
-            found[pending[any_kept].to(found.device)] = x[chosen.to(x.device)]
+            x, kept = self._decided(condition, rows.apart(which, number), which, own)
+            by_row = kept.view(-1, ahead)
+            done, first = by_row.any(1), by_row.long().argmax(1)
+            chosen = (torch.arange(len(pending)) * ahead + first)[done]
+            found[pending[done].to(found.device)] = x[chosen.to(x.device)]
             tries[pending] += ahead
-            pending = pending[~any_kept]
-            if (tries[pending] > limit[pending]).any():
-                raise GenkitError(
-                    f"none of {int(tries[pending].max()):,} proposals for a sample was kept, where "
-                    f"{1 / rate[pending].min().item():,.0f} are expected; the generator or its ratio has changed since "
-                    "the burn-in: burn in again"
-                )
+            pending = pending[~done]
+            self._check_patience(tries[pending], limit[pending])
         self.proposals.kept += n
         self.proposals.seconds += time.monotonic() - started
         return found
 
+    def _check_patience(self, tries: Tensor, limit: Tensor) -> None:
+        if (tries > limit).any():
+            raise GenkitError(
+                f"none of {int(tries.max()):,} proposals for a sample was kept, a hundred times as many as expected; "
+                "the generator or its ratio has changed since the burn-in: burn in again"
+            )
+
     def _decided(
-        self, condition: Mapping[str, Tensor], rows: Rows, which: Tensor, group: Tensor
+        self, condition: Mapping[str, Tensor], rows: Rows, which: Tensor, settled: Settled
     ) -> tuple[Tensor, Tensor]:
         """Proposals, and whether each is kept, on the CPU."""
         y = {name: value[which.to(value.device)] for name, value in condition.items()}
         x = self.generator._sample(y, rows).float()
-        logits, log_m = self.log_ratio(x, y).cpu(), self.log_m.cpu()[group]
+        logits, log_m = self.log_ratio(x, y).cpu(), settled.log_m[which]
         self.proposals.beyond += int((logits > log_m).sum())
         self.proposals.made += len(which)
         odds = log_odds(torch.minimum(logits, log_m), log_m, self.eps)
         log_u = rows.uniform(dtype=torch.float64).cpu().log()
-        return x, log_u <= log_acceptance(odds, self.gamma.cpu()[group])
+        return x, log_u <= log_acceptance(odds, settled.gamma[which])
 
     def remarks(self) -> list[str]:
-        lines = [f"{self.proposals.told()}, log M {self.log_m.max().item():.3g}"]
+        lines = [f"{self.proposals.told()}, log M {self.settled().log_m.max().item():.3g}"]
         beyond = self.proposals.beyond / max(1, self.proposals.made)
         if beyond > MANY_BEYOND:
             lines.append(f"{100 * beyond:.2g} % of the proposals had a ratio beyond M; burn in with more samples")

@@ -21,7 +21,7 @@ BATCH = 250
 
 @dataclass
 class Proposals:
-    """What sampling has cost so far.
+    """The cost of sampling so far.
 
     Attributes:
         made: samples of the generator.
@@ -92,7 +92,7 @@ class RatioSampler(Generator):
                 yield x, condition
 
     def reliability(self, items: Items, n: int, rng: torch.Generator) -> Reliability:
-        """How well the ratio tells n rows of `items` from n samples of the generator, made for the same conditions."""
+        """Of the ratio, on n rows of `items` and n samples of the generator made for the same conditions."""
         index = torch.randperm(len(items), generator=rng)[:n]
         real, made = list[Tensor](), list[Tensor]()
         for rows in index.split(BATCH):
@@ -105,5 +105,5 @@ class RatioSampler(Generator):
         return reliability(logits, torch.arange(len(logits)) < len(index))
 
     def remarks(self) -> list[str]:
-        """What sampling so far has cost, in words."""
+        """The cost of sampling so far, in words."""
         return [self.proposals.told()]

@@ -1,0 +1,303 @@
+"""Samplers that read a ratio of densities, over generators whose densities are known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
+from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.generator import Generator, LatentGenerator
+from genkit.core.randomness import Randomness, Rows
+from genkit.posthoc.rejection.acceptance import Shift
+from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
+from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
+from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
+from genkit.posthoc.rejection.rejection import Rejection
+
+WIDE = 1.5
+
+
+class Wide(LatentGenerator):
+    """N(label, WIDE^2), where the data are N(label, 1)."""
+
+    def __init__(self, classes: int = 0, mean: float = 0.0):
+        super().__init__()
+        self.sample_shape, self.mean = (1,), mean
+        self.conditions = ConditionSpace({"label": Labels(classes)} if classes else {})
+        self.drawn = 0
+
+    @property
+    def standard_normal(self) -> bool:
+        return True
+
+    def latents(self, randomness: Randomness) -> Tensor:
+        return randomness.normal(1)
+
+    def forward(self, z: Tensor, condition: Any = None) -> Tensor:
+        self.drawn += len(z)
+        return WIDE * z + self.mean + _centre(condition)
+
+
+class Known(nn.Module):
+    """log N(x; label, 1) - log N(x; label, WIDE^2)."""
+
+    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+        x = (x - _centre(condition)).squeeze(1).double()
+        return -x.square() / 2 * (1 - WIDE**-2) + math.log(WIDE)
+
+
+def _centre(condition: Any) -> Any:
+    return 10 * condition["label"][:, None] if condition else 0
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def ks(x: Tensor) -> float:
+    """Distance of the distribution of x (n,) from N(0, 1)."""
+    x = x.sort().values.double()
+    below = torch.distributions.Normal(0.0, 1.0).cdf(x)
+    steps = torch.arange(len(x) + 1) / len(x)
+    return max((below - steps[:-1]).abs().max().item(), (below - steps[1:]).abs().max().item())
+
+
+def test_exact_rejection_samples_the_data() -> None:
+    exact = Rejection(Wide(), Known(), gamma=0.0)
+    x = exact.sample(4000, rng=rng()).squeeze(1)
+    critical = 2.225 / math.sqrt(4000)
+    assert ks(x) < critical
+    assert ks(Wide().sample(4000, rng=rng()).squeeze(1)) > 2 * critical, "the generator alone would be noticed"
+    rate = exact.proposals.kept / exact.proposals.made
+    assert abs(rate - 1 / WIDE) < 0.05 and abs(exact.settled().rate.item() - 1 / WIDE) < 0.03
+    assert "4,000 kept" in exact.remarks()[0]
+
+
+def test_a_percentile_is_no_exact_rejection() -> None:
+    x = Rejection(Wide(), Known(), percentile=95).sample(3000, rng=rng()).squeeze(1)
+    assert x.std() < 0.8 and ks(x) > 0.05
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.2, 0.7])
+def test_the_rate_is_what_was_asked_for(rate: float) -> None:
+    sampler = Rejection(Wide(), Known(), rate=rate)
+    assert abs(sampler.settled().rate.item() - rate) < 1e-9
+    sampler.sample(500, rng=rng())
+    made = sampler.generator.drawn - sampler.samples
+    spent = 500 / made
+    assert rate * 0.6 < spent < rate * 1.2
+
+
+def test_a_kept_sample_depends_on_the_seed_and_its_number_alone() -> None:
+    sampler = Rejection(Wide(), Known(), rate=0.1)
+    whole = sampler.sample(50, rng=rng(3))
+    for size in (1, 7, 50):
+        assert torch.cat(list(sampler.stream(50, size, rng=rng(3)))).equal(whole)
+    assert len(whole.unique()) == 50
+    inner = Rejection(Rejection(Wide(), Known(), rate=0.3), Known(), rate=0.5, samples=500)
+    assert torch.cat(list(inner.stream(9, 2, rng=rng()))).equal(inner.sample(9, rng=rng()))
+
+
+def test_rows_apart_are_functions_of_row_and_number() -> None:
+    rows = Rows(5, rng())
+    index, number = torch.tensor([2, 2, 4]), torch.tensor([0, 1, 0])
+    first = rows.apart(index, number).normal(3)
+    rows.normal(7)
+    assert rows.apart(index, number).normal(3).equal(first), "whatever the rows have drawn"
+    assert rows.apart(index[:1], number[:1]).normal(3).equal(first[:1])
+    assert len({tuple(row) for row in first.tolist()}) == 3
+    whole, part = Rows(5, rng()).normal(2), Rows(5, rng()).only([4, 1])
+    assert part.normal(2).equal(whole[[4, 1]]) and len(part) == 2
+
+
+def test_classes_keep_their_own_thresholds() -> None:
+    class Uneven(Known):
+        """Right but for a constant of each class, which would starve one if M were shared."""
+
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return super().forward(x, condition) - 6 * condition["label"].double()
+
+    sampler = Rejection(Wide(2), Uneven(), rate=0.2)
+    label = torch.arange(2).repeat(300)
+    x = sampler.sample(600, condition={"label": label}, rng=rng()).squeeze(1)
+    assert ((x - 10 * label).abs() < 4).all()
+    assert sampler.settled().rate.allclose(torch.full((2,), 0.2).double())
+    assert abs(sampler.settled().log_m[0] - sampler.settled().log_m[1] - 6) < 0.5
+
+
+def test_a_burn_in_is_saved(tmp_path: Any) -> None:
+    from genkit.core.catalog import build
+
+    spec = {"type": "gan", "network": {"type": "mlp_generator", "latent_dim": 2, "width": 8, "depth": 1}}
+    critic = {"type": "mlp_critic", "width": 8, "depth": 1}
+    made = build(
+        {"type": "rejection", "generator": spec, "ratio": {"type": "density_ratio", "critic": critic}, "rate": 0.5}
+    )
+    before = made.sample(6, rng=rng())
+    assert not made.burnt, "sampling changes no state"
+    made.burn_in()
+    again = Rejection.from_pretrained(made.save_pretrained(tmp_path))
+    assert again.burnt and again.sample(6, rng=rng()).equal(before)
+
+
+def test_what_would_not_finish_is_refused() -> None:
+    class Spiky(Known):
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return 100 * x.squeeze(1).double()
+
+    with pytest.raises(GenkitError, match="would not finish; choose a rate"):
+        Rejection(Wide(), Spiky(), gamma=0.0).sample(2, rng=rng())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"percentile": 101.0}, "0 to 100"),
+        ({"rate": 1.5}, "between 0 and 1"),
+        ({"rate": 0.1, "gamma": 0.0}, "one of gamma, percentile and rate; got gamma and rate"),
+        ({"gamma": math.nan}, "gamma is nan"),
+    ],
+)
+def test_wrong_settings_are_refused(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(GenkitError, match=message):
+        Rejection(Wide(), Known(), **arguments)
+
+
+def test_ratios_that_say_nothing_are_refused() -> None:
+    class Broken(Known):
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return torch.full((len(x),), math.nan)
+
+    class Wordy(Known):
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return x.repeat(1, 3)
+
+    with pytest.raises(GenkitError, match="logits are nan"):
+        Rejection(Wide(), Broken()).sample(2, rng=rng())
+    with pytest.raises(GenkitError, match="one number a sample"):
+        Rejection(Wide(), Wordy()).sample(2, rng=rng())
+    judged = Known()
+    judged.sample_shape = (2,)  # type: ignore[assignment]
+    with pytest.raises(RecipeError, match=r"judges \[2\]"):
+        Rejection(Wide(), judged)
+
+
+def test_a_percentile_needs_enough_samples() -> None:
+    with pytest.raises(GenkitError, match="at least 400 samples"):
+        Rejection(Wide(), Known(), percentile=95, samples=100).sample(2, rng=rng())
+
+
+def test_chains_reach_the_data() -> None:
+    chains = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=40)
+    x = chains.sample(3000, rng=rng()).squeeze(1)
+    assert ks(x) < 2.225 / math.sqrt(3000)
+    assert torch.cat(list(chains.stream(9, 4, rng=rng(2)))).equal(chains.sample(9, rng=rng(2)))
+
+
+def test_chains_never_give_out_their_start() -> None:
+    chains = MetropolisHastings(Wide(), Known(), length=2)
+    chains.start_from(torch.full((10,), 50.0))
+    assert chains.sample(50, rng=rng()).isfinite().all()
+    assert chains.never == 50 and "100 % of the chains" in chains.remarks()[0]
+
+
+class _Shifted(Known):
+    """Of data N(0, 1) to a generator N(1, WIDE^2)."""
+
+    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+        x = x.squeeze(1).double()
+        return -x.square() / 2 + (x - 1).square() / (2 * WIDE**2) + math.log(WIDE)
+
+
+def test_langevin_in_latent_space_reaches_the_data() -> None:
+    sampler = LatentLangevin(Wide(mean=1.0), _Shifted(), steps=150, eta=0.1)
+    x = sampler.sample(2000, rng=rng()).squeeze(1)
+    assert abs(x.mean()) < 0.1 and abs(x.std() - 1) < 0.1
+    parts = torch.cat(list(sampler.stream(8, 3, rng=rng(2))))
+    torch.testing.assert_close(parts, sampler.sample(8, rng=rng(2)), rtol=0, atol=1e-5)
+
+
+def test_transport_moves_uphill_and_stays_near() -> None:
+    generator, ratio = Wide(mean=1.0), _Shifted()
+    moved = LatentTransport(_Plane(), _Ring(), steps=20, rate=0.05)
+    start, end = _Plane().sample(200, rng=rng()), moved.sample(200, rng=rng())
+    assert _Ring()(end).mean() > _Ring()(start).mean()
+    assert (end - start).norm(dim=1).max() < 1.5
+    assert LatentTransport(generator, ratio, steps=0).sample(5, rng=rng()).equal(generator.sample(5, rng=rng()))
+
+
+class _Plane(Wide):
+    """The latent itself, in the plane."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sample_shape = (2,)
+
+    def latents(self, randomness: Randomness) -> Tensor:
+        return randomness.normal(2)
+
+    def forward(self, z: Tensor, condition: Any = None) -> Tensor:
+        return z + 0
+
+
+class _Ring(nn.Module):
+    """Samples to the right are likelier."""
+
+    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+        return 3 * x[:, 0].double()
+
+
+def test_latents_that_cannot_be_moved_are_refused() -> None:
+    class Plain(Generator):
+        sample_shape = (1,)
+
+        def _sample(self, condition: Any, rows: Rows) -> Tensor:
+            return rows.normal(1)
+
+    with pytest.raises(RecipeError, match="Plain has none"):
+        LatentLangevin(Plain(), Known())  # type: ignore[arg-type]
+    with pytest.raises(RecipeError, match="isotonic calibration has none"):
+        LatentTransport(Wide(), DensityRatio(Known(), calibration=Isotonic()))
+
+
+def test_calibrations_mend_scores_and_the_prior(seeded: None) -> None:
+    x = torch.randn(40_000)
+    real = torch.rand(40_000) < torch.sigmoid(2 * x - 1)
+    score = x / 5
+    raw = reliability(score, real)
+    assert not raw.trusted and "not calibrated" in raw.remarks()[0]
+    for calibration in (Platt(), Isotonic()):
+        calibration.fit(score[:20_000], real[:20_000])
+        found = reliability(calibration(score[20_000:]), real[20_000:])
+        assert found.trusted and found.bce < raw.bce - 0.05 and not found.remarks()
+    platt = Platt()
+    platt.fit(score, real)
+    assert abs(platt.scale.item() - 10) < 0.5 and abs(platt.shift.item() + 1) < 0.1
+    with_prior = DensityRatio(Known(), prior=math.log(3))
+    x = torch.zeros(2, 1)
+    assert with_prior(x).allclose(Known()(x) - math.log(3))
+    with pytest.raises(GenkitError, match="real samples and of made ones"):
+        Platt().fit(score, torch.ones(40_000).bool())
+
+
+def test_isotonic_is_kept_with_its_knots(tmp_path: Any, seeded: None) -> None:
+    x = torch.randn(500)
+    made = Isotonic()
+    made.fit(x, torch.rand(500) < torch.sigmoid(x))
+    again = Isotonic.from_pretrained(made.save_pretrained(tmp_path))
+    assert again(x).equal(made(x)) and made(x).isfinite().all()
+    assert (made(x.sort().values).diff() >= 0).all()
+
+
+def test_no_gamma_gives_some_rates() -> None:
+    odds = torch.tensor([math.inf, -math.inf, 0.0, 1.0]).double()
+    with pytest.raises(GenkitError, match="always kept"):
+        Shift(rate=0.2).found(odds)
+    assert 0.2 < (odds[2:] - Shift(rate=0.5).found(odds)).sigmoid().mean() < 0.9
