@@ -1,0 +1,105 @@
+"""genkit refine, and genkit sample of refined weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genkit.core.catalog import build
+from genkit.core.generator import Generator
+from genkit.core.pretrained import save_products
+from tests.cli.console import refusal, run
+
+Capture = pytest.CaptureFixture[str]
+DATA = "{type: gaussians8, n: 400}"
+MLP: dict[str, Any] = {"width": 16, "depth": 1}
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a GAN with its critic, as a run leaves them."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("gan")
+    generator = build({"type": "gan", "network": {"type": "mlp_generator", "latent_dim": 2, **MLP}})
+    save_products({"generator": generator, "critic": build({"type": "mlp_critic", **MLP})}, folder)
+    return folder
+
+
+@pytest.mark.parametrize("ratio", ["keep", "head", "fresh", "platt", "isotonic", "raw"])
+def test_every_ratio_leads_to_weights(gan: Path, tmp_path: Path, capsys: Capture, ratio: str) -> None:
+    out = tmp_path / "refined"
+    command = ["refine", str(gan), "--data", DATA, "--out", str(out), "--ratio", ratio, "--steps", "20"]
+    refined = run(capsys, *command, "--rate", "0.3")
+    assert refined.code == 0, refined
+    said = refined.out
+    assert "30 % of the samples are kept" in said and "Dawid's Z" in said
+    report = json.loads((out / "refinement.json").read_text())
+    assert report["before"]["bce"] > 0 and report["after"]["curve"]
+    assert (out / "training").is_dir() == (ratio in ("keep", "head", "fresh"))
+    assert "proposals, 40 kept" in run(capsys, "sample", out, "-n", "40", "--out", tmp_path / "points").out
+    assert Generator.from_pretrained(out).sample(3).shape == (3, 2)
+
+
+def test_a_ratio_serves_every_sampler(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    out, points = tmp_path / "refined", str(tmp_path / "points")
+    assert (
+        run(capsys, "refine", str(gan), "--data", DATA, "--out", str(out), "--ratio", "platt", "--sampler", "mh").code
+        == 0
+    )
+    for options, said in (
+        ((), "500 proposals, 5 kept"),
+        (("--steps", "7"), "35 proposals, 5 kept"),
+        (("--sampler", "rejection", "--rate", "0.5"), "log M"),
+        (("--rate", "0.5"), "log M"),
+        (("--sampler", "ddls", "--steps", "3"), "3 steps of the latents"),
+        (("--sampler", "dot", "--steps", "3"), "3 steps of the latents"),
+    ):
+        assert said in run(capsys, "sample", out, "-n", "5", "--out", points, *options).out
+
+
+def test_a_training_goes_on(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "refined"
+    command = ["refine", str(gan), "--data", DATA, "--out", str(out), "--steps", "20"]
+    assert run(capsys, *command).code == 0
+    before = (out / "model.safetensors").read_bytes()
+    assert "run" in refusal(capsys, *command)
+    assert run(capsys, *command, "--resume").code == 0
+    assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Capture) -> None:
+    vae = {"type": "vae_network", "size": 8, "latent_dim": 2, "width": 8}
+    build({"type": "vae", "network": vae}).save_pretrained(tmp_path / "vae")
+    data = "{type: digits, split: test, size: 8}"
+    command = ["refine", str(tmp_path / "vae"), "--data", data, "--out", str(tmp_path / "out"), "--steps", "2"]
+    assert "keeps none" in refusal(capsys, *command, "--ratio", "platt")
+    assert not (tmp_path / "out").exists()
+    assert run(capsys, *command).code == 0
+    assert Generator.from_pretrained(tmp_path / "out").sample(2).shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--percentile", "101"], "0<=x<=100"),
+        (["--rate", "0.2", "--percentile", "80"], "one of gamma, percentile and rate"),
+        (["--sampler", "mh", "--rate", "0.2"], "rate is not for the sampler mh"),
+        (["--chain", "3"], "steps is not for the sampler rejection"),
+        (["--rate", "0"], "between 0 and 1"),
+        (["--held-out", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_refused_before_work(
+    gan: Path, tmp_path: Path, capsys: Capture, options: list[str], message: str
+) -> None:
+    said = refusal(capsys, "refine", str(gan), "--data", DATA, "--out", str(tmp_path / "out"), *options)
+    assert message in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_of_refined_weights_are_refused_elsewhere(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert "genkit refine" in refusal(capsys, "sample", str(gan), "--sampler", "mh", "--out", str(tmp_path / "out"))
