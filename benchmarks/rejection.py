@@ -1,0 +1,223 @@
+"""Rejection sampling and its relatives: 25 Gaussians of the paper, clothes of four generators, and what it costs.
+
+    python -m benchmarks.rejection points [--seeds 0 1 2 3 4] [--out runs/bench/rejection]
+    python -m benchmarks.rejection clothes NAME=WEIGHTS ... [--seeds 0 1 2] [--out ...]
+    python -m benchmarks.rejection cost [--out ...]
+
+`points` trains recipes/points/rejection with every seed and draws 10,000 samples of each sampler. `clothes` refines
+weights of Fashion-MNIST by the command line, and scores 10,000 raw, other raw and rejected samples of each seed; of a
+run with a critic, its raw score beside. What is finished is kept, what was stopped goes on. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.runs import kept
+from genkit.core.errors import GenkitError, WeightsError
+from genkit.core.generator import Generator
+from genkit.core.location import locate
+from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
+from genkit.posthoc.rejection.rejection import Rejection
+
+N = 10_000
+GOOD, ENOUGH = 0.2, 100
+"""A good point lies within four deviations of its mode; a mode is found with so many good points of 10,000."""
+
+FD = {"metrics": ["fd", "pr"], "n": N, "extractor": "fashion-mnist-classifier"}
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# 25 Gaussians
+
+
+def points(seeds: Sequence[int], out: Path) -> None:
+    from genkit.training import train
+    from genkit.training.staged import load_recipe
+
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed in seeds:
+        run = out / f"points-{seed}"
+        overrides = [f"stages.{stage}.train.seed={seed}" for stage in ("gan", "rejection")]
+        train(load_recipe("points/rejection", overrides), run, resume=True)
+        for name, make in samplers(run).items():
+            path = out / f"points-{seed}-{name.replace(' ', '-').replace(',', '')}.json"
+            rows.setdefault(name, []).append(kept(path, lambda make=make, seed=seed: measured(make, seed)))  # type: ignore[misc]
+    print("| sampler | % good | modes with 100 | share kept | divergence of modes |", "|---|---|---|---|---|", sep="\n")
+    for name, found in rows.items():
+        cells = (spread([f[k] for f in found]) for k in ("good", "modes", "kept", "divergence"))
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def samplers(run: Path) -> Mapping[str, Callable[[], Generator]]:
+    """Makers of the samplers that are compared, by name."""
+    rejection = Rejection.from_pretrained(run)
+    gan, kept_training = rejection.generator, rejection.ratio
+    raw = DensityRatio(torch.nn.Module.eval(_critic(run)))
+    return {
+        "none": lambda: gan,
+        "DRS, raw critic, 95": lambda: Rejection(gan, raw, percentile=95),
+        "DRS, kept critic, 95": lambda: Rejection(gan, kept_training, percentile=95),
+        "DRS, kept critic, 80": lambda: Rejection(gan, kept_training, percentile=80),
+        "exact": lambda: Rejection(gan, kept_training, gamma=0.0),
+        "MH, 100": lambda: MetropolisHastings(gan, kept_training, 100),
+    }
+
+
+def _critic(run: Path) -> Any:
+    from genkit.core.reference import load_reference
+
+    return load_reference(torch.nn.Module, {"weights": str(run / "gan"), "product": "critic"}, "the critic")
+
+
+def measured(make: Callable[[], Generator], seed: int) -> dict[str, float]:
+    """Shares of 10,000 points; nan where the sampler would not finish."""
+    sampler = make()
+    try:
+        x = torch.cat(list(sampler.stream(N, 500, rng=rng(seed))))
+    except GenkitError:
+        return dict.fromkeys(("good", "modes", "kept", "divergence"), math.nan)
+    proposals = getattr(sampler, "proposals", None)
+    return {**of_points(x), "kept": proposals.kept / proposals.made if proposals else 1.0}
+
+
+def of_points(x: Tensor) -> dict[str, float]:
+    """% of good points, modes found, and the Jensen-Shannon divergence of the good points over modes from uniform."""
+    centre = x.round().clamp(-2, 2)
+    good = (x - centre).norm(dim=1) <= GOOD
+    number = ((centre[:, 0] + 2) * 5 + centre[:, 1] + 2).long()[good]
+    counts = torch.bincount(number, minlength=25).double()
+    p, u = counts / counts.sum(), torch.full((25,), 1 / 25, dtype=torch.float64)
+    m = (p + u) / 2
+    divergence = sum((torch.special.xlogy(q, q / m)).sum().item() for q in (p, u)) / 2
+    return {
+        "good": 100 * good.double().mean().item(),
+        "modes": float((counts >= ENOUGH).sum()),
+        "divergence": divergence,
+    }
+
+
+# Clothes
+
+
+def clothes(named: Mapping[str, str], seeds: Sequence[int], out: Path) -> None:
+    rows: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for name, weights in named.items():
+        for seed in seeds:
+            for kind, generator in arms(name, weights, seed, out):
+                path = out / f"clothes-{name}-{kind.replace(' ', '-')}-{seed}.json"
+                found = kept(path, lambda g=generator, k=kind, s=seed: scored(g, s + 1000 * (k == "other raw")))  # type: ignore[misc]
+                rows.setdefault(name, {}).setdefault(kind, []).append(found)
+    print("| generator | samples | FD | precision | recall | share kept |", "|---|---|---|---|---|---|", sep="\n")
+    for name, kinds in rows.items():
+        for kind, found in kinds.items():
+            cells = (spread([f[k] for f in found]) for k in ("fd", "precision", "recall", "kept"))
+            print(f"| {name} | {kind} | " + " | ".join(cells) + " |")
+
+
+def arms(name: str, weights: str, seed: int, out: Path) -> Iterator[tuple[str, Generator]]:
+    raw = Generator.from_pretrained(weights)
+    yield "raw", raw
+    yield "other raw", raw
+    yield "rejected", refined(weights, out / f"refined-{name}-{seed}", seed)
+    if _keeps_critic(weights):
+        yield "rejected, raw critic", refined(weights, out / f"uncalibrated-{name}-{seed}", seed, "--ratio", "raw")
+
+
+def _keeps_critic(weights: str) -> bool:
+    try:
+        locate(weights, "critic")
+    except WeightsError:
+        return False
+    return True
+
+
+def refined(weights: str, out: Path, seed: int, *options: str) -> Generator:
+    from genkit.cli.main import main
+
+    if not (out / "config.json").is_file():
+        command = ["refine", weights, "--data", "fashion_mnist/train", "--out", str(out), "--seed", str(seed)]
+        if code := main([*command, "--resume", *options]):
+            raise SystemExit(code)
+    return Generator.from_pretrained(out)
+
+
+def scored(generator: Generator, seed: int) -> dict[str, float]:
+    from genkit.core.catalog import build
+    from genkit.evaluation.scoring import evaluate
+
+    test = build({"type": "fashion_mnist", "split": "test"}, kind="data")
+    values = evaluate(generator, test, FD["metrics"], N, FD["extractor"], seed).to_json()["values"]  # type: ignore[arg-type]
+    proposals = getattr(generator, "proposals", None)
+    share = proposals.kept / proposals.made if proposals else 1.0
+    return {**{k: float(v) for k, v in values.items()}, "kept": share}
+
+
+# Cost
+
+
+def cost(out: Path) -> None:
+    """Seconds of a rejection beside those of its proposals and scores alone, in turns."""
+    rejection = Rejection.from_pretrained(out / "points-0")
+    rejection.sample(1000, rng=rng(0))
+    ratios = []
+    for seed in range(7):
+        rejection.proposals.made = 0
+        start = time.perf_counter()
+        rejection.sample(5000, rng=rng(seed))
+        mine, made = time.perf_counter() - start, rejection.proposals.made
+        start = time.perf_counter()
+        for _ in range(-(-made // 5000)):
+            x = rejection.generator.sample(5000, rng=rng(seed))
+            with torch.no_grad():
+                rejection.log_ratio(x, {})
+        alone = (time.perf_counter() - start) * made / (5000 * -(-made // 5000))
+        ratios.append(mine / alone)
+        print(f"{5000 / mine:,.0f} kept samples a second, {made / alone:,.0f} scored proposals a second")
+    print(
+        f"over proposals and scores alone: median {statistics.median(ratios):.3f} of 7, "
+        f"{min(ratios):.3f} to {max(ratios):.3f}"
+    )
+
+
+def spread(values: Sequence[float]) -> str:
+    good = [v for v in values if not math.isnan(v)]
+    if not good:
+        return "-"
+    deviation = statistics.stdev(good) if len(good) > 1 else 0
+    missing = f" ({len(values) - len(good)} did not finish)" if len(good) < len(values) else ""
+    return f"{statistics.mean(good):.3g} ± {deviation:.2g}{missing}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("points", "clothes", "cost"))
+    parser.add_argument("weights", nargs="*", metavar="NAME=WEIGHTS")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/rejection"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    if args.what == "points":
+        points(args.seeds, args.out)
+    elif args.what == "clothes":
+        clothes(dict(pair.split("=", 1) for pair in args.weights), args.seeds, args.out)
+    else:
+        cost(args.out)
+
+
+if __name__ == "__main__":
+    main()
