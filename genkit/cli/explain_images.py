@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +20,7 @@ from genkit.core.errors import GenkitError, WeightsError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from genkit.data.dataset import DataSet
     from genkit.explain.explanation import Explanation
     from genkit.explain.single import ImageExplanation
 
@@ -25,7 +28,7 @@ SEARCHED = 250
 EXPLANATION = "explanation"
 """Folder of a run with the page about it."""
 
-MOST_IN_STRIP = 4
+MOST_IN_STRIP, SHARED = 4, 0.05
 
 
 def check(images: str | None, given: Mapping[str, Any]) -> None:
@@ -133,8 +136,26 @@ def search(generator: Any, images: str, out: Path, subject: str, by: str, given:
         )
     if not is_first_process():
         return
+    reasons = [*explanation.checks.reasons, *_taught(by, data.taken(data.name, rows))]
+    explanation = replace(explanation, checks=replace(explanation.checks, reasons=reasons))
     warn([*explanation.checks.reasons, *data.remarks()])
     write_explanation(out, explanation, subject, by, judge)
+
+
+def _taught(by: str, searched: DataSet) -> Iterator[str]:
+    """A reason not to trust an explanation by the very images that the StyleEx was trained on."""
+    from genkit.core.documents import Unreadable, read_json
+    from genkit.training.data_record import known_rows
+
+    found = 0
+    for path in (*Path(by).glob("data.json"), *Path(by).glob("*/data.json")):
+        with suppress(Unreadable):
+            found = max(found, known_rows(read_json(path), searched))
+    if found > SHARED * len(searched):
+        yield (
+            f"the StyleEx was trained on at least {found:,} of these {len(searched):,} images: reconstructions and "
+            "agreement of images that it has not seen are worse; give others"
+        )
 
 
 def write_explanation(out: Path, explanation: Explanation, subject: str, by: str, judge: Any = None) -> None:

@@ -36,6 +36,12 @@ def data_record(data: Any) -> dict[str, Any]:
     return record | {"fingerprint": hashlib.sha256(content.encode()).hexdigest()}
 
 
+def known_rows(record: Mapping[str, Any], data: Any) -> int:
+    """The number of rows of `data` that `record` has, with the same labels and attributes."""
+    known = set(record.get("rows", ()))
+    return sum(row in known for row in _digests(data))
+
+
 def _digests(data: Any) -> Iterator[str]:
     labels = data.labels if data.labels is not None else torch.zeros(len(data), dtype=torch.int64)
     pixels, classes = data.x.numpy(), labels.numpy()

@@ -189,6 +189,21 @@ def test_a_page_is_written(here: Path, capsys: Capture, styleex: Brightness, sea
     assert json.loads(Path("page/explanation.json").read_text())["classes"] == ["small", "large"]
 
 
+def test_images_of_the_training_are_told(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
+    from genkit.evaluation.real_data import open_data
+    from genkit.training.data_record import data_record
+
+    Path("run/styleex").mkdir(parents=True)
+    seen = open_data("pics", (3, SIZE, SIZE), "pics").taken("pics", torch.arange(25))
+    Path("run/styleex/data.json").write_text(json.dumps(data_record(seen)))
+    line = ["explain", "run", "pics", "--by", "run", "-n", 20]
+    told = "was trained on at least 25 of these 40 images"
+    assert told in run(capsys, *line, "--out", "page").out
+    assert told in Path("page/explanation.html").read_text("utf-8")
+    write_folder([torch.rand(40, 3, SIZE, SIZE)], here / "others")
+    assert "was trained on" not in run(capsys, *line[:2], "others", *line[3:], "--out", "page2").out
+
+
 def test_another_classifier_is_refused(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
     line = ["explain", "mnist-classifier", "pics", "--by", "run", "--out", "page"]
     assert "run explains another classifier than mnist-classifier" in refusal(capsys, *line)
