@@ -9,9 +9,11 @@ import click
 
 from genkit.cli.conditions import asked
 from genkit.cli.edit import IMAGE, edited
+from genkit.cli.launch import join_launch
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
 from genkit.cli.sample_files import GRID, SAMPLES, refuse_what_cannot_fit, write_samples
 from genkit.cli.sampler_options import configured, sampler_options
+from genkit.cli.series import SampleSeries, write_series
 from genkit.core.errors import GenkitError
 
 
@@ -49,7 +51,8 @@ def command(
     """Draw samples from WEIGHTS.
 
     Images become 000000.png and so on, points become points.npy, points.csv and points.png;
-    of a run, its data are drawn beside them.
+    of a run, its data are drawn beside them. What was stopped goes on with the same command, and the processes of
+    `accelerate launch -m genkit sample ...` share the work: the files are the same.
     """
     import torch
 
@@ -59,15 +62,14 @@ def command(
     refuse_what_cannot_fit(n, generator.sample_shape, out)
     wanted = asked(generator, label, conditions, n)
     check_apart([Output("--out", out, SAMPLES)], wanted.files)
-    rng = torch.Generator().manual_seed(seed)
     if like and between:
         raise GenkitError("--like makes variations of one image, --between joins two: give one of them")
+    about = ", ".join([f"seed {seed}", *wanted.words])
     if like or between:
         option = "--like" if like else "--between"
+        rng = torch.Generator().manual_seed(seed)
         batches = edited(generator, between or (like,), n, batch_size, rng, option)  # type: ignore[arg-type]
-    else:
-        batches = generator.stream(n, batch_size, condition=wanted.rows, rng=rng)
-    about = ", ".join([f"seed {seed}", *wanted.words])
-    write_samples(batches, n, batch_size, generator, out, grid, weights, about)
-    for line in generator.remarks():
-        click.echo(line)
+        write_samples(batches, n, batch_size, generator, out, grid, weights, about)
+        return
+    join_launch()
+    write_series(SampleSeries(generator, n, seed, wanted.rows, batch_size), out, grid, weights, about)

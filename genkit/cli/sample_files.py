@@ -74,7 +74,7 @@ def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> st
 
     from genkit.images import pixels as images
 
-    _refuse_others(out, n)
+    refuse_others(out, n)
     kept: list[Tensor] = []
     start = 0
     for batch in batches:
@@ -90,8 +90,8 @@ def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> st
     return f"{n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")
 
 
-def _refuse_others(out: Path, n: int) -> None:
-    """Images of an earlier, longer series would be taken for samples of this one."""
+def refuse_others(out: Path, n: int) -> None:
+    """Raises DataError for images of an earlier, longer series, which would be taken for samples of this one."""
     from genkit.images.pixels import digits
 
     left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]

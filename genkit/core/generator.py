@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -16,7 +16,7 @@ from genkit.core import tree
 from genkit.core.condition import Condition, Conditioned
 from genkit.core.errors import GenkitError, shown
 from genkit.core.pretrained import Pretrained
-from genkit.core.randomness import Noise, Randomness, Rows
+from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
 
 POINTS = 2000
@@ -93,8 +93,10 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             GenkitError: n below 1.
         """
         _check_count(n, "number of samples")
-        rows = Rows(n, rng, self.device)
-        wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, n, rows).items()}
+        return self._of_rows(condition, Rows(n, rng, self.device))
+
+    def _of_rows(self, condition: Mapping[str, Any] | None, rows: Rows) -> Tensor:
+        wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(rows), rows).items()}
         with torch.no_grad(), evaluating(self):
             return self._sample(wanted, rows).float()
 
@@ -147,8 +149,14 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         *,
         condition: Mapping[str, Any] | None = None,
         rng: torch.Generator | None = None,
+        only: Sequence[int] | None = None,
     ) -> Iterator[Tensor]:
         """The n samples of `sample(n)`, as batches when they are ready: same rng, same samples at any batch size.
+
+        Args:
+            n, condition, rng: as of `sample`.
+            batch_size: changes speed alone.
+            only: numbers of the samples that are made, in this order; None makes all.
 
         Raises:
             ConditionError: as `sample`, before the first batch.
@@ -157,9 +165,16 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         _check_count(n, "number of samples")
         _check_count(batch_size, "batch size")
         wanted = self.conditions.check(condition, n)
-        for start in range(0, n, batch_size):
-            part = {k: v[start : start + batch_size] for k, v in wanted.items()}
-            yield self.sample(min(batch_size, n - start), condition=part, rng=rng)
+        if only is None:
+            for start in range(0, n, batch_size):
+                part = {k: v[start : start + batch_size] for k, v in wanted.items()}
+                yield self.sample(min(batch_size, n - start), condition=part, rng=rng)
+            return
+        seeds = seeds_of_rows(n, rng)
+        for start in range(0, len(only), batch_size):
+            numbers = list(only[start : start + batch_size])
+            part = {k: v[numbers] for k, v in wanted.items()}
+            yield self._of_rows(part, Rows.of([seeds[k] for k in numbers], self.device))
 
 
 @runtime_checkable

@@ -73,9 +73,18 @@ class Rows(Randomness):
     """
 
     def __init__(self, n: int, rng: torch.Generator | None = None, device: torch.device | str = "cpu"):
-        self.seeds: list[int] = torch.randint(2**63 - 1, (n,), generator=rng).tolist()
-        self.streams = [torch.Generator().manual_seed(seed) for seed in self.seeds]
-        self.device = torch.device(device)
+        self._begin(seeds_of_rows(n, rng), torch.device(device))
+
+    @classmethod
+    def of(cls, seeds: Sequence[int], device: torch.device | str = "cpu") -> Rows:
+        """The rows of these seeds, of those that `seeds_of_rows` gives."""
+        found = cls.__new__(cls)
+        found._begin(list(seeds), torch.device(device))
+        return found
+
+    def _begin(self, seeds: list[int], device: torch.device) -> None:
+        self.seeds, self.device = seeds, device
+        self.streams = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def only(self, index: Tensor | Sequence[int]) -> Rows:
         """The chosen rows: what they draw here they have drawn there."""
@@ -86,11 +95,8 @@ class Rows(Randomness):
 
     def apart(self, index: Tensor, number: Tensor) -> Rows:
         """Fresh streams for the rows `index`, (n,): functions of a row and of `number`, (n,), and of no draw so far."""
-        found = copy.copy(self)
         pairs = zip(index.tolist(), number.tolist(), strict=True)
-        found.seeds = [stable_seed("apart", self.seeds[k], which) for k, which in pairs]
-        found.streams = [torch.Generator().manual_seed(seed) for seed in found.seeds]
-        return found
+        return Rows.of([stable_seed("apart", self.seeds[k], which) for k, which in pairs], self.device)
 
     def __len__(self) -> int:
         return len(self.streams)
@@ -98,6 +104,12 @@ class Rows(Randomness):
     def draw(self, sampler: Sampler[T]) -> T:
         drawn = [sampler(1, stream) for stream in self.streams]
         return tree.map(lambda *rows: sent(torch.cat(rows), self.device), *drawn)
+
+
+def seeds_of_rows(n: int, rng: torch.Generator | None = None) -> list[int]:
+    """The seeds of n rows, in order: the first of more are the same."""
+    seeds: list[int] = torch.randint(2**63 - 1, (n,), generator=rng).tolist()
+    return seeds
 
 
 def sent(rows: Tensor, device: torch.device | str) -> Tensor:

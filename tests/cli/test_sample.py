@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from genkit.cli.sample_files import _refuse_others
+from genkit.cli.sample_files import refuse_others
 from genkit.core.errors import DataError
 from genkit.core.files import only_writer
 from genkit.images import pixels as images
@@ -91,9 +91,9 @@ def test_more_than_a_million_names_sort_in_order(tmp_path: Path) -> None:
 
 def test_a_longer_series_is_not_mixed_with_a_shorter_one(tmp_path: Path) -> None:
     (tmp_path / "000003.png").write_bytes(b"")
-    _refuse_others(tmp_path, 10**6)
+    refuse_others(tmp_path, 10**6)
     with pytest.raises(DataError, match=r"holds other images, such as 000003\.png"):
-        _refuse_others(tmp_path, 10**6 + 1)
+        refuse_others(tmp_path, 10**6 + 1)
 
 
 def test_interrupted_sampling_leaves_complete_files(
@@ -110,7 +110,7 @@ def test_interrupted_sampling_leaves_complete_files(
     assert run(capsys, "sample", finished, "-n", 6, "--out", tmp_path).code == 130
     for path in tmp_path.glob("*.png"):
         Image.open(path).load()
-    assert len(contents(tmp_path)) == 3
+    assert list(contents(tmp_path)) == [".series.json", "000000.png", "000001.png", "000002.png"]
 
 
 def hold(out: Path, held: Path, release: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_series_that_is_stopped_is_not_mixed_with_the_one_before(
 
     monkeypatch.setattr(images, "png_bytes", stopped)
     assert run(capsys, "sample", finished, "-n", 6, "--seed", 1, "--out", tmp_path).code == 130
-    assert list(contents(tmp_path)) == ["000000.png", "000001.png"]
+    assert list(contents(tmp_path)) == [".series.json", "000000.png", "000001.png"]
 
 
 def test_the_grid_is_no_sample(capsys: Capture, finished: Path, tmp_path: Path) -> None:

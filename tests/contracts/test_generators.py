@@ -71,6 +71,8 @@ def test_sample_does_not_depend_on_its_batch(generator: Generator, batch_size: i
     assert [len(p) for p in parts] == [min(batch_size, 7 - s) for s in range(0, 7, batch_size)]
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=ROUNDING)
     torch.testing.assert_close(generator.sample(3, rng=rng()), whole[:3], rtol=0, atol=ROUNDING)
+    chosen = torch.cat(list(generator.stream(7, batch_size, rng=rng(), only=[5, 0, 6])))
+    torch.testing.assert_close(chosen, whole[[5, 0, 6]], rtol=0, atol=ROUNDING)
 
 
 def test_a_batch_dependent_generator_would_be_noticed(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,158 @@
+"""Samples as numbered files: shared out over the processes of a launch, and gone on with where a series stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import Watched, display, is_first_process, progress
+from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
+from genkit.core.documents import Unreadable, read_json
+from genkit.core.files import only_writer, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genkit.core.generator import Generator
+
+RECORD = ".series.json"
+"""In a folder whose series has not come to its end: what its samples are a function of."""
+
+
+@dataclass(frozen=True)
+class SampleSeries:
+    """n samples of a seed.
+
+    Attributes:
+        condition: name -> a row a sample, as far as it was given.
+        batch_size: changes speed alone.
+    """
+
+    generator: Generator
+    n: int
+    seed: int
+    condition: Mapping[str, Tensor]
+    batch_size: int
+
+    @property
+    def key(self) -> str:
+        """Equal for equal samples."""
+        from genkit.core.fingerprint import fingerprint, weights_fingerprint
+        from genkit.core.pretrained import described
+
+        rows = {name: fingerprint(values) for name, values in sorted(self.condition.items())}
+        parts = [weights_fingerprint(self.generator), described(self.generator), rows, self.seed, self.n]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def share(self, numbers: list[int], rank: int, processes: int) -> list[int]:
+        """The part of one process: whole batches, as one process would draw them, so that no bit differs."""
+        batches = sorted({k // self.batch_size for k in numbers})
+        mine = batches[len(batches) * rank // processes : len(batches) * (rank + 1) // processes]
+        return [k for b in mine for k in range(b * self.batch_size, min(self.n, (b + 1) * self.batch_size))]
+
+    def drawn(self, numbers: list[int]) -> Iterator[Tensor]:
+        """Batches of the samples of these numbers, on the CPU, with progress in the first process."""
+        import torch
+
+        rng = torch.Generator().manual_seed(self.seed)
+        batches = self.generator.stream(self.n, self.batch_size, condition=self.condition, rng=rng, only=numbers)
+        with display() as shown:
+            told = progress(shown, "sampling", "sample") if is_first_process() else lambda done, total: None
+            yield from counted(batches, len(numbers), Watched(told, self.generator, len(numbers), self.batch_size))
+
+
+def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, about: str) -> None:
+    """Writes a series below `out`, every process its share, and prints where.
+
+    Args:
+        grid: also draw a picture of the first samples.
+        weights: a run, whose data are drawn beside points; of weights alone none are drawn.
+        about: ends the line that is printed.
+    """
+    import torch
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    state = PartialState(cpu=not torch.cuda.is_available())
+    if not state.is_main_process:
+        (numbers,) = broadcast_object_list([None])
+        _share(series, numbers, out, state.process_index, state.num_processes)
+        return
+    with only_writer(out, "writing samples to"):
+        points = len(series.generator.sample_shape) == 1
+        numbers = list(range(series.n)) if points else _missing(series, out)
+        if state.num_processes > 1:
+            broadcast_object_list([numbers])
+        found = _share(series, numbers, out, 0, state.num_processes)
+        written = write_points(iter(found), out, weights) if points else _finished(series, out, grid)
+    click.echo(f"{written} ({about})")
+    for line in series.generator.remarks():
+        click.echo(line)
+
+
+def _share(series: SampleSeries, numbers: list[int], out: Path, rank: int, processes: int) -> list[Tensor]:
+    """This process's part of the samples of these numbers: written, where they are images; points of all, in order."""
+    from accelerate.utils import gather_object
+
+    mine = series.share(numbers, rank, processes)
+    points = len(series.generator.sample_shape) == 1
+    made: list[Tensor] = []
+    if points:
+        made = list(series.drawn(mine)) if mine else []
+    elif mine:
+        _write(series.drawn(mine), mine, out, series.n)
+    return gather_object(made) if processes > 1 else made  # type: ignore[no-any-return]
+
+
+def _write(batches: Iterator[Tensor], numbers: list[int], out: Path, n: int) -> None:
+    from genkit.images import pixels
+
+    left = iter(numbers)
+    for batch in batches:
+        for image in batch:
+            pixels.write_folder([image], out, next(left), pixels.digits(n))
+
+
+def _missing(series: SampleSeries, out: Path) -> list[int]:
+    """The numbers that are not there yet; all, and no file is left, where the folder holds no part of this series."""
+    from genkit.images.pixels import digits
+
+    refuse_others(out, series.n)
+    key = series.key
+    if _key_in(out) == key:
+        there = {path.stem for path in out.glob("*.png")}
+        missing = [k for k in range(series.n) if f"{k:0{digits(series.n)}d}" not in there]
+        click.echo(f"{series.n - len(missing):,} images are there already; going on")
+        return missing
+    (out / RECORD).unlink(missing_ok=True)
+    for image in out.glob("*.png"):
+        image.unlink()
+    write_atomically(out / RECORD, json.dumps({"key": key}).encode())
+    return list(range(series.n))
+
+
+def _key_in(out: Path) -> str:
+    try:
+        found = read_json(out / RECORD) if (out / RECORD).is_file() else {}
+    except Unreadable:
+        return ""
+    return str(found.get("key", "")) if isinstance(found, dict) else ""
+
+
+def _finished(series: SampleSeries, out: Path, grid: bool) -> str:
+    import torch
+
+    from genkit.images import pixels
+
+    if grid:
+        paths = (out / f"{k:0{pixels.digits(series.n)}d}.png" for k in range(min(series.n, GRID)))
+        first = [pixels.decode(path.read_bytes(), str(path))[0] for path in paths]
+        pixels.write_png(out / "grid.png", pixels.grid(torch.stack(first)))
+    (out / RECORD).unlink(missing_ok=True)
+    return f"{series.n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")

@@ -1,0 +1,112 @@
+"""A series of samples that is stopped and goes on, or that several processes share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from genkit.cli.series import SampleSeries
+from genkit.core.generator import Generator
+from genkit.images import pixels
+from tests.cli.console import run
+
+Capture = pytest.CaptureFixture[str]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def stop_after(images: int, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Interrupts the writing of an image when so many were written; the images that were."""
+    made, written = pixels.png_bytes, list[object]()
+
+    def interrupted(image: torch.Tensor) -> bytes:
+        if len(written) == images:
+            raise KeyboardInterrupt
+        written.append(image)
+        return made(image)
+
+    monkeypatch.setattr(pixels, "png_bytes", interrupted)
+    return written
+
+
+def test_a_series_goes_on_where_it_stopped(
+    capsys: Capture, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["sample", finished, "-n", 7, "--seed", 2, "--label", 3, "--batch-size", 2, "--out"]
+    assert run(capsys, *line, tmp_path / "whole", "--grid").code == 0
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert run(capsys, *line, tmp_path / "parts").code == 130
+    with monkeypatch.context() as patch:
+        written = stop_after(100, patch)
+        ran = run(capsys, *line, tmp_path / "parts", "--grid", "--batch-size", 3)
+        assert ran.code == 0 and "3 images are there already; going on" in ran.out
+        assert len(written) == 5, "four images and the grid"
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("changed", [["--seed", 3], ["--label", 4], ["-n", 8], ["--truncated"]])
+def test_another_series_starts_anew(
+    capsys: Capture, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: list[object]
+) -> None:
+    line = ["sample", finished, "-n", 7, "--seed", 2, "--label", 3, "--out", tmp_path / "out"]
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert run(capsys, *line).code == 130
+    if changed == ["--truncated"]:
+        (tmp_path / "out" / ".series.json").write_text('{"key": ')
+        changed = []
+    assert "going on" not in run(capsys, *line, *changed).out
+    assert run(capsys, *line, *changed, "--out", tmp_path / "again").code == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "again")
+
+
+def test_other_weights_are_another_series(finished: Path) -> None:
+    generator = Generator.from_pretrained(finished)
+    before = SampleSeries(generator, 3, 0, {}, 2).key
+    assert SampleSeries(generator, 3, 0, {}, 5).key == before
+    assert SampleSeries(generator, 3, 0, {"label": torch.zeros(3)}, 2).key != before
+    with torch.no_grad():
+        next(generator.parameters()).add_(1e-3)
+    assert SampleSeries(generator, 3, 0, {}, 2).key != before
+
+
+@pytest.mark.parametrize("kind", ["images", "points"])
+def test_two_processes_write_what_one_writes(
+    capsys: Capture, finished: Path, points: Path, tmp_path: Path, kind: str
+) -> None:
+    weights = {"images": finished, "points": points / "weights"}[kind]
+    line = ["sample", str(weights), "-n", "7", "--seed", "1", "--batch-size", "2", "--out"]
+    assert run(capsys, *line, tmp_path / "one", "--grid").code == 0
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--cpu",
+    ]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "genkit"]
+    ran = subprocess.run([*launch, *line, str(tmp_path / "two"), "--grid"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("seed 1") == 1, "one process tells"
+    assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_each_process_has_whole_batches(finished: Path) -> None:
+    samples = SampleSeries(Generator.from_pretrained(finished), 10, 0, {}, 4)
+    for numbers, shares in (
+        (list(range(10)), [[0, 1, 2, 3], [4, 5, 6, 7, 8, 9]]),
+        ([5, 9], [[4, 5, 6, 7], [8, 9]]),
+        ([1, 2], [[], [0, 1, 2, 3]]),
+        ([], [[], []]),
+    ):
+        assert [samples.share(numbers, rank, 2) for rank in range(2)] == shares
