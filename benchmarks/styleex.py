@@ -1,0 +1,117 @@
+"""StyleEx: classifiers whose reason is known, and ones whose reason is not, explained on images that nothing was trained on.
+
+    python -m benchmarks.styleex shapes/styleex [mnist/styleex ...] [--seeds 0 1] [--searched 250] [--out runs/bench/styleex]
+
+Trains each recipe with each seed of its generator (the classifier is the same), searches test images and others, and
+writes the page beside the run. Prints a Markdown row for each target class: agreement and reconstruction, shares of
+decisions that the top 1, 3 and 10 attributes flip, that ten random coordinates flip and that the probabilities flip; of
+rendered shapes what the top attribute moves, by measurement, and how much of all else. Then how far two seeds agree.
+What is finished is kept, what was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genkit.cli.explain_images import write_explanation
+from genkit.core.catalog import build
+from genkit.core.errors import DataError, EvaluationError
+from genkit.core.pretrained import Pretrained
+from genkit.explain.agreement import agreement
+from genkit.explain.explaining import SearchSettings, explain
+from genkit.explain.explanation import Explanation
+from genkit.training import train
+from genkit.training.staged import load_recipe
+
+IMAGES: dict[str, dict[str, Any]] = {
+    "shapes": {"type": "shapes", "split": "test"},
+    "mnist": {"type": "some_classes", "data": {"type": "mnist", "split": "test", "size": 32}, "classes": [4, 9]},
+    "coloured_fashion_mnist": {
+        "type": "some_classes",
+        "data": {"type": "coloured_fashion_mnist", "split": "test"},
+        "classes": [5, 7, 9],
+    },
+}
+"""Of each data set of recipes, the images that are explained."""
+
+COLUMNS = ("recipe, seed", "towards", "agreement", "L1 / mean image's", "top 1", "top 3", "top 10", "10 random")
+MEASURED = ("only probabilities", "top attribute moves", "all else at most")
+
+
+def explained(name: str, seed: int, searched: int, out: Path) -> Explanation:
+    """The explanation by one training; trained and searched where that was not done."""
+    run = out / f"{name.replace('/', '-')}-{seed}"
+    train(load_recipe(name, [f"stages.styleex.train.seed={seed}"]), run, resume=True)
+    try:
+        return Explanation.load(run / "explanation")
+    except DataError:
+        pass
+    generator: Any = Pretrained.from_pretrained(run)
+    data_set = name.partition("/")[0]
+    data = build(IMAGES[data_set], kind="data")
+    judge = build({"type": "measured_shape", "size": generator.sample_shape[-1]}) if data_set == "shapes" else None
+    rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[: 2 * searched]
+    settings = SearchSettings(searched=searched, seed=0)
+    folder = run / "explanation"
+    found = explain(
+        generator, data.rows(rows), settings, judge=judge, data={"name": data.name}, folder=folder / "search"
+    )
+    write_explanation(folder, found, f"the classifier of {name}", run.name, judge)
+    return found
+
+
+def rows(name: str, seed: int, found: Explanation) -> list[str]:
+    lines = []
+    for y, attributes in found.attributes.items():
+        flips, chance = found.sufficiency[y], found.random[y]
+        cells = [f"{name}, {seed}", found.classes[y], f"{found.checks.agreement:.1%}"]
+        cells += [f"{found.checks.l1 / found.checks.l1_of_mean_image:.2f}"]
+        cells += [f"{flips[min(k, len(flips)) - 1]:.0%}" if flips else "-" for k in (1, 3, 10)]
+        cells += [f"{chance[-1]:.1%}" if chance else "-", f"{found.only_probabilities:.1%}"]
+        lines.append("| " + " | ".join([*cells, *_moved(attributes)]) + " |")
+    return lines
+
+
+def _moved(attributes: list[Any]) -> tuple[str, str]:
+    """The property that the first attribute moves most, and the largest drift of any other, in their deviations."""
+    if not attributes or not attributes[0].moves:
+        return "-", "-"
+    first = attributes[0]
+    most = max(first.moves, key=lambda name: abs(first.moves[name]))
+    others = {name: drift for name, drift in first.drifts.items() if name != most}
+    worst = max(others, key=lambda name: others[name])
+    return f"{most} {first.moves[most]:+.2f}", f"{worst} {others[worst]:.2f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--searched", type=int, default=250)
+    parser.add_argument("--out", type=Path, default=Path("runs/bench/styleex"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    found = {
+        (name, seed): explained(name, seed, args.searched, args.out) for name in args.recipes for seed in args.seeds
+    }
+    titles = (*COLUMNS, *MEASURED)
+    print("| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", sep="\n")
+    for (name, seed), explanation in found.items():
+        print(*rows(name, seed, explanation), sep="\n")
+    for name in args.recipes:
+        for a, b in combinations(args.seeds, 2):
+            try:
+                for y, told in agreement(found[name, a], found[name, b]).items():
+                    towards = found[name, a].classes[y]
+                    print(f"{name}, seeds {a} and {b}, {towards}: most moved {told.moved}, cosine {told.cosine:.2f}")
+            except EvaluationError as reason:
+                print(f"{name}, seeds {a} and {b}: {reason}")
+
+
+if __name__ == "__main__":
+    main()
