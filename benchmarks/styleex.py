@@ -1,6 +1,6 @@
-"""StyleEx: classifiers whose reason is known, and ones whose reason is not, explained on images that nothing was trained on.
+"""StyleEx: classifiers whose reason is known, and others, explained on images that nothing was trained on.
 
-    python -m benchmarks.styleex shapes/styleex [mnist/styleex ...] [--seeds 0 1] [--searched 250] [--out runs/bench/styleex]
+    python -m benchmarks.styleex shapes/styleex [mnist/styleex ...] [--seeds 0 1] [--searched 250] [--out DIR]
 
 Trains each recipe with each seed of its generator (the classifier is the same), searches test images and others, and
 writes the page beside the run. Prints a Markdown row for each target class: agreement and reconstruction, shares of
