@@ -12,7 +12,7 @@ import click
 
 from genkit.cli.classifier import of_weights
 from genkit.cli.console import display, heading, is_first_process, progress, table, warn
-from genkit.cli.launch import join_launch
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
 from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError, WeightsError
@@ -113,13 +113,12 @@ def _bind(classifier: Any, subject: str, by: str) -> None:
 def search(generator: Any, images: str, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
     import torch
-    from accelerate import PartialState
 
     from genkit.evaluation.real_data import open_data
     from genkit.explain.explaining import SearchSettings
     from genkit.explain.explaining import explain as found_by
 
-    PartialState(cpu=not torch.cuda.is_available())  # the processes of a launch know each other, and share the search
+    crew_of_launch()  # its processes share the search
     data = open_data(images, tuple(generator.sample_shape), "IMAGES")
     judge: Any = loaded_judge(given.get("judge"))
     n, seed = given.get("n", SEARCHED), given.get("seed", 0)

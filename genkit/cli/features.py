@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.console import display, heading, is_first_process, progress, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import write_json
 
 if TYPE_CHECKING:
@@ -29,17 +30,21 @@ def score(
     """Scores of A against a reference, shown and written; settings as of `genkit.evaluation.evaluate`."""
     from genkit.evaluation import evaluate
 
+    join_launch()
     with display() as shown:
         scores = evaluate(
             a,
             against,
             metrics,
-            progress=progress(shown, "features", "sample"),
+            progress=progress(shown, "features", "sample") if is_first_process() else None,
             weights=extractor_weights,
             on_bad="skip" if skip_bad else "error",
             use_cache=not no_cache,
+            crew=crew_of_launch(),
             **settings,
         )
+    if not is_first_process():
+        return
     show(scores)
     if json_path:
         write_json(json_path, scores.to_json())

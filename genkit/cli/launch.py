@@ -19,10 +19,14 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from genkit.core.interruption import LOST
+
+if TYPE_CHECKING:
+    from genkit.core.processes import Crew
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 LAUNCHER = "GENKIT_LAUNCHER"
@@ -44,6 +48,17 @@ def join_launch() -> None:
     count = _asked_for()
     if count > 1:
         raise SystemExit(_run(count))
+
+
+def crew_of_launch() -> Crew:
+    """The processes of this launch, which know each other from now on."""
+    import torch
+    from accelerate import PartialState
+
+    from genkit.core.processes import Crew
+
+    PartialState(cpu=not torch.cuda.is_available())
+    return Crew.of_launch()
 
 
 def has_launcher() -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.console import Watched, display, is_first_process, progress
+from genkit.cli.launch import crew_of_launch
 from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.files import only_writer, write_atomically
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genkit.core.generator import Generator
+    from genkit.core.processes import Crew
 
 RECORD = ".series.json"
 """In a folder whose series has not come to its end: what its samples are a function of."""
@@ -50,10 +52,10 @@ class SampleSeries:
         parts = [weights_fingerprint(self.generator), described(self.generator), rows, self.seed, self.n]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
-    def share(self, numbers: list[int], rank: int, processes: int) -> list[int]:
-        """The part of one process: whole batches, as one process would draw them, so that no bit differs."""
+    def share(self, numbers: list[int], crew: Crew) -> list[int]:
+        """The part of this process: whole batches, as one process would draw them, so that no bit differs."""
         batches = sorted({k // self.batch_size for k in numbers})
-        mine = batches[len(batches) * rank // processes : len(batches) * (rank + 1) // processes]
+        mine = (batch for place, batch in enumerate(batches) if crew.has(place))
         return [k for b in mine for k in range(b * self.batch_size, min(self.n, (b + 1) * self.batch_size))]
 
     def drawn(self, numbers: list[int]) -> Iterator[Tensor]:
@@ -75,39 +77,29 @@ def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, abou
         weights: a run, whose data are drawn beside points; of weights alone none are drawn.
         about: ends the line that is printed.
     """
-    import torch
-    from accelerate import PartialState
-    from accelerate.utils import broadcast_object_list
-
-    state = PartialState(cpu=not torch.cuda.is_available())
-    if not state.is_main_process:
-        (numbers,) = broadcast_object_list([None])
-        _share(series, numbers, out, state.process_index, state.num_processes)
+    crew = crew_of_launch()
+    points = len(series.generator.sample_shape) == 1
+    if crew.rank:
+        _share(series, crew.told([]), out, crew)
         return
     with only_writer(out, "writing samples to"):
-        points = len(series.generator.sample_shape) == 1
         numbers = list(range(series.n)) if points else _missing(series, out)
-        if state.num_processes > 1:
-            broadcast_object_list([numbers])
-        found = _share(series, numbers, out, 0, state.num_processes)
+        found = _share(series, crew.told(numbers), out, crew)
         written = write_points(iter(found), out, weights) if points else _finished(series, out, grid)
     click.echo(f"{written} ({about})")
     for line in series.generator.remarks():
         click.echo(line)
 
 
-def _share(series: SampleSeries, numbers: list[int], out: Path, rank: int, processes: int) -> list[Tensor]:
+def _share(series: SampleSeries, numbers: list[int], out: Path, crew: Crew) -> list[Tensor]:
     """This process's part of the samples of these numbers: written, where they are images; points of all, in order."""
-    from accelerate.utils import gather_object
-
-    mine = series.share(numbers, rank, processes)
-    points = len(series.generator.sample_shape) == 1
-    made: list[Tensor] = []
-    if points:
-        made = list(series.drawn(mine)) if mine else []
-    elif mine:
+    mine = series.share(numbers, crew)
+    made: dict[int, Tensor] = {}
+    if len(series.generator.sample_shape) == 1:
+        made = {mine[k * series.batch_size]: batch for k, batch in enumerate(series.drawn(mine))}
+    else:
         _write(series.drawn(mine), mine, out, series.n)
-    return gather_object(made) if processes > 1 else made  # type: ignore[no-any-return]
+    return crew.gathered(made)
 
 
 def _write(batches: Iterator[Tensor], numbers: list[int], out: Path, n: int) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
+from genkit.core.processes import Crew
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation import cache
@@ -57,11 +59,12 @@ class Reader:
         use_cache: bool,
         progress: Progress | None,
         sides: Sequence[Source | Statistics],
+        crew: Crew | None = None,
     ):
         self.extractor, self.n, self.seed, self.batch_size = extractor, n, seed, batch_size
         self.use_cache, self.progress, self.warnings = use_cache, progress, list[str]()
         self.total = sum(min(n, s.available or n) for s in sides if isinstance(s, Source))
-        self.done = 0
+        self.done, self.crew = 0, crew or Crew()
 
     def read(self, side: Source | Statistics) -> Read:
         if isinstance(side, Statistics):
@@ -86,28 +89,42 @@ class Reader:
 
     def _cached(self, side: Source, fingerprint: str) -> Extracted:
         path = cache.entry(self.extractor, fingerprint, min(self.n, side.available or self.n), self.seed)
-        if kept := cache.read(path):
+        kept = cache.read(path)
+        if all(self.crew.gathered({self.crew.rank: kept is not None})):
+            assert kept
             found, side.notes = kept
             self._advance(len(found.features))
             return found
         found = self._extract(side)
-        if failure := cache.write(path, found, side.notes):
+        if self.crew.rank == 0 and (failure := cache.write(path, found, side.notes)):
             self.warnings.append(failure)
         return found
 
     def _extract(self, side: Source) -> Extracted:
-        parts: list[Extracted] = []
-        for batch, shape in self._batches(side):
-            self._note_shape(side, shape, first=not parts)
-            parts.append(self._features(side, batch, sum(len(p.features) for p in parts)))
-            _refuse_too_many(side, self.n, parts[0].features)
-            self._advance(len(batch))
+        made: dict[int, Extracted] = {}
+        for k, batch, shape in self._my_batches(side):
+            self._note_shape(side, shape, first=not made)
+            made[k] = self._features(side, batch, k * self.batch_size)
+            _refuse_too_many(side, self.n, made[k].features)
+            self._advance(len(batch) * self.crew.count)
+        parts = self.crew.gathered(made)
         if not parts:
             raise EvaluationError(f"{side.name} gave no samples")
         if len(widths := {p.features.shape[1] for p in parts}) > 1:
             raise EvaluationError(f"{side.name}: features of different dimensions, {sorted(widths)}; are sizes mixed?")
         logits = [p.logits for p in parts if p.logits is not None]
         return Extracted(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
+
+    def _my_batches(self, side: Source) -> Iterator[tuple[int, Tensor, tuple[int, ...]]]:
+        """The batches that fall to this process, with their numbers; whatever is not made anew is read by every one."""
+        if side.share and self.crew.count > 1:
+            numbers = (k for k in count() if self.crew.has(k))
+            for k, batch in zip(numbers, side.share(self.n, self.seed, self.batch_size, self.crew), strict=False):
+                yield k, batch, tuple(batch.shape[1:])
+            return
+        for k, (batch, shape) in enumerate(self._batches(side)):
+            if self.crew.has(k):
+                yield k, batch, shape
 
     def _batches(self, side: Source) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
         """Batches, and the shape of their samples at the source; files come prepared for the network, others do not."""

@@ -12,6 +12,7 @@ from torch import nn
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
+from genkit.core.processes import Crew
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
@@ -42,6 +43,7 @@ def evaluate(
     weights: str | Path | None = None,
     on_bad: Literal["error", "skip"] = "error",
     use_cache: bool = True,
+    crew: Crew | None = None,
 ) -> Scores:
     """Scores of `a` against `against`.
 
@@ -58,6 +60,8 @@ def evaluate(
         weights: a file with the extractor's weights.
         on_bad: for a damaged file in a folder: "error", or "skip" with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.
+        crew: processes that share out the samples of a generator and all features, batch by batch, and have the same
+            scores; each of them calls this. None is this process alone.
 
     The arguments are checked as far as possible before anything is drawn, decoded or downloaded. A metric that turns
     out not to be computable costs no other; `Scores.missing` gives the reason.
@@ -71,7 +75,7 @@ def evaluate(
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
-    reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake])
+    reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake], crew)
     sides = [reader.read(side) for side in (real, fake)]
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))
     values, failed = beside(lambda: compute(wanted.names, compared))

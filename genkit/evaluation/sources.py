@@ -19,6 +19,7 @@ from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
 from genkit.core.mixture import PointMixture
+from genkit.core.processes import Crew
 from genkit.core.table import CATALOG
 from genkit.evaluation.batches import check_batch
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
@@ -49,6 +50,7 @@ class Source:
         prepared: as `batches`, of images that were made ready one by one: (n, seed, batch size, prepare) -> batches
             with the shape (C, H, W) that their files have; None where the samples are small or not alike in size.
         generator: that makes the samples.
+        share: as `batches`, those of one process of several alone; None where all are read in any case.
         items: the data set that the samples are rows of.
     """
 
@@ -63,6 +65,7 @@ class Source:
     mixture: PointMixture | None = None
     prepared: Callable[[int, int, int, Prepare], Iterator[Prepared]] | None = None
     generator: Generator | None = None
+    share: Callable[[int, int, int, Crew], Batches] | None = None
     items: Any = None
 
     def over(self, reference: Source | Statistics) -> Source:
@@ -151,10 +154,16 @@ def of_generator(generator: Generator, name: str) -> Source:
     """Fresh samples; sample i depends on the seed alone."""
 
     def batches(n: int, seed: int, size: int) -> Batches:
-        stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed))
+        return _eight_bit(generator.stream(n, size, rng=torch.Generator().manual_seed(seed)), source, n)
+
+    def share(n: int, seed: int, size: int, crew: Crew) -> Batches:
+        mine = [range(k * size, min(n, (k + 1) * size)) for k in range(-(-n // size)) if crew.has(k)]
+        numbers = [number for batch in mine for number in batch]
+        stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed), only=numbers)
         return _eight_bit(stream, source, n)
 
-    source = Source(name, "weights", batches, sample_shape=tuple(generator.sample_shape), generator=generator)
+    shape = tuple(generator.sample_shape)
+    source = Source(name, "weights", batches, sample_shape=shape, generator=generator, share=share)
     return source
 
 

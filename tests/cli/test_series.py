@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from genkit.cli.series import SampleSeries
 from genkit.core.generator import Generator
+from genkit.core.processes import Crew
 from genkit.images import pixels
 from tests.cli.console import run
 
@@ -77,6 +79,12 @@ def test_other_weights_are_another_series(finished: Path) -> None:
     assert SampleSeries(generator, 3, 0, {}, 2).key != before
 
 
+def on_two(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1"]
+    command += ["--cpu", "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "genkit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
 @pytest.mark.parametrize("kind", ["images", "points"])
 def test_two_processes_write_what_one_writes(
     capsys: Capture, finished: Path, points: Path, tmp_path: Path, kind: str
@@ -84,18 +92,7 @@ def test_two_processes_write_what_one_writes(
     weights = {"images": finished, "points": points / "weights"}[kind]
     line = ["sample", str(weights), "-n", "7", "--seed", "1", "--batch-size", "2", "--out"]
     assert run(capsys, *line, tmp_path / "one", "--grid").code == 0
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-        "--cpu",
-    ]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "-m", "genkit"]
-    ran = subprocess.run([*launch, *line, str(tmp_path / "two"), "--grid"], capture_output=True, text=True, check=False)
+    ran = on_two(*line, str(tmp_path / "two"), "--grid")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("seed 1") == 1, "one process tells"
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
@@ -104,9 +101,27 @@ def test_two_processes_write_what_one_writes(
 def test_each_process_has_whole_batches(finished: Path) -> None:
     samples = SampleSeries(Generator.from_pretrained(finished), 10, 0, {}, 4)
     for numbers, shares in (
-        (list(range(10)), [[0, 1, 2, 3], [4, 5, 6, 7, 8, 9]]),
+        (list(range(10)), [[0, 1, 2, 3, 8, 9], [4, 5, 6, 7]]),
         ([5, 9], [[4, 5, 6, 7], [8, 9]]),
-        ([1, 2], [[], [0, 1, 2, 3]]),
+        ([1, 2], [[0, 1, 2, 3], []]),
         ([], [[], []]),
     ):
-        assert [samples.share(numbers, rank, 2) for rank in range(2)] == shares
+        assert [samples.share(numbers, Crew(rank, 2)) for rank in range(2)] == shares
+
+
+def test_two_processes_have_the_scores_of_one(capsys: Capture, finished: Path, tmp_path: Path) -> None:
+    line = ["evaluate", str(finished), "--against", "digits/test", "-n", "150", "--metrics", "fd,pr,kd", "--json"]
+    assert run(capsys, *line, tmp_path / "one.json").code == 0
+    ran = on_two(*line, str(tmp_path / "two.json"), "--no-cache")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("n = 150") == 1, "one process tells"
+    one, two = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two"))
+    for name in ("values", "standard_errors", "a", "against"):
+        assert one[name] == two[name], name
+
+
+def test_an_error_of_one_process_ends_all(finished: Path, tmp_path: Path) -> None:
+    pixels.write_folder([torch.zeros(5, 1, 28, 28)], tmp_path / "pics")
+    (tmp_path / "pics" / "bad.png").write_bytes(b"no picture")
+    ran = on_two("evaluate", str(finished), "--against", str(tmp_path / "pics"), "-n", "10")
+    assert ran.returncode and "bad.png" in ran.stderr and ran.stderr.count("genkit: ") == 1, ran.stderr
