@@ -177,27 +177,39 @@ def scored(generator: Generator, seed: int) -> dict[str, float]:
 
 
 def cost(out: Path) -> None:
-    """Seconds of a rejection beside those of its proposals and scores alone, in turns."""
-    rejection = Rejection.from_pretrained(out / "points-0")
-    rejection.sample(1000, rng=rng(0))
-    ratios = []
-    for seed in range(7):
-        rejection.proposals.made = 0
-        start = time.perf_counter()
-        rejection.sample(5000, rng=rng(seed))
-        mine, made = time.perf_counter() - start, rejection.proposals.made
-        start = time.perf_counter()
-        for _ in range(-(-made // 5000)):
-            x = rejection.generator.sample(5000, rng=rng(seed))
-            with torch.no_grad():
-                rejection.log_ratio(x, {})
-        alone = (time.perf_counter() - start) * made / (5000 * -(-made // 5000))
-        ratios.append(mine / alone)
-        print(f"{5000 / mine:,.0f} kept samples a second, {made / alone:,.0f} scored proposals a second")
-    print(
-        f"over proposals and scores alone: median {statistics.median(ratios):.3f} of 7, "
-        f"{min(ratios):.3f} to {max(ratios):.3f}"
-    )
+    """Seconds of a rejection beside those of its proposals and scores alone, in turns: of points, and of digits."""
+    from genkit.core.catalog import build
+
+    digits = Generator.from_pretrained("digits-wgan-ratio-clipping")
+    critic = build({"type": "dcgan_critic", "size": 28, "width": 32})
+    for name, rejection, n in (
+        ("points", Rejection.from_pretrained(out / "points-0"), 5000),
+        ("digits", Rejection(digits, DensityRatio(critic), rate=0.2, samples=1000), 256),
+    ):
+        rejection.sample(n, rng=rng(0))
+        turns = [turn(rejection, n, seed) for seed in range(7)]
+        ratios = [mine / alone for mine, alone, _, _ in turns]
+        kept_a_second = statistics.median(kept / mine for mine, _, kept, _ in turns)
+        made_a_second = statistics.median(made / alone for _, alone, _, made in turns)
+        print(
+            f"{name}: {kept_a_second:,.0f} kept samples, {made_a_second:,.0f} scored proposals a second; over "
+            f"proposals and scores alone median {statistics.median(ratios):.3f} of 7, {min(ratios):.3f} to "
+            f"{max(ratios):.3f}"
+        )
+
+
+def turn(rejection: Rejection, n: int, seed: int) -> tuple[float, float, int, int]:
+    """CPU seconds of n kept samples, and of as many proposals with their scores as these took; n and that number."""
+    rejection.proposals.made = 0
+    start = time.process_time()
+    rejection.sample(n, rng=rng(seed))
+    mine, made = time.process_time() - start, rejection.proposals.made
+    start = time.process_time()
+    for k in range(0, made, n):
+        x = rejection.generator.sample(min(n, made - k), rng=rng(seed))
+        with torch.no_grad():
+            rejection.log_ratio(x, {})
+    return mine, time.process_time() - start, n, made
 
 
 def spread(values: Sequence[float]) -> str:
