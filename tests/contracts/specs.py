@@ -82,6 +82,10 @@ RATIO: Spec = {"type": "density_ratio", "critic": DCGAN_C}
 CONTROL_E: Spec = {"type": "control_encoder", "column": SHAPE, "dim": 2, "width": 4}
 HUE_E: Spec = {**CONTROL_E, "column": HUE, "dim": 3, "rate": 0.5}
 
+DIRECTIONS: Spec = {"directions": 2, "dim": 3}
+PAIR: Spec = {"directions": 2, "channels": 1, "size": 8}
+LENET: Spec = {**PAIR, "type": "lenet_reconstructor", "width": 1, "padded": 32}
+
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
     "conv_hvae_network": [CONV_HVAE_N, {**CONV_HVAE_N, "scaled": True, "channels": 3, "size": 10}],
@@ -146,6 +150,15 @@ NETWORKS: dict[str, list[Spec]] = {
         {**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True},
         {**UNET, "type": "super_resolution_unet", "low_size": 5, "size": 16, "patch": 2, "groups": 4, "classes": 3},
     ],
+    "linear_deformator": [{**DIRECTIONS, "type": "linear_deformator", "bias": False, "start": "random"}],
+    "projective_deformator": [{**DIRECTIONS, "type": "projective_deformator"}],
+    "unit_columns": [{**DIRECTIONS, "type": "unit_columns"}],
+    "orthogonal_deformator": [{**DIRECTIONS, "type": "orthogonal_deformator", "scale": 1.0}],
+    "mlp_deformator": [{"type": "mlp_deformator", "directions": 3, "dim": 3, "width": 8}],
+    "coordinates": [{**DIRECTIONS, "type": "coordinates"}],
+    "fixed_directions": [{**DIRECTIONS, "type": "fixed_directions"}],
+    "lenet_reconstructor": [LENET],
+    "resnet18_reconstructor": [{**PAIR, "type": "resnet18_reconstructor", "resized": 16}],
     "encoder_unet": [
         {**UNET, "type": "encoder_unet"},
         {**UNET, "type": "encoder_unet", "size": 16, "patch": 2, "classes": 3, "pool": "spatial_v2"},
