@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genkit.core.generator import Generator
 
 
-class Edited(Place):
+class FolderOrPicture(Place):
     """A folder, or a picture by its name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -29,7 +29,7 @@ class Edited(Place):
         return place.convert(value, param, ctx)
 
 
-EDITED = Edited(folder=True, replaces=SAMPLES.replaces)
+EDITED = FolderOrPicture(folder=True, replaces=SAMPLES.replaces)
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 ROWS = 4
 """Of a sweep, where nothing else is said."""

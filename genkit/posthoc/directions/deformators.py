@@ -181,24 +181,23 @@ class LatentCoordinates(Deformator):
 
 
 class FixedDirections(Deformator):
-    """A(x) = M x of a matrix that is not trained: random orthonormal columns, or those that a closed form has found.
+    """A(x) = M x of a matrix that is not trained: random columns of length one, or those that a closed form has found.
 
-    M is a buffer, so that it is saved and moved with the rest; in the authors' code it is neither.
+    Random ones are orthogonal where the latent has so many. M is a buffer, so that it is saved and moved with the rest;
+    in the authors' code it is neither.
 
     Args:
-        directions: at most dim for random ones.
+        directions: K; more than dim are allowed.
         dim: width of the latent.
-
-    Raises:
-        RecipeError: more random directions than there are orthogonal ones.
     """
 
     linear: Tensor
 
     def __init__(self, directions: HowMany, dim: HowMany):
         super().__init__(directions, dim)
-        check_orthogonal(directions, dim)
-        self.register_buffer("linear", torch.linalg.qr(torch.randn(dim, directions)).Q.contiguous())
+        columns = torch.randn(dim, directions)
+        columns = torch.linalg.qr(columns).Q if directions <= dim else nn.functional.normalize(columns, dim=0)
+        self.register_buffer("linear", columns.contiguous())
 
     @classmethod
     def of(cls, rows: Tensor) -> FixedDirections:

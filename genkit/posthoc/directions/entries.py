@@ -6,7 +6,27 @@ from genkit.core.entry import Entries, Entry
 
 PAPER = ("voynov2020directions",)
 ENTRIES: Entries = {
+    "generators": {
+        "edited": Entry(
+            "genkit.posthoc.directions.edited:Edited", "A generator whose latents are moved along a direction.", PAPER
+        ),
+    },
+    "systems": {
+        "directions_training": Entry(
+            "genkit.posthoc.directions.training:DirectionsTraining",
+            "Directions of a finished generator that are easy to tell apart, and the network that does.",
+            PAPER,
+        ),
+    },
+    "techniques": {
+        "shifts": Entry(
+            "genkit.posthoc.directions.shifts:Shifts", "Distribution of directions and strengths in training.", PAPER
+        ),
+    },
     "networks": {
+        "directions": Entry(
+            "genkit.posthoc.directions.directions:Directions", "Numbered directions in a space of a generator.", PAPER
+        ),
         "linear_deformator": Entry(
             "genkit.posthoc.directions.deformators:LinearDeformator", "Directions W e_k + b of free length.", PAPER
         ),

@@ -10,9 +10,9 @@ from torch import Tensor
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.posthoc.directions.deformators import (
-    LatentCoordinates,
     Deformator,
     FixedDirections,
+    LatentCoordinates,
     LinearDeformator,
     MLPDeformator,
     OrthogonalDeformator,
@@ -140,7 +140,6 @@ def test_fixed_directions_are_saved(tmp_path: Path) -> None:
     ("make", "told"),
     [
         (lambda: OrthogonalDeformator(13, 12), "a latent of 12 numbers has 12 orthogonal directions, got 13"),
-        (lambda: FixedDirections(13, 12), "12 orthogonal directions, got 13"),
         (lambda: LatentCoordinates(13, 12), "12 coordinates, got 13"),
         (lambda: UnitColumns(13, 12, "coordinates"), "12 coordinates, got 13"),
         (lambda: MLPDeformator(5, 12), "of 12 numbers it has 12"),
