@@ -6,6 +6,9 @@ from genkit.core.entry import Entries, Entry
 
 ENTRIES: Entries = {
     "data": {
+        "blank": Entry(
+            "genkit.data.blank:blank", "Black images, for a training that looks at none, such as that of directions."
+        ),
         "digits": Entry(
             "genkit.data.digits:digits",
             "Handwritten digits of the MNIST training set (LeCun et al. 1998), labelled 0 to 9.",
