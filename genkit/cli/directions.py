@@ -37,9 +37,7 @@ FOLDER = Place(folder=True, replaces=("directions.*", "scores.json"))
     "--score-steps", type=click.IntRange(0), default=300, show_default=True, help="Of the networks that tell."
 )
 @click.option("--classifier", type=WEIGHTS, help="Its probabilities are properties that a direction may move.")
-@click.option(
-    "--reach", type=click.FloatRange(0, 1000, min_open=True), default=6.0, show_default=True, help="Of strips."
-)
+@click.option("--reach", type=click.FloatRange(0, 1000, min_open=True), help="Largest strength of a strip.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same directions.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the page, the directions and their scores.")
@@ -51,7 +49,7 @@ def command(
     steps: int | None,
     score_steps: int,
     classifier: str | None,
-    reach: float,
+    reach: float | None,
     seed: int,
     resume: bool,
     out: Path,
@@ -132,6 +130,7 @@ def _learned(weights: str, space: Space, k: int, steps: int, seed: int, out: Pat
 def learned_recipe(weights: str, space: Space, k: int, steps: int, seed: int) -> dict[str, Any]:
     """The tree of the recipe that directions are learned by."""
     from genkit.core.catalog import shipped
+    from genkit.posthoc.directions.shifts import usual
     from genkit.posthoc.directions.telling import reconstructor_for
 
     channels, size = space.generator.sample_shape[0], space.generator.sample_shape[-1]
@@ -146,6 +145,7 @@ def learned_recipe(weights: str, space: Space, k: int, steps: int, seed: int) ->
             "deformator": {"type": "unit_columns", "directions": k, "dim": space.dim},
             "reconstructor": reconstructor_for(space.generator.sample_shape, k).config,
             "space": space.name,
+            "shifts": usual(space.dim).config,
             "seed": seed,
         },
         "optimizers": {"directions": {"type": "adam", "lr": RATE}},

@@ -17,10 +17,11 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Rows
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, check_number
 from genkit.posthoc.directions.edited import Edited, check_width
+from genkit.posthoc.directions.shifts import usual
 from genkit.posthoc.directions.spaces import BATCH, measured, space_of
 
-PICTURED, COLUMNS, REACH = 8, 9, 6.0
-"""Directions, steps and the largest strength of a picture of them."""
+PICTURED, COLUMNS = 8, 9
+"""Directions and strengths of a picture of them."""
 
 
 class Directions(Pretrained, nn.Module):
@@ -140,7 +141,8 @@ class Directions(Pretrained, nn.Module):
     def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
         """A row a direction, from one end to the other, of one sample."""
         seed = int(torch.randint(2**31, (), generator=rng))
-        strengths = torch.linspace(-REACH, REACH, COLUMNS).tolist()
+        reach = usual(self.space.dim).scale
+        strengths = torch.linspace(-reach, reach, COLUMNS).tolist()
         rows = [self.strip(k, strengths, [seed])[0] for k in range(min(PICTURED, len(self)))]
         return torch.cat(rows), COLUMNS
 

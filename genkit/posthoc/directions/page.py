@@ -32,7 +32,7 @@ def write_gallery(
     Raises:
         CheckpointError: it cannot be written.
     """
-    reach = float(scored.settings.get("reach", 6.0))
+    reach = float(scored.settings["reach"])
     strengths = torch.linspace(-reach, reach, columns).tolist()
     shown = [
         {
@@ -58,7 +58,7 @@ def _rendered(
         space=directions.space.name,
         unit=f"{directions.unit.item():.3g}",
         directions=shown,
-        reach=f"{reach:g}",
+        reach=f"{reach:.3g}",
         seeds=list(seeds),
         accuracy={name: f"{100 * value:.1f} %" for name, value in scored.accuracy.items()},
         steps=scored.settings.get("steps", 0),

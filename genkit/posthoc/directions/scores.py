@@ -16,6 +16,7 @@ from genkit.images.moves import Properties
 from genkit.images.properties import change, properties
 from genkit.posthoc.directions.closed_form import closed_form
 from genkit.posthoc.directions.directions import Directions
+from genkit.posthoc.directions.shifts import usual
 from genkit.posthoc.directions.telling import told_apart
 
 LEAST = 0.005
@@ -70,7 +71,7 @@ def score(
     directions: Directions,
     steps: int = 300,
     seeds: int = 16,
-    reach: float = 6.0,
+    reach: float | None = None,
     columns: int = 9,
     seed: int = 0,
     classifier: nn.Module | None = None,
@@ -81,7 +82,7 @@ def score(
     Args:
         steps: of each reconstructor's training; 0 trains none.
         seeds: samples that are moved, `seed`, `seed` + 1, ...
-        reach: largest strength.
+        reach: largest strength; None takes that of the usual shifts, by which reconstructors are trained.
         columns: strengths from -reach to reach, an odd number.
         classifier: its probabilities are properties too.
         progress: called with (reconstructors trained and directions looked at, in total).
@@ -89,6 +90,7 @@ def score(
     Raises:
         EvaluationError: a classifier of other images.
     """
+    reach = usual(directions.space.dim).scale if reach is None else reach
     done = _Counted(progress, len(directions) + 3 * bool(steps))
     readers: list[Reader] = [properties, *([probabilities_of(classifier, directions)] if classifier else [])]
     effects, found = [], []

@@ -51,6 +51,15 @@ class Shifts(Configured):
         return NumberedShifts(randomness.integers(directions), pushed(self.scale * eps, self.least))
 
 
+def usual(dim: int) -> Shifts:
+    """Shifts up to half the length of a latent N(0, I) of so many numbers, and of 6 at most; the least is a twelfth.
+
+    These are the paper's 6 and 0.5 where the latent has 144 numbers or more.
+    """
+    scale = min(6.0, round(dim**0.5 / 2, 2))
+    return Shifts(scale, round(scale / 12, 3))
+
+
 def pushed(eps: Tensor, least: float) -> Tensor:
     """Strengths (n,) with those nearer to zero than `least` at it, on their side; zero itself goes up."""
     side = torch.where(eps < 0, -1.0, 1.0)

@@ -18,7 +18,7 @@ from genkit.posthoc.directions.reconstructors import (
     ResNet18Reconstructor,
     reconstruction,
 )
-from genkit.posthoc.directions.shifts import NumberedShifts, Shifts
+from genkit.posthoc.directions.shifts import NumberedShifts, Shifts, usual
 from genkit.posthoc.directions.spaces import drawn
 
 ROWS, RATE, LOOKS = 32, 1e-3, 32
@@ -55,9 +55,9 @@ def told_apart(
 ) -> ToldApart:
     """A new reconstructor learns for `steps` to tell directions that stay as they are, and is tried on new pairs.
 
-    The first weights and all draws are functions of the seed, whatever the directions.
+    The first weights and all draws are functions of the seed, whatever the directions; shifts are the usual ones.
     """
-    shifts = shifts or Shifts()
+    shifts = shifts or usual(directions.space.dim)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stable_seed(seed, "reconstructor"))
         reader = reconstructor_for(directions.sample_shape, len(directions)).to(directions.unit.device)
