@@ -169,9 +169,9 @@ def _paths(latents: Tree) -> list[tuple[str | int, ...]]:
 
 
 def _probe(generator: LatentGenerator) -> Tree:
-    """One latent."""
-    with evaluating(generator):
-        return generator.prior(1, torch.Generator().manual_seed(0))
+    """One latent, of which the shape alone is looked at."""
+    with evaluating(generator), torch.device("cpu"):
+        return generator.latents(Noise(1, torch.Generator().manual_seed(0)))
 
 
 def _at(latents: Any, path: tuple[str | int, ...]) -> Tensor:
