@@ -70,11 +70,12 @@ def told_apart(
         adam.step()
         if progress:
             progress(step + 1, steps)
-    return _tried(reader.eval(), directions, shifts, rng)
+    return tried(reader.eval(), directions, shifts, rng)
 
 
 @torch.no_grad()
-def _tried(reader: Reconstructor, directions: Directions, shifts: Shifts, rng: torch.Generator) -> ToldApart:
+def tried(reader: Reconstructor, directions: Directions, shifts: Shifts, rng: torch.Generator) -> ToldApart:
+    """Accuracy of a reconstructor, in eval mode, on new pairs."""
     hits, counts = torch.zeros(len(directions)), torch.zeros(len(directions))
     error = 0.0
     for _ in range(LOOKS):
