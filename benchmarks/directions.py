@@ -82,9 +82,7 @@ class Renderer(LatentGenerator):
 
 
 def renderer(given: argparse.Namespace) -> None:
-    print(
-        "| directions, seed | RCA | error of strength | energy that is seen | cosine to factors |\n|---|---|---|---|---|"
-    )
+    print("| directions, seed | RCA | error of strength | energy seen | cosine to factors |\n|---|---|---|---|---|")
     for seed in given.seeds:
         for name in ("random", "coordinates", "unit_columns", "orthogonal"):
             path = given.out / f"renderer-{name}-{seed}-{given.steps}.json"
