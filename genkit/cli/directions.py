@@ -9,6 +9,7 @@ import click
 
 from genkit.cli.console import TrainingWatcher, display, progress, table
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded, write_json
+from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ FOLDER = Place(folder=True, replaces=("directions.*", "scores.json"))
     "--score-steps", type=click.IntRange(0), default=300, show_default=True, help="Of the networks that tell."
 )
 @click.option("--classifier", type=WEIGHTS, help="Its probabilities are properties that a direction may move.")
-@click.option("--reach", type=click.FloatRange(0, 1000, min_open=True), help="Largest strength of a strip.")
+@click.option("--reach", type=Number(0, 1000, min_open=True), help="Largest strength of a strip.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same directions.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the page, the directions and their scores.")

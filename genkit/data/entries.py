@@ -6,9 +6,6 @@ from genkit.core.entry import Entries, Entry
 
 ENTRIES: Entries = {
     "data": {
-        "blank": Entry(
-            "genkit.data.blank:blank", "Black images, for a training that looks at none, such as that of directions."
-        ),
         "digits": Entry(
             "genkit.data.digits:digits",
             "Handwritten digits of the MNIST training set (LeCun et al. 1998), labelled 0 to 9.",
@@ -90,6 +87,9 @@ ENTRIES: Entries = {
             "genkit.data.points:swiss_roll",
             "The spiral t (cos t, sin t), t uniform in [1.5 pi, 4.5 pi], plus noise; no labels.",
             ("gulrajani2017wgangp",),
+        ),
+        "blank": Entry(
+            "genkit.data.blank:blank", "Black images, for a training that looks at none, such as that of directions."
         ),
     },
 }

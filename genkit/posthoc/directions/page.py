@@ -74,7 +74,7 @@ def sheet(strip: Tensor) -> Tensor:
 
 
 def facts(scores: DirectionScores) -> list[str]:
-    """What is known of a direction, in half sentences."""
+    """The scores of a direction, in half sentences."""
     followed = sorted(scores.moves, key=lambda name: -abs(scores.moves[name]))[:TOLD]
     found = [f"{name} {scores.moves[name]:+.2f}" for name in followed if abs(scores.moves[name]) >= FOLLOWS]
     found.append(f"{100 * scores.uniqueness:.0f} % of its effect is its own")

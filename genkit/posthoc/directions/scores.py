@@ -22,13 +22,13 @@ from genkit.posthoc.directions.telling import told_apart
 LEAST = 0.005
 """Change of a property that counts: ranks alone would let a drift that nobody sees stand beside a large one."""
 
-Reader = Callable[[Tensor], Mapping[str, Tensor]]
+PropertyReader = Callable[[Tensor], Mapping[str, Tensor]]
 """Images (n, C, H, W) in [-1, 1] -> name -> (n,)."""
 
 
 @dataclass(frozen=True)
 class DirectionScores:
-    """What one direction does.
+    """The effect of one direction.
 
     Attributes:
         effect: mean absolute change of a pixel in [-1, 1], of the steps looked at.
@@ -92,7 +92,7 @@ def score(
     """
     reach = usual(directions.space.dim).scale if reach is None else reach
     done = _Counted(progress, len(directions) + 3 * bool(steps))
-    readers: list[Reader] = [properties, *([probabilities_of(classifier, directions)] if classifier else [])]
+    readers: list[PropertyReader] = [properties, *([probabilities_of(classifier, directions)] if classifier else [])]
     effects, found = [], []
     for k in range(len(directions)):
         strip = directions.strip(k, torch.linspace(-reach, reach, columns).tolist(), range(seed, seed + seeds))
@@ -137,7 +137,7 @@ def rival(directions: Directions, method: Any, seed: int = 0) -> Directions:
     return other
 
 
-def _moves(strip: Tensor, columns: int, reach: float, readers: list[Reader]) -> tuple[float, dict[str, float]]:
+def _moves(strip: Tensor, columns: int, reach: float, readers: list[PropertyReader]) -> tuple[float, dict[str, float]]:
     """Mean change of pixels, and correlations, of a strip (seeds, columns, C, H, W)."""
     still = strip[:, columns // 2 : columns // 2 + 1]
     strengths = torch.linspace(-reach, reach, columns).repeat(len(strip))
@@ -150,7 +150,7 @@ def _moves(strip: Tensor, columns: int, reach: float, readers: list[Reader]) -> 
     return (strip - still).abs().mean().item(), moves
 
 
-def probabilities_of(classifier: nn.Module, directions: Directions) -> Reader:
+def probabilities_of(classifier: nn.Module, directions: Directions) -> PropertyReader:
     """Reads the probability of each class, under the name P(class).
 
     Raises:

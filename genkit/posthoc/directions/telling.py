@@ -1,4 +1,4 @@
-"""How well directions can be told apart (RCA of Voynov & Babenko 2020, Sec. 4.2), at one budget for all."""
+"""Accuracy of telling directions apart (RCA of Voynov & Babenko 2020, Sec. 4.2), at one budget for all."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def tried(reader: Reconstructor, directions: Directions, shifts: Shifts, rng: to
 def _read(
     reader: Reconstructor, directions: Directions, shifts: Shifts, rng: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, NumberedShifts]:
-    """What the reader says of a batch of new pairs, and what is right."""
+    """The answers of the reader to a batch of new pairs, and the right ones."""
     with torch.no_grad(), evaluating(directions):
         latents, condition = drawn(directions.space, ROWS, rng)
         given = shifts.draw(Noise(ROWS, rng), len(directions))
