@@ -239,6 +239,14 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "classifier_free_guided", "generator": UPSAMPLER, "scale": 3.0},
         {"type": "classifier_guided", "generator": UPSAMPLER, "classifier": NOISY, "scale": 3.0},
     ],
+    "ddim_latents": [
+        {"type": "ddim_latents", "generator": PLAIN_DDPM, "steps": "ddim5"},
+        {
+            "type": "ddim_latents",
+            "generator": {"type": "classifier_free_guided", "generator": DDPM, "scale": 1.0},
+            "steps": "ddim4",
+        },
+    ],
     "cascade": [
         {"type": "cascade", "base": {"type": "gan", "network": {**DCGAN_G, "classes": 10}}, "upsampler": LARGER},
         {

@@ -54,9 +54,10 @@ def ganspace_of(space: Space, directions: int, seed: int = 0) -> Found:
     if not isinstance(space, LatentSpace):
         vectors, _ = drawn_vectors(space, SAMPLED, seed)
         return ganspace(vectors, directions)
-    layer = FirstLayer(space)
+    weight = FirstLayer(space).weight.double()
     z, _ = drawn_vectors(space, SAMPLED, seed)
-    return ganspace_z(z, z.double() @ layer.weight.double().T, directions)
+    turned = torch.linalg.qr(weight).R  # an orthonormal Q before it changes no component's coordinates
+    return ganspace_z(z, z.double() @ turned.T, directions)
 
 
 @torch.no_grad()

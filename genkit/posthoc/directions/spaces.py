@@ -131,8 +131,8 @@ def space_of(generator: object, name: str = "z") -> Space:
     """
     if not isinstance(generator, LatentGenerator):
         raise GenkitError(
-            f"directions are of a latent, and a {type(generator).__name__} has none; give a GAN, a VAE or another "
-            "LatentGenerator"
+            f"directions are of a latent, and a {type(generator).__name__} has none; give a GAN, a VAE, or of a "
+            "diffusion model the weights of ddim_latents around it"
         )
     styled = _styled(generator)
     kind, _, part = name.partition(".")
