@@ -20,6 +20,8 @@ from genkit.posthoc.directions.edited import Edited, check_width
 from genkit.posthoc.directions.shifts import usual
 from genkit.posthoc.directions.spaces import BATCH, measured, space_of
 
+NUMBERS = 2**24
+"""Numbers of the images that are made at a time."""
 PICTURED, COLUMNS = 8, 9
 """Directions and strengths of a picture of them."""
 
@@ -132,9 +134,10 @@ class Directions(Pretrained, nn.Module):
             shift = self.unit * self.deformator.along(number, at)
             latents, condition = samples_of(self.generator, seeds)
             every = tree.map(lambda part: part.repeat_interleave(len(strengths), 0), (latents, condition))
+            most = max(1, min(BATCH, NUMBERS // torch.Size(self.sample_shape).numel()))
             parts = [
-                self.space.images(*tree.map(lambda part, k=k: part[k : k + BATCH], every), shift[k : k + BATCH])
-                for k in range(0, len(at), BATCH)
+                self.space.images(*tree.map(lambda part, k=k: part[k : k + most], every), shift[k : k + most])
+                for k in range(0, len(at), most)
             ]
         return rearrange(torch.cat(parts).clamp(-1, 1), "(r s) c h w -> r s c h w", r=len(seeds))
 

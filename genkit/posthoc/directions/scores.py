@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genkit.core.errors import EvaluationError
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
+from genkit.core.randomness import stable_seed
 from genkit.images.moves import Properties
 from genkit.images.properties import change, properties
 from genkit.posthoc.directions.closed_form import closed_form
@@ -21,6 +22,9 @@ from genkit.posthoc.directions.telling import told_apart
 
 LEAST = 0.005
 """Change of a property that counts: ranks alone would let a drift that nobody sees stand beside a large one."""
+
+LOOKED_AT, EFFECT = 2**25, 64
+"""Numbers in the pictures that are looked at at a time, and the side length to which effects are reduced."""
 
 PropertyReader = Callable[[Tensor], Mapping[str, Tensor]]
 """Images (n, C, H, W) in [-1, 1] -> name -> (n,)."""
@@ -93,17 +97,15 @@ def score(
     reach = usual(directions.space.dim).scale if reach is None else reach
     done = _Counted(progress, len(directions) + 3 * bool(steps))
     readers: list[PropertyReader] = [properties, *([probabilities_of(classifier, directions)] if classifier else [])]
-    effects, found = [], []
+    strengths, found = torch.linspace(-reach, reach, columns).tolist(), []
     for k in range(len(directions)):
-        strip = directions.strip(k, torch.linspace(-reach, reach, columns).tolist(), range(seed, seed + seeds))
-        effects.append((strip[:, -1] - strip[:, 0]).flatten().cpu())
-        found.append(_moves(strip, columns, reach, readers))
+        found.append(_looked_at(directions, k, strengths, range(seed, seed + seeds), readers))
         done()
-    unique = uniqueness(torch.stack(effects))
+    unique = uniqueness(torch.stack([one.effect for one in found]))
     told = {name: told_apart(them, steps, seed) for name, them in _rivals(directions, seed, done)} if steps else {}
     each = tuple(
-        DirectionScores(effect, unique[k].item(), moves, told["own"].each[k] if told else None)
-        for k, (effect, moves) in enumerate(found)
+        DirectionScores(one.size, unique[k].item(), one.moves, told["own"].each[k] if told else None)
+        for k, one in enumerate(found)
     )
     settings = {"steps": steps, "seeds": seeds, "reach": reach, "columns": columns, "seed": seed}
     return Scored(each, {name: one.accuracy for name, one in told.items()}, settings)
@@ -125,7 +127,7 @@ def _rivals(directions: Directions, seed: int, done: Callable[[], None]) -> Any:
     done()
     for method in ("random", "coordinate"):
         if len(directions) <= directions.space.dim:
-            yield method, rival(directions, method, seed)
+            yield method, rival(directions, method, stable_seed(seed, "rival"))
         done()
 
 
@@ -137,17 +139,41 @@ def rival(directions: Directions, method: Any, seed: int = 0) -> Directions:
     return other
 
 
-def _moves(strip: Tensor, columns: int, reach: float, readers: list[PropertyReader]) -> tuple[float, dict[str, float]]:
-    """Mean change of pixels, and correlations, of a strip (seeds, columns, C, H, W)."""
-    still = strip[:, columns // 2 : columns // 2 + 1]
-    strengths = torch.linspace(-reach, reach, columns).repeat(len(strip))
-    moves = {}
-    for reader in readers:
-        for name, value in reader(strip.flatten(0, 1)).items():
-            value = value.cpu().view(len(strip), columns)
-            changed = change(name, value[:, columns // 2, None], value).flatten()
-            moves[name] = spearman(strengths, (changed / LEAST).round())
-    return (strip - still).abs().mean().item(), moves
+class _Look(NamedTuple):
+    """Pictures of one direction, read: mean change of a pixel, correlations, and its effect (P,) on small images."""
+
+    size: float
+    moves: dict[str, float]
+    effect: Tensor
+
+
+def _looked_at(
+    directions: Directions, number: int, strengths: list[float], seeds: range, readers: list[PropertyReader]
+) -> _Look:
+    """Of as many seeds at a time as a machine's memory takes."""
+    columns, pixels = len(strengths), torch.Size(directions.sample_shape).numel()
+    most, size, values, effects = max(1, LOOKED_AT // (columns * pixels)), 0.0, dict[str, list[Tensor]](), []
+    for first in range(0, len(seeds), most):
+        strip = directions.strip(number, strengths, seeds[first : first + most])
+        size += (strip - strip[:, columns // 2, None]).abs().mean().item() * len(strip) / len(seeds)
+        effects.append(_small(strip[:, -1] - strip[:, 0]).flatten().cpu())
+        for reader in readers:
+            for name, value in reader(strip.flatten(0, 1)).items():
+                values.setdefault(name, []).append(value.cpu().view(len(strip), columns))
+    every = {name: torch.cat(parts) for name, parts in values.items()}
+    return _Look(size, {name: follows(name, strengths, value) for name, value in every.items()}, torch.cat(effects))
+
+
+def follows(name: str, strengths: list[float], values: Tensor) -> float:
+    """Correlation of strengths and the change of a property (seeds, strengths) from that of the middle one."""
+    changed = change(name, values[:, values.shape[1] // 2, None], values).flatten()
+    return spearman(torch.tensor(strengths).repeat(len(values)), (changed / LEAST).round())
+
+
+def _small(x: Tensor) -> Tensor:
+    """Images of which a side has about EFFECT pixels at most: means of squares."""
+    times = x.shape[-1] // EFFECT
+    return torch.nn.functional.avg_pool2d(x, times) if times > 1 else x
 
 
 def probabilities_of(classifier: nn.Module, directions: Directions) -> PropertyReader:

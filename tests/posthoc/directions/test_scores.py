@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError, GenkitError
+from genkit.posthoc.directions import scores
 from genkit.posthoc.directions.closed_form import closed_form, ganspace_of, sefa_of, style_weights
 from genkit.posthoc.directions.deformators import FixedDirections
 from genkit.posthoc.directions.directions import Directions
@@ -64,6 +65,24 @@ def test_baselines_are_scored_alike() -> None:
     other = rival(found, "coordinate")
     assert other.unit == 1.5 and other.rows().equal(torch.eye(8)[:4])
     assert set(scored.to_json()) == {"accuracy", "settings", "directions"}
+
+
+def test_few_pictures_at_a_time_give_the_same_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, factors = renderer()
+    found = Directions(generator, FixedDirections.of(factors))
+    whole = score(found, steps=0, seeds=5)
+    monkeypatch.setattr(scores, "LOOKED_AT", 2 * 9 * 32 * 32)
+    for one, other in zip(whole.each, score(found, steps=0, seeds=5).each, strict=True):
+        assert one.moves == pytest.approx(other.moves) and one.effect == pytest.approx(other.effect)
+        assert one.uniqueness == pytest.approx(other.uniqueness)
+
+
+def test_random_directions_are_compared_to_others() -> None:
+    generator, _ = renderer()
+    deformator, _ = closed_form("random", space_of(generator), 3, seed=4)
+    found = Directions(generator, deformator)
+    rows = {name: them.rows() for name, them in scores._rivals(found, 4, lambda: None)}
+    assert (rows["own"] - rows["random"]).abs().max() > 0.1
 
 
 class Bright(nn.Module):
