@@ -52,10 +52,9 @@ def sefa_of(space: Space, directions: int) -> Found:
 def ganspace_of(space: Space, directions: int, seed: int = 0) -> Found:
     """Of W, or of a style, by the principal components of itself; of z by those of the first layer's output."""
     if not isinstance(space, LatentSpace):
-        vectors, _ = drawn_vectors(space, SAMPLED, seed)
-        return ganspace(vectors, directions)
+        return ganspace(drawn_vectors(space, SAMPLED, seed), directions)
     weight = FirstLayer(space).weight.double()
-    z, _ = drawn_vectors(space, SAMPLED, seed)
+    z = drawn_vectors(space, SAMPLED, seed)
     turned = torch.linalg.qr(weight).R  # an orthonormal Q before it changes no component's coordinates
     return ganspace_z(z, z.double() @ turned.T, directions)
 

@@ -18,10 +18,8 @@ from genkit.core.randomness import Rows
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, check_number
 from genkit.posthoc.directions.edited import Edited, check_width
 from genkit.posthoc.directions.shifts import usual
-from genkit.posthoc.directions.spaces import BATCH, measured, space_of
+from genkit.posthoc.directions.spaces import BATCH, NUMBERS, measured, space_of
 
-NUMBERS = 2**24
-"""Numbers of the images that are made at a time."""
 PICTURED, COLUMNS = 8, 9
 """Directions and strengths of a picture of them."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
 
-Positive = Annotated[float, Field(gt=0, le=1000)]
+LargestShift = Annotated[float, Field(gt=0, le=1000)]
 
 
 class NumberedShifts(NamedTuple):
@@ -40,7 +40,7 @@ class Shifts(Configured):
 
     def __init__(
         self,
-        scale: Positive = 6.0,
+        scale: LargestShift = 6.0,
         least: Annotated[float, Field(ge=0, le=1000)] = 0.5,
         kind: Literal["uniform", "normal"] = "uniform",
     ):

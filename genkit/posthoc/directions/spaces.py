@@ -18,8 +18,8 @@ from genkit.core.styled import Styled, joined, noise_of
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import laid_out
 
-MEASURED, BATCH = 4096, 256
-"""Latents by which the unit of a space is measured, and images or latents at a time."""
+MEASURED, BATCH, NUMBERS = 4096, 256, 2**24
+"""Latents by which the unit of a space is measured; images or latents at a time, and numbers in them at most."""
 
 
 class Space(ABC):
@@ -239,12 +239,18 @@ class Measures(NamedTuple):
     mean: Tensor
 
 
-def drawn_vectors(space: Space, n: int, seed: int) -> tuple[Tensor, list[tuple[Tree, Condition]]]:
-    """n vectors (n, dim) of the space, and the batches of latents and conditions that they are of."""
+@torch.no_grad()
+def drawn_vectors(space: Space, n: int, seed: int) -> Tensor:
+    """n vectors (n, dim) of the space, a function of the seed."""
     rng = torch.Generator().manual_seed(stable_seed(seed, "vectors"))
-    batches = [drawn(space, min(BATCH, n - k), rng) for k in range(0, n, BATCH)]
-    with torch.no_grad(), evaluating(space.generator):
-        return torch.cat([space.vectors(latents, condition).float() for latents, condition in batches]), batches
+    numbers = sum(part.numel() for part in tree.leaves(_probe(space.generator)))  # noise maps of large images are many
+    most = max(1, min(BATCH, NUMBERS // numbers))
+    parts = []
+    for k in range(0, n, most):
+        latents, condition = drawn(space, min(most, n - k), rng)
+        with evaluating(space.generator):
+            parts.append(space.vectors(latents, condition).float())
+    return torch.cat(parts)
 
 
 def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
@@ -262,5 +268,5 @@ def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
 
 def measured(space: Space, n: int = MEASURED, seed: int = 0) -> Measures:
     """Unit and mean of a space, by n vectors that are a function of the seed."""
-    vectors, _ = drawn_vectors(space, n, seed)
+    vectors = drawn_vectors(space, n, seed)
     return Measures(vectors.double().var(0).mean().sqrt().item(), vectors.mean(0))
