@@ -13,6 +13,7 @@ from PIL import Image
 
 from genkit.core.generator import Generator
 from genkit.posthoc.directions.edited import Edited
+from genkit.posthoc.directions.page import WAYS
 from tests.cli.console import refusal, run
 from tests.contracts.specs import DCGAN_G, MLP_G, PLAIN_DDPM, STYLEGAN2_G, seeded
 
@@ -70,6 +71,7 @@ def test_a_gallery_of_every_method(
     assert k == dict(zip(extra[::2], extra[1::2], strict=True)).get("-k", 3 if space.startswith("z") else 4)
     page = (tmp_path / "d/directions.html").read_text()
     assert page.count('<img src="data:image/png;base64,') == k and "http" not in page and "no name yet" in page
+    assert WAYS[method] in page
     assert "brightness" in scores["directions"][0]["moves"] and "own" in scores["accuracy"]
     told = yaml.safe_load((tmp_path / "d/directions.yaml").read_text())
     assert told["method"] == method and told["space"] == space and len(told["names"]) == k

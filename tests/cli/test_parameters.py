@@ -41,6 +41,7 @@ def test_no_number_is_nan_or_infinite(
         "sample": sampled,
         "calibrate": ["mnist-classifier", "digits"],
         "explain": ["mnist-classifier"],
+        "refine": ["digits-wgan-ratio-clipping", "--data", "digits", "--out", "never"],
         "directions": ["digits-wgan-ratio-clipping", "--out", "never"],
     }.get(name, ["digits", "--metrics", "outliers"])
     line = refusal(capsys, name, *given, f"{parameter.opts[0]}={value}")

@@ -20,6 +20,14 @@ TOLD = 3
 """Properties that are told of a direction."""
 FOLLOWS = 0.3
 """Least correlation that is told."""
+WAYS = {
+    "learned": "learned to be easy to tell apart (Voynov and Babenko 2020)",
+    "sefa": "found by SeFa (Shen and Zhou 2021)",
+    "ganspace": "found by GANSpace (Härkönen et al. 2020)",
+    "random": "drawn at random",
+    "coordinate": "its coordinates",
+}
+"""Words for the methods."""
 SIDE = 56
 """Pixels that the side of a small image has at least on the page."""
 
@@ -54,7 +62,7 @@ def _rendered(
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
     return pages.get_template("page.html.j2").render(
         title=title,
-        method=method,
+        way=WAYS.get(method, f"found by {method}"),
         space=directions.space.name,
         unit=f"{directions.unit.item():.3g}",
         directions=shown,
