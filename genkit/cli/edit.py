@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genkit.core.generator import Generator
 
 
-class Edited(Place):
+class FolderOrPicture(Place):
     """A folder, or a picture by its name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -29,7 +29,7 @@ class Edited(Place):
         return place.convert(value, param, ctx)
 
 
-EDITED = Edited(folder=True, replaces=SAMPLES.replaces)
+EDITED = FolderOrPicture(folder=True, replaces=SAMPLES.replaces)
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 ROWS = 4
 """Of a sweep, where nothing else is said."""
@@ -43,6 +43,8 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
 @click.option("--extend", type=DATA, help="New weights, which generate by these too.")
 @click.option("--sweep", metavar="NAME=FROM:TO:COUNT", help="A picture: a control from value to value, a row a seed.")
+@click.option("--direction", metavar="NAME=STRENGTH", help="A picture, or new weights: samples moved along it.")
+@click.option("--directions", type=WEIGHTS, help="Folder of the directions, from genkit directions.")
 @click.option("--condition", "conditions", multiple=True, metavar="NAME=VALUE", help="Of all images of a sweep.")
 @click.option("--out", type=EDITED, help="Folder of the images, or of the new weights; of a sweep a .png file.")
 @click.option("-n", "n", type=COUNT, default=16, show_default=True, help="Number of images.")
@@ -57,6 +59,8 @@ def command(
     replace: str | None,
     extend: str | None,
     sweep: str | None,
+    direction: str | None,
+    directions: str | None,
     conditions: tuple[str, ...],
     out: Path | None,
     n: int,
@@ -68,8 +72,12 @@ def command(
 
     With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
     With --sweep, samples of a generator with controls that differ in one attribute alone: NAME=FROM:TO:COUNT,
-    NAME=VALUE,VALUE or NAME.
+    NAME=VALUE,VALUE or NAME. With --direction, samples of any generator with a latent that are moved along a direction
+    that genkit directions has found: a picture from one end to the other (--out FILE.png), or new weights.
     """
+    if direction is not None or directions is not None:
+        _move(ctx, weights, images, [replace, extend, sweep, *conditions], direction, directions, seed, out)
+        return
     if sweep is not None:
         _sweep(ctx, weights, images, [replace, extend], sweep, conditions, seed, out)
         return
@@ -109,6 +117,30 @@ def _sweep(
         raise GenkitError("say where the picture goes with --out FILE.png")
     given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
     write_sweep(weights, sweep, conditions, ctx.params["n"] if given else ROWS, seed, out)
+
+
+def _move(
+    ctx: click.Context,
+    weights: str,
+    images: Sequence[Path],
+    others: Sequence[str | None],
+    direction: str | None,
+    directions: str | None,
+    seed: int,
+    out: Path | None,
+) -> None:
+    from genkit.cli.edit_direction import write_edit
+
+    if direction is None:
+        raise GenkitError("--directions is where a --direction is from: say which, as NAME=STRENGTH")
+    if images or any(others):
+        raise GenkitError(
+            "--direction is of samples, and goes with none of IMAGE, --replace, --extend, --sweep, --condition"
+        )
+    if out is None:
+        raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
+    given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
+    write_edit(weights, direction, directions, ctx.params["n"] if given else ROWS, seed, out)
 
 
 def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> None:

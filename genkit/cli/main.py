@@ -26,8 +26,9 @@ from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 COMMANDS = {
     "train": ("train", "Train a generator from a recipe."),
     "sample": ("sample", "Draw samples from trained weights."),
-    "edit": ("edit", "Vary images with trained weights, or the examples that they generate by."),
+    "edit": ("edit", "Vary images, move samples along a direction, or change the examples of weights."),
     "refine": ("refine", "Make weights give better samples, by rejection and its relatives."),
+    "directions": ("directions", "Find directions in the latent space of trained weights."),
     "explain": ("explain", "Show what changes a classifier's mind, or the examples behind an image."),
     "explain train": ("explain_train", "Train what explains a classifier, and write its page."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),

@@ -88,5 +88,8 @@ ENTRIES: Entries = {
             "The spiral t (cos t, sin t), t uniform in [1.5 pi, 4.5 pi], plus noise; no labels.",
             ("gulrajani2017wgangp",),
         ),
+        "blank": Entry(
+            "genkit.data.blank:blank", "Black images, for a training that looks at none, such as that of directions."
+        ),
     },
 }

@@ -16,6 +16,11 @@ ENTRIES: Entries = {
             "Large images from noise and a small image, the condition `low_res`.",
             ("dhariwal2021adm", "nichol2021iddpm"),
         ),
+        "ddim_latents": Entry(
+            "genkit.diffusion.noise_latents:NoiseLatents",
+            "A diffusion model whose images are a function of the noise that deterministic steps start from.",
+            ("song2021ddim",),
+        ),
         "cascade": Entry(
             "genkit.diffusion.upsampler:Cascade",
             "Images of a generator, enlarged by an upsampler; conditions go to both.",

@@ -21,9 +21,9 @@ from genkit.explain.encoded import BATCH, Encoded, Step
 from genkit.explain.explainable import Explainable, class_names
 from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
 from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
-from genkit.explain.moves import Properties
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
+from genkit.images.moves import Properties
 from genkit.images.pixels import to_uint8
 
 

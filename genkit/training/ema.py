@@ -52,7 +52,8 @@ class EMA:
         ramped = (1 + step) / (10 + step)
         decay = self.decay(step) if callable(self.decay) else min(self.decay, ramped)
         mine, theirs = (list[Tensor](learnable(m)) for m in (self.module, module))
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        if mine:  # else a product that does not learn, beside another that does
+            torch._foreach_lerp_(mine, theirs, 1 - decay)
         for buffer, other in zip(self.module.buffers(), module.buffers(), strict=True):
             if buffer is not other:
                 buffer.copy_(other)

@@ -41,6 +41,8 @@ def test_no_number_is_nan_or_infinite(
         "sample": sampled,
         "calibrate": ["mnist-classifier", "digits"],
         "explain": ["mnist-classifier"],
+        "refine": ["digits-wgan-ratio-clipping", "--data", "digits", "--out", "never"],
+        "directions": ["digits-wgan-ratio-clipping", "--out", "never"],
     }.get(name, ["digits", "--metrics", "outliers"])
     line = refusal(capsys, name, *given, f"{parameter.opts[0]}={value}")
     assert "is no finite number" in line or "0 to below 0.5" in line or "is not in the range" in line

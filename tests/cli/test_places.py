@@ -29,6 +29,8 @@ WORDS = {
         "import part",
         "edit conditions",
         "edit sweep",
+        "edit direction",
+        "directions space",
         "explain to",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),

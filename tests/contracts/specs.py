@@ -82,6 +82,12 @@ RATIO: Spec = {"type": "density_ratio", "critic": DCGAN_C}
 CONTROL_E: Spec = {"type": "control_encoder", "column": SHAPE, "dim": 2, "width": 4}
 HUE_E: Spec = {**CONTROL_E, "column": HUE, "dim": 3, "rate": 0.5}
 
+DIRECTIONS: Spec = {"directions": 2, "dim": 3}
+PAIR: Spec = {"directions": 2, "channels": 1, "size": 8}
+LENET: Spec = {**PAIR, "type": "lenet_reconstructor", "width": 1, "padded": 32}
+ALONG: Spec = {"type": "unit_columns", "directions": 1, "dim": 3}
+EDITED_W: Spec = {"type": "edited", "direction": {**ALONG, "dim": 4}, "space": "w"}
+
 NETWORKS: dict[str, list[Spec]] = {
     "vae_network": [VAE_N, {**VAE_N, "scaled": True, "channels": 3}],
     "conv_hvae_network": [CONV_HVAE_N, {**CONV_HVAE_N, "scaled": True, "channels": 3, "size": 10}],
@@ -146,6 +152,25 @@ NETWORKS: dict[str, list[Spec]] = {
         {**UNET, "type": "super_resolution_unet", "low_size": 4, "variance": True},
         {**UNET, "type": "super_resolution_unet", "low_size": 5, "size": 16, "patch": 2, "groups": 4, "classes": 3},
     ],
+    "directions": [
+        seeded(
+            {
+                "type": "directions",
+                "generator": {"type": "gan", "network": DCGAN_G},
+                "deformator": {"type": "unit_columns", "directions": 2, "dim": 3},
+                "names": ["", "darker"],
+            }
+        ).config
+    ],
+    "linear_deformator": [{**DIRECTIONS, "type": "linear_deformator", "bias": False, "start": "random"}],
+    "projective_deformator": [{**DIRECTIONS, "type": "projective_deformator"}],
+    "unit_columns": [{**DIRECTIONS, "type": "unit_columns"}],
+    "orthogonal_deformator": [{**DIRECTIONS, "type": "orthogonal_deformator", "scale": 1.0}],
+    "mlp_deformator": [{"type": "mlp_deformator", "directions": 3, "dim": 3, "width": 8}],
+    "coordinates": [{**DIRECTIONS, "type": "coordinates"}],
+    "fixed_directions": [{**DIRECTIONS, "type": "fixed_directions"}],
+    "lenet_reconstructor": [LENET],
+    "resnet18_reconstructor": [{**PAIR, "type": "resnet18_reconstructor", "resized": 16}],
     "encoder_unet": [
         {**UNET, "type": "encoder_unet"},
         {**UNET, "type": "encoder_unet", "size": 16, "patch": 2, "classes": 3, "pool": "spatial_v2"},
@@ -214,6 +239,14 @@ GENERATORS: dict[str, list[Spec]] = {
         {"type": "classifier_free_guided", "generator": UPSAMPLER, "scale": 3.0},
         {"type": "classifier_guided", "generator": UPSAMPLER, "classifier": NOISY, "scale": 3.0},
     ],
+    "ddim_latents": [
+        {"type": "ddim_latents", "generator": PLAIN_DDPM, "steps": "ddim5"},
+        {
+            "type": "ddim_latents",
+            "generator": {"type": "classifier_free_guided", "generator": DDPM, "scale": 1.0},
+            "steps": "ddim4",
+        },
+    ],
     "cascade": [
         {"type": "cascade", "base": {"type": "gan", "network": {**DCGAN_G, "classes": 10}}, "upsampler": LARGER},
         {
@@ -260,6 +293,25 @@ GENERATORS: dict[str, list[Spec]] = {
     ],
     "latent_transport": [
         {"type": "latent_transport", "generator": {"type": "gan", "network": DCGAN_G}, "ratio": RATIO, "steps": 3}
+    ],
+    "edited": [
+        {"type": "edited", "generator": {"type": "gan", "network": DCGAN_G}, "direction": ALONG, "strength": 3.0},
+        {**EDITED_W, "generator": {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}},
+        {**EDITED_W, "space": "b8.conv1", "generator": STYLEEX},
+        {
+            **EDITED_W,
+            "direction": ALONG,
+            "space": "z.z",
+            "generator": {"type": "truncated", "generator": {"type": "gan", "network": STYLEGAN2_G}},
+        },
+        {**EDITED_W, "generator": {**EDITED_W, "generator": {"type": "gan", "network": STYLEGAN2_G}, "space": "w.0-1"}},
+        {
+            "type": "edited",
+            "generator": {"type": "vae", "network": HVAE_N},
+            "direction": {"type": "mlp_deformator", "directions": 3, "dim": 3, "width": 8},
+            "number": 2,
+            "space": "z.1",
+        },
     ],
     "gan": [
         {"type": "gan", "network": network}
@@ -398,6 +450,23 @@ def lpips() -> Spec:
     return {"type": "lpips", **{k: str(Path(LPIPS_FILES.name) / file) for k, file in files.items()}}
 
 
+def directions_case(deformator: Spec, network: Spec = DCGAN_G, space: str = "z", **arguments: Any) -> SystemCase:
+    dim = network["style_dim" if space == "w" else "latent_dim"]
+    deformator = {"directions": 2, "dim": dim, **deformator}
+    return SystemCase(
+        {
+            "type": "directions_training",
+            "generator": finished({"type": "gan", "network": network}),
+            "deformator": deformator,
+            "reconstructor": {**LENET, "directions": deformator["directions"]},
+            "space": space,
+            **arguments,
+        },
+        POINTS,
+        ("directions",),
+    )
+
+
 LPIPS_FILES = tempfile.TemporaryDirectory()
 WIDE: Spec = {"size": 32, "widths": [4, 4, 4, 4]}
 WIDE_STYLEEX: Spec = {
@@ -451,6 +520,13 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             {"samples": 100, "pool": 20, "ratio": {**RATIO, "critic": finished(DCGAN_C)}},
             {"samples": 100, "ratio": {**RATIO, "critic": finished(DCGAN_C), "head": HEAD}},
         )
+    ],
+    "directions_training": [
+        directions_case({"type": "orthogonal_deformator", "scale": 1.0}),
+        directions_case(
+            {"type": "unit_columns"}, STYLEGAN2_G, space="w", unit=1.0, shifts={"type": "shifts", "kind": "normal"}
+        ),
+        directions_case({"type": "mlp_deformator", "directions": 3, "width": 8}),
     ],
     "control_training": [
         SystemCase(

@@ -69,6 +69,10 @@ def shrunk(tree: dict[str, Any], steps: int = 2, checkpoint: int = 0) -> dict[st
         small["data"] = attributed(predictor["attributes"], predictor["size"])
     if small["system"]["type"] == "domain_adaptation":
         _shrink_adaptation(small["system"])
+    if small["system"]["type"] == "directions_training" and "weights" not in small["system"]["generator"]:
+        small["system"]["deformator"]["dim"] = 8 if small["system"].get("space") == "w" else SMALL["latent_dim"]
+        for part in ("deformator", "reconstructor"):
+            small["system"][part]["directions"] = 3
     small.pop("evaluate", None)
     return small
 

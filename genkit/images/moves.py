@@ -11,7 +11,9 @@ from genkit.core.attribute_judge import AttributeJudge
 from genkit.core.columns.column import Column
 from genkit.core.columns.values import Values
 from genkit.core.errors import EvaluationError
-from genkit.explain.encoded import BATCH
+
+BATCH = 64
+"""Images at a time."""
 
 
 class Properties:

@@ -1,0 +1,99 @@
+"""genkit edit --direction: samples moved along a direction, as a picture or as new weights."""
+
+from __future__ import annotations
+
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.core.errors import GenkitError, shown
+
+if TYPE_CHECKING:
+    from genkit.posthoc.directions.directions import Directions
+
+COLUMNS, MOST = 9, 1000.0
+"""Strengths of a picture, and the largest one."""
+
+
+def write_edit(weights: str, text: str, folder: str | None, n: int, seed: int, out: Path) -> None:
+    """A picture of n rows, of the samples that seeds `seed`, `seed` + 1, ... give, and a column a strength from one
+    end to the other; or new weights, whose samples are those of `weights` moved.
+
+    Args:
+        text: NAME=STRENGTH or NUMBER=STRENGTH.
+        folder: of the directions; None for a run that has learned some.
+
+    Raises:
+        GenkitError: no directions, no such one, or a strength that is none.
+    """
+    import torch
+
+    from genkit.core.files import write_atomically
+    from genkit.images.labelled import labelled_png
+
+    name, strength = parsed(text)
+    found = directions_of(weights, folder)
+    number = _number(found, name, text)
+    if out.suffix.lower() != ".png":
+        found.edited(number, strength).save_pretrained(out)
+        click.echo(f"weights in {out} ({found.called(number)}, strength {strength:g})")
+        return
+    strengths, seeds = torch.linspace(-strength, strength, COLUMNS).tolist(), range(seed, seed + n)
+    heads = [f"{at:+.3g}" if at else "0" for at in strengths]
+    strip = found.strip(number, strengths, seeds)
+    write_atomically(out, labelled_png(strip, [f"seed {s}" for s in seeds], heads))
+    click.echo(f"{n} x {COLUMNS} images in {out} ({found.called(number)}, {heads[0]} to {heads[-1]}, seed {seed})")
+
+
+def parsed(text: str) -> tuple[str, float]:
+    """NAME=STRENGTH.
+
+    Raises:
+        GenkitError: it is not of this form.
+    """
+    name, _, value = text.rpartition("=")
+    try:
+        strength = float(value)
+    except ValueError:
+        strength = float("nan")
+    if not name or not isfinite(strength) or not 0 < abs(strength) <= MOST:
+        raise GenkitError(
+            f"--direction {shown(text)}: give NUMBER=STRENGTH or NAME=STRENGTH, such as 3=2.5; a strength is a number "
+            f"up to {MOST:g} and not 0"
+        )
+    return name, strength
+
+
+def directions_of(weights: str, folder: str | None) -> Directions:
+    """The directions in a folder, of the generator in `weights`; or those of a run that has learned them."""
+    from genkit.cli.places import loaded
+    from genkit.core.generator import LatentGenerator
+    from genkit.core.pretrained import Pretrained
+    from genkit.posthoc.directions.directions import Directions
+    from genkit.posthoc.directions.folder import of_generator, read_directions
+    from genkit.posthoc.directions.spaces import space_of
+
+    found: Any = loaded(Pretrained, weights)
+    if isinstance(found, Directions) and folder is None:
+        return found
+    if folder is None:
+        raise GenkitError(
+            f"--direction: say which directions with --directions FOLDER; 'genkit directions {weights} --out FOLDER' "
+            "finds some"
+        )
+    generator = found.generator if isinstance(found, Directions) else found
+    if not isinstance(generator, LatentGenerator):
+        space_of(generator)
+    found = read_directions(Path(folder), generator)
+    if not of_generator(Path(folder), generator):
+        click.echo(f"genkit: the directions in {folder} were found in other weights than {weights}", err=True)
+    return found  # type: ignore[no-any-return]
+
+
+def _number(found: Directions, name: str, text: str) -> int:
+    try:
+        return found.number(name)
+    except GenkitError as unknown:
+        raise GenkitError(f"--direction {shown(text)}: {unknown}") from unknown

@@ -1,0 +1,158 @@
+"""Directions of a generator: what is found, and pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from genkit.core import tree
+from genkit.core.errors import GenkitError, shown, suggest
+from genkit.core.frozen import freeze
+from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.pretrained import Pretrained
+from genkit.core.randomness import Rows
+from genkit.posthoc.directions.deformators import Deformator, FixedDirections, check_number
+from genkit.posthoc.directions.edited import Edited, check_width
+from genkit.posthoc.directions.shifts import usual
+from genkit.posthoc.directions.spaces import BATCH, NUMBERS, measured, space_of
+
+PICTURED, COLUMNS = 8, 9
+"""Directions and strengths of a picture of them."""
+
+
+class Directions(Pretrained, nn.Module):
+    """Numbered directions in a space of a generator, which is frozen here.
+
+    Args:
+        generator: with latents.
+        deformator: makes a shift of a number and a strength.
+        space: that they live in, see `space_of`.
+        names: of the first directions, "" for one that has none.
+
+    Attributes:
+        unit: () of strengths: the standard deviation of the latent, 1 until it is measured.
+        mean: (dim,) of the latent, zero until then.
+
+    Raises:
+        GenkitError: no such space, one of another width, or a name twice.
+    """
+
+    unit: Tensor
+    mean: Tensor
+
+    def __init__(self, generator: LatentGenerator, deformator: Deformator, space: str = "z", names: Sequence[str] = ()):
+        super().__init__()
+        self.generator, self.deformator = freeze(generator), deformator
+        self.space = space_of(generator, space)
+        check_width(deformator, self.space.dim, space)
+        self.register_buffer("unit", torch.ones(()))
+        self.register_buffer("mean", torch.zeros(self.space.dim))
+        self.name(names)
+
+    def __len__(self) -> int:
+        return self.deformator.directions
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return self.generator.sample_shape
+
+    def name(self, names: Sequence[str]) -> None:
+        """Gives names to the first directions.
+
+        Raises:
+            GenkitError: more names than directions, one twice, or one that is a number.
+        """
+        given = [name for name in names if name]
+        if len(names) > len(self) or len(set(given)) < len(given) or any(name.isdecimal() for name in given):
+            raise GenkitError(
+                f"{len(self)} directions take at most as many names, each once and none a number, got {shown(names)}"
+            )
+        self.names = tuple(names) + ("",) * (len(self) - len(names))
+        self.config["names"] = list(self.names) if given else []
+
+    def called(self, number: int) -> str:
+        return self.names[number] or f"direction {number}"
+
+    def number(self, name: str | int) -> int:
+        """The number of a direction that is given by number or name.
+
+        Raises:
+            GenkitError: there is none.
+        """
+        if str(name).isdecimal():
+            check_number(int(name), len(self))
+            return int(name)
+        if name not in self.names or not name:
+            known = [known for known in self.names if known]
+            raise GenkitError(f"no direction is called {shown(name)}{suggest(str(name), known)}")
+        return self.names.index(name)
+
+    def measure(self, seed: int = 0) -> None:
+        """Sets unit and mean by the latents that the generator draws."""
+        found = measured(self.space, seed=seed)
+        self.unit.fill_(found.unit)
+        self.mean.copy_(found.mean)
+
+    def shifts(self, strengths: Tensor) -> Tensor:
+        """Shifts (B, dim) of strengths (B, K), with a graph."""
+        shifts: Tensor = self.unit * self.deformator(strengths)
+        return shifts
+
+    def rows(self) -> Tensor:
+        """Each direction at strength 1, (K, dim) in units."""
+        with torch.no_grad(), evaluating(self):
+            return self.deformator(torch.eye(len(self), device=self.unit.device))  # type: ignore[no-any-return]
+
+    def edited(self, number: int, strength: float) -> Edited:
+        """The generator moved along a direction.
+
+        Raises:
+            GenkitError: there is no direction of this number.
+        """
+        check_number(number, len(self))
+        settings: dict[str, Any] = {"strength": strength, "space": self.space.name, "unit": self.unit.item()}
+        if self.deformator.straight:
+            one = FixedDirections.of(self.rows()[number : number + 1].cpu())
+            return Edited(self.generator, one, **settings).to(self.unit.device)
+        return Edited(self.generator, self.deformator, number=number, **settings)
+
+    @torch.no_grad()
+    def strip(self, number: int, strengths: Sequence[float], seeds: Sequence[int]) -> Tensor:
+        """A row a seed and a column a strength, (seeds, strengths, C, H, W) in [-1, 1]; 0 is the sample of the seed.
+
+        Raises:
+            GenkitError: there is no direction of this number.
+        """
+        at = torch.tensor(list(strengths), device=self.unit.device).repeat(len(seeds))
+        with evaluating(self):
+            shift = self.unit * self.deformator.along(number, at)
+            latents, condition = samples_of(self.generator, seeds)
+            every = tree.map(lambda part: part.repeat_interleave(len(strengths), 0), (latents, condition))
+            most = max(1, min(BATCH, NUMBERS // torch.Size(self.sample_shape).numel()))
+            parts = [
+                self.space.images(*tree.map(lambda part, k=k: part[k : k + most], every), shift[k : k + most])
+                for k in range(0, len(at), most)
+            ]
+        return rearrange(torch.cat(parts).clamp(-1, 1), "(r s) c h w -> r s c h w", r=len(seeds))
+
+    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+        """A row a direction, from one end to the other, of one sample."""
+        seed = int(torch.randint(2**31, (), generator=rng))
+        reach = usual(self.space.dim).scale
+        strengths = torch.linspace(-reach, reach, COLUMNS).tolist()
+        rows = [self.strip(k, strengths, [seed])[0] for k in range(min(PICTURED, len(self)))]
+        return torch.cat(rows), COLUMNS
+
+
+def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:
+    """Latents and conditions of the samples that `sample(1, rng=seed)` gives for each seed."""
+    parts = []
+    for seed in seeds:
+        rows = Rows(1, torch.Generator().manual_seed(seed), generator.device)
+        condition = generator.conditions.resolve(None, 1, rows)
+        parts.append((generator.latents(rows), condition))
+    return tree.map(lambda *rows: torch.cat(rows).to(generator.device), *parts)

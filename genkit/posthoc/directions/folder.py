@@ -1,0 +1,98 @@
+"""Directions in a folder: tensors, and a text file with names that a person edits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from genkit.core import catalog
+from genkit.core.documents import Unreadable, read_yaml
+from genkit.core.errors import GenkitError, WeightsError, shown
+from genkit.core.files import write_atomically
+from genkit.core.fingerprint import weights_fingerprint
+from genkit.core.generator import LatentGenerator
+from genkit.posthoc.directions.deformators import Deformator, FixedDirections
+from genkit.posthoc.directions.directions import Directions
+
+TENSORS, TEXT = "directions.safetensors", "directions.yaml"
+ABOUT = (
+    "# Names may be edited: `genkit edit WEIGHTS --directions FOLDER --direction NAME=STRENGTH` takes them.\n"
+    "# A strength is in units of the latent's standard deviation.\n"
+)
+
+
+def write_directions(folder: Path, directions: Directions, method: str) -> None:
+    """Writes both files.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    deformator = directions.deformator
+    state = {f"deformator.{k}": v for k, v in deformator.state_dict().items()} if not deformator.straight else {}
+    tensors = {"directions": directions.rows(), "unit": directions.unit, "mean": directions.mean, **state}
+    plain = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    told = {
+        "method": method,
+        "space": directions.space.name,
+        "generator": weights_fingerprint(directions.generator),
+        **({} if deformator.straight else {"deformator": deformator.config}),
+        "names": dict(enumerate(directions.names)),
+    }
+    text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120)
+    write_atomically(folder / TENSORS, save(plain, metadata={"format": "pt"}))
+    write_atomically(folder / TEXT, (ABOUT + text).encode())
+
+
+def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
+    """The directions in a folder, of `generator`.
+
+    Raises:
+        WeightsError: there are none, or what is there is damaged.
+        GenkitError: they are of another latent, or a name is given twice.
+    """
+    if not (folder / TENSORS).is_file() or not (folder / TEXT).is_file():
+        raise WeightsError(f"{folder} holds no {TENSORS} and {TEXT}; 'genkit directions' writes them")
+    try:
+        told, tensors = _told(folder), load_file(folder / TENSORS)
+        rows, unit, mean = (tensors[name] for name in ("directions", "unit", "mean"))
+        deformator = _deformator(told, tensors, rows)
+        found = Directions(generator, deformator, str(told["space"]), _names(told.get("names"), len(rows)))
+        found.unit.copy_(unit)
+        found.mean.copy_(mean)
+    except (Unreadable, SafetensorError, OSError, KeyError, RuntimeError) as damage:
+        raise WeightsError(f"{folder}: {TEXT} or {TENSORS} is damaged ({damage})") from damage
+    return found.to(generator.device).eval()
+
+
+def of_generator(folder: Path, generator: LatentGenerator) -> bool:
+    """Whether the directions in a folder were found in the very weights of `generator`."""
+    return bool(_told(folder).get("generator") == weights_fingerprint(generator))
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    told = read_yaml(folder / TEXT)
+    if not isinstance(told, dict):
+        raise Unreadable(f"it is no mapping but {shown(told)}")
+    return told
+
+
+def _deformator(told: dict[str, Any], tensors: dict[str, Any], rows: Any) -> Deformator:
+    if "deformator" not in told:
+        return FixedDirections.of(rows)
+    made: Deformator = catalog.build(told["deformator"], makes=Deformator, where="deformator")
+    made.load_state_dict({k.removeprefix("deformator."): v for k, v in tensors.items() if k.startswith("deformator.")})
+    return made
+
+
+def _names(given: Any, directions: int) -> list[str]:
+    if given is None:
+        return []
+    if not isinstance(given, dict) or not all(isinstance(k, int) and 0 <= k < directions for k in given):
+        raise GenkitError(
+            f"{TEXT}: names are NUMBER: NAME, with numbers from 0 to {directions - 1}, got {shown(given)}"
+        )
+    return [str(given.get(k) or "") for k in range(directions)]

@@ -1,0 +1,202 @@
+"""genkit directions and genkit edit --direction, from the gallery to edited weights, and refusals in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from genkit.core.generator import Generator
+from genkit.posthoc.directions.edited import Edited
+from genkit.posthoc.directions.page import WAYS
+from tests.cli.console import refusal, run
+from tests.contracts.specs import DCGAN_G, MLP_G, PLAIN_DDPM, STYLEGAN2_G, seeded
+
+Capture = pytest.CaptureFixture[str]
+FAST = ("--score-steps", 1, "--seed", 5)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    for name, spec in (
+        ("gan", {"type": "gan", "network": DCGAN_G}),
+        ("styled", {"type": "gan", "network": STYLEGAN2_G}),
+        ("ddpm", PLAIN_DDPM),
+        ("points", {"type": "gan", "network": MLP_G}),
+    ):
+        seeded(spec).save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from genkit.cli.main import main
+
+    out = tmp_path_factory.mktemp("found")
+    given = [str(weights / "gan"), "--method", "sefa", *map(str, FAST), "--out", str(out)]
+    assert main(["directions", *given]) == 0
+    return out
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "space", "extra"),
+    [
+        ("gan", "sefa", "z", ()),
+        ("gan", "ganspace", "z", ()),
+        ("gan", "coordinate", "z", ("-k", 2)),
+        ("styled", "sefa", "w.0-1", ()),
+        ("styled", "ganspace", "b8.conv1", ()),
+        ("styled", "random", "z.z", ()),
+        ("styled", "learned", "w", ("--steps", 2, "-k", 5)),
+    ],
+)
+def test_a_gallery_of_every_method(
+    capsys: Capture, weights: Path, tmp_path: Path, name: str, method: str, space: str, extra: tuple[object, ...]
+) -> None:
+    given = ("directions", weights / name, "--method", method, "--space", space, *extra, *FAST, "--out", tmp_path / "d")
+    ran = run(capsys, *given)
+    assert ran.code == 0, ran.err
+    scores = json.loads((tmp_path / "d/scores.json").read_text())
+    k = len(scores["directions"])
+    assert k == dict(zip(extra[::2], extra[1::2], strict=True)).get("-k", 3 if space.startswith("z") else 4)
+    page = (tmp_path / "d/directions.html").read_text()
+    assert page.count('<img src="data:image/png;base64,') == k and "http" not in page and "no name yet" in page
+    assert WAYS[method] in page
+    assert "brightness" in scores["directions"][0]["moves"] and "own" in scores["accuracy"]
+    told = yaml.safe_load((tmp_path / "d/directions.yaml").read_text())
+    assert told["method"] == method and told["space"] == space and len(told["names"]) == k
+    first = (tmp_path / "d/directions.safetensors").read_bytes()
+    again = ("--resume",) if method == "learned" else ()
+    assert run(capsys, *given, *again).code == 0
+    assert (tmp_path / "d/directions.safetensors").read_bytes() == first
+
+
+def test_a_direction_by_number_and_by_the_name_that_a_person_gave(
+    capsys: Capture, weights: Path, found: Path, tmp_path: Path
+) -> None:
+    text = (found / "directions.yaml").read_text()
+    named = tmp_path / "named"
+    named.mkdir()
+    (named / "directions.yaml").write_text(text.replace("1: ''", "1: darker"))
+    (named / "directions.safetensors").write_bytes((found / "directions.safetensors").read_bytes())
+    common = ("edit", weights / "gan", "--directions", named, "--seed", 3)
+    ran = run(capsys, *common, "-n", 2, "--direction", "darker=2.5", "--out", tmp_path / "a.png")
+    assert ran.code == 0 and "2 x 9 images in" in ran.out and "darker, -2.5 to +2.5" in ran.out, ran
+    run(capsys, *common, "-n", 2, "--direction", "1=2.5", "--out", tmp_path / "b.png")
+    assert (pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")).all()
+    ran = run(capsys, *common, "--direction", "1=2.5", "--out", tmp_path / "w")
+    assert ran.code == 0 and "weights in" in ran.out
+    assert isinstance(Generator.from_pretrained(tmp_path / "w"), Edited)
+    for name, w in (("moved", tmp_path / "w"), ("same", weights / "gan")):
+        assert run(capsys, "sample", w, "-n", 1, "--seed", 3, "--out", tmp_path / name).code == 0
+    strip = pixels(tmp_path / "a.png")
+    width, left = 9 * 64 + 8 * 2, strip.shape[1] - (9 * 64 + 8 * 2)
+    for name, column in (("same", 4), ("moved", 8)):
+        tile = strip[14 : 14 + 64 : 8, left + column * 66 : left + column * 66 + 64 : 8]
+        assert abs(tile - pixels(tmp_path / name / "000000.png")).max() <= 1
+    assert width and (pixels(tmp_path / "moved/000000.png") != pixels(tmp_path / "same/000000.png")).any()
+
+
+def test_a_run_of_learned_directions_needs_no_folder(capsys: Capture, weights: Path, tmp_path: Path) -> None:
+    run(capsys, "directions", weights / "gan", "--steps", 2, "-k", 2, *FAST, "--out", tmp_path / "d")
+    strip = tmp_path / "strip.png"
+    ran = run(capsys, "edit", tmp_path / "d/training", "--direction", "1=3", "--out", strip)
+    assert ran.code == 0 and strip.is_file(), ran
+    by_folder = (
+        "edit",
+        weights / "gan",
+        "--directions",
+        tmp_path / "d",
+        "--direction",
+        "1=3",
+        "--out",
+        tmp_path / "s.png",
+    )
+    assert run(capsys, *by_folder).code == 0
+    assert abs(pixels(strip) - pixels(tmp_path / "s.png")).max() <= 1
+    assert "holds a Directions, not a Generator" in refusal(
+        capsys, "sample", tmp_path / "d/training", "--out", tmp_path / "x"
+    )
+
+
+def test_directions_of_other_weights_are_told(capsys: Capture, weights: Path, found: Path, tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    seeded({"type": "gan", "network": DCGAN_G}, 9).save_pretrained(tmp_path / "other")
+    ran = run(
+        capsys, "edit", tmp_path / "other", "--directions", found, "--direction", "0=1", "--out", tmp_path / "s.png"
+    )
+    assert ran.code == 0 and "were found in other weights" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        (
+            "gan",
+            ("-k", 4, "--method", "random"),
+            "a latent of 3 numbers has 3 orthogonal directions, got 4; ask for fewer",
+        ),
+        ("gan", ("--method", "sefas"), "'sefas' is not one of"),
+        ("gan", ("--space", "w"), "no space 'w': a GAN has no styles"),
+        ("styled", ("--space", "b8.conv"), "no space 'b8.conv'; did you mean 'b8.conv1'"),
+        ("styled", ("--method", "sefa"), "gives its latent z to no affine layer first"),
+        ("ddpm", (), "directions are of a latent, and a DDPM has none"),
+        ("points", (), "directions are looked at in images, and this makes points [2]"),
+        ("gan", ("--method", "sefa", "--steps", 3), "--steps is of learned directions; sefa ones need no training"),
+        (
+            "gan",
+            ("--classifier", "fashion-mnist-classifier"),
+            "it takes images of [1, 28, 28], and these are [1, 8, 8]",
+        ),
+    ],
+)
+def test_directions_that_cannot_be(
+    capsys: Capture, weights: Path, tmp_path: Path, name: str, given: tuple[object, ...], told: str
+) -> None:
+    assert told in refusal(capsys, "directions", weights / name, *given, "--out", tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("gan", ("--direction", "3=1"), "--direction '3=1': no direction 3; there are 3, from 0 to 2"),
+        ("gan", ("--direction", "dark=1"), "no direction is called 'dark'"),
+        ("gan", ("--direction", "1"), "give NUMBER=STRENGTH or NAME=STRENGTH"),
+        ("gan", ("--direction", "1=nan"), "a strength is a number up to 1000 and not 0"),
+        ("gan", ("--direction", "1=0"), "a strength is a number up to 1000 and not 0"),
+        ("gan", (), "say which, as NAME=STRENGTH"),
+        ("gan", ("--direction", "1=1", "--sweep", "hue"), "goes with none of IMAGE"),
+        ("styled", ("--direction", "1=1"), ""),
+        ("ddpm", ("--direction", "1=1"), "directions are of a latent, and a DDPM has none"),
+    ],
+)
+def test_edits_that_cannot_be(
+    capsys: Capture, weights: Path, found: Path, tmp_path: Path, name: str, given: tuple[object, ...], told: str
+) -> None:
+    line = ("edit", weights / name, "--directions", found, *given, "--out", tmp_path / "s.png")
+    if told:
+        assert told in refusal(capsys, *line)
+    else:
+        assert "were found in other weights" in run(capsys, *line).err
+
+
+def test_an_edit_says_where_directions_are_from_and_where_it_goes(
+    capsys: Capture, weights: Path, tmp_path: Path
+) -> None:
+    line = ("edit", weights / "gan", "--direction", "1=1")
+    assert "say which directions with --directions FOLDER" in refusal(capsys, *line, "--out", tmp_path / "s.png")
+    assert "say where the picture goes with --out FILE.png" in refusal(capsys, *line)
+    assert "'genkit directions' writes them" in refusal(
+        capsys, *line, "--directions", weights, "--out", tmp_path / "a.png"
+    )

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.images.hue import coloured
+from genkit.images.properties import change, properties
+
+
+def box(top: int, left: int, height: int, width: int, value: float = 1.0, side: int = 32) -> Tensor:
+    """(1, 1, side, side) in [-1, 1]: a box on black."""
+    x = torch.full((1, 1, side, side), -1.0)
+    x[..., top : top + height, left : left + width] = value
+    return x
+
+
+def read(x: Tensor) -> dict[str, float]:
+    return {name: value.item() for name, value in properties(x).items()}
+
+
+def test_of_a_box() -> None:
+    found = read(box(8, 12, 16, 8))
+    assert found["brightness"] == pytest.approx(16 * 8 / 1024)
+    assert found["area"] == pytest.approx(16 * 8 / 1024)
+    assert found["aspect"] == pytest.approx(((16**2 - 1) / (8**2 - 1)) ** 0.5, rel=1e-4)
+    assert found["across"] == pytest.approx(0, abs=1e-5) and found["down"] == pytest.approx(0, abs=1e-5)
+    assert "hue" not in found
+
+
+@pytest.mark.parametrize(
+    ("moved", "name", "up"),
+    [
+        (box(8, 16, 16, 8), "across", True),
+        (box(2, 12, 16, 8), "down", False),
+        (box(8, 12, 20, 8), "aspect", True),
+        (box(6, 10, 20, 12), "area", True),
+        (box(8, 12, 16, 8, value=0.5), "brightness", False),
+    ],
+)
+def test_each_follows_its_own_change(moved: Tensor, name: str, up: bool) -> None:
+    before, after = read(box(8, 12, 16, 8)), read(moved)
+    assert (after[name] > before[name] + 0.01) if up else (after[name] < before[name] - 0.01)
+
+
+def test_a_dimmer_box_and_a_box_on_white_are_as_large() -> None:
+    whole = read(box(8, 12, 16, 8))
+    for x in (box(8, 12, 16, 8, value=0.2), -box(8, 12, 16, 8)):
+        found = read(x)
+        assert all(found[name] == pytest.approx(whole[name], abs=1e-4) for name in ("area", "aspect", "across", "down"))
+
+
+def test_colours() -> None:
+    for hue in (0.1, 0.5, 0.9):
+        mask = (box(8, 8, 16, 16) + 1) / 2
+        x = 2 * mask * coloured(torch.tensor([hue])).view(1, 3, 1, 1) - 1
+        found = read(x)
+        assert found["hue"] == pytest.approx(hue, abs=1e-3) and 0.1 < found["saturation"] < 0.3
+
+
+def test_a_hue_goes_the_shorter_way() -> None:
+    apart = change("hue", torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9]))
+    torch.testing.assert_close(apart, torch.tensor([0.2, -0.2]))
+    assert change("area", torch.tensor(0.9), torch.tensor(0.1)).item() == pytest.approx(-0.8)
+
+
+def test_an_even_image_has_numbers() -> None:
+    assert all(value == value for value in read(torch.zeros(1, 3, 8, 8)).values())

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from genkit.core.errors import GenkitError
+from genkit.core.generator import LatentGenerator
+from genkit.core.styled import noise_of
+from genkit.posthoc.directions.deformators import UnitColumns
+from genkit.posthoc.directions.directions import Directions, samples_of
+from genkit.posthoc.directions.edited import Edited
+from genkit.posthoc.directions.own_generator import OwnGenerator
+from genkit.posthoc.directions.spaces import measured, space_of
+from tests.contracts.specs import DCGAN_G, HVAE_N, PLAIN_DDPM, STYLEGAN2_G, VAE_N, seeded
+
+GAN = {"type": "gan", "network": DCGAN_G}
+STYLED = {"type": "gan", "network": STYLEGAN2_G}
+LABELLED = {"type": "gan", "network": {**STYLEGAN2_G, "classes": 10}}
+VAE = {"type": "vae", "network": VAE_N}
+LEVELS = {"type": "vae", "network": HVAE_N}
+
+
+def made(spec: dict[str, Any]) -> LatentGenerator:
+    generator: LatentGenerator = seeded(spec).eval()
+    for parameter in generator.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return generator
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "dim"),
+    [
+        (GAN, "z", 3),
+        (STYLED, "z", 3),
+        (STYLED, "z.noise.1", 64),
+        (STYLED, "w", 4),
+        (LABELLED, "w.0-1", 4),
+        (LABELLED, "b8.conv1", 4),
+        (VAE, "z", 3),
+        (LEVELS, "z.1", 3),
+    ],
+)
+def test_a_shift_of_zero_is_the_sample_and_others_move_it(spec: dict[str, Any], name: str, dim: int) -> None:
+    generator = made(spec)
+    space = space_of(generator, name)
+    assert (space.name, space.dim) == (name, dim)
+    latents, condition = samples_of(generator, [4, 5])
+    with torch.no_grad():
+        same = space.images(latents, condition, torch.zeros(2, dim))
+        moved = space.images(latents, condition, torch.ones(2, dim))
+    want = torch.cat([generator.sample(1, rng=torch.Generator().manual_seed(seed)) for seed in (4, 5)])
+    torch.testing.assert_close(same.clamp(-1, 1), want, rtol=0, atol=1e-6)
+    assert (moved - same).abs().amax((1, 2, 3)).min() > 1e-4
+    assert space.vectors(latents, condition).shape == (2, dim)
+
+
+def test_shifts_are_where_they_are_said_to_be() -> None:
+    generator = made(STYLED)
+    network: Any = generator.network
+    (latents, condition), shift = samples_of(generator, [1, 2]), torch.randn(2, 4)
+    w = network.to_w(latents)
+    torch.testing.assert_close(
+        space_of(generator, "w").images(latents, condition, shift),
+        network.synthesise(w + shift[:, None], noise_of(latents)),
+    )
+    some = w.clone()
+    some[:, 1:3] += shift[:, None]
+    torch.testing.assert_close(
+        space_of(generator, "w.1-2").images(latents, condition, shift), network.synthesise(some, noise_of(latents))
+    )
+    styles = network.styles(w)
+    styles = {**styles, "b8.conv0": styles["b8.conv0"] + shift}
+    torch.testing.assert_close(
+        space_of(generator, "b8.conv0").images(latents, condition, shift),
+        network.synthesise(styles, noise_of(latents)),
+    )
+    z = {**latents, "z": latents["z"] + shift[:, :3]}
+    torch.testing.assert_close(space_of(generator).images(latents, condition, shift[:, :3]), generator(z))
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "told"),
+    [
+        (PLAIN_DDPM, "z", "directions are of a latent, and a DDPM has none"),
+        (GAN, "w", "no space 'w': a GAN has no styles"),
+        (GAN, "zz", "no space 'zz'; did you mean 'z'"),
+        (STYLED, "b8.conv", "no space 'b8.conv'; did you mean 'b8.conv1'"),
+        (STYLED, "w.1-9", "no layers '1-9' of w: give FIRST-LAST from 0 to 3"),
+        (STYLED, "w.2-1", "no layers '2-1' of w"),
+        (LEVELS, "z", "its latents are 2 tensors, so name one of them as the space: z.0 [3], z.1 [3]"),
+        (LEVELS, "z.2", "name one of them"),
+    ],
+)
+def test_what_is_no_space(spec: dict[str, Any], name: str, told: str) -> None:
+    with pytest.raises(GenkitError, match=re.escape(told)):
+        space_of(seeded(spec), name)
+
+
+def test_the_unit_is_the_deviation_of_the_latent() -> None:
+    assert measured(space_of(made(GAN))).unit == pytest.approx(1, abs=0.02)
+    generator = made(STYLED)
+    found = measured(space_of(generator, "w"), n=2000)
+    z = torch.randn(2000, 3, generator=torch.Generator().manual_seed(9))
+    w = generator.network.mapping(z)  # type: ignore[operator]
+    assert found.unit == pytest.approx(w.var(0).mean().sqrt().item(), rel=0.1)
+    assert found.unit != pytest.approx(1, abs=0.05)
+    torch.testing.assert_close(found.mean, w.mean(0), rtol=0, atol=0.16 * found.unit)
+    assert measured(space_of(generator, "w"), n=300).unit == measured(space_of(generator, "w"), n=300).unit
+
+
+def test_edits_add_up() -> None:
+    generator, rng = made(STYLED), torch.Generator().manual_seed
+    for space, dim in (("z", 3), ("w", 4)):
+        direction = UnitColumns(2, dim)
+        once = Edited(generator, direction, 5.0, 1, space)
+        twice = Edited(Edited(generator, direction, 2.0, 1, space), direction, 3.0, 1, space)
+        torch.testing.assert_close(twice.sample(3, rng=rng(0)), once.sample(3, rng=rng(0)))
+        assert (once.sample(3, rng=rng(0)) - generator.sample(3, rng=rng(0))).abs().max() > 1e-3
+    inner = Edited(generator, UnitColumns(1, 3), 2.0)
+    outer = Edited(inner, UnitColumns(1, 4), 2.0, space="w")
+    z = {"z": torch.ones(1, 3)}
+    w = generator.network.to_w({"z": z["z"] + inner._shift(z)})  # type: ignore[operator]
+    torch.testing.assert_close(outer.edited_w(z, {}), w + outer._shift(z)[:, None])
+    with pytest.raises(GenkitError, match=r"moved in its layer b8\.conv1 has no w"):
+        Edited(Edited(generator, UnitColumns(1, 4), space="b8.conv1"), UnitColumns(1, 4), space="w").sample(1)
+
+
+def test_an_edit_of_another_latent() -> None:
+    with pytest.raises(GenkitError, match="directions of 4 numbers, and the latent z has 3"):
+        Edited(made(GAN), UnitColumns(2, 4))
+    with pytest.raises(GenkitError, match="no direction 2; there are 2"):
+        Edited(made(GAN), UnitColumns(2, 3), number=2)
+
+
+def test_the_edit_of_directions_is_their_strip() -> None:
+    for spec, space, dim in ((GAN, "z", 3), (LABELLED, "w", 4)):
+        found = Directions(made(spec), UnitColumns(2, dim), space)
+        found.measure()
+        strip = found.strip(1, [-2.0, 0.0, 3.0], [7, 8])
+        assert strip.shape == (2, 3, 1, 8, 8)
+        for column, strength in enumerate((-2.0, 0.0, 3.0)):
+            edited = found.edited(1, strength)
+            for row, seed in enumerate((7, 8)):
+                x = edited.sample(1, rng=torch.Generator().manual_seed(seed))[0]
+                torch.testing.assert_close(strip[row, column], x, rtol=0, atol=1e-5)
+        picture, columns = found.pictured(torch.Generator().manual_seed(0))
+        assert len(picture) == 2 * columns
+
+
+def test_names_and_numbers() -> None:
+    found = Directions(made(GAN), UnitColumns(3, 3), names=["", "darker"])
+    assert [found.number(name) for name in ("0", 2, "darker")] == [0, 2, 1]
+    assert found.called(0) == "direction 0" and found.called(1) == "darker"
+    with pytest.raises(GenkitError, match="no direction is called 'dark'; did you mean 'darker'"):
+        found.number("dark")
+    with pytest.raises(GenkitError, match="there are 3, from 0 to 2"):
+        found.number(3)
+    for names in (["a", "a"], ["a"] * 4, ["3"]):
+        with pytest.raises(GenkitError, match="each once and none a number"):
+            found.name(names)
+
+
+class Mine:
+    def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        return 2 * torch.randn(n, 5, generator=rng)
+
+    def generate(self, latents: Tensor, condition: object = None) -> Tensor:
+        return latents[:, :4].view(-1, 1, 2, 2) / 10
+
+
+def test_two_methods_of_ones_own_are_enough() -> None:
+    generator = OwnGenerator(Mine())
+    assert generator.sample_shape == (1, 2, 2)
+    found = Directions(generator, UnitColumns(2, 5))
+    found.measure()
+    assert found.unit.item() == pytest.approx(2, abs=0.05)
+    strip = found.strip(0, [0.0, 1.0], [3])
+    moved = (strip[0, 1] - strip[0, 0]).flatten() * 10
+    torch.testing.assert_close(moved, found.unit * found.rows()[0, :4])
+
+    class Flat(Mine):
+        def generate(self, latents: Tensor, condition: object = None) -> Tensor:
+            return latents
+
+    with pytest.raises(GenkitError, match=r"got \[2, 5\] and \[2, 5\]"):
+        OwnGenerator(Flat())
