@@ -87,11 +87,12 @@ def predictions(
     predictor: Any, data: Any, chosen: Tensor, progress: Progress | None = None
 ) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
     """(rows, what is predicted of them), for all that are `chosen`."""
-    with torch.no_grad(), evaluating(predictor):
-        for done, index in enumerate(chosen.split(ROWS)):
-            yield index, predictor.predict(data.rows(index).to(predictor.device))
-            if progress:
-                progress(min((done + 1) * ROWS, len(chosen)), len(chosen))
+    for done, index in enumerate(chosen.split(ROWS)):
+        with torch.no_grad(), evaluating(predictor):
+            predicted = predictor.predict(data.rows(index).to(predictor.device))
+        yield index, predicted
+        if progress:
+            progress(min((done + 1) * ROWS, len(chosen)), len(chosen))
 
 
 def known_columns(predictor: Predicting, data: Any) -> dict[str, Labels | Values]:

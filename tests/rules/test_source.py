@@ -64,3 +64,31 @@ def test_nothing_that_is_read_can_run_code(path: Path) -> None:
 
 def test_no_drawer_for_everything() -> None:
     assert not list(PACKAGE.rglob("util*.py")) + list(PACKAGE.rglob("helper*.py")) + list(PACKAGE.rglob("misc*.py"))
+
+
+MODES = {"no_grad", "inference_mode", "evaluating", "enable_grad"}
+
+
+def leaking(source: str) -> list[int]:
+    """Lines that yield while a mode of torch is switched: a consumer that stops early would go on in it."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef) or any(
+            "contextmanager" in ast.dump(d) for d in function.decorator_list
+        ):
+            continue
+        for block in (node for node in ast.walk(function) if isinstance(node, ast.With)):
+            if any(f"'{mode}'" in ast.dump(item) for item in block.items for mode in MODES):
+                found += [node.lineno for node in ast.walk(block) if isinstance(node, (ast.Yield, ast.YieldFrom))]
+    return found
+
+
+def test_a_leak_would_be_noticed() -> None:
+    assert leaking("def f():\n  with torch.no_grad():\n    yield 1\n") == [3]
+    assert not leaking("def f():\n  with torch.no_grad():\n    x = 1\n  yield x\n")
+    assert not leaking("@contextmanager\ndef f():\n  with torch.no_grad():\n    yield\n")
+
+
+def test_no_generator_yields_in_a_mode_of_torch() -> None:
+    for path in modules():
+        assert not leaking(path.read_text(encoding="utf-8")), own_name(path)

@@ -90,7 +90,9 @@ def _scores(
         y = sampler.asked(x, {k: v.to(sampler.device) for k, v in items.condition(rows).items()})
         with torch.no_grad(), evaluating(ratio):
             real.append(ratio.scores(x, y).double().cpu())
-            made += [ratio.scores(*sample).double().cpu() for sample in sampler.proposed(len(rows), rng, y)]
+        for sample in sampler.proposed(len(rows), rng, y):
+            with torch.no_grad(), evaluating(ratio):
+                made.append(ratio.scores(*sample).double().cpu())
     return torch.cat(real), torch.cat(made)
 
 

@@ -110,7 +110,7 @@ class Rejection(RatioSampler):
         found = []
         for group in range(groups):
             label = {"label": torch.full((each,), group)} if groups > 1 else None
-            logits = torch.cat([self.log_ratio(x, y).cpu() for x, y in self.proposed(each, rng, label)])
+            logits = torch.cat([self.judged(x, y) for x, y in self.proposed(each, rng, label)])
             found.append(self._of_group(logits))
         return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
 

@@ -79,6 +79,11 @@ class RatioSampler(Generator):
         """
         return check_logits(logits_of(self.ratio, x, condition))
 
+    def judged(self, x: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
+        """`log_ratio` without a graph, in eval mode, on the CPU."""
+        with torch.no_grad(), evaluating(self):
+            return self.log_ratio(x, condition).cpu()
+
     def proposed(
         self, n: int, rng: torch.Generator, given: Mapping[str, Tensor] | None = None
     ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
@@ -89,7 +94,7 @@ class RatioSampler(Generator):
             condition = {k: v.to(self.device) for k, v in self.conditions.resolve(part, len(rows), rows).items()}
             with torch.no_grad(), evaluating(self):
                 x = self.generator._sample(condition, rows).float()
-                yield x, condition
+            yield x, condition
 
     def reliability(self, items: Items, n: int, rng: torch.Generator) -> Reliability:
         """Of the ratio, on n rows of `items` and n samples of the generator made for the same conditions."""
@@ -98,9 +103,8 @@ class RatioSampler(Generator):
         for rows in index.split(BATCH):
             x = items.rows(rows).to(self.device)
             asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
-            with torch.no_grad(), evaluating(self):
-                real.append(self.log_ratio(x, asked).cpu())
-            made += [self.log_ratio(*sample).cpu() for sample in self.proposed(len(rows), rng, asked)]
+            real.append(self.judged(x, asked))
+            made += [self.judged(*sample) for sample in self.proposed(len(rows), rng, asked)]
         logits = torch.cat([*real, *made])
         return reliability(logits, torch.arange(len(logits)) < len(index))
 
