@@ -26,7 +26,7 @@ import click
 from genkit.core.interruption import LOST
 
 if TYPE_CHECKING:
-    from genkit.core.processes import Crew
+    from genkit.core.crew import Crew
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 LAUNCHER = "GENKIT_LAUNCHER"
@@ -55,7 +55,7 @@ def crew_of_launch() -> Crew:
     import torch
     from accelerate import PartialState
 
-    from genkit.core.processes import Crew
+    from genkit.core.crew import Crew
 
     PartialState(cpu=not torch.cuda.is_available())
     return Crew.of_launch()

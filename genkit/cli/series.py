@@ -20,8 +20,8 @@ from genkit.core.files import only_writer, write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from genkit.core.crew import Crew
     from genkit.core.generator import Generator
-    from genkit.core.processes import Crew
 
 RECORD = ".series.json"
 """In a folder whose series has not come to its end: what its samples are a function of."""

@@ -35,6 +35,10 @@ class NoiseLatents(LatentGenerator):
         self.solver.check(generator.process)
         self.sample_shape, self.conditions, self.made = generator.sample_shape, generator.conditions, generator.made
 
+    @property
+    def standard_normal(self) -> bool:
+        return True
+
     def condition_of(self, x: Tensor) -> Condition:
         return self.generator.condition_of(x)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -32,3 +34,10 @@ def check_batch(x: Tensor, name: str, start: int = 0) -> Tensor:
         return to_uint8(x)
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
+
+
+def samples_of(item: Any) -> Any:
+    """The images of (images, labels), or of a Batch."""
+    if isinstance(item, (list, tuple)) and item:
+        item = item[0]
+    return getattr(item, "x", item)

@@ -10,8 +10,8 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
+from genkit.core.crew import Crew
 from genkit.core.errors import EvaluationError
-from genkit.core.processes import Crew
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation import cache

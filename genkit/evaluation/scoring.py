@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from torch import nn
 
+from genkit.core.crew import Crew
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
-from genkit.core.processes import Crew
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.evaluation.extractors.extractor import Extracted, Extractor

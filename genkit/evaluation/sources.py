@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from genkit.core.catalog import build, check, shipped
+from genkit.core.crew import Crew
 from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
 from genkit.core.mixture import PointMixture
-from genkit.core.processes import Crew
 from genkit.core.table import CATALOG
-from genkit.evaluation.batches import check_batch
+from genkit.evaluation.batches import check_batch, samples_of
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.points_file import points_file, read_points
 from genkit.evaluation.real_data import find_name
@@ -219,7 +219,7 @@ def of_batches(items: Iterable[Any], name: str) -> Source:
     """Any iterable of batches, taken in its own order."""
 
     def batches(n: int, seed: int, size: int) -> Batches:
-        for batch in _eight_bit(map(_first, items), source, n):
+        for batch in _eight_bit(map(samples_of, items), source, n):
             yield from batch.split(size)
 
     source = Source(name, "batches", batches)
@@ -279,13 +279,6 @@ def _of_weights(text: str) -> Source:
 
 def _chosen(available: int, n: int, seed: int) -> Tensor:
     return torch.randperm(available, generator=torch.Generator().manual_seed(seed))[:n]
-
-
-def _first(item: Any) -> Any:
-    """The images of (images, labels), or of a Batch."""
-    if isinstance(item, (list, tuple)) and item:
-        item = item[0]
-    return getattr(item, "x", item)
 
 
 def _eight_bit(batches: Iterable[Any], source: Source, n: int) -> Batches:

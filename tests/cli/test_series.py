@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from genkit.cli.series import SampleSeries
+from genkit.core.crew import Crew
 from genkit.core.generator import Generator
-from genkit.core.processes import Crew
 from genkit.images import pixels
 from tests.cli.console import run
 

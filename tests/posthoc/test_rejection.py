@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from genkit.core import tree
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError, RecipeError
@@ -253,6 +254,19 @@ class _Ring(nn.Module):
 
     def forward(self, x: Tensor, condition: Any = None) -> Tensor:
         return 3 * x[:, 0].double()
+
+
+def test_generators_say_whether_their_latents_are_standard_normal() -> None:
+    from tests.contracts.specs import GENERATORS, seeded
+
+    for name, normal in (("gan", True), ("truncated", True), ("edited", True), ("ddim_latents", True), ("vae", None)):
+        for spec in GENERATORS[name]:
+            made = seeded(spec)
+            z = made.latents(Rows(400, rng()))
+            leaves = torch.cat([leaf.reshape(400, -1).float() for leaf in tree.leaves(z)], 1)
+            looks = abs(leaves.mean()) < 0.1 and abs(leaves.std() - 1) < 0.1
+            assert made.standard_normal is (normal if normal is not None else made.standard_normal)
+            assert looks or not made.standard_normal, f"{name}: {spec}"
 
 
 def test_latents_that_cannot_be_moved_are_refused() -> None:

@@ -21,7 +21,13 @@ NORMED = {name: case for name, case in SYSTEM_CASES.items() if tracked_norms(mak
 
 def test_every_kind_of_product_with_batch_norms_is_here() -> None:
     kinds = {case.spec["type"] for case in NORMED.values()}
-    assert kinds == {"gan_training", "classifier_training", "domain_adaptation", "vae_training", "attribute_training"}
+    assert kinds == {
+        "gan_training",
+        "classifier_training",
+        "domain_adaptation",
+        "vae_training",
+        "attribute_training",
+    } | {"directions_training"}
 
 
 @pytest.mark.parametrize("case", NORMED.values(), ids=NORMED.keys())

@@ -36,6 +36,8 @@ NAMES = {
     "attribute_training": ["predictor"],
     "control_training": ["controlled"],
     "styleex_training": ["generator", "critic"],
+    "keep_training": ["rejection"],
+    "directions_training": ["directions", "reconstructor"],
 }
 
 

@@ -58,6 +58,10 @@ class Edited(LatentGenerator):
         """The network of the generator, for spaces of its styles."""
         return getattr(self.generator, "network", None)
 
+    @property
+    def standard_normal(self) -> bool:
+        return self.generator.standard_normal
+
     def condition_of(self, x: Tensor) -> Condition:
         return self.generator.condition_of(x)
 

@@ -1,0 +1,49 @@
+"""Work of one result that is shared out over the processes of a launch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch.distributed as dist
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Processes that share work of one result; one alone by default.
+
+    Attributes:
+        rank: of this process, from 0.
+        count: of processes.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def of_launch(cls) -> Crew:
+        """All processes of this launch, as far as they know each other."""
+        return cls(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else cls()
+
+    def has(self, k: int) -> bool:
+        """Whether piece number k of the work falls to this process."""
+        return k % self.count == self.rank
+
+    def told(self, first: T) -> T:
+        """`first` of the first process, in all; every process must call this."""
+        said = [first]
+        if self.count > 1:
+            dist.broadcast_object_list(said)
+        return said[0]
+
+    def gathered(self, made: Mapping[int, T]) -> list[T]:
+        """The pieces of all processes in order; every process must call this."""
+        found: list[Any] = [made]
+        if self.count > 1:
+            found = [None] * self.count
+            dist.all_gather_object(found, made)
+        whole: dict[int, T] = {k: piece for part in found for k, piece in part.items()}
+        return [whole[k] for k in sorted(whole)]
