@@ -34,6 +34,7 @@ SMALLER = (
     (rf"genkit train guided{LINE}", r"\g<0> stages.ddpm.system.generator.solver.steps=ddim4"),
     (rf"genkit evaluate (?=.*--metrics outliers){LINE}", r"\g<0> --steps 4"),
     (rf"genkit sample fashion-mnist-ddpm (?!.*--steps){LINE}", r"\g<0> --steps 4"),
+    (rf"genkit directions {LINE}", r"\g<0> -k 8 --steps 4 --score-steps 4"),
     (r"-n \d\d+", "-n 12"),
     (r"--steps 15", "--steps 4"),
     (r"--samples \d+", "--samples 20"),
