@@ -139,6 +139,8 @@ def _move(
         )
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
+    if out.suffix.lower() != ".png":
+        _refuse_of_images(ctx)
     given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
     write_edit(weights, direction, directions, ctx.params["n"] if given else ROWS, seed, out)
 
@@ -160,7 +162,7 @@ def _refuse_of_images(ctx: click.Context) -> None:
     for parameter in ctx.command.params:
         if parameter.name in OF_IMAGES and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
             raise GenkitError(
-                f"{parameter.opts[0]} is of new images, and other exemplars make new weights; leave it out"
+                f"{parameter.opts[0]} is of new images, and what is asked for are new weights; leave it out"
             )
 
 

@@ -89,10 +89,10 @@ def test_a_direction_by_number_and_by_the_name_that_a_person_gave(
     named.mkdir()
     (named / "directions.yaml").write_text(text.replace("1: ''", "1: darker"))
     (named / "directions.safetensors").write_bytes((found / "directions.safetensors").read_bytes())
-    common = ("edit", weights / "gan", "--directions", named, "--seed", 3)
-    ran = run(capsys, *common, "-n", 2, "--direction", "darker=2.5", "--out", tmp_path / "a.png")
+    common = ("edit", weights / "gan", "--directions", named)
+    ran = run(capsys, *common, "--seed", 3, "-n", 2, "--direction", "darker=2.5", "--out", tmp_path / "a.png")
     assert ran.code == 0 and "2 x 9 images in" in ran.out and "darker, -2.5 to +2.5" in ran.out, ran
-    run(capsys, *common, "-n", 2, "--direction", "1=2.5", "--out", tmp_path / "b.png")
+    run(capsys, *common, "--seed", 3, "-n", 2, "--direction", "1=2.5", "--out", tmp_path / "b.png")
     assert (pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")).all()
     ran = run(capsys, *common, "--direction", "1=2.5", "--out", tmp_path / "w")
     assert ran.code == 0 and "weights in" in ran.out
@@ -200,3 +200,12 @@ def test_an_edit_says_where_directions_are_from_and_where_it_goes(
     assert "'genkit directions' writes them" in refusal(
         capsys, *line, "--directions", weights, "--out", tmp_path / "a.png"
     )
+
+
+@pytest.mark.parametrize("option", [["-n", 3], ["--seed", 1], ["--grid"]])
+def test_new_weights_have_no_options_of_images(
+    weights: Path, found: Path, tmp_path: Path, capsys: Capture, option: list[object]
+) -> None:
+    line = ["edit", weights / "gan", "--directions", found, "--direction", "1=2", "--out", tmp_path / "moved", *option]
+    assert f"{option[0]} is of new images" in refusal(capsys, *line)
+    assert not (tmp_path / "moved").exists()
