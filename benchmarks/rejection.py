@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.runs import kept
-from genkit.core.errors import GenkitError, WeightsError
+from genkit.cli.refine_recipe import critic_of
+from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
-from genkit.core.location import locate
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
@@ -140,16 +140,8 @@ def arms(name: str, weights: str, seed: int, out: Path) -> Iterator[tuple[str, G
     yield "raw", raw
     yield "other raw", raw
     yield "rejected", refined(weights, out / f"refined-{name}-{seed}", seed)
-    if _keeps_critic(weights):
+    if critic_of(weights):
         yield "rejected, raw critic", refined(weights, out / f"uncalibrated-{name}-{seed}", seed, "--ratio", "raw")
-
-
-def _keeps_critic(weights: str) -> bool:
-    try:
-        locate(weights, "critic")
-    except WeightsError:
-        return False
-    return True
 
 
 def refined(weights: str, out: Path, seed: int, *options: str) -> Generator:

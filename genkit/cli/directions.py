@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import TrainingWatcher, display, progress, table
+from genkit.cli.console import display, progress, table
+from genkit.cli.own_recipe import lasting, train_once
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded, write_json
 from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError
@@ -107,7 +108,7 @@ def _closed_form(method: Any, space: Space, k: int, seed: int) -> Directions:
     from genkit.posthoc.directions.closed_form import closed_form
     from genkit.posthoc.directions.directions import Directions
 
-    deformator, _ = closed_form(method, space, k, seed)
+    deformator = closed_form(method, space, k, seed)
     found = Directions(space.generator, deformator, space.name).to(space.generator.device)
     found.measure(seed)
     return found
@@ -115,34 +116,26 @@ def _closed_form(method: Any, space: Space, k: int, seed: int) -> Directions:
 
 def _learned(weights: str, space: Space, k: int, steps: int, seed: int, out: Path, resume: bool) -> Directions:
     from genkit.posthoc.directions.directions import Directions
-    from genkit.training import train
     from genkit.training.recipe import Recipe
-    from genkit.training.run_folder import RunFolder
 
-    recipe = Recipe.from_dict(learned_recipe(weights, space, k, steps, seed))
-    folder = RunFolder(out / "training")
-    folder.holds_run(resume)
-    if not folder.finished(recipe):
-        with display() as shown:
-            train(recipe, folder.path, resume=resume, watcher=TrainingWatcher(shown))
-    return loaded(Directions, str(folder.path))  # type: ignore[no-any-return]
+    run = out / "training"
+    train_once(Recipe.from_dict(learned_recipe(weights, space, k, steps, seed)), run, resume)
+    return loaded(Directions, str(run))  # type: ignore[no-any-return]
 
 
 def learned_recipe(weights: str, space: Space, k: int, steps: int, seed: int) -> dict[str, Any]:
     """The tree of the recipe that directions are learned by."""
-    from genkit.core.catalog import shipped
     from genkit.posthoc.directions.shifts import usual
     from genkit.posthoc.directions.telling import reconstructor_for
 
     channels, size = space.generator.sample_shape[0], space.generator.sample_shape[-1]
-    known = weights if (shipped("weights") / weights).is_dir() else str(Path(weights).absolute())
     return {
         "name": "directions",
         "description": f"Directions of {weights}, written by genkit directions.",
         "data": {"type": "blank", "size": size, "channels": channels},
         "system": {
             "type": "directions_training",
-            "generator": {"weights": known},
+            "generator": {"weights": lasting(weights)},
             "deformator": {"type": "unit_columns", "directions": k, "dim": space.dim},
             "reconstructor": reconstructor_for(space.generator.sample_shape, k).config,
             "space": space.name,

@@ -10,6 +10,7 @@ import click
 from genkit.cli.classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import join_launch
+from genkit.cli.own_recipe import called, lasting, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing
 from genkit.core.errors import GenkitError, RecipeError
 
@@ -108,10 +109,8 @@ def _try_on(classifier: Any, spec: Any) -> None:
 
 def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
     """The weights that a recipe names: genkit's own, or what is known of others, kept in the run."""
-    from genkit.core.catalog import shipped
-
     if not asked.is_code and not asked.weights:
-        return asked.name if (shipped("weights") / asked.name).is_dir() else str(Path(asked.name).absolute())
+        return lasting(asked.name)
     folder = out / "classifier"
     if is_first_process() and not (out / "recipe.yaml").is_file():
         classifier.save_pretrained(folder)
@@ -126,17 +125,14 @@ def _recipe(
 
     kept = _kept(out) if (out / "recipe.yaml").is_file() else None
     known = int(kept["train"]["steps"]) if kept and not steps else steps or STEPS
-    tree = styleex_recipe(_called(out), spec, weights, classifier.sample_shape, classifier.classes, known, seed)
+    tree = styleex_recipe(
+        called(out, "styleex"), spec, weights, classifier.sample_shape, classifier.classes, known, seed
+    )
     recipe = Recipe.from_dict(tree)
     if minutes and kept is None:
         tree["train"]["steps"] = _fitting(recipe, minutes)
         recipe = Recipe.from_dict(tree)
     return recipe
-
-
-def _called(out: Path) -> str:
-    """A name for the recipe: that of the folder, as far as a recipe's name may be so."""
-    return out.resolve().name.lstrip(".") or "styleex"
 
 
 def _kept(out: Path) -> dict[str, Any]:
@@ -162,18 +158,7 @@ def _fitting(recipe: Recipe, minutes: int) -> int:
 
 
 def _train(recipe: Recipe, out: Path, resume: bool) -> None:
-    from genkit.cli.console import TrainingWatcher, display
-    from genkit.training import train
-    from genkit.training.run_folder import RunFolder
-
-    folder = RunFolder(out)
-    if resume and folder.finished(recipe):
-        return
-    folder.holds_run(resume)
-    if is_first_process():
-        click.echo(f"training {recipe.name} into {out}; the recipe is {out / 'recipe.yaml'}")
-    with display() as shown:
-        train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+    train_once(recipe, out, resume, f"training {recipe.name} into {out}; the recipe is {out / 'recipe.yaml'}")
 
 
 def _explain(name: str, images: str, out: Path, judge: str | None, n: int | None, seed: int) -> None:

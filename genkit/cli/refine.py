@@ -12,6 +12,7 @@ import click
 
 from genkit.cli.console import heading, is_first_process, table, warn
 from genkit.cli.launch import join_launch
+from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, FOLDER, SEED, WEIGHTS, Writing, loaded
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
 from genkit.cli.sampler_options import SAMPLERS, Number
@@ -83,8 +84,8 @@ def command(
 
     generator = loaded(Generator, weights)
     shape = tuple(generator.sample_shape)
-    real, judged = (dict(check_data(text, shape, role) or {}) if text else {} for text, role in
-                    ((data, "--data"), (held_out, "--held-out")))  # fmt: skip
+    real = dict(check_data(data, shape, "--data") or {})
+    judged = dict(check_data(held_out, shape, "--held-out") or {}) if held_out else {}
     kind = ratio or ("keep" if critic_of(weights) else "fresh")
     taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
     judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)
@@ -108,23 +109,14 @@ def _checked(asked: Refinement) -> DensityRatio:
 
 
 def _trained(asked: Refinement, steps: int, resume: bool) -> DensityRatio:
-    from genkit.cli.console import TrainingWatcher, display
     from genkit.posthoc.rejection.rejection import Rejection
-    from genkit.training import train
     from genkit.training.recipe import Recipe
-    from genkit.training.run_folder import RunFolder
 
-    name, out = asked.out.resolve().name.lstrip(".") or "refined", asked.out / TRAINING
+    name, out = called(asked.out, "refined"), asked.out / TRAINING
     tree = refine_recipe(
         name, asked.weights, asked.kind, asked.generator, asked.data, asked.held_out, steps, asked.seed
     )
-    folder, recipe = RunFolder(out), Recipe.from_dict(tree)
-    if not (resume and folder.finished(recipe)):
-        folder.holds_run(resume)
-        if is_first_process():
-            click.echo(f"training the ratio into {out}")
-        with display() as shown:
-            train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+    train_once(Recipe.from_dict(tree), out, resume, f"training the ratio into {out}")
     ratio: DensityRatio = Rejection.from_pretrained(out).ratio  # type: ignore[assignment]
     return ratio.to(asked.generator.device)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genkit.cli.own_recipe import lasting
 from genkit.core.errors import GenkitError, WeightsError
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ def part(data: Mapping[str, Any], low: float, high: float, seed: int) -> dict[st
     return {"type": "random_part", "data": dict(data), "low": low, "high": high, "seed": seed}
 
 
-def named(weights: str) -> str:
-    """`weights` as a recipe in another folder names them."""
-    return str(Path(weights).absolute()) if Path(weights).exists() else weights
-
-
 def critic_of(weights: str) -> dict[str, str] | None:
     """The critic of a run, as a recipe names it; None where it keeps none."""
     from genkit.core.location import locate
@@ -33,7 +28,7 @@ def critic_of(weights: str) -> dict[str, str] | None:
         locate(weights, "critic")
     except WeightsError:
         return None
-    return {"weights": named(weights), "product": "critic"}
+    return {"weights": lasting(weights), "product": "critic"}
 
 
 def ratio_spec(weights: str, kind: str, generator: Generator) -> dict[str, Any]:
@@ -86,7 +81,7 @@ def refine_recipe(
     points = len(generator.sample_shape) == 1
     system = {
         "type": "keep_training",
-        "generator": {"weights": named(weights)},
+        "generator": {"weights": lasting(weights)},
         "ratio": ratio_spec(weights, kind, generator),
         "pool": 0 if isinstance(generator, LatentGenerator) else POOL,
         "seed": seed,

@@ -52,12 +52,6 @@ class SampleSeries:
         parts = [weights_fingerprint(self.generator), described(self.generator), rows, self.seed, self.n]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
-    def share(self, numbers: list[int], crew: Crew) -> list[int]:
-        """The part of this process: whole batches, as one process would draw them, so that no bit differs."""
-        batches = sorted({k // self.batch_size for k in numbers})
-        mine = (batch for place, batch in enumerate(batches) if crew.has(place))
-        return [k for b in mine for k in range(b * self.batch_size, min(self.n, (b + 1) * self.batch_size))]
-
     def drawn(self, numbers: list[int]) -> Iterator[Tensor]:
         """Batches of the samples of these numbers, on the CPU, with progress in the first process."""
         import torch
@@ -93,7 +87,7 @@ def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, abou
 
 def _share(series: SampleSeries, numbers: list[int], out: Path, crew: Crew) -> list[Tensor]:
     """This process's part of the samples of these numbers: written, where they are images; points of all, in order."""
-    mine = series.share(numbers, crew)
+    mine = crew.whole_batches(numbers, series.n, series.batch_size)
     made: dict[int, Tensor] = {}
     if len(series.generator.sample_shape) == 1:
         made = {mine[k * series.batch_size]: batch for k, batch in enumerate(series.drawn(mine))}

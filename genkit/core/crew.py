@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,6 +31,13 @@ class Crew:
     def has(self, k: int) -> bool:
         """Whether piece number k of the work falls to this process."""
         return k % self.count == self.rank
+
+    def whole_batches(self, numbers: Iterable[int], n: int, batch_size: int) -> list[int]:
+        """The share of this process in some of n samples: whole batches, as one process makes them, so that no bit
+        differs."""
+        batches = sorted({k // batch_size for k in numbers})
+        mine = (batch for place, batch in enumerate(batches) if self.has(place))
+        return [k for batch in mine for k in range(batch * batch_size, min(n, (batch + 1) * batch_size))]
 
     def told(self, first: T) -> T:
         """`first` of the first process, in all; every process must call this."""

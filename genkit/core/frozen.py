@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from torch import nn
 
+from genkit.core.errors import RecipeError
+
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -34,6 +36,14 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
 
 def is_frozen(module: nn.Module) -> bool:
     return bool(module.__dict__.get("frozen"))
+
+
+def check_finished(finished: bool, why: str) -> None:
+    """Raises RecipeError, beginning with `why`, where a part that others build on is not finished."""
+    if not finished:
+        raise RecipeError(
+            f"{why}: give it as {{weights: NAME}}, or as {{stage: NAME}} where a stage before this one trains it"
+        )
 
 
 def learnable(module: nn.Module) -> list[nn.Parameter]:

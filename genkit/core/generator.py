@@ -53,6 +53,11 @@ class Items(Protocol):
     def condition(self, index: Tensor) -> Condition: ...
 
 
+def within_range(x: Tensor) -> Tensor:
+    """Images (n, C, H, W) cut to [-1, 1]; points as they are."""
+    return x.clamp(-1, 1) if x.dim() == 4 else x
+
+
 class Generator(Conditioned, Pretrained, nn.Module, ABC):
     """Something that makes samples.
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from genkit.core.condition import Condition
-from genkit.core.generator import LatentGenerator
+from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.randomness import Randomness, Rows, Sampler
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.diffusion.schedules import Spacing
@@ -49,8 +49,7 @@ class NoiseLatents(LatentGenerator):
         return self.solver.run(self.generator.denoising(condition or {}), Given(z), self.sample_shape)
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        x = super()._sample(condition, rows)
-        return x.clamp(-1, 1) if x.dim() == 4 else x
+        return within_range(super()._sample(condition, rows))
 
 
 class Given(Randomness):

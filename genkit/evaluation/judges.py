@@ -137,7 +137,7 @@ class ByRatio(BySamples):
         values = found.values()
         return {
             "values": values,
-            "standard_errors": dict.fromkeys(values, 0.0),
+            "standard_errors": {},
             "labels": dict(RATIO),
             "better": dict.fromkeys(values, "lower"),
             "against": {"name": against.name, "n": min(asked.n, len(against)), "fingerprint": against.fingerprint},

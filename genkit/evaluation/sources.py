@@ -157,8 +157,7 @@ def of_generator(generator: Generator, name: str) -> Source:
         return _eight_bit(generator.stream(n, size, rng=torch.Generator().manual_seed(seed)), source, n)
 
     def share(n: int, seed: int, size: int, crew: Crew) -> Batches:
-        mine = [range(k * size, min(n, (k + 1) * size)) for k in range(-(-n // size)) if crew.has(k)]
-        numbers = [number for batch in mine for number in batch]
+        numbers = crew.whole_batches(range(n), n, size)
         stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed), only=numbers)
         return _eight_bit(stream, source, n)
 

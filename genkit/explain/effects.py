@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
+from genkit.core.crew import Crew
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
-from genkit.core.processes import process_count, whole_batch
 from genkit.core.progress import Progress
 from genkit.core.styled import Styles
 from genkit.explain.coordinates import StyleCoordinates
@@ -71,8 +70,9 @@ def find_effects(
     search = _Search(encoded, Range.of(encoded.flat), shift, rows)
     kept = Parts(folder, about(encoded, shift)) if folder else None
     parts = torch.arange(len(encoded)).split(PART)
-    mine = list(range(dist.get_rank() if process_count() > 1 else 0, len(parts), process_count()))
-    passes, done, found = 2 * encoded.coordinates.count, 0, []
+    crew = Crew.of_launch()
+    mine = [k for k in range(len(parts)) if crew.has(k)]
+    passes, done, found = 2 * encoded.coordinates.count, 0, dict[int, Tensor]()
     total = passes * sum(len(parts[k]) for k in mine)
     for k in mine:
         part = kept.get(k, search.shape(len(parts[k]))) if kept else None
@@ -80,12 +80,11 @@ def find_effects(
             part = search.part(parts[k].tolist())
             if kept:
                 kept.put(k, part)
-        found.append(part)
+        found[k] = part
         done += passes * len(part)
         if progress:
             progress(done, total)
-    effect = _gathered(found, len(encoded), search.shape(PART), encoded.device)
-    return Effects(effect, encoded.logits, search.range, encoded.coordinates)
+    return Effects(torch.cat(crew.gathered(found)), encoded.logits, search.range, encoded.coordinates)
 
 
 def about(encoded: Encoded, shift: float) -> dict[str, object]:
@@ -97,18 +96,6 @@ def about(encoded: Encoded, shift: float) -> dict[str, object]:
         "shift": shift,
         "images_a_part": PART,
     }
-
-
-def _gathered(found: list[Tensor], n: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Parts of all processes in order, (n, ...): process r has parts r, r + processes, ..."""
-    if process_count() == 1:
-        return torch.cat(found)
-    each = -(-n // (PART * process_count()))
-    padded = torch.zeros(each, *shape)
-    for k, part in enumerate(found):
-        padded[k, : len(part)] = part
-    every = whole_batch(padded.to(device)).cpu().unflatten(0, (process_count(), each))
-    return every.transpose(0, 1).flatten(0, 2)[:n]
 
 
 class _Search:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
-from genkit.core.generator import LatentGenerator
+from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.styled import joined
@@ -69,8 +69,7 @@ class GAN(LatentGenerator):
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         """Samples, cut to [-1, 1] for images: networks without a tanh may leave it, and training sees them uncut."""
-        x = super()._sample(condition, rows)
-        return x.clamp(-1, 1) if x.dim() == 4 else x
+        return within_range(super()._sample(condition, rows))
 
 
 class GANTraining(System):

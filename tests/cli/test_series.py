@@ -98,15 +98,14 @@ def test_two_processes_write_what_one_writes(
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
-def test_each_process_has_whole_batches(finished: Path) -> None:
-    samples = SampleSeries(Generator.from_pretrained(finished), 10, 0, {}, 4)
+def test_each_process_has_whole_batches() -> None:
     for numbers, shares in (
         (list(range(10)), [[0, 1, 2, 3, 8, 9], [4, 5, 6, 7]]),
         ([5, 9], [[4, 5, 6, 7], [8, 9]]),
         ([1, 2], [[0, 1, 2, 3], []]),
         ([], [[], []]),
     ):
-        assert [samples.share(numbers, Crew(rank, 2)) for rank in range(2)] == shares
+        assert [Crew(rank, 2).whole_batches(numbers, 10, 4) for rank in range(2)] == shares
 
 
 def test_two_processes_have_the_scores_of_one(capsys: Capture, finished: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
-from genkit.core.frozen import freeze, is_frozen
+from genkit.core.frozen import check_finished, freeze, is_frozen
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, stable_seed
 from genkit.core.styled import named_slices, noise_of
@@ -60,11 +60,7 @@ class ControlTraining(System):
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ):
         super().__init__()
-        if not is_frozen(generator):
-            raise RecipeError(
-                "generator: controls are learned of a finished GAN: give it as {weights: NAME}, or as {stage: NAME} "
-                "where a stage before this one trains it"
-            )
+        check_finished(is_frozen(generator), "generator: controls are learned of a finished GAN")
         if not controls:
             raise RecipeError("controls: needs one at least, as SLICE: MEASURE")
         slices = named_slices(generator.network)

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import RecipeError
+from genkit.core.frozen import check_finished
 from genkit.core.generator import Items
 from genkit.core.system import Data, Turns
 from genkit.core.tree import Tree
@@ -60,11 +61,7 @@ class StyleExTraining(GANTraining):
         cotasks: list[Term] | None = None,
         schedules: list[Schedule] | None = None,
     ):
-        if not generator.finished:
-            raise RecipeError(
-                "generator.classifier: what is explained is finished: give it as {weights: NAME}, or as {stage: NAME} "
-                "where a stage before this one trains it"
-            )
+        check_finished(generator.finished, "generator.classifier: what is explained is finished")
         self.alternate, self.encoding = alternate, True
         super().__init__(
             generator,

@@ -22,8 +22,8 @@ SAMPLED = 10_000
 """Latents of a PCA; the authors take 300,000 or more of a larger one."""
 
 
-def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0) -> tuple[Deformator, Found | None]:
-    """Directions by a method, and what it tells of them.
+def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0) -> Deformator:
+    """Directions by a method.
 
     Args:
         seed: of random directions and of the latents that are looked at.
@@ -33,13 +33,13 @@ def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0
     """
     check_orthogonal(directions, space.dim)
     if method == "coordinate":
-        return LatentCoordinates(directions, space.dim), None
+        return LatentCoordinates(directions, space.dim)
     if method == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return FixedDirections(directions, space.dim), None
+            return FixedDirections(directions, space.dim)
     found = sefa_of(space, directions) if method == "sefa" else ganspace_of(space, directions, seed)
-    return FixedDirections.of(found.rows.float()), found
+    return FixedDirections.of(found.rows.float())
 
 
 def sefa_of(space: Space, directions: int) -> Found:

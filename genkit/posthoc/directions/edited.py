@@ -12,7 +12,7 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError
-from genkit.core.generator import LatentGenerator
+from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import Deformator, check_number
@@ -81,8 +81,7 @@ class Edited(LatentGenerator):
         return self.unit * self.direction.along(self.number, strengths)
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        x = super()._sample(condition, rows)
-        return x.clamp(-1, 1) if x.dim() == 4 else x
+        return within_range(super()._sample(condition, rows))
 
 
 def check_width(deformator: Deformator, dim: int, space: str) -> None:

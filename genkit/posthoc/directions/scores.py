@@ -133,7 +133,7 @@ def _rivals(directions: Directions, seed: int, done: Callable[[], None]) -> Any:
 
 def rival(directions: Directions, method: Any, seed: int = 0) -> Directions:
     """As many directions by another method, in the same space and unit."""
-    deformator, _ = closed_form(method, directions.space, len(directions), seed)
+    deformator = closed_form(method, directions.space, len(directions), seed)
     other = Directions(directions.generator, deformator, directions.space.name).to(directions.unit.device)
     other.unit.copy_(directions.unit)
     return other

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
-from genkit.core.frozen import is_frozen
+from genkit.core.frozen import check_finished, is_frozen
 from genkit.core.generator import Generator, Items, LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, System, Terms, Turns, Update
@@ -57,11 +57,7 @@ class DirectionsTraining(System):
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ):
         super().__init__()
-        if not is_frozen(generator):
-            raise RecipeError(
-                "generator: directions are learned of a finished generator: give it as {weights: NAME}, or as {stage: "
-                "NAME} where a stage before this one trains it"
-            )
+        check_finished(is_frozen(generator), "generator: directions are learned of a finished generator")
         check_pair(reconstructor, generator, deformator)
         self.directions = Directions(generator, deformator, space)
         self.reconstructor, self.shifts, self.weight = reconstructor, shifts or Shifts(), weight

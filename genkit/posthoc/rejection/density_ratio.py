@@ -87,7 +87,10 @@ class DensityRatio(Pretrained, nn.Module):
         self._prior = self.config["prior"] = float(prior)
 
     def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        scores = self.scores(x, condition)
+        return self.of_scores(self.scores(x, condition))
+
+    def of_scores(self, scores: Tensor) -> Tensor:
+        """The ratio that `scores` (B,) stand for."""
         return (self.calibration(scores) if self.calibration else scores.double()) - self.prior
 
     def scores(self, x: Tensor, condition: Condition | None = None) -> Tensor:
@@ -101,11 +104,7 @@ class DensityRatio(Pretrained, nn.Module):
             found: Tensor = self.head(critic.features(x))
         else:
             found = self.critic(x, condition)
-        if found.shape == (len(x), 1):
-            found = found.squeeze(1)
-        if found.shape != (len(x),):
-            raise GenkitError(f"a critic gives one score a sample, ({len(x)},); got {tuple(found.shape)}")
-        return found
+        return _one_each(found, x, "a critic gives one score a sample")
 
 
 def _features_of(critic: nn.Module) -> str:
@@ -120,11 +119,16 @@ def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> T
         GenkitError: not one number a sample.
     """
     found: Tensor = ratio(x, condition) if condition or isinstance(ratio, DensityRatio) else ratio(x)
-    if found.dim() == 2 and found.shape[1] == 1:
-        found = found.squeeze(1)
+    return _one_each(found, x, "a ratio of densities is one number a sample").double()
+
+
+def _one_each(found: Tensor, x: Tensor, wanted: str) -> Tensor:
+    """(B, 1) or (B,) -> (B,)."""
+    if found.shape == (len(x), 1):
+        return found.squeeze(1)
     if found.shape != (len(x),):
-        raise GenkitError(f"a ratio of densities is one number a sample, ({len(x)},); got {tuple(found.shape)}")
-    return found.double()
+        raise GenkitError(f"{wanted}, ({len(x)},); got {tuple(found.shape)}")
+    return found
 
 
 def check_shape(ratio: nn.Module, sample_shape: tuple[int, ...]) -> None:

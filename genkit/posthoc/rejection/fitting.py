@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
-from genkit.core.generator import Generator, Items, LatentGenerator, evaluating
+from genkit.core.generator import Generator, Items, LatentGenerator
 from genkit.posthoc.rejection.calibration import Calibrator, Isotonic, Platt, Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
-from genkit.posthoc.rejection.sampler import BATCH, RatioSampler
+from genkit.posthoc.rejection.sampler import RatioSampler
 
 CALIBRATIONS: dict[str, type[Calibrator]] = {"platt": Platt, "isotonic": Isotonic}
 
@@ -56,44 +56,19 @@ def fitted(
     Raises:
         GenkitError: fewer than four real samples, or scores that are not finite.
     """
-    sampler = Rejection(generator, ratio)
-    index = torch.randperm(len(items), generator=rng)[:n]
-    if len(index) < 4:
-        raise GenkitError(f"{items.name}: a ratio is judged on at least 4 real samples, got {len(index)}")
-    real, made = _scores(sampler, ratio, items, index, rng)
-    half = len(index) // 2 if calibration else 0
+    if min(n, len(items)) < 4:
+        raise GenkitError(f"{items.name}: a ratio is judged on at least 4 real samples, got {min(n, len(items))}")
+    real, made = Rejection(generator, ratio).compared(items, n, rng, ratio.scores)
+    half = len(real) // 2 if calibration else 0
     score, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
     before = reliability(score, is_real)
     if calibration:
         ratio = DensityRatio(ratio.critic, ratio.head, CALIBRATIONS[calibration](), ratio.prior).to(generator.device)
         assert ratio.calibration is not None
         ratio.calibration.fit(torch.cat([real[:half], made[:half]]), torch.arange(2 * half) < half)
-    logits = _logits(ratio, score)
-    return Fitted(ratio, logits[is_real], before, reliability(logits, is_real))
-
-
-def _logits(ratio: DensityRatio, score: Tensor) -> Tensor:
-    calibration = ratio.calibration
     with torch.no_grad():
-        return (calibration(score.to(next(calibration.buffers()).device)).cpu() if calibration else score.double()) - (
-            ratio.prior
-        )
-
-
-def _scores(
-    sampler: RatioSampler, ratio: DensityRatio, items: Items, index: Tensor, rng: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Scores of real rows and of as many samples made for the same conditions."""
-    real, made = list[Tensor](), list[Tensor]()
-    for rows in index.split(BATCH):
-        x = items.rows(rows).to(sampler.device)
-        y = sampler.asked(x, {k: v.to(sampler.device) for k, v in items.condition(rows).items()})
-        with torch.no_grad(), evaluating(ratio):
-            real.append(ratio.scores(x, y).double().cpu())
-        for sample in sampler.proposed(len(rows), rng, y):
-            with torch.no_grad(), evaluating(ratio):
-                made.append(ratio.scores(*sample).double().cpu())
-    return torch.cat(real), torch.cat(made)
+        logits = ratio.of_scores(score.to(generator.device)).cpu()
+    return Fitted(ratio, logits[is_real], before, reliability(logits, is_real))
 
 
 def sampler_over(

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
-from genkit.core.frozen import freeze, is_frozen, thaw
-from genkit.core.generator import Generator, LatentGenerator, evaluating
+from genkit.core.frozen import check_finished, freeze, is_frozen, thaw
+from genkit.core.generator import Generator, LatentGenerator, evaluating, within_range
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
@@ -63,11 +63,7 @@ class KeepTraining(System):
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ):
         super().__init__()
-        if not is_frozen(generator):
-            raise RecipeError(
-                "generator: a critic is kept training against a finished generator: give it as {weights: NAME}, or as "
-                "{stage: NAME} where a stage before this one trains it"
-            )
+        check_finished(is_frozen(generator), "generator: a critic is kept training against a finished generator")
         if not pool and not isinstance(generator, LatentGenerator):
             raise RecipeError(f"pool: fresh samples of a {type(generator).__name__} cost too much; give e.g. 10000")
         if ratio.calibration:
@@ -103,8 +99,7 @@ class KeepTraining(System):
         generator = self.rejection.generator
         if not self.pool:
             assert isinstance(generator, LatentGenerator)
-            x = generator(generator.latents(data), y).float()
-            return (x.clamp(-1, 1) if x.dim() == 4 else x), y
+            return within_range(generator(generator.latents(data), y).float()), y
         if not len(self.drawn):
             self._draw()
         index = data.integers(self.pool)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.errors import RecipeError
-from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.generator import LatentGenerator, evaluating, within_range
 from genkit.core.randomness import Rows, stable_seed
 from genkit.core.tree import Tree
 from genkit.posthoc.rejection.latent_steps import LatentLogits, langevin_step, lipschitz, transport_step
@@ -57,7 +57,7 @@ class LatentSampler(RatioSampler):
         self.proposals.made += len(rows)
         self.proposals.kept += len(rows)
         self.proposals.seconds += time.monotonic() - started
-        return x.clamp(-1, 1) if x.dim() == 4 else x
+        return within_range(x)
 
     def _logits(self, unflatten: Callable[[Tensor], Tree], condition: Mapping[str, Tensor]) -> LatentLogits:
         def logits(z: Tensor) -> Tensor:
@@ -132,8 +132,7 @@ class LatentTransport(LatentSampler):
         with torch.no_grad(), evaluating(self):
             flat, unflatten = flattened(tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows)))
             logits = self._logits(unflatten, condition)(flat)
-        of_each = iter(logits.split(PAIRS))
-        return max(lipschitz(flat[:PAIRS], flat[PAIRS:], lambda _: next(of_each)), 1e-12)
+        return max(lipschitz(flat, logits), 1e-12)
 
 
 def flattened(latents: Tree) -> tuple[Tensor, Callable[[Tensor], Tree]]:

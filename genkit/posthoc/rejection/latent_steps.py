@@ -52,7 +52,13 @@ def transport_step(
     return z - rate * downhill
 
 
-def lipschitz(z: Tensor, other: Tensor, logits: LatentLogits) -> float:
-    """The largest |l(G(z)) - l(G(z'))| / |z - z'| of pairs, (B, D) each: a lower bound on the constant."""
-    slopes = (logits(z) - logits(other)).abs() / (z - other).norm(dim=1)
+def lipschitz(z: Tensor, logits: Tensor) -> float:
+    """The largest |l(G(z)) - l(G(z'))| / |z - z'| of pairs: a lower bound on the constant.
+
+    Args:
+        z: (2 B, D); number k and number B + k are a pair.
+        logits: l(G(z)), (2 B,).
+    """
+    (one, other), (l_one, l_other) = z.chunk(2), logits.chunk(2)
+    slopes = (l_one - l_other).abs() / (one - other).norm(dim=1)
     return slopes.max().item()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -96,17 +96,24 @@ class RatioSampler(Generator):
                 x = self.generator._sample(condition, rows).float()
             yield x, condition
 
-    def reliability(self, items: Items, n: int, rng: torch.Generator) -> Reliability:
-        """Of the ratio, on n rows of `items` and n samples of the generator made for the same conditions."""
-        index = torch.randperm(len(items), generator=rng)[:n]
+    def compared(
+        self, items: Items, n: int, rng: torch.Generator, read: Callable[[Tensor, Condition], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The answers of `read`, (n,) each on the CPU, for n rows of `items` and for samples of the same conditions."""
         real, made = list[Tensor](), list[Tensor]()
-        for rows in index.split(BATCH):
+        for rows in torch.randperm(len(items), generator=rng)[:n].split(BATCH):
             x = items.rows(rows).to(self.device)
             asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
-            real.append(self.judged(x, asked))
-            made += [self.judged(*sample) for sample in self.proposed(len(rows), rng, asked)]
-        logits = torch.cat([*real, *made])
-        return reliability(logits, torch.arange(len(logits)) < len(index))
+            for said, samples in ((real, [(x, asked)]), (made, self.proposed(len(rows), rng, asked))):
+                for sample in samples:
+                    with torch.no_grad(), evaluating(self):
+                        said.append(read(*sample).cpu())
+        return torch.cat(real), torch.cat(made)
+
+    def reliability(self, items: Items, n: int, rng: torch.Generator) -> Reliability:
+        """Of the ratio, on n rows of `items` and n samples of the generator made for the same conditions."""
+        real, made = self.compared(items, n, rng, self.log_ratio)
+        return reliability(torch.cat([real, made]), torch.arange(len(real) + len(made)) < len(real))
 
     def remarks(self) -> list[str]:
         """The cost of sampling so far, in words."""

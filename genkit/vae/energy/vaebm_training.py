@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.errors import RecipeError
+from genkit.core.frozen import check_finished
 from genkit.core.generator import Items
 from genkit.core.processes import together, whole_batch
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
@@ -55,11 +55,7 @@ class VAEBMTraining(System):
         guard: RunawayGuard | None = None,
     ):
         super().__init__()
-        if not generator.given_finished:
-            raise RecipeError(
-                "the decoder of a VAEBM is finished before its energy learns: give it as {weights: NAME}, or as "
-                "{stage: NAME} where a stage before this one trains it"
-            )
+        check_finished(generator.given_finished, "the decoder of a VAEBM is finished before its energy learns")
         self.generator, self.langevin, self.negatives = generator, langevin, negatives
         self.spectral, self.magnitude, self.chains, self.guard = spectral, magnitude, chains, guard
         self.penalty = SpectralPenalty(generator.energy.weights())

@@ -79,7 +79,7 @@ def test_few_pictures_at_a_time_give_the_same_scores(monkeypatch: pytest.MonkeyP
 
 def test_random_directions_are_compared_to_others() -> None:
     generator, _ = renderer()
-    deformator, _ = closed_form("random", space_of(generator), 3, seed=4)
+    deformator = closed_form("random", space_of(generator), 3, seed=4)
     found = Directions(generator, deformator)
     rows = {name: them.rows() for name, them in scores._rivals(found, 4, lambda: None)}
     assert (rows["own"] - rows["random"]).abs().max() > 0.1

@@ -1,0 +1,45 @@
+"""Recipes that commands write by themselves: names in them, and their training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import TrainingWatcher, display, is_first_process
+
+if TYPE_CHECKING:
+    from genkit.training.recipe import Recipe
+
+
+def lasting(weights: str) -> str:
+    """`weights` as a recipe in another folder names them: a path in full, all else as it is."""
+    return str(Path(weights).absolute()) if Path(weights).exists() else weights
+
+
+def called(out: Path, otherwise: str) -> str:
+    """A name for the recipe of a run: that of its folder, as far as a recipe's name may be so."""
+    return out.resolve().name.lstrip(".") or otherwise
+
+
+def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
+    """Trains into `out`, or goes on there, unless `resume` finds the training finished.
+
+    Args:
+        line: printed before it begins.
+
+    Raises:
+        CheckpointError: there is a run already, and it is not to be resumed.
+    """
+    from genkit.training import train
+    from genkit.training.run_folder import RunFolder
+
+    folder = RunFolder(out)
+    if resume and folder.finished(recipe):
+        return
+    folder.holds_run(resume)
+    if line and is_first_process():
+        click.echo(line)
+    with display() as shown:
+        train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
