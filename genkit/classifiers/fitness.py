@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError, WeightsError, first_line
 
+WARM, HOTTEST = 0.9, 100
+"""Mean probability of the class decided for that still says how clearly an image is of it; the highest temperature."""
+
 
 def check_explicable(classifier: nn.Module, x: Tensor) -> None:
     """Runs a classifier on images and back, before hours are spent on it.
@@ -32,6 +35,19 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
         raise WeightsError("gradients of the classifier are not finite for these images")
     if not slope.any():
         raise WeightsError("the classifier does not depend on its images: all gradients are 0")
+
+
+def temperature_for(logits: Tensor) -> int:
+    """The least whole temperature at which the top probability is at most `WARM` on average, at most `HOTTEST`.
+
+    Args:
+        logits: (B, classes) of real images.
+    """
+
+    def sureness(temperature: int) -> float:
+        return (logits.double() / temperature).softmax(1).amax(1).mean().item()
+
+    return next((t for t in range(1, HOTTEST) if sureness(t) <= WARM), HOTTEST)
 
 
 def attempt(classifier: nn.Module, x: Tensor) -> Tensor:

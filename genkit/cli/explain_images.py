@@ -138,7 +138,7 @@ def search(generator: Any, images: str, out: Path, subject: str, by: str, given:
     reasons = [*explanation.checks.reasons, *_taught(by, data.taken(data.name, rows))]
     explanation = replace(explanation, checks=replace(explanation.checks, reasons=reasons))
     warn([*explanation.checks.reasons, *data.remarks()])
-    write_explanation(out, explanation, subject, by, judge)
+    write_explanation(out, explanation, subject, by, judge, getattr(generator, "temperature", 1))
 
 
 def _taught(by: str, searched: DataSet) -> Iterator[str]:
@@ -157,7 +157,9 @@ def _taught(by: str, searched: DataSet) -> Iterator[str]:
         )
 
 
-def write_explanation(out: Path, explanation: Explanation, subject: str, by: str, judge: Any = None) -> None:
+def write_explanation(
+    out: Path, explanation: Explanation, subject: str, by: str, judge: Any = None, temperature: float = 1
+) -> None:
     """explanation.json with its tensors, the sheets, and the page last."""
     from genkit.cli.explain import PAGE
     from genkit.core.columns.labels import Labels
@@ -169,13 +171,24 @@ def write_explanation(out: Path, explanation: Explanation, subject: str, by: str
     columns = judge.conditions.items() if judge is not None else ()
     about = About(
         subject,
-        (("classifier", subject), ("generator", by)),
+        (("classifier", subject), ("generator", by), ("temperature", f"{temperature:g}")),
+        softened(temperature),
         categories=frozenset(name for name, column in columns if isinstance(column, Labels)),
     )
     write_page(out / PAGE, explanation, about)
     click.echo(heading(f"{subject}: look at"))
     rows = [("page", str(out / PAGE)), *(("sheet", str(path)) for path in sheets)]
     click.echo(table([*rows, ("numbers", str(out / "explanation.json"))], indent="  "))
+
+
+def softened(temperature: float) -> str:
+    """A note on the page of a classifier that is explained at another temperature than its own."""
+    if temperature == 1:
+        return ""
+    return (
+        f"Left to itself it is nearly certain of most images. Here its logits are divided by {temperature:g} (its "
+        "temperature), so that probabilities say how clearly an image is of a class; no decision changes by that."
+    )
 
 
 def loaded_judge(weights: str | None) -> Any:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
 
 SIZES = (16, 32, 64, 128, 256)
-LOOKED_AT = 16
-"""Images that a classifier is tried on."""
+LOOKED_AT, MEASURED = 16, 256
+"""Images that a classifier is tried on, forwards and back, and that tell how certain it is."""
 
 
 @click.command("explain train", cls=Writing, epilog=f"{ABOUT_CLASSIFIER} {ABOUT_DATA}")
@@ -66,8 +66,8 @@ def command(
     spec = _checked_data(data, classifier, "DATA")
     if against:
         _checked_data(against, classifier, "--against")
-    _try_on(classifier, spec)
-    recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), steps, minutes, seed)
+    temperature = _tried_on(classifier, spec)
+    recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), temperature, steps, minutes, seed)
     _train(recipe, out, resume)
     _explain(name, against or data, out, judge, n, seed)
 
@@ -95,16 +95,28 @@ def _checked_data(data: str, classifier: Any, role: str) -> Any:
     return dict(spec)
 
 
-def _try_on(classifier: Any, spec: Any) -> None:
-    """Runs the classifier on a few of the images and back; raises WeightsError where it cannot be explained."""
+def _tried_on(classifier: Any, spec: Any) -> int:
+    """Runs the classifier on a few of the images and back; the temperature at which it is not certain of most.
+
+    Raises:
+        WeightsError: it cannot be explained.
+    """
     import torch
 
-    from genkit.classifiers.fitness import check_explicable
+    from genkit.classifiers.fitness import attempt, check_explicable, temperature_for
     from genkit.evaluation.real_data import open_data
 
     data = open_data(spec, tuple(classifier.sample_shape), "DATA")
-    rows = torch.linspace(0, len(data) - 1, min(LOOKED_AT, len(data))).long()
-    check_explicable(classifier, data.rows(rows).to(classifier.device))
+
+    def some(n: int) -> torch.Tensor:
+        return data.rows(torch.linspace(0, len(data) - 1, min(n, len(data))).long()).to(classifier.device)
+
+    check_explicable(classifier, some(LOOKED_AT))
+    with torch.no_grad():
+        temperature = temperature_for(torch.cat([attempt(classifier, x) for x in some(MEASURED).split(LOOKED_AT)]))
+    if temperature > 1:
+        click.echo(f"the classifier is certain of most images: its logits are divided by {temperature}")
+    return temperature
 
 
 def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
@@ -118,7 +130,14 @@ def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
 
 
 def _recipe(
-    out: Path, spec: Any, classifier: Any, weights: str, steps: int | None, minutes: int | None, seed: int
+    out: Path,
+    spec: Any,
+    classifier: Any,
+    weights: str,
+    temperature: int,
+    steps: int | None,
+    minutes: int | None,
+    seed: int,
 ) -> Recipe:
     from genkit.cli.styleex_recipe import STEPS, styleex_recipe
     from genkit.training.recipe import Recipe
@@ -126,7 +145,7 @@ def _recipe(
     kept = _kept(out) if (out / "recipe.yaml").is_file() else None
     known = int(kept["train"]["steps"]) if kept and not steps else steps or STEPS
     tree = styleex_recipe(
-        called(out, "styleex"), spec, weights, classifier.sample_shape, classifier.classes, known, seed
+        called(out, "styleex"), spec, weights, classifier.sample_shape, classifier.classes, temperature, known, seed
     )
     recipe = Recipe.from_dict(tree)
     if minutes and kept is None:

@@ -11,7 +11,14 @@ SMALL = 32
 
 
 def styleex_recipe(
-    name: str, data: Mapping[str, Any], classifier: str, shape: Sequence[int], classes: int, steps: int, seed: int
+    name: str,
+    data: Mapping[str, Any],
+    classifier: str,
+    shape: Sequence[int],
+    classes: int,
+    temperature: float,
+    steps: int,
+    seed: int,
 ) -> dict[str, Any]:
     """The tree of a recipe.
 
@@ -21,7 +28,7 @@ def styleex_recipe(
     Args:
         classifier: weights folder or shipped name.
         shape: (C, size, size) of the images.
-        classes: of the classifier.
+        classes, temperature: of the classifier, see `StyleEx`.
     """
     channels, size = shape[0], shape[-1]
     maps = {"size": size, "channels": channels, "widths": widths(size)}
@@ -38,6 +45,7 @@ def styleex_recipe(
                 "network": {**network, "appended": classes},
                 "encoder": {"type": "stylegan2_encoder", **maps, "style_dim": width},
                 "classifier": {"weights": classifier},
+                "temperature": temperature,
             },
             "critic": {"type": "stylegan2_critic", **maps, "outputs": classes},
             "objective": {"type": "non_saturating"},

@@ -76,7 +76,7 @@ def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float) -> Iter
     if certain > SATURATED:
         yield (
             f"the classifier is certain (over {CERTAIN:.1%}) of {certain:.0%} of the images: appended "
-            "probabilities that are nearly 0 or 1 tell the generator little"
+            "probabilities that are nearly 0 or 1 tell the generator little; train it with a higher `temperature`"
         )
 
 

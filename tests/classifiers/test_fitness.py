@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genkit.classifiers.fitness import check_explicable
+from genkit.classifiers.fitness import check_explicable, temperature_for
 from genkit.classifiers.foreign_classifier import logits_of
 from genkit.core.errors import WeightsError
 
@@ -29,6 +29,13 @@ def through(change: object) -> nn.Module:
             return change(super().forward(x))  # type: ignore[operator]
 
     return Changed()
+
+
+@pytest.mark.parametrize(("margin", "temperature"), [(1.0, 1), (2.0, 1), (4.0, 2), (9.0, 5), (1e6, 100)])
+def test_the_temperature_at_which_it_is_not_certain(margin: float, temperature: int) -> None:
+    logits = torch.tensor([[0.0, margin], [margin, 0.0]])
+    assert temperature_for(logits) == temperature
+    assert margin > 1e3 or (logits / temperature).softmax(1).amax() <= 0.9
 
 
 def test_a_frozen_classifier_is_taken() -> None:

@@ -189,6 +189,18 @@ def test_a_page_is_written(here: Path, capsys: Capture, styleex: Brightness, sea
     assert json.loads(Path("page/explanation.json").read_text())["classes"] == ["small", "large"]
 
 
+def test_the_page_says_at_which_temperature(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    line = ["explain", "run", "pics", "--by", "run", "-n", 15]
+    assert run(capsys, *line, "--out", "own").code == 0
+    styleex.temperature = 4.0  # type: ignore[attr-defined]
+    assert run(capsys, *line, "--out", "warm").code == 0
+    own, warm = (Path(out, "explanation.html").read_text("utf-8") for out in ("own", "warm"))
+    assert "divided by 4" in warm and "<td>temperature</td><td>4</td>" in warm
+    assert "divided by" not in own and "<td>temperature</td><td>1</td>" in own
+
+
 def test_images_of_the_training_are_told(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
     from genkit.evaluation.real_data import open_data
     from genkit.training.data_record import data_record

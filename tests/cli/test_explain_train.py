@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_the_recipe_builds(shape: tuple[int, int, int], tmp_path: Path) -> None:
 
     Classifier(shape[1], shape[0], 3, width=4).save_pretrained(tmp_path)
     data = {"type": "shapes", "n": 40, "size": shape[1]}
-    recipe = Recipe.from_dict(styleex_recipe("x", data, str(tmp_path), shape, 3, 10, 5))
+    recipe = Recipe.from_dict(styleex_recipe("x", data, str(tmp_path), shape, 3, 2, 10, 5))
     system: Any = recipe.build_system()
     assert system.generator.sample_shape == shape and system.generator.conditions["probabilities"].classes == 3
     assert (recipe.train.steps, recipe.train.seed) == (10, 5)
@@ -76,6 +77,18 @@ def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> Non
 
     kept: Any = Pretrained.from_pretrained(recipe.system["generator"]["classifier"]["weights"])
     assert kept.class_names == ("sad", "glad") and kept.source == "mean_net:Net" and kept.classes == 2
+
+
+@TRAINS
+def test_a_certain_classifier_is_explained_at_a_temperature(steps: list[Any], capsys: Capture) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--size", "16"]
+    assert run(capsys, *line, "--out", "mild").code == 0
+    Path("mean_net.py").write_text(NET.replace("return self", "return 5 + 0 * x[:, :1, 0, 0] + self"))
+    sys.modules.pop("mean_net")
+    ran = run(capsys, *line, "--out", "sure")
+    assert ran.code == 0 and "the classifier is certain of most images: its logits are divided by" in ran.out
+    mild, sure = (steps[k][0].system["generator"]["temperature"] for k in (0, 2))
+    assert mild == 1 and sure > 1
 
 
 @TRAINS

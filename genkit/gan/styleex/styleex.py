@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.columns.probabilities import Probabilities
@@ -39,6 +40,9 @@ class StyleEx(GAN):
         encoder: E; images -> w.
         classifier: images in [-1, 1], (B, C, H, W) -> logits (B, classes); says `sample_shape` and `classes`, and may
             have `class_names`. It is frozen here.
+        temperature: what its logits are divided by wherever they are used here (Guo et al. 2017, arXiv:1706.04599).
+            Above 1 for a classifier that is certain of most images: probabilities of 0 and 1 tell the generator no more
+            than the class, and no single attribute then moves the decision far. It changes no decision; 1 in the paper.
 
     Attributes:
         finished: whether the classifier came frozen, as weights do.
@@ -51,9 +55,16 @@ class StyleEx(GAN):
     network: StyleGAN2Generator
     shows = "originals, and below each its reconstruction"
 
-    def __init__(self, network: StyleGAN2Generator, encoder: StyleGAN2Encoder, classifier: nn.Module):
+    def __init__(
+        self,
+        network: StyleGAN2Generator,
+        encoder: StyleGAN2Encoder,
+        classifier: nn.Module,
+        temperature: Annotated[float, Field(gt=0, le=100)] = 1.0,
+    ):
         _check_parts(network, encoder, classifier)
         super().__init__(network)
+        self.temperature = temperature
         self.encoder, self.finished = encoder, is_frozen(classifier)
         self.classifier: Any = freeze(classifier)
         self.items: Items | None = None
@@ -66,10 +77,14 @@ class StyleEx(GAN):
         return tuple(name for name in self.network.style_channels if not name.endswith("torgb"))
 
     def logits(self, x: Tensor) -> Tensor:
-        """The classifier's, (B, classes) float32, of images (B, C, H, W) cut to [-1, 1]; with a graph to them."""
+        """The classifier's over the temperature, (B, classes) float32; with a graph to the images.
+
+        Args:
+            x: (B, C, H, W), cut to [-1, 1] first.
+        """
         with torch.autocast(x.device.type, enabled=False):
             found: Tensor = self.classifier(x.float().clamp(-1, 1))
-        return found.float()
+        return found.float() / self.temperature
 
     @torch.no_grad()
     def condition_of(self, x: Tensor) -> Condition:

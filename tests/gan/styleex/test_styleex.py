@@ -55,6 +55,14 @@ def test_the_classifier_sees_images_cut_to_its_range_and_is_finished() -> None:
     assert generator.attribute_layers == ("b4.conv1", "b8.conv0", "b8.conv1")
 
 
+def test_a_temperature_makes_it_less_certain_and_changes_no_decision() -> None:
+    plain, warm, x = styleex(), styleex(), pictures()
+    warm.temperature = 4.0
+    assert warm.logits(x).equal(plain.logits(x) / 4)
+    sure, unsure = (generator.condition_of(x)["probabilities"] for generator in (plain, warm))
+    assert (unsure.amax(1) < sure.amax(1)).all() and unsure.argmax(1).equal(sure.argmax(1))
+
+
 def test_images_as_latents_are_encoded() -> None:
     generator, x = styleex().eval(), pictures()
     latents = generator.encoded_latents(x, Noise(6, torch.Generator().manual_seed(0)))
