@@ -43,7 +43,13 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
 @click.option("--extend", type=DATA, help="New weights, which generate by these too.")
 @click.option("--sweep", metavar="NAME=FROM:TO:COUNT", help="A picture: a control from value to value, a row a seed.")
-@click.option("--direction", metavar="NAME=STRENGTH", help="A picture, or new weights: samples moved along it.")
+@click.option(
+    "--direction",
+    "moves",
+    multiple=True,
+    metavar="NAME=STRENGTH",
+    help="A picture, or new weights: samples moved along it; once for each that they are moved along together.",
+)
 @click.option("--directions", type=WEIGHTS, help="Folder of the directions, from genkit directions.")
 @click.option("--condition", "conditions", multiple=True, metavar="NAME=VALUE", help="Of all images of a sweep.")
 @click.option("--out", type=EDITED, help="Folder of the images, or of the new weights; of a sweep a .png file.")
@@ -59,7 +65,7 @@ def command(
     replace: str | None,
     extend: str | None,
     sweep: str | None,
-    direction: str | None,
+    moves: tuple[str, ...],
     directions: str | None,
     conditions: tuple[str, ...],
     out: Path | None,
@@ -73,10 +79,11 @@ def command(
     With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
     With --sweep, samples of a generator with controls that differ in one attribute alone: NAME=FROM:TO:COUNT,
     NAME=VALUE,VALUE or NAME. With --direction, samples of any generator with a latent that are moved along a direction
-    that genkit directions has found: a picture from one end to the other (--out FILE.png), or new weights.
+    that genkit directions has found: a picture from one end of the last one to the other (--out FILE.png), or new
+    weights.
     """
-    if direction is not None or directions is not None:
-        _move(ctx, weights, images, [replace, extend, sweep, *conditions], direction, directions, seed, out)
+    if moves or directions is not None:
+        _move(ctx, weights, images, [replace, extend, sweep, *conditions], moves, directions, seed, out)
         return
     if sweep is not None:
         _sweep(ctx, weights, images, [replace, extend], sweep, conditions, seed, out)
@@ -124,14 +131,14 @@ def _move(
     weights: str,
     images: Sequence[Path],
     others: Sequence[str | None],
-    direction: str | None,
+    moves: Sequence[str],
     directions: str | None,
     seed: int,
     out: Path | None,
 ) -> None:
     from genkit.cli.edit_direction import write_edit
 
-    if direction is None:
+    if not moves:
         raise GenkitError("--directions is where a --direction is from: say which, as NAME=STRENGTH")
     if images or any(others):
         raise GenkitError(
@@ -142,7 +149,7 @@ def _move(
     if out.suffix.lower() != ".png":
         _refuse_of_images(ctx)
     given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
-    write_edit(weights, direction, directions, ctx.params["n"] if given else ROWS, seed, out)
+    write_edit(weights, moves, directions, ctx.params["n"] if given else ROWS, seed, out)
 
 
 def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> None:

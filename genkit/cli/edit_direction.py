@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,12 @@ COLUMNS, MOST = 9, 1000.0
 """Strengths of a picture, and the largest one."""
 
 
-def write_edit(weights: str, text: str, folder: str | None, n: int, seed: int, out: Path) -> None:
+def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, seed: int, out: Path) -> None:
     """A picture of n rows, of the samples that seeds `seed`, `seed` + 1, ... give, and a column a strength from one
-    end to the other; or new weights, whose samples are those of `weights` moved.
+    end of the last direction to the other; or new weights, whose samples are those of `weights` moved.
 
     Args:
-        text: NAME=STRENGTH or NUMBER=STRENGTH.
+        texts: NAME=STRENGTH or NUMBER=STRENGTH, one for each direction.
         folder: of the directions; None for a run that has learned some.
 
     Raises:
@@ -33,18 +34,26 @@ def write_edit(weights: str, text: str, folder: str | None, n: int, seed: int, o
     from genkit.core.files import write_atomically
     from genkit.images.labelled import labelled_png
 
-    name, strength = parsed(text)
+    asked = [parsed(text) for text in texts]
     found = directions_of(weights, folder)
-    number = _number(found, name, text)
+    numbers = [_number(found, name, text) for (name, _), text in zip(asked, texts, strict=True)]
+    if len(set(numbers)) < len(numbers):
+        raise GenkitError(f"--direction: {', '.join(texts)} name one direction twice; give each once")
+    steps = [(number, strength) for number, (_, strength) in zip(numbers, asked, strict=True)]
+    told = [f"{found.called(k)}, strength {at:g}" for k, at in steps]
+    for step in steps[:-1]:
+        found = found.moved(*step)
+    number, strength = steps[-1]
     if out.suffix.lower() != ".png":
         found.edited(number, strength).save_pretrained(out)
-        click.echo(f"weights in {out} ({found.called(number)}, strength {strength:g})")
+        click.echo(f"weights in {out} ({'; '.join(told)})")
         return
     strengths, seeds = torch.linspace(-strength, strength, COLUMNS).tolist(), range(seed, seed + n)
     heads = [f"{at:+.3g}" if at else "0" for at in strengths]
     strip = found.strip(number, strengths, seeds)
     write_atomically(out, labelled_png(strip, [f"seed {s}" for s in seeds], heads))
-    click.echo(f"{n} x {COLUMNS} images in {out} ({found.called(number)}, {heads[0]} to {heads[-1]}, seed {seed})")
+    swept = "; ".join([*told[:-1], f"{found.called(number)}, {heads[0]} to {heads[-1]}"])
+    click.echo(f"{n} x {COLUMNS} images in {out} ({swept}, seed {seed})")
 
 
 def parsed(text: str) -> tuple[str, float]:

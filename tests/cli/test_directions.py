@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import yaml
 from PIL import Image
 
 from genkit.core.generator import Generator
+from genkit.posthoc.directions.directions import samples_of
 from genkit.posthoc.directions.edited import Edited
+from genkit.posthoc.directions.folder import read_directions
 from genkit.posthoc.directions.page import WAYS
 from tests.cli.console import refusal, run
 from tests.contracts.specs import DCGAN_G, MLP_G, PLAIN_DDPM, STYLEGAN2_G, seeded
@@ -107,6 +110,36 @@ def test_a_direction_by_number_and_by_the_name_that_a_person_gave(
     assert width and (pixels(tmp_path / "moved/000000.png") != pixels(tmp_path / "same/000000.png")).any()
 
 
+@pytest.mark.parametrize(("name", "space"), [("gan", "z"), ("styled", "w"), ("styled", "w.0-1")])
+def test_several_directions_at_once_move_by_their_sum(
+    capsys: Capture, weights: Path, tmp_path: Path, name: str, space: str
+) -> None:
+    given = ("directions", weights / name, "--method", "sefa", "--space", space, *FAST)
+    assert run(capsys, *given, "--out", tmp_path / "d").code == 0
+    common = ("edit", weights / name, "--directions", tmp_path / "d")
+    both = ("--direction", "0=2", "--direction", "2=-3")
+    ran = run(capsys, *common, *both, "--out", tmp_path / "w")
+    assert ran.code == 0 and "(direction 0, strength 2; direction 2, strength -3)" in ran.out
+    ran = run(capsys, *common, *both, "-n", 2, "--out", tmp_path / "s.png")
+    assert ran.code == 0 and "(direction 0, strength 2; direction 2, +3 to -3, seed 0)" in ran.out
+    moved: Any = Generator.from_pretrained(tmp_path / "w")
+    found = read_directions(tmp_path / "d", Generator.from_pretrained(weights / name))
+    shift = found.unit * (2 * found.rows()[0] - 3 * found.rows()[2])
+    z, condition = samples_of(found.generator, range(4))
+    with torch.no_grad():
+        wanted = found.space.images(z, condition, shift.expand(4, -1))
+        torch.testing.assert_close(moved.eval()(z, condition), wanted, atol=1e-5, rtol=0)
+
+
+def test_several_of_one_layer_are_refused(capsys: Capture, weights: Path, tmp_path: Path) -> None:
+    given = ("directions", weights / "styled", "--method", "ganspace", "--space", "b8.conv1", *FAST)
+    assert run(capsys, *given, "--out", tmp_path / "d").code == 0
+    line = ("edit", weights / "styled", "--directions", tmp_path / "d", "--direction", "0=2", "--direction", "1=1")
+    assert "a generator that is moved in its layer b8.conv1 has no w" in refusal(
+        capsys, *line, "--out", tmp_path / "s.png"
+    )
+
+
 def test_a_run_of_learned_directions_needs_no_folder(capsys: Capture, weights: Path, tmp_path: Path) -> None:
     run(capsys, "directions", weights / "gan", "--steps", 2, "-k", 2, *FAST, "--out", tmp_path / "d")
     strip = tmp_path / "strip.png"
@@ -175,6 +208,7 @@ def test_directions_that_cannot_be(
         ("gan", ("--direction", "1"), "give NUMBER=STRENGTH or NAME=STRENGTH"),
         ("gan", ("--direction", "1=nan"), "a strength is a number up to 1000 and not 0"),
         ("gan", ("--direction", "1=0"), "a strength is a number up to 1000 and not 0"),
+        ("gan", ("--direction", "1=1", "--direction", "1=2"), "1=1, 1=2 name one direction twice"),
         ("gan", (), "say which, as NAME=STRENGTH"),
         ("gan", ("--direction", "1=1", "--sweep", "hue"), "goes with none of IMAGE"),
         ("styled", ("--direction", "1=1"), ""),

@@ -120,6 +120,17 @@ class Directions(Pretrained, nn.Module):
             return Edited(self.generator, one, **settings).to(self.unit.device)
         return Edited(self.generator, self.deformator, number=number, **settings)
 
+    def moved(self, number: int, strength: float) -> Directions:
+        """The same directions, of the generator that one of them has moved already.
+
+        Raises:
+            GenkitError: there is no direction of this number, or a space that can be moved in but once.
+        """
+        found = Directions(self.edited(number, strength), self.deformator, self.space.name, self.names)
+        found.unit.copy_(self.unit)
+        found.mean.copy_(self.mean)
+        return found.to(self.unit.device)
+
     @torch.no_grad()
     def strip(self, number: int, strengths: Sequence[float], seeds: Sequence[int]) -> Tensor:
         """A row a seed and a column a strength, (seeds, strengths, C, H, W) in [-1, 1]; 0 is the sample of the seed.
