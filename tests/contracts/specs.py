@@ -474,6 +474,11 @@ WIDE_STYLEEX: Spec = {
     "classifier": {**CLASSIFIER, "size": 32},
 }
 
+LABELLED_RATIO: Spec = {
+    "generator": finished({"type": "gan", "network": {**DCGAN_G, "classes": 10}}),
+    "ratio": {**RATIO, "critic": {**DCGAN_C, "classes": 10}},
+}
+
 SYSTEMS: dict[str, list[SystemCase]] = {
     "styleex_training": [
         styleex_case(
@@ -510,15 +515,18 @@ SYSTEMS: dict[str, list[SystemCase]] = {
                 "type": "keep_training",
                 "generator": finished({"type": "gan", "network": DCGAN_G}),
                 "ratio": RATIO,
+                "samples": 100,
                 **extra,
             },
             DIGITS,
             ("ratio",),
         )
         for extra in (
-            {"samples": 100},
-            {"samples": 100, "pool": 20, "ratio": {**RATIO, "critic": finished(DCGAN_C)}},
-            {"samples": 100, "ratio": {**RATIO, "critic": finished(DCGAN_C), "head": HEAD}},
+            {},
+            LABELLED_RATIO,
+            {**LABELLED_RATIO, "pool": 20},
+            {"pool": 20, "ratio": {**RATIO, "critic": finished(DCGAN_C)}},
+            {"ratio": {**RATIO, "critic": finished(DCGAN_C), "head": HEAD}},
         )
     ],
     "directions_training": [
@@ -770,6 +778,10 @@ def _types(spec: Any) -> set[str]:
 
 
 GENERATOR_SPECS = {f"{name}-{i}": spec for name, specs in GENERATORS.items() for i, spec in enumerate(specs)}
+LABELLED_RATIO: Spec = {
+    "generator": finished({"type": "gan", "network": {**DCGAN_G, "classes": 10}}),
+    "ratio": {**RATIO, "critic": {**DCGAN_C, "classes": 10}},
+}
 SYSTEM_CASES = {f"{name}-{i}": case for name, cases in SYSTEMS.items() for i, case in enumerate(cases)}
 
 
