@@ -141,11 +141,20 @@ def _finish(asked: Refinement, density: DensityRatio) -> None:
         made.burn_in(rng)
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
-    _tell(found, made)
+    _tell(found, made, asked.kind)
     click.echo(f"weights in {asked.out}")
 
 
-def _tell(found: Fitted, made: RatioSampler) -> None:
+def _advice(kind: str) -> str:
+    """Where a ratio of this kind is not calibrated."""
+    if kind in CALIBRATED:
+        return "judge it on more real samples with --held-out"
+    if kind in TRAINED:
+        return "train it longer with --steps, or take --ratio platt or isotonic"
+    return "calibrate it with --ratio keep, platt or isotonic"
+
+
+def _tell(found: Fitted, made: RatioSampler, kind: str) -> None:
     from genkit.posthoc.rejection.rejection import Rejection
 
     rows = [
@@ -154,7 +163,7 @@ def _tell(found: Fitted, made: RatioSampler) -> None:
     ]
     click.echo(heading("on held-out samples; the cross-entropy of chance is 0.6931"))
     click.echo(table(rows, ("", "cross-entropy", "calibration error", "Dawid's Z")))
-    warn(found.after.remarks())
+    warn(found.after.remarks(_advice(kind)))
     if isinstance(made, Rejection):
         kept, log_m = made.expected_rate.mean().item(), made.log_m.max().item()
         click.echo(f"{100 * kept:.3g} % of the samples are kept; log M {log_m:.3g}")

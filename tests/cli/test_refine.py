@@ -44,6 +44,20 @@ def test_every_ratio_leads_to_weights(gan: Path, tmp_path: Path, capsys: Capture
     assert Generator.from_pretrained(out).sample(3).shape == (3, 2)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "advice"),
+    [
+        ("raw", "calibrate it with --ratio keep, platt or isotonic"),
+        ("keep", "train it longer with --steps, or take --ratio platt or isotonic"),
+    ],
+)
+def test_a_ratio_that_is_not_calibrated_is_told_with_what_can_be_done(
+    gan: Path, tmp_path: Path, capsys: Capture, ratio: str, advice: str
+) -> None:
+    command = ["refine", gan, "--data", DATA, "--out", tmp_path / "refined", "--ratio", ratio, "--steps", 1]
+    assert f"; {advice}\n" in run(capsys, *command, "--rate", 0.3).out
+
+
 def test_a_ratio_serves_every_sampler(gan: Path, tmp_path: Path, capsys: Capture) -> None:
     out, points = tmp_path / "refined", str(tmp_path / "points")
     assert (

@@ -146,13 +146,13 @@ class Reliability:
     def trusted(self) -> bool:
         return abs(self.z) <= BAD_Z and self.ece <= BAD_ECE
 
-    def remarks(self) -> list[str]:
-        """A warning, or none."""
+    def remarks(self, advice: str = "train it longer, or calibrate it") -> list[str]:
+        """A warning that ends with `advice`, or none."""
         if self.trusted:
             return []
         return [
             f"the ratio is not calibrated: Z {self.z:.1f} (|Z| up to {BAD_Z:g} is chance), calibration error "
-            f"{self.ece:.3f}; calibrate it with --ratio keep, platt or isotonic"
+            f"{self.ece:.3f}; {advice}"
         ]
 
 
