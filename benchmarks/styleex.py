@@ -31,6 +31,7 @@ from genkit.training.staged import load_recipe
 IMAGES: dict[str, dict[str, Any]] = {
     "shapes": {"type": "shapes", "split": "test"},
     "mnist": {"type": "some_classes", "data": {"type": "mnist", "split": "test", "size": 32}, "classes": [4, 9]},
+    "solar_cells": {"type": "solar_cells", "split": "test"},
     "coloured_fashion_mnist": {
         "type": "some_classes",
         "data": {"type": "coloured_fashion_mnist", "split": "test"},
@@ -61,7 +62,7 @@ def explained(name: str, seed: int, searched: int, out: Path) -> Explanation:
     found = explain(
         generator, data.rows(rows), settings, judge=judge, data={"name": data.name}, folder=folder / "search"
     )
-    write_explanation(folder, found, f"the classifier of {name}", run.name, judge)
+    write_explanation(folder, found, f"the classifier of {name}", run.name, judge, generator.temperature)
     return found
 
 

@@ -34,6 +34,11 @@ ENTRIES: Entries = {
             "Small photographs (Krizhevsky 2009): 50,000 to train, 10,000 to test, 32 x 32 colour, 10 classes.",
             ("krizhevsky2009cifar",),
         ),
+        "solar_cells": Entry(
+            "genkit.data.solar_cells:solar_cells",
+            "Electroluminescence of 2,624 solar cells, functional or defective, mono- or polycrystalline, grey.",
+            ("buerhop2018elpv", "deitsch2019solar"),
+        ),
         "celeba": Entry(
             "genkit.data.torchvision_sets:celeba",
             "202,599 aligned faces (Liu et al. 2015), 178 x 218, cut to the middle 178 x 178 and reduced to `size`.",

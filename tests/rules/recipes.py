@@ -21,6 +21,7 @@ STAND_INS = {
     "cifar10": {"type": "digits", "split": "test", "size": 32, "channels": 3},
     "stacked_mnist": {"type": "digits", "split": "test", "channels": 3},
     "folder": {"type": "digits", "split": "test", "size": 16, "channels": 3},
+    "solar_cells": {"type": "some_classes", "data": {"type": "digits", "split": "test", "size": 16}, "classes": [4, 9]},
     "shapes": {"type": "digits", "split": "test", "size": 32, "channels": 3},
     "coloured_fashion_mnist": {"type": "digits", "split": "test", "size": 32, "channels": 3},
 }
@@ -88,7 +89,7 @@ def _stand_in(data: dict[str, Any]) -> dict[str, Any]:
     stand_in = STAND_INS.get(data["type"])
     if stand_in is None:
         return {k: _stand_in(v) if isinstance(v, dict) and "type" in v else v for k, v in data.items()}
-    as_it_comes = data["type"] in ("cifar10", "folder", "shapes", "coloured_fashion_mnist")
+    as_it_comes = data["type"] in ("cifar10", "folder", "shapes", "solar_cells", "coloured_fashion_mnist")
     return stand_in | {k: data[k] for k in ("size", "channels") if k in data and not as_it_comes}
 
 
@@ -160,7 +161,7 @@ def _shrink(node: Any) -> None:
             node |= {"layers": 18, "size": 16, "start": "random"}
         if node.get("type") == "paired_ascent":
             node |= {"rows": None, "batches": 2}
-        if node.get("type") == "attribute_predictor" and node["size"] > LARGEST:
+        if node.get("type") in ("attribute_predictor", "classifier") and node["size"] > LARGEST:
             node["size"] = 16
         if node.get("type") == "two_scale_transgan_critic":
             node |= {"width": 32, "heads": 2, "depth": 1}
