@@ -146,7 +146,7 @@ def _finish(asked: Refinement, density: DensityRatio) -> None:
 
 
 def _advice(kind: str) -> str:
-    """Where a ratio of this kind is not calibrated."""
+    """Advice for a ratio of this kind that is not calibrated."""
     if kind in CALIBRATED:
         return "judge it on more real samples with --held-out"
     if kind in TRAINED:
