@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.errors import RecipeError
-from genkit.core.processes import network_normal, whole_batch_with_graph
+from genkit.core.processes import network_normal, process_count, whole_batch_with_graph
 from genkit.core.styled import Styled, noise_of
 from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
@@ -68,11 +68,20 @@ class PathLength(Term):
 
     def forward(self, turn: Turn) -> Tensor:
         generator: Any = turn.gan.generator
+        self._check_share(len(tree.leaves(turn.z)[0]))
         z, y = (tree.map(lambda rows: rows[:: self.shrink], part) for part in (turn.z, dict(turn.y)))
         w = generator.to_w(z, y)
         w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
         image = generator.network.synthesise(w, noise_of(z)).float()
         return self.penalty(path_lengths(image, w, network_normal(image, *image.shape[1:])))
+
+    def _check_share(self, rows: int) -> None:
+        """Raises RecipeError where the rows measured would depend on the number of processes."""
+        if process_count() > 1 and rows % self.shrink:
+            raise RecipeError(
+                f"path_length.shrink: {rows} rows a process are no multiple of {self.shrink}, so that other rows would be "
+                f"measured than by one; set train.batch_size to a multiple of {self.shrink * process_count()}"
+            )
 
     def penalty(self, lengths: Tensor) -> Tensor:
         """A scalar of lengths (B,), those of all processes together; a moves on."""

@@ -54,7 +54,7 @@ class Truncated(LatentGenerator):
         layers: number of vectors of W+, from the smallest map up; None takes all.
 
     Raises:
-        GenkitError: the network has no styles, or no slice of a name.
+        GenkitError: the network has no styles, no slice of a name, or fewer vectors of W+ than `layers`.
     """
 
     def __init__(
@@ -66,6 +66,9 @@ class Truncated(LatentGenerator):
         super().__init__()
         if not isinstance(generator.network, Styled):
             raise GenkitError(f"truncation is of w, and {type(generator.network).__name__} has none; give a StyleGAN2")
+        depth = 1 + max(generator.network.style_layers.values())
+        if layers is not None and layers > depth:
+            raise GenkitError(f"layers: W+ of this network has {depth} vectors, got {layers}; leave it out for all")
         self.generator, self.psi, self.layers = generator, psi, layers
         self.sample_shape, self.conditions, self.made = generator.sample_shape, generator.conditions, generator.made
         psi_of(psi, generator.network)

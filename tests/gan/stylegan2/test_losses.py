@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -154,3 +155,15 @@ def test_r1_takes_minibatch_deviation_and_refuses_batch_norm() -> None:
     across.append_norm = nn.BatchNorm1d(2)
     with pytest.raises(RecipeError, match="the critic's batch norm mixes samples"):
         GANTraining(generator, across, penalties=[R1()])
+
+
+@pytest.mark.parametrize(("processes", "refused"), [(1, False), (2, True)])
+def test_a_share_that_the_measured_rows_do_not_divide_is_refused(
+    recorded: Fixture, monkeypatch: pytest.MonkeyPatch, processes: int, refused: bool
+) -> None:
+    monkeypatch.setattr(path_length, "process_count", lambda: processes)
+    monkeypatch.setattr(path_length, "whole_batch_with_graph", lambda lengths: lengths)
+    latents = {"z": recorded.io["in.z"][:3], "noise": [rows[:3] for rows in recorded.noise()]}
+    turn = Turn(game(recorded, penalties=[]), "generator", recorded.io["in.real"][:3], {}, latents)
+    with pytest.raises(RecipeError, match="3 rows a process are no multiple of 2") if refused else nullcontext():
+        PathLength(shrink=2)(turn)

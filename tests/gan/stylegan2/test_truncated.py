@@ -36,6 +36,14 @@ def test_one_changes_nothing_and_zero_gives_one_image_and_its_noise() -> None:
     torch.testing.assert_close(average[1:], average[:1].expand(2, -1, -1, -1))
 
 
+def test_more_vectors_than_there_are_are_refused() -> None:
+    generator = GAN(small())
+    depth = generator.network.synthesis.depth
+    Truncated(generator, layers=depth)
+    with pytest.raises(GenkitError, match=rf"layers: W\+ of this network has {depth} vectors, got {depth + 1}"):
+        Truncated(generator, layers=depth + 1)
+
+
 def test_a_network_without_styles_is_refused() -> None:
     with pytest.raises(GenkitError, match="truncation is of w, and MLPGenerator has none"):
         Truncated(GAN(MLPGenerator(3)))
