@@ -79,7 +79,7 @@ class PathLength(Term):
         """Raises RecipeError where the rows measured would depend on the number of processes."""
         if process_count() > 1 and rows % self.shrink:
             raise RecipeError(
-                f"path_length.shrink: {rows} rows a process are no multiple of {self.shrink}, so that other rows would be "
+                f"path_length.shrink: {rows} rows a process are no multiple of {self.shrink}, so other rows would be "
                 f"measured than by one; set train.batch_size to a multiple of {self.shrink * process_count()}"
             )
 
