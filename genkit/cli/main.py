@@ -24,6 +24,7 @@ from genkit.core.errors import BeyondTraining, BrokenPlugin, GenkitError, Unfini
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 
 COMMANDS = {
+    "new": ("new", "Look at your own images, and write a recipe that fits them."),
     "train": ("train", "Train a generator from a recipe."),
     "sample": ("sample", "Draw samples from trained weights."),
     "edit": ("edit", "Vary images, move samples along a direction, or change the examples of weights."),

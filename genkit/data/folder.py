@@ -29,6 +29,7 @@ def folder(
     channels: Literal[1, 3] = 3,
     labels: bool = True,
     crop: Crop = "centre",
+    enlarge: bool = False,
     on_bad: OnBad = "error",
     attributes: Path | None = None,
     columns: Mapping[str, Column] | None = None,
@@ -39,12 +40,12 @@ def folder(
 
     Args:
         path: the folder or zip.
-        size: images are cut to their middle square and reduced to this with an antialiased filter; smaller ones are
-            refused by name.
+        size: images are cut to their middle square and reduced to this with an antialiased filter.
         channels: grey files are replicated for 3; colour files become their luminance for 1. Both are counted in the
             report.
         labels: class folders become labels, in the order of their names; of their values when all are whole numbers.
         crop: "none" refuses images that are not square.
+        enlarge: images smaller than `size` are enlarged, and counted in the report; without, they are refused by name.
         on_bad: "error" stops at the first file that cannot be used; "skip" leaves such files out and reports them.
         attributes: a CSV of what is known of every image, its first column their names as paths inside `path`. Numbers
             become values, texts classes; a column called label becomes the labels, in place of those of folders.
@@ -60,7 +61,7 @@ def folder(
     if columns and not attributes:
         raise DataError("folder: columns say what attributes are, and there are none; give attributes: FILE.csv")
     known = read_attributes(attributes, files.names, columns) if attributes else Attributes({}, {}, 0)
-    pixels = decode_files(files, size, channels, crop=crop, on_bad=on_bad, progress=progress)
+    pixels = decode_files(files, size, channels, crop=crop, enlarge=enlarge, on_bad=on_bad, progress=progress)
     name, rows = files.path.resolve().name, tuple(files.names[i] for i in pixels.kept.tolist())
     if known.unused:
         pixels.report.remarks.append(f"{attributes}: {known.unused:,} lines are of no image")

@@ -76,6 +76,7 @@ def decode_files(
     channels: int,
     *,
     crop: Crop = "centre",
+    enlarge: bool = False,
     on_bad: OnBad = "error",
     progress: Progress | None = None,
 ) -> DecodedPixels:
@@ -85,7 +86,7 @@ def decode_files(
         DataError: naming the file that cannot be used, or saying that none can.
         CheckpointError: the cache folder cannot be written, and the set is too large to do without.
     """
-    job = _Job(files, size, channels, crop, on_bad)
+    job = _Job(files, size, channels, crop, enlarge, on_bad)
     small = len(files) * math.prod(job.shape) <= memory_limit()
     base = cache_folder() / "pixels" / job.key()
     remove_leftovers(base.parent)
@@ -106,6 +107,7 @@ class _Job:
     size: int
     channels: int
     crop: Crop
+    enlarge: bool
     on_bad: OnBad
 
     @property
@@ -113,13 +115,21 @@ class _Job:
         return (self.channels, self.size, self.size)
 
     def key(self) -> str:
-        options = json.dumps([2, self.files.fingerprint, self.size, self.channels, self.crop, self.on_bad])
+        options = json.dumps(
+            [3, self.files.fingerprint, self.size, self.channels, self.crop, self.enlarge, self.on_bad]
+        )
         return hashlib.sha256(options.encode()).hexdigest()
 
     def images(self, kept: list[int], report: Intake, progress: Progress | None) -> Iterator[Tensor]:
         """The images that can be used; fills `kept` and `report` on the way."""
         decoded = self.files.decode_all(
-            self.channels, self.size, crop=self.crop, on_bad=self.on_bad, report=report, progress=progress
+            self.channels,
+            self.size,
+            crop=self.crop,
+            enlarge=self.enlarge,
+            on_bad=self.on_bad,
+            report=report,
+            progress=progress,
         )
         with closing(decoded):
             for position, image in decoded:

@@ -36,9 +36,15 @@ BATCH = 2**30
 A_PIXEL = 16
 """Bytes that decoding takes a pixel: Pillow's picture (4), a conversion of it, the array and its reordering."""
 
+ENLARGED = "enlarged"
+"""Note on an image that was smaller than wanted."""
+
 Crop = Literal["centre", "none"]
 OnBad = Literal["error", "skip"]
 """(done, total)."""
+
+Finished = tuple[Tensor, tuple[str, ...]]
+"""An image as it is wanted, and notes on the way to it."""
 
 Made = tuple[Tensor, tuple[int, ...], tuple[str, ...]]
 """A decoded image, the shape (C, H, W) of its file, and the notes of its conversion."""
@@ -168,6 +174,7 @@ class ImageFiles:
         size: int | None = None,
         *,
         crop: Crop = "centre",
+        enlarge: bool = False,
         on_bad: OnBad = "error",
         report: Intake | None = None,
         progress: Progress | None = None,
@@ -176,9 +183,9 @@ class ImageFiles:
 
         Args:
             channels: 1, 3, or None to keep each file's own; see `genkit.images.pixels.decode`.
-            size: cut to the middle square and reduced to size x size (antialiased); files smaller than that are
-                refused. None keeps every image's own size.
+            size: cut to the middle square and reduced to size x size (antialiased). None keeps every image's own size.
             crop: with "none", `size` refuses images that are not square.
+            enlarge: images smaller than `size` are enlarged, and counted in the report, in place of refused.
             on_bad: "error" stops at the first file that cannot be used, "skip" leaves it out and reports it.
             report: filled in during decoding.
             progress: called with (done, total).
@@ -187,8 +194,8 @@ class ImageFiles:
             DataError: naming the file.
         """
 
-        def fitted(image: Tensor, name: str) -> Tensor:
-            return image if size is None else _fitted(image, size, crop, name)
+        def fitted(image: Tensor, name: str) -> Finished:
+            return (image, ()) if size is None else _fitted(image, size, crop, enlarge, name)
 
         with closing(self._accepted(channels, fitted, on_bad, report, progress)) as accepted:
             for index, (image, *_) in accepted:
@@ -204,14 +211,14 @@ class ImageFiles:
         Raises:
             DataError: naming the file; other errors of `prepare` pass unchanged.
         """
-        with closing(self._accepted(None, lambda image, _: prepare(image[None])[0], on_bad, report)) as accepted:
+        with closing(self._accepted(None, lambda image, _: (prepare(image[None])[0], ()), on_bad, report)) as accepted:
             for _, (ready, shape, _) in accepted:
                 yield Prepared(ready, shape)
 
     def _accepted(
         self,
         channels: int | None,
-        finish: Callable[[Tensor, str], Tensor],
+        finish: Callable[[Tensor, str], Finished],
         on_bad: OnBad,
         report: Intake | None,
         progress: Progress | None = None,
@@ -238,13 +245,14 @@ class ImageFiles:
         return str(bad).removeprefix(f"{printable(self.shown(index))}: ")
 
     def _outcome(
-        self, index: int, channels: int | None, finish: Callable[[Tensor, str], Tensor], claim: Claim
+        self, index: int, channels: int | None, finish: Callable[[Tensor, str], Finished], claim: Claim
     ) -> Made | DataError:
         name = self.shown(index)
         try:
             content = self.read(index)
             image, notes = decode(content, name, channels, lambda pixels: claim(len(content) + A_PIXEL * pixels))
-            return finish(image, name), tuple(image.shape), notes
+            ready, more = finish(image, name)
+            return ready, tuple(image.shape), (*notes, *more)
         except DataError as bad:
             return bad
 
@@ -253,13 +261,16 @@ def _bytes(made: Made | DataError) -> int:
     return 0 if isinstance(made, DataError) else made[0].nbytes
 
 
-def _fitted(image: Tensor, size: int, crop: str, name: str) -> Tensor:
+def _fitted(image: Tensor, size: int, crop: str, enlarge: bool, name: str) -> Finished:
     height, width = image.shape[-2:]
-    if min(height, width) < size:
-        raise refusal(name, f"{width} x {height} pixels are smaller than size {size}; choose a smaller size")
+    small = min(height, width) < size
+    if small and not enlarge:
+        raise refusal(
+            name, f"{width} x {height} pixels are smaller than size {size}; choose a smaller size, or enlarge: true"
+        )
     if crop == "none" and height != width:
         raise refusal(name, f"{width} x {height} pixels are not square; choose crop: centre")
-    return resize(centre_square(image)[None], size)[0]
+    return resize(centre_square(image)[None], size)[0], (ENLARGED,) if small else ()
 
 
 def grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:

@@ -81,6 +81,13 @@ def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:
         folder(pets, 9)
 
 
+def test_too_small_images_are_enlarged_where_that_is_asked_for(pets: Path) -> None:
+    found = folder(pets, 9, enlarge=True)
+    assert found.x.shape == (3, 3, 9, 9) and found.report is not None
+    assert found.report.converted["enlarged"] == 3
+    assert folder(pets, 8, enlarge=True).report.converted["enlarged"] == 0  # type: ignore[union-attr]
+
+
 def test_nothing_usable_at_all(pets: Path) -> None:
     with pytest.raises(DataError, match="none of 3 images can be used: 0 images; left out: 3"):
         folder(pets, 9, on_bad="skip")

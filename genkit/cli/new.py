@@ -1,0 +1,83 @@
+"""genkit new: from somebody's own images to a recipe that fits them, the machine and the time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, Place, Writing
+from genkit.core.errors import GenkitError
+
+if TYPE_CHECKING:
+    from genkit.starters.survey import Survey
+
+SYSTEMS = ("gan", "stylegan2", "ddpm", "vae")
+MINUTES, SHOWN = 30, 5
+"""Of a training, and files and classes that are named."""
+
+
+@click.command("new", cls=Writing, epilog=ABOUT_DATA)
+@click.argument("data", type=DATA)
+@click.option("--out", type=Place(suffixes=(".yaml", ".yml")), help="The recipe; NAME.yaml of the data by default.")
+@click.option("--system", type=click.Choice(SYSTEMS), default=SYSTEMS[0], show_default=True, help="The generator.")
+@click.option("--size", type=click.IntRange(8, 256), help="Side length in pixels; by images and time if not said.")
+@click.option("--minutes", type=COUNT, default=MINUTES, show_default=True, help="For the training, on this machine.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training.")
+def command(data: str, out: Path | None, system: str, size: int | None, minutes: int, seed: int) -> None:
+    """Look at DATA and at this machine, and write a recipe of your own for 'genkit train'.
+
+    It says what is there, draws a contact sheet beside the recipe, times a few iterations, and chooses size, width,
+    batch and steps so that the training fits the minutes.
+    """
+    from genkit.cli.dry_run import seconds_per_iteration
+    from genkit.core.files import write_atomically
+    from genkit.evaluation.real_data import read_name
+    from genkit.images.pixels import grid, png_bytes
+    from genkit.starters.starter import Asked, starter
+    from genkit.starters.survey import survey
+
+    named = read_name(data, "DATA")
+    name = named.stem if isinstance(named, Path) else str(named["type"])
+    file = out or Path(f"{name}.yaml")
+    if file.exists():
+        raise GenkitError(f"{file} exists; choose another place with --out, or remove it")
+    with display() as shown:
+        found = survey(named, progress(shown, "looking at", "image"))
+    click.echo(heading(f"{found.name}"))
+    click.echo(table(list(_rows(found)), indent="  "))
+    made = starter(found, Asked(system, file, minutes, size, seed), seconds_per_iteration)
+    write_atomically(file.with_suffix(".png"), png_bytes(grid(found.sheet)))
+    write_atomically(file, made.text.encode())
+    if made.hurried:
+        warn(
+            [f"{made.steps:,} iterations are few for this; give --minutes more, a smaller --size, or another --system"]
+        )
+    click.echo(f"recipe in {file}, a contact sheet in {file.with_suffix('.png')}; train it with")
+    click.echo(f"  genkit train {file}")
+
+
+def _rows(found: Survey) -> Iterator[list[object]]:
+    import torch
+
+    left = f" of {found.count + len(found.rejected):,}" if found.rejected else ""
+    yield ["images", f"{found.count:,}{left}"]
+    if found.rejected:
+        names = "; ".join(f"{name}: {reason}" for name, reason in found.rejected[:SHOWN])
+        yield ["left out", f"{len(found.rejected)} ({names}{', ...' if len(found.rejected) > SHOWN else ''})"]
+    if found.converted:
+        yield ["converted", ", ".join(f"{n} {kind}" for kind, n in sorted(found.converted.items()))]
+    least, most = int(found.sides[0]), int(found.sides[-1])
+    yield ["shorter side", f"{least} pixels" if least == most else f"{least} to {most} pixels"]
+    yield ["colours", "yes" if found.colour else "none"]
+    if found.classes:
+        some = ", ".join(f"{name} {n:,}" for name, n in list(found.classes.items())[:SHOWN])
+        yield ["classes", f"{len(found.classes)}: {some}{', ...' if len(found.classes) > SHOWN else ''}"]
+    if found.duplicates:
+        yield ["duplicates", f"{found.duplicates:,}"]
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+    yield ["machine", device]

@@ -1,0 +1,126 @@
+"""What a training of each system needs, from its largest version down: chosen by the time that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genkit.core.errors import DataError, RecipeError
+from genkit.starters.survey import Survey
+
+FEW = 20_000
+"""Images below which a critic learns them by heart unless it sees them augmented."""
+A_CLASS = 50
+"""Images of the smallest class from which on a generator is told the class."""
+SIDES = (32, 64, 128, 256)
+PATIENT, VERY_PATIENT = 240, 1440
+"""Minutes from which on images of 64, and of 128 pixels are worth the wait; with a GPU a tenth of them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A system for somebody's own images.
+
+    Attributes:
+        about: when to choose it.
+        rungs: values of its template, from the largest network down.
+        enough: iterations that show what the data are; fewer of a larger network do not.
+        most: iterations beyond which there is little to gain.
+        sides: side lengths that it makes; none for all.
+    """
+
+    about: str
+    rungs: Sequence[Mapping[str, Any]]
+    enough: int
+    most: int
+    sides: tuple[int, ...] = ()
+
+
+PLANS: Mapping[str, Plan] = {
+    "gan": Plan(
+        "fast, sharp, sometimes of too little variety",
+        (
+            {"width": 64, "batch": 64},
+            {"width": 48, "batch": 32},
+            {"width": 32, "batch": 32},
+            {"width": 24, "batch": 32},
+        ),
+        6_000,
+        60_000,
+    ),
+    "stylegan2": Plan(
+        "sharper, with styles to edit; slower",
+        (
+            {"most": 512, "base": 64, "batch": 32},
+            {"most": 128, "base": 32, "batch": 32},
+            {"most": 48, "base": 16, "batch": 32},
+            {"most": 32, "base": 8, "batch": 16},
+        ),
+        6_000,
+        100_000,
+        SIDES,
+    ),
+    "ddpm": Plan(
+        "variety and steady training; samples take many passes",
+        (
+            {"width": 64, "batch": 64},
+            {"width": 48, "batch": 32},
+            {"width": 32, "batch": 32},
+            {"width": 32, "batch": 16},
+        ),
+        4_000,
+        100_000,
+    ),
+    "vae": Plan(
+        "soft images, and what is unusual among yours",
+        ({"width": 600, "batch": 100}, {"width": 400, "batch": 100}, {"width": 300, "batch": 50}),
+        3_000,
+        50_000,
+    ),
+}
+DEFAULT = "gan"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of the images that are made.
+
+    Attributes:
+        size: side length in pixels.
+        channels: 1 or 3.
+        enlarge: whether some of the images are smaller than this.
+    """
+
+    size: int
+    channels: int
+    enlarge: bool
+
+
+def shape_for(found: Survey, plan: Plan, size: int | None, minutes: int) -> Shape:
+    """The side length that the images and the time allow, unless it is given.
+
+    Raises:
+        DataError: a set that comes in a size which the system does not make.
+        RecipeError: a size that it does not make.
+    """
+    sides = plan.sides or tuple(range(8, 257))
+    if size is None and found.fixed and found.fixed[-1] in sides:
+        size = found.fixed[-1]
+    if size is None:
+        scale = 10 if torch.cuda.is_available() else 1
+        most = 128 if minutes * scale >= VERY_PATIENT else 64 if minutes * scale >= PATIENT else 32
+        middle = int(found.sides[(len(found.sides) - 1) // 2])
+        size = max((side for side in SIDES if side <= min(most, middle)), default=SIDES[0])
+    if size not in sides:
+        raise RecipeError(f"--size {size}: this system makes images of {', '.join(map(str, sides[:9]))} pixels")
+    if found.fixed and found.fixed[-1] != size and found.spec["type"] not in RESIZED:
+        raise DataError(f"{found.name} comes in {found.fixed[-1]} pixels; leave --size out, or choose another system")
+    channels = found.fixed[0] if found.fixed else 3 if found.colour else 1
+    return Shape(size, channels, found.fixed is None and int(found.sides[0]) < size)
+
+
+RESIZED = ("mnist", "fashion_mnist", "digits", "cifar10", "celeba")
+"""Data sets with a `size`."""

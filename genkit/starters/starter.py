@@ -1,0 +1,165 @@
+"""A recipe for somebody's own images, as a text with comments."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genkit.core.documents import parse_yaml
+from genkit.starters.plans import A_CLASS, FEW, PLANS, Shape, shape_for
+from genkit.starters.survey import Survey
+from genkit.training.recipe import Recipe
+
+SHARE = 0.85
+"""Of the minutes, for iterations; the rest is for pictures, checkpoints and scores."""
+LOOKS, SCORED, LEAST = 20, 2000, 100
+"""Pictures a training, images that are scored, and images below which scores mean nothing."""
+AVERAGED = {"stylegan2": "ema_images: 10000, ema_ramp: 0.05"}
+
+Timing = Callable[[Recipe], float]
+"""Seconds an iteration of a recipe takes here."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted.
+
+    Attributes:
+        system: one of `PLANS`.
+        file: that the recipe goes to.
+        minutes: for the whole training.
+        size: side length in pixels; None chooses.
+    """
+
+    system: str
+    file: Path
+    minutes: int
+    size: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A recipe and the reasons for it.
+
+    Attributes:
+        text: YAML with comments.
+        recipe: the same, checked.
+        steps: of the training.
+        hurried: whether they are fewer than show what the data are.
+    """
+
+    text: str
+    recipe: Recipe
+    steps: int
+    hurried: bool
+
+
+def starter(found: Survey, asked: Asked, timing: Timing) -> Starter:
+    """The largest network of the system that is trained long enough in the minutes; the smallest where none is.
+
+    Raises:
+        RecipeError, DataError: a size that does not go with the system or the data.
+    """
+    plan = PLANS[asked.system]
+    shape = shape_for(found, plan, asked.size, asked.minutes)
+    for rung in plan.rungs:
+        values = _values(found, asked, shape, rung)
+        seconds = timing(_recipe(_text(asked.system, values, plan.enough)))
+        steps = min(plan.most, max(1, int(SHARE * 60 * asked.minutes / seconds)))
+        if steps >= plan.enough or rung is plan.rungs[-1]:
+            break
+    text = _text(asked.system, values | {"minutes": max(1, round(steps * seconds / 60 / SHARE))}, steps)
+    return Starter(text, _recipe(text), steps, steps < plan.enough)
+
+
+def _recipe(text: str) -> Recipe:
+    return Recipe.from_dict(parse_yaml(text))
+
+
+def _text(system: str, values: Mapping[str, Any], steps: int) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    pages = Environment(
+        undefined=StrictUndefined,
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    often = max(1, steps // LOOKS)
+    often = often // 50 * 50 if often >= 100 else often
+    return pages.get_template(f"{system}.yaml.j2").render({"minutes": 0, **values, "steps": steps, "often": often})
+
+
+def _values(found: Survey, asked: Asked, shape: Shape, rung: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the templates name, but for the steps."""
+    labelled = told_classes(found) and asked.system != "vae"
+    classes = f", classes: {len(found.classes)}" if labelled else ""
+    files = found.fixed is None
+    return {
+        **shape.__dict__,
+        **rung,
+        "name": re.sub(r"[^a-z0-9]+", "-", asked.file.stem.lower()).strip("-") or "mine",
+        "file": asked.file,
+        "title": f"{found.name}: {found.count:,} images",
+        "description": json.dumps(f"{asked.system} of {found.name}, {PLANS[asked.system].about}."),
+        "remarks": list(_remarks(found, shape, labelled)),
+        "data": yaml.safe_dump(_data(found, shape), default_flow_style=True, width=10**6, sort_keys=False).strip(),
+        "count": found.count,
+        "few": found.count < FEW,
+        "labelled": labelled,
+        "classes": classes,
+        "classes_line": f"\n      classes: {len(found.classes)}" if labelled else "",
+        "unlabelled_line": "\n      unlabelled: true" if labelled else "",
+        "widths": _widths(shape.size, rung) if "base" in rung else [],
+        "multipliers": [1, 2] if shape.size <= 32 else [1, 2, 2] if shape.size <= 64 else [1, 1, 2, 2],
+        "averaged": AVERAGED.get(asked.system, "ema: 0.995"),
+        "mirror": files and found.colour,
+        "seed": asked.seed,
+        "scored": min(found.count, SCORED) if found.count >= LEAST else 0,
+    }
+
+
+def told_classes(found: Survey) -> bool:
+    """Whether there are classes, and enough images of each for a generator to be told them."""
+    return len(found.classes) >= 2 and min(found.classes.values()) >= A_CLASS
+
+
+def _data(found: Survey, shape: Shape) -> dict[str, Any]:
+    if found.fixed:
+        resized = {} if found.fixed[-1] == shape.size else {"size": shape.size}
+        return {**found.spec, **resized}
+    spec = {**found.spec, "size": shape.size, "channels": shape.channels}
+    spec |= {"enlarge": True} if shape.enlarge else {}
+    spec |= {"on_bad": "skip"} if found.rejected else {}
+    return spec | ({} if told_classes(found) or not found.classes else {"labels": False})
+
+
+def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
+    if found.fixed is None:
+        least, most = int(found.sides[0]), int(found.sides[-1])
+        sides = f"{least}" if least == most else f"{least} to {most}"
+        yield f"The shorter sides are of {sides} pixels. Each image is cut to its middle square and brought to `size`."
+    if shape.enlarge:
+        yield f"{int((found.sides < shape.size).sum()):,} are smaller than {shape.size} pixels and are enlarged."
+    if found.rejected:
+        yield f"Files that cannot be used are left out (on_bad: skip): {len(found.rejected):,} now."
+    if labelled:
+        yield f"{len(found.classes)} classes; samples of one are made by `genkit sample ... --label NAME`."
+    elif found.classes:
+        yield f"{len(found.classes)} classes, of some of which there are fewer than {A_CLASS} images: not used."
+    if found.duplicates:
+        yield f"Copies of other images: {found.duplicates:,}."
+
+
+def _widths(size: int, rung: Mapping[str, Any]) -> list[int]:
+    """Channels of the maps of 4, 8, ..., size pixels: `base` at the full size, doubled at each half, up to `most`."""
+    sides = [side for side in (4, 8, 16, 32, 64, 128, 256) if side <= size]
+    return [min(rung["most"], rung["base"] * size // side) for side in sides]

@@ -1,0 +1,66 @@
+"""genkit new: from a zip to a recipe that trains, as typed, and refusals in one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from genkit.cli import dry_run
+from genkit.images.pixels import write_folder
+from tests.cli.console import refusal, run
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with holidays.zip: 60 pictures of 24 pixels, and a file that is none."""
+    monkeypatch.chdir(tmp_path)
+    x = torch.randint(0, 256, (60, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    write_folder([x], tmp_path / "holidays")
+    Path("holidays/notes.png").write_text("no image")
+    shutil.make_archive("holidays", "zip", "holidays")
+    shutil.rmtree("holidays")
+    monkeypatch.setattr(dry_run, "seconds_per_iteration", lambda recipe: 20.0)
+    return tmp_path
+
+
+def test_from_a_zip_to_weights(here: Path, capsys: Capture) -> None:
+    ran = run(capsys, "new", "holidays.zip", "--minutes", 1)
+    assert ran.code == 0, ran
+    assert "60 of 61" in ran.out and "notes.png" in ran.out and "genkit train holidays.yaml" in ran.out
+    assert "warning: 2 iterations are few for this" in ran.out
+    text = Path("holidays.yaml").read_text()
+    assert "# 60 are smaller than 32 pixels and are enlarged." in text and "enlarge: true" in text
+    assert Image.open("holidays.png").width > 400
+    smaller = ("train.batch_size=8", "every.grid=0")
+    ran = run(capsys, "train", "holidays.yaml", *smaller, "evaluate=null")
+    assert ran.code == 0, ran
+    assert "60 enlarged" in ran.out and run(capsys, "sample", "runs/holidays", "-n", 2, "--out", "s").code == 0
+
+
+def test_a_recipe_is_never_replaced(here: Path, capsys: Capture) -> None:
+    Path("holidays.yaml").write_text("mine")
+    assert "holidays.yaml exists; choose another place with --out" in refusal(capsys, "new", "holidays.zip")
+    assert Path("holidays.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (("nowhere.zip",), "nowhere.zip does not exist"),
+        (("fashion_mnits",), "no file, folder or data set 'fashion_mnits'; did you mean 'fashion_mnist'"),
+        (("gaussians8",), "holds points"),
+        (("holidays.zip", "--system", "stylegan2", "--size", 30), "--size 30: this system makes images of 32, 64"),
+        (("holidays.zip", "--system", "stylegan3"), "'stylegan3' is not one of"),
+        (("holidays.zip", "--minutes", 0), "--minutes"),
+        (("holidays.zip", "--out", "recipe.txt"), "should end with .yaml or .yml"),
+    ],
+)
+def test_what_cannot_be_is_refused(here: Path, capsys: Capture, given: tuple[object, ...], reason: str) -> None:
+    assert reason in refusal(capsys, "new", *given)
+    assert not list(here.glob("*.yaml"))

@@ -1,0 +1,114 @@
+"""Recipes for somebody's own images: what is found, what is chosen, and that each of them trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genkit.core.errors import DataError, RecipeError
+from genkit.images.pixels import write_folder
+from genkit.starters import survey as module
+from genkit.starters.plans import PLANS
+from genkit.starters.starter import Asked, starter
+from genkit.starters.survey import survey
+from genkit.training import train
+
+DIGITS = {"type": "digits", "split": "test"}
+
+
+def photos(folder: Path, n: int = 60, side: int = 40, channels: int = 3, classes: int = 1) -> Path:
+    rng = torch.Generator().manual_seed(0)
+    for k in range(classes):
+        x = torch.randint(0, 256, (n, channels, side, side), dtype=torch.uint8, generator=rng)
+        write_folder([x], folder / f"kind{k}" if classes > 1 else folder)
+    return folder
+
+
+def test_files_are_looked_at(tmp_path: Path) -> None:
+    folder = photos(tmp_path / "mine", classes=2)
+    write_folder([torch.zeros(1, 1, 20, 50, dtype=torch.uint8)], folder / "kind0", start=60)
+    (folder / "kind0/again.png").write_bytes((folder / "kind0/000000.png").read_bytes())
+    (folder / "kind1/broken.png").write_bytes(b"no image")
+    seen = list[tuple[int, int]]()
+    found = survey(folder, lambda done, total: seen.append((done, total)))
+    assert (found.name, found.count, found.colour, found.duplicates) == ("mine", 122, True, 1)
+    assert found.classes == {"kind0": 62, "kind1": 60}
+    assert found.sides.tolist() == [20, *[40] * 121]
+    ((name, reason),) = found.rejected
+    assert name == "kind1/broken.png" and reason.startswith("not an image")
+    assert found.sheet.shape == (module.SHEET, 3, module.THUMB, module.THUMB) and seen[-1][0] == 122
+
+
+def test_a_data_set_comes_as_it_is() -> None:
+    found = survey(DIGITS)
+    assert found.fixed == (1, 28, 28) and not found.colour and len(found.classes) == 10 and found.count == 1000
+    with pytest.raises(DataError, match="holds points"):
+        survey({"type": "gaussians8"})
+
+
+def test_grey_files_make_grey_images(tmp_path: Path) -> None:
+    found = survey(photos(tmp_path, channels=1))
+    made = starter(found, Asked("gan", Path("grey.yaml"), 30), lambda recipe: 0.1)
+    assert not found.colour and made.recipe.data["channels"] == 1 and not made.recipe.train.mirror
+
+
+@pytest.mark.parametrize("system", PLANS)
+@pytest.mark.parametrize("classes", [1, 2])
+def test_every_recipe_trains(system: str, classes: int, tmp_path: Path) -> None:
+    found = survey(photos(tmp_path / "mine", 60, classes=classes))
+    # as if the largest networks were slow: the smallest is taken
+    made = starter(found, Asked(system, tmp_path / "mine.yaml", 1, 32), lambda recipe: 20.0)
+    assert made.hurried and made.recipe.train.steps == 2 and "# mine:" in made.text
+    changed = {**made.recipe.to_dict(), "evaluate": None, "every": {"grid": 0, "checkpoint": 0}}
+    changed["train"] |= {"batch_size": 8}
+    run = train(type(made.recipe).from_dict(changed), tmp_path / "run")
+    assert (run / "weights/model.safetensors").is_file()
+
+
+def test_the_largest_network_that_has_the_time_is_taken(tmp_path: Path) -> None:
+    found, asked = survey(photos(tmp_path)), Asked("gan", Path("mine.yaml"), 30)
+
+    def width(recipe: Any) -> int:
+        return int(recipe.system["generator"]["network"]["width"])
+
+    by_width = {64: 1.0, 48: 0.5, 32: 0.2, 24: 0.1}
+    made = starter(found, asked, lambda recipe: by_width[width(recipe)])
+    assert width(made.recipe) == 32 and made.steps == 0.85 * 30 * 60 / 0.2 and not made.hurried
+    assert width(starter(found, asked, lambda recipe: 1e-6).recipe) == 64
+    assert starter(found, asked, lambda recipe: 1e-6).steps == PLANS["gan"].most
+    slow = starter(found, asked, lambda recipe: 100.0)
+    assert width(slow.recipe) == 24 and slow.hurried and slow.steps == 15
+
+
+def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = survey(photos(tmp_path))
+    for system, view in (("gan", "diff_augment"), ("stylegan2", "adaptive_augment")):
+        made = starter(found, Asked(system, Path("x.yaml"), 30), lambda recipe: 0.1)
+        assert made.recipe.system["view"]["type"] == view and "60 images are few" in made.text
+    monkeypatch.setattr("genkit.starters.starter.FEW", 10)
+    assert "view" not in starter(found, Asked("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
+
+
+@pytest.mark.parametrize(
+    ("side", "minutes", "size", "enlarge"), [(20, 30, 32, True), (100, 30, 32, False), (100, 600, 64, False)]
+)
+def test_the_size_goes_with_the_images_and_the_time(
+    tmp_path: Path, side: int, minutes: int, size: int, enlarge: bool
+) -> None:
+    made = starter(survey(photos(tmp_path, side=side)), Asked("gan", Path("x.yaml"), minutes), lambda recipe: 0.1)
+    assert made.recipe.data["size"] == size and made.recipe.data.get("enlarge", False) is enlarge
+    assert len(made.recipe.build_data()) == 60
+
+
+def test_sizes_that_cannot_be() -> None:
+    found = survey(DIGITS)
+    with pytest.raises(RecipeError, match="--size 30: this system makes images of 32, 64, 128, 256 pixels"):
+        starter(found, Asked("stylegan2", Path("x.yaml"), 30, 30), lambda recipe: 0.1)
+    made = starter(found, Asked("stylegan2", Path("x.yaml"), 30), lambda recipe: 0.1)
+    assert made.recipe.data == {**DIGITS, "size": 32}
+    shapes = survey({"type": "shapes", "n": 20, "size": 32})
+    with pytest.raises(DataError, match="shapes/train comes in 32 pixels; leave --size out"):
+        starter(shapes, Asked("gan", Path("x.yaml"), 30, 64), lambda recipe: 0.1)
