@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.console import heading, table
+from genkit.cli.info_words import described
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.core import catalog
 from genkit.core.columns.labels import numbered
-from genkit.core.conversion import is_built, signature
 from genkit.core.papers import short
 from genkit.core.shared_arguments import shared_of
 from genkit.core.table import lookup
@@ -25,13 +24,20 @@ if TYPE_CHECKING:
     from genkit.training.run_folder import RunFolder
     from genkit.training.staged import StagedRecipe
 
-BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+SECTIONS = ("recipe", "train", "every", "evaluate", "rollback", "optimizers")
+"""Of a recipe, whose keys are described."""
 
 
 @click.command("info")
 @click.argument("subject", metavar="X")
 def command(subject: str) -> None:
-    """Describe X: a recipe, weights, a run, or a name from `genkit list`."""
+    """Describe X: a recipe, weights, a run, a name from `genkit list`, or a section of recipes.
+
+    Sections are recipe, train, every, evaluate, rollback and optimizers: their keys, with defaults.
+    """
+    if subject in SECTIONS:
+        _section(subject)
+        return
     found = find_subject(subject)
     sections = {"run": _run, "weights": _weights, "recipe": _recipe, "name": _name}[found.kind](found)
     for title, rows in (*sections, ("papers", [(short(key),) for key in found.papers])):
@@ -41,6 +47,13 @@ def command(subject: str) -> None:
 
 
 Section = tuple[str, list[Any]]
+
+
+def _section(name: str) -> None:
+    from genkit.cli.recipe_keys import keys
+
+    click.echo(heading(f"{name}: keys of a recipe" if name != "recipe" else "keys of a recipe"))
+    click.echo(table([[key.name, key.accepted, key.default, key.about] for key in keys(name)], indent="  "))
 
 
 def _recipe(found: Subject) -> list[Section]:
@@ -193,41 +206,3 @@ def _inline(spec: Any) -> str:
         return str(spec)
     rest = ", ".join(f"{k} {_inline(v)}" for k, v in spec.items() if k != "type")
     return f"{spec.get('type')}{f' ({rest})' if rest else ''}"
-
-
-def described(make: Any) -> Iterator[tuple[str, str, str]]:
-    """(name, accepted values, default) for every argument of a class or function that a file can give."""
-    parameters, hints = signature(make)
-    for name, parameter in parameters.items():
-        yield name, words(hints.get(name, Any)), _default(parameter.default)
-
-
-def words(hint: Any) -> str:
-    """A type hint as a person would say it: 'int, at least 1', 'one of: one, two', 'list of genkit Penalty'."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return ", ".join([words(inner[0]), *_bounds(inner[1:])])
-    if origin is Literal:
-        return "one of: " + ", ".join(map(str, inner))
-    if origin in (Union, types.UnionType):
-        return " or ".join("none" if part is type(None) else words(part) for part in inner)
-    if origin is not None and inner:
-        parts = [words(part) for part in inner if part is not Ellipsis]
-        return f"{'dict' if origin is dict else 'list'} of {', '.join(dict.fromkeys(parts))}"
-    name: str = getattr(hint, "__name__", str(hint))
-    return f"a {name} (type: ...)" if is_built(hint) else name
-
-
-def _bounds(metadata: tuple[Any, ...]) -> Iterator[str]:
-    for field in metadata:
-        for bound in getattr(field, "metadata", ()):
-            for attribute, text in BOUNDS.items():
-                if (value := getattr(bound, attribute, None)) is not None:
-                    yield f"{text} {value}"
-
-
-def _default(value: Any) -> str:
-    if value is inspect.Parameter.empty:
-        return "required"
-    made_later = type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
-    return "" if made_later else f"default {str(value).lower() if isinstance(value, bool) else value}"

@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 from torch import nn
 
-from genkit.cli.info import described
+from genkit.cli.info_words import described
 from genkit.cli.main import main
 from genkit.core import catalog
 from genkit.core.entry import Entry
