@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, Place, Writing
+from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
@@ -26,9 +27,20 @@ MINUTES, SHOWN = 30, 5
 @click.option("--out", type=Place(suffixes=(".yaml", ".yml")), help="The recipe; NAME.yaml of the data by default.")
 @click.option("--system", type=click.Choice(SYSTEMS), default=SYSTEMS[0], show_default=True, help="The generator.")
 @click.option("--size", type=click.IntRange(8, 256), help="Side length in pixels; by images and time if not said.")
+@click.option("--from", "start", type=WEIGHTS, help="Go on from these weights, or from a run: their kind and size.")
 @click.option("--minutes", type=COUNT, default=MINUTES, show_default=True, help="For the training, on this machine.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training.")
-def command(data: str, out: Path | None, system: str, size: int | None, minutes: int, seed: int) -> None:
+@click.pass_context
+def command(
+    ctx: click.Context,
+    data: str,
+    out: Path | None,
+    system: str,
+    size: int | None,
+    start: str | None,
+    minutes: int,
+    seed: int,
+) -> None:
     """Look at DATA and at this machine, and write a recipe of your own for 'genkit train'.
 
     It says what is there, draws a contact sheet beside the recipe, times a few iterations, and chooses size, width,
@@ -38,9 +50,12 @@ def command(data: str, out: Path | None, system: str, size: int | None, minutes:
     from genkit.core.files import write_atomically
     from genkit.evaluation.real_data import read_name
     from genkit.images.pixels import grid, png_bytes
+    from genkit.starters.fine_tuning import fine_tuned
     from genkit.starters.starter import Asked, starter
     from genkit.starters.survey import survey
 
+    if start and ctx.get_parameter_source("system") is ParameterSource.COMMANDLINE:
+        raise GenkitError("--system is that of the weights --from which the training goes on; leave it out")
     named = read_name(data, "DATA")
     name = named.stem if isinstance(named, Path) else str(named["type"])
     file = out or Path(f"{name}.yaml")
@@ -50,7 +65,8 @@ def command(data: str, out: Path | None, system: str, size: int | None, minutes:
         found = survey(named, progress(shown, "looking at", "image"))
     click.echo(heading(f"{found.name}"))
     click.echo(table(list(_rows(found)), indent="  "))
-    made = starter(found, Asked(system, file, minutes, size, seed), seconds_per_iteration)
+    asked, timing = Asked(system, file, minutes, size, seed), seconds_per_iteration
+    made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
     write_atomically(file.with_suffix(".png"), png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())
     if made.hurried:
@@ -58,7 +74,7 @@ def command(data: str, out: Path | None, system: str, size: int | None, minutes:
             [f"{made.steps:,} iterations are few for this; give --minutes more, a smaller --size, or another --system"]
         )
     click.echo(f"recipe in {file}, a contact sheet in {file.with_suffix('.png')}; train it with")
-    click.echo(f"  genkit train {file}")
+    click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))
 
 
 def _rows(found: Survey) -> Iterator[list[object]]:

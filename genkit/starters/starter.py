@@ -106,12 +106,12 @@ def _values(found: Survey, asked: Asked, shape: Shape, rung: Mapping[str, Any]) 
     return {
         **shape.__dict__,
         **rung,
-        "name": re.sub(r"[^a-z0-9]+", "-", asked.file.stem.lower()).strip("-") or "mine",
+        "name": name_of(asked.file),
         "file": asked.file,
         "title": f"{found.name}: {found.count:,} images",
         "description": json.dumps(f"{asked.system} of {found.name}, {PLANS[asked.system].about}."),
         "remarks": list(_remarks(found, shape, labelled)),
-        "data": yaml.safe_dump(_data(found, shape), default_flow_style=True, width=10**6, sort_keys=False).strip(),
+        "data": yaml.safe_dump(data_of(found, shape), default_flow_style=True, width=10**6, sort_keys=False).strip(),
         "count": found.count,
         "few": found.count < FEW,
         "labelled": labelled,
@@ -132,7 +132,13 @@ def told_classes(found: Survey) -> bool:
     return len(found.classes) >= 2 and min(found.classes.values()) >= A_CLASS
 
 
-def _data(found: Survey, shape: Shape) -> dict[str, Any]:
+def name_of(file: Path) -> str:
+    """Of the recipe in a file."""
+    return re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "mine"
+
+
+def data_of(found: Survey, shape: Shape) -> dict[str, Any]:
+    """The images as a recipe names them."""
     if found.fixed:
         resized = {} if found.fixed[-1] == shape.size else {"size": shape.size}
         return {**found.spec, **resized}

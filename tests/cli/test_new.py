@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from genkit.cli import dry_run
@@ -43,6 +44,20 @@ def test_from_a_zip_to_weights(here: Path, capsys: Capture) -> None:
     assert "60 enlarged" in ran.out and run(capsys, "sample", "runs/holidays", "-n", 2, "--out", "s").code == 0
 
 
+def test_from_shipped_weights_and_on_from_that_run(here: Path, capsys: Capture) -> None:
+    ran = run(capsys, "new", "holidays.zip", "--from", "fashion-mnist-gan", "--minutes", 1)
+    assert ran.code == 0 and "genkit train holidays.yaml --from fashion-mnist-gan" in ran.out, ran
+    recipe = yaml.safe_load(Path("holidays.yaml").read_text())
+    assert recipe["data"]["size"] == 28 and recipe["data"]["channels"] == 1 and recipe["train"]["steps"] == 2
+    small = ("train.batch_size=8", "every.grid=0", "evaluate=null")
+    ran = run(capsys, "train", "holidays.yaml", "--from", "fashion-mnist-gan", *small)
+    assert ran.code == 0 and "starts from the weights of fashion-mnist-gan" in ran.out, ran
+    ran = run(capsys, "new", "holidays.zip", "--from", "runs/holidays", "--out", "more.yaml")
+    assert ran.code == 0, ran
+    assert yaml.safe_load(Path("more.yaml").read_text())["train"]["batch_size"] == 8
+    assert run(capsys, "train", "more.yaml", "--from", "runs/holidays", "train.steps=1").code == 0
+
+
 def test_a_recipe_is_never_replaced(here: Path, capsys: Capture) -> None:
     Path("holidays.yaml").write_text("mine")
     assert "holidays.yaml exists; choose another place with --out" in refusal(capsys, "new", "holidays.zip")
@@ -59,6 +74,11 @@ def test_a_recipe_is_never_replaced(here: Path, capsys: Capture) -> None:
         (("holidays.zip", "--system", "stylegan3"), "'stylegan3' is not one of"),
         (("holidays.zip", "--minutes", 0), "--minutes"),
         (("holidays.zip", "--out", "recipe.txt"), "should end with .yaml or .yml"),
+        (("holidays.zip", "--from", "digits-wgan-ratio-clipping"), "it makes 10 classes, and the images have none"),
+        (("holidays.zip", "--from", "fashion-mnist-gan", "--size", 32), "it makes [1, 28, 28]; leave --size out"),
+        (("holidays.zip", "--from", "fashion-mnist-gan", "--system", "vae"), "--system is that of the weights"),
+        (("holidays.zip", "--from", "fashion-mnist-rejection"), "knows no training of a rejection; begin from its run"),
+        (("holidays.zip", "--from", "mnist-classifier"), "mnist-classifier"),
     ],
 )
 def test_what_cannot_be_is_refused(here: Path, capsys: Capture, given: tuple[object, ...], reason: str) -> None:
