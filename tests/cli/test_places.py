@@ -34,6 +34,7 @@ WORDS = {
         "explain to",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),
+    *("push repository", "push licence", "push datasets", "pull repository"),
 }
 """Texts that name no file, or are of commands that write none; they are not looked for on the disk."""
 
