@@ -23,6 +23,8 @@ _ELSEWHERE = {
     "read_checkpoint": "genkit.foreign.authors_checkpoint",
     "read_settings": "genkit.foreign.authors_settings",
     "from_flags": "genkit.foreign.importing",
+    "from_command_line": "genkit.foreign.importing",
+    "example_settings": "genkit.foreign.importing",
     "import_checkpoint": "genkit.foreign.importing",
     "export_pipeline": "genkit.diffusion.authors.diffusers_pipeline",
     "export_graph": "genkit.foreign.exported_graph",
