@@ -172,10 +172,26 @@ def _name(found: Subject) -> list[Section]:
     made = catalog.load(entry.target)
     shared = (base for cls, _ in shared_of(made).values() for base in cls.__mro__[:-2] if base.__doc__)
     text = "\n\n".join(inspect.cleandoc(doc) for doc in (made.__doc__ or entry.about, *(c.__doc__ for c in shared)))
-    return [
-        (f"{found.name} ({kind}, {entry.target})", [(line,) for line in text.splitlines()]),
-        ("arguments", list(described(made)) or [("none",)]),
-    ]
+    about: Section = (f"{found.name} ({kind}, {entry.target})", [(line,) for line in text.splitlines()])
+    if kind == "layouts":
+        return [about, *_example(found.name)]
+    return [about, ("arguments", list(described(made)) or [("none",)])]
+
+
+def _example(layout: str) -> list[Section]:
+    """Settings of a checkpoint as a file, and as a line where the authors' scripts take them so."""
+    import yaml
+
+    from genkit.foreign import example_settings
+
+    example = example_settings(layout)
+    if example is None:
+        return [("settings", [("none are needed: all is in the checkpoint",)])]
+    option, settings = example
+    values = {name: yaml.safe_dump(value, default_flow_style=True).splitlines()[0] for name, value in settings.items()}
+    file = (f"{option} FILE, such as", [(f"{name}: {value}",) for name, value in values.items()])
+    line = " ".join(f"--{name} {value}" for name, value in settings.items())
+    return [file, ("the same on the line", [(line,)])] if option == "--settings" else [file]
 
 
 def _scores(path: Path) -> list[tuple[str, str]]:

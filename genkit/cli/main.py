@@ -42,6 +42,8 @@ COMMANDS = {
     "cite": ("cite", "Print BibTeX of the papers behind a recipe, weights or a catalog name."),
     "import": ("import_", "Turn an author's checkpoint into weights."),
     "export": ("export", "Turn weights into the files of another library."),
+    "push": ("push", "Send weights to the Hugging Face Hub."),
+    "pull": ("pull", "Take weights from the Hugging Face Hub."),
 }
 """Command -> (module of genkit.cli, help). Help is here so that `genkit --help` imports no command."""
 

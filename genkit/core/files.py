@@ -170,6 +170,26 @@ def new_folder(path: str | Path) -> Path:
     return folder
 
 
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, whose content goes to `out`, a new or empty folder, at the end; after a failure nothing does.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    temporary = temporary_beside(out)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        out.mkdir(exist_ok=True)
+        for part in temporary.iterdir():
+            os.replace(part, out / part.name)
+    except OSError as failure:
+        raise cannot_write(out, failure) from failure
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def cannot_write(path: Path, failure: OSError) -> CheckpointError:
     """One line about a failed write: path, reason, free space."""
     existing = next((p for p in (path, *path.parents) if p.exists()), Path("/"))

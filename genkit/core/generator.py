@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.condition import Condition, Conditioned
 from genkit.core.errors import GenkitError, shown
+from genkit.core.graph import Graph, latent_graph
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
@@ -143,6 +144,17 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         """Lines about the samples drawn so far, such as their cost."""
         return []
 
+    def graph(self) -> Graph:
+        """The part that other programs can run: one function of tensors, see `genkit.core.graph`.
+
+        Raises:
+            GenkitError: its samples are no such function, with the reason.
+        """
+        raise GenkitError(
+            f"a {self.config['type']} cannot be exported: its samples are not one pass through a network but chains, "
+            "choices or several models; export what it is made of"
+        )
+
     @abstractmethod
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         """len(rows) samples; `condition` is complete and checked, all noise comes from `rows`."""
@@ -220,6 +232,9 @@ class LatentGenerator(Generator):
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         return self(self.latents(rows), condition)
+
+    def graph(self) -> Graph:
+        return latent_graph(self)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import nn
 
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import WeightsError, first_line
+from genkit.core.errors import WeightsError
 from genkit.core.files import sha256_of_file
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -49,8 +49,8 @@ class Unfinished(Protocol):
 def locate(source: str | Path, product: str = "") -> Path | Unfinished:
     """The local folder of `source`, or the averaged weights of a run that has not finished.
 
-    A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and, with the extra
-    `genkit[hub]`, a model id `owner/name` downloaded from the Hugging Face Hub.
+    A path wins; then the `weights` of a run folder, a name under the shipped `weights/`, and an id of the Hugging Face
+    Hub, owner/name or owner/name@revision, whose weights are downloaded.
 
     Args:
         product: name of a product of a run, such as "critic"; "" is its main one.
@@ -81,6 +81,8 @@ def _products(folder: Path) -> list[str]:
 
 
 def _locate(source: str | Path) -> Path | Unfinished:
+    from genkit.core.hub import fetch, is_id
+
     path = Path(source)
     for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
         if (folder / CONFIG).is_file():
@@ -92,8 +94,8 @@ def _locate(source: str | Path) -> Path | Unfinished:
         raise WeightsError(f"{path} is a file; weights are a folder with {CONFIG} and {WEIGHTS}{about_pickle(path)}")
     if path.is_dir():
         raise WeightsError(f"{path} has no {CONFIG}; it is neither a weights folder nor a run with a whole checkpoint")
-    if _is_hub_id(str(source)):
-        return _download(str(source))
+    if is_id(str(source)):
+        return fetch(str(source))
     known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
     raise WeightsError(f"no weights at {source}; give a folder or one of the shipped: {', '.join(known) or 'none'}")
 
@@ -106,24 +108,6 @@ def sha256_of_weights(source: str | Path) -> str:
     """
     found = locate(source)
     return sha256_of_file(found / WEIGHTS) if isinstance(found, Path) else found.sha256
-
-
-def _is_hub_id(source: str) -> bool:
-    parts = source.split("/")
-    return len(parts) == 2 and all(p and p not in {".", ".."} for p in parts) and not Path(parts[0]).exists()
-
-
-def _download(model: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as missing:
-        raise WeightsError(
-            f"{model} is not a local folder; to download from the hub: pip install 'genkit[hub]'"
-        ) from missing
-    try:
-        return Path(snapshot_download(model, allow_patterns=[CONFIG, WEIGHTS, "README.md"]))
-    except Exception as failure:  # the hub client raises a dozen unrelated types
-        raise WeightsError(f"no local folder {model}, and the hub did not give it: {first_line(failure)}") from failure
 
 
 def about_pickle(path: Path) -> str:

@@ -55,12 +55,12 @@ class ClassifierFreeGuided(DiffusionWrapper):
     def output(self, x_t: Tensor, t: Tensor, label: Tensor | None, **images: Tensor) -> Tensor:
         """The guided output of the network, (B, C or 2C, H, W); `images` as in `DDPM.output`."""
         model: Any = self.generator
-        none = torch.full((len(x_t),), self.classes, device=x_t.device)
+        none = torch.full((x_t.shape[0],), self.classes, device=x_t.device)
         if label is None:
             return model.output(x_t, t, none, **images)
         twice = {name: torch.cat([rows, rows]) for name, rows in images.items()}
         both = model.output(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([label, none]), **twice)
-        labelled, unlabelled = both.chunk(2)
-        channels = x_t.shape[1]
+        n, channels = x_t.shape[:2]
+        labelled, unlabelled = both[:n], both[n:]
         guided = unlabelled[:, :channels] + self.scale * (labelled[:, :channels] - unlabelled[:, :channels])
         return torch.cat([guided, labelled[:, channels:]], 1)

@@ -57,4 +57,4 @@ class Denoising:
 
 def steps_like(i: int, x: Tensor) -> Tensor:
     """Step i for every row of x."""
-    return torch.full((len(x),), i, device=x.device, dtype=torch.long)
+    return torch.full((x.shape[0],), i, device=x.device, dtype=torch.long)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genkit.core.condition import Condition
 from genkit.core.generator import Generator
+from genkit.core.graph import Graph
 from genkit.core.progress import Progress
 from genkit.core.randomness import Rows
 from genkit.diffusion.denoising import Denoising
@@ -36,6 +37,12 @@ class DiffusionGenerator(Generator):
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         x = self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch)
         return x.clamp(-1, 1) if len(self.sample_shape) == 3 else x
+
+    def graph(self) -> Graph:
+        """Its denoiser, see `denoiser_graph`."""
+        from genkit.diffusion.denoiser_graph import denoiser_graph
+
+        return denoiser_graph(self)
 
 
 class DiffusionWrapper(DiffusionGenerator):

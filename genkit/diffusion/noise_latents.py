@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from genkit.core.condition import Condition
-from genkit.core.generator import LatentGenerator, within_range
+from genkit.core.generator import Generator, LatentGenerator, within_range
+from genkit.core.graph import Graph
 from genkit.core.randomness import Randomness, Rows, Sampler
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.diffusion.schedules import Spacing
@@ -41,6 +42,10 @@ class NoiseLatents(LatentGenerator):
 
     def condition_of(self, x: Tensor) -> Condition:
         return self.generator.condition_of(x)
+
+    def graph(self) -> Graph:
+        """None: a chain of networks is no file to hand on; its generator's denoiser is."""
+        return Generator.graph(self)
 
     def latents(self, randomness: Randomness) -> Tensor:
         return randomness.normal(*self.sample_shape)

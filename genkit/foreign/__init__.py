@@ -23,8 +23,12 @@ _ELSEWHERE = {
     "read_checkpoint": "genkit.foreign.authors_checkpoint",
     "read_settings": "genkit.foreign.authors_settings",
     "from_flags": "genkit.foreign.importing",
+    "from_command_line": "genkit.foreign.importing",
+    "example_settings": "genkit.foreign.importing",
     "import_checkpoint": "genkit.foreign.importing",
     "export_pipeline": "genkit.diffusion.authors.diffusers_pipeline",
+    "export_graph": "genkit.foreign.exported_graph",
+    "check_packages": "genkit.foreign.exported_graph",
 }
 __all__ = ["layouts", "load", *_ELSEWHERE]
 
@@ -44,10 +48,11 @@ def home(layout: str) -> ModuleType:
     """The module of a layout.
 
     Beside the functions of its layouts it may define `read_folder(folder) -> (tensors, settings, file of the tensors)`,
-    for layouts that are folders with their settings, `needs_config = False`, where all is in the tensors, and
-    `differences(settings) -> lines`, about differences from the authors' code. Its package may define `product(network,
-    layout, settings)`, which makes a generator of a network, and `from_flags(layout, flags)`, the settings that the
-    authors' scripts derive from their flags.
+    for layouts that are folders with their settings, `needs_config = False`, where all is in the tensors,
+    `differences(settings) -> lines`, about differences from the authors' code, and `EXAMPLES`, settings of a checkpoint
+    by the layout's name behind the slash. Its package may define `product(network, layout, settings)`, which makes a
+    generator of a network, and, where the authors' scripts have flags, `from_flags(layout, flags)`, the settings that
+    they derive from them, `of_command_line(layout, words)` and `example_flags(layout)`.
 
     Raises:
         WeightsError: there is no such layout.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,31 @@ def from_flags(layout: str, flags: Mapping[str, Any]) -> dict[str, Any]:
         raise WeightsError(f"{layout}: no flags of its authors' scripts are known; leave out --settings")
     settings: dict[str, Any] = family.from_flags(layout, flags)
     return settings
+
+
+def from_command_line(layout: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """As `from_flags`, of a command line of the authors' scripts, `--FLAG VALUE`; also the flags that were passed over,
+    since they say nothing of the network.
+
+    Raises:
+        WeightsError: as `from_flags`; a flag without a value.
+    """
+    family = import_module(home(layout).__package__ or "")
+    if not hasattr(family, "of_command_line"):
+        raise WeightsError(f"{layout}: no flags of its authors' scripts are known; leave out {words[0]:.60}")
+    flags, passed = family.of_command_line(layout, words)
+    return from_flags(layout, flags), passed
+
+
+def example_settings(layout: str) -> tuple[str, Mapping[str, Any]] | None:
+    """The option of `genkit import` that takes a settings file, and what such a file says of one checkpoint; None for a
+    layout that needs no file."""
+    family = import_module(home(layout).__package__ or "")
+    if hasattr(family, "example_flags") and (flags := family.example_flags(layout)):
+        return "--settings", flags
+    examples: Mapping[str, Mapping[str, Any]] = getattr(home(layout), "EXAMPLES", {})
+    name = layout.partition("/")[2]
+    return ("--config", examples[name]) if name in examples else None
 
 
 def _read(

@@ -17,6 +17,7 @@ from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.generator import LatentGenerator, Likelihood, evaluating
+from genkit.core.graph import Graph
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.tree import Tree
 from genkit.images.pixels import check_images
@@ -114,6 +115,14 @@ class VAE(LatentGenerator):
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
         return self.likelihood.images(self.decode(z).pixels.mean.float())
+
+    def graph(self) -> Graph:
+        if self.network.autoregressive:
+            raise GenkitError(
+                "a vae with an autoregressive decoder cannot be exported: it draws one pixel after the other, a pass "
+                "through its network for each"
+            )
+        return super().graph()
 
     def decode(self, z: Tree) -> Decoded:
         """Decodes latents, with a graph, to z_1..z_L and the distribution of the pixels.

@@ -158,6 +158,7 @@ LINES = [
     "cite r1",
     "import ppogan/generator {points}/model.safetensors --config {recipe} --out out --part x",
     "export {points} --to diffusers --out out",
+    "export {points} --to torch --out out",
 ]
 
 

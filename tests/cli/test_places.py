@@ -29,11 +29,12 @@ WORDS = {
         "import part",
         "edit conditions",
         "edit sweep",
-        "edit direction",
+        "edit moves",
         "directions space",
         "explain to",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),
+    *("push repository", "push licence", "push datasets", "pull repository"),
 }
 """Texts that name no file, or are of commands that write none; they are not looked for on the disk."""
 
@@ -78,6 +79,7 @@ REFUSED = [
     ("exemplars run --extend digits --out run", "is an input"),
     ("edit run --extend digits --out run/weights", "--out run/weights is a part of run, which is read (WEIGHTS)"),
     ("export run --to diffusers --out run", "is an input"),
+    ("export run --to onnx --out run", "is an input"),
     ("bench bench.json --out .", "bench.json is, which is read and would be replaced"),
     ("bench bench.json --out pics/b", "lies in pics, which is read (against)"),
     ("train digits/wgan_ratio_clipping {data:PATH} --out pics/run", "lies in pics, which is read (data)"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from genkit.core import location, pretrained
+from genkit.core import hub, pretrained
 from genkit.core.catalog import build, check
 from genkit.core.errors import GenkitError, RecipeError, WeightsError
 from genkit.core.frozen import is_frozen
@@ -126,7 +126,7 @@ def test_a_configuration_makes_nothing_outside_its_folder_be_read(source: str, n
 
 
 def test_a_configuration_makes_nothing_be_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(location, "_download", lambda name: pytest.fail("a download"))
+    monkeypatch.setattr(hub, "fetch", lambda name: pytest.fail("a download"))
     with pytest.raises(WeightsError, match=r"no weights at .*here/owner/name"):
         Pretrained.from_pretrained(referring(tmp_path / "here", "owner/name"))
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
@@ -11,7 +13,8 @@ from genkit.cli.import_ import command
 from genkit.core.errors import WeightsError
 from genkit.core.generator import Generator
 from genkit.core.pretrained import Pretrained
-from genkit.foreign import import_checkpoint, load
+from genkit.foreign import example_settings, home, import_checkpoint, layouts, load
+from tests.cli.console import run
 from tests.shared import shared
 
 FILES = ("fixtures", "ratio_clipping", "networks")
@@ -64,3 +67,22 @@ def test_the_command(config, tmp_path):
     assert "GAN" in result.output and Generator.from_pretrained(tmp_path / "w").sample_shape == (3, 32, 32)
     failed = CliRunner().invoke(command, [*arguments, "--out", str(tmp_path / "v")])
     assert isinstance(failed.exception, WeightsError)
+
+
+@pytest.mark.parametrize("layout", layouts())
+def test_info_shows_settings_that_the_layout_takes(layout, capsys):
+    ran = run(capsys, "info", layout)
+    assert ran.code == 0
+    example = example_settings(layout)
+    if not getattr(home(layout), "needs_config", True) or hasattr(home(layout), "read_folder"):
+        assert example is None and "none are needed" in ran.out
+        return
+    option, settings = example
+    assert f"{option} FILE, such as" in ran.out
+    told = ran.out.partition("such as\n")[2].partition("\nthe same")[0].partition("\npapers")[0]
+    assert yaml.safe_load(textwrap.dedent(told)) == settings
+    if option == "--config":  # those of flags: tests/diffusion/authors/test_script_flags.py
+        with pytest.raises(WeightsError, match="the checkpoint does not fit the layout: missing"):
+            load(layout, {}, settings)
+    else:
+        assert f"--{next(iter(settings))} {next(iter(settings.values()))} --" in ran.out

@@ -31,7 +31,8 @@ ALLOWED = {
 CORE_USES = {"torch", "einops", "numpy", "PIL", "pydantic", "yaml", "safetensors"}
 EXCEPTIONS = {
     ("__main__", "genkit.cli.main"): "python -m genkit",
-    ("location", "huggingface_hub"): "lazy: the extra genkit[hub]",
+    ("hub", "huggingface_hub"): "lazy: most weights are local",
+    ("hub", "huggingface_hub.errors"): "lazy: most weights are local",
 }
 EXISTS_FOR = {
     "genkit.evaluation.metrics.torch_metric": "torchmetrics",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import click
 
 from genkit.cli.main import COMMANDS, genkit
+from genkit.diffusion.authors.script_flags import FLAGS
 from tests.rules.test_imports import modules, own_name
 
 OTHERS = {
@@ -21,7 +22,7 @@ OTHERS = {
     "--abbrev",
     "--exclude",
 }
-"""Of pip, accelerate and git."""
+"""Of pip, accelerate and git; those of OpenAI's scripts are known too."""
 
 
 def options() -> set[str]:
@@ -38,7 +39,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def test_every_option_that_a_text_names_exists() -> None:
-    known, found = options() | OTHERS, set()
+    known, found = options() | OTHERS | {f"--{flag}" for flags in FLAGS.values() for flag in flags}, set()
     for where, text in texts():
         for name in re.findall(r"(?<![\w-])--[a-z][a-z_-]*[a-z]", text):
             found.add(name)

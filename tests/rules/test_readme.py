@@ -46,6 +46,8 @@ SMALLER = (
 LEFT_OUT = {
     "pip install .": "these tests run where genkit is installed",
     "make test": "runs these tests",
+    "genkit push runs/digits ada/digits --license mit --private": "tests/cli/test_hub.py, without the hub",
+    "genkit pull ada/digits --out pulled": "tests/cli/test_hub.py, without the hub",
 }
 STAND_IN = {"make demo": "genkit train recipes/digits/wgan_ratio_clipping.yaml --out runs/demo --resume"}
 """`make demo` without its virtual environment."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from genkit.core.errors import WeightsError
-from genkit.core.files import cannot_write, new_folder, temporary_beside
+from genkit.core.files import new_folder, whole_folder
 from genkit.diffusion.authors.diffusers_chain import Chain, chain_of
 from genkit.diffusion.authors.diffusers_note import write_note
 from genkit.diffusion.authors.diffusers_readme import readme
@@ -125,21 +124,12 @@ def _heads(network: nn.Module) -> list[int]:
 
 
 def _write(pipeline: Any, text: str, generator: DDPM, rest: dict[str, Tensor], out: Path) -> None:
-    """Writes beside `out` first, then moves, so that a failure leaves nothing behind."""
-    temporary = temporary_beside(out)
-    try:
-        pipeline.save_pretrained(temporary, safe_serialization=True)
+    with whole_folder(out) as folder:
+        pipeline.save_pretrained(folder, safe_serialization=True)
         if type(pipeline).__module__.startswith("genkit."):
-            _bring_class(pipeline, temporary)
-        (temporary / "README.md").write_text(text, encoding="utf-8")
-        write_note(temporary, generator.config, rest)
-        out.mkdir(exist_ok=True)
-        for part in temporary.iterdir():
-            os.replace(part, out / part.name)
-    except OSError as failure:
-        raise cannot_write(out, failure) from failure
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            _bring_class(pipeline, folder)
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        write_note(folder, generator.config, rest)
 
 
 def _bring_class(pipeline: Any, folder: Path) -> None:

@@ -84,6 +84,72 @@ ARGUMENTS = {
 }
 """Flag -> argument of the network's constructor, where they differ."""
 
+_NOT_OF_NETWORKS = {
+    *("clip_denoised", "num_samples", "batch_size", "model_path", "base_samples"),
+    *("classifier_path", "classifier_scale", "data_dir", "val_data_dir", "schedule_sampler", "lr", "weight_decay"),
+    *("lr_anneal_steps", "anneal_lr", "microbatch", "ema_rate", "log_interval", "save_interval", "eval_interval"),
+    *("resume_checkpoint", "use_fp16", "fp16_scale_growth", "noised", "iterations"),
+}
+"""Flags of their scripts that say nothing of a network or its process."""
+
+EXAMPLES: dict[str, Flags] = {
+    "guided-diffusion/unet": {
+        "attention_resolutions": "32,16,8",
+        "class_cond": True,
+        "diffusion_steps": 1000,
+        "dropout": 0.1,
+        "image_size": 64,
+        "learn_sigma": True,
+        "noise_schedule": "cosine",
+        "num_channels": 192,
+        "num_head_channels": 64,
+        "num_res_blocks": 3,
+        "resblock_updown": True,
+        "use_new_attention_order": True,
+        "use_scale_shift_norm": True,
+    },
+    "guided-diffusion/super_resolution_unet": {
+        "attention_resolutions": "32,16,8",
+        "class_cond": True,
+        "diffusion_steps": 1000,
+        "large_size": 256,
+        "small_size": 64,
+        "learn_sigma": True,
+        "noise_schedule": "linear",
+        "num_channels": 192,
+        "num_heads": 4,
+        "num_res_blocks": 2,
+        "resblock_updown": True,
+        "use_scale_shift_norm": True,
+    },
+    "guided-diffusion/classifier": {
+        "image_size": 64,
+        "classifier_attention_resolutions": "32,16,8",
+        "classifier_depth": 4,
+        "classifier_width": 128,
+        "classifier_pool": "attention",
+        "classifier_resblock_updown": True,
+        "classifier_use_scale_shift_norm": True,
+        "noise_schedule": "cosine",
+        "learn_sigma": True,
+    },
+    "improved-diffusion/unet": {
+        "image_size": 32,
+        "num_channels": 128,
+        "num_res_blocks": 3,
+        "learn_sigma": True,
+        "dropout": 0.3,
+        "diffusion_steps": 4000,
+        "noise_schedule": "cosine",
+        "rescale_learned_sigmas": False,
+        "rescale_timesteps": False,
+    },
+}
+"""Layout -> flags of a published checkpoint."""
+
+_TRUE, _FALSE = ("yes", "true", "t", "y", "1"), ("no", "false", "f", "n", "0")
+"""Texts that their scripts read as a bool."""
+
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -102,6 +168,57 @@ def from_flags(layout: str, flags: Flags) -> dict[str, Any]:
         raise WeightsError(f"settings.{reason}, so that the network ignores it; leave it out")
     arguments = {_argument(name): value for name, value in values.items()}
     return _settings(layout, {name: value for name, value in arguments.items() if name not in ELSEWHERE})
+
+
+def of_command_line(layout: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The flags in a command line of their scripts, and the names of those passed over.
+
+    A line is for several things at once: passed over are flags of sampling and training, and those of the other network
+    of guided sampling.
+
+    Args:
+        words: `--FLAG VALUE` or `--FLAG=VALUE`, as their READMEs print them.
+
+    Raises:
+        WeightsError: the layout has no script, or it no such flag; a flag without a value, or of another kind.
+    """
+    if layout not in FLAGS:
+        raise WeightsError(f"{layout}: no flags of its authors' scripts are known; leave out {words[0]:.60}")
+    found, passed, left = dict[str, Any](), list[str](), iter(words)
+    for word in left:
+        if not word.startswith("--"):
+            raise WeightsError(
+                f"{shown(word)} is no flag of {layout}; they are written --FLAG VALUE, behind the checkpoint"
+            )
+        name, equals, value = word.removeprefix("--").partition("=")
+        value = value if equals else next(left, "")
+        if not value or value.startswith("--"):
+            raise WeightsError(f"--{name:.60} needs a value, as in --{name:.60} {FLAGS[layout].get(name) or 1}")
+        if name in FLAGS[layout]:
+            found[name] = _read(name, value, FLAGS[layout][name])
+        elif name in _NOT_OF_NETWORKS | _beside(layout):
+            passed.append(name)
+        else:
+            raise WeightsError(f"--{name:.60}: no flag of {layout}{suggest(name, FLAGS[layout])}")
+    return found, passed
+
+
+def _beside(layout: str) -> set[str]:
+    """Flags of the network that stands beside that of the layout in a line of guided sampling."""
+    if layout.endswith("/classifier"):
+        return {*FLAGS["guided-diffusion/unet"]}
+    return {name for name in FLAGS["guided-diffusion/classifier"] if name.startswith("classifier_")}
+
+
+def _read(name: str, text: str, default: Any) -> Any:
+    """A text as their argparse reads it: of the kind of its default."""
+    kind = type(default)
+    try:
+        if kind is bool:
+            return bool((*_FALSE, *_TRUE).index(text.lower()) >= len(_FALSE))
+        return kind(text)
+    except ValueError as fault:
+        raise WeightsError(f"--{name}: {_KINDS[kind]} is needed, got {shown(text)}") from fault
 
 
 def _typed(layout: str, name: Any, value: Any) -> Any:

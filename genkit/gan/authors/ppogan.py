@@ -19,6 +19,13 @@ from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.resnet_gan import ResNetCritic, ResNetGenerator
 from genkit.layers.arguments import Rate, Width
 
+EXAMPLES = {
+    "generator": {"nz": 128, "G_SIZE": 128},
+    "critic": {"G_SIZE": 128, "D_SCALE": 1.0},
+    "classifier": {"G_SIZE": 128, "D_SCALE": 1.0},
+}
+"""Layout -> settings of a checkpoint."""
+
 
 class PPOGANGeneratorSettings(Settings):
     """nz: width of z. G_SIZE: channels of every map. Their networks fit 32 pixels only."""

@@ -25,6 +25,12 @@ SPECTRAL = {
     "parametrizations.weight.0._v": "weight_v",
 }
 """PyTorch's present names for a spectrally normalised layer -> those of the authors' PyTorch version."""
+EXAMPLES = {
+    **{name: {"nz": 128, "ngf": 128} for name in ("dcgan_generator", "resnet_generator")},
+    **{f"{name}_critic": {"ndf": 128} for name in ("dcgan", "sndcgan", "resnet")},
+    **{f"{name}_weights": {"ndf": 128} for name in ("dcgan", "resnet")},
+}
+"""Layout -> settings of a checkpoint."""
 
 
 class WeightSettings(Settings):

@@ -35,6 +35,13 @@ NORMS: dict[str, TokenNorm] = {"ln": "layer", "bn": "batch", "in": "instance", "
 ACTIVATIONS: dict[str, Activation] = {"gelu": "gelu", "leakyrelu": "leaky_relu"}
 G_HEADS = 4
 """Heads of their generators, fixed in their code."""
+EXAMPLES = {
+    "v1_generator": {"bottom_width": 8, "gf_dim": 1024, "latent_dim": 1024},
+    "neurips_generator": {"bottom_width": 8, "gf_dim": 1024, "latent_dim": 256},
+    "v1_critic": {"img_size": 32, "patch_size": 4, "df_dim": 384},
+    "neurips_critic": {"img_size": 32, "patch_size": 2, "df_dim": 384},
+}
+"""Layout -> settings of a checkpoint."""
 
 
 class TransGANGeneratorSettings(Settings):

@@ -74,7 +74,7 @@ class StyledConv(nn.Module):
             scale = demodulation(style, weight)
         drawn = self.noise[None, None] if noise is None else noise
         shift = (drawn * self.noise_strength * GAIN).to(y.dtype)
-        into = None if torch.is_grad_enabled() or len(scale) != len(y) else y
+        into = None if torch.is_grad_enabled() or scale.shape[0] != y.shape[0] else y
         y = torch.addcmul(shift, y, (scale * GAIN).to(y.dtype)[:, :, None, None], out=into)
         y = torch.add(y, (self.bias * GAIN).to(y.dtype)[:, None, None], out=into)
         return activated(y) if into is None else F.leaky_relu_(y, 0.2)

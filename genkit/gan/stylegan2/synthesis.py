@@ -117,7 +117,7 @@ class Synthesis(nn.Module):
     ) -> Iterator[Halfway]:
         """`start` and the state before each layer behind it; the last holds the image, whole."""
         left: Iterator[Tensor | None] = iter(noise or [None] * len(self.noise_sides))  # type: ignore[list-item]
-        first = start or Halfway("b4.conv1", self.const.expand(len(styles["b4.conv1"]), -1, -1, -1), None)
+        first = start or Halfway("b4.conv1", self.const.expand(styles["b4.conv1"].shape[0], -1, -1, -1), None)
         begun, (_, x, image) = False, first
         for name, layer in self._layers():
             drawn = None if isinstance(layer, ToRGB) else next(left)

@@ -76,7 +76,7 @@ class Edited(LatentGenerator):
         return self.space.moved_w(z, condition, self._shift(z))
 
     def _shift(self, z: Any) -> Tensor:
-        n = len(tree.leaves(z)[0])
+        n = tree.leaves(z)[0].shape[0]
         strengths = torch.full((n,), self.strength, device=self.device)
         return self.unit * self.direction.along(self.number, strengths)
 

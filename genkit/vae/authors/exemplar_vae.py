@@ -21,6 +21,14 @@ from genkit.vae.networks.vae_network import Pixels, Side, VAENetwork, finish
 from genkit.vae.pixel_likelihoods import Bernoulli, Logistic256
 from genkit.vae.vae import VAE
 
+_EXAMPLE = {"prior": "exemplar_prior", "input_type": "binary", "input_size": [1, 28, 28], "z1_size": 40}
+EXAMPLES = {
+    "vae": {**_EXAMPLE, "hidden_size": 300},
+    "hvae_2level": {**_EXAMPLE, "hidden_size": 300},
+    "convhvae_2level": _EXAMPLE,
+}
+"""Layout -> settings of a checkpoint."""
+
 
 class VAESettings(Settings):
     """prior, input_type ("gray" is 256 levels), input_size [C, H, W], hidden_size, z1_size.

@@ -28,6 +28,15 @@ SAME = (
     ("num_preprocess_cells", "num_postprocess_cells"),
 )
 """Settings that may differ in their network, not in ours."""
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "nvae": {
+        **{"num_latent_scales": 1, "num_groups_per_scale": 30, "num_latent_per_group": 20},
+        **{"num_channels_enc": 128, "num_channels_dec": 128, "num_preprocess_blocks": 2, "num_postprocess_blocks": 2},
+        **{"num_cell_per_cond_enc": 2, "num_cell_per_cond_dec": 2, "num_mixture_dec": 1, "num_nf": 0},
+        **{"arch_instance": "res_mbconv", "use_se": True, "res_dist": True},
+    }
+}
+"""Layout -> settings of a checkpoint."""
 
 
 class NVAESettings(Settings):

@@ -28,6 +28,8 @@ SIZES: dict[Plan, int] = {"mnist": 28, "cifar10": 32, "celeba64": 64, "lsun64": 
 CONV = (("v", "weight"), ("log_norm", "log_weight_norm"), ("bias", "bias"))
 STARTED = "started"
 """Buffer that their checkpoints lack: without it the norms would be set anew at the next forward pass."""
+EXAMPLES = {"energy": {"cls": "EBM_CIFAR32", "mid_channel": 128}}
+"""Layout -> settings of a checkpoint."""
 
 
 class EnergySettings(Settings):

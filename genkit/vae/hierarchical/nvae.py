@@ -139,7 +139,7 @@ class TopGroup(nn.Module):
         return Gaussian(q.mean / TOP_DEVIATION, q.log_variance - 2 * math.log(TOP_DEVIATION))
 
     def forward(self, z: Tensor) -> Tensor:
-        start = self.start.expand(len(z), -1, -1, -1)
+        start = self.start.expand(z.shape[0], -1, -1, -1)
         return self.combine(torch.cat([start, TOP_DEVIATION * z], 1))  # type: ignore[no-any-return]
 
 

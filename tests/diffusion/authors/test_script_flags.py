@@ -21,7 +21,7 @@ from genkit.diffusion.authors.guided_diffusion import (
     SuperResolutionSettings,
     UNetSettings,
 )
-from genkit.diffusion.authors.script_flags import FLAGS, from_flags
+from genkit.diffusion.authors.script_flags import FLAGS, from_flags, of_command_line
 from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 from tests.diffusion.authors import adm
 from tests.diffusion.networks.published import PUBLISHED
@@ -208,6 +208,13 @@ def test_the_command_takes_flags(tmp_path):
         command, [*line, "--config", str(tmp_path / "flags.yaml"), "--out", str(tmp_path / "two")]
     )
     assert isinstance(both.exception, GenkitError) and "give one of them" in str(both.exception)
+    words = [word for name, value in SMALL.items() for word in (f"--{name}", str(value).strip("[]").replace(" ", ""))]
+    typed = [UNET, line[1], *words, "--batch_size", "4", "--out", str(tmp_path / "typed")]
+    result = CliRunner().invoke(command, typed)
+    assert result.exit_code == 0 and result.output.startswith("passed over, not of this network: batch_size\n")
+    assert Generator.from_pretrained(tmp_path / "typed").config == generator.config
+    both = CliRunner().invoke(command, [*line, *words, "--out", str(tmp_path / "two")])
+    assert isinstance(both.exception, GenkitError) and "--image_size is a flag" in str(both.exception)
 
 
 def test_a_classifier_of_flags(tmp_path):
@@ -220,3 +227,94 @@ def test_a_classifier_of_flags(tmp_path):
     made = Pretrained.from_pretrained(tmp_path / "out")
     torch.testing.assert_close(made(x, t), expected, rtol=0, atol=5e-5)
     assert made.process.config["schedule"] == "cosine" and made.classes == 5
+
+
+README_LINES: dict[str, tuple[str, str]] = {
+    "ADM, ImageNet 64": (
+        UNET,
+        "--attention_resolutions 32,16,8 --class_cond True --diffusion_steps 1000 --dropout 0.1 --image_size 64 "
+        "--learn_sigma True --noise_schedule cosine --num_channels 192 --num_head_channels 64 --num_res_blocks 3 "
+        "--resblock_updown True --use_new_attention_order True --use_fp16 True --use_scale_shift_norm True "
+        "--classifier_scale 1.0 --classifier_path models/64x64_classifier.pt --classifier_depth 4 "
+        "--model_path models/64x64_diffusion.pt --batch_size 4 --num_samples 100 --timestep_respacing 250",
+    ),
+    "ADM, 64 to 256": (
+        UPSAMPLER,
+        "--attention_resolutions 32,16,8 --class_cond True --diffusion_steps 1000 --large_size 256 --small_size 64 "
+        "--learn_sigma True --noise_schedule linear --num_channels 192 --num_heads 4 --num_res_blocks 2 "
+        "--resblock_updown True --use_fp16 True --use_scale_shift_norm True --model_path models/64_256_upsampler.pt "
+        "--base_samples 64_samples.npz --batch_size 4 --num_samples 100 --timestep_respacing 250",
+    ),
+    "classifier, 128": (
+        CLASSIFIER,
+        "--iterations 300000 --anneal_lr True --batch_size 256 --lr 3e-4 --save_interval 10000 --weight_decay 0.05 "
+        "--image_size 128 --classifier_attention_resolutions 32,16,8 --classifier_depth 2 --classifier_width 128 "
+        "--classifier_pool attention --classifier_resblock_updown True --classifier_use_scale_shift_norm True",
+    ),
+    "IDDPM, CIFAR-10": (
+        IMPROVED,
+        "--image_size 32 --num_channels 128 --num_res_blocks 3 --learn_sigma True --dropout 0.3 --diffusion_steps 4000 "
+        "--noise_schedule cosine --rescale_learned_sigmas=False --rescale_timesteps=False --lr 1e-4 --batch_size 128",
+    ),
+}
+"""The flags of their READMEs, as printed there, of sampling and training too."""
+
+
+@pytest.mark.parametrize("name", README_LINES)
+def test_a_line_of_their_readme_is_the_settings_file(name: str) -> None:
+    layout, line = README_LINES[name]
+    found, passed = foreign.from_command_line(layout, line.split())
+    _, flags = PAPERS[name]
+    respaced = {"timestep_respacing": "250"} if "timestep_respacing" in line else {}
+    told = {flag: value for flag, value in flags.items() if flag in FLAGS[layout]}
+    assert found == from_flags(layout, {**told, **respaced})
+    assert "batch_size" in passed and not {*passed} & {*FLAGS[layout]}
+
+
+@pytest.mark.parametrize(
+    ("layout", "line", "told"),
+    [
+        (UNET, "--num_chanels 192", "--num_chanels: no flag of guided-diffusion/unet; did you mean 'num_channels'?"),
+        (UNET, "--small_size 64", "--small_size: no flag of guided-diffusion/unet"),
+        (UNET, "--num_channels", "--num_channels needs a value, as in --num_channels 128"),
+        (UNET, "--class_cond --num_channels 192", "--class_cond needs a value"),
+        (UNET, "--class_cond maybe", "--class_cond: true or false is needed, got 'maybe'"),
+        (UNET, "--num_channels many", "--num_channels: a whole number is needed, got 'many'"),
+        (UNET, "--dropout nothing", "--dropout: a number is needed, got 'nothing'"),
+        (UNET, "192", "'192' is no flag of guided-diffusion/unet"),
+        (UNET, "--num_head_channels 64 --num_heads 2", "num_heads: num_head_channels is given"),
+        ("ppogan/critic", "--G_SIZE 128", "ppogan/critic: no flags of its authors' scripts are known"),
+        ("diffusers/pipeline", "--num_channels 1", "diffusers/pipeline: no flags of its authors' scripts are known"),
+        ("stylegan2/ada", "--x 1", "stylegan2/ada: no flags of its authors' scripts are known"),
+    ],
+)
+def test_a_wrong_line_is_refused(layout: str, line: str, told: str) -> None:
+    with pytest.raises(WeightsError) as refused:
+        foreign.from_command_line(layout, line.split())
+    assert told in str(refused.value)
+
+
+def test_values_are_read_as_their_scripts_read_them() -> None:
+    for text in ("True", "yes", "t", "1"):
+        assert of_command_line(UNET, ["--class_cond", text])[0] == {"class_cond": True}
+    for text in ("False", "No", "f", "0"):
+        assert of_command_line(UNET, [f"--class_cond={text}"])[0] == {"class_cond": False}
+    assert of_command_line(UNET, ["--num_heads_upsample", "-1", "--dropout", "1e-1", "--use_ddim", "y"]) == (
+        {"num_heads_upsample": -1, "dropout": 0.1, "use_ddim": True},
+        [],
+    )
+
+
+@pytest.mark.parametrize("layout", FLAGS)
+def test_the_example_of_info_is_of_a_published_network(layout: str) -> None:
+    option, example = foreign.example_settings(layout) or ("", {})
+    told = from_flags(layout, example)
+    assert option == "--settings"
+    line = [word for name, value in example.items() for word in (f"--{name}", str(value))]
+    assert foreign.from_command_line(layout, line) == (told, [])
+    kind = SETTINGS[layout]
+
+    def network(settings: Flags) -> Any:
+        return kind(**{name: value for name, value in settings.items() if name in kind.model_fields})
+
+    assert network(told) in [network(from_flags(of, flags)) for of, flags in PAPERS.values() if of == layout]
