@@ -46,6 +46,7 @@ SMALLER = (
 LEFT_OUT = {
     "pip install .": "these tests run where genkit is installed",
     "make test": "runs these tests",
+    "genkit ui": "goes on until it is stopped; tests/ui opens the page in a browser",
 }
 STAND_IN = {"make demo": "genkit train recipes/digits/wgan_ratio_clipping.yaml --out runs/demo --resume"}
 """`make demo` without its virtual environment."""
