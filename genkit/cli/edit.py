@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
 from click.core import ParameterSource
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from genkit.core.generator import Generator
+    from genkit.vae.vae import VAE
 
 
 class FolderOrPicture(Place):
@@ -205,16 +206,22 @@ def edited(
         GenkitError: a generator that is no VAE.
         DataError: a file that is no image.
     """
-    from genkit.vae.vae import VAE
     from genkit.vae.variations import between, variations
 
-    if not isinstance(generator, VAE):
+    if not takes_images(generator):
         raise GenkitError(f"{role} needs a VAE, which encodes images; this is a {type(generator).__name__}")
     given = [read_image(path, generator) for path in images]
     if len(given) == 2:
         return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
     sizes = (min(batch_size, n - start) for start in range(0, n, batch_size))
     return (variations(generator, given[0], size, rng) for size in sizes)
+
+
+def takes_images(generator: Generator) -> TypeGuard[VAE]:
+    """Whether it encodes images, so that they can be varied."""
+    from genkit.vae.vae import VAE
+
+    return isinstance(generator, VAE)
 
 
 def content(path: Path) -> bytes:

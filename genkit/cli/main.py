@@ -37,6 +37,7 @@ COMMANDS = {
     "calibrate": ("calibrate", "Measure distances of images by a predictor of attributes."),
     "stats": ("stats", "Compute and keep the statistics of a data set."),
     "bench": ("bench", "Compare several sets of weights in one table."),
+    "ui": ("ui", "Open a page to play with weights and watch runs."),
     "list": ("list_", "List recipes, data, weights, metrics and more."),
     "info": ("info", "Describe a recipe, weights, a run or a catalog name."),
     "cite": ("cite", "Print BibTeX of the papers behind a recipe, weights or a catalog name."),

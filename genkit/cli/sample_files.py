@@ -117,11 +117,11 @@ def write_points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
     write_atomically(out / "points.npy", binary.getvalue())
     write_atomically(out / "points.csv", text.getvalue().encode())
     if points.shape[1] == 2:
-        points_png(points, out / "points.png", data=_trained_on(weights, len(points)))
+        points_png(points, out / "points.png", data=trained_on(weights, len(points)))
     return f"{len(points)} points in {out}"
 
 
-def _trained_on(weights: str, n: int) -> Tensor | None:
+def trained_on(weights: str, n: int) -> Tensor | None:
     """The first n points that a run learned from; None for weights alone, or where the data cannot be had."""
     from genkit.training.recipe import Recipe
     from genkit.training.run_folder import RunFolder

@@ -96,7 +96,7 @@ def _training(folder: RunFolder, recipe: Recipe) -> PagePart:
     rows, falls = read_metrics(folder.metrics), falls_of(folder.checkpoints)
     back = [(f"back from iteration {fall['at']:,} to {fall['to']:,}", fall["why"]) for fall in falls]
     environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history)), *back]
-    own = {"facts": _facts(recipe, rows, falls), "curves": _curves(rows), "grids": _grids(folder.grids)}
+    own = {"facts": _facts(recipe, rows, falls), "curves": curves_of(rows), "grids": _grids(folder.grids)}
     return _part(folder, recipe) | own | {"environment": environment}
 
 
@@ -132,7 +132,7 @@ def _clock(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _curves(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+def curves_of(rows: list[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """(learner, [(name, last value, SVG)]): the scores first, then the learners in the order of their names."""
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in rows:

@@ -1,0 +1,104 @@
+"""A knob as components of the page, and what a visitor has set it to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from genkit.core.errors import GenkitError, shown
+from genkit.ui.knobs import Choice, Knob, Line, Picture, Slide
+
+ANY = "not set"
+"""Of a list: nothing is asked for."""
+
+PARTS, LONGEST = 200, 100
+"""Stops of a slider, and letters of a text."""
+
+
+def dropped(label: str, **settings: Any) -> gr.Image:
+    """A place for an image that a visitor drops; the server fetches none, whatever address a browser sends."""
+    sources: Any = ["upload", "clipboard"]
+    image = gr.Image(
+        type="filepath", image_mode=None, sources=sources, label=label, buttons=[], interactive=True, **settings
+    )
+    kept = image.move_resource_to_block_cache
+
+    def local(url_or_file_path: Any) -> str | None:
+        if "://" in str(url_or_file_path):
+            raise GenkitError("an image is dropped as a file, not as an address")
+        return kept(url_or_file_path)
+
+    image.move_resource_to_block_cache = local  # type: ignore[method-assign]
+    return image
+
+
+@dataclass
+class Control:
+    """A knob in the page.
+
+    Attributes:
+        components: whose values, in this order, `value` reads.
+        changes: events after which another picture is wanted.
+    """
+
+    knob: Knob
+    components: list[Any] = field(default_factory=list)
+    changes: list[Any] = field(default_factory=list)
+
+    def value(self, given: Sequence[Any]) -> Any:
+        """Text or number, None where nothing is asked for.
+
+        Raises:
+            GenkitError: nothing that the knob has.
+        """
+        knob = self.knob
+        if isinstance(knob, Slide):
+            return number(given[1], knob) if given[0] else None
+        if given[0] in (None, "", ANY):
+            return None
+        text = str(given[0])
+        if (isinstance(knob, Choice) and text not in knob.choices) or (len(text) > LONGEST and isinstance(knob, Line)):
+            raise GenkitError(f"{knob.name}: {shown(text)} is not to be had here")
+        return text
+
+
+def number(given: Any, knob: Slide) -> int | float:
+    """A number in the range of a slider.
+
+    Raises:
+        GenkitError: it is none.
+    """
+    if not isinstance(given, (int, float)) or not math.isfinite(given) or not knob.low <= given <= knob.high:
+        raise GenkitError(f"{knob.name}: a number from {knob.low:g} to {knob.high:g}, got {shown(given)}")
+    return int(given) if knob.whole else float(given)
+
+
+def control(knob: Knob) -> Control:
+    """The components of a knob, made where the page is being built."""
+    title = knob.name.replace("_", " ")
+    if isinstance(knob, Slide):
+        return _slide(knob, title)
+    if isinstance(knob, Choice):
+        chosen = gr.Dropdown([ANY, *knob.choices], value=ANY, label=title, info=knob.about, interactive=True)
+        return Control(knob, [chosen], [chosen.input])
+    if isinstance(knob, Picture):
+        image = dropped(f"{title}: {knob.about}", height=200)
+        return Control(knob, [image], [image.upload])
+    line = gr.Textbox(label=title, info=knob.about, placeholder=ANY, interactive=True, max_length=LONGEST)
+    return Control(knob, [line], [line.submit])
+
+
+def _slide(knob: Slide, title: str) -> Control:
+    """A slider that shows once its box is ticked."""
+    step = 1 if knob.whole else (knob.high - knob.low) / PARTS
+    with gr.Group():
+        ticked = gr.Checkbox(False, label=title, info=knob.about, interactive=True)
+        slider = gr.Slider(
+            knob.low, knob.high, knob.start, step=step, label=title, show_label=False, visible=False, interactive=True
+        )
+    ticked.change(lambda on: gr.Slider(visible=on), ticked, slider, queue=False, show_progress="hidden")
+    return Control(knob, [ticked, slider], [ticked.input, slider.release])

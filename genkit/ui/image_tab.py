@@ -1,0 +1,64 @@
+"""The tab of a visitor's own image: variations of it, the way to another one, and how unusual it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from genkit.core.errors import GenkitError
+from genkit.ui.controls import dropped
+from genkit.ui.library import Library
+from genkit.ui.markup import figure, note, numbers, refusal
+from genkit.ui.pictures import edits, opened, score_of, scores, varies
+from genkit.ui.sample_tab import COUNT, LATEST, counted, place, refusing
+
+SIDE = 240
+
+
+def image_tab(library: Library, weights: gr.Dropdown) -> None:
+    """Builds the tab; weights that can do neither say so."""
+
+    @gr.render(inputs=weights, show_progress="hidden")
+    def build(name: str | None) -> None:
+        try:
+            found = opened(place(library, name))
+        except GenkitError as refused:
+            gr.HTML(refusal(str(refused)))
+            return
+        if not (varies(found) or scores(found)):
+            gr.HTML(note("These weights encode no images and have no likelihood; choose others above."))
+            return
+        _build(library, weights, varies(found), scores(found))
+
+
+def _build(library: Library, weights: gr.Dropdown, can_vary: bool, can_score: bool) -> None:
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            image = dropped("your image", elem_id="dropped", height=SIDE)
+            other = dropped("and another, for the way between them", visible=can_vary, height=SIDE)
+            n = gr.Slider(COUNT.low, COUNT.high, 16, step=1, interactive=True, label="images", visible=can_vary)
+            seed = gr.Number(0, label="seed", precision=0, minimum=0, maximum=LATEST, interactive=True)
+            vary = gr.Button("Vary", variant="primary", visible=can_vary, elem_id="vary")
+            score = gr.Button("Score", visible=can_score, elem_id="score")
+        with gr.Column(scale=3, min_width=320):
+            picture = gr.HTML(elem_id="varied")
+            table = gr.HTML(elem_id="scored")
+
+    def varied(name: str, image: str | None, other: str | None, n: Any, seed: Any) -> str:
+        given = [path for path in (image, other) if path]
+        if not image:
+            return refusal("drop an image first")
+        return refusing(lambda: figure(edits(place(library, name), given, *counted(seed, n))))
+
+    def scored(name: str, image: str | None, seed: Any) -> str:
+        if not image:
+            return refusal("drop an image first")
+        higher = note("A higher outlier score is more unusual; compare it with those of images like the training data.")
+        return refusing(lambda: numbers(score_of(place(library, name), image, counted(seed, 1)[1])) + higher)
+
+    inputs = [weights, image, other, n, seed]
+    if can_vary:
+        gr.on([vary.click, image.upload, other.upload, n.release, seed.submit], varied, inputs, picture)
+    if can_score:
+        gr.on([score.click], scored, [weights, image, seed], table)

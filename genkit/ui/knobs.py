@@ -1,0 +1,128 @@
+"""Knobs of a generator: everything that can be asked of it, found by asking it.
+
+Conditions come from its columns. The options are those of `genkit sample`, tried one by one: a generator has the knob
+of every option that it does not refuse.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+from genkit.cli.places import WEIGHTS
+from genkit.cli.sampler_options import configured, sampler_options
+from genkit.core.columns.images import Images
+from genkit.core.columns.values import Values
+from genkit.core.errors import GenkitError
+
+if TYPE_CHECKING:
+    from genkit.core.columns.column import Column
+    from genkit.core.generator import Generator
+
+TRIED, STEPS = 0.5, "2"
+"""Values by which it is found out whether a number, or a text, is taken."""
+
+WIDE = 20.0
+"""A slider's end, where the option's own is beyond."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some texts, or none of them."""
+
+    name: str
+    about: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Slide:
+    """A number from low to high, or none."""
+
+    name: str
+    about: str
+    low: float
+    high: float
+    start: float
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A short text, or none."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file, which must be given."""
+
+    name: str
+    about: str
+
+
+Knob: TypeAlias = Choice | Slide | Line | Picture
+
+
+def condition_knobs(generator: Generator) -> list[Knob]:
+    """A knob for each column of its conditions."""
+    return [_of_column(name, column) for name, column in generator.conditions.items()]
+
+
+def option_knobs(generator: Generator, weights: Iterable[str]) -> list[Knob]:
+    """A knob for each option of genkit sample that it has a use for.
+
+    Args:
+        weights: places of what may be given where an option takes weights.
+    """
+    return [knob for option in _options() if (knob := _of_option(generator, option, tuple(weights)))]
+
+
+def shared_copy(generator: Generator) -> Generator:
+    """The generator once more, over the same tensors: what is set on the one does not change the other."""
+    tensors = (*generator.parameters(), *generator.buffers())
+    return copy.deepcopy(generator, {id(tensor): tensor for tensor in tensors})
+
+
+def refused(generator: Generator, options: Mapping[str, Any]) -> bool:
+    """Whether genkit sample would refuse these options."""
+    try:
+        configured(shared_copy(generator), dict(options))
+    except GenkitError:
+        return True
+    return False
+
+
+def _of_column(name: str, column: Column) -> Knob:
+    if isinstance(column, Images):
+        return Picture(name, column.about)
+    if isinstance(column, Values):
+        return Slide(name, column.about, column.low, column.high, (column.low + column.high) / 2)
+    classes = getattr(column, "classes", 0)
+    return Choice(name, column.about, column.names or tuple(map(str, range(classes))))
+
+
+def _options() -> Iterator[click.Option]:
+    """The options in the order of `genkit sample --help`."""
+    carrier = sampler_options(lambda: None)  # type: ignore[arg-type, return-value]
+    yield from reversed(carrier.__click_params__)  # type: ignore[attr-defined]
+
+
+def _of_option(generator: Generator, option: click.Option, weights: tuple[str, ...]) -> Knob | None:
+    name, about, kind = str(option.name), option.help or "", option.type
+    if isinstance(kind, click.Choice) or kind is WEIGHTS:
+        given = kind.choices if isinstance(kind, click.Choice) else weights
+        choices = tuple(str(choice) for choice in given if not refused(generator, {name: choice}))
+        return Choice(name, about, choices) if choices else None
+    whole = isinstance(kind, click.IntRange)
+    if isinstance(kind, (click.IntRange, click.FloatRange)):
+        low, high = float(kind.min or 0), min(float(kind.max or WIDE), WIDE)
+        taken = not refused(generator, {name: int(low) if whole else TRIED})
+        return Slide(name, about, low, high, min(max(1.0, low), high), whole) if taken else None
+    return None if refused(generator, {name: STEPS}) else Line(name, about)

@@ -1,0 +1,135 @@
+"""The tab of samples: a seed, the knobs of the chosen generator, and the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from genkit.core.errors import GenkitError
+from genkit.core.progress import Progress
+from genkit.ui.controls import control, number
+from genkit.ui.knobs import Slide, condition_knobs, option_knobs
+from genkit.ui.library import Library, chosen
+from genkit.ui.markup import figure, refusal
+from genkit.ui.moves import moves_of
+from genkit.ui.pictures import joins, opened, samples, way
+from genkit.ui.wishes import Wishes
+
+MOST, FIRST, LATEST = 64, 8, 2**31 - 1
+"""Samples at most, and at first; the largest seed."""
+
+FRAMES = Slide("images on the way", "", 2, 32, 8, True)
+SHOWN = gr.Progress()
+COUNT = Slide("samples", "", 1, MOST, FIRST, True)
+SEED = Slide("seed", "", 0, LATEST, 0, True)
+
+
+def sample_tab(library: Library, weights: gr.Dropdown) -> None:
+    """Builds the tab."""
+    picture = gr.HTML(elem_id="picture", render=False)
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            with gr.Row():
+                seed = gr.Number(
+                    0, label="seed", precision=0, minimum=0, maximum=LATEST, interactive=True, elem_id="seed"
+                )
+                n = gr.Slider(1, MOST, FIRST, step=1, interactive=True, label="samples", elem_id="samples")
+
+            @gr.render(inputs=weights, show_progress="hidden")
+            def knobs(name: str | None) -> None:
+                if name:
+                    _knobs(library, weights, name, [seed, n], picture)
+
+        with gr.Column(scale=3, min_width=320):
+            picture.render()
+
+    def first(name: str | None, seed: Any, n: Any, progress: Any = SHOWN) -> str:
+        if not name:
+            return refusal("there are no weights here yet: genkit train makes some")
+        return refusing(lambda: figure(samples(place(library, name), Wishes(*counted(seed, n)), told(progress))))
+
+    weights.change(first, [weights, seed, n], picture)
+
+
+def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any], picture: gr.HTML) -> None:
+    """The knobs of one generator, and the buttons that draw."""
+    try:
+        plain = opened(place(library, name))
+        conditions = [control(knob) for knob in condition_knobs(plain)]
+        options = [control(knob) for knob in option_knobs(plain, library.others().values())]
+        moves = moves_of(library, plain)
+    except GenkitError as refused:
+        gr.HTML(refusal(str(refused)))
+        return
+    directions = [control(knob) for knob in moves.knobs()]
+    controls = [*conditions, *options, *directions]
+    components = [component for one in controls for component in one.components]
+
+    def wishes(seed: Any, n: Any, *given: Any) -> Wishes:
+        left, values = list(given), []
+        for one in controls:
+            values.append(one.value([left.pop(0) for _ in one.components]))
+        named = [(one.knob.name, value) for one, value in zip(controls, values, strict=True)]
+        asked, rest = named[: len(conditions)], named[len(conditions) :]
+        return Wishes(
+            *counted(seed, n),
+            conditions={name: text(value) for name, value in asked if value is not None},
+            options={name: value for name, value in rest[: len(options)] if value is not None},
+            move=moves.move(*values[-2:]) if directions else None,
+        )
+
+    def draw(name: str, *given: Any, progress: Any = SHOWN) -> str:
+        return refusing(lambda: figure(samples(place(library, name), wishes(*given), told(progress))))
+
+    button = gr.Button("Draw", variant="primary", elem_id="draw")
+    changes = [change for one in controls for change in one.changes]
+    inputs = [weights, *always, *components]
+    seed, n = always
+    gr.on([button.click, seed.submit, n.release, *changes], draw, inputs, picture)
+    if joins(plain):
+        with gr.Accordion("Between two seeds", open=False):
+            last = gr.Number(
+                1, label="to seed", precision=0, minimum=0, maximum=LATEST, interactive=True, elem_id="last"
+            )
+            frames = gr.Slider(FRAMES.low, FRAMES.high, FRAMES.start, step=1, interactive=True, label=FRAMES.name)
+            strip = gr.Button("Draw the way", elem_id="way")
+
+        def join(name: str, last: Any, frames: Any, *given: Any) -> str:
+            def made() -> str:
+                ends = int(number(last, SEED)), int(number(frames, FRAMES))
+                return figure(way(place(library, name), wishes(*given), *ends))
+
+            return refusing(made)
+
+        gr.on([strip.click, last.submit, frames.release], join, [weights, last, frames, *always, *components], picture)
+
+
+def place(library: Library, name: Any) -> str:
+    """The place of weights that a visitor has chosen."""
+    found: str = chosen(library.generators(), name)
+    return found
+
+
+def counted(seed: Any, n: Any) -> tuple[int, int]:
+    """Number of samples and seed, checked."""
+    return int(number(n, COUNT)), int(number(seed, SEED))
+
+
+def text(value: str | float) -> str:
+    """A value as --condition takes it."""
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def told(progress: Any) -> Progress:
+    """Progress of drawing, shown over the picture."""
+    return lambda done, total: progress((done, total), unit="samples")
+
+
+def refusing(made: Callable[[], str]) -> str:
+    """The HTML that `made` gives, or the line with which it is refused."""
+    try:
+        return made()
+    except GenkitError as refused:
+        return refusal(str(refused))

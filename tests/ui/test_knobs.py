@@ -1,0 +1,87 @@
+"""The knobs of every generator of the catalog: all that genkit sample takes of it, and nothing that it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from genkit.cli.sampler_options import SAMPLERS, SOLVERS, configured
+from genkit.core.errors import GenkitError
+from genkit.ui.knobs import Choice, Picture, Slide, condition_knobs, option_knobs, shared_copy
+from genkit.ui.wishes import Wishes
+from tests.contracts.specs import GENERATOR_SPECS, seeded
+
+GIVEN: list[tuple[str, Any]] = [
+    ("truncation", 0.7),
+    ("candidates", 3),
+    ("scale", 2.0),
+    ("steps", "3"),
+    ("rate", 0.3),
+    *(("sampler", kind) for kind in SAMPLERS),
+    *(("solver", kind) for kind in SOLVERS),
+]
+"""Values that genkit sample takes, others than those by which the knobs are found."""
+
+
+def taken(spec: Any, name: str, value: Any) -> bool:
+    try:
+        configured(seeded(spec), {name: value})
+    except GenkitError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", GENERATOR_SPECS)
+def test_a_knob_for_all_that_is_taken(name: str) -> None:
+    spec = GENERATOR_SPECS[name]
+    knobs = {knob.name: knob for knob in option_knobs(seeded(spec), [])}
+    assert all(knob.low <= knob.start <= knob.high for knob in knobs.values() if isinstance(knob, Slide))
+    for option, value in GIVEN:
+        knob = knobs.get(option)
+        offered = value in knob.choices if isinstance(knob, Choice) else knob is not None
+        assert offered == taken(spec, option, value), (option, value)
+
+
+@pytest.mark.parametrize("name", GENERATOR_SPECS)
+def test_a_knob_for_every_condition(name: str) -> None:
+    generator = seeded(GENERATOR_SPECS[name])
+    knobs = condition_knobs(generator)
+    assert [knob.name for knob in knobs] == list(generator.conditions)
+    for knob in knobs:
+        if isinstance(knob, Picture):
+            continue
+        texts = knob.choices if isinstance(knob, Choice) else (f"{knob.low:g}", f"{knob.start:g}")
+        for text in texts:
+            assert generator.conditions[knob.name].check(knob.name, [text], 1).shape[0] == 1
+
+
+def test_what_is_tried_leaves_no_trace() -> None:
+    generator = seeded(GENERATOR_SPECS["ddpm-0"])
+    before = generator.solver.config
+    drawn = generator.sample(2, rng=torch.Generator().manual_seed(0))
+    assert option_knobs(generator, [])
+    made = Wishes(options={"steps": "2"}).generator(generator)
+    assert made.solver.config["steps"] == "2" and generator.solver.config == before
+    assert torch.equal(generator.sample(2, rng=torch.Generator().manual_seed(0)), drawn)
+
+
+def test_a_copy_shares_its_tensors() -> None:
+    generator = seeded(GENERATOR_SPECS["ddpm-0"])
+    pairs = zip(generator.parameters(), shared_copy(generator).parameters(), strict=True)
+    assert all(one is other for one, other in pairs)
+
+
+def test_the_command_of_wishes() -> None:
+    wishes = Wishes(4, 7, {"label": "ankle boot"}, {"scale": 2.0, "steps": "9"})
+    expected = "genkit sample w -n 4 --seed 7 --condition 'label=ankle boot' --scale 2 --steps 9 --out samples --grid"
+    assert wishes.command("w") == expected
+
+
+def test_an_image_that_is_missing_is_asked_for() -> None:
+    found = [spec for name, spec in GENERATOR_SPECS.items() if name.startswith("upsampler")]
+    generator = seeded(found[0])
+    with pytest.raises(GenkitError, match=r"^drop .* for low res first"):
+        Wishes().rows(generator, 2)
+    assert [knob.name for knob in condition_knobs(generator) if isinstance(knob, Picture)] == ["low_res"]

@@ -1,0 +1,262 @@
+"""The page in a real browser: choose weights, slide, sample, drop an image, watch a run, read a page.
+
+Its pictures are those of the command line, and nothing is asked of a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import shlex
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.cli.conftest import finished, recipe, vae  # noqa: F401
+from tests.cli.console import run
+from tests.explain.chromium import program
+
+pytest.importorskip("gradio", reason="pip install 'genkit[ui]'")
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'genkit[dev]'")
+pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
+
+PATIENCE_MS = 120_000
+LEFT_BEHIND = "<script>document.title = 'ran'</script><p>An explanation.</p><img src='http://127.0.0.1:{port}/x.png'>"
+
+
+@dataclass
+class Visit:
+    """A visitor's page.
+
+    Attributes:
+        faults: errors of the console, exceptions, and answers that are none.
+        foreign: addresses of other servers that were asked.
+    """
+
+    page: Any
+    address: str
+    faults: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("response", lambda got: got.status >= 400 and self.faults.append(f"{got.status} {got.url}"))
+        self.page.on("request", lambda asked: self._own(asked.url) or self.foreign.append(asked.url))
+
+    def _own(self, url: str) -> bool:
+        return url.startswith((self.address, "data:", "blob:"))
+
+    def choose(self, label: str, option: str) -> None:
+        self.page.get_by_label(label, exact=True).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def png(self, place: str, other_than: bytes = b"") -> bytes:
+        """The picture there, once there is one, and another than before."""
+        before = base64.b64encode(other_than).decode()
+        look = (
+            f"before => {{const i = document.querySelector('{place} img'); return i && i.src.split(',')[1] !== before}}"
+        )
+        self.page.wait_for_function(look, arg=before)
+        return base64.b64decode(self.page.get_attribute(f"{place} img", "src").partition(",")[2])
+
+    def command(self, place: str) -> list[str]:
+        """The command below the picture, without `genkit`."""
+        return shlex.split(self.page.inner_text(f"{place} pre"))[1:]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, finished: Path, vae: Path) -> Iterator[Path]:  # noqa: F811
+    """A folder with a finished run, a VAE, a page and an image; the current one meanwhile."""
+    from genkit.images.pixels import write_png
+
+    folder, before = tmp_path_factory.mktemp("here"), Path.cwd()
+    finished.rename(folder / "tiny")
+    vae.rename(folder / "vae")
+    (folder / "page").mkdir()
+    (folder / "page" / "explanation.html").write_text(LEFT_BEHIND)
+    write_png(folder / "image.png", torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+    (folder / "tiny").rename(finished)
+
+
+@pytest.fixture(scope="module")
+def address(here: Path) -> Iterator[str]:
+    """The page of that folder, served by a thread."""
+    from genkit.ui.library import Library
+    from genkit.ui.server import application, bound, own_uploads, server
+
+    with own_uploads(), bound("127.0.0.1", 0) as listening:
+        made = server(application(Library(Path()), "127.0.0.1"))
+        thread = threading.Thread(target=made.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        made.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Visit]:
+    """The page, opened, with its first picture; at the end nothing has gone wrong in it."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    found = Visit(page, address)
+    found.listen()
+    page.goto(address)
+    found.png("#picture")
+    yield found
+    page.close()
+    assert not found.faults
+    assert not found.foreign
+
+
+def written(capsys: pytest.CaptureFixture[str], words: list[str], out: str) -> bytes:
+    """The picture that a command line writes below `out`."""
+    ran = run(capsys, *words)
+    assert ran.code == 0, ran.err
+    return (Path(out) / "grid.png").read_bytes()
+
+
+def test_samples_are_those_of_the_command_line(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
+    first = visit.png("#picture")
+    visit.choose("Weights", "tiny")
+    visit.page.get_by_label("label", exact=True).wait_for()
+    drawn = visit.png("#picture", first)
+    words = visit.command("#picture")
+    assert words == ["sample", "tiny", "-n", "8", "--seed", "0", "--out", "samples", "--grid"]
+    assert drawn == written(capsys, words, "samples")
+    visit.choose("label", "3")
+    labelled = visit.png("#picture", drawn)
+    words = visit.command("#picture")
+    assert "label=3" in words and labelled == written(capsys, words, "samples")
+    slider = visit.page.get_by_role("slider", name="samples")
+    slider.focus()
+    slider.press("ArrowRight")
+    visit.page.locator("#seed input").fill("5")
+    visit.page.locator("#draw").click()
+    visit.page.wait_for_function("document.querySelector('#picture pre').innerText.includes('--seed 5')")
+    words = visit.command("#picture")
+    assert words[2:6] == ["-n", "9", "--seed", "5"]
+    assert visit.png("#picture") == written(capsys, words, "samples")
+
+
+def test_the_way_between_two_seeds(visit: Visit) -> None:
+    first = visit.png("#picture")
+    visit.page.get_by_role("button", name="Between two seeds").click()
+    visit.page.locator("#way").click()
+    visit.png("#picture", first)
+    assert "8 samples from seed 0 to seed 1" in visit.page.inner_text("#picture figcaption")
+
+
+def test_an_image_is_varied_and_scored(visit: Visit, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    visit.choose("Weights", "vae")
+    visit.page.get_by_role("tab", name="Your image").click()
+    visit.page.locator("#dropped input[type=file]").set_input_files(here / "image.png")
+    drawn = visit.png("#varied")
+    words = [word.replace("IMAGE", "image.png") for word in visit.command("#varied")]
+    assert drawn == written(capsys, words, "edited")
+    visit.page.locator("#score").click()
+    visit.page.wait_for_selector("#scored table")
+    (here / "one").mkdir()
+    (here / "one" / "image.png").write_bytes((here / "image.png").read_bytes())
+    assert run(capsys, "score-images", "vae", "one", "--out", "scores.csv").code == 0
+    score = float((here / "scores.csv").read_text().split()[-1].split(",")[-1])
+    assert f"{score:.6g}" in visit.page.inner_text("#scored table")
+
+
+def test_a_run_is_watched(visit: Visit, here: Path) -> None:
+    visit.page.get_by_role("tab", name="Training").click()
+    visit.page.wait_for_selector("#watched .curves svg")
+    assert "iteration 4 of 4; finished" in visit.page.inner_text("#watched")
+    with open(here / "tiny" / "metrics.jsonl", "a") as log:
+        log.write('{"step": 6, "seconds": 1.0, "generator/loss": 0.5}\n')
+    visit.page.wait_for_function("document.querySelector('#watched').innerText.includes('iteration 6')")
+
+
+def test_a_page_is_read_and_runs_nothing(browser: Any, address: str, here: Path) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        text = LEFT_BEHIND.format(port=elsewhere.getsockname()[1])
+        (here / "page" / "explanation.html").write_text(text)
+        page.goto(address)
+        page.get_by_role("tab", name="Pages").click()
+        Visit(page, address).choose("Page", "page/explanation.html")
+        frame = page.frame_locator("#read iframe")
+        frame.get_by_text("An explanation.").wait_for()
+        page.wait_for_function("document.querySelector('#read iframe').clientHeight > 300")
+        assert frame.locator("html").evaluate("() => document.title") != "ran"
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+    page.close()
+
+
+def test_faults_would_be_noticed(browser: Any, address: str) -> None:
+    page = browser.new_page()
+    visit = Visit(page, address)
+    visit.listen()
+    page.goto(f"{address}pages/none")
+    page.evaluate("console.error('oh'); fetch('http://127.0.0.1:9/').catch(() => 0)")
+    page.wait_for_timeout(200)
+    assert len(visit.faults) >= 2 and visit.foreign
+    page.close()
+
+
+def answered(address: str, path: str, host: str = "") -> tuple[int, bytes]:
+    """Status and body of a raw request; the path is sent as it is."""
+    name, _, port = address.removeprefix("http://").strip("/").partition(":")
+    with socket.create_connection((name, int(port)), timeout=60) as line:
+        line.sendall(f"GET {path} HTTP/1.1\r\nHost: {host or name}\r\nConnection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
+    return int(answer.split()[1]), answer
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=image.png",
+        "/gradio_api/file=../../etc/passwd",
+        "/pages//etc/passwd",
+        "/pages/../../../../etc/passwd",
+        "/pages/image.png",
+        "/pages/tiny/recipe.yaml",
+    ],
+)
+def test_no_other_file_is_given(address: str, path: str) -> None:
+    status, answer = answered(address, path)
+    assert status in (403, 404) and b"root:" not in answer
+
+
+def test_only_this_machine_is_answered(address: str) -> None:
+    assert answered(address, "/")[0] == 200
+    assert answered(address, "/", "evil.example")[0] == 400
+
+
+def test_no_address_is_fetched() -> None:
+    import gradio as gr
+
+    from genkit.core.errors import GenkitError
+    from genkit.ui.controls import dropped
+
+    with gr.Blocks():
+        image = dropped("image")
+    with pytest.raises(GenkitError, match="not as an address"):
+        image.move_resource_to_block_cache("http://127.0.0.1:9/x.png")
