@@ -16,7 +16,8 @@ from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.show import Scoring
 from genkit.training.stream import Stream, share_of
-from genkit.training.trainer import Trainer, check_compiled, check_learners, check_split
+from genkit.training.trainable import check_compiled, check_learners, check_split
+from genkit.training.trainer import Trainer
 
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
