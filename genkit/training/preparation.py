@@ -19,6 +19,9 @@ from genkit.training.stream import Stream, share_of
 from genkit.training.trainable import check_compiled, check_learners, check_split
 from genkit.training.trainer import Trainer
 
+AHEAD = 2
+"""Batches that are read ahead where rows come from a disk; of rows in memory the thread costs more than it gives."""
+
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
     """The data and a trainer at iteration 0; errors as `prepare_run`."""
@@ -55,6 +58,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
         world_size=accelerator.num_processes,
         device=accelerator.device,
         mirror=train.mirror,
+        ahead=AHEAD if getattr(data, "mapped", False) else 0,
     )
     trainer = Trainer(
         system,

@@ -59,6 +59,7 @@ class Run:
                 while not self._reaches_the_end(stop):
                     pass
             finally:
+                self.trainer.stream.close()
                 if last:
                     self.accelerator.end_training()
                 for tracker in self.accelerator.trackers if not last else ():
