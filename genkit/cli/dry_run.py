@@ -60,6 +60,7 @@ def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
         notes = [start_from(start, trainer, notes.append)]
     order = _order(trainer)
     seconds = _timed(trainer)
+    trainer.check()
     sections: dict[str, Sequence[Sequence[object]]] = {
         f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],
         "data": list(_data(data)),

@@ -78,7 +78,14 @@ class BadState(TrainingError):
     """A useless state of training, such as a loss that is not finite; a run may go back to before it.
 
     It must be raised in all processes alike, so decided by numbers of the whole batch or by shared weights.
+
+    Attributes:
+        step: the iteration that it came in, from 0; None where that is the one under way.
     """
+
+    def __init__(self, message: str = "", step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class EvaluationError(GenkitError):

@@ -36,6 +36,8 @@ class Terms(dict[str, Tensor]):
         self.observed = frozenset(observed)
 
     def __or__(self, other: Mapping[str, Tensor]) -> Terms:  # type: ignore[override]
+        if not other:
+            return self
         return Terms({**self, **other}, self.observed | getattr(other, "observed", frozenset()))
 
 

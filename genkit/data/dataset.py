@@ -35,6 +35,7 @@ class DataSet:
         attributes: what else is known of every row: name -> (N,) float32 numbers, or int64 classes.
         columns: what each of the attributes is.
         sided: those of the attributes that a mirrored image has otherwise, such as where something lies.
+        mapped: whether rows may have to come from a disk when they are taken.
 
     Raises:
         DataError: empty, another shape or type, points that are not finite, labels or attributes that do not fit.
@@ -51,6 +52,7 @@ class DataSet:
     attributes: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     columns: Mapping[str, Column] = field(default_factory=dict, repr=False)
     sided: tuple[str, ...] = ()
+    mapped: bool = False
 
     def __post_init__(self) -> None:
         images = self.x.dtype == torch.uint8 and self.x.dim() == 4
@@ -132,6 +134,7 @@ class DataSet:
             self,
             name=name,
             x=self.x[index],
+            mapped=self.mapped and isinstance(index, slice),
             labels=None if self.labels is None else self.labels[index],
             files=tuple(self.files[i] for i in places) if self.files else (),
             attributes={key: rows[index] for key, rows in self.attributes.items()},

@@ -76,6 +76,7 @@ def folder(
         files=rows,
         attributes={name: values[pixels.kept] for name, values in known.rows.items() if name != LABEL},
         columns={name: column for name, column in known.columns.items() if name != LABEL},
+        mapped=pixels.mapped,
     )
 
 

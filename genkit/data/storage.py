@@ -63,11 +63,13 @@ class DecodedPixels:
         x: (N, C, size, size) uint8.
         kept: numbers of the files that became rows, (N,) int64.
         report: the intake.
+        mapped: whether x lies in a file.
     """
 
     x: Tensor
     kept: Tensor
     report: Intake
+    mapped: bool = False
 
 
 def decode_files(
@@ -171,7 +173,8 @@ class _Job:
             with open(base.with_suffix(".u8"), "rb") as file:
                 if os.fstat(file.fileno()).st_size != math.prod(shape) or shape != [len(kept), *self.shape]:
                     return None
-                return DecodedPixels((_read if small else _mapped)(file, math.prod(shape)).view(shape), kept, report)
+                x = (_read if small else _mapped)(file, math.prod(shape)).view(shape)
+                return DecodedPixels(x, kept, report, not small)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -156,7 +156,7 @@ def celeba(
     labels = None if attribute is None else _attribute(base / "list_attr_celeba.txt", attribute, names)
     pixels = decode_files(ImageFiles(base / "img_align_celeba").select(names), size, channels, progress=progress)
     classes = () if attribute is None else (f"not {attribute}", attribute)
-    return DataSet(f"celeba/{split}", pixels.x, labels, classes, pixels.report)
+    return DataSet(f"celeba/{split}", pixels.x, labels, classes, pixels.report, mapped=pixels.mapped)
 
 
 def _attribute(path: Path, attribute: str, names: Sequence[str]) -> Tensor:

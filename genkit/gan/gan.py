@@ -170,7 +170,7 @@ class GANTraining(System):
 
     def added(self, turn: Turn, step: int) -> Terms:
         """The extra terms of a loss, by name."""
-        return descend(**{term.name: term.every * term(turn) for term in self.due(turn.player, step)})
+        return descend(**{term.name: term.counted(turn) for term in self.due(turn.player, step)})
 
     def couples(self, player: Player, step: int) -> bool:
         """Whether the player's loss depends on the samples of a batch together."""

@@ -149,6 +149,9 @@ class Uniform(Weighting):
     def forward(self, judged: Judged, side: LossSide = "real") -> Tensor:
         return judged.score.new_ones(len(judged.score))
 
+    def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
+        return term(score).mean()
+
 
 class Term(Technique, Learning):
     """A further term of the critic's or the generator's loss, or turns of its own.
@@ -178,6 +181,11 @@ class Term(Technique, Learning):
     def forward(self, turn: Turn) -> Tensor:
         """A scalar, the mean over the batch, with a graph."""
         raise NotImplementedError
+
+    def counted(self, turn: Turn) -> Tensor:
+        """The term as it is descended, `every` times as large."""
+        term: Tensor = self(turn)
+        return term if self.every == 1 else self.every * term
 
     def after_critic(self, gan: Pair, on: Mapping[str, Any], step: int) -> Turns:
         """Turns of its own after the critic's step number `step`, on the inputs of that step: x, y, z and u."""

@@ -40,9 +40,10 @@ def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None
 
     Raises:
         CheckpointError: with path, reason and free space; earlier checkpoints are untouched.
-        BadState: a weight is not finite: the checkpoint before this one stays the newest.
+        BadState: an update or a weight is not finite: the checkpoint before this one stays the newest.
     """
     accelerator = trainer.accelerator
+    trainer.check()
     _refuse_non_finite(trainer.system.state_dict(), f"iteration {trainer.step}", accelerator.num_processes)
     final = folder / f"step-{trainer.step:08d}"
     temporary = folder / f".step-{trainer.step:08d}.tmp"
@@ -142,10 +143,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
 
 
 def _lay_out(optimizer: torch.optim.Optimizer) -> None:
-    """Gives loaded moments the memory layout of their parameter, as the optimiser itself would have made them.
-
-    Files hold contiguous tensors, and a fused step walks parameter and moments in the order of memory.
-    """
+    """Gives loaded moments the memory layout of their parameter, in whose order of memory a fused step walks both."""
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:

@@ -45,15 +45,18 @@ class EMA:
         self.decay = decay
         shared = {id(part): part for part in module.modules() if is_frozen(part)}
         self.module = copy.deepcopy(module, shared).eval().requires_grad_(False)
+        self._mine, self._theirs = list[Tensor](learnable(self.module)), list[Tensor](learnable(module))
+        pairs = zip(self.module.modules(), module.modules(), strict=True)
+        self._holders = [(a, b, [*b._buffers]) for a, b in pairs if b._buffers and a is not b]
 
     @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
-        """Takes in `module` as it is after iteration `step` (from 0)."""
+    def update(self, step: int) -> None:
+        """Takes in the module as it is after iteration `step` (from 0)."""
         ramped = (1 + step) / (10 + step)
         decay = self.decay(step) if callable(self.decay) else min(self.decay, ramped)
-        mine, theirs = (list[Tensor](learnable(m)) for m in (self.module, module))
-        if mine:  # else a product that does not learn, beside another that does
-            torch._foreach_lerp_(mine, theirs, 1 - decay)
-        for buffer, other in zip(self.module.buffers(), module.buffers(), strict=True):
-            if buffer is not other:
-                buffer.copy_(other)
+        if self._mine:  # else a product that does not learn, beside another that does
+            torch._foreach_lerp_(self._mine, self._theirs, 1 - decay)
+        for mine, theirs, names in self._holders:
+            for name in names:
+                if (buffer := getattr(mine, name)) is not None:
+                    buffer.copy_(getattr(theirs, name))

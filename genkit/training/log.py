@@ -15,35 +15,50 @@ from torch import Tensor
 from genkit.core.documents import Unreadable, parse_json
 from genkit.core.files import cannot_write, write_atomically
 
+MOST = 100
+"""Iterations whose scalars wait at most."""
+
 
 class Window:
-    """Running means of scalars since the last line of the log; kept on the device until read."""
+    """Sums of scalars since the last line of the log; they stay on the device until somebody asks."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, int] = {}
+        self._unread: list[Mapping[str, Tensor]] = []
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
 
     def add(self, scalars: Mapping[str, Tensor]) -> None:
-        for name, value in scalars.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.double()
-            self.counts[name] = self.counts.get(name, 0) + 1
+        self._unread.append(scalars)
+        if len(self._unread) == MOST:
+            self._read()
+
+    def _read(self) -> None:
+        waiting = [value for row in self._unread for value in row.values()]
+        values = iter(torch.stack(waiting).tolist() if waiting else ())
+        for name in (name for row in self._unread for name in row):
+            self._sums[name] = self._sums.get(name, 0.0) + next(values)
+            self._counts[name] = self._counts.get(name, 0) + 1
+        self._unread = []
 
     def close(self, accelerator: Accelerator) -> dict[str, float]:
         """The means over the interval and over processes; starts the next interval."""
-        names = sorted(self.sums)
-        if not names:
-            return {}
-        means = torch.stack([self.sums[n] / self.counts[n] for n in names])
-        means = accelerator.reduce(means, "mean") if accelerator.num_processes > 1 else means
-        self.sums, self.counts = {}, {}
-        return dict(zip(names, means.tolist(), strict=True))
+        self._read()
+        means = {name: self._sums[name] / self._counts[name] for name in sorted(self._sums)}
+        self._sums, self._counts = {}, {}
+        if accelerator.num_processes == 1 or not means:
+            return means
+        mine = torch.tensor([*means.values()], dtype=torch.float64, device=accelerator.device)
+        return dict(zip(means, accelerator.reduce(mine, "mean").tolist(), strict=True))
 
     def state(self) -> dict[str, Any]:
-        return {name: [value.item(), self.counts[name]] for name, value in self.sums.items()}
+        """For JSON: name -> [sum, count]."""
+        self._read()
+        return {name: [value, self._counts[name]] for name, value in self._sums.items()}
 
-    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
-        self.sums = {k: torch.tensor(v[0], dtype=torch.float64, device=device) for k, v in state.items()}
-        self.counts = {k: v[1] for k, v in state.items()}
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._unread = []
+        self._sums = {name: float(value) for name, (value, _) in state.items()}
+        self._counts = {name: count for name, (_, count) in state.items()}
 
 
 class MetricsLog:

@@ -16,7 +16,11 @@ from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.show import Scoring
 from genkit.training.stream import Stream, share_of
-from genkit.training.trainer import Trainer, check_compiled, check_learners, check_split
+from genkit.training.trainable import check_compiled, check_learners, check_split
+from genkit.training.trainer import Trainer
+
+AHEAD = 2
+"""Batches that are read ahead where rows come from a disk; of rows in memory the thread costs more than it gives."""
 
 
 def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
@@ -54,6 +58,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
         world_size=accelerator.num_processes,
         device=accelerator.device,
         mirror=train.mirror,
+        ahead=AHEAD if getattr(data, "mapped", False) else 0,
     )
     trainer = Trainer(
         system,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.log import MetricsLog, Window
-from genkit.training.peers import among_peers
 from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
@@ -30,41 +28,11 @@ from genkit.training.report import write_report
 from genkit.training.rollback import Fall, ended, good_before, slower, told
 from genkit.training.run_folder import RunFolder
 from genkit.training.show import Show
-from genkit.training.start import check_start, start_from
-from genkit.training.watcher import Silence, Watcher
+from genkit.training.start import start_from
+from genkit.training.watcher import Watcher
 
 PATIENCE_S = 8.0
 """Seconds that a signal waits for the end of an iteration; then the run ends at its last checkpoint."""
-
-
-def train_one(
-    recipe: Recipe,
-    folder: RunFolder,
-    accelerator: Accelerator,
-    *,
-    resume: bool,
-    start: str | None = None,
-    watcher: Watcher | None = None,
-    last: bool = True,
-) -> None:
-    """See `genkit.training.train`.
-
-    Args:
-        last: whether the processes end their communication after it.
-    """
-    if accelerator.is_main_process:
-        folder.check(recipe, resume, start)
-    if start:
-        check_start(start)
-    run = Run(recipe, folder, accelerator, watcher if watcher and accelerator.is_main_process else Silence())
-    if start:
-        run.started = start_from(start, run.trainer, run.watcher.note)
-    with among_peers(accelerator.process_index, accelerator.num_processes), ExitStack() as held:
-        if accelerator.is_main_process:
-            held.enter_context(folder.locked())
-            run.changes = folder.open(recipe, resume, start)
-        accelerator.wait_for_everyone()
-        run.go(resume, last)
 
 
 class Run:
@@ -91,6 +59,7 @@ class Run:
                 while not self._reaches_the_end(stop):
                     pass
             finally:
+                self.trainer.stream.close()
                 if last:
                     self.accelerator.end_training()
                 for tracker in self.accelerator.trackers if not last else ():
@@ -116,17 +85,18 @@ class Run:
         except BadState as fault:
             if (rule := self.recipe.rollback) is None or ended(self.falls, rule):
                 raise
-            self._go_back(str(fault), rule)
+            self._go_back(fault, rule)
             return False
         return True
 
-    def _go_back(self, why: str, rule: Rollback) -> None:
+    def _go_back(self, fault: BadState, rule: Rollback) -> None:
         """Goes back to the last good checkpoint, which is written anew, so that a resumed run knows of it."""
         good = good_before(self.folder.checkpoints, self.falls, self.watcher.note) if self.main else ""
-        falls, best, at = self.falls, self.best, self.trainer.step
+        falls, best = self.falls, self.best
+        at = self.trainer.step if fault.step is None else fault.step
         lines = self._load(Path(from_main(self.accelerator, str(good))))
         self.best, self.due = best, ()
-        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=why)]
+        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=str(fault))]
         self.trainer.slower = slower(self.falls)
         if self.main:
             self.folder.discard_results()
@@ -147,6 +117,8 @@ class Run:
         step = self.trainer.step
         intervals = {"log": every.log, "grid": every.grid, "scores": every.evaluate if step < steps else 0}
         due = [what for what, interval in intervals.items() if interval and step % interval == 0]
+        if due or step == steps:
+            self.trainer.check()
         self._tell(step, write="log" in due or step == steps)
         self._look([what for what in due if what != "log"], stop)
         if asked_to_stop(self.accelerator, stop):
@@ -203,7 +175,7 @@ class Run:
         state = load_checkpoint(self.trainer, found)
         windows = state["windows"]
         mine = self.accelerator.process_index
-        self.window.restore(windows[mine if mine < len(windows) else 0], self.accelerator.device)
+        self.window.restore(windows[mine if mine < len(windows) else 0])
         self.due = state.get("due", ["scores"] if state.get("unscored") else [])
         self.fingerprint = state.get("data")
         self.falls = state.get("falls", [])

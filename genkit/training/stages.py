@@ -18,11 +18,11 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.reference import changed
 from genkit.training.engine import accelerator_of, from_main
+from genkit.training.one_run import train_one
 from genkit.training.peers import among_peers
 from genkit.training.place import STAGE
 from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
-from genkit.training.run import train_one
 from genkit.training.run_folder import RunFolder
 from genkit.training.show import Scoring, draw_samples, in_first_process
 from genkit.training.staged import StagedRecipe, load_recipe

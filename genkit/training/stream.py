@@ -14,6 +14,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.generator import Items
 from genkit.core.randomness import Sampler, T, sent, stable_seed
 from genkit.core.system import Batch, Data
+from genkit.training.read_ahead import ReadAhead
 from genkit.training.shuffle import Shares, Shuffle
 
 
@@ -39,6 +40,7 @@ class Stream(Data):
         rank, world_size: number of this process and of all; they decide its rows.
         device: device of batches and draws.
         mirror: flip each image left-right with probability one half.
+        ahead: batches whose rows a thread reads before they are asked for; no bit of them changes. See `close`.
 
     Raises:
         RecipeError: the batch cannot be shared out equally.
@@ -54,6 +56,7 @@ class Stream(Data):
         world_size: int = 1,
         device: torch.device | str = "cpu",
         mirror: bool = False,
+        ahead: int = 0,
     ):
         share = share_of(batch_size, world_size)
         self.source, self.batch_size, self.seed, self.mirror = source, batch_size, seed, mirror
@@ -66,6 +69,7 @@ class Stream(Data):
         self._target: Items | None = getattr(source, "target", None)
         target = Shuffle(len(self._target), "target") if self._target else None
         self._target_order = Shares(target, self.mine, batch_size) if target else None
+        self._ahead = ReadAhead(self._reading, batch_size, ahead) if ahead else None
 
     def restarted(self, batch_size: int, seed: int) -> Stream:
         """A stream of the same data from the beginning, in one process, with other batches and another seed."""
@@ -96,30 +100,51 @@ class Stream(Data):
         return sent(draw(self.noise.generator(CPU)), self.device)
 
     def __next__(self) -> Batch:
-        batch = self._batch(*self._items(self._order))
-        if self._target and self._target_order:
-            batch = replace(batch, target=self._samples(self._target, *self._items(self._target_order)))
+        read = self._ahead.at(self.position) if self._ahead else self._reading(self.position)()
         self.position += self.batch_size
-        return batch
+        return self._sent(read)
 
-    def _items(self, order: Shares) -> tuple[Tensor, Tensor | None]:
+    def close(self) -> None:
+        """Ends the thread that reads ahead, if there is one."""
+        if self._ahead:
+            self._ahead.close()
+
+    def _reading(self, position: int) -> Callable[[], Batch]:
+        """The reading of the batch whose first item is number `position`, to the CPU."""
+        order, target, other = self._items(self._order, position), self._target, self._target_order
+        of_target = self._items(other, position) if other else None
+
+        def read() -> Batch:
+            batch = self._batch(*order)
+            return replace(batch, target=self._samples(target, *of_target)) if target and of_target else batch
+
+        return read
+
+    def _items(self, order: Shares, position: int) -> tuple[Tensor, Tensor | None]:
         """Rows of the data, and which of them are mirrored."""
         flips = None
         if self.mirror:
-            span = (self.position + self.mine.start, self.position + self.mine.stop)
-            flips = order.shuffle.flips(self.seed, *span)
-        return order.at(self.seed, self.position), flips
+            flips = order.shuffle.flips(self.seed, position + self.mine.start, position + self.mine.stop)
+        return order.at(self.seed, position), flips
 
     def fetch(self, index: Tensor) -> Batch:
         """The rows `index` of the data, not mirrored."""
-        return self._batch(index.cpu(), None)
+        return self._sent(self._batch(index.cpu(), None))
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
-        condition = {name: sent(rows, self.device) for name, rows in self.source.condition(index).items()}
-        return Batch(self._samples(self.source, index, flips), condition, index)
+        """Rows of the data, on the CPU."""
+        return Batch(self._samples(self.source, index, flips), self.source.condition(index), index)
+
+    def _sent(self, batch: Batch) -> Batch:
+        """The batch on the device."""
+        if self.device.type == "cpu":
+            return batch
+        condition = {name: sent(rows, self.device) for name, rows in batch.condition.items()}
+        target = None if batch.target is None else sent(batch.target, self.device)
+        return Batch(sent(batch.x, self.device), condition, batch.index, target)
 
     def _samples(self, source: Items, index: Tensor, flips: Tensor | None) -> Tensor:
         x = source.rows(index)
         if flips is not None:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
-        return sent(x, self.device)
+        return x

@@ -8,7 +8,7 @@ unsynchronised gradients without an error.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -18,17 +18,18 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from genkit.core import tree
-from genkit.core.catalog import name_of
-from genkit.core.errors import BadState, RecipeError, TrainingError, suggest
-from genkit.core.frozen import is_frozen, learnable
+from genkit.core.errors import BadState, TrainingError
+from genkit.core.frozen import learnable
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import seed_networks, stable_seed
-from genkit.core.system import Report, System, Update, mixing_layer
+from genkit.core.system import Report, System, Update
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
 from genkit.training.optimizers import Optimizer
 from genkit.training.repeatable import repeatable
+from genkit.training.reports import Reports
 from genkit.training.stream import Stream
+from genkit.training.trainable import check_compiled, check_learners, check_split, unsplittable
 
 
 class Trainer:
@@ -86,16 +87,30 @@ class Trainer:
         self.ema = EMA(system.product, ema_decay)  # type: ignore[arg-type]
         synchronise(system)
         self._measured_at: int | None = None
-        self.slower = 1.0
+        self.slower, self._reports = 1.0, Reports()
         for module in (m for ms in self.learners.values() for m in ms if compile):
             module.compile()
 
     def go_to(self, step: int, position: int) -> None:
         """The next iteration is number `step`, and the next item of the data number `position`."""
         self.step, self.stream.position, self._measured_at = step, position, None
+        self._reports.forget()
+
+    def check(self) -> None:
+        """Asks the device whether all updates so far were finite, before anything leaves it.
+
+        Raises:
+            BadState: in all processes alike; names the first that was not, and its iteration.
+        """
+        self._reports.read()
 
     def averaged(self) -> Any:
-        """The averaged copy of the product, fit to be looked at, scored and saved: with batch statistics of its own."""
+        """The averaged copy of the product, fit to be looked at, scored and saved: with batch statistics of its own.
+
+        Raises:
+            BadState: as `check`.
+        """
+        self.check()
         product = self.ema.module
         if self._measured_at != self.step:
             with self._repeatable():
@@ -104,26 +119,36 @@ class Trainer:
         return product
 
     def iterate(self) -> dict[str, Tensor]:
-        """One iteration of the system; its logged terms, averaged over the updates that logged them, on the device."""
+        """One iteration of the system; its logged terms, averaged over the updates that logged them, on the device.
+
+        An update that is not finite moves nothing; `check` tells of it.
+        """
         self._set_rates()
         self.stream.begin(self.step)
         own_noise = stable_seed(self.stream.seed, "networks", self.step, self.accelerator.process_index)
         seed_networks(own_noise, self.accelerator.device)
         with shared_noise(stable_seed(self.stream.seed, "networks", self.step, 0)), self._repeatable():
             scalars = self._play()
-        self.ema.update(self.system.product, self.step)  # type: ignore[arg-type]
+        self.ema.update(self.step)
         self.step += 1
+        if self._reports.full:
+            self.check()
         return scalars
 
     def _play(self) -> dict[str, Tensor]:
         seen: dict[str, list[Tensor]] = defaultdict(list)
         turns = self.system.iteration(self.stream, self.step)
         report: Report | None = None
-        while (update := self._next(turns, report)) is not None:
-            report = self.perform(update)
-            for name, value in report.items():
-                seen[f"{update.learner}/{name}"].append(value.mean())
-        return {name: torch.stack(values).mean() for name, values in seen.items()}
+        try:
+            while (update := self._next(turns, report)) is not None:
+                report = self.perform(update)
+                for name, value in report.items():
+                    seen[f"{update.learner}/{name}"].append(_mean(value))
+        except Exception as fault:
+            if isinstance(fault, BadState) or self.accelerator.num_processes == 1:
+                self.check()  # what is not finite may be the cause, and came first
+            raise
+        return {name: _mean(torch.stack(values)) if len(values) > 1 else values[0] for name, values in seen.items()}
 
     def _next(self, turns: Iterator[Update], report: Report | None) -> Update | None:
         """The next update of the system, whose own code runs at the precision of the losses; None after the last."""
@@ -137,15 +162,17 @@ class Trainer:
         """One optimiser step; the terms of the loss, and the norm of the gradient before clipping."""
         parameters, rule = self.parameters[update.learner], self.rules[update.learner]
         report = self._descend(update, parameters)
+        means = {name: _mean(value) for name, value in report.items()}
         gradients = [p.grad for p in parameters if p.grad is not None]
-        sound = self._average(gradients, 0 * torch.stack([value.sum() for value in report.values()]).sum())
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if not torch.isfinite(norm + sound):
-            raise self._not_finite(update, {**report, "gradient norm": norm})
+        sound = self._average(gradients, 0 * _sum(means.values()))
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        self._reports.keep(self.step, update.learner, {**means, "gradient norm": norm}, sound)
         if rule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)
-        self.optimizers[update.learner].step()
-        self.optimizers[update.learner].zero_grad(set_to_none=True)
+        total = norm + sound
+        _step(self.optimizers[update.learner], gradients, (total - total).isnan())
+        for parameter in parameters:
+            parameter.grad = None
         return {**report, "gradient_norm": norm}
 
     def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
@@ -155,7 +182,8 @@ class Trainer:
             for on in self._pieces(update):
                 with self._precision():
                     terms = update.loss(**on, **update.shared)
-                (_descended(update, terms) / self.accumulate).backward()
+                descended = _descended(update, terms)
+                (descended if self.accumulate == 1 else descended / self.accumulate).backward()
                 for name, term in terms.items():
                     pieces[name].append(term.detach().float())
         finally:
@@ -167,7 +195,7 @@ class Trainer:
             yield dict(update.on)
             return
         if update.coupled:
-            raise _unsplittable(_name(update), self.accumulate)
+            raise unsplittable(_name(update), self.accumulate)
         for i in range(self.accumulate):
             yield tree.map(partial(_chunk, self.accumulate, i), dict(update.on))
 
@@ -180,15 +208,6 @@ class Trainer:
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
         return sound.squeeze()
-
-    def _not_finite(self, update: Update, report: Mapping[str, Tensor]) -> BadState:
-        self.optimizers[update.learner].zero_grad(set_to_none=True)
-        values = ", ".join(f"{k} {v.mean().item():.4g}" for k, v in report.items())
-        return BadState(
-            f"iteration {self.step}: the {update.learner}'s loss is not finite ({values}); lower "
-            f"optimizers.{update.learner}.lr or set its clip_norm in a new run --from this one, whose last checkpoint "
-            "is whole, or go on with --resume rollback.lr=0.5"
-        )
 
     def _set_rates(self) -> None:
         for name, optimizer in self.optimizers.items():
@@ -220,8 +239,29 @@ def _descended(update: Update, terms: Mapping[str, Tensor]) -> Tensor:
             )
     if not descended:
         raise TrainingError(f"{_name(update)} has no term to descend; return one by descend(...)")
-    first, *others = descended.values()
+    return _sum(descended.values())
+
+
+def _sum(terms: Iterable[Tensor]) -> Tensor:
+    first, *others = terms
     return sum(others, first)
+
+
+def _step(optimizer: torch.optim.Optimizer, gradients: list[Tensor], unsound: Tensor) -> None:
+    """A step by which all stays finite where `unsound`, (), is true: fused ones move nothing then.
+
+    The device decides, and is not asked.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer.found_inf = unsound.float()  # type: ignore[attr-defined]
+    else:
+        for gradient in gradients:
+            gradient.masked_fill_(unsound, 0)
+    optimizer.step()
+
+
+def _mean(value: Tensor) -> Tensor:
+    return value.mean() if value.dim() else value
 
 
 def _whole(parts: list[Tensor]) -> Tensor:
@@ -243,42 +283,3 @@ def _thaw(parameters: list[nn.Parameter], thawed: bool) -> None:
 def _name(update: Update) -> str:
     function = getattr(update.loss, "func", update.loss)
     return getattr(function, "__qualname__", type(function).__name__)
-
-
-def check_learners(learners: Mapping[str, Sequence[nn.Module]], optimizers: Mapping[str, object]) -> None:
-    """Raises RecipeError unless every learner has something to learn and an optimiser, every optimiser a learner."""
-    for name in learners:
-        if name not in optimizers:
-            raise RecipeError(f"optimizers: the {name} has none; learners: {', '.join(sorted(learners))}")
-    for name in optimizers:
-        if name not in learners:
-            raise RecipeError(f"optimizers.{name}: there is no such learner{suggest(name, learners)}")
-    for name, modules in learners.items():
-        if any(is_frozen(m) for module in modules for m in module.modules()) and not any(map(learnable, modules)):
-            raise RecipeError(
-                f"system: the {name} is given as weights, which are frozen, but it must learn; give its type, and "
-                "begin the run --from the weights"
-            )
-
-
-def check_split(system: System, share: int, accumulate: int) -> None:
-    """Raises RecipeError if a batch cannot be split into equal micro-batches, or a layer mixes its samples."""
-    if share % accumulate:
-        raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
-    if accumulate > 1 and (layer := mixing_layer(system)):
-        raise _unsplittable(f"a {layer}", accumulate)
-
-
-def _unsplittable(what: str, accumulate: int) -> RecipeError:
-    return RecipeError(
-        f"train.accumulate: {what} couples the samples of a batch, so it cannot be split into {accumulate}; "
-        "set train.accumulate to 1 or lower train.batch_size"
-    )
-
-
-def check_compiled(system: System, compile: bool) -> None:
-    """Raises RecipeError for compiled networks where a loss differentiates twice."""
-    twice = {m for m in system.modules() if getattr(m, "differentiates_twice", False)}
-    if compile and twice:
-        names = ", ".join(sorted({name_of(type(m)) for m in twice}))
-        raise RecipeError(f"train.compile: {names} differentiates twice, which torch.compile cannot; leave it off")

@@ -133,10 +133,11 @@ def test_a_run_that_starts_from_another_has_all_its_networks_and_its_average(tmp
 
 
 def test_what_a_run_starts_from_is_loaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from genkit.training import run as run_module
+    from genkit.training import one_run, run
 
-    calls, honest = list[str](), run_module.start_from
-    monkeypatch.setattr(run_module, "start_from", lambda source, *rest: calls.append(source) or honest(source, *rest))
+    calls, honest = list[str](), one_run.start_from
+    for module in (one_run, run):
+        monkeypatch.setattr(module, "start_from", lambda source, *rest: calls.append(source) or honest(source, *rest))
     train(points(6), tmp_path / "first")
     train(points(6), tmp_path / "second", start=tmp_path / "first")
     assert calls == [str(tmp_path / "first")]

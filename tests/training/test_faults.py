@@ -97,7 +97,7 @@ def forget_the_optimizers() -> None:
 
 
 def forget_the_window() -> None:
-    run_module.Window.restore = lambda self, state, device: None  # type: ignore[method-assign]
+    run_module.Window.restore = lambda self, state: None  # type: ignore[method-assign]
 
 
 def forget_the_seeding() -> None:

@@ -28,7 +28,7 @@ def test_a_window_survives_json_exactly() -> None:
     window, again, accelerator = Window(), Window(), Accelerator(cpu=True)
     for value in torch.rand(7, generator=torch.Generator().manual_seed(1)):
         window.add({"x": value})
-    again.restore(json.loads(json.dumps(window.state())), torch.device("cpu"))
+    again.restore(json.loads(json.dumps(window.state())))
     for each in (window, again):
         each.add(scalars(x=0.1))
     assert window.close(accelerator) == again.close(accelerator)

@@ -206,6 +206,59 @@ def test_non_finite_weights_are_gone_back_from(tmp_path: Path) -> None:
     assert [(fall["at"], fall["to"]) for fall in falls_of(tmp_path / "run" / "checkpoints")] == [(8, 4)]
 
 
+def not_finite(at: int = 9, stop_after: int = -1) -> None:
+    """The loss of iteration `at` is nan at first rates; SIGTERM in iteration `stop_after`."""
+    honest, iterate = Trainer._descend, Trainer.iterate
+
+    def descend(self: Trainer, *given: Any) -> Any:
+        report = honest(self, *given)
+        bad = self.step == at and self.slower == 1
+        return {name: value * float("nan") for name, value in report.items()} if bad else report
+
+    def stopped(self: Trainer) -> Any:
+        if self.step == stop_after and self.slower == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return iterate(self)
+
+    Trainer._descend, Trainer.iterate = descend, stopped  # type: ignore[method-assign]
+
+
+SELDOM = points(20, clipped=False, rollback={"lr": 0.5}, every={"log": 7, "grid": 6, "checkpoint": 4, "keep": 3})
+
+
+@pytest.mark.parametrize("stop_after", [9, 10])
+def test_a_loss_that_is_not_finite_is_gone_back_from_as_of_when_it_came(stop_after: int, tmp_path: Path) -> None:
+    """Noticed late, but at whatever is made next; a run that is stopped before leaves no checkpoint of it."""
+    assert trained(SELDOM, tmp_path / "straight", not_finite) == 0
+    (fall,) = falls_of(tmp_path / "straight" / "checkpoints")
+    assert (fall["at"], fall["to"]) == (9, 8) and fall["why"].startswith("iteration 9: the critic's loss is not finite")
+    assert "loss nan" in fall["why"]
+    assert trained(SELDOM, tmp_path / "run", partial(not_finite, stop_after=stop_after)) == 128 + signal.SIGTERM
+    assert trained(SELDOM, tmp_path / "run", not_finite) == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "straight")
+
+
+def test_nothing_is_made_of_a_state_that_is_not_finite(tmp_path: Path) -> None:
+    recipe = points(20, clipped=False, every={"log": 20, "grid": 6, "checkpoint": 4, "keep": 9})
+    assert trained(recipe, tmp_path / "run", not_finite) == 1
+    assert [p.name for p in complete(tmp_path / "run" / "checkpoints")] == ["step-00000004", "step-00000008"]
+    assert [p.name for p in (tmp_path / "run" / "grids").iterdir()] == ["00000006.png"]
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == ""
+
+
+def two_not_finite(recipe: Recipe, out: Path) -> None:
+    """In the first process alone."""
+    if os.environ["RANK"] == "0":
+        not_finite()
+    train(recipe, out)
+
+
+def test_what_is_not_finite_in_one_process_is_told_by_both(tmp_path: Path) -> None:
+    assert on_processes(2, two_not_finite, tmp_path, SELDOM, tmp_path / "run") == [0, 0]
+    (fall,) = falls_of(tmp_path / "run" / "checkpoints")
+    assert (fall["at"], fall["to"]) == (9, 8) and "loss nan" in fall["why"]
+
+
 def scored_by_step(best: int) -> None:
     """The scores of a run are how far it is from iteration `best`."""
 

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from genkit.core.errors import RecipeError, TrainingError
+from genkit.core.errors import BadState, RecipeError, TrainingError
 from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Data, Learning, System, Terms, Turns, Update, descend, observe
-from genkit.training.optimizers import SGD
+from genkit.training.checkpoint import save_checkpoint
+from genkit.training.log import Window
+from genkit.training.optimizers import SGD, Adam, Adamax, AdamEntryClip, AdamNormGrad, AdamW
 from genkit.training.rate_schedules import Linear
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
@@ -91,22 +96,120 @@ def test_accumulation_averages_terms_and_gradients() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_not_finite_stops_before_the_weights_move(bad: float) -> None:
+def test_a_loss_that_is_not_finite_moves_nothing_and_is_told_when_somebody_asks(bad: float) -> None:
     made = trainer(Toy())
     made.iterate()
+    made.check()
     before = {k: v.clone() for k, v in made.system.state_dict().items()}
     made.system.factor = bad
-    with pytest.raises(TrainingError, match=r"iteration 1: the generator's loss is not finite \(loss .*gradient norm"):
-        made.iterate()
+    made.iterate()
     assert all(v.equal(before[k]) for k, v in made.system.state_dict().items())
-    assert all(p.grad is None and not p.requires_grad for p in made.system.parameters()) and made.step == 1
+    assert made.ema.module.scale.equal(before["generator.scale"])
+    assert all(p.grad is None and not p.requires_grad for p in made.system.parameters())
+    made.system.factor = 3.0
+    made.iterate()
+    with pytest.raises(
+        BadState, match=r"iteration 1: the generator's loss is not finite \(loss .*gradient norm"
+    ) as told:
+        made.check()
+    assert told.value.step == 1
+    made.check()
+
+
+def test_the_first_of_several_is_told() -> None:
+    made = trainer(Toy())
+    for factor in (3.0, math.nan, math.inf):
+        made.system.factor = factor
+        made.iterate()
+    with pytest.raises(BadState, match=r"^iteration 1: .*loss nan"):
+        made.check()
+
+
+def test_nothing_comes_of_a_state_that_is_not_finite(tmp_path: Path) -> None:
+    made = trainer(Toy(math.nan))
+    for look in (made.averaged, partial(save_checkpoint, made, tmp_path)):
+        made.iterate()
+        with pytest.raises(BadState, match="loss nan"):
+            look()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_before_a_resume_is_forgotten() -> None:
+    made = trainer(Toy(math.nan))
+    made.iterate()
+    made.go_to(0, 0)
+    made.check()
+
+
+def test_reports_are_read_before_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genkit.training.reports.MOST", 3)
+    made = trainer(Toy(math.nan))
+    made.iterate()
+    made.iterate()
+    with pytest.raises(BadState, match=r"^iteration 0: "):
+        made.iterate()
+
+
+def test_an_error_that_comes_of_it_is_told_by_its_cause() -> None:
+    """What a system makes of a number that is not finite is not what the user should read."""
+
+    class Reading(Toy):
+        def iteration(self, data: Data, step: int) -> Turns:
+            yield from super().iteration(data, step)
+            int(self.heard["loss"])
+
+    made = trainer(Reading(math.nan))
+    with pytest.raises(BadState, match=r"^iteration 0: the generator's loss is not finite \(loss nan"):
+        made.iterate()
+
+
+OPTIMIZERS = {
+    "sgd": SGD(lr=0.1),
+    "momentum": SGD(lr=0.1, momentum=0.9),
+    **{kind.__name__: kind(lr=0.1, clip_norm=1.0) for kind in (Adam, AdamW, AdamNormGrad, AdamEntryClip, Adamax)},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_optimiser_lets_such_numbers_in(name: str) -> None:
+    rules = {"generator": OPTIMIZERS[name]}
+    made = Trainer(Toy(), Stream(Numbers(8), 8, seed=0), rules, steps=4, ema_decay=0.0)
+    for factor in (3.0, math.nan, 3.0):
+        made.system.factor = factor
+        made.iterate()
+    state = made.optimizers["generator"].state_dict()["state"]
+    kept = [value for one in state.values() for value in one.values() if isinstance(value, Tensor)]
+    assert all(value.isfinite().all() for value in (*kept, *made.system.parameters(), *made.ema.module.parameters()))
+
+
+class Asked(TorchDispatchMode):
+    """Notes every time that the value of a tensor is asked for, which would make a GPU wait."""
+
+    times = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.times += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("accumulate", [1, 4])
+def test_an_iteration_asks_the_device_for_nothing(accumulate: int) -> None:
+    made, window = trainer(Toy(), accumulate, clip_norm=0.5), Window()
+    made.iterate()
+    with Asked() as asked:
+        for _ in range(3):
+            window.add(made.iterate())
+        assert asked.times == 0
+        bool(made.system.generator.scale.sum() > 0)
+    assert asked.times == 1, "it would be noticed"
 
 
 def test_an_observation_that_is_not_finite_stops_too() -> None:
     made = trainer(Toy())
     made.system.loss = lambda x: descend(loss=made.system.generator.scale.sum()) | observe(seen=x.mean() * math.nan)
-    with pytest.raises(TrainingError, match="seen nan"):
-        made.iterate()
+    made.iterate()
+    with pytest.raises(BadState, match="seen nan"):
+        made.check()
 
 
 def test_a_loss_without_the_learner_is_refused() -> None:
@@ -199,8 +302,9 @@ def test_what_is_observed_of_each_sample_comes_back_whole_and_is_logged_by_its_m
 def test_one_sample_that_is_not_finite_stops_too() -> None:
     made = trainer(Toy(), 2)
     made.system.loss = lambda x: descend(loss=made.system.generator.scale.sum()) | observe(each=1 / (x.squeeze(1) - 3))
-    with pytest.raises(TrainingError, match="each inf"):
-        made.iterate()
+    made.iterate()
+    with pytest.raises(BadState, match="each inf"):
+        made.check()
     assert made.system.generator.scale.item() == 1
 
 
