@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.computing_options import computes
 from genkit.cli.console import TrainingWatcher, display, progress, table
 from genkit.cli.places import Output, Place, Writing, check_apart
 from genkit.cli.train import read_by
@@ -23,6 +24,7 @@ TABLES = Place(folder=True, replaces=("bench.json", "bench.md", "bench.html"))
 @click.command("bench", cls=Writing)
 @click.argument("bench", type=click.Path(path_type=Path))
 @click.option("--out", type=TABLES, help="Folder for the results; bench/<name of the file>.")
+@computes
 def command(bench: Path, out: Path | None) -> None:
     """Score all generators that the YAML file BENCH names, with every seed, into bench.json, bench.md and bench.html.
 

@@ -52,12 +52,12 @@ def join_launch() -> None:
 
 def crew_of_launch() -> Crew:
     """The processes of this launch, which know each other from now on."""
-    import torch
-    from accelerate import PartialState
-
     from genkit.core.crew import Crew
 
-    PartialState(cpu=not torch.cuda.is_available())
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from genkit.training.engine import join_processes
+
+        join_processes()
     return Crew.of_launch()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from genkit.cli.computing_options import computes
 from genkit.cli.console import display, progress
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
 
@@ -17,6 +18,7 @@ from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIG
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the noise that a bound needs.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Changes speed alone.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@computes
 def command(weights: str, images: str, out: Path, seed: int, batch_size: int, skip_bad: bool) -> None:
     """Write how WEIGHTS score each of IMAGES, which are DATA: a row an image, the last column its outlier score.
 

@@ -45,11 +45,13 @@ class SampleSeries:
     @property
     def key(self) -> str:
         """Equal for equal samples."""
+        from genkit.core.computing import computing
         from genkit.core.fingerprint import fingerprint, weights_fingerprint
         from genkit.core.pretrained import described
 
         rows = {name: fingerprint(values) for name, values in sorted(self.condition.items())}
         parts = [weights_fingerprint(self.generator), described(self.generator), rows, self.seed, self.n]
+        parts += [computing().described]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def drawn(self, numbers: list[int]) -> Iterator[Tensor]:

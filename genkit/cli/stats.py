@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, progress, warn
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing, option
 
@@ -20,6 +21,7 @@ from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Wri
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the rows drawn.")
 @option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 @option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@on_device
 def command(data: str, out: Path, skip_bad: bool, **settings: Any) -> None:
     """Mean and covariance of the features of DATA, for 'genkit evaluate A --against OUT'.
 

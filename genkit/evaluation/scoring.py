@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from genkit.core.computing import exact
 from genkit.core.crew import Crew
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
@@ -78,7 +79,8 @@ def evaluate(
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake], crew)
     sides = [reader.read(side) for side in (real, fake)]
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))
-    values, failed = beside(lambda: compute(wanted.names, compared))
+    with exact():
+        values, failed = beside(lambda: compute(wanted.names, compared))
     missing, names = {**wanted.missing, **failed}, [name for name in wanted.names if name not in failed]
     described = beside(lambda: [side.describe(judge) for side in sides])
     dim = next(s.found.features.shape[1] for s in sides if isinstance(s.found, Extracted))

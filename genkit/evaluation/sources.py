@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.catalog import build, check, shipped
+from genkit.core.computing import computing
 from genkit.core.crew import Crew
 from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.fingerprint import fingerprint
@@ -272,8 +273,7 @@ def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
 
 def _of_weights(text: str) -> Source:
     generator = Generator.from_pretrained(text)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
-    return of_generator(generator, text)
+    return of_generator(computing().ready(generator), text)
 
 
 def _chosen(available: int, n: int, seed: int) -> Tensor:

@@ -156,7 +156,7 @@ class Run:
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
-        for line in remarks(self.recipe, self.data, self.accelerator.device):
+        for line in remarks(self.recipe, self.data):
             self.watcher.note(line)
         if self.main:
             tidy(self.folder.checkpoints)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
 from genkit.core.errors import CheckpointError, RecipeError
@@ -80,7 +81,7 @@ def train(
 
     Resuming goes on from the newest good checkpoint, and the result equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
-    its name; resuming goes on in the stage that was under way.
+    its name; resuming goes on in the stage that was under way. Processes that know each other already stay connected.
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
@@ -100,14 +101,16 @@ def train(
             raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
         return train_stages(recipe, out, resume, watcher or Silence())
     begin = None if start is None else str(start)
+    alone = not torch.distributed.is_initialized()
     accelerator = accelerator_of(recipe, out)
-    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher)
+    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher, last=alone)
     return out
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:
     """Trains the unfinished stages of `recipe` in the run folder `out`; see `genkit.training.train`."""
     folder, trainings = StagedFolder(out), recipe.in_run(out)
+    alone = not torch.distributed.is_initialized()
     accelerator = accelerator_of(next(iter(trainings.values())))
     main, count = accelerator.is_main_process, accelerator.num_processes
     watcher = watcher if main else Silence()
@@ -119,7 +122,8 @@ def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher
             held.enter_context(folder.locked())
             folder.begin(recipe)
         accelerator.wait_for_everyone()
-        held.callback(accelerator.end_training)
+        if alone:
+            held.callback(accelerator.end_training)
         for name, stage in trainings.items():
             mine = folder.stage(name)
             finished = main and mine.finished(stage)
