@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.console import Watched, display, is_first_process, progress
+from genkit.cli.console import Watched, display, progress
 from genkit.cli.launch import crew_of_launch
 from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
 from genkit.core.documents import Unreadable, read_json
@@ -61,7 +61,7 @@ class SampleSeries:
         rng = torch.Generator().manual_seed(self.seed)
         batches = self.generator.stream(self.n, self.batch_size, condition=self.condition, rng=rng, only=numbers)
         with display() as shown:
-            told = progress(shown, "sampling", "sample") if is_first_process() else lambda done, total: None
+            told = progress(shown, "sampling", "sample")
             yield from counted(batches, len(numbers), Watched(told, self.generator, len(numbers), self.batch_size))
 
 

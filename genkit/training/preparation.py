@@ -25,7 +25,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
 
 
 def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer, Scoring | None]:
-    """The data, a trainer at iteration 0 and, in the process that scores, its scoring.
+    """The data, a trainer at iteration 0 and, where the recipe asks for scores, its scoring.
 
     Everything is checked against everything else, the data last.
 
@@ -40,8 +40,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
     system.check(data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
-    scored = recipe.evaluate if accelerator.is_main_process else None
-    scoring = Scoring(scored, system.product, data) if scored else None
+    scoring = Scoring(recipe.evaluate, system.product, data) if recipe.evaluate else None
     system.setup(data)
     for module in system.modules():
         if isinstance(module, Starting) and not is_frozen(module):

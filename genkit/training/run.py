@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from genkit.core.crew import Crew
 from genkit.core.errors import BadState
 from genkit.core.files import write_atomically
 from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
@@ -280,9 +281,9 @@ class Run:
         """Writes the weights, then the rest, which may fail and can be made again with --resume."""
         main = next(iter(self.trainer.system.products))
 
-        def save(product: Any) -> str:
-            save_products({**self.trainer.system.products, main: product}, self.folder.weights)
-            return ""
+        def save(product: Any, crew: Crew) -> None:
+            if crew.rank == 0:
+                save_products({**self.trainer.system.products, main: product}, self.folder.weights)
 
         selects = self.recipe.evaluate is not None and self.recipe.evaluate.select
         try:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from genkit.core.crew import Crew
 from genkit.core.errors import CheckpointError, RecipeError
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
@@ -25,7 +26,8 @@ from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
 from genkit.training.run import train_one
 from genkit.training.run_folder import RunFolder
-from genkit.training.show import Scoring, draw_samples, in_first_process
+from genkit.training.sharing import shared
+from genkit.training.show import Scoring, draw_samples
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.watcher import Silence, Watcher
 
@@ -149,30 +151,32 @@ class _Ending:
         return next(reversed(self.recipe.trainings.values()))
 
     def finish(self) -> None:
-        """Runs in the first process, while the others wait.
+        """All processes take part.
 
         Raises:
             Stopped: a signal came; --resume does it again.
         """
         with stop_flag() as stop:
             try:
-                in_first_process(self.accelerator, self._leave, stop)
+                shared(self.accelerator, self._leave, stop)
             except Interrupted as interrupted:
                 raise Stopped(interrupted.exit_code - 128, self.last.train.steps) from None
 
-    def _leave(self) -> str:
+    def _leave(self, crew: Crew) -> None:
         product = self.recipe.product_of(self.folder.path)
         if product is not None:
-            product.save_pretrained(self.folder.weights)
-            self._show(product.to(self.accelerator.device))  # type: ignore[attr-defined]
-        self.folder.keep(self.recipe)
-        write_report_of_stages(self.folder, self.recipe)
-        return ""
+            if crew.rank == 0:
+                product.save_pretrained(self.folder.weights)
+            self._show(product.to(self.accelerator.device), crew)  # type: ignore[attr-defined]
+        if crew.rank == 0:
+            self.folder.keep(self.recipe)
+            write_report_of_stages(self.folder, self.recipe)
 
-    def _show(self, product: Pretrained) -> None:
+    def _show(self, product: Pretrained, crew: Crew) -> None:
         seed, data = self.last.train.seed, self.last.build_data()
         if isinstance(product, Pictured):
-            draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data)
+            draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data, crew=crew)
         if self.recipe.evaluate:
-            scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher)
-            write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
+            scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher, crew)
+            if crew.rank == 0:
+                write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
