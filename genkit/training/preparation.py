@@ -12,6 +12,7 @@ from genkit.core.frozen import is_frozen
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.ema import HalfLife
+from genkit.training.loss_scale import check_scaled
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.show import Scoring
@@ -76,6 +77,7 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     check_learners(system.all_learners(), optimizers)
     check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
+    check_scaled(system, train.precision)
     system.check_batch(train.batch_size)
     check_paths(recipe.data, "data")
     if recipe.evaluate:

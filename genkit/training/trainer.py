@@ -26,6 +26,7 @@ from genkit.core.randomness import seed_networks, stable_seed
 from genkit.core.system import Report, System, Update, mixing_layer
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
+from genkit.training.loss_scale import LossScale
 from genkit.training.optimizers import Optimizer
 from genkit.training.repeatable import repeatable
 from genkit.training.stream import Stream
@@ -79,7 +80,7 @@ class Trainer:
         self.rules = dict(optimizers)
         self.parameters = {k: [p for m in ms for p in learnable(m)] for k, ms in self.learners.items()}
         self.optimizers = {k: optimizers[k].over(ps) for k, ps in self.parameters.items()}
-        lower = self.accelerator.mixed_precision != "no"
+        self.loss_scale, lower = LossScale(self.accelerator.scaler), self.accelerator.mixed_precision != "no"
         self._precision = self.accelerator.autocast if lower else nullcontext
         self._repeatable = partial(repeatable, self.accelerator.device, deterministic)
         system.requires_grad_(False)
@@ -134,19 +135,25 @@ class Trainer:
             return None
 
     def perform(self, update: Update) -> dict[str, Tensor]:
-        """One optimiser step; the terms of the loss, and the norm of the gradient before clipping."""
+        """One optimiser step; the terms of the loss, and the norm of the gradient before clipping.
+
+        A step whose gradient has overflown in fp16 is left out, and the norm is 0."""
         parameters, rule = self.parameters[update.learner], self.rules[update.learner]
         report = self._descend(update, parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
         sound = self._average(gradients, 0 * torch.stack([value.sum() for value in report.values()]).sum())
+        self.loss_scale.unscale(self.optimizers[update.learner])
         norm = torch.nn.utils.get_total_norm(gradients)
-        if not torch.isfinite(norm + sound):
+        taken = bool(torch.isfinite(norm + sound))
+        if not taken and not self.loss_scale.overflown(sound):
             raise self._not_finite(update, {**report, "gradient norm": norm})
         if rule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)
-        self.optimizers[update.learner].step()
+        if taken:
+            self.optimizers[update.learner].step()
+        self.loss_scale.update()
         self.optimizers[update.learner].zero_grad(set_to_none=True)
-        return {**report, "gradient_norm": norm}
+        return {**report, "gradient_norm": norm if taken else torch.zeros_like(norm)}
 
     def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
         pieces: dict[str, list[Tensor]] = defaultdict(list)
@@ -155,7 +162,7 @@ class Trainer:
             for on in self._pieces(update):
                 with self._precision():
                     terms = update.loss(**on, **update.shared)
-                (_descended(update, terms) / self.accumulate).backward()
+                self.loss_scale.scaled(_descended(update, terms) / self.accumulate).backward()
                 for name, term in terms.items():
                     pieces[name].append(term.detach().float())
         finally:
