@@ -96,7 +96,7 @@ def _end_with(launcher: int) -> None:
 
 
 @dataclass(frozen=True)
-class Group:
+class Launch:
     """The processes of a launch.
 
     Attributes:
@@ -113,7 +113,7 @@ class Group:
     port: int = 0
 
 
-def _asked_for() -> Group | None:
+def _asked_for() -> Launch | None:
     """The group that `accelerate launch --cpu` leaves to be started; None where nobody asked, or others have done it.
 
     Raises:
@@ -129,11 +129,11 @@ def _asked_for() -> Group | None:
         return None
     total, machines = given["__num_processes"], given.get("__num_machines", 1)
     if machines <= 1:
-        return Group(total, total)
+        return Launch(total, total)
     if total % machines:
         raise GenkitError(f"--num_processes {total} counts those of all {machines} machines, each of which has as many")
     here, address = total // machines, os.environ["MASTER_ADDR"]
-    return Group(here, total, here * given.get("__machine_rank", 0), address, int(os.environ["MASTER_PORT"]))
+    return Launch(here, total, here * given.get("__machine_rank", 0), address, int(os.environ["MASTER_PORT"]))
 
 
 def _words_of_parent() -> list[str]:
@@ -146,7 +146,7 @@ def _words_of_parent() -> list[str]:
     return words
 
 
-def _run(asked_for: Group) -> int:
+def _run(asked_for: Launch) -> int:
     """The exit code of the processes here, see `_verdict`; a signal reaches all of them."""
     port, group, asked = asked_for.port or _free_port(), list[subprocess.Popen[bytes]](), list[int]()
     lines, errors = os.pipe()
@@ -179,7 +179,7 @@ def _show_first(lines: int) -> None:
             click.echo(line, err=True)
 
 
-def _start(group: Group, local: int, port: int, errors: int) -> subprocess.Popen[bytes]:
+def _start(group: Launch, local: int, port: int, errors: int) -> subprocess.Popen[bytes]:
     place = {"RANK": group.first + local, "LOCAL_RANK": local, "WORLD_SIZE": group.total, "MASTER_PORT": port}
     place |= {"LOCAL_WORLD_SIZE": group.here}
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // group.here))}
@@ -199,7 +199,7 @@ def _end(group: list[subprocess.Popen[bytes]]) -> list[int | None]:
     return codes
 
 
-def _verdict(codes: list[int | None], asked: bool, group: Group) -> int:
+def _verdict(codes: list[int | None], asked: bool, group: Launch) -> int:
     """0 if all went well, else the exit code of the first process that failed by itself, not for the loss of another.
 
     A process that was killed unasked is reported, and the code is LOST.

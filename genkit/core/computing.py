@@ -1,4 +1,4 @@
-"""Where and how networks compute, apart from what they compute: the device, the precision, compiled or not."""
+"""The way that networks compute, apart from what they compute: the device, the precision, compiled or not."""
 
 from __future__ import annotations
 

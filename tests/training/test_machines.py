@@ -69,12 +69,12 @@ def test_processes_are_shared_out_over_machines(monkeypatch: pytest.MonkeyPatch)
     assert _asked_for() is None
     for name, value in (("ACCELERATE_USE_CPU", "True"), ("MASTER_PORT", "29500"), ("MASTER_ADDR", "10.0.0.1")):
         monkeypatch.setenv(name, value)
-    assert _asked_for() == launch.Group(3, 6, 3, "10.0.0.1", 29500)
+    assert _asked_for() == launch.Launch(3, 6, 3, "10.0.0.1", 29500)
     words[4:5] = ["--num_machines=4"]
     del words[5]
     with pytest.raises(GenkitError, match="--num_processes 6 counts those of all 4 machines"):
         _asked_for()
     del words[4]
-    assert _asked_for() == launch.Group(6, 6)
+    assert _asked_for() == launch.Launch(6, 6)
     monkeypatch.setenv("WORLD_SIZE", "6")
     assert _asked_for() is None

@@ -18,7 +18,8 @@ import pytest
 import torch
 import yaml
 
-from genkit.cli.launch import Group, _verdict
+from genkit.cli.launch import Launch as Processes
+from genkit.cli.launch import _verdict
 from genkit.core.errors import CheckpointError
 from genkit.core.interruption import LOST, Stopped
 from genkit.core.processes import my_rows, whole_batch
@@ -286,7 +287,7 @@ def test_verdicts_of_a_group() -> None:
         ([143, 143], True, 143),
         ([-15, LOST], True, 143),
     ):
-        assert _verdict(codes, asked, Group(2, 2)) == expected, codes
+        assert _verdict(codes, asked, Processes(2, 2)) == expected, codes
 
 
 ARRIVAL = {"update": 25, "resuming": 1, "finishing": 1}
