@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError
 
@@ -26,13 +27,17 @@ def score(
     from genkit.evaluation.classification import Classifying
     from genkit.evaluation.real_data import open_data
 
+    join_launch()
     product: Any = loaded(Pretrained, weights)
     classifies: bool = isinstance(product, Classifying)
     if not classifies:
         raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
     data = open_data(against, tuple(product.sample_shape), "--against", "skip" if skip_bad else "error")
+    crew = crew_of_launch()
     with display() as shown:
-        found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"))
+        found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"), crew)
+    if crew.rank:
+        return
     _show(f"{weights} on {data.name}", found)
     warn([*found["warnings"], *data.remarks()])
     if json_path:

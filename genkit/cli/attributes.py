@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError
 
@@ -24,10 +25,13 @@ def score(
     from genkit.evaluation.attributes import attribute_errors
     from genkit.evaluation.real_data import open_data
 
-    predictor = predicting(weights)
+    join_launch()
+    predictor, crew = predicting(weights), crew_of_launch()
     data = open_data(against, tuple(predictor.sample_shape), "--against", "skip" if skip_bad else "error")
     with display() as shown:
-        found = attribute_errors(predictor, data, n, seed, progress(shown, "predicting", "image"))
+        found = attribute_errors(predictor, data, n, seed, progress(shown, "predicting", "image"), crew)
+    if crew.rank:
+        return
     rows = [
         (found["labels"][name], f"{value:.4g}", f"{found['standard_errors'][name]:.2g}", found["told"][name])
         for name, value in found["values"].items()

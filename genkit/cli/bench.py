@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.computing_options import computes
 from genkit.cli.console import TrainingWatcher, display, progress, table
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import Output, Place, Writing, check_apart
 from genkit.cli.train import read_by
 from genkit.core.errors import TrainingError
@@ -23,6 +25,7 @@ TABLES = Place(folder=True, replaces=("bench.json", "bench.md", "bench.html"))
 @click.command("bench", cls=Writing)
 @click.argument("bench", type=click.Path(path_type=Path))
 @click.option("--out", type=TABLES, help="Folder for the results; bench/<name of the file>.")
+@computes
 def command(bench: Path, out: Path | None) -> None:
     """Score all generators that the YAML file BENCH names, with every seed, into bench.json, bench.md and bench.html.
 
@@ -46,9 +49,13 @@ def command(bench: Path, out: Path | None) -> None:
     folder = out or Path("bench") / bench.stem
     sources = {entry.name: _read_by(entry) for entry in spec.entries}
     check_apart([Output("--out", folder, TABLES)], {"against": spec.against, "neighbours": spec.neighbours} | sources)
+    join_launch()
+    crew = crew_of_launch()
     with display() as shown:
         recipes = ShownTraining(TrainingWatcher(shown))
-        result = run_bench(spec, folder, recipes, progress(shown, "scoring", "sample"), shown.note)
+        result = run_bench(spec, folder, recipes, progress(shown, "scoring", "sample"), shown.note, crew)
+    if crew.rank:
+        return
     header, rows = bench_report.table(result)
     click.echo(bench_report.about(result))
     click.echo(table([[cell for cell, _ in row] for row in rows], header))

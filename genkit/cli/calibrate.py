@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.attributes import predicting
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS
 from genkit.cli.sampler_options import Number
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--noise", type=Number(0, 1), default=0.05, show_default=True, help="Of the slight change.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of images and noise.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@on_device
 def command(predictor: str, data: str, n: int, noise: float, seed: int, skip_bad: bool) -> None:
     """Tell how far apart images of DATA lie by the attributes that PREDICTOR reads, and suggest thresholds.
 

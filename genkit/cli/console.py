@@ -138,9 +138,19 @@ class Lines:
         click.echo(line)
 
 
+class Silent:
+    """Of all but the first process of a launch."""
+
+    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None: ...
+    def note(self, line: str) -> None: ...
+
+
 @contextmanager
 def display() -> Iterator[Display]:
-    """A bar when stdout is a terminal, else lines."""
+    """A bar when stdout is a terminal, else lines; nothing but in the first process."""
+    if not is_first_process():
+        yield Silent()
+        return
     if not sys.stdout.isatty():
         yield Lines()
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, progress, table
 from genkit.cli.own_recipe import lasting, train_once
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded, write_json
@@ -43,6 +44,7 @@ FOLDER = Place(folder=True, replaces=("directions.*", "scores.json"))
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same directions.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
 @click.option("--out", type=FOLDER, required=True, help="Folder of the page, the directions and their scores.")
+@on_device
 def command(
     weights: str,
     method: str,

@@ -68,7 +68,7 @@ def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
         "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
         "run": [*_run(recipe, trainer, seconds, len(data)), *(["start", line] for line in notes)],
     }
-    if lines := list(remarks(recipe, data, accelerator.device)):
+    if lines := list(remarks(recipe, data)):
         sections["remarks"] = [[line] for line in lines]
     return "\n".join(line for title, rows in sections.items() for line in _section(title, rows)), trainer
 
@@ -130,8 +130,8 @@ def _timed(trainer: Trainer) -> float:
     started = time.perf_counter()
     for _ in range(TIMED):
         trainer.iterate()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if trainer.accelerator.device.type != "cpu":
+        torch.accelerator.synchronize()
     return (time.perf_counter() - started) / TIMED
 
 

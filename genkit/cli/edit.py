@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import click
 from click.core import ParameterSource
 
+from genkit.cli.computing_options import computes
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import DataError, GenkitError
@@ -59,6 +60,7 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
 @click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 @click.pass_context
+@computes
 def command(
     ctx: click.Context,
     weights: str,

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from genkit.cli.computing_options import computes
 from genkit.cli.places import (
     ABOUT_DATA,
     ABOUT_WEIGHTS,
@@ -53,6 +54,7 @@ METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers", "control")
 @option("--worst", type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
 @option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side length in pixels to train at; 16.")
 @click.pass_context
+@computes
 def command(ctx: click.Context, a: str, against: str | None, metrics: str | None, **options: Any) -> None:
     """Score A against a reference.
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from genkit.cli.classifier import ABOUT_CLASSIFIER
+from genkit.cli.computing_options import on_device
 from genkit.cli.own_module import is_source
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, FILE, SEED, WEIGHTS, Input, Option, Place, Writing, option
 from genkit.cli.sampler_options import Number
@@ -45,6 +46,7 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--grid", type=FILE, help="Picture of one image and what changes it, or stands behind it.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything about one image to this file.")
 @click.pass_context
+@on_device
 def command(ctx: click.Context, subject: str, images: str | None, **options: Any) -> None:
     """Tell what changes the mind of CLASSIFIER, by IMAGES and a StyleEx that was trained with it.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
@@ -35,6 +36,7 @@ LOOKED_AT, MEASURED = 16, 256
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training and choice of images.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @classifier_options
+@on_device
 def command(
     name: str,
     data: str,

@@ -36,7 +36,7 @@ def score(
             a,
             against,
             metrics,
-            progress=progress(shown, "features", "sample") if is_first_process() else None,
+            progress=progress(shown, "features", "sample"),
             weights=extractor_weights,
             on_bad="skip" if skip_bad else "error",
             use_cache=not no_cache,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError, shown
 
@@ -26,10 +27,13 @@ def score(
     numbers = _numbers(k)
     if train is None:
         raise GenkitError("--metrics knn compares with labelled data: give --train DATA")
-    generator = loaded(Generator, weights)
+    join_launch()
+    generator, crew = loaded(Generator, weights), crew_of_launch()
     with display() as shown:
         tell, on_bad = progress(shown, "encoding", "image"), "skip" if skip_bad else "error"
-        found = latent_knn(generator, train, test, numbers, tell, on_bad)  # type: ignore[arg-type]
+        found = latent_knn(generator, train, test, numbers, tell, on_bad, crew)  # type: ignore[arg-type]
+    if crew.rank:
+        return
     rows = [
         (neighbours, f"{100 * share:.2f}", f"{100 * found.standard_error(neighbours):.2f}")
         for neighbours, share in found.accuracy.items()

@@ -17,12 +17,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from genkit.core.errors import GenkitError
 from genkit.core.interruption import LOST
 
 if TYPE_CHECKING:
@@ -45,19 +47,19 @@ def join_launch() -> None:
     """
     if launcher := _launcher():
         threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
-    count = _asked_for()
-    if count > 1:
-        raise SystemExit(_run(count))
+    asked = _asked_for()
+    if asked and asked.total > 1:
+        raise SystemExit(_run(asked))
 
 
 def crew_of_launch() -> Crew:
     """The processes of this launch, which know each other from now on."""
-    import torch
-    from accelerate import PartialState
-
     from genkit.core.crew import Crew
 
-    PartialState(cpu=not torch.cuda.is_available())
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from genkit.training.engine import join_processes
+
+        join_processes()
     return Crew.of_launch()
 
 
@@ -93,16 +95,45 @@ def _end_with(launcher: int) -> None:
     os._exit(128 + signal.SIGTERM)
 
 
-def _asked_for() -> int:
+@dataclass(frozen=True)
+class Launch:
+    """The processes of a launch.
+
+    Attributes:
+        here: of them on this machine.
+        total: on all machines.
+        first: the rank of the first one here.
+        address, port: where they meet; a free port where all are here.
+    """
+
+    here: int
+    total: int
+    first: int = 0
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
+def _asked_for() -> Launch | None:
+    """The group that `accelerate launch --cpu` leaves to be started; None where nobody asked, or others have done it.
+
+    Raises:
+        GenkitError: processes that cannot be shared out over the machines.
+    """
     on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true"
     if not on_cpu or "MASTER_PORT" not in os.environ or "WORLD_SIZE" in os.environ:
-        return 1
+        return None
     words = [part for word in _words_of_parent() for part in word.split("=", 1)]
-    for name, value in pairwise(words):
-        if name in ("--num_processes", "--num-processes") and value.isdecimal():
-            return int(value)
-    click.echo("accelerate launch --cpu started one process; give --num_processes N on its command line", err=True)
-    return 1
+    given = {name.replace("-", "_"): int(value) for name, value in pairwise(words) if value.isdecimal()}
+    if "__num_processes" not in given:
+        click.echo("accelerate launch --cpu started one process; give --num_processes N on its command line", err=True)
+        return None
+    total, machines = given["__num_processes"], given.get("__num_machines", 1)
+    if machines <= 1:
+        return Launch(total, total)
+    if total % machines:
+        raise GenkitError(f"--num_processes {total} counts those of all {machines} machines, each of which has as many")
+    here, address = total // machines, os.environ["MASTER_ADDR"]
+    return Launch(here, total, here * given.get("__machine_rank", 0), address, int(os.environ["MASTER_PORT"]))
 
 
 def _words_of_parent() -> list[str]:
@@ -115,9 +146,9 @@ def _words_of_parent() -> list[str]:
     return words
 
 
-def _run(count: int) -> int:
-    """The exit code of the group, see `_verdict`; a signal reaches all of it."""
-    port, group, asked = _free_port(), list[subprocess.Popen[bytes]](), list[int]()
+def _run(asked_for: Launch) -> int:
+    """The exit code of the processes here, see `_verdict`; a signal reaches all of them."""
+    port, group, asked = asked_for.port or _free_port(), list[subprocess.Popen[bytes]](), list[int]()
     lines, errors = os.pipe()
 
     def forward(number: int, frame: FrameType | None) -> None:
@@ -127,14 +158,14 @@ def _run(count: int) -> int:
 
     for number in FORWARDED:
         signal.signal(number, forward)
-    for rank in range(count):
-        group.append(_start(rank, count, port, errors))
+    for local in range(asked_for.here):
+        group.append(_start(asked_for, local, port, errors))
     if asked:  # before all were there
         forward(asked[0], None)
     while any(process.poll() is None for process in group) and not any(process.poll() for process in group):
         time.sleep(POLL_S)
     codes = _end(group)
-    code = _verdict(codes, bool(asked))
+    code = _verdict(codes, bool(asked), asked_for)
     if 0 < code < LOST and codes[0] != code:
         _show_first(lines)
     return code
@@ -148,10 +179,11 @@ def _show_first(lines: int) -> None:
             click.echo(line, err=True)
 
 
-def _start(rank: int, count: int, port: int, errors: int) -> subprocess.Popen[bytes]:
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
-    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count))}
-    environment = threads | dict(os.environ) | {k: str(v) for k, v in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+def _start(group: Launch, local: int, port: int, errors: int) -> subprocess.Popen[bytes]:
+    place = {"RANK": group.first + local, "LOCAL_RANK": local, "WORLD_SIZE": group.total, "MASTER_PORT": port}
+    place |= {"LOCAL_WORLD_SIZE": group.here}
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // group.here))}
+    environment = threads | dict(os.environ) | {k: str(v) for k, v in place.items()} | {"MASTER_ADDR": group.address}
     environment |= {LAUNCHER: str(os.getpid()), ERRORS: str(errors)}
     return subprocess.Popen([sys.executable, "-m", "genkit", *sys.argv[1:]], env=environment, pass_fds=[errors])
 
@@ -167,7 +199,7 @@ def _end(group: list[subprocess.Popen[bytes]]) -> list[int | None]:
     return codes
 
 
-def _verdict(codes: list[int | None], asked: bool) -> int:
+def _verdict(codes: list[int | None], asked: bool, group: Launch) -> int:
     """0 if all went well, else the exit code of the first process that failed by itself, not for the loss of another.
 
     A process that was killed unasked is reported, and the code is LOST.

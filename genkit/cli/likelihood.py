@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import Watched, display, heading, progress, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
 
 if TYPE_CHECKING:
@@ -33,13 +34,16 @@ def score(
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.evaluation.likelihood import log_likelihood
 
-    generator = loaded(Generator, weights)
+    join_launch()
+    generator, crew = loaded(Generator, weights), crew_of_launch()
     if "steps" in settings and isinstance(generator, DiffusionGenerator):
         generator.process.with_settings(kept=settings["steps"])
     with display() as shown:
         rows = Watched(progress(shown, "likelihood", "sample"), generator, n, batch_size)
-        reading: Any = {"role": "--against", "on_bad": "skip" if skip_bad else "error"}
+        reading: Any = {"role": "--against", "on_bad": "skip" if skip_bad else "error", "crew": crew}
         found = log_likelihood(generator, against, n, seed, batch_size, rows, **reading, **settings)
+    if crew.rank:
+        return
     show(weights, found)
     if json_path:
         write_json(json_path, found.to_json())

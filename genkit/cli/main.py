@@ -161,7 +161,22 @@ def _answered(given: list[str]) -> int:
         if DEBUG in given:
             traceback.print_exc()
             return _explain(error)[1]
+        if os.environ.get("WORLD_SIZE", "1") != "1" and _is_of_communication(error):
+            return _lost()
         return _fail(*_explain(error))
+
+
+def _is_of_communication(error: Exception) -> bool:
+    from genkit.training.peers import of_communication
+
+    return isinstance(error, RuntimeError) and of_communication(error)
+
+
+def _lost() -> int:
+    """Another process has ended before its time; genkit's own launcher says so by itself, and why."""
+    if not has_launcher():
+        click.echo("genkit: another process of this command was lost; start it again", err=True)
+    return LOST
 
 
 def _tell_in_one_line() -> None:

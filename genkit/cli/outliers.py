@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import TrainingWatcher, display, progress
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.core.errors import GenkitError, TrainingError
 from genkit.core.interruption import RunEnded
 
 if TYPE_CHECKING:
     from genkit.cli.console import Display
+    from genkit.core.crew import Crew
     from genkit.evaluation.outliers import Game, Ranking
     from genkit.training.recipe import Recipe
 
@@ -52,6 +54,8 @@ def score(
     rho_of_share(SHARE if share is None else share)
     if "steps" in training:
         training["steps"] = TRAINING_STEPS.type.convert(training["steps"], TRAINING_STEPS, None)
+    join_launch()
+    crew = crew_of_launch()
     with display() as shown:
         if run:
             game = _of_run(run, training, shown)
@@ -62,8 +66,10 @@ def score(
         else:
             spec = _spec(data, training.get("size", SIZE), None, skip_bad)
             items = _items(spec)
-            game = _trained(spec, items, SHARE if share is None else share, training, shown)
-        ranking = rank_outliers(game, items, share, progress(shown, "judging", "image"))
+            game = _trained(spec, items, SHARE if share is None else share, training, shown, crew)
+        ranking = rank_outliers(on_device(game), items, share, progress(shown, "judging", "image"), crew)
+    if crew.rank:
+        return
     _tell(ranking, items)
     _write(ranking, items, out, grid, worst)
 
@@ -82,8 +88,17 @@ def _of_run(run: str, training: dict[str, int], shown: Display) -> Game:
     return system
 
 
-def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display) -> Game:
-    """A small robust WGAN, learned from the data themselves in a folder that goes away."""
+def on_device(game: Any) -> Game:
+    """The game where networks run."""
+    from genkit.core.computing import computing
+
+    return game.to(computing().device)  # type: ignore[no-any-return]
+
+
+def _trained(
+    spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display, crew: Crew
+) -> Game:
+    """A small robust WGAN, learned from the data themselves in a folder of the first process that goes away."""
     from genkit.training import train
     from genkit.training.start import trained_system
 
@@ -92,7 +107,7 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
         try:
-            train(recipe, Path(folder) / "run", watcher=TrainingWatcher(shown))
+            train(recipe, Path(crew.told(folder)) / "run", watcher=TrainingWatcher(shown))
         except RunEnded as ended:
             ended.advice = "nothing is kept; begin again, or train a run, which can go on, and give it with --against"
             raise
@@ -100,8 +115,9 @@ def _trained(spec: dict[str, Any], items: Any, share: float, training: dict[str,
             raise GenkitError(
                 f"the small GAN on {items.name} diverged; try another --seed, or give a run with --against"
             ) from diverged
-        game: Any = trained_system(Path(folder) / "run")[1]
-    return game  # type: ignore[no-any-return]
+        game: Any = recipe.build_system() if crew.rank else trained_system(Path(folder) / "run")[1]
+        game.load_state_dict(crew.told({} if crew.rank else game.state_dict()))
+    return game.eval()  # type: ignore[no-any-return]
 
 
 def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int]) -> Recipe:

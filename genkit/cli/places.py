@@ -190,7 +190,7 @@ def write_json(path: Path, tree: Mapping[str, Any]) -> None:
 
 
 def loaded(kind: Any, weights: str) -> Any:
-    """The `kind` that WEIGHTS hold, on the GPU where there is one."""
-    import torch
+    """The `kind` that WEIGHTS hold, ready to compute as was asked."""
+    from genkit.core.computing import computing
 
-    return kind.from_pretrained(weights).to("cuda" if torch.cuda.is_available() else "cpu")
+    return computing().ready(kind.from_pretrained(weights))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import heading, is_first_process, table, warn
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, train_once
@@ -61,6 +62,7 @@ class Refinement:
 @click.option("--steps", "training", type=COUNT, default=2000, show_default=True, help="Of the training of the ratio.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training, burn-in and choice of samples.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
+@on_device
 def command(
     weights: str,
     data: str,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from genkit.cli.computing_options import computes
 from genkit.cli.conditions import asked
 from genkit.cli.edit import IMAGE, edited
 from genkit.cli.launch import join_launch
@@ -35,6 +36,7 @@ from genkit.core.errors import GenkitError
 @click.option("--like", type=IMAGE, hidden=True)
 @click.option("--between", type=IMAGE, nargs=2, hidden=True)
 @sampler_options
+@computes
 def command(
     weights: str,
     n: int,

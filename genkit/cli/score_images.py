@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from genkit.cli.computing_options import computes
 from genkit.cli.console import display, progress
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
 
 
@@ -17,6 +19,7 @@ from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIG
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the noise that a bound needs.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Changes speed alone.")
 @click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@computes
 def command(weights: str, images: str, out: Path, seed: int, batch_size: int, skip_bad: bool) -> None:
     """Write how WEIGHTS score each of IMAGES, which are DATA: a row an image, the last column its outlier score.
 
@@ -27,10 +30,13 @@ def command(weights: str, images: str, out: Path, seed: int, batch_size: int, sk
     from genkit.evaluation.csv_file import write_csv
     from genkit.evaluation.image_scores import image_scores
 
-    generator = loaded(Generator, weights)
+    join_launch()
+    generator, crew = loaded(Generator, weights), crew_of_launch()
     with display() as shown:
         tell = progress(shown, "scoring", "image")
-        data, scores = image_scores(generator, images, seed, batch_size, tell, "skip" if skip_bad else "error")
+        data, scores = image_scores(generator, images, seed, batch_size, tell, "skip" if skip_bad else "error", crew)
+    if crew.rank:
+        return
     files = {"file": data.files} if data.files else {}
     table = {"row": range(len(data)), **files, **{name: values.tolist() for name, values in scores.items()}}
     write_csv(out, list(table), zip(*table.values(), strict=True))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.console import Watched, display, is_first_process, progress
+from genkit.cli.console import Watched, display, progress
 from genkit.cli.launch import crew_of_launch
 from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
 from genkit.core.documents import Unreadable, read_json
@@ -45,11 +45,13 @@ class SampleSeries:
     @property
     def key(self) -> str:
         """Equal for equal samples."""
+        from genkit.core.computing import computing
         from genkit.core.fingerprint import fingerprint, weights_fingerprint
         from genkit.core.pretrained import described
 
         rows = {name: fingerprint(values) for name, values in sorted(self.condition.items())}
         parts = [weights_fingerprint(self.generator), described(self.generator), rows, self.seed, self.n]
+        parts += [computing().described]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def drawn(self, numbers: list[int]) -> Iterator[Tensor]:
@@ -59,7 +61,7 @@ class SampleSeries:
         rng = torch.Generator().manual_seed(self.seed)
         batches = self.generator.stream(self.n, self.batch_size, condition=self.condition, rng=rng, only=numbers)
         with display() as shown:
-            told = progress(shown, "sampling", "sample") if is_first_process() else lambda done, total: None
+            told = progress(shown, "sampling", "sample")
             yield from counted(batches, len(numbers), Watched(told, self.generator, len(numbers), self.batch_size))
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, progress, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing, option
 
 
@@ -20,6 +22,7 @@ from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Wri
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the rows drawn.")
 @option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 @option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@on_device
 def command(data: str, out: Path, skip_bad: bool, **settings: Any) -> None:
     """Mean and covariance of the features of DATA, for 'genkit evaluate A --against OUT'.
 
@@ -27,9 +30,13 @@ def command(data: str, out: Path, skip_bad: bool, **settings: Any) -> None:
     """
     from genkit.evaluation import statistics
 
+    join_launch()
+    crew = crew_of_launch()
     with display() as shown:
         tell, on_bad = progress(shown, "features", "sample"), "skip" if skip_bad else "error"
-        found, warnings = statistics(data, progress=tell, on_bad=on_bad, **settings)  # type: ignore[arg-type]
+        found, warnings = statistics(data, progress=tell, on_bad=on_bad, crew=crew, **settings)  # type: ignore[arg-type]
+    if crew.rank:
+        return
     found.save(out)
     name, digest = found.extractor["name"], found.extractor["sha256"][:8]
     click.echo(f"{out}: {found.n} samples of {found.name}, {len(found.mu)} dimensions, {name} (sha256 {digest})")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.computing_options import on_device
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
 from genkit.cli.launch import join_launch
 from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--from", "start", type=WEIGHTS, help="Begin a new run from these weights, or from another run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
+@on_device
 def command(
     recipe: str, overrides: tuple[str, ...], out: Path | None, start: str | None, resume: bool, dry_run: bool
 ) -> None:

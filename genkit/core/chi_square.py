@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from genkit.core.errors import RecipeError
+from genkit.core.wide import wide
 
 PENALTY = 100.0
 FLOOR = 1e-4
@@ -72,7 +73,7 @@ def closed_form(score: Tensor, rho: float) -> Tensor:
         score: (B,), any real type; the result has its type.
         rho: radius, at least 0.
     """
-    s, order = torch.sort(score.detach().double())
+    s, order = torch.sort(wide(score.detach()))
     m = len(s)
     s = (s - s.mean()) / (s.std(correction=0) + 1e-300)
     k = torch.arange(1, m + 1, dtype=s.dtype, device=s.device)
@@ -89,4 +90,4 @@ def closed_form(score: Tensor, rho: float) -> Tensor:
     lowest = (s - s[0] <= 1e-12).to(s)
     corner = m / lowest.sum() <= 1 + 2 * rho
     w = torch.where(corner, lowest, w)
-    return torch.empty_like(w).scatter_(0, order, w * m / w.sum()).to(score.dtype)
+    return torch.empty_like(w).scatter_(0, order, w * m / w.sum()).to(score)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch.distributed as dist
+from torch import Tensor
 
 T = TypeVar("T")
 
@@ -39,18 +40,28 @@ class Crew:
         mine = (batch for place, batch in enumerate(batches) if self.has(place))
         return [k for batch in mine for k in range(batch * batch_size, min(n, (batch + 1) * batch_size))]
 
-    def told(self, first: T) -> T:
-        """`first` of the first process, in all; every process must call this."""
-        said = [first]
-        if self.count > 1:
-            dist.broadcast_object_list(said)
-        return said[0]
+    def my_batches(self, index: Tensor, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+        """(number, rows) of those batches of `index` that fall to this process."""
+        return ((k, rows) for k, rows in enumerate(index.split(batch_size)) if self.has(k))
 
-    def gathered(self, made: Mapping[int, T]) -> list[T]:
-        """The pieces of all processes in order; every process must call this."""
-        found: list[Any] = [made]
+    def exchanged(self, piece: Any) -> list[Any]:
+        """The pieces of all processes, by rank; every process must call this."""
+        found = [piece]
         if self.count > 1:
             found = [None] * self.count
-            dist.all_gather_object(found, made)
-        whole: dict[int, T] = {k: piece for part in found for k, piece in part.items()}
+            dist.all_gather_object(found, piece)
+        return found
+
+    def told(self, first: T) -> T:
+        """`first` of the first process, in all; every process must call this."""
+        said: T = self.exchanged(first if self.rank == 0 else None)[0]
+        return said
+
+    def gathered(self, made: Mapping[Any, T]) -> list[T]:
+        """The pieces of all processes in order; every process must call this."""
+        whole: dict[Any, T] = {k: piece for part in self.exchanged(dict(made)) for k, piece in part.items()}
         return [whole[k] for k in sorted(whole)]
+
+
+ALONE = Crew()
+"""One process that shares with nobody."""

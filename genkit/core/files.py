@@ -123,6 +123,20 @@ def _locked(path: Path, *, alone: bool) -> Iterator[BinaryIO]:
                 return
 
 
+@contextmanager
+def in_turn(path: Path) -> Iterator[None]:
+    """A block that processes go through one after the other, all that see `path`, which is made for it and goes again.
+
+    Where it cannot be made, or the file system has no locks, nobody waits.
+    """
+    with ExitStack() as held:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_locked(path, alone=False))
+            held.callback(path.unlink, missing_ok=True)
+        yield
+
+
 def check_place(path: Path, *, folder: bool = False) -> None:
     """Checks that a file, or a folder, can be written at `path`, whose missing parents will be made.
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.condition import Condition, Conditioned
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown
 from genkit.core.graph import Graph, latent_graph
 from genkit.core.pretrained import Pretrained
@@ -21,6 +22,8 @@ from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
 
 POINTS = 2000
+POINTS_AT_ONCE, IMAGES_AT_ONCE = 500, 16
+"""Samples of a batch that one process of several makes for a picture."""
 COLUMNS = 16
 """Classes that a picture shows at most, one a column."""
 
@@ -130,15 +133,30 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         found.conditions = self.conditions.with_examples(examples, self.made)
         return found
 
-    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+    def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """2,000 points, or eight rows of images: one class a column where there are classes."""
         if len(self.sample_shape) != 3:
-            return self.sample(POINTS, rng=rng), 0
+            return self.shared_sample(POINTS, crew, rng=rng), 0
         columns, condition = 8, None
         if self.conditions.classes and not self.made:
             columns = min(self.conditions.classes, COLUMNS)
             condition = {"label": torch.arange(8 * columns) % columns}
-        return self.sample(8 * columns, condition=condition, rng=rng), columns
+        return self.shared_sample(8 * columns, crew, condition=condition, rng=rng), columns
+
+    def shared_sample(
+        self,
+        n: int,
+        crew: Crew,
+        *,
+        condition: Mapping[str, Any] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """`sample(n)` on the CPU, in batches that the processes of `crew` share: all of them have all, and no bit
+        depends on their number."""
+        size = POINTS_AT_ONCE if len(self.sample_shape) == 1 else IMAGES_AT_ONCE
+        mine = crew.whole_batches(range(n), n, size)
+        batches = self.stream(n, size, condition=condition, rng=rng, only=mine)
+        return torch.cat(crew.gathered({mine[k * size]: batch.cpu() for k, batch in enumerate(batches)}))
 
     def remarks(self) -> list[str]:
         """Lines about the samples drawn so far, such as their cost."""
@@ -198,8 +216,9 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
 class Pictured(Protocol):
     """A product that can be pictured: a run draws it at intervals and at its end."""
 
-    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
-        """Images (n, C, H, W) in [-1, 1] and their number of columns, or points (n, D) and 0."""
+    def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
+        """Images (n, C, H, W) in [-1, 1] and their number of columns, or points (n, D) and 0; the processes of `crew`
+        make them together."""
         ...
 
 
@@ -272,5 +291,8 @@ class Density(Protocol):
     def log_likelihood(
         self, x: Tensor, *, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Likelihood:
-        """x (B, *sample_shape) in the range of the generator's samples; the same rng gives the same numbers."""
+        """x (B, *sample_shape) in the range of the generator's samples; the same rng gives the same numbers.
+
+        Of rng the seeds of B rows are taken, as `seeds_of_rows` does, so that row i is the same in any batch.
+        """
         ...

@@ -98,6 +98,17 @@ class StopFlag:
                 self._patience = 0.0
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A part of a block that must come to its end: a signal waits for it, and is then answered."""
+        leaving, self._leaving = self._leaving, False
+        try:
+            yield
+        finally:
+            self._leaving = leaving and not self
+        if leaving and self:
+            raise Interrupted(self.number)
+
     def lose_patience(self, number: int, frame: FrameType | None) -> None:
         if self._patience:
             raise Interrupted(self.number)

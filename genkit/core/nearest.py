@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
+from genkit.core.wide import wide
 
 QUERIES, POINTS = 256, 16384
 """Rows and columns of the table of distances that are held at a time."""
@@ -38,16 +39,16 @@ def nearest(
     """
     if not 1 <= k <= len(points):
         raise EvaluationError(f"the nearest {k} of {len(points)} points: take 1 to as many as there are")
-    queries, points = queries.detach().double(), points.detach().double()
+    device, (queries, points) = points.device, (wide(queries.detach()), wide(points.detach()))
     table = _Table(points)
     found = []
     for start in range(0, len(queries), QUERIES):
         rows = slice(start, start + QUERIES)
-        own = None if owners is None else (owners[0][rows], owners[1])
+        own = None if owners is None else (owners[0][rows].to(points.device), owners[1].to(points.device))
         found.append(table.nearest(queries[rows], k, own))
     if not found:
-        return torch.zeros(0, k, dtype=torch.int64, device=points.device), points.new_zeros(0, k)
-    return torch.cat([where for where, _ in found]), torch.cat([squared for _, squared in found])
+        return torch.zeros(0, k, dtype=torch.int64, device=device), points.new_zeros(0, k)
+    return torch.cat([where for where, _ in found]).to(device), torch.cat([squared for _, squared in found])
 
 
 class _Table:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.wide import WITHOUT_FLOAT64
 
 T = TypeVar("T")
 Sampler = Callable[[int, torch.Generator], T]
@@ -113,7 +114,12 @@ def seeds_of_rows(n: int, rng: torch.Generator | None = None) -> list[int]:
 
 
 def sent(rows: Tensor, device: torch.device | str) -> Tensor:
-    """`rows` of the CPU on `device`; from pinned memory for a GPU, else the copy would wait for all work before it."""
+    """`rows` of the CPU on `device`; from pinned memory for a GPU, else the copy would wait for all work before it.
+
+    float64 ones stay where they are if the device has none.
+    """
+    if rows.dtype == torch.float64 and torch.device(device).type in WITHOUT_FLOAT64:
+        return rows
     if torch.device(device).type != "cuda":
         return rows.to(device)
     return rows.pin_memory().to(device, non_blocking=True)

@@ -1,7 +1,8 @@
 """Storage of data sets: folders for downloads and caches, and pixels in memory or, when too large, in a mapped file.
 
 A set of files is decoded once into `$GENKIT_CACHE/pixels/<key>.u8` (default ~/.cache/genkit), raw uint8 rows. One that
-needs over a quarter of the memory that may be used is mapped from there, any other is read. The key is a hash of the
+needs over a quarter of the memory that may be used is mapped from there, any other is read. Of processes that want it
+at the same time, on any machines that see this disk, one decodes and the others wait for it. The key is a hash of the
 files' contents and the options; the `<key>.json` beside it is written last, so a file without it is not finished.
 Damaged files are made again, those of killed processes removed, and all of them may be deleted at any time.
 """
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import CheckpointError, DataError
-from genkit.core.files import being_written, cache_folder, remove_leftovers, write_atomically
+from genkit.core.files import being_written, cache_folder, in_turn, remove_leftovers, write_atomically
 from genkit.core.interruption import beside
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -38,8 +39,9 @@ def data_root(root: Path | None) -> Path:
 
 
 def memory_limit() -> int:
-    """Bytes of pixels that are kept in memory: a quarter of what this process may use."""
-    return usable_memory() // 4
+    """Bytes of pixels that this process keeps in memory: a quarter of what the processes of a launch here may use
+    together."""
+    return usable_memory() // (4 * int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 def in_size(x: Tensor, size: int, channels: int, name: str) -> Tensor:
@@ -94,10 +96,13 @@ def decode_files(
     remove_leftovers(base.parent)
     if found := job.kept_before(base, small):
         return found
-    if small:
-        return job.in_memory(base, progress)
-    job.to_disk(base, progress)
-    found = job.kept_before(base, small)
+    with in_turn(base.with_suffix(".lock")):
+        if found := job.kept_before(base, small):
+            return found
+        if small:
+            return job.in_memory(base, progress)
+        job.to_disk(base, progress)
+        found = job.kept_before(base, small)
     if found is None:
         raise DataError(f"{base.with_suffix('.u8')} was written just now and cannot be read; is the disk sound?")
     return found

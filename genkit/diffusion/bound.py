@@ -11,6 +11,7 @@ from torch import Tensor
 from genkit.core.generator import Likelihood
 from genkit.core.progress import Progress
 from genkit.core.randomness import Randomness
+from genkit.core.wide import wide
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.losses import bound_term, gaussian_kl
 from genkit.diffusion.process import Process
@@ -56,15 +57,15 @@ def prior_term(process: Process, x0: Tensor) -> Tensor:
 def variational_bound(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Progress = silence) -> Likelihood:
     """A lower bound on log p(x0) and its parts, all in nats an image; the parts sum to the bound."""
     terms = bound_terms(denoising, x0, noise, watch)
-    bits = terms["bound"].double().sum(1) + terms["prior"].double()
+    bits = wide(terms["bound"]).sum(1) + wide(terms["prior"])
     nats = bits * math.log(2) * x0[0].numel()
     per_image = math.log(2) * x0[0].numel()
     return Likelihood(
         -nats,
         f"variational lower bound, {len(denoising.process)} steps",
         {
-            "reconstruction": -terms["bound"][:, -1].double() * per_image,
-            "steps": -terms["bound"][:, :-1].double().sum(1) * per_image,
-            "prior": -terms["prior"].double() * per_image,
+            "reconstruction": -wide(terms["bound"][:, -1]) * per_image,
+            "steps": -wide(terms["bound"][:, :-1]).sum(1) * per_image,
+            "prior": -wide(terms["prior"]) * per_image,
         },
     )

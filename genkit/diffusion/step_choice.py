@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genkit.core.errors import RecipeError
 from genkit.core.processes import whole_batch
 from genkit.core.system import Data
+from genkit.core.wide import wide
 
 
 class StepChoice(nn.Module):
@@ -72,17 +73,18 @@ class SecondMoment(StepChoice):
 
     def probabilities(self) -> Tensor:
         """p_t of every step, (T,) float64."""
-        uniform = torch.full((self.steps,), 1 / self.steps, dtype=torch.float64, device=self.seen.device)
+        squares = wide(self.squares)
+        uniform = torch.full((self.steps,), 1 / self.steps, dtype=torch.float64, device=squares.device)
         if bool((self.seen < self.history).any()):
             return uniform
-        root = self.squares.double().mean(1).sqrt()[self.group]
+        root = squares.mean(1).sqrt()[self.group.to(squares.device)]
         return (1 - self.uniform) * root / root.sum() + self.uniform * uniform
 
     def draw(self, data: Data) -> tuple[Tensor, Tensor]:
         p = self.probabilities()
         u = data.uniform(dtype=torch.float64)
-        i = torch.searchsorted(p.cumsum(0), u).clamp(max=self.steps - 1)
-        return i, (1 / (self.steps * p[i])).float()
+        i = torch.searchsorted(p.cumsum(0), u.to(p.device)).clamp(max=self.steps - 1)
+        return i.to(self.seen.device), (1 / (self.steps * p[i])).float().to(self.seen.device)
 
     @torch.no_grad()
     def learn(self, i: Tensor, losses: Tensor) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.columns.images import Images
 from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.progress import Progress
@@ -52,10 +53,10 @@ class Upsampler(DDPM):
     def condition_of(self, x: Tensor) -> Condition:
         return {LOW_RES: F.interpolate(x, self.network.low_shape[1:], mode="area")}
 
-    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+    def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """Pairs: a small image, enlarged bilinearly, and the sample that enlarges it."""
         wanted = self.conditions.resolve(None, PAIRS, Rows(PAIRS, rng))
-        made = self.sample(PAIRS, condition=wanted, rng=rng).cpu()
+        made = self.shared_sample(PAIRS, crew, condition=wanted, rng=rng)
         large = F.interpolate(wanted[LOW_RES], made.shape[-2:], mode="bilinear")
         return torch.stack([large, made], 1).flatten(0, 1), 2 * PAIRS_A_ROW
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
@@ -42,7 +43,12 @@ class Predicting(Protocol):
 
 
 def attribute_errors(
-    predictor: Predicting, data: Any, n: int = 10_000, seed: int = 0, progress: Progress | None = None
+    predictor: Predicting,
+    data: Any,
+    n: int = 10_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+    crew: Crew = ALONE,
 ) -> dict[str, Any]:
     """A score an attribute, as `Scores.to_json` gives scores.
 
@@ -55,18 +61,21 @@ def attribute_errors(
         n: rows, drawn without replacement; all when there are fewer.
         seed: of the rows.
         progress: called with (rows done, in total).
+        crew: processes that share the rows, and have the same scores; each of them calls this.
 
     Raises:
         EvaluationError: the data lack an attribute, or have another of its name.
     """
     columns, started = known_columns(predictor, data), time.monotonic()
     chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
-    apart: dict[str, list[Tensor]] = {name: [] for name in columns}
-    for index, predicted in predictions(predictor, data, chosen, progress):
+    apart = dict[int, dict[str, Tensor]]()
+    for k, index, predicted in predictions(predictor, data, chosen, progress, crew):
         known = data.condition(index)
-        for name, column in columns.items():
-            apart[name].append(_apart(column, predicted[name].cpu(), known[name]).double())
-    values = {name: torch.cat(parts) for name, parts in apart.items()}
+        apart[k] = {
+            name: _apart(column, predicted[name].cpu(), known[name]).double() for name, column in columns.items()
+        }
+    parts = crew.gathered(apart)
+    values = {name: torch.cat([part[name] for part in parts]) for name in columns}
     return {
         "values": {name: rows.mean().item() for name, rows in values.items()},
         "standard_errors": {
@@ -84,13 +93,13 @@ def attribute_errors(
 
 
 def predictions(
-    predictor: Any, data: Any, chosen: Tensor, progress: Progress | None = None
-) -> Iterator[tuple[Tensor, Mapping[str, Tensor]]]:
-    """(rows, what is predicted of them), for all that are `chosen`."""
-    for done, index in enumerate(chosen.split(ROWS)):
+    predictor: Any, data: Any, chosen: Tensor, progress: Progress | None = None, crew: Crew = ALONE
+) -> Iterator[tuple[int, Tensor, Mapping[str, Tensor]]]:
+    """(number, rows, what is predicted of them) of the batches of `chosen` that fall to this process."""
+    for done, index in crew.my_batches(chosen, ROWS):
         with torch.no_grad(), evaluating(predictor):
             predicted = predictor.predict(data.rows(index).to(predictor.device))
-        yield index, predicted
+        yield done, index, predicted
         if progress:
             progress(min((done + 1) * ROWS, len(chosen)), len(chosen))
 

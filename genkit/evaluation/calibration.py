@@ -83,8 +83,8 @@ def calibrate(
             x = data.rows(index)
             other = (x + noise * torch.randn(x.shape, generator=rng)).clamp(-1, 1)
             for name in predictor.conditions:
-                plain[name].append(predictor.embed(x.to(predictor.device), name).flatten(1).double().cpu())
-                changed[name].append(predictor.embed(other.to(predictor.device), name).flatten(1).double().cpu())
+                plain[name].append(predictor.embed(x.to(predictor.device), name).flatten(1).cpu().double())
+                changed[name].append(predictor.embed(other.to(predictor.device), name).flatten(1).cpu().double())
             if progress:
                 progress(min((done + 1) * ROWS, len(chosen)), len(chosen))
     return {name: _calibrated(torch.cat(plain[name]), torch.cat(changed[name])) for name in plain}

@@ -9,9 +9,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.progress import Progress
+from genkit.core.randomness import stable_seed
 from genkit.evaluation.scores import versions
+
+ROWS = 250
+"""Images classified at a time."""
 
 
 @runtime_checkable
@@ -30,7 +35,12 @@ class Classifying(Protocol):
 
 
 def accuracy(
-    product: Classifying, data: Any, n: int = 10_000, seed: int = 0, progress: Progress | None = None
+    product: Classifying,
+    data: Any,
+    n: int = 10_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+    crew: Crew = ALONE,
 ) -> dict[str, Any]:
     """Shares of right answers, as `Scores.to_json` gives scores.
 
@@ -40,20 +50,22 @@ def accuracy(
         n: rows, drawn without replacement; all when there are fewer.
         seed: of the rows and of the noise.
         progress: called with (rows done, in total).
+        crew: processes that share the rows, and have the same shares; each of them calls this.
 
     Raises:
         EvaluationError: the data have no labels, or classes that the classifier does not know; see `class_numbers`.
     """
-    numbers, started, rng = class_numbers(product, data), time.monotonic(), torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(data), generator=rng)[:n]
-    found: dict[str, list[Tensor]] = {}
-    for done, index in enumerate(chosen.split(250)):
+    numbers, started = class_numbers(product, data), time.monotonic()
+    chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
+    made = dict[int, dict[str, Tensor]]()
+    for k, index in crew.my_batches(chosen, ROWS):
+        rng = torch.Generator().manual_seed(stable_seed(seed, "noise", k))
         x, label = data.rows(index).to(product.device), numbers[data.labels[index]].to(product.device)
-        for name, right in product.right(x, label, rng).items():
-            found.setdefault(name, []).append(right.cpu().double())
+        made[k] = {name: right.cpu().double() for name, right in product.right(x, label, rng).items()}
         if progress:
-            progress(min((done + 1) * 250, len(chosen)), len(chosen))
-    values = {name: torch.cat(parts).mean().item() for name, parts in found.items()}
+            progress(min((k + 1) * ROWS, len(chosen)), len(chosen))
+    parts = crew.gathered(made)
+    values = {name: torch.cat([part[name] for part in parts]).mean().item() for name in parts[0]}
     return {
         "values": values,
         "standard_errors": {name: math.sqrt(v * (1 - v) / len(chosen)) for name, v in values.items()},

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.generator import Density, Generator, ScoresImages
 from genkit.core.progress import Progress
+from genkit.core.randomness import seeds_of_rows
 from genkit.evaluation.real_data import OnBad, open_data
 
 
@@ -21,6 +23,7 @@ def image_scores(
     batch_size: int = 32,
     progress: Progress | None = None,
     on_bad: OnBad = "error",
+    crew: Crew = ALONE,
 ) -> tuple[Any, dict[str, Tensor]]:
     """The data set that `images` names, and (N,) float64 by name for its rows, in their order.
 
@@ -32,6 +35,7 @@ def image_scores(
         seed: of the noise that a bound needs; row i is the same at any batch size.
         batch_size: rows at a time.
         progress: called with (rows done, in total).
+        crew: processes that share the rows, batch by batch, and have the same scores; each of them calls this.
 
     Raises:
         EvaluationError: a generator without scores of images.
@@ -42,14 +46,18 @@ def image_scores(
             f"a {type(generator).__name__} says nothing of images: it has neither an energy nor a likelihood"
         )
     data, rng = open_data(images, generator.sample_shape, "IMAGES", on_bad), torch.Generator().manual_seed(seed)
-    parts = list[Mapping[str, Tensor]]()
-    for index in torch.arange(len(data)).split(batch_size):
+    made = dict[int, dict[str, Tensor]]()
+    for k, index in enumerate(torch.arange(len(data)).split(batch_size)):
+        if not crew.has(k):
+            seeds_of_rows(len(index), rng)
+            continue
         x = data.rows(index).to(generator.device)
         condition = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
-        parts.append(_scores(generator, x, condition, rng))
+        made[k] = {name: of.cpu().double() for name, of in _scores(generator, x, condition, rng).items()}
         if progress:
             progress(int(index[-1]) + 1, len(data))
-    return data, {name: torch.cat([part[name].cpu().double() for part in parts]) for name in parts[0]}
+    parts = crew.gathered(made)
+    return data, {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def _scores(generator: Any, x: Tensor, condition: Mapping[str, Tensor], rng: torch.Generator) -> Mapping[str, Tensor]:

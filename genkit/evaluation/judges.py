@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from genkit.core.catalog import load
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
 from genkit.core.progress import Progress
 from genkit.evaluation.scores import versions
@@ -47,8 +48,10 @@ class Judge(Protocol):
     def check_reference(self, asked: Asked, product: Any, against: Any) -> None:
         """Raises RecipeError for data that cannot score `product`."""
 
-    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
-        """The content of scores.json."""
+    def scores(
+        self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
+        """The content of scores.json; the processes of `crew` find it together."""
         ...
 
 
@@ -106,11 +109,14 @@ class BySamples:
         except (DataError, EvaluationError, WeightsError) as error:
             raise RecipeError(f"evaluate: {error}") from error
 
-    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+    def scores(
+        self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
         from genkit.evaluation.scoring import evaluate
 
         extractor = self.extractor or asked.extractor
-        return evaluate(product, against, asked.metrics, asked.n, extractor, seed, progress=progress).to_json()
+        found = evaluate(product, against, asked.metrics, asked.n, extractor, seed, progress=progress, crew=crew)
+        return found.to_json()
 
 
 class ByRatio(BySamples):
@@ -129,9 +135,11 @@ class ByRatio(BySamples):
             made = list(product.sample_shape)
             raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, samples are {made}")
 
-    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+    def scores(
+        self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
         if "ratio" not in asked.metrics:
-            return super().scores(product, against, asked, seed, progress)
+            return super().scores(product, against, asked, seed, progress, crew)
         started = time.monotonic()
         found = product.reliability(against, asked.n, torch.Generator().manual_seed(seed))
         values = found.values()
@@ -160,10 +168,12 @@ class ByAccuracy:
 
         _check_reference(product, against, class_numbers)
 
-    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+    def scores(
+        self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
         from genkit.evaluation.classification import accuracy
 
-        return accuracy(product, against, asked.n, seed, progress)
+        return accuracy(product, against, asked.n, seed, progress, crew)
 
 
 class ByAttributes:
@@ -183,10 +193,12 @@ class ByAttributes:
             raise RecipeError(f"evaluate.best: {shown(asked.best)} is no attribute of the predictor{near}")
         _check_reference(product, against, known_columns)
 
-    def scores(self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress) -> dict[str, Any]:
+    def scores(
+        self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
         from genkit.evaluation.attributes import attribute_errors
 
-        return attribute_errors(product, against, asked.n, seed, progress)
+        return attribute_errors(product, against, asked.n, seed, progress, crew)
 
 
 def _check_reference(product: Any, against: Any, known: Callable[[Any, Any], object]) -> None:

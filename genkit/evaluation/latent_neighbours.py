@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.interruption import beside
 from genkit.core.nearest import nearest
@@ -85,6 +86,7 @@ def latent_knn(
     k: Sequence[int] = (1, 5, 9, 15),
     progress: Progress | None = None,
     on_bad: OnBad = "error",
+    crew: Crew = ALONE,
 ) -> LatentKNN:
     """Accuracy on all of `test` of the majority label of the k nearest means of `train`, grey levels as they are.
 
@@ -95,6 +97,7 @@ def latent_knn(
         k: numbers of neighbours.
         progress: called with (images encoded, in total).
         on_bad: for folders and zips, "error" or "skip".
+        crew: processes that share the images, and have the same accuracies; each of them calls this.
 
     Raises:
         EvaluationError: no `encode`, no labels, or k outside 1 to the number of training images.
@@ -109,8 +112,9 @@ def latent_knn(
     sets = [_labelled(*named[0], encoder, on_bad)]
     k = _checked(k, len(sets[0]))
     sets.append(_labelled(*named[1], encoder, on_bad))
-    known, asked = _encoded(encoder, sets, progress)
-    labels = sets[0].labels[beside(lambda: nearest(asked, known, max(k)))[0]]
+    known, asked = _encoded(encoder, sets, progress, crew)
+    mine = beside(lambda: {n: nearest(rows, known, max(k))[0] for n, rows in crew.my_batches(asked, ENCODED)})
+    labels = sets[0].labels[torch.cat(crew.gathered(mine))]
     right = {m: (vote(labels[:, :m]) == sets[1].labels).double().mean().item() for m in k}
     described = [{"name": d.name, "n": len(d), "fingerprint": d.fingerprint} for d in sets]
     seconds, remarks = time.monotonic() - started, [line for data in sets for line in data.remarks()]
@@ -142,15 +146,15 @@ def _checked(k: Iterable[int], available: int | None = None) -> list[int]:
     return k
 
 
-def _encoded(encoder: Encoder, sets: list[Any], progress: Progress | None) -> Iterator[Tensor]:
-    total, done = sum(map(len, sets)), 0
+def _encoded(encoder: Encoder, sets: list[Any], progress: Progress | None, crew: Crew) -> Iterator[Tensor]:
+    total, before = sum(map(len, sets)), 0
     for data in sets:
-        means = []
-        for index in torch.arange(len(data)).split(ENCODED):
+        means = dict[int, Tensor]()
+        for k, index in crew.my_batches(torch.arange(len(data)), ENCODED):
             with torch.no_grad():
                 parts = tree.leaves(encoder.encode(data.rows(index)))
-            means.append(torch.cat([part.flatten(1) for part in parts], 1).float().cpu())
-            done += len(index)
+            means[k] = torch.cat([part.flatten(1) for part in parts], 1).float().cpu()
             if progress:
-                progress(done, total)
-        yield torch.cat(means)
+                progress(before + int(index[-1]) + 1, total)
+        before += len(data)
+        yield torch.cat(crew.gathered(means))

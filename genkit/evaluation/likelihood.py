@@ -6,17 +6,19 @@ import inspect
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
 from genkit.core.catalog import convert
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.generator import Density, Generator
 from genkit.core.generator import Likelihood as Found
 from genkit.core.progress import Progress
+from genkit.core.randomness import seeds_of_rows
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
 from genkit.images.image_files import OnBad
@@ -99,6 +101,7 @@ def log_likelihood(
     *,
     role: str = "the data",
     on_bad: OnBad = "error",
+    crew: Crew = ALONE,
     **settings: Any,
 ) -> Likelihoods:
     """The log-likelihood that `generator` gives to rows of `data`; the same seed gives the same rows and numbers.
@@ -114,6 +117,7 @@ def log_likelihood(
         seed: of the rows and of the noise.
         batch_size: rows at a time; changes speed alone.
         progress: called with (rows done, in total).
+        crew: processes that share the rows, batch by batch, and have the same numbers; each of them calls this.
         settings: further arguments of its `log_likelihood`, such as `samples` or `steps`.
 
     Raises:
@@ -123,12 +127,16 @@ def log_likelihood(
     density, settings = _checked(generator, n, settings)
     started, data = time.monotonic(), open_data(data, generator.sample_shape, role, on_bad)
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
-    found, rng = [], torch.Generator().manual_seed(seed)
-    for index in rows.split(batch_size):
+    made, rng = dict[int, Found](), torch.Generator().manual_seed(seed)
+    for k, index in enumerate(rows.split(batch_size)):
+        if not crew.has(k):
+            seeds_of_rows(len(index), rng)
+            continue
         x, condition = _batch(generator, data, index)
-        found.append(density.log_likelihood(x, condition=condition, rng=rng, **settings))
+        made[k] = _on_cpu(density.log_likelihood(x, condition=condition, rng=rng, **settings))
         if progress:
-            progress(min(len(found) * batch_size, len(rows)), len(rows))
+            progress(min((k + 1) * batch_size, len(rows)), len(rows))
+    found = crew.gathered(made)
     nats, parts, spread = _joined(found)
     return Likelihoods(
         type(generator).__name__,
@@ -184,11 +192,16 @@ def _batch(generator: Generator, data: Any, index: Tensor) -> tuple[Tensor, dict
     return x.to(generator.device), condition or None
 
 
+def _on_cpu(found: Found) -> Found:
+    parts, spread = ({name: of.cpu().double() for name, of in part.items()} for part in (found.parts, found.spread))
+    return replace(found, nats=found.nats.cpu().double(), parts=parts, spread=spread)
+
+
 def _joined(found: list[Found]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     first = found[0]
-    parts = {name: torch.cat([f.parts[name] for f in found]).cpu().double() for name in first.parts}
-    spread = {name: torch.cat([f.spread[name] for f in found]).cpu().double() for name in first.spread}
-    return torch.cat([f.nats for f in found]).cpu().double(), parts, spread
+    parts = {name: torch.cat([f.parts[name] for f in found]) for name in first.parts}
+    spread = {name: torch.cat([f.spread[name] for f in found]) for name in first.spread}
+    return torch.cat([f.nats for f in found]), parts, spread
 
 
 def _extremes(values: Tensor) -> dict[str, float]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.chi_square import closed_form, normalised, rho_of_share
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
 from genkit.evaluation.csv_file import write_csv
@@ -62,7 +63,9 @@ class Ranking:
         return self.weight < 0.5
 
 
-def rank_outliers(game: Game, data: Any, share: float | None = None, progress: Progress | None = None) -> Ranking:
+def rank_outliers(
+    game: Game, data: Any, share: float | None = None, progress: Progress | None = None, crew: Crew = ALONE
+) -> Ranking:
     """Weights of every row of `data`: those of the game's weight network, else the best ones for the critic's scores.
 
     Args:
@@ -71,6 +74,7 @@ def rank_outliers(game: Game, data: Any, share: float | None = None, progress: P
         share: up to this share may be junk; the ball's size for the best weights. None takes the game's own. A weight
             network has learned for one size, so it takes none.
         progress: called with (rows done, in total).
+        crew: processes that share the rows, and have the same ranking; each of them calls this.
 
     Raises:
         EvaluationError: samples of another shape, a share for a weight network, or none for a plain game.
@@ -83,7 +87,7 @@ def rank_outliers(game: Game, data: Any, share: float | None = None, progress: P
     if raw is not None and share is not None:
         raise EvaluationError("the weight network has learned for the share that it was trained with; give no other")
     rho = _radius(game, share)
-    score, drawn = _judged(game, data, raw, progress)
+    score, drawn = _judged(game, data, raw, progress, crew)
     if raw is None:
         return Ranking(closed_form(score, rho), score, "closed form", rho)
     return Ranking(normalised(drawn), score, "weight network", rho)
@@ -100,7 +104,7 @@ def _radius(game: Game, share: float | None) -> float:
     return float(rho)
 
 
-def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[Tensor, Tensor]:
+def _judged(game: Any, data: Any, raw: Any, progress: Progress | None, crew: Crew) -> tuple[Tensor, Tensor]:
     """The critic's scores and the raw weights of all rows, float64; the latter empty without a network.
 
     Of images as they are, without the view that training may have put before the critic, whose draws are random.
@@ -109,15 +113,16 @@ def _judged(game: Any, data: Any, raw: Any, progress: Progress | None) -> tuple[
     classes = getattr(game.critic, "classes", 0)
     if classes and "label" not in data.conditions:
         raise EvaluationError(f"the critic judges samples of {classes} classes, and {data.name} has no labels")
-    scores, weights = [], []
-    for index in torch.arange(len(data)).split(AT_ONCE):
+    made = dict[int, tuple[Tensor, Tensor]]()
+    for k, index in crew.my_batches(torch.arange(len(data)), AT_ONCE):
         x = data.rows(index).to(device)
         y = {k: v.to(device) for k, v in data.condition(index).items()} if classes else {}
         with torch.no_grad():
-            scores.append(game.critic(x, y).cpu().double())
-            weights.append(raw(x).cpu().double() if raw else torch.empty(0).double())
+            weight = raw(x).cpu().double() if raw else torch.empty(0).double()
+            made[k] = game.critic(x, y).cpu().double(), weight
         if progress:
             progress(int(index[-1]) + 1, len(data))
+    scores, weights = zip(*crew.gathered(made), strict=True)
     return torch.cat(scores), torch.cat(weights)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 
 import torch
 from torch import Tensor, nn
 
-from genkit.core.crew import Crew
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -59,12 +58,12 @@ class Reader:
         use_cache: bool,
         progress: Progress | None,
         sides: Sequence[Source | Statistics],
-        crew: Crew | None = None,
+        crew: Crew = ALONE,
     ):
         self.extractor, self.n, self.seed, self.batch_size = extractor, n, seed, batch_size
         self.use_cache, self.progress, self.warnings = use_cache, progress, list[str]()
         self.total = sum(min(n, s.available or n) for s in sides if isinstance(s, Source))
-        self.done, self.crew = 0, crew or Crew()
+        self.done, self.crew, self.fingerprints = 0, crew, dict[int, str]()
 
     def read(self, side: Source | Statistics) -> Read:
         if isinstance(side, Statistics):
@@ -72,7 +71,7 @@ class Reader:
             return Read(None, side, side.fingerprint)
         found = self.features(side)
         self.warnings += [*side.warnings, *_intake_warnings(side, self.extractor)]
-        return Read(side, found, side.fingerprint() if side.fingerprint else None)
+        return Read(side, found, self._fingerprint(side))
 
     def features(self, side: Source) -> Extracted:
         """Features of a side: from the cache where it has a fingerprint, else by the extractor.
@@ -80,9 +79,17 @@ class Reader:
         Raises:
             EvaluationError, DataError: samples that cannot be used, or none.
         """
-        if side.fingerprint and self._may_cache():
-            return self._cached(side, side.fingerprint())
+        if self._may_cache() and (fingerprint := self._fingerprint(side)):
+            return self._cached(side, fingerprint)
         return self._extract(side)
+
+    def _fingerprint(self, side: Source) -> str | None:
+        """Found by the first process, which may have to read all files for it."""
+        if not side.fingerprint:
+            return None
+        if id(side) not in self.fingerprints:
+            self.fingerprints[id(side)] = self.crew.told("" if self.crew.rank else side.fingerprint())
+        return self.fingerprints[id(side)]
 
     def _may_cache(self) -> bool:
         return self.use_cache and self.extractor.by_content and not isinstance(self.extractor.network, nn.Identity)
@@ -101,38 +108,35 @@ class Reader:
         return found
 
     def _extract(self, side: Source) -> Extracted:
-        made: dict[int, Extracted] = {}
-        for k, batch, shape in self._my_batches(side):
-            self._note_shape(side, shape, first=not made)
-            made[k] = self._features(side, batch, k * self.batch_size)
-            _refuse_too_many(side, self.n, made[k].features)
+        made: dict[int, tuple[tuple[int, ...], Extracted]] = {}
+        for start, batch, shape in self._my_batches(side):
+            made[start] = shape, self._features(side, batch, start)
+            _refuse_too_many(side, self.n, made[start][1].features)
             self._advance(len(batch) * self.crew.count)
-        parts = self.crew.gathered(made)
-        if not parts:
+        gathered = self.crew.gathered(made)
+        if not gathered:
             raise EvaluationError(f"{side.name} gave no samples")
+        parts = [part for _, part in gathered]
+        self._note_shapes(side, [shape for shape, _ in gathered])
         if len(widths := {p.features.shape[1] for p in parts}) > 1:
             raise EvaluationError(f"{side.name}: features of different dimensions, {sorted(widths)}; are sizes mixed?")
         logits = [p.logits for p in parts if p.logits is not None]
         return Extracted(torch.cat([p.features for p in parts]), torch.cat(logits) if logits else None)
 
     def _my_batches(self, side: Source) -> Iterator[tuple[int, Tensor, tuple[int, ...]]]:
-        """The batches that fall to this process, with their numbers; whatever is not made anew is read by every one."""
-        if side.share and self.crew.count > 1:
-            numbers = (k for k in count() if self.crew.has(k))
-            for k, batch in zip(numbers, side.share(self.n, self.seed, self.batch_size, self.crew), strict=False):
-                yield k, batch, tuple(batch.shape[1:])
-            return
-        for k, (batch, shape) in enumerate(self._batches(side)):
-            if self.crew.has(k):
-                yield k, batch, shape
-
-    def _batches(self, side: Source) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
-        """Batches, and the shape of their samples at the source; files come prepared for the network, others do not."""
+        """The batches that fall to this process: the number of their first sample, the samples, and the shape that one
+        has at the source. Files come prepared for the network, others do not."""
         if side.prepared:
-            yield from side.prepared(self.n, self.seed, self.batch_size, partial(self._prepared, side))
+            for batch in side.prepared(self.n, self.seed, self.batch_size, partial(self._prepared, side), self.crew):
+                yield batch.position, batch.ready, batch.shape
             return
-        for batch in side.batches(self.n, self.seed, self.batch_size):
-            yield batch, tuple(batch.shape[1:])
+        if side.share and self.crew.count > 1:
+            mine = side.share(self.n, self.seed, self.batch_size, self.crew)
+        else:
+            every = enumerate(side.batches(self.n, self.seed, self.batch_size))
+            mine = (batch for k, batch in every if self.crew.has(k))
+        for k, x in enumerate(mine):
+            yield (k * self.crew.count + self.crew.rank) * self.batch_size, x, tuple(x.shape[1:])
 
     def _prepared(self, side: Source, image: Tensor) -> Tensor:
         try:
@@ -140,12 +144,13 @@ class Reader:
         except EvaluationError as error:
             raise EvaluationError(f"{side.name}: {error}") from error
 
-    def _note_shape(self, side: Source, shape: tuple[int, ...], first: bool) -> None:
-        want, size = self.extractor.size, shape[1:]
-        if first and want and size and size != (want, want):
+    def _note_shapes(self, side: Source, shapes: list[tuple[int, ...]]) -> None:
+        """Notes of shapes (C, H, W), or (D,) of points: channels, and the size of the first where it is changed."""
+        want, size = self.extractor.size, shapes[0][1:]
+        if want and size and size != (want, want):
             side.notes["resized_from"] = list(size)
         if size:
-            side.notes["channels"] = sorted({*side.notes.get("channels", ()), shape[0]})
+            side.notes["channels"] = sorted({*side.notes.get("channels", ()), *(shape[0] for shape in shapes)})
 
     def _features(self, side: Source, batch: Tensor, start: int) -> Extracted:
         try:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from torch import nn
 
-from genkit.core.crew import Crew
+from genkit.core.computing import exact
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
@@ -43,7 +44,7 @@ def evaluate(
     weights: str | Path | None = None,
     on_bad: Literal["error", "skip"] = "error",
     use_cache: bool = True,
-    crew: Crew | None = None,
+    crew: Crew = ALONE,
 ) -> Scores:
     """Scores of `a` against `against`.
 
@@ -61,7 +62,7 @@ def evaluate(
         on_bad: for a damaged file in a folder: "error", or "skip" with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.
         crew: processes that share out the samples of a generator and all features, batch by batch, and have the same
-            scores; each of them calls this. None is this process alone.
+            scores; each of them calls this.
 
     The arguments are checked as far as possible before anything is drawn, decoded or downloaded. A metric that turns
     out not to be computable costs no other; `Scores.missing` gives the reason.
@@ -78,7 +79,8 @@ def evaluate(
     reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake], crew)
     sides = [reader.read(side) for side in (real, fake)]
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))
-    values, failed = beside(lambda: compute(wanted.names, compared))
+    with exact():
+        values, failed = beside(lambda: compute(wanted.names, compared))
     missing, names = {**wanted.missing, **failed}, [name for name in wanted.names if name not in failed]
     described = beside(lambda: [side.describe(judge) for side in sides])
     dim = next(s.found.features.shape[1] for s in sides if isinstance(s.found, Extracted))
@@ -137,6 +139,7 @@ def statistics(
     *,
     weights: str | Path | None = None,
     on_bad: Literal["error", "skip"] = "error",
+    crew: Crew = ALONE,
 ) -> tuple[Statistics, list[str]]:
     """Mean and covariance of the features of `data`, and warnings; arguments and errors as `evaluate`.
 
@@ -154,7 +157,7 @@ def statistics(
         raise EvaluationError(f"{source.name} has no end; give a number n of samples")
     judge = extractor_for(extractor, source.name, source.sample_shape, weights)
     check_fit(judge, [source])
-    reader = Reader(judge, n, seed, batch_size, True, progress, [source])
+    reader = Reader(judge, n, seed, batch_size, True, progress, [source], crew)
     side = reader.read(source)
     assert isinstance(side.found, Extracted)
     features, fingerprint = side.found.features, side.fingerprint or ""

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from genkit.core.catalog import build, check, shipped
-from genkit.core.crew import Crew
+from genkit.core.computing import computing
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.fingerprint import fingerprint
 from genkit.core.generator import Generator
@@ -47,10 +48,11 @@ class Source:
         notes: of the intake: conversions, files left out.
         warnings: to be read beside the score.
         mixture: that the points were drawn from, if known.
-        prepared: as `batches`, of images that were made ready one by one: (n, seed, batch size, prepare) -> batches
-            with the shape (C, H, W) that their files have; None where the samples are small or not alike in size.
+        prepared: as `batches`, of images that were made ready one by one: (n, seed, batch size, prepare, crew) -> the
+            batches of this process, with the shape (C, H, W) that their files have; None where the samples are small
+            or not alike in size.
         generator: that makes the samples.
-        share: as `batches`, those of one process of several alone; None where all are read in any case.
+        share: as `batches`, those of one process of several alone; None where all are at hand in any case.
         items: the data set that the samples are rows of.
     """
 
@@ -63,7 +65,7 @@ class Source:
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     mixture: PointMixture | None = None
-    prepared: Callable[[int, int, int, Prepare], Iterator[Prepared]] | None = None
+    prepared: Callable[[int, int, int, Prepare, Crew], Iterator[Prepared]] | None = None
     generator: Generator | None = None
     share: Callable[[int, int, int, Crew], Batches] | None = None
     items: Any = None
@@ -190,14 +192,16 @@ def of_data_set(data: Any) -> Source:
 def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
     """Files drawn without replacement, each at its own size."""
 
-    def prepared(n: int, seed: int, size: int, prepare: Prepare) -> Iterator[Prepared]:
-        chosen, report = files.select([files.names[i] for i in _chosen(len(files), n, seed).tolist()]), Intake()
-        with closing(chosen.prepared(prepare, on_bad=on_bad, report=report)) as images:
-            yield from grouped(images, size)
-        source.notes.update(report.as_dict())
+    def prepared(n: int, seed: int, size: int, prepare: Prepare, crew: Crew) -> Iterator[Prepared]:
+        chosen, report = [files.names[i] for i in _chosen(len(files), n, seed).tolist()], Intake()
+        if mine := crew.whole_batches(range(len(chosen)), len(chosen), size):
+            share = files.select([chosen[k] for k in mine])
+            with closing(share.prepared(prepare, on_bad=on_bad, report=report)) as images:
+                yield from grouped((image._replace(position=mine[image.position]) for image in images), size)
+        source.notes.update(Intake.joined(crew.exchanged(report), chosen).as_dict())
 
     def batches(n: int, seed: int, size: int) -> Batches:
-        return (batch.ready for batch in prepared(n, seed, size, lambda image: image))
+        return (batch.ready for batch in prepared(n, seed, size, lambda image: image, ALONE))
 
     source = Source(str(files.path), "files", batches, len(files), prepared=prepared)
     source.fingerprint = lambda: f"{files.fingerprint}/{on_bad}"
@@ -272,8 +276,7 @@ def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:
 
 def _of_weights(text: str) -> Source:
     generator = Generator.from_pretrained(text)
-    generator.to("cuda" if torch.cuda.is_available() else "cpu")
-    return of_generator(generator, text)
+    return of_generator(computing().ready(generator), text)
 
 
 def _chosen(available: int, n: int, seed: int) -> Tensor:

@@ -58,10 +58,11 @@ class DecodedFile(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """One image after preparation, and the shape (C, H, W) of its file."""
+    """One image after preparation, the shape (C, H, W) of its file, and its position among the files."""
 
     ready: Tensor
     shape: tuple[int, ...]
+    position: int
 
 
 class ImageFiles:
@@ -212,8 +213,8 @@ class ImageFiles:
             DataError: naming the file; other errors of `prepare` pass unchanged.
         """
         with closing(self._accepted(None, lambda image, _: (prepare(image[None])[0], ()), on_bad, report)) as accepted:
-            for _, (ready, shape, _) in accepted:
-                yield Prepared(ready, shape)
+            for index, (ready, shape, _) in accepted:
+                yield Prepared(ready, shape, index)
 
     def _accepted(
         self,
@@ -274,10 +275,13 @@ def _fitted(image: Tensor, size: int, crop: str, enlarge: bool, name: str) -> Fi
 
 
 def grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
-    """Batches of consecutive images whose files have one shape; the order stays."""
+    """Batches of consecutive images whose files have one shape; the order stays.
+
+    No batch goes beyond a multiple of `size` positions, so that those of a part of the files are those of all.
+    """
     held: list[Prepared] = []
     for image in images:
-        if held and (image.shape != held[0].shape or len(held) == size or (len(held) + 1) * image.ready.nbytes > BATCH):
+        if held and not _goes_with(image, held, size):
             yield _stacked(held)
             held = []
         held.append(image)
@@ -285,5 +289,10 @@ def grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
         yield _stacked(held)
 
 
+def _goes_with(image: Prepared, held: list[Prepared], size: int) -> bool:
+    alike = image.shape == held[0].shape and image.position // size == held[0].position // size
+    return alike and (len(held) + 1) * image.ready.nbytes <= BATCH
+
+
 def _stacked(held: list[Prepared]) -> Prepared:
-    return Prepared(torch.stack([image.ready for image in held]), held[0].shape)
+    return Prepared(torch.stack([image.ready for image in held]), held[0].shape, held[0].position)

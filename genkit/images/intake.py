@@ -32,6 +32,15 @@ class Intake:
         rejected = [(name, reason) for name, reason in found["rejected"]]
         return cls(found["accepted"], Counter(found["converted"]), rejected)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Intake], names: Sequence[str]) -> Intake:
+        """One report on the files of several; those left out come in the order of `names`."""
+        place = {name: i for i, name in enumerate(names)}
+        left_out = sorted((pair for part in parts for pair in part.rejected), key=lambda pair: place[pair[0]])
+        converted = sum((part.converted for part in parts), Counter[str]())
+        remarks = [line for part in parts for line in part.remarks]
+        return cls(sum(part.accepted for part in parts), converted, left_out, remarks)
+
     def accept(self, notes: Sequence[str]) -> None:
         self.accepted += 1
         self.converted.update(notes)

@@ -74,15 +74,10 @@ def _write_local(trainer: Trainer, folder: Path) -> None:
 def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None:
     tensors, plain = _flatten({k: o.state_dict() for k, o in trainer.optimizers.items()})
     product = trainer.averaged()
-    state = {
-        "step": trainer.step,
-        "position": trainer.stream.position,
-        "seed": trainer.stream.seed,
-        "processes": trainer.accelerator.num_processes,
-        "optimizers": plain,
-        "product": described(product) if isinstance(product, Pretrained) else None,
-        **extra,
-    }
+    state: dict[str, Any] = {"step": trainer.step, "position": trainer.stream.position, "seed": trainer.stream.seed}
+    state |= {"processes": trainer.accelerator.num_processes, "optimizers": plain}
+    state |= {"loss_scale": trainer.loss_scale.state_dict()}
+    state |= {"product": described(product) if isinstance(product, Pretrained) else None, **extra}
     write_synced(folder / "system.safetensors", _packed(trainer.system.state_dict()))
     write_synced(folder / "ema.safetensors", _packed(product.state_dict()))
     write_synced(folder / "optimizers.safetensors", _packed(tensors))
@@ -134,6 +129,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
         for name, optimizer in trainer.optimizers.items():
             optimizer.load_state_dict(optimizers[name])
             _lay_out(optimizer)
+        trainer.loss_scale.load_state_dict(state.get("loss_scale", {}))
     except (RuntimeError, KeyError, ValueError) as misfit:
         reason = str(misfit).splitlines()[0]
         raise CheckpointError(f"{folder} does not fit this recipe: {reason}") from misfit

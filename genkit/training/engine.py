@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
-from accelerate.utils import parse_flag_from_env
+from accelerate import Accelerator, PartialState
 
+from genkit.core.computing import computing, refusal
 from genkit.core.errors import RecipeError
 from genkit.core.interruption import StopFlag
 from genkit.training.recipe import Recipe
@@ -19,28 +19,46 @@ WAIT = timedelta(days=30)
 
 
 def accelerator_of(recipe: Recipe, project: Path | None = None) -> Accelerator:
-    """An Accelerator at the recipe's precision, even after a training at another one in this process.
+    """An Accelerator on this process's device at the recipe's precision, even after a training otherwise.
 
     Args:
         project: folder that trackers write to; None leaves them out.
+
+    Raises:
+        RecipeError: a precision that the device does not do, or processes that would share it.
     """
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state()
-    _check_devices()
+    device = computing().device
+    if refused := refusal(recipe.train.precision, device):
+        raise RecipeError(f"train.precision: {refused}; set train.precision=no")
+    join_processes()
     return Accelerator(
-        cpu=not torch.cuda.is_available(),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=WAIT)],
+        cpu=device.type == "cpu",
         mixed_precision=recipe.train.precision,
         log_with=(trackers_of(recipe) or None) if project else None,
         project_dir=project,
     )
 
 
-def _check_devices() -> None:
-    """Raises RecipeError for processes of this machine that would share a GPU, which NCCL refuses in its own words."""
-    here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
-    if 0 < gpus < here and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+def join_processes() -> None:
+    """Makes the processes of this launch, each on its device, known to each other.
+
+    Raises:
+        RecipeError: processes of this machine that would share a GPU, which NCCL refuses in its own words.
+    """
+    device = computing().device
+    _check_devices(device)
+    state = PartialState(cpu=device.type == "cpu", timeout=WAIT)
+    if state.num_processes == 1:
+        state.device = device
+
+
+def _check_devices(device: torch.device) -> None:
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    gpus = 1 if device.type == "mps" else torch.accelerator.device_count()
+    if device.type != "cpu" and gpus < here:
         raise RecipeError(
             f"{here} processes need a GPU each, and this machine has {gpus}; launch with --num_processes {gpus}, or on "
             "the CPU with --cpu"

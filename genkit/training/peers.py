@@ -30,13 +30,13 @@ def among_peers(rank: int, count: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if count == 1 or not _of_communication(error):
+        if count == 1 or not of_communication(error):
             raise
         who = f"process {1 - rank} of 2" if count == 2 else f"another of the {count} processes"
         raise ProcessLost(who) from error
 
 
-def _of_communication(error: RuntimeError) -> bool:
+def of_communication(error: RuntimeError) -> bool:
     """gloo raises bare RuntimeErrors that name its source files; all else has a class of its own."""
     import torch.distributed as dist
 

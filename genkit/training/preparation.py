@@ -12,6 +12,7 @@ from genkit.core.frozen import is_frozen
 from genkit.core.pretrained import Pretrained, Starting, name_classes
 from genkit.core.system import System
 from genkit.training.ema import HalfLife
+from genkit.training.loss_scale import check_scaled
 from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.show import Scoring
@@ -29,7 +30,7 @@ def prepare(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer]:
 
 
 def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer, Scoring | None]:
-    """The data, a trainer at iteration 0 and, in the process that scores, its scoring.
+    """The data, a trainer at iteration 0 and, where the recipe asks for scores, its scoring.
 
     Everything is checked against everything else, the data last.
 
@@ -44,8 +45,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
     system.check(data)
     if not system.product.class_names:
         name_classes(system.product, data.conditions.class_names)
-    scored = recipe.evaluate if accelerator.is_main_process else None
-    scoring = Scoring(scored, system.product, data) if scored else None
+    scoring = Scoring(recipe.evaluate, system.product, data) if recipe.evaluate else None
     system.setup(data)
     for module in system.modules():
         if isinstance(module, Starting) and not is_frozen(module):
@@ -82,6 +82,7 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     check_learners(system.all_learners(), optimizers)
     check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
+    check_scaled(system, train.precision)
     system.check_batch(train.batch_size)
     check_paths(recipe.data, "data")
     if recipe.evaluate:

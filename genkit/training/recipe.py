@@ -40,7 +40,8 @@ class Train:
         ema: decay of the averaged weights; 0 keeps the last ones.
         ema_images: their half-life in images, in place of `ema`.
         ema_ramp: with it, the half-life is at most this share of the images seen.
-        precision: 'bf16' runs networks under bfloat16 autocast; noise and losses stay float32.
+        precision: 'bf16' runs networks under bfloat16 autocast; noise and losses stay float32. 'fp16' is for GPUs
+            without units for it, and scales losses so that small gradients do not vanish.
         mirror: flip images left-right at random.
         channels_last: keep images and convolutions in that memory layout, which many devices compute faster in; changes
             the last bits of a result.
@@ -59,7 +60,7 @@ class Train:
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     ema_images: Annotated[float, Field(gt=0)] | None = None
     ema_ramp: Annotated[float, Field(gt=0)] | None = None
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "fp16"] = "no"
     mirror: bool = False
     channels_last: bool = False
     compile: bool = False

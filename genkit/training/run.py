@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from genkit.core.crew import Crew
 from genkit.core.errors import BadState
 from genkit.core.files import write_atomically
 from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
@@ -128,7 +129,7 @@ class Run:
             self._checkpoint()
 
     def _start(self, resume: bool) -> None:
-        for line in remarks(self.recipe, self.data, self.accelerator.device):
+        for line in remarks(self.recipe, self.data):
             self.watcher.note(line)
         if self.main:
             tidy(self.folder.checkpoints)
@@ -252,9 +253,9 @@ class Run:
         """Writes the weights, then the rest, which may fail and can be made again with --resume."""
         main = next(iter(self.trainer.system.products))
 
-        def save(product: Any) -> str:
-            save_products({**self.trainer.system.products, main: product}, self.folder.weights)
-            return ""
+        def save(product: Any, crew: Crew) -> None:
+            if crew.rank == 0:
+                save_products({**self.trainer.system.products, main: product}, self.folder.weights)
 
         selects = self.recipe.evaluate is not None and self.recipe.evaluate.select
         try:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
+from genkit.core.computing import computing
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
@@ -210,7 +211,14 @@ def environment() -> dict[str, Any]:
         "processor": platform.processor() or platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": _gpu(computing().device),
         "genkit": own_source(),
         "versions": installed(*PACKAGES),
     }
+
+
+def _gpu(device: torch.device) -> str | None:
+    """Its name; of Apple's, which have none, the kind."""
+    if device.type == "cpu":
+        return None
+    return str(getattr(torch.get_device_module(device), "get_device_name", lambda: device.type)())

@@ -1,30 +1,29 @@
-"""The averaged copy shown: pictures and scores, which the first process makes while the others wait."""
+"""The averaged copy shown: pictures and scores, which all processes make together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 
 from genkit.core.catalog import build
-from genkit.core.errors import BadState
+from genkit.core.crew import ALONE, Crew
 from genkit.core.generator import Generator, Pictured
-from genkit.core.interruption import Interrupted, StopFlag
+from genkit.core.interruption import StopFlag
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.images.pixels import grid, write_png
 from genkit.images.scatter import points_png
-from genkit.training.engine import from_main
 from genkit.training.log import MetricsLog
 from genkit.training.recipe import Evaluate, Recipe
+from genkit.training.sharing import shared
 from genkit.training.trainer import Trainer
 from genkit.training.watcher import Watcher
 
-BAD = "bad: "
-"""First words of the message of the first process to the others where it has come to a bad state."""
+T = TypeVar("T")
 
 
 class Scoring:
@@ -46,16 +45,16 @@ class Scoring:
         self.against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
         self.judge.check_reference(wanted, product, self.against)
 
-    def scores(self, product: Any, seed: int, watcher: Watcher) -> dict[str, Any]:
-        """The content of scores.json for `product`."""
-        return self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring)
+    def scores(self, product: Any, seed: int, watcher: Watcher, crew: Crew) -> dict[str, Any]:
+        """The content of scores.json for `product`, the same in all processes."""
+        return crew.told(self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring, crew))
 
 
 class Show:
     """Pictures and scores of the averaged copy of `trainer`.
 
     Args:
-        scoring: in the first process, where the recipe asks for scores.
+        scoring: where the recipe asks for scores.
         data: the training data.
     """
 
@@ -72,79 +71,56 @@ class Show:
         self.recipe, self.trainer, self.accelerator, self.watcher = recipe, trainer, accelerator, watcher
         self.log, self.scoring, self.data = log, scoring, data
 
-    def to(self, work: Callable[[Any], str], stop: StopFlag) -> str:
-        """The result of `work` on the averaged copy; see `in_first_process`."""
+    def to(self, work: Callable[[Any, Crew], T], stop: StopFlag) -> T:
+        """The result of `work` on the averaged copy, by all processes; raises as `shared`."""
 
-        def on_average() -> str:
+        def on_average(crew: Crew) -> T:
             product = self.trainer.averaged()
             with self.trainer.system.for_inference(product):
-                return work(product)
+                return work(product, crew)
 
-        return in_first_process(self.accelerator, on_average, stop)
+        return shared(self.accelerator, on_average, stop)
 
     def picture(self, path: Path, stop: StopFlag) -> None:
         """Draws the averaged copy to `path`, if it can be pictured; raises as `to`."""
 
-        def draw(product: Any) -> str:
-            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data)
-            return ""
+        def draw(product: Any, crew: Crew) -> None:
+            draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data, crew=crew)
 
         if isinstance(self.trainer.ema.module, Pictured):
             self.to(draw, stop)
 
     def scores(self, stop: StopFlag, best: Mapping[str, Any] | None, seed: int) -> tuple[dict[str, Any], bool]:
-        """The content of scores.json, empty but in the first process, and whether it beats `best`; raises as `to`.
+        """The content of scores.json, and whether it beats `best` of the first process; raises as `to`.
 
         Logged as well.
         """
-        wanted, scores = self.recipe.evaluate, dict[str, Any]()
-        if not wanted:
+        wanted, scoring = self.recipe.evaluate, self.scoring
+        if not wanted or not scoring:
             return {}, False
 
-        def score(product: Any) -> str:
-            assert self.scoring
-            scores.update(self.scoring.scores(product, seed, self.watcher))
-            return "best" if is_better(scores, wanted.best, best) else ""
+        def score(product: Any, crew: Crew) -> tuple[dict[str, Any], bool]:
+            scores = scoring.scores(product, seed, self.watcher, crew)
+            return scores, crew.told(is_better(scores, wanted.best, best))
 
-        verdict = self.to(score, stop)
-        if scores:
+        scores, better = self.to(score, stop)
+        if self.accelerator.is_main_process:
             values = {f"eval/{name}": value for name, value in scores["values"].items()}
             self.log.write(self.trainer.step, values)
             self.accelerator.log(values, step=self.trainer.step)
-        return scores, verdict == "best"
+        return scores, better
 
 
-def in_first_process(accelerator: Accelerator, work: Callable[[], str], stop: StopFlag) -> str:
-    """Runs `work` in the first process alone and returns its result in all.
-
-    Raises:
-        Interrupted: on all, when a signal came to the first.
-        BadState: on all, when the first found what it looks at to be of no use.
-    """
-    verdict = ""
-    if accelerator.is_main_process:
-        try:
-            with stop:
-                verdict = work()
-        except Interrupted as interrupted:
-            verdict = str(interrupted.exit_code)
-        except BadState as fault:
-            verdict = f"{BAD}{fault}"
-    verdict = from_main(accelerator, verdict)
-    if verdict.startswith(BAD):
-        raise BadState(verdict.removeprefix(BAD))
-    if verdict.isdecimal():
-        raise Interrupted(int(verdict) - 128)
-    return verdict
-
-
-def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None) -> None:
+def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None, crew: Crew = ALONE) -> None:
     """Draws samples of `product` to `path`: a grid of images, or a scatter of points beside the first of `data`.
 
-    Conditions that cannot be drawn at random are taken from `data`."""
+    Conditions that cannot be drawn at random are taken from `data`. The processes of `crew` make them together, and the
+    first one writes."""
     if data is not None and isinstance(product, Generator):
         product = product.over(data)
-    samples, columns = product.pictured(torch.Generator().manual_seed(seed))
+    samples, columns = product.pictured(torch.Generator().manual_seed(seed), crew)
+    if crew.rank:
+        return
     if samples.dim() == 4:
         write_png(path, grid(samples, columns))
     else:

@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 
+from genkit.core.crew import Crew
 from genkit.core.errors import CheckpointError, RecipeError
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
@@ -24,7 +26,8 @@ from genkit.training.place import STAGE
 from genkit.training.recipe import Recipe
 from genkit.training.report import write_report_of_stages
 from genkit.training.run_folder import RunFolder
-from genkit.training.show import Scoring, draw_samples, in_first_process
+from genkit.training.sharing import shared
+from genkit.training.show import Scoring, draw_samples
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.watcher import Silence, Watcher
 
@@ -80,7 +83,7 @@ def train(
 
     Resuming goes on from the newest good checkpoint, and the result equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
-    its name; resuming goes on in the stage that was under way.
+    its name; resuming goes on in the stage that was under way. Processes that know each other already stay connected.
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
@@ -100,14 +103,16 @@ def train(
             raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
         return train_stages(recipe, out, resume, watcher or Silence())
     begin = None if start is None else str(start)
+    alone = not torch.distributed.is_initialized()
     accelerator = accelerator_of(recipe, out)
-    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher)
+    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher, last=alone)
     return out
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:
     """Trains the unfinished stages of `recipe` in the run folder `out`; see `genkit.training.train`."""
     folder, trainings = StagedFolder(out), recipe.in_run(out)
+    alone = not torch.distributed.is_initialized()
     accelerator = accelerator_of(next(iter(trainings.values())))
     main, count = accelerator.is_main_process, accelerator.num_processes
     watcher = watcher if main else Silence()
@@ -119,7 +124,8 @@ def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher
             held.enter_context(folder.locked())
             folder.begin(recipe)
         accelerator.wait_for_everyone()
-        held.callback(accelerator.end_training)
+        if alone:
+            held.callback(accelerator.end_training)
         for name, stage in trainings.items():
             mine = folder.stage(name)
             finished = main and mine.finished(stage)
@@ -145,30 +151,32 @@ class _Ending:
         return next(reversed(self.recipe.trainings.values()))
 
     def finish(self) -> None:
-        """Runs in the first process, while the others wait.
+        """All processes take part.
 
         Raises:
             Stopped: a signal came; --resume does it again.
         """
         with stop_flag() as stop:
             try:
-                in_first_process(self.accelerator, self._leave, stop)
+                shared(self.accelerator, self._leave, stop)
             except Interrupted as interrupted:
                 raise Stopped(interrupted.exit_code - 128, self.last.train.steps) from None
 
-    def _leave(self) -> str:
+    def _leave(self, crew: Crew) -> None:
         product = self.recipe.product_of(self.folder.path)
         if product is not None:
-            product.save_pretrained(self.folder.weights)
-            self._show(product.to(self.accelerator.device))  # type: ignore[attr-defined]
-        self.folder.keep(self.recipe)
-        write_report_of_stages(self.folder, self.recipe)
-        return ""
+            if crew.rank == 0:
+                product.save_pretrained(self.folder.weights)
+            self._show(product.to(self.accelerator.device), crew)  # type: ignore[attr-defined]
+        if crew.rank == 0:
+            self.folder.keep(self.recipe)
+            write_report_of_stages(self.folder, self.recipe)
 
-    def _show(self, product: Pretrained) -> None:
+    def _show(self, product: Pretrained, crew: Crew) -> None:
         seed, data = self.last.train.seed, self.last.build_data()
         if isinstance(product, Pictured):
-            draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data)
+            draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data, crew=crew)
         if self.recipe.evaluate:
-            scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher)
-            write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
+            scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher, crew)
+            if crew.rank == 0:
+                write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())

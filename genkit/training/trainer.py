@@ -25,6 +25,7 @@ from genkit.core.randomness import seed_networks, stable_seed
 from genkit.core.system import Report, System, Update
 from genkit.training.batch_statistics import measure_statistics
 from genkit.training.ema import EMA
+from genkit.training.loss_scale import LossScale
 from genkit.training.optimizers import Optimizer
 from genkit.training.repeatable import repeatable
 from genkit.training.reports import Reports
@@ -80,7 +81,7 @@ class Trainer:
         self.rules = dict(optimizers)
         self.parameters = {k: [p for m in ms for p in learnable(m)] for k, ms in self.learners.items()}
         self.optimizers = {k: optimizers[k].over(ps) for k, ps in self.parameters.items()}
-        lower = self.accelerator.mixed_precision != "no"
+        self.loss_scale, lower = LossScale(self.accelerator.scaler), self.accelerator.mixed_precision != "no"
         self._precision = self.accelerator.autocast if lower else nullcontext
         self._repeatable = partial(repeatable, self.accelerator.device, deterministic)
         system.requires_grad_(False)
@@ -159,21 +160,26 @@ class Trainer:
             return None
 
     def perform(self, update: Update) -> dict[str, Tensor]:
-        """One optimiser step; the terms of the loss, and the norm of the gradient before clipping."""
+        """One optimiser step; the terms of the loss, and the norm of the gradient before clipping.
+
+        A step whose gradient has overflown in fp16 is left out, and the norm is 0."""
         parameters, rule = self.parameters[update.learner], self.rules[update.learner]
         report = self._descend(update, parameters)
         means = {name: _mean(value) for name, value in report.items()}
         gradients = [p.grad for p in parameters if p.grad is not None]
         sound = self._average(gradients, 0 * _sum(means.values()))
+        self.loss_scale.unscale(self.optimizers[update.learner])
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        self._reports.keep(self.step, update.learner, {**means, "gradient norm": norm}, sound)
+        told = self.loss_scale.forgiven(norm, sound)
+        self._reports.keep(self.step, update.learner, {**means, "gradient norm": told}, sound)
         if rule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)
         total = norm + sound
         _step(self.optimizers[update.learner], gradients, (total - total).isnan())
+        self.loss_scale.update()
         for parameter in parameters:
             parameter.grad = None
-        return {**report, "gradient_norm": norm}
+        return {**report, "gradient_norm": told}
 
     def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
         pieces: dict[str, list[Tensor]] = defaultdict(list)
@@ -183,7 +189,8 @@ class Trainer:
                 with self._precision():
                     terms = update.loss(**on, **update.shared)
                 descended = _descended(update, terms)
-                (descended if self.accumulate == 1 else descended / self.accumulate).backward()
+                mean = descended if self.accumulate == 1 else descended / self.accumulate
+                self.loss_scale.scaled(mean).backward()
                 for name, term in terms.items():
                     pieces[name].append(term.detach().float())
         finally:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from genkit.core.generator import Likelihood
+from genkit.core.wide import wide
 from genkit.vae.networks.gaussian import Gaussian
 from genkit.vae.networks.vae_network import Level, Pixels
 
@@ -68,7 +69,7 @@ class Bound(NamedTuple):
 
 def importance_weighted(terms: Bound, note: str = "") -> Likelihood:
     """From terms (B, S): log of the mean weight, Burda et al. 2016, Eq. 8; with S = 1 the evidence lower bound."""
-    log_weight, samples = terms.log_weight.double(), terms.log_weight.shape[1]
+    log_weight, samples = wide(terms.log_weight), terms.log_weight.shape[1]
     share = log_weight.softmax(1)
     return Likelihood(
         log_weight.logsumexp(1) - math.log(samples),
@@ -76,8 +77,8 @@ def importance_weighted(terms: Bound, note: str = "") -> Likelihood:
         + note,
         {
             "elbo": log_weight.mean(1),
-            "reconstruction": terms.reconstruction.double().mean(1),
-            "kl": terms.divergence.double().mean(1),
+            "reconstruction": wide(terms.reconstruction).mean(1),
+            "kl": wide(terms.divergence).mean(1),
         },
         {"effective_sample_size": 1 / share.square().sum(1), "log_weight_sd": log_weight.std(1, correction=0)},
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genkit.core.errors import GenkitError
+from genkit.core.wide import wide
 from genkit.vae.networks.gaussian import LOG_2PI
 
 CPU_BLOCK, GPU_BLOCK = 2**20, 2**26
@@ -89,11 +90,11 @@ def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut
         slopes, offsets = means * precision, -0.5 * precision * means.square().sum(1)
         rest = -0.5 * (precision * z.square().sum(1) + dims * (log_variance.squeeze() + LOG_2PI))
         return rest + _affine_log_sum(z, slopes, offsets, leave_out, block)
-    z, means, log_variance = z.double(), means.double(), log_variance.double()
+    device, (z, means, log_variance) = z.device, map(wide, (z, means, log_variance))
     precision = (-log_variance).exp()
     slopes = torch.cat([means * precision, -0.5 * precision], dim=1)
     offsets = -0.5 * (precision * means.square() + log_variance + LOG_2PI).sum(1)
-    return _affine_log_sum(torch.cat([z, z.square()], dim=1), slopes, offsets, leave_out, block).float()
+    return _affine_log_sum(torch.cat([z, z.square()], dim=1), slopes, offsets, leave_out, block).float().to(device)
 
 
 def _affine_log_sum(

@@ -46,7 +46,7 @@ def spoiled(path: Path, where: str, value: Any) -> Path:
         ("system", [1], ["system", "dictionary"]),
         ("train.steps", 0, ["train.steps", "greater than or equal to 1"]),
         ("train.ema", 1.5, ["train.ema", "less than 1"]),
-        ("train.precision", "fp8", ["train.precision", "'no' or 'bf16'"]),
+        ("train.precision", "fp8", ["train.precision", "'no', 'bf16' or 'fp16'"]),
         ("train.seed", -1, ["train.seed", "greater than or equal to 0"]),
         ("optimizers.critic.lr", float("nan"), ["optimizers.critic.lr", "finite number"]),
         ("optimizers.critic.lr", float("inf"), ["optimizers.critic.lr", "finite number"]),

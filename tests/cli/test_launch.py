@@ -20,7 +20,7 @@ if child := sys.argv.pop(1):
         def __init__(self, command, **given):
             super().__init__([sys.executable, "-c", child], **given)
     subprocess.Popen = Child
-sys.exit(launch._run(2))
+sys.exit(launch._run(launch.Launch(2, 2)))
 """
 
 CHILD = """

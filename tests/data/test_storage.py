@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from genkit.core.errors import CheckpointError, DataError
 from genkit.data import storage
 from genkit.images.image_files import ImageFiles
 from genkit.images.pixels import write_png
+from tests.training.tiny import on_processes
 
 
 @pytest.fixture
@@ -154,3 +156,35 @@ def test_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENKIT_DATA", "/d")
     assert storage.data_root(None) == Path("/d") and storage.data_root(Path("/r")) == Path("/r")
     assert storage.memory_limit() > 2**26
+
+
+def decode_and_count(folder: Path, to: Path) -> None:
+    from genkit.images import image_files
+
+    seen, honest = list[str](), image_files.decode
+
+    def decode(content: bytes, name: str, *rest: object) -> object:
+        seen.append(name)
+        time.sleep(0.02)
+        return honest(content, name, *rest)  # type: ignore[arg-type]
+
+    image_files.decode = decode  # type: ignore[assignment]
+    os.environ["GENKIT_CACHE"] = str(to / "cache")
+    pixels = storage.decode_files(ImageFiles(folder), 6, 1, on_bad="skip")
+    (to / f"{os.environ['RANK']}.txt").write_text(f"{len(seen)} {pixels.x.float().mean().item()}")
+
+
+def test_of_several_processes_one_decodes(files: ImageFiles, tmp_path: Path) -> None:
+    (tmp_path / "told").mkdir()
+    assert on_processes(2, decode_and_count, tmp_path, files.path, tmp_path / "told") == [0, 0]
+    told = [(tmp_path / "told" / f"{rank}.txt").read_text().split() for rank in range(2)]
+    assert sorted(int(count) for count, _ in told) == [0, len(files)]
+    assert told[0][1] == told[1][1]
+    assert not list((tmp_path / "told" / "cache").rglob("*.lock"))
+
+
+def test_processes_of_a_launch_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "usable_memory", lambda: 800)
+    assert storage.memory_limit() == 200
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert storage.memory_limit() == 50

@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 
+from genkit.cli.launch import Launch as Processes
 from genkit.cli.launch import _verdict
 from genkit.core.errors import CheckpointError
 from genkit.core.interruption import LOST, Stopped
@@ -68,7 +69,6 @@ def train_all(folder: Path, stop_at: int) -> None:
     """Every recipe straight through, and again stopped by a signal to the second process and resumed."""
     for name, recipe in RECIPES.items():
         train(recipe, folder / name)
-        reconnect()
         stopped_then_resumed(recipe, folder / f"{name}-resumed", stop_at)
 
 
@@ -89,26 +89,7 @@ def stopped_then_resumed(recipe: Recipe, out: Path, stop_at: int) -> None:
         assert stopped.exit_code == 143, stopped.exit_code
     finally:
         Trainer.iterate = honest  # type: ignore[method-assign]
-    reconnect()
     train(recipe, out, resume=True)
-    reconnect()
-
-
-def reconnect() -> None:
-    """A run closes its group at its end; these tests go on in the same processes."""
-    from accelerate.state import AcceleratorState, PartialState
-
-    rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    count_file = Path(os.environ["GENKIT_MEETING"])
-    reconnect.calls = getattr(reconnect, "calls", 0) + 1  # type: ignore[attr-defined]
-    AcceleratorState._reset_state(True)
-    PartialState._reset_state()
-    torch.distributed.init_process_group(
-        "gloo",
-        init_method=f"file://{count_file}-{reconnect.calls}",  # type: ignore[attr-defined]
-        rank=rank,
-        world_size=count,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +121,6 @@ def train_unsynchronised(folder: Path) -> None:
 
     Trainer._average = lambda self, gradients, sound: sound  # type: ignore[method-assign]
     train(RECIPES["penalised"], folder / "gradients")
-    reconnect()
     from genkit.gan import ratio_clipping, softmax_weighting
 
     ratio_clipping.whole_batch = softmax_weighting.whole_batch = lambda values: values.detach()
@@ -307,7 +287,7 @@ def test_verdicts_of_a_group() -> None:
         ([143, 143], True, 143),
         ([-15, LOST], True, 143),
     ):
-        assert _verdict(codes, asked) == expected, codes
+        assert _verdict(codes, asked, Processes(2, 2)) == expected, codes
 
 
 ARRIVAL = {"update": 25, "resuming": 1, "finishing": 1}

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.evaluation import judges
@@ -78,7 +79,7 @@ class Odd:
 
     def check(self, asked: Any) -> None: ...
     def check_reference(self, asked: Any, product: Any, against: Any) -> None: ...
-    def scores(self, product: Any, against: Any, asked: Any, seed: int, progress: Any) -> dict[str, Any]:
+    def scores(self, product: Any, against: Any, asked: Any, seed: int, progress: Any, crew: Any) -> dict[str, Any]:
         return {"values": {"odd": 1.5}, "better": {"odd": "higher"}, "warnings": []}
 
 
@@ -87,7 +88,7 @@ def test_a_product_says_how_it_is_scored_and_pictured(tmp_path: Path, monkeypatc
     monkeypatch.setattr(GAN, "judged_by", "genkit.evaluation.judges:Odd")
     pictures = list[int]()
 
-    def pictured(self: GAN, rng: torch.Generator) -> tuple[Tensor, int]:
+    def pictured(self: GAN, rng: torch.Generator, crew: Crew) -> tuple[Tensor, int]:
         pictures.append(1)
         return torch.zeros(6, 1, 4, 4), 3
 
@@ -100,7 +101,7 @@ def test_a_product_says_how_it_is_scored_and_pictured(tmp_path: Path, monkeypatc
 
 def test_the_picture_of_another_product(tmp_path: Path) -> None:
     class Wide:
-        def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+        def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
             return torch.full((6, 1, 4, 4), -1.0), 3
 
     draw_samples(Wide(), tmp_path / "wide.png", seed=0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from genkit.core.columns.column import Column
 from genkit.core.errors import BeyondTraining, ConditionError, shown
 from genkit.core.randomness import Randomness
+from genkit.core.wide import wide
 
 UNASKED = math.nan
 """The row of a free column that leaves the number to the generator."""
@@ -110,7 +111,7 @@ class Values(Column):
             raise ConditionError(f"condition {shown(name)} takes numbers, got {shown(value)}") from misfit
         if rows.is_complex() or rows.dtype == torch.bool:
             raise ConditionError(f"condition {shown(name)} takes numbers, got {rows.dtype}")
-        rows = rows.double()
+        rows = wide(rows)
         bad = rows.isinf() if self.free else ~rows.isfinite()
         if bad.any():
             raise ConditionError(f"condition {shown(name)} takes {self.about}; got {rows[bad][0].item():g}")
@@ -142,5 +143,5 @@ class Values(Column):
         """On a circle the same in [low, high), float32; else as they are."""
         if not self.cyclic:
             return rows
-        rows = (self.low + (rows.double() - self.low) % self.span).float()
+        rows = (self.low + (wide(rows) - self.low) % self.span).float().to(rows.device)
         return torch.where(rows >= torch.tensor(self.high), torch.tensor(self.low).expand_as(rows), rows)

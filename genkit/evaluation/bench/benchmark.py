@@ -7,11 +7,14 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from genkit.core.computing import computing
+from genkit.core.crew import ALONE, Crew
 from genkit.core.documents import read_mapping
 from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
@@ -51,6 +54,7 @@ def run_bench(
     recipes: Recipes | None = None,
     progress: Progress | None = None,
     note: Note | None = None,
+    crew: Crew = ALONE,
 ) -> dict[str, Any]:
     """Scores every entry with every seed into `out`: bench.json, bench.md and bench.html.
 
@@ -61,6 +65,7 @@ def run_bench(
         recipes: trains an entry's recipe; without it such entries are refused.
         progress: called with (samples done, samples in total) over all scores.
         note: called with a line for every score.
+        crew: processes that share all work and have the same result; each of them calls this, and the first one writes.
 
     Returns:
         The content of bench.json.
@@ -69,14 +74,17 @@ def run_bench(
         EvaluationError, DataError, WeightsError, RecipeError: as `evaluate`, or a recipe without `recipes`.
         CheckpointError: `out` cannot be written.
     """
-    return Benchmark(bench, Path(out), recipes, progress or (lambda *_: None), note or (lambda _: None)).run()
+    return Benchmark(bench, Path(out), recipes, progress or (lambda *_: None), note or (lambda _: None), crew).run()
 
 
 class Benchmark:
     """One run of a bench."""
 
-    def __init__(self, bench: Bench, out: Path, recipes: Recipes | None, progress: Progress, note: Note):
+    def __init__(
+        self, bench: Bench, out: Path, recipes: Recipes | None, progress: Progress, note: Note, crew: Crew = ALONE
+    ):
         self.bench, self.out, self.recipes, self.progress, self.note = bench, out, recipes, progress, note
+        self.crew = crew
         self.jobs = [(i, entry, seed) for i, entry in enumerate(bench.entries) for seed in bench.seeds]
         if recipes is None and (recipe := next((e.recipe for e in bench.entries if e.recipe), None)):
             raise EvaluationError(f"recipe {recipe} has to be trained first; give its run folder as 'source'")
@@ -110,7 +118,7 @@ class Benchmark:
     def run(self) -> dict[str, Any]:
         self.check()
         Wanted(self.bench.metrics, self.bench.n).of(self.reference)
-        with only_writer(self.out, "writing a bench to"):
+        with nullcontext() if self.crew.rank else only_writer(self.out, "writing a bench to"):
             return self._scored()
 
     def _scored(self) -> dict[str, Any]:
@@ -118,6 +126,8 @@ class Benchmark:
         for done, (i, entry, seed) in enumerate(self.jobs):
             found[i].append(self._job(done, i, entry, seed))
         result = self._result(found)
+        if self.crew.rank:
+            return result
         write_atomically(self.out / "bench.json", (json.dumps(result, indent=2) + "\n").encode())
         write_reports(result, self.out)
         return result
@@ -127,18 +137,25 @@ class Benchmark:
         stem = f"{i:02d}-{re.sub(r'[^0-9A-Za-z-]+', '-', entry.name)[:40]}-seed{seed}"
         what = self._trained(entry, seed, stem)
         source = _samples(what, entry.name)
-        identity = sha256_of_weights(what) if source.kind == "weights" else _content(source)
-        key, path = self._key(entry, identity, seed), self.out / "results" / f"{stem}.json"
-        kept = _read(path)
-        if kept.get("key") == key and all((self.out / p).is_file() for p in kept["pictures"].values() if p):
+        path = self.out / "results" / f"{stem}.json"
+        key, kept = self.crew.told(("", {}) if self.crew.rank else self._found(entry, what, source, seed, path))
+        if kept:
             self.note(f"{entry.name}, seed {seed}: kept from before")
         else:
             kept = {"key": key, **self._score(done, source, seed, stem)}
-            write_atomically(path, json.dumps(kept).encode())
+            if self.crew.rank == 0:
+                write_atomically(path, json.dumps(kept).encode())
             values = ", ".join(f"{kept['scores']['labels'][k]} {v:.4g}" for k, v in kept["scores"]["values"].items())
             self.note(f"{entry.name}, seed {seed}: {values}")
         self._tell(done + 1, 0, 1)
         return kept
+
+    def _found(self, entry: BenchEntry, what: Any, source: Source, seed: int, path: Path) -> tuple[str, dict[str, Any]]:
+        """The key of a score, and what an earlier run has left with this key; empty if it is to be found anew."""
+        key = self._key(entry, sha256_of_weights(what) if source.kind == "weights" else _content(source), seed)
+        kept = _read(path)
+        whole = kept.get("key") == key and all((self.out / p).is_file() for p in kept["pictures"].values() if p)
+        return key, kept if whole else {}
 
     def _trained(self, entry: BenchEntry, seed: int, stem: str) -> Any:
         if entry.recipe is None:
@@ -149,6 +166,7 @@ class Benchmark:
     def _key(self, entry: BenchEntry, identity: str | None, seed: int) -> str:
         bench = self.bench
         settings = [VERSION, versions(), bench.n, bench.metrics, seed, self.extractor.id]
+        settings += [computing().precision] if computing().precision != "no" else []
         data = [_content(self.reference), _content(self.training) if self.training is not self.reference else None]
         text = json.dumps([settings, data, entry.name, identity])
         return hashlib.sha256(text.encode()).hexdigest()
@@ -164,18 +182,22 @@ class Benchmark:
             seed,
             bench.batch_size,
             lambda part, whole: self._tell(done, part, whole),
+            crew=self.crew,
         )
         pictures = self._pictures(source, seed, stem) if seed == bench.seeds[0] else {}
-        return {"scores": scores.to_json(), "seconds": _seconds_per_1000(source, seed), "pictures": pictures}
+        seconds = self.crew.told(None if self.crew.rank else _seconds_per_1000(source, seed))
+        return {"scores": self.crew.told(scores.to_json()), "seconds": seconds, "pictures": pictures}
 
     def _pictures(self, source: Source, seed: int, stem: str) -> dict[str, str | None]:
-        samples = first_samples(source, min(SAMPLES, self.bench.n), seed)
-        grid, rows = f"pictures/{stem}-samples.png", f"pictures/{stem}-neighbours.png"
-        write_atomically(self.out / grid, sample_picture(samples))
-        if samples[0].dim() == 1 or len(samples) < QUERIES:
-            return {"samples": grid, "neighbours": None}
-        write_atomically(self.out / rows, neighbour_picture(samples, self.training, self.extractor, self.bench.n, seed))
-        return {"samples": grid, "neighbours": rows}
+        samples = first_samples(source, min(SAMPLES, self.bench.n), seed, self.crew)
+        made = {f"pictures/{stem}-samples.png": sample_picture(samples)}
+        if shown := samples[0].dim() > 1 and len(samples) >= QUERIES:
+            n, crew = self.bench.n, self.crew
+            picture = neighbour_picture(samples, self.training, self.extractor, n, seed, crew)
+            made[f"pictures/{stem}-neighbours.png"] = picture
+        for name, png in made.items() if self.crew.rank == 0 else ():
+            write_atomically(self.out / name, png)
+        return {"samples": next(iter(made)), "neighbours": list(made)[-1] if shown else None}
 
     def _tell(self, done: int, part: int, whole: int) -> None:
         each = 2 * self.bench.n

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.nearest import nearest
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.reading import Reader
@@ -23,11 +24,16 @@ PlottedPoint = tuple[str, Value, Value]
 """Name, x and y."""
 
 SAMPLES, QUERIES, NEIGHBOURS = 64, 8, 3
+AT_ONCE = 16
+"""Samples of a generator that a process makes at a time."""
 
 
-def first_samples(source: Source, n: int, seed: int) -> list[Tensor]:
-    """The first n samples of a draw, one tensor each."""
-    return [sample for batch in source.batches(n, seed, n) for sample in batch.cpu()][:n]
+def first_samples(source: Source, n: int, seed: int, crew: Crew = ALONE) -> list[Tensor]:
+    """The first n samples of a draw, one tensor each; a generator's are made by the processes of `crew` together."""
+    if source.share is None:
+        return [sample for batch in source.batches(n, seed, n) for sample in batch.cpu()][:n]
+    made = {(k * crew.count + crew.rank): x.cpu() for k, x in enumerate(source.share(n, seed, AT_ONCE, crew))}
+    return [sample for batch in crew.gathered(made) for sample in batch][:n]
 
 
 def sample_picture(samples: Sequence[Tensor]) -> bytes:
@@ -37,14 +43,16 @@ def sample_picture(samples: Sequence[Tensor]) -> bytes:
     return png_bytes(grid(_alike(samples)))
 
 
-def neighbour_picture(samples: Sequence[Tensor], training: Source, extractor: Extractor, n: int, seed: int) -> bytes:
+def neighbour_picture(
+    samples: Sequence[Tensor], training: Source, extractor: Extractor, n: int, seed: int, crew: Crew = ALONE
+) -> bytes:
     """A row for each of the first samples: the sample, then its nearest training images, nearest first.
 
     Nearest in the extractor's features among n training images; a copy would look like its neighbour.
     """
     queries = list(samples[:QUERIES])
     features = torch.cat([extractor(q[None]).features for q in queries])
-    train = Reader(extractor, n, seed, 64, True, None, [training]).features(training)
+    train = Reader(extractor, n, seed, 64, True, None, [training], crew).features(training)
     found, _ = nearest(features, train.features, NEIGHBOURS)
     pictures = _pick(training, n, seed, found)
     return png_bytes(grid(_alike([image for q, row in zip(queries, pictures, strict=True) for image in (q, *row)]), 4))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genkit.core.computing import exact
 from genkit.core.errors import EvaluationError
 from genkit.core.generator import evaluating
 from genkit.evaluation.extractors.resize import RESIZES
@@ -102,8 +103,8 @@ class Extractor:
         parameter = self._parameter
         x = x.to(parameter.dtype) if parameter.is_floating_point() else x
         # Convolutions in TensorFloat-32 would move features by 1e-3.
-        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
-        with torch.no_grad(), evaluating(self.network), exact:
+        full = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=False)
+        with torch.no_grad(), evaluating(self.network), exact(), full:
             found = self._run(x)
         features, logits = found if isinstance(found, tuple) else (found, None)
         return Extracted(self._checked(features, len(x)), None if logits is None else logits.float().cpu())

@@ -7,10 +7,10 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from genkit.core.catalog import imported
+from genkit.core.computing import computing
 from genkit.core.errors import EvaluationError, WeightsError, suggest
 from genkit.core.location import locate
 from genkit.core.table import CATALOG, has, lookup
@@ -49,7 +49,7 @@ def extractor_for(
     if chosen == POINTS:
         return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()), logits=False)
     made = _maker(chosen)(**({"weights": weights} if weights else {}))
-    return made.to("cuda" if torch.cuda.is_available() else "cpu")
+    return made.to(computing().device)
 
 
 def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Path | None = None) -> None:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
+from genkit.core.wide import wide
 
 CLEAN_FID = 299
 MUCH = 16
@@ -34,7 +35,7 @@ def clean(images: Tensor, size: int) -> Tensor:
 
 def _bicubic(images: Tensor, size: int) -> Tensor:
     place = images.device if max(images.shape[-2:]) <= MUCH * size else "cpu"
-    resized = F.interpolate(images.to(place).double(), (size, size), mode="bicubic", antialias=True)
+    resized = F.interpolate(wide(images.to(place)), (size, size), mode="bicubic", antialias=True)
     return resized.clamp_(0, 255).float().to(images.device)
 
 

@@ -13,10 +13,11 @@ from genkit.core.columns.column import Column
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import ConditionError, RecipeError, shown, suggest
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import LatentGenerator, evaluating
-from genkit.core.randomness import Randomness, Rows
+from genkit.core.randomness import Randomness, Rows, seeds_of_rows
 from genkit.core.styled import named_slices, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.control.encoder import ControlEncoder
@@ -135,10 +136,14 @@ class Controlled(LatentGenerator):
             w = change(self.controlled_w(network.to_w(z)[:, 0], {}))
             return w, network.synthesise(w, noise_of(z)).float().clamp(-1, 1)
 
-    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+    def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """A row an attribute, and below them a row that is not controlled; each row is of one latent."""
-        strips = [self.sweep(k, spread(column, PICTURED), 1, rng)[0] for k, column in self.conditions.items()]
-        return torch.cat([*strips, self.sample(PICTURED, rng=rng)]), PICTURED
+        strips = dict[int, Tensor]()
+        for k, (name, column) in enumerate(self.conditions.items()):
+            own = torch.Generator().manual_seed(seeds_of_rows(1, rng)[0])
+            if crew.has(k):
+                strips[k] = self.sweep(name, spread(column, PICTURED), 1, own)[0].cpu()
+        return torch.cat([*crew.gathered(strips), self.shared_sample(PICTURED, crew, rng=rng)]), PICTURED
 
 
 def _repeated(rows: Any, i: int, n: int) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from genkit.core.columns.probabilities import Probabilities
 from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Items, evaluating
@@ -147,15 +148,15 @@ class StyleEx(GAN):
         found.items = items
         return found
 
-    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+    def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """Rows of real images, each with its reconstructions below; samples where no real ones are at hand."""
         if self.items is None:
-            return super().pictured(rng)
+            return super().pictured(rng, crew)
         index = torch.randint(len(self.items), (PAIRS * COLUMNS,), generator=rng)
         x = self.items.rows(index).to(self.device)
         with torch.no_grad(), evaluating(self):
-            rows = zip(x.split(COLUMNS), self.reconstructed(x).split(COLUMNS), strict=True)
-            return torch.cat([part for pair in rows for part in pair]), COLUMNS
+            mine = {k: torch.cat([row, self.reconstructed(row)]).cpu() for k, row in crew.my_batches(x, COLUMNS)}
+            return torch.cat(crew.gathered(mine)), COLUMNS
 
 
 def seen_among(latents: Tree) -> Tensor | None:

@@ -12,6 +12,7 @@ from genkit.core import tree
 from genkit.core.errors import GenkitError
 from genkit.core.generator import evaluating
 from genkit.core.styled import joined
+from genkit.core.wide import wide
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, LatentCoordinates, check_orthogonal
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import Found, sefa
@@ -53,10 +54,10 @@ def ganspace_of(space: Space, directions: int, seed: int = 0) -> Found:
     """Of W, or of a style, by the principal components of itself; of z by those of the first layer's output."""
     if not isinstance(space, LatentSpace):
         return ganspace(drawn_vectors(space, SAMPLED, seed), directions)
-    weight = FirstLayer(space).weight.double()
+    weight = wide(FirstLayer(space).weight)
     z = drawn_vectors(space, SAMPLED, seed)
     turned = torch.linalg.qr(weight).R  # an orthonormal Q before it changes no component's coordinates
-    return ganspace_z(z, z.double() @ turned.T, directions)
+    return ganspace_z(z, wide(z) @ turned.T, directions)
 
 
 @torch.no_grad()

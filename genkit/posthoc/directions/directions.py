@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator, evaluating
@@ -150,13 +151,13 @@ class Directions(Pretrained, nn.Module):
             ]
         return rearrange(torch.cat(parts).clamp(-1, 1), "(r s) c h w -> r s c h w", r=len(seeds))
 
-    def pictured(self, rng: torch.Generator) -> tuple[Tensor, int]:
+    def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """A row a direction, from one end to the other, of one sample."""
         seed = int(torch.randint(2**31, (), generator=rng))
         reach = usual(self.space.dim).scale
         strengths = torch.linspace(-reach, reach, COLUMNS).tolist()
-        rows = [self.strip(k, strengths, [seed])[0] for k in range(min(PICTURED, len(self)))]
-        return torch.cat(rows), COLUMNS
+        mine = {k: self.strip(k, strengths, [seed])[0].cpu() for k in range(min(PICTURED, len(self))) if crew.has(k)}
+        return torch.cat(crew.gathered(mine)), COLUMNS
 
 
 def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:

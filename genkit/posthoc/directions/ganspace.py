@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from genkit.core.wide import wide
 from genkit.posthoc.directions.sefa import Found, signed
 
 
@@ -13,7 +14,7 @@ def ganspace(w: Tensor, directions: int | None = None) -> Found:
 
     Standard deviations are those of the population, with N - 1.
     """
-    w = w.double()
+    w = wide(w)
     mean = w.mean(0)
     _, scale, rows = torch.linalg.svd(w - mean, full_matrices=False)
     return Found(signed(rows[:directions]), scale[:directions] / (len(w) - 1) ** 0.5, mean)
@@ -26,8 +27,8 @@ def ganspace_z(z: Tensor, activations: Tensor, directions: int | None = None) ->
     columns of U, of length one.
     """
     found = ganspace(activations, directions)
-    x = (activations.double() - found.mean) @ found.rows.T / found.strengths
-    z = z.double()
+    x = (wide(activations) - found.mean) @ found.rows.T / found.strengths
+    z = wide(z)
     mean = z.mean(0)
     u = torch.linalg.lstsq(x, z - mean).solution
     return Found(torch.nn.functional.normalize(u, dim=1), found.strengths, mean)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genkit.core.wide import wide
+
 
 class Found(NamedTuple):
     """Directions in closed form.
@@ -30,7 +32,7 @@ def sefa(weight: Tensor, directions: int | None = None, normalised: bool = True)
         directions: how many; all if not said.
         normalised: rows of A are brought to length one first, as the authors do for StyleGAN.
     """
-    a = weight.double()
+    a = wide(weight)
     if normalised:
         a = torch.nn.functional.normalize(a, dim=1)
     values, vectors = torch.linalg.eigh(a.T @ a)

@@ -16,6 +16,7 @@ from genkit.core.generator import LatentGenerator, evaluating
 from genkit.core.randomness import Noise, stable_seed
 from genkit.core.styled import Styled, joined, noise_of
 from genkit.core.tree import Tree
+from genkit.core.wide import wide
 from genkit.posthoc.directions.deformators import laid_out
 
 MEASURED, BATCH, NUMBERS = 4096, 256, 2**24
@@ -269,4 +270,4 @@ def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
 def measured(space: Space, n: int = MEASURED, seed: int = 0) -> Measures:
     """Unit and mean of a space, by n vectors that are a function of the seed."""
     vectors = drawn_vectors(space, n, seed)
-    return Measures(vectors.double().var(0).mean().sqrt().item(), vectors.mean(0))
+    return Measures(wide(vectors).var(0).mean().sqrt().item(), vectors.mean(0))

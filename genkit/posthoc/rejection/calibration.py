@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
 from genkit.core.pretrained import Pretrained
+from genkit.core.wide import KeepsFloat64, wide
 
 BINS = 10
 BAD_Z, BAD_ECE = 3.0, 0.05
 """Beyond these the logits are not to be trusted as log ratios."""
 
 
-class Calibrator(Pretrained, nn.Module, ABC):
+class Calibrator(KeepsFloat64, Pretrained, nn.Module, ABC):
     """Scores (B,) -> logits (B,) float64 of being real.
 
     Attributes:
@@ -56,7 +57,7 @@ class Platt(Calibrator):
         self.register_buffer("shift", torch.zeros((), dtype=torch.float64))
 
     def forward(self, score: Tensor) -> Tensor:
-        return self.scale * score.double() + self.shift
+        return self.scale * wide(score) + self.shift
 
     def fit(self, score: Tensor, real: Tensor) -> None:
         from sklearn.linear_model import LogisticRegression
@@ -94,7 +95,7 @@ class Isotonic(Calibrator):
         if len(self.at) == 1:
             p = self.p.expand(len(score))
         else:
-            x = score.double().clamp(self.at[0], self.at[-1])
+            x = wide(score).clamp(self.at[0], self.at[-1])
             right = torch.searchsorted(self.at, x.contiguous()).clamp(1, len(self.at) - 1)
             low, high = self.at[right - 1], self.at[right]
             p = self.p[right - 1].lerp(self.p[right], (x - low) / (high - low))
@@ -120,7 +121,7 @@ def _checked(score: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         )
     if real.all() or not real.any():
         raise GenkitError("a calibration needs scores of real samples and of made ones")
-    return score.detach().double().cpu(), real.cpu()
+    return score.detach().cpu().double(), real.cpu()
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class Reliability:
 
 def reliability(logits: Tensor, real: Tensor) -> Reliability:
     """Of logits (n,) of samples that were not fitted to, real, (n,) bool, or made."""
-    logits, y = logits.double().cpu(), real.double().cpu()
+    logits, y = logits.cpu().double(), real.cpu().double()
     p = logits.sigmoid()
     bce = F.binary_cross_entropy_with_logits(logits, y).item()
     z = ((y - p).sum() / (p * (1 - p)).sum().clamp(min=1e-300).sqrt()).item()

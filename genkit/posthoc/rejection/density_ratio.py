@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.pretrained import Pretrained
+from genkit.core.wide import wide
 from genkit.posthoc.rejection.calibration import Calibrator
 
 
@@ -91,7 +92,7 @@ class DensityRatio(Pretrained, nn.Module):
 
     def of_scores(self, scores: Tensor) -> Tensor:
         """The ratio that `scores` (B,) stand for."""
-        return (self.calibration(scores) if self.calibration else scores.double()) - self.prior
+        return (self.calibration(scores) if self.calibration else wide(scores)) - self.prior
 
     def scores(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Of the critic or its head, before the calibration, (B,).
@@ -119,7 +120,7 @@ def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> T
         GenkitError: not one number a sample.
     """
     found: Tensor = ratio(x, condition) if condition or isinstance(ratio, DensityRatio) else ratio(x)
-    return _one_each(found, x, "a ratio of densities is one number a sample").double()
+    return wide(_one_each(found, x, "a ratio of densities is one number a sample"))
 
 
 def _one_each(found: Tensor, x: Tensor, wanted: str) -> Tensor:

@@ -91,7 +91,7 @@ class KeepTraining(System):
         """-log D(x) - log(1 - D(made)) with D = sigmoid(l), means over the batch."""
         with evaluating(self.rejection.ratio):
             real, fake = self.rejection.ratio(x, y), self.rejection.ratio(made, z)
-        right = ((real > 0).double().mean() + (fake < 0).double().mean()) / 2
+        right = ((real > 0).float().mean() + (fake < 0).float().mean()) / 2
         return descend(real=F.softplus(-real).mean(), made=F.softplus(fake).mean()) | observe(accuracy=right)
 
     def _made(self, data: Data, y: Condition) -> tuple[Tensor, Condition]:

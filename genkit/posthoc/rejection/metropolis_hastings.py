@@ -49,7 +49,7 @@ class MetropolisHastings(RatioSampler):
 
     def start_from(self, logits: Tensor) -> None:
         """Log ratios of real samples that nothing was fitted to, (n,); 1,000 of them are kept."""
-        self.starts = logits.detach().double()[:STARTS].to(self.device)
+        self.starts = logits.detach().cpu().double()[:STARTS].to(self.starts.device)
         self.config["starts"] = len(self.starts)
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition
 from genkit.core.generator import Generator, Items, evaluating
 from genkit.core.randomness import Rows
+from genkit.core.wide import KeepsFloat64
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
@@ -42,7 +43,7 @@ class Proposals:
         return f"{self.made:,} proposals, {self.kept:,} kept ({100 * rate:.3g} %), {cost:.3g} ms a kept sample"
 
 
-class RatioSampler(Generator):
+class RatioSampler(KeepsFloat64, Generator):
     """A generator whose samples are chosen, or moved, by log p_data(x) / p_generator(x).
 
     Args:

@@ -14,6 +14,7 @@ from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Density, Generator, evaluating
 from genkit.core.randomness import Randomness, Rows
+from genkit.core.wide import wide
 from genkit.images.pixels import check_images, from_uint8, from_unit, to_uint8, to_unit
 from genkit.vae.energy.decoder import NoisyDecoder, noisy_decoder
 from genkit.vae.energy.energy_network import EnergyNetwork
@@ -106,8 +107,8 @@ class VAEBM(Generator):
             Runaway: an energy that is not finite, which nothing can be chosen by.
         """
         energy = check_finite(self.energy(self._drawn(at)))
-        chance = randomness.uniform(dtype=torch.float64).to(energy.device)
-        return -energy.double() - (-chance.clamp(min=1e-300).log()).log()
+        energy, chance = wide(energy), randomness.uniform(dtype=torch.float64)
+        return -energy - (-chance.to(energy.device).clamp(min=1e-300).log()).log()
 
     def _drawn(self, at: Coordinates) -> Tensor:
         drawn = self.noisy.draw(*at)
@@ -132,7 +133,7 @@ class VAEBM(Generator):
         Raises:
             DataError: as `energy_of`.
         """
-        energy = self.energy_of(x).double()
+        energy = wide(self.energy_of(x))
         if not isinstance(self.decoder, Density):
             return {"energy": energy, "outlier_score": energy}
         bound = self.decoder.log_likelihood(x, rng=rng).nats.to(energy)

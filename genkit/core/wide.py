@@ -1,0 +1,34 @@
+"""float64 where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+WITHOUT_FLOAT64 = {"mps"}
+"""Kinds of devices that refuse to make a float64 tensor: Apple's."""
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in float64: where it lies, or on the CPU where its device has none."""
+    return x.cpu().double() if x.device.type in WITHOUT_FLOAT64 else x.double()
+
+
+class KeepsFloat64(nn.Module):
+    """A module whose float64 buffers stay on the CPU where the device that it is moved to has none."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        return super()._apply(partial(_where_it_can, fn), recurse)  # type: ignore[no-any-return]
+
+
+def _where_it_can(move: Callable[[Tensor], Tensor], x: Tensor) -> Any:
+    try:
+        return move(x)
+    except TypeError:  # torch's refusal to make a float64 tensor
+        if x.dtype != torch.float64:
+            raise
+        return x
