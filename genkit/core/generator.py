@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.condition import Condition, Conditioned
 from genkit.core.errors import GenkitError, shown
+from genkit.core.known import on_host
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
@@ -122,7 +123,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             return self
 
         def examples(randomness: Randomness) -> Condition:
-            index = randomness.integers(len(items)).cpu()
+            index = on_host(randomness.integers(len(items)))
             return {**items.condition(index), **self.condition_of(items.rows(index))}
 
         found = copy.copy(self)

@@ -29,7 +29,7 @@ def seed_networks(seed: int, device: torch.device | str = "cpu") -> None:
     torch.manual_seed seeds every kind of device instead, and where one is missing it notes the call stack each time.
     """
     torch.default_generator.manual_seed(seed)
-    if torch.device(device).type != "cpu":
+    if torch.device(device).type not in ("cpu", "meta"):
         torch.get_device_module(device).manual_seed(seed)
 
 
@@ -114,6 +114,6 @@ def seeds_of_rows(n: int, rng: torch.Generator | None = None) -> list[int]:
 
 def sent(rows: Tensor, device: torch.device | str) -> Tensor:
     """`rows` of the CPU on `device`; from pinned memory for a GPU, else the copy would wait for all work before it."""
-    if torch.device(device).type != "cuda":
+    if torch.device(device).type != "cuda" or rows.is_cuda:
         return rows.to(device)
     return rows.pin_memory().to(device, non_blocking=True)

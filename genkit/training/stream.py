@@ -92,8 +92,8 @@ class Stream(Data):
         return tree.map(lambda whole: sent(whole[self.mine], self.device), drawn)
 
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """The result of `draw` on this iteration's noise, whole and the same on every process."""
-        return sent(draw(self.noise.generator(CPU)), self.device)
+        """The result of `draw` on this iteration's noise, whole and the same on every process, on the CPU."""
+        return draw(self.noise.generator(CPU))
 
     def __next__(self) -> Batch:
         batch = self._batch(*self._items(self._order))
@@ -111,8 +111,8 @@ class Stream(Data):
         return order.at(self.seed, self.position), flips
 
     def fetch(self, index: Tensor) -> Batch:
-        """The rows `index` of the data, not mirrored."""
-        return self._batch(index.cpu(), None)
+        """The rows `index`, on the CPU, of the data, not mirrored."""
+        return self._batch(index, None)
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
         condition = {name: sent(rows, self.device) for name, rows in self.source.condition(index).items()}

@@ -21,6 +21,7 @@ from genkit.core import tree
 from genkit.core.catalog import name_of
 from genkit.core.errors import BadState, RecipeError, TrainingError, suggest
 from genkit.core.frozen import is_frozen, learnable
+from genkit.core.known import known
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import seed_networks, stable_seed
 from genkit.core.system import Report, System, Update, mixing_layer
@@ -140,7 +141,7 @@ class Trainer:
         gradients = [p.grad for p in parameters if p.grad is not None]
         sound = self._average(gradients, 0 * torch.stack([value.sum() for value in report.values()]).sum())
         norm = torch.nn.utils.get_total_norm(gradients)
-        if not torch.isfinite(norm + sound):
+        if not known(torch.isfinite(norm + sound)):
             raise self._not_finite(update, {**report, "gradient norm": norm})
         if rule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.columns.column import Column
 from genkit.core.errors import BeyondTraining, ConditionError, shown
+from genkit.core.known import known
 from genkit.core.randomness import Randomness
 
 UNASKED = math.nan
@@ -130,7 +131,7 @@ class Values(Column):
 
     def _check_range(self, name: str, rows: Tensor) -> None:
         beyond = (rows.float() < torch.tensor(self.low)) | (rows.float() > torch.tensor(self.high))
-        if not beyond.any():
+        if known(~beyond.any()):
             return
         got = self.shown(rows[beyond][0].item())
         if not self.free:
@@ -143,4 +144,4 @@ class Values(Column):
         if not self.cyclic:
             return rows
         rows = (self.low + (rows.double() - self.low) % self.span).float()
-        return torch.where(rows >= torch.tensor(self.high), torch.tensor(self.low).expand_as(rows), rows)
+        return torch.where(rows >= torch.tensor(self.high), torch.tensor(self.low), rows)

@@ -14,6 +14,7 @@ from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Items, evaluating
+from genkit.core.precision import full_precision
 from genkit.core.randomness import Randomness
 from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
@@ -67,7 +68,7 @@ class StyleEx(GAN):
 
     def logits(self, x: Tensor) -> Tensor:
         """The classifier's, (B, classes) float32, of images (B, C, H, W) cut to [-1, 1]; with a graph to them."""
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             found: Tensor = self.classifier(x.float().clamp(-1, 1))
         return found.float()
 
