@@ -59,7 +59,10 @@ def together(work: Callable[[], T], device: torch.device) -> T:
         made.append(work())
     except BadState as found:
         fault = found
-    if fault or (process_count() > 1 and whole_batch(torch.tensor([int(fault is not None)], device=device)).any()):
+    failed = fault is not None
+    if process_count() > 1:
+        failed = bool(whole_batch(torch.tensor([int(failed)], device=device)).any())
+    if failed:
         raise fault or BadState("another process has come to a bad state, which it tells of")
     return made[0]
 
