@@ -85,8 +85,8 @@ def closed_form(score: Tensor, rho: float) -> Tensor:
     following = torch.cat([s[1:], s.new_full((1,), torch.inf)])
     beyond = torch.where(slope > 0, level - slope * following, level.where(k < m, level.new_zeros(())))
     wrong = relu(slope * s - level) + relu(beyond)
-    best = wrong.where(left >= -1e-12 * m, s.new_full((), torch.inf)).argmin()
-    w = relu(level[best] - slope[best] * s)
+    best = wrong.where(left >= -1e-12 * m, s.new_full((), torch.inf)).argmin(0, keepdim=True)
+    w = relu(level.gather(0, best) - slope.gather(0, best) * s)
     lowest = (s - s[0] <= 1e-12).to(s)
     corner = m / lowest.sum() <= 1 + 2 * rho
     w = torch.where(corner, lowest, w)

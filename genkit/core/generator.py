@@ -17,6 +17,7 @@ from genkit.core.condition import Condition, Conditioned
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown
 from genkit.core.graph import Graph, latent_graph
+from genkit.core.known import on_host
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
@@ -126,7 +127,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             return self
 
         def examples(randomness: Randomness) -> Condition:
-            index = randomness.integers(len(items)).cpu()
+            index = on_host(randomness.integers(len(items)))
             return {**items.condition(index), **self.condition_of(items.rows(index))}
 
         found = copy.copy(self)

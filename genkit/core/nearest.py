@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
+from genkit.core.known import rows_of
 from genkit.core.wide import wide
 
 QUERIES, POINTS = 256, 16384
@@ -63,7 +64,7 @@ class _Table:
         candidates, bound = self._candidates(queries, min(k + SPARE, len(self.points)), own)
         where, squared = _first(candidates, self._measured(queries, candidates, own), k)
         if candidates.shape[1] < len(self.points):
-            for i in (squared[:, -1] >= bound).nonzero().flatten().tolist():
+            for i in rows_of(squared[:, -1] >= bound):
                 where[i], squared[i] = self._of_all(queries[i], k, own and (own[0][i], own[1]))
         return where, squared
 

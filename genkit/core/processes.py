@@ -59,7 +59,10 @@ def together(work: Callable[[], T], device: torch.device) -> T:
         made.append(work())
     except BadState as found:
         fault = found
-    if whole_batch(torch.tensor([int(fault is not None)], device=device)).any():
+    failed = fault is not None
+    if process_count() > 1:
+        failed = bool(whole_batch(torch.tensor([int(failed)], device=device)).any())
+    if failed:
         raise fault or BadState("another process has come to a bad state, which it tells of")
     return made[0]
 
@@ -201,6 +204,8 @@ def _drawn(x: Tensor, distribution: Distribution, shape: Sequence[int], dtype: t
     if torch.compiler.is_compiling():
         return _drawn_when_run(x.detach(), distribution, [len(x), *shape], dtype, high)  # type: ignore[no-any-return]
     size, device = (len(x), *shape), x.device
+    if x.is_meta:
+        return torch.empty(size, device=device, dtype=torch.int64 if distribution == "integers" else dtype)
     if _noise is None:
         if distribution == "integers":
             return torch.randint(high, size, device=device)

@@ -30,7 +30,7 @@ def seed_networks(seed: int, device: torch.device | str = "cpu") -> None:
     torch.manual_seed seeds every kind of device instead, and where one is missing it notes the call stack each time.
     """
     torch.default_generator.manual_seed(seed)
-    if torch.device(device).type != "cpu":
+    if torch.device(device).type not in ("cpu", "meta"):
         torch.get_device_module(device).manual_seed(seed)
 
 
@@ -120,6 +120,6 @@ def sent(rows: Tensor, device: torch.device | str) -> Tensor:
     """
     if rows.dtype == torch.float64 and torch.device(device).type in WITHOUT_FLOAT64:
         return rows
-    if torch.device(device).type != "cuda":
+    if torch.device(device).type != "cuda" or rows.is_cuda:
         return rows.to(device)
     return rows.pin_memory().to(device, non_blocking=True)

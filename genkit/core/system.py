@@ -58,7 +58,7 @@ class Batch:
     Attributes:
         x: images in [-1, 1], (B, C, H, W) float32, or points (B, D).
         condition: a row a sample of every column that the data offer, e.g. {"label": (B,) int64}.
-        index: position of each row in its data set, (B,) int64.
+        index: position of each row in its data set, (B,) int64 on the CPU.
         target: as many unlabelled rows of the domain to adapt to, shaped like x; None where the data have one domain.
     """
 
@@ -76,7 +76,7 @@ class Data(Randomness):
 
     Item k and every draw are functions of the seed and the position alone. Each process has its own rows of every batch
     and of every draw, so that two processes see what one process with the whole batch would. Draws of `common`
-    are whole, and the same, on every process.
+    are whole, and the same, on every process; they choose items, and lie on the CPU as those do.
     """
 
     @abstractmethod

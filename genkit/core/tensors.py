@@ -34,7 +34,7 @@ def load_into(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     expected, state = module.state_dict(), current(module, state)
     if faults := list(_faults(expected, state)):
         raise ValueError("; ".join(faults))
-    module.load_state_dict({name: state[name].to(tensor.dtype) for name, tensor in expected.items()})
+    module.load_state_dict({name: state[name].to(tensor) for name, tensor in expected.items()})
 
 
 def current(module: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

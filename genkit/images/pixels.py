@@ -17,6 +17,7 @@ from torch import Tensor
 
 from genkit.core.errors import DataError
 from genkit.core.files import cannot_write, temporary_beside, write_atomically
+from genkit.core.known import known
 from genkit.images.decoding import read_pixels, refusal
 
 OVERSHOOT = 1 / 255
@@ -35,8 +36,12 @@ def to_uint8(x: Tensor) -> Tensor:
     """
     if not x.is_floating_point():
         raise DataError(f"pixels to be rounded are floats in [-1, 1], got {x.dtype}")
-    x = check_range(x.detach().float())
-    return (x * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+    return rounded(check_range(x.detach().float()))
+
+
+def rounded(x: Tensor) -> Tensor:
+    """As `to_uint8`, of floats that are sure to be in [-1, 1]: a look at them would make a GPU wait."""
+    return (x.detach() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def _outside(x: Tensor) -> str:
@@ -75,7 +80,7 @@ def check_range(x: Tensor) -> Tensor:
         DataError: with the index of the first sample that is not finite or lies outside [-1, 1] by more than
             `OVERSHOOT`.
     """
-    if x.numel() and not bool(x.abs().amax() <= 1 + OVERSHOOT):
+    if x.numel() and not known(x.abs().amax() <= 1 + OVERSHOOT):
         raise DataError(_outside(x))
     return x
 
@@ -86,9 +91,18 @@ def check_images(x: Tensor, shape: Sequence[int]) -> Tensor:
     Raises:
         DataError: not floats in [-1, 1] of that shape.
     """
+    return check_range(check_shape(x, shape))
+
+
+def check_shape(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """x, (B, *shape), whose range is not looked at.
+
+    Raises:
+        DataError: not floats of that shape.
+    """
     if tuple(x.shape[1:]) != tuple(shape) or not x.is_floating_point():
         raise DataError(f"images are float (B, {', '.join(map(str, shape))}), got {tuple(x.shape)} {x.dtype}")
-    return check_range(x)
+    return x
 
 
 def _as_uint8(x: Tensor) -> Tensor:

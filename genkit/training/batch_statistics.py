@@ -6,6 +6,9 @@ weight averaging (Izmailov et al. 2018, arXiv:1803.05407, Sec. 3.2): plain means
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -39,12 +42,17 @@ def measure_statistics(system: System, product: nn.Module, stream: Stream) -> No
     norms = tracked_norms(product)
     if not norms:
         return
-    momentum = [norm.momentum for norm in norms]
+    momentum, passes = [norm.momentum for norm in norms], Counter[nn.Module]()
+
+    def is_mean_of_all(norm: Any, _: object) -> None:
+        passes[norm] += 1
+        norm.momentum = 1 / passes[norm]  # torch's own, by momentum None, asks the device for the count
+
     fresh = stream.restarted(max(stream.batch_size, BATCH), stable_seed(stream.seed, "statistics"))
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None
         norm.training = True
+    counting = [norm.register_forward_pre_hook(is_mean_of_all) for norm in norms]
     try:
         with torch.random.fork_rng(devices=[]):
             seed_networks(fresh.seed, fresh.device)
@@ -54,3 +62,5 @@ def measure_statistics(system: System, product: nn.Module, stream: Stream) -> No
         for norm, rate in zip(norms, momentum, strict=True):
             norm.momentum = rate
             norm.training = False
+        for hook in counting:
+            hook.remove()

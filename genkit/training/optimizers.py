@@ -46,7 +46,7 @@ class Adam(Optimizer):
     weight_decay: Decay = 0.0
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+        return torch.optim.Adam(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class AdamNormGrad(Adam):
     """
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+        return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
 class _AdamNormGrad(torch.optim.Adam):
@@ -77,7 +77,7 @@ class AdamEntryClip(Adam):
     """
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return _AdamEntryClip(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+        return _AdamEntryClip(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
 class _AdamEntryClip(torch.optim.Adam):
@@ -99,7 +99,7 @@ class AdamW(Adam):
     weight_decay: Decay = 0.01
 
     def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=True)
+        return torch.optim.AdamW(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,5 +126,10 @@ class SGD(Optimizer):
             weight_decay=self.weight_decay,
             nesterov=self.nesterov,
             # The fused kernel fails on momentum of parameters whose first gradient comes in a later step than others'.
-            fused=not self.momentum,
+            fused=not self.momentum and _fused(parameters),
         )
+
+
+def _fused(parameters: Iterable[nn.Parameter]) -> bool:
+    """Whether torch has a fused step for them: it has none without values."""
+    return not any(p.is_meta for p in parameters)

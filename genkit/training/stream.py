@@ -96,8 +96,8 @@ class Stream(Data):
         return tree.map(lambda whole: sent(whole[self.mine], self.device), drawn)
 
     def common(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """The result of `draw` on this iteration's noise, whole and the same on every process."""
-        return sent(draw(self.noise.generator(CPU)), self.device)
+        """The result of `draw` on this iteration's noise, whole and the same on every process, on the CPU."""
+        return draw(self.noise.generator(CPU))
 
     def __next__(self) -> Batch:
         read = self._ahead.at(self.position) if self._ahead else self._reading(self.position)()
@@ -128,8 +128,8 @@ class Stream(Data):
         return order.at(self.seed, position), flips
 
     def fetch(self, index: Tensor) -> Batch:
-        """The rows `index` of the data, not mirrored."""
-        return self._sent(self._batch(index.cpu(), None))
+        """The rows `index`, on the CPU, of the data, not mirrored."""
+        return self._sent(self._batch(index, None))
 
     def _batch(self, index: Tensor, flips: Tensor | None) -> Batch:
         """Rows of the data, on the CPU."""

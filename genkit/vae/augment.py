@@ -14,10 +14,10 @@ from genkit.core.frozen import freeze
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.system import Data
-from genkit.images.pixels import from_uint8, to_uint8
+from genkit.images.pixels import check_range, check_shape, from_uint8, rounded
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.vae import VAE
-from genkit.vae.variations import regenerated
+from genkit.vae.variations import variation_of
 
 AugmentShare = Annotated[float, Field(gt=0, lt=1)]
 
@@ -39,8 +39,11 @@ class Augment(Configured, nn.Module, ABC):
         """One new image for each of x (B, C, H, W) in [-1, 1]: a transform of batches, for any training loop.
 
         The same rng (a CPU generator; None is torch's global one) makes the same images.
+
+        Raises:
+            DataError: images of another range.
         """
-        return self.made(x, Rows(len(x), rng, x.device))
+        return self.made(check_range(x), Rows(len(x), rng, x.device))
 
 
 class ExemplarAugment(Augment):
@@ -61,4 +64,6 @@ class ExemplarAugment(Augment):
             prior.put(prior.means[:0], [])  # a latent is around the image at hand; checkpoints need not carry the rest
 
     def made(self, x: Tensor, randomness: Randomness | Data) -> Tensor:
-        return from_uint8(to_uint8(regenerated(self.vae, x, randomness))).to(x.device)
+        return from_uint8(rounded(variation_of(self.vae, check_shape(x, self.vae.sample_shape), randomness))).to(
+            x.device
+        )

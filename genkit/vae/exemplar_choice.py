@@ -28,7 +28,7 @@ class Chosen:
     """Exemplars of one iteration, the same on every process.
 
     Attributes:
-        items: (M,) int64, their numbers in the training set.
+        items: (M,) int64 on the CPU, their numbers in the training set.
         values: (M, C, H, W), input of the encoder; None where their means are taken unchanged.
         means: (M, D) without a graph; None where they are to be encoded.
     """
@@ -53,7 +53,7 @@ class ExemplarChoice(nn.Module, ABC):
         """The exemplars for a batch, and the divisor of the mixture for each row (None: the number of its components).
 
         Args:
-            index: (B,), numbers of the rows in the training set.
+            index: (B,) on the CPU, numbers of the rows in the training set.
             observed: (B, C, H, W), input of the encoder.
         """
 
@@ -90,7 +90,7 @@ def check_size(size: int, items: int, replacement: bool) -> None:
 
 
 def draw_items(data: Data, items: int, size: int, replacement: bool) -> Tensor:
-    """(size,) random items, the same on every process."""
+    """(size,) random items on the CPU, the same on every process."""
     if replacement:
         return data.common(lambda rng: torch.randint(items, (size,), generator=rng))
     return data.common(lambda rng: torch.randperm(items, generator=rng)[:size])

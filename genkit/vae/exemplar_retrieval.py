@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from genkit.core.errors import RecipeError
+from genkit.core.known import Tally, on_host
 from genkit.core.nearest import nearest
 from genkit.core.processes import whole_batch
+from genkit.core.randomness import sent
 from genkit.core.system import Data, Items
 from genkit.vae.exemplar_choice import Chosen, ExemplarChoice, Subset, check_size, draw_items
 from genkit.vae.log_mixture import LeaveOut, seen
@@ -22,7 +24,7 @@ CHUNK = 4096
 """Images that are encoded at a time for the cache."""
 
 
-class LatentCache(nn.Module):
+class LatentCache(Tally):
     """The means of all training items, some of them from older encoders.
 
     Args:
@@ -44,10 +46,10 @@ class LatentCache(nn.Module):
 
     def keep_fresh(self, vae: VAE, data: Data) -> None:
         """Encodes the rows that are due in this iteration; in the first one all."""
-        age = int(self.age)
+        age = self.counted(self.age)
         for rows in self._due(age).split(CHUNK):
             self.write(rows, vae.network.posterior(vae.likelihood.values(data.fetch(rows).x)).mean)
-        self.age.fill_(age + 1)
+        self.count_on(self.age, age + 1)
 
     def _due(self, age: int) -> Tensor:
         items, turn = len(self.means), age % self.period
@@ -58,7 +60,7 @@ class LatentCache(nn.Module):
         return torch.arange(items * turn // self.period, items * (turn + 1) // self.period)
 
     def write(self, items: Tensor, means: Tensor) -> None:
-        self.means[items.to(self.means.device)] = means.detach().to(self.means.dtype)
+        self.means[sent(items, self.means.device)] = means.detach().to(self.means.dtype)
 
 
 class CachedExemplars(ExemplarChoice):
@@ -75,7 +77,7 @@ class CachedExemplars(ExemplarChoice):
         """Items and posterior means of the whole batch, written into the cache."""
         self.cache.keep_fresh(vae, data)
         means = whole_batch(vae.network.posterior(observed).mean.float())
-        items = whole_batch(index)
+        items = whole_batch(sent(index, means.device))
         self.cache.write(items, means)
         return items, means
 
@@ -118,12 +120,13 @@ class RetrievedExemplars(CachedExemplars):
         rows, means = self.updated(vae, data, index, observed)
         candidates = draw_items(data, len(self.cache.means), self.size, self.replacement)
         exact = self.estimator == "lower_bound"
-        owners = (rows, candidates) if exact else None
-        near, _ = nearest(means, self.cache.means[candidates], self.neighbours, owners=owners)
-        items = candidates[near.unique()]
+        there = sent(candidates, means.device)
+        owners = (rows, there) if exact else None
+        near, _ = nearest(means, self.cache.means[there], self.neighbours, owners=owners)
+        items = candidates[on_host(near).unique()]  # the data that they name lie on the host
         values = vae.likelihood.values(data.fetch(items).x)
         self.cache.write(items, vae.network.posterior(values).mean)
-        return Chosen(items, values=values), seen(LeaveOut(index, candidates)) if exact else None
+        return Chosen(items, values=values), sent(seen(LeaveOut(index, candidates)), means.device) if exact else None
 
 
 class FrozenExemplars(CachedExemplars):
@@ -140,5 +143,4 @@ class FrozenExemplars(CachedExemplars):
 
     def choose(self, vae: VAE, data: Data, index: Tensor, observed: Tensor) -> tuple[Chosen, Tensor | None]:
         self.updated(vae, data, index, observed)
-        items = torch.arange(len(self.cache.means), device=index.device)
-        return Chosen(items, means=self.cache.means), None
+        return Chosen(torch.arange(len(self.cache.means)), means=self.cache.means), None

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genkit.core.errors import GenkitError
+from genkit.core.precision import full_precision
+from genkit.core.randomness import sent
 from genkit.core.wide import wide
 from genkit.vae.networks.gaussian import LOG_2PI
 
@@ -30,7 +32,7 @@ NEGLIGIBLE = -80.0
 
 @dataclass(frozen=True)
 class LeaveOut:
-    """The components that each row must not see.
+    """The components that each row must not see; on the CPU, where their number is known without waiting for a device.
 
     Attributes:
         rows: (B,) int64, the item that each row of z comes from.
@@ -68,17 +70,17 @@ def log_mixture(
     Raises:
         GenkitError: a row may see no component.
     """
-    with torch.autocast(z.device.type, enabled=False):
+    with full_precision(z):
         z, means, log_variance = (t if t.dtype == torch.float64 else t.float() for t in (z, means, log_variance))
         total = _log_sum(z, means, log_variance, leave_out, block)
-    left = z.new_full((len(z),), len(means)) if leave_out is None else seen(leave_out)
+    left = torch.full((len(z),), len(means), dtype=z.dtype) if leave_out is None else seen(leave_out)
     if not bool((left > 0).all()):
         row = int((left <= 0).nonzero()[0])
         raise GenkitError(
             f"row {row} of the batch is left without any of the {len(means)} exemplars after its own are taken out; "
             "use more exemplars, or draw them without replacement"
         )
-    return total - (left if count is None else count).log()
+    return total - (sent(left, z.device) if count is None else count).log()
 
 
 def _log_sum(z: Tensor, means: Tensor, log_variance: Tensor, leave_out: LeaveOut | None, block: int | None) -> Tensor:
@@ -104,7 +106,7 @@ def _affine_log_sum(
     rows = min(len(x), ROWS) if x.device.type == "cpu" else len(x)
     block = block or max(1, (CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK) // max(rows, 1))
     slopes = torch.cat([slopes, offsets[:, None]], dim=1)
-    outs = repeat(None) if leave_out is None else (_pairs(of, leave_out.items) for of in leave_out.rows.split(rows))
+    outs = repeat(None) if leave_out is None else (_Own.of(rs, leave_out.items, x) for rs in leave_out.rows.split(rows))
     parts = [_AffineLogSum.apply(part, slopes, out, block) for part, out in zip(x.split(rows), outs, strict=False)]  # type: ignore[no-untyped-call]
     return torch.cat(parts)
 
@@ -113,47 +115,60 @@ class _AffineLogSum(torch.autograd.Function):
     """As `_affine_log_sum`, the offsets being the last column of slopes."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, slopes: Tensor, pairs: Tensor | None, block: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slopes: Tensor, own: _Own | None, block: int) -> Tensor:
         total = x.new_full((len(x),), -math.inf)
         beside_one = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         for here in _blocks(len(slopes), block):
-            scores = _without(beside_one @ slopes[here].T, pairs, here)
+            scores = _without(beside_one @ slopes[here].T, own, here)
             top = scores.amax(1, keepdim=True).clamp_min(torch.finfo(x.dtype).min)
             total = torch.logaddexp(total, scores.sub_(top).clamp_(min=NEGLIGIBLE).exp_().sum(1).log() + top.squeeze(1))
-        ctx.save_for_backward(x, slopes, pairs, total)
-        ctx.block = block
+        ctx.save_for_backward(x, slopes, total)
+        ctx.own, ctx.block = own, block
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, slopes, pairs, total = ctx.saved_tensors
+        x, slopes, total = ctx.saved_tensors
         ones, d_x, d_slopes = torch.ones_like(x[:, :1]), torch.zeros_like(x), torch.empty_like(slopes)
         beside_total, weighted = torch.cat([x, ones, -total[:, None]], dim=1), torch.cat([x, ones], 1) * grad[:, None]
         for here in _blocks(len(slopes), ctx.block):
             part = slopes[here]
             shares = beside_total @ torch.cat([part, torch.ones_like(part[:, :1])], dim=1).T
-            shares = _without(shares, pairs, here).clamp_(min=NEGLIGIBLE).exp_()
+            shares = _without(shares, ctx.own, here).clamp_(min=NEGLIGIBLE).exp_()
             d_x.addmm_(shares, part[:, :-1])
             torch.mm(shares.T, weighted, out=d_slopes[here])
         return d_x * grad[:, None], d_slopes, None, None
 
 
-def _pairs(rows: Tensor, items: Tensor) -> Tensor:
-    """(K, 2) int64, row and component of each pair that must not meet: few, and found by sorted search."""
-    ordered = rows.sort().values
-    at = torch.searchsorted(ordered, items).clamp_max(len(ordered) - 1)
-    components = (ordered[at] == items).nonzero().squeeze(1)
-    which, row = (items[components, None] == rows).nonzero().unbind(1)
-    return torch.stack([row, components[which]], dim=1)
+@dataclass(frozen=True)
+class _Own:
+    """The pairs of a row and a component that must not meet: few, and found by sorted search.
+
+    Attributes:
+        rows, components: (K,) int64 each, by component, where the scores are.
+        order: the components on the CPU.
+    """
+
+    rows: Tensor
+    components: Tensor
+    order: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, items: Tensor, like: Tensor) -> _Own:
+        """The pairs of rows and components of the same item."""
+        ordered = rows.sort().values
+        at = torch.searchsorted(ordered, items).clamp_max(len(ordered) - 1)
+        components = (ordered[at] == items).nonzero().squeeze(1)
+        which, row = (items[components, None] == rows).nonzero().unbind(1)
+        return cls(sent(row, like.device), sent(components[which], like.device), components[which])
 
 
-def _without(scores: Tensor, pairs: Tensor | None, here: slice) -> Tensor:
+def _without(scores: Tensor, own: _Own | None, here: slice) -> Tensor:
     """`scores` of the components `here`, minus infinity where row and component must not meet."""
-    if pairs is None:
-        return scores
-    inside = pairs[(pairs[:, 1] >= here.start) & (pairs[:, 1] < here.stop)]
-    scores[inside[:, 0], inside[:, 1] - here.start] = -math.inf
+    if own is not None:
+        first, stop = torch.searchsorted(own.order, torch.tensor([here.start, here.stop])).tolist()
+        scores[own.rows[first:stop], own.components[first:stop] - here.start] = -math.inf
     return scores
 
 

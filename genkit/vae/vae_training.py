@@ -70,7 +70,7 @@ class VAETraining(System):
 
     def iteration(self, data: Data, step: int) -> Turns:
         batch, vae = next(data), self.generator
-        index, x = batch.index.to(batch.x.device), vae.observed(batch.x, data)
+        index, x = batch.index, vae.observed(batch.x, data)
         noise = [data.normal(dim) for dim in vae.latent_dims]
         chosen, count = self.exemplars.choose(vae, data, index, x) if self.exemplars else (None, None)
         on = {"x": x, "noise": noise, "index": index, "count": count}

@@ -33,13 +33,18 @@ def regenerated(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
     Raises:
         DataError: images of another shape or range.
     """
+    return variation_of(vae, vae.check(x), randomness)
+
+
+def variation_of(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
+    """As `regenerated`, of images that are sure to be in [-1, 1], on the device of the VAE."""
     with torch.no_grad(), evaluating(vae):
         noise = randomness.normal(vae.latent_dims[0]).to(vae.device)
         return vae(vae.beside_noise(_around(vae, x, noise), randomness))
 
 
 def _around(vae: VAE, x: Tensor, noise: Tensor) -> Tensor:
-    q, prior = vae.network.posterior(vae.likelihood.values(vae.check(x))), vae.latent_prior
+    q, prior = vae.network.posterior(vae.likelihood.values(x)), vae.latent_prior
     return prior.around(q.mean).at(torch.arange(len(x)), noise) if isinstance(prior, ExemplarPrior) else q.at(noise)
 
 

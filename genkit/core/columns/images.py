@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genkit.core.columns.column import Column
 from genkit.core.errors import ConditionError, shown
+from genkit.core.known import known
 from genkit.core.randomness import Randomness
 
 
@@ -46,7 +47,7 @@ class Images(Column):
         x = value[None] if value.dim() == 3 else value
         if tuple(x.shape[1:]) != self.shape:
             raise ConditionError(f"condition {shown(name)} takes {self.about}, {list(self.shape)}; got {list(x.shape)}")
-        if not bool(x.abs().le(1).all()):
+        if not known(x.abs().le(1).all()):
             raise ConditionError(
                 f"condition {shown(name)} takes floats in [-1, 1]; got {x[~x.abs().le(1)][0].item():g}"
             )

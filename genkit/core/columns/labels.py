@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.columns.column import Column
 from genkit.core.errors import ConditionError, shown, suggest
+from genkit.core.known import known
 from genkit.core.randomness import Randomness
 
 NUMBER = "-?[0-9]{1,18}"
@@ -93,7 +94,7 @@ class Labels(Column):
         if len(label) != n:
             raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(label)} labels")
         bad = (label < (UNASKED if self.free else 0)) | (label >= self.classes)
-        if bad.any():
+        if not known(~bad.any()):
             raise ConditionError(f"condition {shown(name)} takes 0 to {self.classes - 1}, got {label[bad][0].item()}")
         return label.clone()
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.columns.column import Column
 from genkit.core.errors import BeyondTraining, ConditionError, shown
+from genkit.core.known import known
 from genkit.core.randomness import Randomness
 from genkit.core.wide import wide
 
@@ -131,7 +132,7 @@ class Values(Column):
 
     def _check_range(self, name: str, rows: Tensor) -> None:
         beyond = (rows.float() < torch.tensor(self.low)) | (rows.float() > torch.tensor(self.high))
-        if not beyond.any():
+        if known(~beyond.any()):
             return
         got = self.shown(rows[beyond][0].item())
         if not self.free:

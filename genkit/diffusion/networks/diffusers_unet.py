@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core.errors import RecipeError, suggest
 from genkit.diffusion.networks.denoiser import Denoiser
+from genkit.diffusion.networks.library import unet_class
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
 from genkit.layers.labels import check_labels
 
@@ -45,8 +46,7 @@ class DiffusersUNet(Denoiser):
 
 
 def _built(settings: Mapping[str, Any]) -> Any:
-    from diffusers import UNet2DModel
-
+    UNet2DModel = unet_class()
     known = set(inspect.signature(UNet2DModel.__init__).parameters) - {"self"}
     if unknown := sorted(settings.keys() - known):
         raise RecipeError(f"settings.{unknown[0]}: UNet2DModel has no such argument{suggest(unknown[0], known)}")

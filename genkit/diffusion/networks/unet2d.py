@@ -7,6 +7,7 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor, nn
 
+from genkit.diffusion.networks.library import unet_class
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
 from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 
@@ -39,9 +40,7 @@ def encoder2d(plan: EncoderPlan) -> UNet2D:
 
 def _built(plan: EncoderPlan, inputs: int, outputs: int, labels: int) -> UNet2D:
     """A UNet from `inputs` to `outputs` channels, with a class embedding of `labels` rows."""
-    from diffusers import UNet2DModel
-
-    unet: UNet2D = UNet2DModel(
+    unet: UNet2D = unet_class()(
         in_channels=inputs, out_channels=outputs, num_class_embeds=labels or None, **settings(plan)
     )
     if plan.widths[0] != plan.width:

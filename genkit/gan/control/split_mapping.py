@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, shown
+from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import dense
 from genkit.gan.stylegan2.mapping import RATE, unit_scale
 
@@ -37,7 +38,7 @@ class SplitMapping(nn.Module):
 
     def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """w, float32 in mixed precision too."""
-        with torch.autocast(z.device.type, enabled=False):
+        with full_precision(z):
             given = (unit_scale(z[:, at]) for at in self.slices.values())
             return torch.cat([part(x) for part, x in zip(self.parts, given, strict=True)], 1)
 

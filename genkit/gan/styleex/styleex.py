@@ -16,6 +16,7 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Items, evaluating
+from genkit.core.precision import full_precision
 from genkit.core.randomness import Randomness
 from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
@@ -83,7 +84,7 @@ class StyleEx(GAN):
         Args:
             x: (B, C, H, W), cut to [-1, 1] first.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             found: Tensor = self.classifier(x.float().clamp(-1, 1))
         return found.float() / self.temperature
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import RecipeError, suggest
+from genkit.core.precision import full_precision
 from genkit.core.processes import whole_batch
 from genkit.core.system import Report, Terms, observe
 from genkit.gan.slots import Pair, View
@@ -67,7 +68,7 @@ class AdaptiveAugment(View):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             return self._changed(x)
 
     def _changed(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import EqualisedLinear, dense
 from genkit.layers.labels import labels
 
@@ -40,7 +41,7 @@ class MappingNetwork(nn.Module):
         Raises:
             ConditionError: there are classes and no label.
         """
-        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+        with full_precision(next(self.parameters())):
             return self._mapped(z, condition)
 
     def _mapped(self, z: Tensor | None, condition: Mapping[str, Tensor] | None) -> Tensor:

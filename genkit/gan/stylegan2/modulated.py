@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import GAIN, EqualisedLinear, activated
 from genkit.gan.stylegan2.fir import FIR
 
@@ -70,7 +71,7 @@ class StyledConv(nn.Module):
 
     def _finished(self, y: Tensor, style: Tensor, weight: Tensor, noise: Tensor | None) -> Tensor:
         """Demodulation, noise, bias and activation of what was convolved; in place where nothing needs a graph."""
-        with torch.autocast(y.device.type, enabled=False):  # a sum of squares wants all its bits
+        with full_precision(y):  # a sum of squares wants all its bits
             scale = demodulation(style, weight)
         drawn = self.noise[None, None] if noise is None else noise
         shift = (drawn * self.noise_strength * GAIN).to(y.dtype)

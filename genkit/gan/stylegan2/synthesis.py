@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError, suggest
+from genkit.core.precision import full_precision
 from genkit.core.styled import Halfway
 from genkit.gan.stylegan2.equalised import EqualisedLinear
 from genkit.gan.stylegan2.fir import FIR
@@ -74,7 +75,7 @@ class Synthesis(nn.Module):
 
     def styles(self, w: Tensor) -> dict[str, Tensor]:
         """W+ (B, depth, style_dim) -> the style of every layer, float32 in mixed precision too."""
-        with torch.autocast(w.device.type, enabled=False):
+        with full_precision(w):
             w = w.to(self.const.dtype)
             return {name: affine(w[:, index]) for name, index, affine in self._affines()}
 
@@ -136,7 +137,7 @@ class Synthesis(nn.Module):
         rgb = rgb.to(self.const.dtype)
         if image is None:
             return rgb
-        with torch.autocast(rgb.device.type, enabled=False):
+        with full_precision(rgb):
             return self.fir.up(image) + rgb
 
     def _check(self, styles: Mapping[str, Tensor], noise: Sequence[Tensor] | None) -> None:

@@ -95,7 +95,7 @@ class Directions(Pretrained, nn.Module):
     def measure(self, seed: int = 0) -> None:
         """Sets unit and mean by the latents that the generator draws."""
         found = measured(self.space, seed=seed)
-        self.unit.fill_(found.unit)
+        self.unit.copy_(found.unit)
         self.mean.copy_(found.mean)
 
     def shifts(self, strengths: Tensor) -> Tensor:

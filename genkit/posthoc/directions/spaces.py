@@ -236,7 +236,7 @@ class Measures(NamedTuple):
         mean: (dim,).
     """
 
-    unit: float
+    unit: Tensor
     mean: Tensor
 
 
@@ -270,4 +270,4 @@ def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
 def measured(space: Space, n: int = MEASURED, seed: int = 0) -> Measures:
     """Unit and mean of a space, by n vectors that are a function of the seed."""
     vectors = drawn_vectors(space, n, seed)
-    return Measures(wide(vectors).var(0).mean().sqrt().item(), vectors.mean(0))
+    return Measures(wide(vectors).var(0).mean().sqrt(), vectors.mean(0))

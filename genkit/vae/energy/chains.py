@@ -6,9 +6,10 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.known import Tally
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Noise, Randomness
 from genkit.vae.energy.decoder import NoisyDecoder
@@ -17,7 +18,7 @@ from genkit.vae.energy.langevin import Coordinates, fresh, packed, unpacked
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class PersistentChains(Configured, nn.Module):
+class PersistentChains(Configured, Tally):
     """A store of latents; the oldest are overwritten. Pixel noise is not kept: every chain draws its own.
 
     Args:
@@ -52,7 +53,7 @@ class PersistentChains(Configured, nn.Module):
     def start(self, decoder: NoisyDecoder, randomness: Randomness, step: int) -> Coordinates:
         """Starting points of the chains of iteration `step`: fresh, or from the store."""
         latents, noise = fresh(decoder, randomness)
-        kept = min(int(self.pushed), self.size)
+        kept = min(self.counted(self.pushed), self.size)
         chance, place = randomness.uniform(), randomness.uniform(dtype=torch.float64)
         share = self.share * min(1.0, (step + 1) / (self.warmup + 1))
         again = (chance < share).to(noise.device)
@@ -64,6 +65,7 @@ class PersistentChains(Configured, nn.Module):
     def keep(self, latents: tree.Tree) -> None:
         """Stores n latents in place of the oldest."""
         rows = packed(latents)[-self.size :]
-        places = (torch.arange(len(rows), device=rows.device) + self.pushed) % self.size
+        before = self.counted(self.pushed)
+        places = (torch.arange(len(rows), device=rows.device) + before) % self.size
         self.latents[places] = rows.to(self.latents)
-        self.pushed += len(rows)
+        self.count_on(self.pushed, before + len(rows))

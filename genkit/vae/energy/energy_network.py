@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from genkit.core.errors import DataError, RecipeError
+from genkit.core.known import known
 from genkit.core.pretrained import Pretrained
 from genkit.layers.arguments import Channels, ImageSize, Width
 from genkit.vae.energy.weight_norm import PlainConv2d, WeightNormConv2d
@@ -98,7 +99,7 @@ class EnergyNetwork(Pretrained, nn.Module):
 
         Each is set from its inputs after those before it are set.
         """
-        if self.started:
+        if known(self.started):
             return
         hooks = [conv.register_forward_pre_hook(_start) for conv in self._convolutions()]
         try:

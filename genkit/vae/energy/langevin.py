@@ -13,6 +13,7 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.errors import BadState
 from genkit.core.input_gradient import input_gradient
+from genkit.core.known import known
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
@@ -164,7 +165,7 @@ def check_finite(energy: Tensor, when: str = "") -> Tensor:
     Raises:
         Runaway: one is not finite.
     """
-    if not energy.isfinite().all():
+    if not known(energy.isfinite().all()):
         bad = int((~energy.isfinite()).nonzero()[0])
         raise Runaway(
             f"the energy of sample {bad} is {energy[bad]:g}{when}: it ran away; take fewer steps or a smaller "

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import BadState
+from genkit.core.known import known
 from genkit.core.pretrained import Configured
 
 
@@ -34,14 +35,14 @@ class RunawayGuard(Configured, nn.Module):
         self.contrast, self.memory = contrast, memory
         self.register_buffer("mean", torch.tensor(0.0))
 
-    def look(self, contrast: float) -> None:
-        """Takes in one iteration.
+    def look(self, contrast: Tensor) -> None:
+        """Takes in the contrast, (), of one iteration.
 
         Raises:
             BadState: the energy runs away.
         """
-        self.mean.lerp_(torch.tensor(contrast).to(self.mean), 1 / self.memory)
-        if not abs(float(self.mean)) <= self.contrast:
+        self.mean.lerp_(contrast.to(self.mean), 1 / self.memory)
+        if not known(self.mean.abs() <= self.contrast):
             raise BadState(
                 f"the energy runs away: data less chains is {float(self.mean):.3g} nats, and guard.contrast is "
                 f"{self.contrast:g}"

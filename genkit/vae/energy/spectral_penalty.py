@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+
+from genkit.core.known import Tally
 
 FIRST, LATER = 40, 4
 """Power iterations of the first call of `iterate`, and of each later one."""
 
 
-class SpectralPenalty(nn.Module):
+class SpectralPenalty(Tally):
     """The sum over all weights of u' W v, u and v their first singular vectors, W as (outputs, inputs k k).
 
     Weights of one shape go through the power iteration together. The vectors are saved, so that a resumed training goes
@@ -39,11 +41,12 @@ class SpectralPenalty(nn.Module):
     @torch.no_grad()
     def iterate(self, weights: Sequence[Tensor]) -> None:
         """Moves u and v towards the first singular vectors of `weights`, those of the constructor's shapes."""
+        turns = LATER if self.counted(self.started) else FIRST
         for u, w, v in self._stacks(weights):
-            for _ in range(LATER if self.started else FIRST):
+            for _ in range(turns):
                 v.copy_(F.normalize(torch.einsum("no,noi->ni", u, w), dim=1, eps=1e-3))
                 u.copy_(F.normalize(torch.einsum("noi,ni->no", w, v), dim=1, eps=1e-3))
-        self.started.fill_(True)
+        self.count_on(self.started, 1)
 
     def forward(self, weights: Sequence[Tensor]) -> Tensor:
         """The penalty, a scalar with a graph to `weights`."""

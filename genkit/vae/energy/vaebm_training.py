@@ -84,7 +84,7 @@ class VAEBMTraining(System):
             self.chains.keep(found.latents)
         if self.guard:
             assert report
-            self.guard.look(float(whole_batch(report["contrast"].view(1)).mean()))
+            self.guard.look(whole_batch(report["contrast"].view(1)).mean())
 
     def loss(self, real: Tensor, fake: Tensor, watched: Mapping[str, Tensor]) -> Terms:
         """E(real) - E(fake), means over the batch, and the regularisation of the energy; Eq. 7 and 16."""

@@ -224,12 +224,12 @@ def test_two_processes_go_back_when_the_chains_of_one_run_away(tmp_path: Path):
 def test_the_guard_follows_the_running_mean():
     guard = RunawayGuard(contrast=10, memory=4)
     for contrast in (9.0, -9.0, 39.0, -30.0):
-        guard.look(contrast)
+        guard.look(torch.tensor(contrast))
     with pytest.raises(BadState, match=r"data less chains is 1\d(\.\d+)? nats, and guard\.contrast is 10$"):
         for _ in range(20):
-            guard.look(12.0)
+            guard.look(torch.tensor(12.0))
     with pytest.raises(BadState):
-        RunawayGuard(contrast=10).look(float("nan"))
+        RunawayGuard(contrast=10).look(torch.tensor(torch.nan))
 
 
 # Persistent chains

@@ -1,0 +1,84 @@
+"""Arithmetic, memory and expected hours of every shipped recipe, found without a device.
+
+    python -m benchmarks.arithmetic [RECIPE ...] [--write]
+
+Prints a Markdown table. With `--write` the recipes that take `LONG` hours or more get the line about it in their file.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from genkit.training.cost import Cost, cost_of
+from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import find_recipe, shipped_recipes
+from tests.rules.rehearsals import rehearsals
+
+LONG = 10.0
+SHARE = 0.4
+"""Of the peak that a training is taken to reach: of the GPU's own, and no more of it than large networks do reach."""
+A100 = {"bf16": 312.0, "no": 19.5}
+"""TFLOP/s of an NVIDIA A100 by `train.precision`, as its data sheet has them."""
+BEGINS = "# Takes about "
+
+
+def hours(cost: Cost, recipe: Recipe) -> float:
+    """Of one A100."""
+    return cost.flop * recipe.train.steps / (SHARE * A100[recipe.train.precision] * 1e12) / 3600
+
+
+def line(trainings: list[tuple[Cost, Recipe]]) -> str:
+    """The line about a recipe; empty for a short one."""
+    took = sum(hours(cost, recipe) for cost, recipe in trainings)
+    peaks = " and ".join(sorted({f"{A100[recipe.train.precision]:g}" for _, recipe in trainings}))
+    total = sum(cost.flop * recipe.train.steps for cost, recipe in trainings) / 1e18
+    return (
+        ""
+        if took < LONG
+        else (
+            f"{BEGINS}{two_digits(took)} hours of an A100: {two_digits(total)} EFLOP at {SHARE:.0%} of {peaks} TFLOP/s "
+            "(python -m benchmarks.arithmetic)."
+        )
+    )
+
+
+def line_of(name: str) -> str:
+    """The line in the recipe's file; empty without."""
+    lines = find_recipe(name).read_text(encoding="utf-8").splitlines()
+    return next((found for found in lines if found.startswith(BEGINS)), "")
+
+
+def two_digits(number: float) -> str:
+    return f"{float(f'{number:.2g}'):,.0f}" if number >= 10 else f"{number:.2g}"
+
+
+def write(name: str, about: str) -> None:
+    """Puts the line at the top of the recipe's file, in place of an older one."""
+    path = find_recipe(name)
+    rest = [old for old in path.read_text(encoding="utf-8").splitlines() if not old.startswith(BEGINS)]
+    path.write_text("\n".join([*([about] if about else []), *rest]) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*")
+    parser.add_argument("--write", action="store_true", help="write the lines into the recipes")
+    given = parser.parse_args()
+    print("| recipe | TFLOP an iteration | iterations | weights and optimisers, GiB | activations, GiB | A100 hours |")
+    print("|---|---|---|---|---|---|")
+    for name in given.recipes or shipped_recipes():
+        found: list[tuple[Cost, Recipe]] = []
+        for stage, recipe, trainer in rehearsals(name):
+            cost = cost_of(trainer)
+            found.append((cost, recipe))
+            print(
+                f"| {name} {stage} | {cost.flop / 1e12:,.3f} | {recipe.train.steps:,} | {cost.state / 2**30:.2f} | "
+                f"{cost.activations / 2**30:,.2f} | {hours(cost, recipe):,.2g} |",
+                flush=True,
+            )
+        if given.write:
+            write(name, line(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Arithmetic and memory of an iteration, found by a rehearsal: no device is needed, and a recipe may be of any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from genkit.training.trainer import Trainer
+
+Residue = tuple[int, int, int]
+"""(m, a, n): iteration i does something where (m i + a) % n is 0."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a training.
+
+    Attributes:
+        flop: floating-point operations of an iteration, the mean over iterations; of products of matrices and
+            convolutions alone, two for each multiplication and its addition.
+        state: bytes of weights, averaged weights, gradients and optimisers.
+        activations: bytes that the largest update keeps for its backward pass, in float32.
+    """
+
+    flop: float
+    state: int
+    activations: int
+
+
+def cost_of(trainer: Trainer) -> Cost:
+    """The cost of the training of a rehearsal, which goes through the iterations that differ."""
+    seen: set[Residue] = set()
+    kept = KeptMemory()
+    flop = {0: _counted(trainer, 0, seen, kept)}
+    kinds = alike(seen)
+    for step in kinds:
+        if step not in flop:
+            flop[step] = _counted(trainer, step, seen, kept)
+    mean = sum(flop[step] * share for step, share in kinds.items())
+    return Cost(mean, _state(trainer), kept.most // trainer.accumulate)
+
+
+def _counted(trainer: Trainer, step: int, seen: set[Residue], kept: KeptMemory) -> int:
+    """Operations of iteration `step`."""
+    trainer.step = NotedStep(step, seen)
+    with Arithmetic() as counted, kept.of_each_update(trainer):
+        trainer.iterate()
+    return counted.flop
+
+
+def alike(seen: set[Residue]) -> dict[int, float]:
+    """An iteration of each kind, and the share of its kind among all, where iterations differ by these residues."""
+    period = math.lcm(*(n for _, _, n in seen))
+    kinds: dict[tuple[bool, ...], list[int]] = {}
+    for step in range(period):
+        kinds.setdefault(tuple((m * step + a) % n == 0 for m, a, n in sorted(seen)), []).append(step)
+    return {steps[0]: len(steps) / period for steps in kinds.values()}
+
+
+class NotedStep(int):
+    """m i + a of an iteration i, which notes what it is divided by."""
+
+    m: int
+    a: int
+    seen: set[Residue]
+
+    def __new__(cls, i: int, seen: set[Residue], m: int = 1, a: int = 0) -> NotedStep:
+        made = super().__new__(cls, m * i + a)
+        made.i, made.m, made.a, made.seen = i, m, a, seen  # type: ignore[attr-defined]
+        return made
+
+    def __mod__(self, n: int) -> int:
+        self.seen.add((self.m, self.a, n))
+        return int(self) % n
+
+    def __add__(self, other: int) -> NotedStep:
+        return NotedStep(self.i, self.seen, self.m, self.a + other)  # type: ignore[attr-defined]
+
+    def __mul__(self, other: int) -> NotedStep:
+        return NotedStep(self.i, self.seen, self.m * other, self.a * other)  # type: ignore[attr-defined]
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+class Arithmetic(TorchDispatchMode):
+    """Counts operations by torch's formulas; its own counter cannot look into gradients of gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flop = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        formula, kwargs = flop_registry.get(func.overloadpacket), kwargs or {}
+        if formula is None and _is_made_of_others(func):
+            with self:
+                return func.decompose(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if formula is not None:
+            self.flop += formula(*args, **kwargs, out_val=out)
+        return out
+
+
+@cache
+def _is_made_of_others(func: Any) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+
+
+@dataclass
+class KeptMemory:
+    """Memory that updates keep for their backward passes.
+
+    Attributes:
+        most: bytes of the largest update.
+    """
+
+    most: int = 0
+    _here: dict[int, int] = field(default_factory=dict)
+
+    @contextmanager
+    def of_each_update(self, trainer: Trainer) -> Iterator[None]:
+        perform: Callable[..., Any] = trainer.perform
+
+        def watched(update: Any) -> Any:
+            self._here = {}
+            with torch.autograd.graph.saved_tensors_hooks(self._note, lambda kept: kept):
+                report = perform(update)
+            self.most = max(self.most, sum(self._here.values()))
+            return report
+
+        trainer.perform = watched  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            trainer.perform = perform  # type: ignore[method-assign]
+
+    def _note(self, tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            storage = tensor.untyped_storage()
+            self._here[storage._cdata] = storage.nbytes()
+        return tensor
+
+
+def _state(trainer: Trainer) -> int:
+    """Bytes of what lasts: weights and buffers, the averaged copy, gradients, and optimisers."""
+    networks = {
+        id(t): t for module in (trainer.system, trainer.ema.module) for t in (*module.parameters(), *module.buffers())
+    }
+    learned = {id(p): p for parameters in trainer.parameters.values() for p in parameters}
+    moments = [v for o in trainer.optimizers.values() for state in o.state.values() for v in state.values()]
+    every = [*networks.values(), *learned.values(), *(v for v in moments if isinstance(v, Tensor))]
+    return sum(t.numel() * t.element_size() for t in every)
