@@ -1,6 +1,7 @@
 """The places where the host must know a value in the middle of a device's work, which makes a GPU wait.
 
-The meta device has no values: a check holds there, no row is chosen, no two numbers are the same, and a count is 1.
+The meta device has no values: a check holds there, no row is chosen, numbers are 0, or differ where they name rows, and
+a count is 1.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ def rows_of(chosen: Tensor) -> list[int]:
 def on_host(numbers: Tensor) -> Tensor:
     """`numbers`, int64, on the CPU."""
     return torch.arange(numbers.numel()).view(numbers.shape) if numbers.is_meta else numbers.cpu()
+
+
+def listed(numbers: Tensor) -> list[float]:
+    """`numbers`, (n,)."""
+    return [0.0] * len(numbers) if numbers.is_meta else numbers.tolist()  # type: ignore[no-any-return]
 
 
 class Tally(nn.Module):

@@ -57,6 +57,7 @@ class Nowhere:
     num_processes: int = 1
     process_index: int = 0
     mixed_precision: str = "no"
+    scaler: None = None
 
 
 class Unread:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import BadState
+from genkit.core.known import listed
 
 MOST = 100
 """Reports that are kept at most."""
@@ -51,7 +52,7 @@ class Reports:
         kept, self._kept = self._kept, []
         if not kept:
             return
-        values = iter(torch.stack([value for report in kept for value in report.scalars]).tolist())
+        values = iter(listed(torch.stack([value for report in kept for value in report.scalars])))
         for report in kept:
             found = [next(values) for _ in report.scalars]
             if not all(map(isfinite, found)):

@@ -145,4 +145,4 @@ class Values(Column):
         if not self.cyclic:
             return rows
         rows = (self.low + (wide(rows) - self.low) % self.span).float().to(rows.device)
-        return torch.where(rows >= torch.tensor(self.high), torch.tensor(self.low).expand_as(rows), rows)
+        return torch.where(rows >= self.high, self.low, rows)
