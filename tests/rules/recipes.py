@@ -36,10 +36,6 @@ NVAE = {"cells": 1, "block_cells": 1}
 """Of an NVAE, beside a group for each of at most two scales."""
 LARGEST = 32
 """Side of the images that networks for sets of a stand-in's size keep."""
-BF16_AT_ONE_PIXEL = """
-A ResNet of 16 pixels ends in maps of one. The gradient of oneDNN's bfloat16 convolution with stride 2 over such a map is of memory that
-nobody wrote (torch 2.14.1, a CPU with AMX): two runs differ there, and one in three is infinite. At 32 pixels four runs are equal.
-"""
 PROCESS_STEPS = 40
 """A linear schedule of twenty steps or fewer would remove the whole image in its last one."""
 
@@ -74,7 +70,9 @@ def shrunk(tree: dict[str, Any], steps: int = 2, checkpoint: int = 0) -> dict[st
     small["every"] = {"log": 1, "grid": 0, "checkpoint": checkpoint}
     small["data"] = _stand_in(small["data"])
     if str((small["system"].get("classifier") or {}).get("type")).startswith("imagenet_resnet"):
-        small["train"]["precision"] = "no"  # see BF16_AT_ONE_PIXEL
+        # oneDNN's bf16 gradient of a convolution with stride 2 over a map of one pixel is of memory that nobody wrote
+        # (torch 2.14.1, AMX): two runs differed, and one in three was infinite. From 32 pixels on they are equal.
+        small["train"]["precision"] = "no"
     if small["system"]["type"] == "attribute_training":
         predictor = small["system"]["predictor"]
         small["data"] = attributed(predictor["attributes"], predictor["size"])
