@@ -17,7 +17,7 @@ from tests.rules.rehearsals import rehearsals
 LONG = 10.0
 SHARE = 0.4
 """Of the peak that a training is taken to reach: of the GPU's own, and no more of it than large networks do reach."""
-A100 = {"bf16": 312.0, "no": 19.5}
+A100 = {"bf16": 312.0, "fp16": 312.0, "no": 19.5}
 """TFLOP/s of an NVIDIA A100 by `train.precision`, as its data sheet has them."""
 BEGINS = "# Takes about "
 

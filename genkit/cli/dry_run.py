@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -18,6 +18,7 @@ from genkit.training.start import check_start, start_from
 
 if TYPE_CHECKING:
     from genkit.core.system import Update
+    from genkit.training.cost import Cost
     from genkit.training.staged import StagedRecipe
     from genkit.training.trainer import Trainer
 
@@ -31,19 +32,21 @@ def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str
     Raises:
         RecipeError, DataError, WeightsError: as training itself would.
     """
-    return _one(recipe, start)[0] if isinstance(recipe, Recipe) else "\n".join(_stages(recipe))
+    return _one(recipe, recipe, start).report if isinstance(recipe, Recipe) else "\n".join(_stages(recipe))
 
 
 def _stages(recipe: StagedRecipe) -> Iterator[str]:
-    """A later stage is timed with untrained products of those before it."""
+    """A later stage is timed, and rehearsed, with untrained products of those before it."""
     made: dict[str, Any] = {}
+    imagined: dict[str, Any] = {}
     for name, stage in recipe.stages.items():
         if isinstance(stage, Recipe):
-            report, trainer = _one(stage.at(stage.place.after(made)))
-            made[name] = dict(trainer.system.products)
-            yield report
+            found = _one(stage.at(stage.place.after(made)), stage.at(stage.place.after(imagined)))
+            made[name] = dict(found.trainer.system.products)
+            imagined[name] = dict(found.rehearsed.system.products) if found.rehearsed else made[name]
+            yield found.report
         else:
-            made[name] = recipe.unloaded(name)
+            made[name] = imagined[name] = recipe.unloaded(name)
             yield "\n".join(_section(f"{recipe.name}-{name} (finished)", [[str(stage["weights"])]]))
     product = recipe.build_product(made)
     if product is not None:
@@ -51,7 +54,16 @@ def _stages(recipe: StagedRecipe) -> Iterator[str]:
         yield "\n".join(_section(f"{recipe.name}: the product", about))
 
 
-def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
+class _Described(NamedTuple):
+    """A training: its tables, its trainer, and that of a rehearsal without values, where it can be rehearsed."""
+
+    report: str
+    trainer: Trainer
+    rehearsed: Trainer | None
+
+
+def _one(recipe: Recipe, imagined: Recipe, start: str | None = None) -> _Described:
+    """Of `recipe`; `imagined` is the same over products that have no values."""
     accelerator, notes = accelerator_of(recipe), list[str]()
     if start:
         check_start(start)
@@ -60,17 +72,44 @@ def _one(recipe: Recipe, start: str | None = None) -> tuple[str, Trainer]:
         notes = [start_from(start, trainer, notes.append)]
     order = _order(trainer)
     seconds = _timed(trainer)
+    cost, rehearsed = _rehearsed(imagined, data)
     trainer.check()
     sections: dict[str, Sequence[Sequence[object]]] = {
         f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],
         "data": list(_data(data)),
         "learners": list(_learners(trainer)),
         "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
-        "run": [*_run(recipe, trainer, seconds, len(data)), *(["start", line] for line in notes)],
+        "run": [
+            *_run(recipe, trainer, seconds, len(data)),
+            *(_cost(cost, seconds) if cost else ()),
+            *(["start", line] for line in notes),
+        ],
     }
     if lines := list(remarks(recipe, data)):
         sections["remarks"] = [[line] for line in lines]
-    return "\n".join(line for title, rows in sections.items() for line in _section(title, rows)), trainer
+    report = "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
+    return _Described(report, trainer, rehearsed)
+
+
+def _rehearsed(recipe: Recipe, data: Any) -> tuple[Cost | None, Trainer | None]:
+    """What an iteration takes, by a rehearsal; nothing of a system that looks at values on its way."""
+    from genkit.training.cost import cost_of
+    from genkit.training.rehearsal import rehearsal, without_weights
+
+    try:
+        trainer = rehearsal(recipe, without_weights(recipe), data)
+        return cost_of(trainer), trainer
+    except (RuntimeError, NotImplementedError):
+        return None, None
+
+
+def _cost(cost: Cost, seconds: float) -> Iterator[list[object]]:
+    yield ["arithmetic", f"{cost.flop / 1e9:,.3g} GFLOP an iteration, {cost.flop / seconds / 1e9:,.3g} GFLOP/s here"]
+    yield [
+        "memory",
+        f"{cost.state / 2**20:,.3g} MiB of weights, averages, gradients and optimisers; "
+        f"{cost.activations / 2**20:,.3g} MiB of activations in float32",
+    ]
 
 
 def _section(title: str, rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,27 @@ def test_dry_run_writes_nothing(capsys: Capture, recipe: Path, tmp_path: Path, m
     order = [words.index(turn) for turn in ("1. critic:", "2. classifier:", "3. generator:")]
     assert order == sorted(order)
     assert "steps 4" in words and "s an iteration" in words
+    counted = re.search(r"arithmetic ([\d.]+) GFLOP an iteration, [\d.]+ GFLOP/s here", words)
+    assert counted and float(counted[1]) > 0.1
+    assert re.search(
+        r"memory [\d.]+ MiB of weights, averages, gradients and optimisers; [\d.]+ MiB of activations", words
+    )
+
+
+def test_a_dry_run_of_what_looks_at_values_counts_nothing(
+    capsys: Capture, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.gan.gan import GANTraining
+
+    honest = GANTraining.iteration
+
+    def looking(self: GANTraining, data: Any, step: int) -> Any:
+        assert float(data.uniform().sum()) > 0
+        return honest(self, data, step)
+
+    monkeypatch.setattr(GANTraining, "iteration", looking)
+    ran = run(capsys, "train", recipe, "--dry-run")
+    assert ran.code == 0 and "s an iteration" in ran.out and "arithmetic" not in ran.out
 
 
 def test_only_the_first_process_speaks(
