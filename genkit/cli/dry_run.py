@@ -92,7 +92,7 @@ def _one(recipe: Recipe, imagined: Recipe, start: str | None = None) -> _Describ
 
 
 def _rehearsed(recipe: Recipe, data: Any) -> tuple[Cost | None, Trainer | None]:
-    """What an iteration takes, by a rehearsal; nothing of a system that looks at values on its way."""
+    """The cost of an iteration, by a rehearsal; none of a system that looks at values on its way."""
     from genkit.training.cost import cost_of
     from genkit.training.rehearsal import rehearsal, without_weights
 

@@ -51,7 +51,7 @@ def command(
     from genkit.evaluation.real_data import read_name
     from genkit.images.pixels import grid, png_bytes
     from genkit.starters.fine_tuning import fine_tuned
-    from genkit.starters.starter import Asked, starter
+    from genkit.starters.starter import Wish, starter
     from genkit.starters.survey import survey
 
     if start and ctx.get_parameter_source("system") is ParameterSource.COMMANDLINE:
@@ -65,7 +65,7 @@ def command(
         found = survey(named, progress(shown, "looking at", "image"))
     click.echo(heading(f"{found.name}"))
     click.echo(table(list(_rows(found)), indent="  "))
-    asked, timing = Asked(system, file, minutes, size, seed), seconds_per_iteration
+    asked, timing = Wish(system, file, minutes, size, seed), seconds_per_iteration
     made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
     write_atomically(file.with_suffix(".png"), png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())

@@ -12,7 +12,7 @@ from genkit.core.generator import Generator
 from genkit.core.location import RECIPE, locate
 from genkit.core.pretrained import configuration
 from genkit.starters.plans import Shape
-from genkit.starters.starter import SHARE, Asked, Starter, Timing, data_of, name_of, starter, told_classes
+from genkit.starters.starter import SHARE, Wish, Starter, Timing, data_of, name_of, starter, told_classes
 from genkit.starters.survey import Survey
 from genkit.training.recipe import Recipe
 
@@ -20,7 +20,7 @@ KINDS = {"ddpm": "ddpm", "vae": "vae", "dcgan_generator": "gan", "stylegan2_gene
 """Type of a generator, or of a GAN's network -> the plan that trains it."""
 
 
-def fine_tuned(found: Survey, asked: Asked, start: str, timing: Timing) -> Starter:
+def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starter:
     """The run's own recipe, or the plan of the weights' kind, with these images and as many iterations as fit.
 
     Args:
@@ -60,7 +60,7 @@ def _check_classes(found: Survey, generator: Any, start: str) -> None:
         )
 
 
-def _tree(found: Survey, asked: Asked, start: str) -> dict[str, Any]:
+def _tree(found: Survey, asked: Wish, start: str) -> dict[str, Any]:
     """The recipe of a run, or one of the plan that trains such weights, its networks those of the weights."""
     run = Path(start) / RECIPE
     if run.is_file():

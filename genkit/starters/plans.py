@@ -1,4 +1,4 @@
-"""What a training of each system needs, from its largest version down: chosen by the time that there is."""
+"""Plans of each system for somebody's own images, from the largest network down: chosen by the time that there is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENT, VERY_PATIENT = 240, 1440
 
 
 @dataclass(frozen=True)
-class Plan:
+class SystemPlan:
     """A system for somebody's own images.
 
     Attributes:
@@ -39,8 +39,8 @@ class Plan:
     sides: tuple[int, ...] = ()
 
 
-PLANS: Mapping[str, Plan] = {
-    "gan": Plan(
+PLANS: Mapping[str, SystemPlan] = {
+    "gan": SystemPlan(
         "fast, sharp, sometimes of too little variety",
         (
             {"width": 64, "batch": 64},
@@ -51,7 +51,7 @@ PLANS: Mapping[str, Plan] = {
         6_000,
         60_000,
     ),
-    "stylegan2": Plan(
+    "stylegan2": SystemPlan(
         "sharper, with styles to edit; slower",
         (
             {"most": 512, "base": 64, "batch": 32},
@@ -63,7 +63,7 @@ PLANS: Mapping[str, Plan] = {
         100_000,
         SIDES,
     ),
-    "ddpm": Plan(
+    "ddpm": SystemPlan(
         "variety and steady training; samples take many passes",
         (
             {"width": 64, "batch": 64},
@@ -74,7 +74,7 @@ PLANS: Mapping[str, Plan] = {
         4_000,
         100_000,
     ),
-    "vae": Plan(
+    "vae": SystemPlan(
         "soft images, and what is unusual among yours",
         ({"width": 600, "batch": 100}, {"width": 400, "batch": 100}, {"width": 300, "batch": 50}),
         3_000,
@@ -99,7 +99,7 @@ class Shape:
     enlarge: bool
 
 
-def shape_for(found: Survey, plan: Plan, size: int | None, minutes: int) -> Shape:
+def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -> Shape:
     """The side length that the images and the time allow, unless it is given.
 
     Raises:

@@ -27,8 +27,8 @@ Timing = Callable[[Recipe], float]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is wanted.
+class Wish:
+    """A wish for a recipe.
 
     Attributes:
         system: one of `PLANS`.
@@ -61,7 +61,7 @@ class Starter:
     hurried: bool
 
 
-def starter(found: Survey, asked: Asked, timing: Timing) -> Starter:
+def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
     """The largest network of the system that is trained long enough in the minutes; the smallest where none is.
 
     Raises:
@@ -98,7 +98,7 @@ def _text(system: str, values: Mapping[str, Any], steps: int) -> str:
     return pages.get_template(f"{system}.yaml.j2").render({"minutes": 0, **values, "steps": steps, "often": often})
 
 
-def _values(found: Survey, asked: Asked, shape: Shape, rung: Mapping[str, Any]) -> dict[str, Any]:
+def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -> dict[str, Any]:
     """All that the templates name, but for the steps."""
     labelled = told_classes(found) and asked.system != "vae"
     classes = f", classes: {len(found.classes)}" if labelled else ""

@@ -34,7 +34,8 @@ WORDS = {
         "explain to",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),
-    *("push repository", "push licence", "push datasets", "pull repository"),
+    *("push repository", "push licence", "push datasets", "pull repository", "ui host"),
+    *(f"{name} device" for name, parameter in parameters() if parameter.name == "device"),
 }
 """Texts that name no file, or are of commands that write none; they are not looked for on the disk."""
 

@@ -25,6 +25,7 @@ ALLOWED = {
     "data": {"core", "images", "data"},
     "evaluation": {"core", "images", "evaluation"},
     "training": {"core", "images", "evaluation", "training"},
+    "starters": {"core", "images", "training", "starters"},
 }
 """No family imports another, except that classifiers borrow networks; training, evaluation and explain know none."""
 

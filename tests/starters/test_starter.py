@@ -12,7 +12,7 @@ from genkit.core.errors import DataError, RecipeError
 from genkit.images.pixels import write_folder
 from genkit.starters import survey as module
 from genkit.starters.plans import PLANS
-from genkit.starters.starter import Asked, starter
+from genkit.starters.starter import Wish, starter
 from genkit.starters.survey import survey
 from genkit.training import train
 
@@ -51,7 +51,7 @@ def test_a_data_set_comes_as_it_is() -> None:
 
 def test_grey_files_make_grey_images(tmp_path: Path) -> None:
     found = survey(photos(tmp_path, channels=1))
-    made = starter(found, Asked("gan", Path("grey.yaml"), 30), lambda recipe: 0.1)
+    made = starter(found, Wish("gan", Path("grey.yaml"), 30), lambda recipe: 0.1)
     assert not found.colour and made.recipe.data["channels"] == 1 and not made.recipe.train.mirror
 
 
@@ -60,7 +60,7 @@ def test_grey_files_make_grey_images(tmp_path: Path) -> None:
 def test_every_recipe_trains(system: str, classes: int, tmp_path: Path) -> None:
     found = survey(photos(tmp_path / "mine", 60, classes=classes))
     # as if the largest networks were slow: the smallest is taken
-    made = starter(found, Asked(system, tmp_path / "mine.yaml", 1, 32), lambda recipe: 20.0)
+    made = starter(found, Wish(system, tmp_path / "mine.yaml", 1, 32), lambda recipe: 20.0)
     assert made.hurried and made.recipe.train.steps == 2 and "# mine:" in made.text
     changed = {**made.recipe.to_dict(), "evaluate": None, "every": {"grid": 0, "checkpoint": 0}}
     changed["train"] |= {"batch_size": 8}
@@ -69,7 +69,7 @@ def test_every_recipe_trains(system: str, classes: int, tmp_path: Path) -> None:
 
 
 def test_the_largest_network_that_has_the_time_is_taken(tmp_path: Path) -> None:
-    found, asked = survey(photos(tmp_path)), Asked("gan", Path("mine.yaml"), 30)
+    found, asked = survey(photos(tmp_path)), Wish("gan", Path("mine.yaml"), 30)
 
     def width(recipe: Any) -> int:
         return int(recipe.system["generator"]["network"]["width"])
@@ -86,10 +86,10 @@ def test_the_largest_network_that_has_the_time_is_taken(tmp_path: Path) -> None:
 def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = survey(photos(tmp_path))
     for system, view in (("gan", "diff_augment"), ("stylegan2", "adaptive_augment")):
-        made = starter(found, Asked(system, Path("x.yaml"), 30), lambda recipe: 0.1)
+        made = starter(found, Wish(system, Path("x.yaml"), 30), lambda recipe: 0.1)
         assert made.recipe.system["view"]["type"] == view and "60 images are few" in made.text
     monkeypatch.setattr("genkit.starters.starter.FEW", 10)
-    assert "view" not in starter(found, Asked("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
+    assert "view" not in starter(found, Wish("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: 
 def test_the_size_goes_with_the_images_and_the_time(
     tmp_path: Path, side: int, minutes: int, size: int, enlarge: bool
 ) -> None:
-    made = starter(survey(photos(tmp_path, side=side)), Asked("gan", Path("x.yaml"), minutes), lambda recipe: 0.1)
+    made = starter(survey(photos(tmp_path, side=side)), Wish("gan", Path("x.yaml"), minutes), lambda recipe: 0.1)
     assert made.recipe.data["size"] == size and made.recipe.data.get("enlarge", False) is enlarge
     assert len(made.recipe.build_data()) == 60
 
@@ -106,9 +106,9 @@ def test_the_size_goes_with_the_images_and_the_time(
 def test_sizes_that_cannot_be() -> None:
     found = survey(DIGITS)
     with pytest.raises(RecipeError, match="--size 30: this system makes images of 32, 64, 128, 256 pixels"):
-        starter(found, Asked("stylegan2", Path("x.yaml"), 30, 30), lambda recipe: 0.1)
-    made = starter(found, Asked("stylegan2", Path("x.yaml"), 30), lambda recipe: 0.1)
+        starter(found, Wish("stylegan2", Path("x.yaml"), 30, 30), lambda recipe: 0.1)
+    made = starter(found, Wish("stylegan2", Path("x.yaml"), 30), lambda recipe: 0.1)
     assert made.recipe.data == {**DIGITS, "size": 32}
     shapes = survey({"type": "shapes", "n": 20, "size": 32})
     with pytest.raises(DataError, match="shapes/train comes in 32 pixels; leave --size out"):
-        starter(shapes, Asked("gan", Path("x.yaml"), 30, 64), lambda recipe: 0.1)
+        starter(shapes, Wish("gan", Path("x.yaml"), 30, 64), lambda recipe: 0.1)
