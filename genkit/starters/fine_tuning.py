@@ -12,7 +12,7 @@ from genkit.core.generator import Generator
 from genkit.core.location import RECIPE, locate
 from genkit.core.pretrained import configuration
 from genkit.starters.plans import Shape
-from genkit.starters.starter import SHARE, Wish, Starter, Timing, data_of, name_of, starter, told_classes
+from genkit.starters.starter import SHARE, Starter, Timing, Wish, data_of, name_of, starter, told_classes
 from genkit.starters.survey import Survey
 from genkit.training.recipe import Recipe
 
