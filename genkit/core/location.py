@@ -9,7 +9,7 @@ from torch import nn
 
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import WeightsError
+from genkit.core.errors import WeightsError, suggest
 from genkit.core.files import sha256_of_file
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -97,7 +97,9 @@ def _locate(source: str | Path) -> Path | Unfinished:
     if is_id(str(source)):
         return fetch(str(source))
     known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
-    raise WeightsError(f"no weights at {source}; give a folder or one of the shipped: {', '.join(known) or 'none'}")
+    near = suggest(str(source), known)
+    hint = near if "did you mean" in near else ", see 'genkit list weights'"
+    raise WeightsError(f"no weights at {source}; give a folder or one of the shipped{hint}")
 
 
 def sha256_of_weights(source: str | Path) -> str:

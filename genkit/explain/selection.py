@@ -15,6 +15,9 @@ from torch import Tensor
 
 from genkit.explain.encoded import Step
 
+NOTHING = 1e-5
+"""Mean effect in logits that may be rounding alone: rows of a batch are not computed as those of another are."""
+
 Accept = Callable[[Step], bool]
 
 
@@ -48,7 +51,7 @@ class PaperSelection:
             for step in taken:
                 mean[step.direction, step.s] = 0
             step, best = _largest(mean)
-            if best <= 0:
+            if best <= NOTHING:
                 break
             taken.append(step)
             if accept(step):
@@ -70,7 +73,7 @@ class NotebookSelection:
         raised, sums, steps = effect.double().clamp_min(0), effect.new_zeros(len(effect)).double(), list[Step]()
         while len(steps) < most and (sums < self.reach).any():
             step, best = _largest(raised[sums < self.reach].mean(0))
-            if best <= 0:
+            if best <= NOTHING:
                 break
             if accept(step):
                 steps.append(step)

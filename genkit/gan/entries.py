@@ -22,7 +22,7 @@ ENTRIES: Entries = {
         "styleex": Entry(
             "genkit.gan.styleex.styleex:StyleEx",
             "A StyleGAN2 whose w an encoder finds for an image, and whose styles know what a classifier says of it.",
-            ("lang2021stylex",),
+            ("lang2021stylex", "guo2017calibration"),
         ),
     },
     "systems": {

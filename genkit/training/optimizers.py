@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -33,7 +33,7 @@ class Optimizer(ABC):
     schedule: LearningRate = field(default_factory=Constant)
 
     @abstractmethod
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """The torch optimiser that steps `parameters`."""
 
 
@@ -45,7 +45,7 @@ class Adam(Optimizer):
     eps: PositiveFloat = 1e-8
     weight_decay: Decay = 0.0
 
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
@@ -56,7 +56,7 @@ class AdamNormGrad(Adam):
     As in the code of Norouzi et al. 2020, arXiv:2004.04795.
     """
 
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
@@ -76,7 +76,7 @@ class AdamEntryClip(Adam):
     Weight decay is added after. As in the code of Du & Mordatch 2019, arXiv:1903.08689, and of Xiao et al. 2021.
     """
 
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return _AdamEntryClip(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
@@ -98,7 +98,7 @@ class AdamW(Adam):
 
     weight_decay: Decay = 0.01
 
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
 
 
@@ -106,7 +106,7 @@ class AdamW(Adam):
 class Adamax(Adam):
     """Adam by the largest gradient so far, decayed, in place of the root mean square. Kingma & Ba 2015, Sec. 7.1."""
 
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adamax(parameters, self.lr, self.betas, self.eps, self.weight_decay)
 
 
@@ -118,7 +118,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: Decay = 0.0
 
-    def over(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             parameters,
             self.lr,
@@ -130,6 +130,6 @@ class SGD(Optimizer):
         )
 
 
-def _fused(parameters: Iterable[nn.Parameter]) -> bool:
+def _fused(parameters: Sequence[nn.Parameter]) -> bool:
     """Whether torch has a fused step for them: it has none without values."""
     return not any(p.is_meta for p in parameters)

@@ -262,7 +262,7 @@ def test_what_is_not_finite_in_one_process_is_told_by_both(tmp_path: Path) -> No
 def scored_by_step(best: int) -> None:
     """The scores of a run are how far it is from iteration `best`."""
 
-    def scores(self: Any, product: Any, seed: int, watcher: Any) -> dict[str, Any]:
+    def scores(self: Any, product: Any, seed: int, watcher: Any, crew: Any) -> dict[str, Any]:
         step = round(float(product.network.said))
         return {"values": {"fd": abs(step - best)}, "better": {"fd": "lower"}, "seed": seed}
 
@@ -310,7 +310,7 @@ def unshowable(what: str) -> None:
     honest = getattr(show.Show, what)
 
     def shown(self: Any, *given: Any) -> Any:
-        def work(product: Any) -> str:
+        def work(product: Any, crew: Any) -> str:
             if self.trainer.slower == 1 and self.trainer.step > 10:
                 raise BadState("it cannot be shown")
             return ""

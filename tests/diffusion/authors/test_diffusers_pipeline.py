@@ -203,7 +203,6 @@ def test_the_command(capsys: Capture, tmp_path: Path, monkeypatch: pytest.Monkey
     files = ["README.md", "genkit.json", "model_index.json", "scheduler", "unet"]
     assert sorted(p.name for p in (tmp_path / "p").iterdir()) == files
     assert sorted(p.name for p in tmp_path.iterdir()) == ["p", "w"]
-    refusal(capsys, "export", tmp_path / "w", "--to", "onnx", "--out", tmp_path / "q")
 
 
 @pytest.mark.parametrize(("out", "said"), [("w", "not empty"), ("f", "is a file"), ("f/p", "f is no folder")])

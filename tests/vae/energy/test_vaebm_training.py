@@ -76,7 +76,7 @@ def test_three_iterations_are_theirs(name):
             value.copy_(r.io[f"sn/{kind}0/{shape}"])
     given = {"lr": c["lr"], "betas": c["betas"], "weight_decay": c["weight_decay"]}
     optimizer = catalog.convert(Optimizer, {"type": "adam_entry_clip", **given}).over(
-        system.generator.energy.parameters()
+        list(system.generator.energy.parameters())
     )
     for iteration in range(c["iters"]):
         system.requires_grad_(False)
