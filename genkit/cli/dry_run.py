@@ -36,17 +36,20 @@ def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str
 
 
 def _stages(recipe: StagedRecipe) -> Iterator[str]:
-    """A later stage is timed, and rehearsed, with untrained products of those before it."""
-    made: dict[str, Any] = {}
-    imagined: dict[str, Any] = {}
+    """A later stage is timed with untrained products of those before it, and rehearsed with others, without values."""
+    made, imagined = dict[str, Any](), dict[str, Any]()
     for name, stage in recipe.stages.items():
         if isinstance(stage, Recipe):
-            found = _one(stage.at(stage.place.after(made)), stage.at(stage.place.after(imagined)))
+            all_there = imagined.keys() == made.keys()
+            found = _one(
+                stage.at(stage.place.after(made)), stage.at(stage.place.after(imagined)) if all_there else None
+            )
             made[name] = dict(found.trainer.system.products)
-            imagined[name] = dict(found.rehearsed.system.products) if found.rehearsed else made[name]
+            if found.rehearsed:
+                imagined[name] = dict(found.rehearsed.system.products)
             yield found.report
         else:
-            made[name] = imagined[name] = recipe.unloaded(name)
+            made[name], imagined[name] = recipe.unloaded(name), recipe.unloaded(name)
             yield "\n".join(_section(f"{recipe.name}-{name} (finished)", [[str(stage["weights"])]]))
     product = recipe.build_product(made)
     if product is not None:
@@ -62,8 +65,8 @@ class _Described(NamedTuple):
     rehearsed: Trainer | None
 
 
-def _one(recipe: Recipe, imagined: Recipe, start: str | None = None) -> _Described:
-    """Of `recipe`; `imagined` is the same over products that have no values."""
+def _one(recipe: Recipe, imagined: Recipe | None, start: str | None = None) -> _Described:
+    """Of `recipe`; `imagined` is the same over products of its own, which a rehearsal leaves without values."""
     accelerator, notes = accelerator_of(recipe), list[str]()
     if start:
         check_start(start)
@@ -72,7 +75,7 @@ def _one(recipe: Recipe, imagined: Recipe, start: str | None = None) -> _Describ
         notes = [start_from(start, trainer, notes.append)]
     order = _order(trainer)
     seconds = _timed(trainer)
-    cost, rehearsed = _rehearsed(imagined, data)
+    cost, rehearsed = _rehearsed(imagined, data) if imagined else (None, None)
     trainer.check()
     sections: dict[str, Sequence[Sequence[object]]] = {
         f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cli.console import run
 
@@ -62,6 +63,22 @@ def test_dry_run_writes_nothing(capsys: Capture, recipe: Path, tmp_path: Path, m
     assert re.search(
         r"memory [\d.]+ MiB of weights, averages, gradients and optimisers; [\d.]+ MiB of activations", words
     )
+
+
+def test_a_dry_run_of_stages_over_finished_weights_leaves_them_their_values(capsys: Capture, tmp_path: Path) -> None:
+    """The rehearsal of a stage must not empty what the next one is timed with."""
+    ratio = {"type": "density_ratio", "critic": {"type": "dcgan_critic", "size": 28, "width": 4}}
+    stage = {
+        "data": {"type": "digits", "split": "test"},
+        "system": {"type": "keep_training", "generator": {"stage": "gan"}, "ratio": ratio, "samples": 100},
+        "optimizers": {"ratio": {"type": "adam", "lr": 1e-3}},
+        "train": {"steps": 2, "batch_size": 8},
+    }
+    tree = {"name": "two", "stages": {"gan": {"weights": "fashion-mnist-gan"}, "first": stage, "second": stage}}
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    ran = run(capsys, "train", tmp_path / "two.yaml", "--dry-run")
+    assert ran.code == 0, ran
+    assert ran.out.count("GFLOP an iteration") == 2
 
 
 def test_a_dry_run_of_what_looks_at_values_counts_nothing(
