@@ -59,26 +59,28 @@ def command(
     named = read_name(data, "DATA")
     name = named.stem if isinstance(named, Path) else str(named["type"])
     file = out or Path(f"{name}.yaml")
-    if file.exists():
-        raise GenkitError(f"{file} exists; choose another place with --out, or remove it")
+    sheet = file.with_suffix(".png")
+    for path in (file, sheet):
+        if path.exists():
+            raise GenkitError(f"{path} exists; choose another place with --out, or remove it")
     with display() as shown:
         found = survey(named, progress(shown, "looking at", "image"))
     click.echo(heading(f"{found.name}"))
     click.echo(table(list(_rows(found)), indent="  "))
     asked, timing = Wish(system, file, minutes, size, seed), seconds_per_iteration
     made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
-    write_atomically(file.with_suffix(".png"), png_bytes(grid(found.sheet)))
+    write_atomically(sheet, png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())
     if made.hurried:
         warn(
             [f"{made.steps:,} iterations are few for this; give --minutes more, a smaller --size, or another --system"]
         )
-    click.echo(f"recipe in {file}, a contact sheet in {file.with_suffix('.png')}; train it with")
+    click.echo(f"recipe in {file}, a contact sheet in {sheet}; train it with")
     click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))
 
 
 def _rows(found: Survey) -> Iterator[list[object]]:
-    import torch
+    from genkit.core.computing import this_device
 
     left = f" of {found.count + len(found.rejected):,}" if found.rejected else ""
     yield ["images", f"{found.count:,}{left}"]
@@ -95,5 +97,5 @@ def _rows(found: Survey) -> Iterator[list[object]]:
         yield ["classes", f"{len(found.classes)}: {some}{', ...' if len(found.classes) > SHOWN else ''}"]
     if found.duplicates:
         yield ["duplicates", f"{found.duplicates:,}"]
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
-    yield ["machine", device]
+    device = this_device()
+    yield ["machine", f"{os.cpu_count()} CPU cores" if device.type == "cpu" else str(device)]

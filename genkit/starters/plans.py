@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
+from genkit.core.computing import this_device
 from genkit.core.errors import DataError, RecipeError
 from genkit.starters.survey import Survey
 
@@ -81,7 +80,6 @@ PLANS: Mapping[str, SystemPlan] = {
         50_000,
     ),
 }
-DEFAULT = "gan"
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -
     if size is None and found.fixed and found.fixed[-1] in sides:
         size = found.fixed[-1]
     if size is None:
-        scale = 10 if torch.cuda.is_available() else 1
+        scale = 1 if this_device().type == "cpu" else 10
         most = 128 if minutes * scale >= VERY_PATIENT else 64 if minutes * scale >= PATIENT else 32
         middle = int(found.sides[(len(found.sides) - 1) // 2])
         size = max((side for side in SIDES if side <= min(most, middle)), default=SIDES[0])

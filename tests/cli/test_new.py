@@ -64,6 +64,12 @@ def test_a_recipe_is_never_replaced(here: Path, capsys: Capture) -> None:
     assert Path("holidays.yaml").read_text() == "mine"
 
 
+def test_nor_is_a_picture_where_the_contact_sheet_would_go(here: Path, capsys: Capture) -> None:
+    Path("holidays.png").write_bytes(b"mine")
+    assert "holidays.png exists; choose another place with --out" in refusal(capsys, "new", "holidays.zip")
+    assert Path("holidays.png").read_bytes() == b"mine" and not Path("holidays.yaml").exists()
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
