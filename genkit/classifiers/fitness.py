@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError, WeightsError, first_line
+from genkit.core.wide import wide
 
 WARM, HOTTEST = 0.9, 100
 """Mean probability of the class decided for that still says how clearly an image is of it; the highest temperature."""
@@ -45,7 +46,7 @@ def temperature_for(logits: Tensor) -> int:
     """
 
     def sureness(temperature: int) -> float:
-        return (logits.double() / temperature).softmax(1).amax(1).mean().item()
+        return (wide(logits) / temperature).softmax(1).amax(1).mean().item()
 
     return next((t for t in range(1, HOTTEST) if sureness(t) <= WARM), HOTTEST)
 

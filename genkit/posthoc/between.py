@@ -12,6 +12,7 @@ from genkit.core import tree
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator, evaluating, within_range
 from genkit.core.randomness import Rows
+from genkit.core.wide import wide
 
 BATCH = 64
 
@@ -57,12 +58,12 @@ def turned(a: Tensor, b: Tensor, at: Tensor) -> Tensor:
     Returns:
         (n, ...); a straight line where a and b lie on one.
     """
-    cosine = torch.nn.functional.cosine_similarity(a.flatten(1).double(), b.flatten(1).double())
+    cosine = torch.nn.functional.cosine_similarity(wide(a.flatten(1)), wide(b.flatten(1)))
     angle = cosine.clamp(-1, 1).acos()
     if float(angle.sin()) < 1e-6:
         return straight(a, b, at)
-    t = at.double()
-    of_a, of_b = (((part * angle).sin() / angle.sin()).to(a.dtype) for part in (1 - t, t))
+    t = wide(at)
+    of_a, of_b = (((part * angle).sin() / angle.sin()).to(a) for part in (1 - t, t))
     return _along(of_a, a) * a + _along(of_b, b) * b
 
 
