@@ -24,7 +24,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, drain, images, points, start, wait_for
 
-LONG = points(160)
+LONG = points(400)
 SHORT = {"points": points(18), "dropout": images(14, dropout=0.3), "batch_norm": images(14, norm="batch")}
 
 
@@ -47,7 +47,7 @@ def kill_once(
         if not early:
             step = wait_for(pipe, "iteration")
             wait_for(pipe, "iteration", step + rng.randrange(9))
-        time.sleep(rng.uniform(0, 0.1))
+        time.sleep(rng.uniform(0, 0.05))
     except EOFError:
         return False
     finally:
