@@ -251,7 +251,8 @@ class LatentGenerator(Generator):
         """n latents, as `prior` draws them, -> (n, *sample_shape), with a graph."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return self(self.latents(rows), condition)
+        """Images cut to the range: a network without a tanh may leave it, and training sees its images uncut."""
+        return within_range(self(self.latents(rows), condition))
 
     def graph(self) -> Graph:
         return latent_graph(self)
