@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from genkit.core import tree
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator, evaluating, within_range
 from genkit.core.randomness import Rows, stable_seed
-from genkit.core.tree import Tree
+from genkit.core.tree import Tree, packed, unpacked
 from genkit.posthoc.rejection.latent_steps import LatentLogits, langevin_step, lipschitz, transport_step
 from genkit.posthoc.rejection.sampler import RatioSampler
 
@@ -51,17 +51,16 @@ class LatentSampler(RatioSampler):
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         started = time.monotonic()
         latents = tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows))
-        flat, unflatten = flattened(latents)
-        moved = self._moved(flat, self._logits(unflatten, condition), rows)
-        x = self.generator(unflatten(moved), condition).float()
+        moved = self._moved(packed(latents), self._logits(latents, condition), rows)
+        x = self.generator(unpacked(moved, latents), condition).float()
         self.proposals.made += len(rows)
         self.proposals.kept += len(rows)
         self.proposals.seconds += time.monotonic() - started
         return within_range(x)
 
-    def _logits(self, unflatten: Callable[[Tensor], Tree], condition: Mapping[str, Tensor]) -> LatentLogits:
+    def _logits(self, like: Tree, condition: Mapping[str, Tensor]) -> LatentLogits:
         def logits(z: Tensor) -> Tensor:
-            return self.log_ratio(self.generator(unflatten(z), condition).float(), condition).to(z)
+            return self.log_ratio(self.generator(unpacked(z, like), condition).float(), condition).to(z)
 
         return logits
 
@@ -130,18 +129,7 @@ class LatentTransport(LatentSampler):
         rows = Rows(2 * PAIRS, torch.Generator().manual_seed(stable_seed("pairs")), self.device)
         condition = {k: v.to(self.device) for k, v in self.conditions.resolve(None, 2 * PAIRS, rows).items()}
         with torch.no_grad(), evaluating(self):
-            flat, unflatten = flattened(tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows)))
-            logits = self._logits(unflatten, condition)(flat)
+            latents = tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows))
+            flat = packed(latents)
+            logits = self._logits(latents, condition)(flat)
         return max(lipschitz(flat, logits), 1e-12)
-
-
-def flattened(latents: Tree) -> tuple[Tensor, Callable[[Tensor], Tree]]:
-    """The leaves of a tree side by side, (n, D), and the way back."""
-    leaves = tree.leaves(latents)
-    shapes = [leaf.shape for leaf in leaves]
-
-    def unflatten(flat: Tensor) -> Tree:
-        parts = iter(flat.split([shape[1:].numel() for shape in shapes], 1))
-        return tree.map(lambda leaf: next(parts).view(-1, *leaf.shape[1:]), latents)
-
-    return torch.cat([leaf.flatten(1) for leaf in leaves], 1), unflatten

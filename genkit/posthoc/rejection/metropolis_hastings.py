@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core import tree
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.posthoc.rejection.metropolis import REAL, Chains
@@ -65,15 +66,15 @@ class MetropolisHastings(RatioSampler):
                 held, again, second = x.clone(), x.clone(), Chains.of(logits, 0)
                 chains = Chains.of(self._started(own, logits))
             taken, _ = chains.offer(logits, u)
-            held = _put(held, x, taken)
+            held = tree.where(taken.to(x.device), x, held)
             if k:
-                again = _put(again, x, second.offer(logits, u)[0])
+                again = tree.where(second.offer(logits, u)[0].to(x.device), x, again)
         nothing = chains.at == REAL
         self.never += int(nothing.sum())
         self.proposals.made += n * self.length
         self.proposals.kept += n
         self.proposals.seconds += time.monotonic() - started
-        return _put(held, again, nothing)
+        return tree.where(nothing.to(held.device), again, held)
 
     def _started(self, rows: Rows, logits: Tensor) -> Tensor:
         if not len(self.starts):
@@ -83,7 +84,3 @@ class MetropolisHastings(RatioSampler):
     def remarks(self) -> list[str]:
         share = self.never / max(1, self.proposals.kept)
         return [f"{self.proposals.told()}; {100 * share:.3g} % of the chains took nothing and started again"]
-
-
-def _put(held: Tensor, new: Tensor, taken: Tensor) -> Tensor:
-    return torch.where(taken.to(held.device).view(-1, *[1] * (held.dim() - 1)), new, held)

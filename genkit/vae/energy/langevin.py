@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -16,11 +16,10 @@ from genkit.core.input_gradient import input_gradient
 from genkit.core.known import known
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
-from genkit.core.tree import Tree
+from genkit.core.tree import Tree, packed, unpacked
 from genkit.vae.energy.decoder import Drawn, NoisyDecoder, log_normal
 from genkit.vae.energy.refined import Refined, root_mean_square
 
-T = TypeVar("T", bound=Tree)
 Energy = Callable[[Tensor], Tensor]
 """Values (n, C, H, W) in [0, 1] -> energies (n,)."""
 Coordinates = tuple[Tree, Tensor]
@@ -146,17 +145,6 @@ class Joint:
         gradient = input_gradient(potential, at)
         u, energy = seen
         return Point(at, u, gradient, energy)
-
-
-def packed(coordinates: Tree) -> Tensor:
-    """Latents, or latents and noise, in one row a chain, (n, D)."""
-    return torch.cat([leaf.detach().flatten(1) for leaf in tree.leaves(coordinates)], 1)
-
-
-def unpacked(flat: Tensor, like: T) -> T:
-    """Undoes `packed`: (n, D) -> a tree of the shapes of `like`."""
-    parts = iter(flat.split([math.prod(leaf.shape[1:]) for leaf in tree.leaves(like)], 1))  # type: ignore[arg-type]
-    return tree.map(lambda leaf: next(parts).reshape(leaf.shape), like)
 
 
 def check_finite(energy: Tensor, when: str = "") -> Tensor:
