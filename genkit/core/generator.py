@@ -80,10 +80,6 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
     binary: bool = False
     judged_by = "genkit.evaluation.judges:BySamples"
 
-    @property
-    def device(self) -> torch.device:
-        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
-
     def sample(
         self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
     ) -> Tensor:

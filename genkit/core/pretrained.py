@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -63,6 +64,12 @@ class Pretrained(Configured):
 
     class_names: tuple[str, ...] = ()
     judged_by: ClassVar[str] = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Of its first tensor; the CPU where it has none."""
+        assert isinstance(self, nn.Module)
+        return next((t.device for t in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors and config.json, each in one piece.

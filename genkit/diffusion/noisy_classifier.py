@@ -40,10 +40,6 @@ class NoisyClassifier(Pretrained, nn.Module):
         self.network, self.process = network, process
         self.sample_shape, self.classes = tuple(network.sample_shape), network.classes
 
-    @property
-    def device(self) -> torch.device:
-        return self.process.timesteps.device
-
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t (B, C, H, W), timesteps (B,), see `Process` -> logits (B, classes) float32."""
         return self.network(x_t, t).float()
