@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from genkit.gan.networks.critic import Critic
-from genkit.gan.networks.dropout import AlwaysDropout
+from genkit.core.errors import RecipeError
+from genkit.gan.networks.critic import AlwaysDropout, Critic
 from genkit.gan.networks.latent import LatentNetwork, low_map
-from genkit.gan.networks.sizes import halved
-from genkit.gan.networks.spectral import spectrally_normalise
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
-from genkit.layers.norm import norm_layer
+from genkit.layers.norm import norm_layer, spectrally_normalise
+
+SMALLEST, LARGEST = 8, 256
+"""Side lengths that are accepted, in pixels."""
 
 
 class DCGANGenerator(LatentNetwork):
@@ -131,6 +132,20 @@ class DCGANCritic(Critic):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = self.dropout(F.leaky_relu(norm(conv(x)), 0.2))
         return rearrange(x, "b c h w -> b (c h w)")
+
+
+def halved(size: int) -> list[int]:
+    """`size` halved, rounding up, until it is 4, 5 or 6: 28 -> [28, 14, 7, 4], 64 -> [64, 32, 16, 8, 4].
+
+    Raises:
+        RecipeError: a size outside 8 to 256.
+    """
+    if not SMALLEST <= size <= LARGEST:
+        raise RecipeError(f"size: images of {SMALLEST} to {LARGEST} pixels are accepted, got {size}")
+    chain = [size]
+    while chain[-1] > 6:
+        chain.append(-(-chain[-1] // 2))
+    return chain
 
 
 def _kernel(large: int) -> int:

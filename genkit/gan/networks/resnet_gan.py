@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
 from genkit.gan.networks.blocks import DownBlock, FirstBlock, PlainBlock, UpBlock
-from genkit.gan.networks.critic import Critic
-from genkit.gan.networks.dropout import AlwaysDropout
+from genkit.gan.networks.critic import AlwaysDropout, Critic
 from genkit.gan.networks.latent import LatentNetwork, low_map
-from genkit.gan.networks.sizes import doublings
-from genkit.gan.networks.spectral import spectrally_normalise
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
-from genkit.layers.norm import norm_layer
+from genkit.layers.norm import norm_layer, spectrally_normalise
+
+LARGEST = 256
+"""Side length, in pixels."""
 
 
 class ResNetGenerator(LatentNetwork):
@@ -127,6 +127,26 @@ class ResNetCritic(Critic):
         for block, dropout in zip(self.blocks, self.dropouts, strict=True):
             x = dropout(block(x))
         return reduce(F.relu(x), "b c h w -> b c", "mean")
+
+
+def doublings(size: int) -> tuple[int, int]:
+    """(b, k) with size = b * 2**k and b of 4 to 7: 28 -> (7, 2), 32 -> (4, 3), 48 -> (6, 3).
+
+    Raises:
+        RecipeError: a size that is no such product.
+    """
+    base, times = size, 0
+    while base > 7 and base % 2 == 0:
+        base, times = base // 2, times + 1
+    if not (4 <= base <= 7 and times >= 1 and size <= LARGEST):
+        near = min(_doubled_sizes(), key=lambda accepted: abs(accepted - size))
+        accepted = ", ".join(map(str, _doubled_sizes()))
+        raise RecipeError(f"size: {size} is not 4, 5, 6 or 7 times a power of two; nearest {near}, accepted {accepted}")
+    return base, times
+
+
+def _doubled_sizes() -> list[int]:
+    return sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(1, 7) if b * 2**k <= LARGEST)
 
 
 def _downs(size: int) -> int:
