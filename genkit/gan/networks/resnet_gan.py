@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch.nn.functional as F
-from einops import rearrange, reduce
+from einops import reduce
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
 from genkit.gan.networks.blocks import DownBlock, FirstBlock, PlainBlock, UpBlock
 from genkit.gan.networks.critic import AlwaysDropout, Critic
-from genkit.gan.networks.latent import LatentNetwork, low_map
+from genkit.gan.networks.latent import GrownFromMap
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
 from genkit.layers.norm import norm_layer, spectrally_normalise
 
@@ -24,7 +24,7 @@ LARGEST = 256
 """Side length, in pixels."""
 
 
-class ResNetGenerator(LatentNetwork):
+class ResNetGenerator(GrownFromMap):
     """z -> images in [-1, 1]: a linear layer, up-blocks of one width, norm, ReLU, 3x3, tanh.
 
     The shortcuts of the up-blocks have no convolution. Convolutions start Kaiming-uniform (fan-in), the linear layer
@@ -37,9 +37,6 @@ class ResNetGenerator(LatentNetwork):
         width: channels of every hidden map.
         classes: 0 is unconditional.
         low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
-
-    Attributes:
-        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: another size.
@@ -64,16 +61,8 @@ class ResNetGenerator(LatentNetwork):
         nn.init.xavier_uniform_(self.stem.weight)
         nn.init.xavier_uniform_(self.to_image.weight, nn.init.calculate_gain("tanh"))
         self.from_low = nn.Conv2d(channels, width, 1) if low_resolution else None
-        self.low_size = self.base if low_resolution else None
 
-    def decode(self, z: Tensor) -> Tensor:
-        return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
-
-    def from_low_res(self, x: Tensor) -> Tensor:
-        """Images (B, C, low_size, low_size) -> (B, *sample_shape): these replace the map made from z; no label."""
-        return self._grown(low_map(self.from_low, x))
-
-    def _grown(self, h: Tensor) -> Tensor:
+    def grown(self, h: Tensor) -> Tensor:
         return self.to_image(F.relu(self.norm(self.blocks(h)))).tanh()
 
 
