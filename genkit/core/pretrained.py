@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from genkit.core import catalog
+from genkit.core.conversion import SharedArguments
 from genkit.core.documents import Unreadable, check_plain, read_json
 from genkit.core.errors import ConditionError, GenkitError, WeightsError
 from genkit.core.files import only_writer, write_atomically
 from genkit.core.frozen import is_frozen
 from genkit.core.location import CONFIG, PICKLES, PRODUCTS, WEIGHTS, Unfinished, about_pickle, locate
 from genkit.core.reference import contained
-from genkit.core.shared_arguments import SharedArguments
 from genkit.core.tensors import load_into
 
 

@@ -9,9 +9,9 @@ from einops import reduce
 from torch import Tensor
 
 from genkit.core.generator import Likelihood
+from genkit.core.precision import wide
 from genkit.core.progress import Progress
 from genkit.core.randomness import Randomness
-from genkit.core.wide import wide
 from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.losses import bound_term, gaussian_kl
 from genkit.diffusion.process import Process

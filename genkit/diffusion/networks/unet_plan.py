@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from genkit.core.conversion import SharedArguments
 from genkit.core.errors import RecipeError
-from genkit.core.shared_arguments import SharedArguments
 from genkit.layers.arguments import Channels, Classes, Rate, Width
 from genkit.layers.labels import check_classes
 
