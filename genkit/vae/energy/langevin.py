@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -18,7 +19,6 @@ from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree, packed, unpacked
 from genkit.vae.energy.decoder import Drawn, NoisyDecoder, log_normal
-from genkit.vae.energy.refined import Refined, root_mean_square
 
 Energy = Callable[[Tensor], Tensor]
 """Values (n, C, H, W) in [0, 1] -> energies (n,)."""
@@ -44,6 +44,36 @@ class Point(NamedTuple):
     potential: Tensor
     gradient: Tensor
     energy: Tensor
+
+
+@dataclass(frozen=True)
+class Refined:
+    """n chains at their end, without a graph.
+
+    Attributes:
+        latents, noise: the coordinates; noise (n, C, H, W).
+        x: (n, C, H, W) in [0, 1].
+        mean: the decoder's, like x; it may leave the range.
+        energy_before, energy: E(x) at the start and at the end, (n,).
+        moved_latents, moved_noise: root mean square of the distances moved by a chain's coordinates, (n,).
+        accepted: share of the steps that the Metropolis correction took, (n,); None where there is none.
+    """
+
+    latents: Tree
+    noise: Tensor
+    x: Tensor
+    mean: Tensor
+    energy_before: Tensor
+    energy: Tensor
+    moved_latents: Tensor
+    moved_noise: Tensor
+    accepted: Tensor | None = None
+
+    def watched(self) -> dict[str, Tensor]:
+        """Numbers for the log, (n,) each; `energy_drop` is E at the start less E at the end."""
+        moved = {"moved_latents": self.moved_latents, "moved_noise": self.moved_noise}
+        accepted = {} if self.accepted is None else {"accepted": self.accepted}
+        return {"energy_drop": self.energy_before - self.energy, **moved, **accepted}
 
 
 class Langevin(Configured):
@@ -118,7 +148,7 @@ class Langevin(Configured):
         check_finite(energy, f" after {self.steps} Langevin steps of size {self.step_size:g}")
         pixels = noise[0].numel()
         came = (at - first.at).split([at.shape[1] - pixels, pixels], 1)
-        moved_latents, moved_noise = map(root_mean_square, came)
+        moved_latents, moved_noise = (part.square().mean(1).sqrt() for part in came)
         before = first.energy
         return Refined(latents, noise, drawn.x, drawn.mean, before, energy, moved_latents, moved_noise, accepted)
 
