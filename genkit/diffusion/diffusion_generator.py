@@ -12,9 +12,8 @@ from genkit.core.generator import Generator, within_range
 from genkit.core.graph import Graph
 from genkit.core.progress import Progress
 from genkit.core.randomness import Rows
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver, silence
+from genkit.diffusion.solvers import Denoising, Solver, silence
 
 
 class DiffusionGenerator(Generator):

@@ -16,9 +16,9 @@ from genkit.core.condition import ConditionSpace, check_classified
 from genkit.core.generator import evaluating
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
-from genkit.diffusion.denoising import steps_like
 from genkit.diffusion.networks.denoiser import NoisyEncoder
 from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import steps_like
 from genkit.diffusion.step_choice import quarters
 
 LEVELS = 5

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from genkit.core.pretrained import Pretrained
 from genkit.core.processes import dropout
-from genkit.layers.labels import check_classes, labels
+from genkit.layers.arguments import check_classes, labels
 
 
 class Critic(Pretrained, nn.Module, ABC):

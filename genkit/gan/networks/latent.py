@@ -16,7 +16,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
-from genkit.layers.labels import check_classes, labels
+from genkit.layers.arguments import check_classes, labels
 
 
 class LatentNetwork(Pretrained, nn.Module, ABC):
