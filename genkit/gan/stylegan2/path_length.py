@@ -69,7 +69,7 @@ class PathLength(Term):
     def forward(self, turn: Turn) -> Tensor:
         generator: Any = turn.gan.generator
         self._check_share(len(tree.leaves(turn.z)[0]))
-        z, y = (tree.map(lambda rows: rows[:: self.shrink], part) for part in (turn.z, dict(turn.y)))
+        z, y = tree.map(lambda rows: rows[:: self.shrink], (turn.z, dict(turn.y)))
         w = joined_w(generator, z, y)
         w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
         image = generator.network.synthesise(w, noise_of(z)).float()
