@@ -80,6 +80,8 @@ class Unread:
         """(B, *sample_shape)."""
         return torch.empty(len(index), *self.data.sample_shape, device=META)
 
+    stored = rows
+
     def condition(self, index: Tensor) -> Condition:
         """The rows' conditions; see `DataSet.condition`."""
         return {name: rows.to(META) for name, rows in self.data.condition(index).items()}
