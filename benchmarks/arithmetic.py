@@ -29,6 +29,8 @@ SHARE = 0.4
 A100 = {"bf16": 312.0, "fp16": 312.0, "no": 19.5}
 """TFLOP/s of an NVIDIA A100 by `train.precision`, as its data sheet has them."""
 BEGINS = "# Takes about "
+ONCE = ("pairs", "pool")
+"""Numbers of samples that a system draws once, before its first iteration; few here, since they are of none."""
 
 
 ITEMS = 60_000
@@ -60,7 +62,12 @@ def rehearsed(name: str) -> Iterator[tuple[str, Recipe, Trainer]]:
         data = Like(system.product)
         return Like(system.product, target=data) if training.data["type"] == "domains" else data
 
-    return rehearsals(load_recipe(name), data_of)
+    for stage, training, trainer in rehearsals(load_recipe(name), data_of):
+        for part in trainer.system.modules():
+            for drawn in ONCE:
+                if isinstance(getattr(part, drawn, None), int):
+                    setattr(part, drawn, 2)
+        yield stage, training, trainer
 
 
 def hours(cost: Cost, recipe: Recipe) -> float:

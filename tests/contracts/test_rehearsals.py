@@ -36,9 +36,6 @@ def shorten(module: Any) -> None:
             part.solver = build({"type": "ancestral", "steps": "2"})
         if hasattr(part, "langevin"):
             part.langevin.steps = 1
-        for name in ("pairs", "pool"):  # drawn once, before the first iteration
-            if isinstance(getattr(part, name, None), int):
-                setattr(part, name, 2)
 
 
 def check_sampling(product: Any, items: Unread) -> None:
