@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-Key = tuple[Any, ...]
+Call = tuple[Any, ...]
 PLAIN = (bool, int, float, str, torch.dtype, torch.device, torch.memory_format, torch.layout)
 
 
@@ -20,9 +20,9 @@ class ShapeMemory(TorchDispatchMode):
     is, or changes the content of its first one alone, and only of tensors that are all on the meta device.
     """
 
-    _new: ClassVar[dict[Key, Any]] = {}
-    _unmoved: ClassVar[set[Key]] = set()
-    """What torch does, whoever asks."""
+    _new: ClassVar[dict[Call, Any]] = {}
+    _unmoved: ClassVar[set[Call]] = set()
+    """Answers of torch, the same for whoever asks."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, kind = kwargs or {}, _kind(func)
@@ -51,7 +51,7 @@ def _kind(func: Any) -> str:
     return "in place" if alone and schema.name.endswith("_") else ""
 
 
-def _key(func: Any, args: Any, kwargs: Any) -> Key | None:
+def _key(func: Any, args: Any, kwargs: Any) -> Call | None:
     """None where something else than shapes and plain values decides."""
     try:
         return (func, _part(args), *((name, _part(value)) for name, value in kwargs.items()))
@@ -60,7 +60,7 @@ def _key(func: Any, args: Any, kwargs: Any) -> Key | None:
 
 
 class _Unknown(Exception):
-    """What the memory cannot tell from its like."""
+    """A value that does not say all that it decides."""
 
 
 def _part(value: Any) -> Any:
