@@ -30,9 +30,9 @@ class SlowDisk(DataSet):
 
     delay = 0.0
 
-    def rows(self, index: Tensor) -> Tensor:
+    def stored(self, index: Tensor) -> Tensor:
         time.sleep(self.delay * len(index))
-        return super().rows(index)
+        return super().stored(index)
 
 
 def trainer(recipe: Recipe, delay: float, ahead: int) -> Trainer:

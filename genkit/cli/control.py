@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError
 
@@ -40,10 +41,13 @@ def score(
 
     if judge is None:
         raise GenkitError("--metrics control is judged by a network that had no part in training: give --judge WEIGHTS")
-    generator, reader = loaded(Generator, weights), loaded(Pretrained, judge)
+    join_launch()
+    generator, reader, crew = loaded(Generator, weights), loaded(Pretrained, judge), crew_of_launch()
     with display() as shown:
         tell = progress(shown, "judging", "image")
-        found = control_scores(generator, reader, against, n, seed, tell, "skip" if skip_bad else "error")
+        found = control_scores(generator, reader, against, n, seed, tell, "skip" if skip_bad else "error", crew)
+    if crew.rank:
+        return
     show(weights, judge, found)
     if json_path:
         write_json(json_path, found.to_json())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,13 +13,14 @@ from genkit.cli.console import clock, heading, table
 from genkit.training.engine import accelerator_of
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
+from genkit.training.rehearsal import rehearsals
 from genkit.training.remarks import remarks
+from genkit.training.staged import StagedRecipe, in_turn
 from genkit.training.start import check_start, start_from
 
 if TYPE_CHECKING:
     from genkit.core.system import Update
     from genkit.training.cost import Cost
-    from genkit.training.staged import StagedRecipe
     from genkit.training.trainer import Trainer
 
 TIMED = 3
@@ -32,24 +33,23 @@ def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str
     Raises:
         RecipeError, DataError, WeightsError: as training itself would.
     """
-    return _one(recipe, recipe, start).report if isinstance(recipe, Recipe) else "\n".join(_stages(recipe))
+    made, data, reports = dict[str, Any](), dict[str, Any](), dict[str, str]()
+    rehearsed = rehearsals(recipe, lambda stage, *_: data[stage])
+    for name, training in in_turn(recipe, made):
+        data[name], trainer, notes = _prepared(training, start)
+        order, seconds = _order(trainer), _timed(trainer)
+        cost = _cost_of_next(rehearsed)
+        trainer.check()
+        reports[name] = _report(training, trainer, data[name], notes, order, seconds, cost)
+        made[name] = dict(trainer.system.products)
+    return reports[""] if isinstance(recipe, Recipe) else "\n".join(_stages(recipe, reports, made))
 
 
-def _stages(recipe: StagedRecipe) -> Iterator[str]:
-    """A later stage is timed with untrained products of those before it, and rehearsed with others, without values."""
-    made, imagined = dict[str, Any](), dict[str, Any]()
+def _stages(recipe: StagedRecipe, reports: Mapping[str, str], made: Mapping[str, Any]) -> Iterator[str]:
     for name, stage in recipe.stages.items():
         if isinstance(stage, Recipe):
-            all_there = imagined.keys() == made.keys()
-            found = _one(
-                stage.at(stage.place.after(made)), stage.at(stage.place.after(imagined)) if all_there else None
-            )
-            made[name] = dict(found.trainer.system.products)
-            if found.rehearsed:
-                imagined[name] = dict(found.rehearsed.system.products)
-            yield found.report
+            yield reports[name]
         else:
-            made[name], imagined[name] = recipe.unloaded(name), recipe.unloaded(name)
             yield "\n".join(_section(f"{recipe.name}-{name} (finished)", [[str(stage["weights"])]]))
     product = recipe.build_product(made)
     if product is not None:
@@ -57,26 +57,28 @@ def _stages(recipe: StagedRecipe) -> Iterator[str]:
         yield "\n".join(_section(f"{recipe.name}: the product", about))
 
 
-class _Described(NamedTuple):
-    """A training: its tables, its trainer, and that of a rehearsal without values, where it can be rehearsed."""
-
-    report: str
-    trainer: Trainer
-    rehearsed: Trainer | None
-
-
-def _one(recipe: Recipe, imagined: Recipe | None, start: str | None = None) -> _Described:
-    """Of `recipe`; `imagined` is the same over products of its own, which a rehearsal leaves without values."""
-    accelerator, notes = accelerator_of(recipe), list[str]()
+def _prepared(recipe: Recipe, start: str | None) -> tuple[Any, Trainer, list[str]]:
+    """The data, a trainer, and notes on where it starts from."""
     if start:
         check_start(start)
-    data, trainer = prepare(recipe, accelerator)
-    if start:
-        notes = [start_from(start, trainer, notes.append)]
-    order = _order(trainer)
-    seconds = _timed(trainer)
-    cost, rehearsed = _rehearsed(imagined, data) if imagined else (None, None)
-    trainer.check()
+    data, trainer = prepare(recipe, accelerator_of(recipe))
+    notes = list[str]()
+    return data, trainer, [start_from(start, trainer, notes.append)] if start else notes
+
+
+def _cost_of_next(rehearsed: Iterator[tuple[str, Recipe, Trainer]]) -> Cost | None:
+    """The cost of an iteration; None of a system that looks at values on its way, and of those that come after it."""
+    from genkit.training.cost import cost_of
+
+    try:
+        return cost_of(next(rehearsed)[2])
+    except (RuntimeError, NotImplementedError, StopIteration):
+        return None
+
+
+def _report(
+    recipe: Recipe, trainer: Trainer, data: Any, notes: list[str], order: list[str], seconds: float, cost: Cost | None
+) -> str:
     sections: dict[str, Sequence[Sequence[object]]] = {
         f"{recipe.name} (nothing is written)": [["", recipe.description]] if recipe.description else [],
         "data": list(_data(data)),
@@ -90,20 +92,7 @@ def _one(recipe: Recipe, imagined: Recipe | None, start: str | None = None) -> _
     }
     if lines := list(remarks(recipe, data)):
         sections["remarks"] = [[line] for line in lines]
-    report = "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
-    return _Described(report, trainer, rehearsed)
-
-
-def _rehearsed(recipe: Recipe, data: Any) -> tuple[Cost | None, Trainer | None]:
-    """The cost of an iteration, by a rehearsal; none of a system that looks at values on its way."""
-    from genkit.training.cost import cost_of
-    from genkit.training.rehearsal import rehearsal, without_weights
-
-    try:
-        trainer = rehearsal(recipe, without_weights(recipe), data)
-        return cost_of(trainer), trainer
-    except (RuntimeError, NotImplementedError):
-        return None, None
+    return "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
 
 
 def _cost(cost: Cost, seconds: float) -> Iterator[list[object]]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import heading, is_first_process, table, warn
-from genkit.cli.launch import join_launch
+from genkit.cli.console import heading, table, warn
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, FOLDER, SEED, WEIGHTS, Writing, loaded
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
@@ -20,6 +20,7 @@ from genkit.cli.sampler_options import SAMPLERS, Number
 from genkit.core.files import write_atomically
 
 if TYPE_CHECKING:
+    from genkit.core.crew import Crew
     from genkit.core.generator import Generator
     from genkit.posthoc.rejection.density_ratio import DensityRatio
     from genkit.posthoc.rejection.fitting import Fitted
@@ -94,10 +95,10 @@ def command(
     asked = Refinement(weights, generator, kind, taught, judged, sampler, settings, out, seed)
     density = _checked(asked)
     join_launch()
+    crew = crew_of_launch()
     if kind in TRAINED:
         density = _trained(asked, training, resume)
-    if is_first_process():
-        _finish(asked, density)
+    _finish(asked, density, crew)
 
 
 def _checked(asked: Refinement) -> DensityRatio:
@@ -123,7 +124,7 @@ def _trained(asked: Refinement, steps: int, resume: bool) -> DensityRatio:
     return ratio.to(asked.generator.device)
 
 
-def _finish(asked: Refinement, density: DensityRatio) -> None:
+def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
     import torch
 
     from genkit.core.randomness import stable_seed
@@ -134,7 +135,10 @@ def _finish(asked: Refinement, density: DensityRatio) -> None:
     generator = asked.generator
     items = open_data(asked.held_out, tuple(generator.sample_shape), "--held-out")
     rng = torch.Generator().manual_seed(stable_seed(asked.seed, "refine"))
-    found = fitted(generator, density, items, rng, asked.kind if asked.kind in CALIBRATED else "")
+    calibration = asked.kind if asked.kind in CALIBRATED else ""
+    found = fitted(generator, density, items, rng, calibration, crew=crew)
+    if crew.rank:
+        return
     starts = found.real if asked.sampler == "mh" else None
     made = sampler_over(generator, found.ratio, asked.sampler, **asked.settings, starts=starts)
     if generator.class_names:

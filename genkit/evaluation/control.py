@@ -6,8 +6,8 @@ Shoshan et al. 2021, arXiv:2101.02477, Sec. 4.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,13 +15,16 @@ from torch import Tensor
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
-from genkit.core.randomness import stable_seed
+from genkit.core.randomness import seeds_of_rows, stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.images.image_files import OnBad
 from genkit.images.moves import AttributeJudge
+
+T = TypeVar("T")
 
 BATCH = 250
 """Images at a time."""
@@ -31,7 +34,10 @@ FIXED = 8
 
 @runtime_checkable
 class Steerable(Protocol):
-    """A generator whose attributes are slices of its latent."""
+    """A generator whose attributes are slices of its latent.
+
+    What a call takes from `rng` are the seeds of its rows, as `Rows` do.
+    """
 
     sample_shape: tuple[int, ...]
 
@@ -55,12 +61,14 @@ def control_scores(
     seed: int = 0,
     progress: Progress | None = None,
     on_bad: OnBad = "error",
+    crew: Crew = ALONE,
 ) -> ControlScores:
     """Of every attribute that the generator can be asked for and the judge reads.
 
     Args:
         data: real images, see `open_data`; where they say an attribute its values are targets.
         n: images of each measurement.
+        crew: processes that share the images, batch by batch, and have the same scores; each of them calls this.
 
     Raises:
         EvaluationError: not a generator with controls or not a judge, or they have no attribute in common.
@@ -78,7 +86,8 @@ def control_scores(
     names = _common(generator.conditions, judge.conditions)
     check_data(data, generator.sample_shape, "--against")
     real = open_data(data, generator.sample_shape, "--against", on_bad)
-    started, test = time.monotonic(), _Test(generator, judge, real, names, min(n, len(real)), seed, progress)
+    started = time.monotonic()
+    test = _Test(generator, judge, real, names, min(n, len(real)), seed, progress, crew)
     found = {name: test.scores(name) for name in names}
     described = {"name": real.name, "n": len(real), "fingerprint": real.fingerprint}
     return ControlScores(found, described, test.n, seed, time.monotonic() - started, test.remarks())
@@ -106,30 +115,41 @@ class _Test:
         n: int,
         seed: int,
         progress: Progress | None,
+        crew: Crew,
     ):
         self.generator, self.judge, self.real, self.names, self.n, self.seed = generator, judge, real, names, n, seed
+        self.crew = crew
         self.columns = {name: judge.conditions[name] for name in names}
         self.progress, self.done, self.total = progress, 0, n * (3 + 4 * len(names))
         index = torch.randperm(len(real), generator=self.rng("real"))[:n]
         self.truth = {k: v.cpu() for k, v in real.condition(index).items() if k in names}
-        self.seen_real = self.read(real.rows(index))
+        self.seen_real = self.joined(
+            crew.gathered({k: self.read(real.rows(rows)) for k, rows in crew.my_batches(index, BATCH)})
+        )
         self.targets = {name: self.truth.get(name, self.seen_real[name]) for name in names}
-        self.seen_own = self.read(self.drawn("own")[1])
-        self.w, self.images = self.drawn("pool")
-        self.seen = self.read(self.images)
+        draw = self.generator.drawn
+        self.seen_own = self.seen_in(self.rng("own"), lambda rows, rng: draw(len(rows), rng)[1])
+        pool = self.made(self.rng("pool"), lambda rows, rng: [part.cpu() for part in draw(len(rows), rng)])
+        self.w, self.images = (torch.cat(parts) for parts in zip(*pool, strict=True))
+        mine = crew.my_batches(torch.arange(n), BATCH)
+        self.seen = self.joined(crew.gathered({k: self.read(self.images[rows]) for k, rows in mine}))
 
     def rng(self, *what: str) -> torch.Generator:
         return torch.Generator().manual_seed(stable_seed(self.seed, "control", *what))
 
-    def sizes(self) -> list[int]:
-        """Of batches that make n images."""
-        return [min(BATCH, self.n - k) for k in range(0, self.n, BATCH)]
+    def made(self, rng: torch.Generator, draw: Callable[[Tensor, torch.Generator], T]) -> list[T]:
+        """Batch by batch, draw(numbers of its samples, rng): the same as if this process made all of them."""
+        made = {}
+        for k, rows in enumerate(torch.arange(self.n).split(BATCH)):
+            if self.crew.has(k):
+                made[k] = draw(rows, rng)
+            else:
+                seeds_of_rows(len(rows), rng)
+        return self.crew.gathered(made)
 
-    def drawn(self, what: str) -> tuple[Tensor, Tensor]:
-        """w and images of which nothing is asked."""
-        rng = self.rng(what)
-        w, images = zip(*(self.generator.drawn(n, rng) for n in self.sizes()), strict=True)
-        return torch.cat(w), torch.cat([x.cpu() for x in images])
+    def seen_in(self, rng: torch.Generator, draw: Callable[[Tensor, torch.Generator], Tensor]) -> dict[str, Tensor]:
+        """All that the judge sees in images; see `made`."""
+        return self.joined(self.made(rng, lambda rows, rng: self.read(draw(rows, rng))))
 
     def remarks(self) -> list[str]:
         unsaid = [name for name in self.names if name not in self.truth]
@@ -138,15 +158,15 @@ class _Test:
 
     @torch.no_grad()
     def read(self, x: Tensor) -> dict[str, Tensor]:
-        """All that the judge sees, on the CPU."""
-        device = getattr(self.judge, "device", "cpu")
-        parts = []
-        for batch in x.split(BATCH):
-            parts.append(self.judge.predict(batch.to(device)))
-            self.done += len(batch)
-            if self.progress:
-                self.progress(self.done, self.total)
-        return {name: torch.cat([part[name].cpu() for part in parts]) for name in self.names}
+        """All that the judge sees in a batch, on the CPU."""
+        found = self.judge.predict(x.to(getattr(self.judge, "device", "cpu")))
+        self.done = min(self.total, self.done + len(x) * self.crew.count)
+        if self.progress:
+            self.progress(self.done, self.total)
+        return {name: found[name].cpu() for name in self.names}
+
+    def joined(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        return {name: torch.cat([part[name] for part in parts]) for name in self.names}
 
     def apart(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         """Distances of values (n,), 0 or 1 of classes."""
@@ -154,12 +174,11 @@ class _Test:
         return column.distance(a, b) if isinstance(column, Values) else (a != b).double()
 
     def asked(self, name: str, targets: Tensor, what: str) -> dict[str, Tensor]:
-        return self.read(self.images_asked(name, targets, what))
+        return self.seen_in(self.rng(name, what), self.asking(name, targets))
 
-    def images_asked(self, name: str, targets: Tensor, what: str) -> Tensor:
-        rng = self.rng(name, what)
-        parts = [self.generator.sample(len(t), condition={name: t}, rng=rng).cpu() for t in targets.split(BATCH)]
-        return torch.cat(parts)
+    def asking(self, name: str, targets: Tensor) -> Callable[[Tensor, torch.Generator], Tensor]:
+        sample = self.generator.sample
+        return lambda rows, rng: sample(len(rows), condition={name: targets[rows]}, rng=rng).cpu()
 
     def scores(self, name: str) -> AttributeScores:
         real, own = self.targets[name], self.seen_own[name]
@@ -187,8 +206,8 @@ class _Test:
         )
 
     def copied(self, name: str, w: Tensor) -> dict[str, Tensor]:
-        rng = self.rng(name, "copied")
-        return self.read(torch.cat([self.generator.with_slice(name, part, rng).cpu() for part in w.split(BATCH)]))
+        copy = self.generator.with_slice
+        return self.seen_in(self.rng(name, "copied"), lambda rows, rng: copy(name, w[rows], rng))
 
     def natural(self, seen: Mapping[str, Tensor], name: str) -> float:
         """Mean distance of two images."""
@@ -204,7 +223,7 @@ class _Test:
         """Of images in FIXED groups, each of which has one target."""
         each = -(-self.n // FIXED)
         wishes = self.targets[name][torch.arange(FIXED) % self.n].repeat_interleave(each)[: self.n]
-        x = self.images_asked(name, wishes, "fixed")
+        x = torch.cat(self.made(self.rng(name, "fixed"), self.asking(name, wishes)))
         same = (wishes == wishes.roll(1)).nonzero().flatten()
         return (_pixels(x)[same].mean() / _pixels(self.images).mean()).item()
 

@@ -141,7 +141,7 @@ class ByRatio(BySamples):
         if "ratio" not in asked.metrics:
             return super().scores(product, against, asked, seed, progress, crew)
         started = time.monotonic()
-        found = product.reliability(against, asked.n, torch.Generator().manual_seed(seed))
+        found = product.reliability(against, asked.n, torch.Generator().manual_seed(seed), crew)
         values = found.values()
         return {
             "values": values,

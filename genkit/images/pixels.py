@@ -53,14 +53,16 @@ def _outside(x: Tensor) -> str:
 
 
 def from_uint8(x: Tensor) -> Tensor:
-    """uint8 in [0, 255] -> float32 in [-1, 1] of the same shape, x / 127.5 - 1.
+    """uint8 in [0, 255] -> float32 in [-1, 1] of the same shape, x / 127.5 - 1: the same bits on every device.
+
+    A GPU divides by a number of its own; one of the host it would invert and multiply by, which rounds otherwise.
 
     Raises:
         DataError: x is not uint8.
     """
     if x.dtype != torch.uint8:
         raise DataError(f"8-bit images are uint8 in [0, 255], got {x.dtype}")
-    return x.float().div_(127.5).sub_(1)
+    return x.float().div_(torch.full((), 127.5, device=x.device)).sub_(1)
 
 
 def to_unit(x: Tensor) -> Tensor:

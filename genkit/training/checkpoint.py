@@ -8,7 +8,6 @@ written again is moved aside until the new one is in its place. No pickle.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,13 +18,12 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import BadState, CheckpointError, shown
-from genkit.core.files import cannot_write, sha256_of_file, sync_folder, write_synced
-from genkit.core.pretrained import Pretrained, described
+from genkit.core.files import sha256_of_file, sync_folder
 from genkit.core.tensors import load_into
 from genkit.training.trainer import Trainer
 
@@ -33,57 +31,6 @@ MANIFEST = "manifest.json"
 FILES = {"system.safetensors", "ema.safetensors", "optimizers.safetensors", "state.json"}
 """Files of every checkpoint; process-<rank>.safetensors only where there is state of that kind."""
 STATE = {"step", "position", "processes", "optimizers"}
-
-
-def save_checkpoint(trainer: Trainer, folder: Path, extra: dict[str, Any] | None = None) -> Path:
-    """Writes `folder`/step-<iteration>; every process calls it, the first one names it.
-
-    Raises:
-        CheckpointError: with path, reason and free space; earlier checkpoints are untouched.
-        BadState: an update or a weight is not finite: the checkpoint before this one stays the newest.
-    """
-    accelerator = trainer.accelerator
-    trainer.check()
-    _refuse_non_finite(trainer.system.state_dict(), f"iteration {trainer.step}", accelerator.num_processes)
-    final = folder / f"step-{trainer.step:08d}"
-    temporary = folder / f".step-{trainer.step:08d}.tmp"
-    try:
-        if accelerator.is_main_process:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-        accelerator.wait_for_everyone()
-        _write_local(trainer, temporary)
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            _write_shared(trainer, temporary, extra or {})
-            publish(temporary, final)
-    except OSError as failure:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise cannot_write(final, failure) from failure
-    accelerator.wait_for_everyone()
-    return final
-
-
-def _write_local(trainer: Trainer, folder: Path) -> None:
-    names = set(trainer.system.local_state)
-    local = {k: v for k, v in trainer.system.state_dict().items() if k in names}
-    if local:
-        write_synced(folder / f"process-{trainer.accelerator.process_index}.safetensors", _packed(local))
-
-
-def _write_shared(trainer: Trainer, folder: Path, extra: dict[str, Any]) -> None:
-    tensors, plain = _flatten({k: o.state_dict() for k, o in trainer.optimizers.items()})
-    product = trainer.averaged()
-    state: dict[str, Any] = {"step": trainer.step, "position": trainer.stream.position, "seed": trainer.stream.seed}
-    state |= {"processes": trainer.accelerator.num_processes, "optimizers": plain}
-    state |= {"loss_scale": trainer.loss_scale.state_dict()}
-    state |= {"product": described(product) if isinstance(product, Pretrained) else None, **extra}
-    write_synced(folder / "system.safetensors", _packed(trainer.system.state_dict()))
-    write_synced(folder / "ema.safetensors", _packed(product.state_dict()))
-    write_synced(folder / "optimizers.safetensors", _packed(tensors))
-    write_synced(folder / "state.json", json.dumps(state).encode())
-    manifest = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of_file(p)} for p in sorted(folder.iterdir())}
-    write_synced(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 def publish(temporary: Path, final: Path) -> None:
@@ -98,9 +45,12 @@ def publish(temporary: Path, final: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _refuse_non_finite(state: dict[str, Tensor], where: str, processes: int = 1) -> None:
+def refuse_non_finite(state: dict[str, Tensor], where: str, processes: int = 1) -> None:
     """Raises BadState, in all processes if the state of one is bad."""
-    bad = [k for k, v in state.items() if v.is_floating_point() and not torch.isfinite(v).all()]
+    floats = {name: value for name, value in state.items() if value.is_floating_point() and value.numel()}
+    sound = [torch.stack(value.aminmax()).isfinite().all() for value in floats.values()]
+    finite = torch.stack(sound).tolist() if sound else []
+    bad = [name for name, well in zip(floats, finite, strict=True) if not well]
     found = gather_object([bad[:1]]) if processes > 1 else [bad]
     if names := [name for names in found for name in names]:
         raise BadState(
@@ -125,7 +75,7 @@ def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
         system = _unpacked(folder / "system.safetensors") | (_unpacked(local) if local.is_file() else {})
         load_into(trainer.system, system)
         load_into(trainer.ema.module, _unpacked(folder / "ema.safetensors"))
-        optimizers = _unflatten(_unpacked(folder / "optimizers.safetensors"), state["optimizers"])
+        optimizers = _rebuilt(_unpacked(folder / "optimizers.safetensors"), state["optimizers"])
         for name, optimizer in trainer.optimizers.items():
             optimizer.load_state_dict(optimizers[name])
             _lay_out(optimizer)
@@ -159,7 +109,7 @@ def verify(folder: Path) -> None:
     _state(folder)
     for name in ("system.safetensors", "ema.safetensors"):
         try:
-            _refuse_non_finite(_unpacked(folder / name), f"{folder.name}/{name}")
+            refuse_non_finite(_unpacked(folder / name), f"{folder.name}/{name}")
         except BadState as damage:
             raise CheckpointError(str(damage).partition(";")[0]) from damage
 
@@ -256,10 +206,6 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _packed(tensors: dict[str, Tensor]) -> bytes:
-    return save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
-
-
 def _unpacked(path: Path) -> dict[str, Tensor]:
     try:
         return load(path.read_bytes())
@@ -267,7 +213,7 @@ def _unpacked(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read ({damage})") from damage
 
 
-def _flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
+def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
     """A nested state as (tensors by path, JSON with the paths in their places)."""
     tensors: dict[str, Tensor] = {}
     return tensors, _strip(tree, "", tensors)
@@ -284,11 +230,11 @@ def _strip(node: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     return node
 
 
-def _unflatten(tensors: dict[str, Tensor], node: Any) -> Any:
+def _rebuilt(tensors: dict[str, Tensor], node: Any) -> Any:
     if isinstance(node, dict) and "tensor" in node:
         return tensors[node["tensor"]]
     if isinstance(node, dict):
-        return {k: _unflatten(tensors, v) for k, v in node["items"]}
+        return {k: _rebuilt(tensors, v) for k, v in node["items"]}
     if isinstance(node, list):
-        return [_unflatten(tensors, v) for v in node]
+        return [_rebuilt(tensors, v) for v in node]
     return node

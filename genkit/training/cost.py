@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from genkit.training.shape_memory import ShapeMemory
 from genkit.training.trainer import Trainer
 
 Residue = tuple[int, int, int]
@@ -52,7 +53,7 @@ def cost_of(trainer: Trainer) -> Cost:
 def _counted(trainer: Trainer, step: int, seen: set[Residue], kept: KeptMemory) -> int:
     """Operations of iteration `step`."""
     trainer.step = NotedStep(step, seen)
-    with Arithmetic() as counted, kept.of_each_update(trainer):
+    with ShapeMemory(), Arithmetic() as counted, kept.of_each_update(trainer):
         trainer.iterate()
     return counted.flop
 

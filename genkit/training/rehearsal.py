@@ -6,6 +6,7 @@ come to it. A recipe of any size is rehearsed in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,29 @@ from torch import Tensor
 from genkit.core.condition import Condition
 from genkit.core.system import System
 from genkit.training.recipe import Recipe
+from genkit.training.shape_memory import ShapeMemory
+from genkit.training.staged import StagedRecipe, in_turn
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 
 META = torch.device("meta")
+
+
+def rehearsals(
+    recipe: Recipe | StagedRecipe, data_of: Callable[[str, Recipe, System], Any]
+) -> Iterator[tuple[str, Recipe, Trainer]]:
+    """The trainings of a recipe by stage, "" where it has none, each over what those before it would leave.
+
+    Args:
+        data_of: (stage, training, its system without weights) -> data; see `rehearsal`.
+    """
+    made = dict[str, Any]()
+    for stage, training in in_turn(recipe, made):
+        with ShapeMemory():
+            system = without_weights(training)
+            trainer = rehearsal(training, system, data_of(stage, training, system))
+        made[stage] = dict(trainer.system.products)
+        yield stage, training, trainer
 
 
 def without_weights(recipe: Recipe) -> System:
@@ -79,6 +99,8 @@ class Unread:
     def rows(self, index: Tensor) -> Tensor:
         """(B, *sample_shape)."""
         return torch.empty(len(index), *self.data.sample_shape, device=META)
+
+    stored = rows
 
     def condition(self, index: Tensor) -> Condition:
         """The rows' conditions; see `DataSet.condition`."""

@@ -18,7 +18,7 @@ from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.best import Best, best_known, best_name, keep_apart
-from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
+from genkit.training.checkpoint import load_checkpoint, newest_good, prune, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.log import MetricsLog, Window
@@ -28,6 +28,7 @@ from genkit.training.remarks import remarks
 from genkit.training.report import write_report
 from genkit.training.rollback import Fall, ended, good_before, slower, told
 from genkit.training.run_folder import RunFolder
+from genkit.training.saving import Saving
 from genkit.training.show import Show
 from genkit.training.start import start_from
 from genkit.training.watcher import Watcher
@@ -44,6 +45,7 @@ class Run:
         self.main = accelerator.is_main_process
         self.data, self.trainer, scoring = prepare_run(recipe, accelerator)
         self.window, self.log, self.started = Window(), MetricsLog(folder.metrics), ""
+        self.saving = Saving(accelerator)
         self.show = Show(recipe, self.trainer, accelerator, watcher, self.log, scoring, self.data)
         self.best: Best | None = None
         self.falls: Sequence[Fall] = []
@@ -60,6 +62,7 @@ class Run:
                 while not self._reaches_the_end(stop):
                     pass
             finally:
+                self.saving.close()
                 self.trainer.stream.close()
                 if last:
                     self.accelerator.end_training()
@@ -84,6 +87,7 @@ class Run:
                 self._iterate(stop)
             self._finish(stop)
         except BadState as fault:
+            self.saving.wait()
             if (rule := self.recipe.rollback) is None or ended(self.falls, rule):
                 raise
             self._go_back(fault, rule)
@@ -123,8 +127,7 @@ class Run:
         self._tell(step, write="log" in due or step == steps)
         self._look([what for what in due if what != "log"], stop)
         if asked_to_stop(self.accelerator, stop):
-            self._checkpoint()
-            raise Stopped(stop.number, step)
+            raise self._stopped(stop)
         if self._planned:
             self._checkpoint()
 
@@ -198,17 +201,27 @@ class Run:
         every, step = self.recipe.every.checkpoint, self.trainer.step
         return step in (0, self.trainer.steps) or bool(every and step % every == 0)
 
+    def _stopped(self, stop: StopFlag, due: Sequence[str] = ()) -> Stopped:
+        """The end by a signal, once a checkpoint is on the disk."""
+        self._checkpoint(due)
+        self.saving.wait()
+        return Stopped(stop.number, self.trainer.step)
+
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
+        """Begins to write one, from which point on training may go on."""
         windows = gather_object([self.window.state()])
         extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
         is_best = self.best is not None and self.best["checkpoint"] == self._best_here
         extra |= {"data": self.fingerprint, "falls": self.falls, "stopped": not (self._planned or is_best)}
-        newest = save_checkpoint(self.trainer, self.folder.checkpoints, extra)
-        if self.main:
-            kept = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
+        kept = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
+        keep = self.recipe.every.keep
+
+        def then(newest: Path) -> None:
             if kept and is_best:
                 keep_apart(newest, kept)
-            prune(newest, self.recipe.every.keep, kept)
+            prune(newest, keep, kept)
+
+        self.saving.begin(self.trainer, self.folder.checkpoints, extra, then)
 
     def _look(self, due: Sequence[str], stop: StopFlag) -> None:
         """Draws a grid and scores, as far as they are due. Raises Stopped, once a checkpoint holds what is left."""
@@ -220,8 +233,7 @@ class Run:
                     self._score(stop)
             except Interrupted:
                 asked_to_stop(self.accelerator, stop)
-                self._checkpoint(due[i:])
-                raise Stopped(stop.number, self.trainer.step) from None
+                raise self._stopped(stop, due[i:]) from None
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
@@ -251,6 +263,7 @@ class Run:
 
     def _finish(self, stop: StopFlag) -> None:
         """Writes the weights, then the rest, which may fail and can be made again with --resume."""
+        self.saving.wait()
         main = next(iter(self.trainer.system.products))
 
         def save(product: Any, crew: Crew) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,13 +91,9 @@ class StagedRecipe:
             RecipeError, WeightsError: of the first stage that cannot be.
         """
         made: dict[str, Any] = {}
-        for name, stage in self.stages.items():
-            if isinstance(stage, Recipe):
-                stage = stage.at(stage.place.after(made))
-                with stage.place.naming_the_file():
-                    made[name] = dict(checked(stage, processes)[0].products)
-            else:
-                made[name] = self.unloaded(name)
+        for name, stage in in_turn(self, made):
+            with stage.place.naming_the_file():
+                made[name] = dict(checked(stage, processes)[0].products)
         product = self.build_product(made)
         if product is not None and self.evaluate:
             check_evaluation(self.evaluate, product)
@@ -134,6 +130,23 @@ class StagedRecipe:
     def product_of(self, run: Path) -> Pretrained | None:
         """The final product of the stages in a run folder in their present state; see `build_product`."""
         return self.build_product(self._finished_in(run))
+
+
+def in_turn(recipe: Recipe | StagedRecipe, made: dict[str, Any]) -> Iterator[tuple[str, Recipe]]:
+    """The trainings of a recipe by stage, "" where it has none, each placed after the stages before it.
+
+    Args:
+        made: products by stage (see `RecipePlace.stages`), to which the caller adds those of each training; the
+            finished stages are added here, their weights not loaded.
+    """
+    if isinstance(recipe, Recipe):
+        yield "", recipe
+        return
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, Recipe):
+            yield name, stage.at(stage.place.after(made))
+        else:
+            made[name] = recipe.unloaded(name)
 
 
 @dataclass(frozen=True)

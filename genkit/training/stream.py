@@ -14,6 +14,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.generator import Items
 from genkit.core.randomness import Sampler, T, sent, stable_seed
 from genkit.core.system import Batch, Data
+from genkit.images.pixels import from_uint8
 from genkit.training.read_ahead import ReadAhead
 from genkit.training.shuffle import Shares, Shuffle
 
@@ -140,11 +141,16 @@ class Stream(Data):
         if self.device.type == "cpu":
             return batch
         condition = {name: sent(rows, self.device) for name, rows in batch.condition.items()}
-        target = None if batch.target is None else sent(batch.target, self.device)
-        return Batch(sent(batch.x, self.device), condition, batch.index, target)
+        target = None if batch.target is None else _floats(sent(batch.target, self.device))
+        return Batch(_floats(sent(batch.x, self.device)), condition, batch.index, target)
 
     def _samples(self, source: Items, index: Tensor, flips: Tensor | None) -> Tensor:
-        x = source.rows(index)
+        """Rows as they are stored, which are converted where they are computed on."""
+        x = getattr(source, "stored", source.rows)(index)
         if flips is not None:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
-        return x
+        return _floats(x) if self.device.type == "cpu" else x
+
+
+def _floats(x: Tensor) -> Tensor:
+    return from_uint8(x) if x.dtype == torch.uint8 else x

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from genkit.cli.main import main
 from genkit.core.catalog import build
 from genkit.core.generator import Generator
 from genkit.core.pretrained import save_products
 from tests.cli.console import refusal, run
+from tests.training.tiny import on_processes
 
 Capture = pytest.CaptureFixture[str]
 DATA = "{type: gaussians8, n: 400}"
@@ -117,3 +119,19 @@ def test_bad_input_is_refused_before_work(
 
 def test_options_of_refined_weights_are_refused_elsewhere(gan: Path, tmp_path: Path, capsys: Capture) -> None:
     assert "genkit refine" in refusal(capsys, "sample", str(gan), "--sampler", "mh", "--out", str(tmp_path / "out"))
+
+
+def refine_here(gan: Path, folder: Path) -> None:
+    for ratio in ("platt", "keep"):
+        words = ["refine", str(gan), "--data", DATA, "--out", str(folder / ratio), "--ratio", ratio, "--steps", "4"]
+        if code := main(words):
+            raise SystemExit(code)
+
+
+def test_two_processes_fit_what_one_fits(gan: Path, tmp_path: Path) -> None:
+    refine_here(gan, tmp_path / "one")
+    assert on_processes(2, refine_here, tmp_path, gan, tmp_path / "two") == [0, 0]
+    for name in ("refinement.json", "model.safetensors"):
+        assert (tmp_path / "one/platt" / name).read_bytes() == (tmp_path / "two/platt" / name).read_bytes()
+    one, two = (json.loads((tmp_path / n / "keep/refinement.json").read_text()) for n in ("one", "two"))
+    assert one["after"]["bce"] == pytest.approx(two["after"]["bce"], rel=1e-4), "trained by sums in another order"

@@ -13,7 +13,8 @@ from torch import Tensor
 from genkit.core.errors import RecipeError
 from genkit.core.processes import shared_noise
 from genkit.core.system import Update, mixing_layer
-from genkit.training.checkpoint import load_checkpoint, save_checkpoint
+from genkit.training.checkpoint import load_checkpoint
+from genkit.training.saving import save_checkpoint
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 from tests.contracts.specs import SYSTEM_CASES, SystemCase, make_trainer

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +15,13 @@ from torch import Tensor, nn
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.evaluation.control import control_scores
 from genkit.evaluation.control_result import disentanglement, unit_of
+from tests.training.tiny import on_processes
 
 COLUMNS = {"hue": Values(0, 1, cyclic=True), "size": Values(0, 1), "shape": Labels(3, ["a", "b", "c"])}
 NAMES = list(COLUMNS)
@@ -162,3 +167,39 @@ def test_units_and_the_score_of_disentanglement() -> None:
     assert unit_of(Values(0, 4, cyclic=True), values) == ("deg", 90.0)
     assert unit_of(Values(0, 9), values) == ("sd", 0.5) and unit_of(Labels(2), values) == ("%", 100.0)
     assert disentanglement("a", {"a": 0.5, "b": 0.1, "c": 0.0}, 100) == pytest.approx(0.5 / 0.1 * 0.5 / 0.01)
+
+
+def scored_together(folder: Path) -> None:
+    found = control_scores(Painter(off=0.1, leak=0.2), Reader(), Real(("hue",)), n=700, crew=Crew.of_launch())
+    (folder / os.environ["RANK"]).write_text(json.dumps(found.to_json()))
+
+
+def test_two_processes_make_half_the_images_each_and_find_what_one_finds(tmp_path: Path) -> None:
+    assert on_processes(2, scored_together, tmp_path, tmp_path) == [0, 0]
+    one = json.loads(json.dumps(control_scores(Painter(off=0.1, leak=0.2), Reader(), Real(("hue",)), n=700).to_json()))
+    for rank in "01":
+        found = json.loads((tmp_path / rank).read_text())
+        assert {**found, "seconds": 0} == {**one, "seconds": 0}
+
+
+class Half(Crew):
+    """One of two processes, which waits for nobody: it takes its own batches for those of both."""
+
+    def exchanged(self, piece: Any) -> list[Any]:
+        return [piece, {k + 1 - 2 * self.rank: made for k, made in piece.items()}]
+
+
+def test_a_process_of_two_makes_half_of_the_images() -> None:
+    counts = []
+    for crew in (ALONE, Half(0, 2)):
+        painter, made = Painter(), [0]
+        honest = painter._values
+
+        def counted(rows: Rows, honest: Any = honest, made: list[int] = made) -> Tensor:
+            made[0] += len(rows.seeds)
+            return honest(rows)
+
+        painter._values = counted  # type: ignore[method-assign]
+        control_scores(painter, Reader(), Real(), n=1000, crew=crew)
+        counts.append(made[0])
+    assert counts[1] == counts[0] / 2

@@ -20,8 +20,9 @@ from genkit.gan.reused_ascent import ReusedAscent
 from genkit.gan.score_drift import ScoreDrift
 from genkit.gan.slots import Ascent, Term, Turn
 from genkit.gan.sup_norm import SupNormPenalty
-from genkit.training.checkpoint import load_checkpoint, save_checkpoint
+from genkit.training.checkpoint import load_checkpoint
 from genkit.training.optimizers import SGD
+from genkit.training.saving import save_checkpoint
 from genkit.training.start import _whole_system
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer

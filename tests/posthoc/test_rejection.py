@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +15,18 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.randomness import Randomness, Rows
 from genkit.posthoc.rejection.acceptance import Shift
 from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.fitting import fitted
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
+from tests.training.tiny import on_processes
 
 WIDE = 1.5
 
@@ -316,3 +322,50 @@ def test_no_gamma_gives_some_rates() -> None:
     with pytest.raises(GenkitError, match="always kept"):
         Shift(rate=0.2).found(odds)
     assert 0.2 < (odds[2:] - Shift(rate=0.5).found(odds)).sigmoid().mean() < 0.9
+
+
+class Real:
+    """N(0, 1), a row a number."""
+
+    name, sample_shape = "real", (1,)
+
+    def __init__(self) -> None:
+        self.x = torch.randn(700, 1, generator=rng(3))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def rows(self, index: Tensor) -> Tensor:
+        return self.x[index]
+
+    def condition(self, index: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+class Score(Known):
+    """A critic that is off by a factor."""
+
+    sample_shape, differentiable = (1,), True
+
+    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+        return 2 * super().forward(x, condition).float()
+
+
+def found_by(crew: Crew) -> dict[str, Any]:
+    """The score of a ratio and its calibration, with the randomness that they leave."""
+    wide, left = Wide(), rng()
+    scored = Rejection(wide, Known()).reliability(Real(), 600, left, crew)
+    fit = fitted(wide, DensityRatio(Score()), Real(), left, "platt", 500, crew)
+    numbers = [*scored.values().values(), *fit.real.tolist(), fit.after.bce, torch.rand(1, generator=left).item()]
+    return {"numbers": numbers, "drawn": wide.drawn}
+
+
+def find_together(folder: Path) -> None:
+    (folder / os.environ["RANK"]).write_text(json.dumps(found_by(Crew.of_launch())))
+
+
+def test_processes_share_what_a_ratio_is_scored_and_fitted_on(tmp_path: Path) -> None:
+    assert on_processes(2, find_together, tmp_path, tmp_path) == [0, 0]
+    one, two = found_by(ALONE), [json.loads((tmp_path / rank).read_text()) for rank in "01"]
+    assert [each["numbers"] for each in two] == [one["numbers"]] * 2
+    assert sum(each["drawn"] for each in two) == one["drawn"] == 1100

@@ -5,24 +5,26 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from genkit.core.errors import CheckpointError, TrainingError
-from genkit.training import checkpoint
+from genkit.training import checkpoint, saving
 from genkit.training.checkpoint import (
     FILES,
     complete,
     load_checkpoint,
     newest_good,
     prune,
-    save_checkpoint,
     tidy,
     verify,
 )
+from genkit.training.saving import save_checkpoint
 from genkit.training.trainer import Trainer
 from tests.contracts.specs import SYSTEM_CASES, make_trainer
 
@@ -255,15 +257,16 @@ def test_pruning_keeps_the_newest_and_the_best(
 def test_a_full_disk_leaves_what_was_there(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, saved: tuple[Path, Trainer]
 ) -> None:
-    honest = checkpoint.write_synced
+    honest = saving.write_file, saving.write_synced
 
-    def full(path: Path, content: bytes) -> None:
+    def full(write: Callable[..., Any], path: Path, content: Any) -> Any:
         if path.name == name:
-            path.write_bytes(content[: len(content) // 2])
+            path.write_bytes(b"half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        honest(path, content)
+        return write(path, content)
 
-    monkeypatch.setattr(checkpoint, "write_synced", full)
+    monkeypatch.setattr(saving, "write_file", partial(full, honest[0]))
+    monkeypatch.setattr(saving, "write_synced", partial(full, honest[1]))
     with pytest.raises(CheckpointError, match=r"cannot write .*step-00000003: No space left on device, \d+ MiB free"):
         save_checkpoint(saved[1], folder)
     assert sorted(p.name for p in folder.iterdir()) == [f"step-0000000{i}" for i in (1, 2, 3)]

@@ -13,7 +13,8 @@ import torch._dynamo as dynamo
 from torch import nn
 
 from genkit.core import processes
-from genkit.training.checkpoint import load_checkpoint, save_checkpoint
+from genkit.training.checkpoint import load_checkpoint
+from genkit.training.saving import save_checkpoint
 from tests.contracts.specs import ENCODER, NOISY, PLAIN_DDPM, UNET
 from tests.training.test_preparation import prepared, walk
 

@@ -17,10 +17,11 @@ import pytest
 
 from genkit.core.errors import CheckpointError
 from genkit.core.interruption import Stopped
-from genkit.training import checkpoint, show, train
 from genkit.training import run as run_module
+from genkit.training import saving, show, train
 from genkit.training.checkpoint import complete, newest_good, verify
 from genkit.training.recipe import Recipe
+from genkit.training.saving import Saving
 from genkit.training.trainer import Trainer
 from tests.training.tiny import by_example, contents, drain, images, points, start, wait_for
 
@@ -169,15 +170,15 @@ def test_the_exit_code_is_the_first_signals(number: int, code: int, tmp_path: Pa
 
 def signal_in_a_save() -> None:
     """SIGTERM twice in the middle of the first checkpoint's files."""
-    honest = checkpoint.write_synced
+    honest = saving.write_file
 
-    def write(path: Path, content: bytes) -> None:
+    def write(path: Path, content: Any) -> Any:
         if path.name == "ema.safetensors":
             os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGTERM)
-        honest(path, content)
+        return honest(path, content)
 
-    checkpoint.write_synced = write
+    saving.write_file = write
 
 
 def test_a_signal_in_the_middle_of_a_save(undisturbed: dict[str, Any], tmp_path: Path) -> None:
@@ -191,14 +192,15 @@ def test_a_signal_in_the_middle_of_a_save(undisturbed: dict[str, Any], tmp_path:
 
 def limit_file_size() -> None:
     """No file of more than one KiB can be written once the first checkpoint is there."""
-    honest = run_module.save_checkpoint
+    honest = Saving.begin
 
-    def save(trainer: Trainer, folder: Path, extra: dict[str, Any] | None = None) -> Path:
+    def begin(self: Saving, trainer: Trainer, folder: Path, *rest: Any) -> Path:
+        self.wait()
         if complete(folder):
             resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
-        return honest(trainer, folder, extra)
+        return honest(self, trainer, folder, *rest)
 
-    run_module.save_checkpoint = save
+    Saving.begin = begin  # type: ignore[method-assign]
 
 
 def test_a_write_that_fails_leaves_the_checkpoint_before(undisturbed: dict[str, Any], tmp_path: Path) -> None:

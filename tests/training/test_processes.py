@@ -296,15 +296,16 @@ ARRIVAL = {"update": 25, "resuming": 1, "finishing": 1}
 
 def die(rank: int, phase: str) -> None:
     """SIGKILL to one process in a phase of the run."""
-    from genkit.training import checkpoint, show
     from genkit.training import run as run_module
+    from genkit.training import saving, show
     from genkit.training.trainer import Trainer
 
     owner, name = {
         "update": (Trainer, "_average"),
-        "between barriers": (checkpoint, "_write_local"),
-        "writing": (checkpoint, "_write_shared"),
-        "publishing": (checkpoint, "publish"),
+        "copying": (saving, "_share"),
+        "writing": (saving, "write_file"),
+        "leaving": (saving, "_leave"),
+        "publishing": (saving, "publish"),
         "pruning": (run_module, "prune"),
         "drawing": (show, "draw_samples"),
         "resuming": (run_module, "load_checkpoint"),
@@ -335,8 +336,10 @@ def train_to_the_end(out: Path) -> None:
 
 
 MORTAL = points(9, every={"checkpoint": 2, "grid": 3})
-DEATHS = [(0, phase) for phase in ("update", "between barriers", "writing", "publishing", "pruning", "drawing")]
-DEATHS += [(0, "resuming"), (1, "update"), (1, "between barriers"), (1, "resuming"), (0, "finishing")]
+DEATHS = [(0, phase) for phase in ("update", "copying", "writing", "publishing", "pruning", "drawing")]
+DEATHS += [(0, "resuming")]
+DEATHS += [(1, phase) for phase in ("update", "copying", "writing", "leaving", "resuming")]
+DEATHS += [(0, "finishing")]
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genkit.core.batch_noise import SMALL
 from genkit.core.errors import RecipeError
@@ -185,3 +188,35 @@ def test_shares_laid_out_ahead_are_the_rows_of_their_items(n: int) -> None:
     for seed, position in [(3, p) for p in (0, 32, 64, 32, 40, n - 40, 3 * n, 3 * n + 2**15, 3 * n + 32)] + [(4, 0)]:
         expected = Shuffle(n).rows(seed, np.arange(position + 8, position + 16))
         assert shares.at(seed, position).equal(expected)
+
+
+class HostCopies(TorchDispatchMode):
+    """Kinds and sizes of what is made on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[torch.dtype, int]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor) and out.device.type == "cpu":
+            self.made.append((out.dtype, out.numel()))
+        return out
+
+
+def test_images_go_to_another_device_as_bytes_and_become_floats_there() -> None:
+    data = shapes(n=11, size=8)
+    stream, pixels = Stream(data, 6, seed=4, mirror=True, device="meta"), 6 * 3 * 64
+    assert data.sample_shape == (3, 8, 8)
+    with HostCopies() as seen:
+        batch = next(stream)
+    assert (batch.x.device.type, batch.x.dtype, batch.x.shape) == ("meta", torch.float32, (6, 3, 8, 8))
+    assert not [size for kind, size in seen.made if size >= pixels and kind.is_floating_point]
+    assert (torch.uint8, pixels) in seen.made
+
+
+def test_bytes_become_the_same_floats_as_ever() -> None:
+    data = shapes(n=11, size=8)
+    x = next(Stream(data, 6, seed=4)).x
+    index = next(Stream(data, 6, seed=4)).index
+    assert x.equal(data.x[index].float() / 127.5 - 1) and x.equal(data.rows(index))

@@ -14,10 +14,10 @@ from genkit.core.errors import BadState, RecipeError, TrainingError
 from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Data, Learning, System, Terms, Turns, Update, descend, observe
-from genkit.training.checkpoint import save_checkpoint
 from genkit.training.log import Window
 from genkit.training.optimizers import SGD, Adam, Adamax, AdamEntryClip, AdamNormGrad, AdamW
 from genkit.training.rate_schedules import Linear
+from genkit.training.saving import save_checkpoint
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 from tests.training.sources import Numbers

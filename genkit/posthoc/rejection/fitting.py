@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator, Items, LatentGenerator
 from genkit.posthoc.rejection.calibration import Calibrator, Isotonic, Platt, Reliability, reliability
@@ -46,19 +47,21 @@ def fitted(
     rng: torch.Generator,
     calibration: str = "",
     n: int = 10_000,
+    crew: Crew = ALONE,
 ) -> Fitted:
     """Calibrates `ratio` on one half of held-out real samples and fresh ones, and judges it on the other.
 
     Args:
         items: real samples that the critic was not trained on; up to n of them are used.
         calibration: "platt", "isotonic", or "" for none.
+        crew: processes that share the samples and find the same; each of them calls this.
 
     Raises:
         GenkitError: fewer than four real samples, or scores that are not finite.
     """
     if min(n, len(items)) < 4:
         raise GenkitError(f"{items.name}: a ratio is judged on at least 4 real samples, got {min(n, len(items))}")
-    real, made = Rejection(generator, ratio).compared(items, n, rng, ratio.scores)
+    real, made = Rejection(generator, ratio).compared(items, n, rng, ratio.scores, crew)
     half = len(real) // 2 if calibration else 0
     score, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
     before = reliability(score, is_real)

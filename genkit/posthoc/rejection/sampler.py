@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.condition import Condition
+from genkit.core.crew import ALONE, Crew
 from genkit.core.generator import Generator, Items, evaluating
 from genkit.core.precision import KeepsFloat64
-from genkit.core.randomness import Rows
+from genkit.core.randomness import Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
@@ -98,22 +99,33 @@ class RatioSampler(KeepsFloat64, Generator):
             yield x, condition
 
     def compared(
-        self, items: Items, n: int, rng: torch.Generator, read: Callable[[Tensor, Condition], Tensor]
+        self,
+        items: Items,
+        n: int,
+        rng: torch.Generator,
+        read: Callable[[Tensor, Condition], Tensor],
+        crew: Crew = ALONE,
     ) -> tuple[Tensor, Tensor]:
-        """The answers of `read`, (n,) each on the CPU, for n rows of `items` and for samples of the same conditions."""
-        real, made = list[Tensor](), list[Tensor]()
-        for rows in torch.randperm(len(items), generator=rng)[:n].split(BATCH):
+        """The answers of `read`, (n,) each on the CPU, for n rows of `items` and for samples of the same conditions.
+
+        The processes of `crew` share both, batch by batch.
+        """
+        found = dict[int, tuple[Tensor, Tensor]]()
+        for k, rows in enumerate(torch.randperm(len(items), generator=rng)[:n].split(BATCH)):
+            if not crew.has(k):
+                seeds_of_rows(len(rows), rng)
+                continue
             x = items.rows(rows).to(self.device)
             asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
-            for said, samples in ((real, [(x, asked)]), (made, self.proposed(len(rows), rng, asked))):
-                for sample in samples:
-                    with torch.no_grad(), evaluating(self):
-                        said.append(read(*sample).cpu())
+            [proposed] = self.proposed(len(rows), rng, asked)
+            with torch.no_grad(), evaluating(self):
+                found[k] = read(x, asked).cpu(), read(*proposed).cpu()
+        real, made = zip(*crew.gathered(found), strict=True)
         return torch.cat(real), torch.cat(made)
 
-    def reliability(self, items: Items, n: int, rng: torch.Generator) -> Reliability:
+    def reliability(self, items: Items, n: int, rng: torch.Generator, crew: Crew = ALONE) -> Reliability:
         """Of the ratio, on n rows of `items` and n samples of the generator made for the same conditions."""
-        real, made = self.compared(items, n, rng, self.log_ratio)
+        real, made = self.compared(items, n, rng, self.log_ratio, crew)
         return reliability(torch.cat([real, made]), torch.arange(len(real) + len(made)) < len(real))
 
     def remarks(self) -> list[str]:

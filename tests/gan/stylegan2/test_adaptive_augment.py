@@ -8,7 +8,8 @@ import torch
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.gan.stylegan2.adaptive_augment import AdaptiveAugment
-from genkit.training.checkpoint import load_checkpoint, save_checkpoint
+from genkit.training.checkpoint import load_checkpoint
+from genkit.training.saving import save_checkpoint
 from tests.contracts.specs import gan_case, make_trainer
 from tests.contracts.test_systems import run
 
