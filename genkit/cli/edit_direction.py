@@ -32,7 +32,7 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     import torch
 
     from genkit.core.files import write_atomically
-    from genkit.images.labelled import labelled_png
+    from genkit.images.grid import labelled_png
 
     asked = [parsed(text) for text in texts]
     found = directions_of(weights, folder)

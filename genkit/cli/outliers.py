@@ -193,7 +193,8 @@ def _tell(ranking: Ranking, items: Any) -> None:
 
 def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:
     from genkit.evaluation.outliers import write_ranking
-    from genkit.images.pixels import grid, write_png
+    from genkit.images.grid import grid
+    from genkit.images.pixels import write_png
 
     if out:
         write_ranking(ranking, out, list(items.files))

@@ -37,7 +37,7 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     from genkit.core.files import write_atomically
     from genkit.core.generator import Generator
     from genkit.gan.control.controlled import Controlled
-    from genkit.images.labelled import labelled_png
+    from genkit.images.grid import labelled_png
 
     if out.suffix.lower() != ".png":
         raise GenkitError(f"--out: --sweep draws one picture; give a name that ends with .png, got {shown(out.name)}")

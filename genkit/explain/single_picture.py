@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from genkit.explain.pictures import difference, on_white
-from genkit.explain.sheet import enlarged
-from genkit.images.pixels import grid, to_channels
+from genkit.images.grid import grid
+from genkit.images.pixels import to_channels
 
 if TYPE_CHECKING:
     from genkit.explain.single import Change, ImageExplanation
@@ -22,7 +22,7 @@ def single_picture(found: ImageExplanation) -> Tensor:
     blank = torch.full_like(before, 255)
     below = [on_white(difference(before, image)) for image in after]
     images = [to_channels(found.original, 3), before, *after, blank, blank, *below]
-    return grid(enlarged(torch.stack(images)), 2 + len(after))
+    return grid(torch.stack(images), 2 + len(after))
 
 
 def single_json(found: ImageExplanation) -> dict[str, Any]:

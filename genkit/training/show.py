@@ -15,7 +15,8 @@ from genkit.core.generator import Generator, Pictured
 from genkit.core.interruption import StopFlag
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
-from genkit.images.pixels import grid, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import write_png
 from genkit.images.scatter import points_png
 from genkit.training.log import MetricsLog
 from genkit.training.recipe import Evaluate, Recipe

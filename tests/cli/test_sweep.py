@@ -14,7 +14,7 @@ from genkit.cli.main import main
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPGenerator
-from genkit.images.labelled import labelled_png
+from genkit.images.grid import labelled_png
 from tests.cli.test_evaluate import refused, run
 from tests.gan.control.test_control_training import controlled
 
