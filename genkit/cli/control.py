@@ -43,7 +43,7 @@ def score(
     generator, reader = loaded(Generator, weights), loaded(Pretrained, judge)
     with display() as shown:
         tell = progress(shown, "judging", "image")
-        found = control_scores(generator, reader, against, n, seed, tell, "skip" if skip_bad else "error")
+        found = control_scores(generator, reader, against, n, seed, tell, skip_bad)
     show(weights, judge, found)
     if json_path:
         write_json(json_path, found.to_json())

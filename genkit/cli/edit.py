@@ -11,7 +11,18 @@ import click
 from click.core import ParameterSource
 
 from genkit.cli.computing_options import computes
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
+from genkit.cli.places import (
+    ABOUT_DATA,
+    ABOUT_WEIGHTS,
+    COUNT,
+    DATA,
+    SEED,
+    WEIGHTS,
+    Place,
+    Writing,
+    loaded,
+    skip_bad_option,
+)
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import DataError, GenkitError
 from genkit.core.files import read_regular
@@ -62,6 +73,7 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png: IMAGE and its first {GRID} variations, or a strip.")
 @click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+@skip_bad_option
 @click.pass_context
 @computes
 def command(
@@ -79,6 +91,7 @@ def command(
     seed: int,
     grid: bool,
     batch_size: int,
+    skip_bad: bool,
 ) -> None:
     """Make variations of IMAGE, or a straight line of images from one IMAGE to another, with WEIGHTS of a VAE.
 
@@ -101,7 +114,7 @@ def command(
     assert out is not None
     if not images:
         _refuse_of_images(ctx)
-        _write_weights(weights, data, out)
+        _write_weights(weights, data, out, skip_bad)
         return
     from genkit.core.generator import Generator
 
@@ -176,7 +189,7 @@ def _refuse_of_images(ctx: click.Context) -> None:
             )
 
 
-def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> None:
+def _write_weights(weights: str, given: dict[str, str | None], out: Path, skip_bad: bool) -> None:
     from genkit.cli.exemplars import tell_exemplars
     from genkit.evaluation.real_data import check_data, open_data
     from genkit.vae.vae import VAE
@@ -184,10 +197,10 @@ def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> Non
     vae = VAE.from_pretrained(weights)
     data = {option: name for option, name in given.items() if name}
     for option, name in data.items():
-        check_data(name, vae.sample_shape, option)
+        check_data(name, vae.sample_shape, option, skip_bad)
     take = {"--replace": vae.exemplars.replace, "--extend": vae.exemplars.extend}
     for option, name in data.items():
-        items = open_data(name, vae.sample_shape, option)
+        items = open_data(name, vae.sample_shape, option, skip_bad)
         take[option](items)
         for line in items.remarks():
             click.echo(line)

@@ -38,7 +38,7 @@ def score(
             metrics,
             progress=progress(shown, "features", "sample"),
             weights=extractor_weights,
-            on_bad="skip" if skip_bad else "error",
+            skip_bad=skip_bad,
             use_cache=not no_cache,
             crew=crew_of_launch(),
             **settings,

@@ -153,9 +153,9 @@ def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[st
         return {k: v for k, v in wanted.items() if v is not None and k in takes} | named
     if channels is None:
         files = ImageFiles(named)
-        first = files.select(files.names[:32]).decode_all(on_bad="skip")
+        first = files.select(files.names[:32]).decode_all(skip_bad=True)
         channels = max((decoded.image.shape[0] for decoded in first), default=3)
-    return folder_spec(named, size, channels, "skip" if skip_bad else "error")
+    return folder_spec(named, size, channels, skip_bad)
 
 
 def _converted(spec: dict[str, Any]) -> Iterator[str]:

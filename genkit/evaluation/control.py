@@ -21,7 +21,6 @@ from genkit.core.progress import Progress
 from genkit.core.randomness import stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
 from genkit.evaluation.real_data import check_data, open_data
-from genkit.images.image_files import OnBad
 
 BATCH = 250
 """Images at a time."""
@@ -54,7 +53,7 @@ def control_scores(
     n: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
 ) -> ControlScores:
     """Of every attribute that the generator can be asked for and the judge reads.
 
@@ -77,7 +76,7 @@ def control_scores(
         )
     names = _common(generator.conditions, judge.conditions)
     check_data(data, generator.sample_shape, "--against")
-    real = open_data(data, generator.sample_shape, "--against", on_bad)
+    real = open_data(data, generator.sample_shape, "--against", skip_bad)
     started, test = time.monotonic(), _Test(generator, judge, real, names, min(n, len(real)), seed, progress)
     found = {name: test.scores(name) for name in names}
     described = {"name": real.name, "n": len(real), "fingerprint": real.fingerprint}

@@ -21,6 +21,7 @@ from genkit.training.best import Best, best_known, best_name, keep_apart
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, save_checkpoint, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
+from genkit.training.files_table import write_files_table
 from genkit.training.log import MetricsLog, Window
 from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
@@ -145,6 +146,8 @@ class Run:
                 self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
         for line in self.data.remarks():
             self.watcher.note(line)
+        if self.main and write_files_table(self.folder.files, self.data):
+            self.watcher.note(f"{self.data.name}: every file, and what became of it: {self.folder.files}")
         if self.main:
             self.log.rewind(lines)
         if self.accelerator.log_with:

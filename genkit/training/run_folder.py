@@ -54,6 +54,7 @@ class RunFolder:
         self.environment = self.path / "environment.json"
         self.history = self.path / "history.json"
         self.data = self.path / DATA
+        self.files = self.path / "files.csv"
         self.start = self.path / "start.json"
 
     def grid(self, step: int) -> Path:
