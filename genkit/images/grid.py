@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from einops import rearrange
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from genkit.core.errors import DataError
@@ -15,7 +16,8 @@ from genkit.images.pixels import as_uint8, encoded_png
 
 TILE, WIDEST = 64, 2048
 """Pixels that an image is enlarged to at least, as long as the whole picture stays within so many."""
-LINE, LETTER, GAP = 14, 7, 2
+LINE, LETTERS, GAP = 15, 11, 2
+"""Pixels of a line of text, of its letters, and between two images."""
 
 
 def enlarged(images: Tensor, columns: int = 1) -> Tensor:
@@ -47,22 +49,31 @@ def grid(images: Tensor, columns: int | None = None, padding: int = GAP) -> Tens
     return whole[:, : whole.shape[1] - padding, : whole.shape[2] - padding]
 
 
-def labelled_png(images: Tensor, rows: Sequence[str], columns: Sequence[str]) -> bytes:
-    """A PNG file of images (rows, columns, C, H, W) in [-1, 1], a text beside each row and over each column.
+def labelled_png(images: Tensor, heads: Sequence[str], rows: Sequence[str] = ()) -> bytes:
+    """A PNG file of images (N, C, H, W), as of `grid`, a text over each column and perhaps one beside each row.
 
     Raises:
         DataError: another number of texts than of rows or columns.
     """
-    if images.dim() != 5 or tuple(images.shape[:2]) != (len(rows), len(columns)):
-        raise DataError(f"{len(rows)} x {len(columns)} texts for images {list(images.shape)}")
-    table = grid(images.flatten(0, 1), len(columns)).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
-    left = LETTER * max(map(len, rows)) + GAP
+    if not heads or (rows and len(images) != len(rows) * len(heads)):
+        raise DataError(f"{len(rows)} x {len(heads)} texts for images {list(images.shape)}")
+    table = grid(images, len(heads)).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
+    font = ImageFont.load_default(LETTERS)
+    left = GAP + math.ceil(max(map(font.getlength, rows), default=-GAP)) + 2 * GAP * bool(rows)
     whole = Image.new("RGB", (left + table.shape[1], LINE + table.shape[0]), "white")
     whole.paste(Image.fromarray(table), (left, LINE))
     draw = ImageDraw.Draw(whole)
-    height, width = ((side + GAP) // n for side, n in zip(table.shape, (len(rows), len(columns)), strict=False))
-    for k, text in enumerate(columns):
-        draw.text((left + k * width, 1), text[: width // LETTER], fill="black")
+    width, height = (table.shape[1] + GAP) // len(heads), (table.shape[0] + GAP) // -(-len(images) // len(heads))
+    for k, text in enumerate(heads):
+        draw.text((left + k * width, 0), _fitting(text, width - GAP, font), fill="black", font=font)
     for k, text in enumerate(rows):
-        draw.text((GAP, LINE + k * height + height // 2 - LINE // 2), text, fill="black")
+        draw.text((GAP, LINE + k * height + (height - LINE) // 2), text, fill="black", font=font)
     return encoded_png(whole)
+
+
+def _fitting(text: str, width: int, font: Any) -> str:
+    """The beginning of a text that is no wider."""
+    text = " ".join(text.split())
+    if font.getlength(text) <= width:
+        return text
+    return next((f"{text[:n]}.." for n in range(len(text), 0, -1) if font.getlength(f"{text[:n]}..") <= width), "")

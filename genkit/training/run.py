@@ -26,7 +26,7 @@ from genkit.training.log import MetricsLog, Window
 from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
-from genkit.training.report import write_report
+from genkit.training.report import renewed, write_report
 from genkit.training.rollback import Fall, ended, good_before, slower, told
 from genkit.training.run_folder import RunFolder
 from genkit.training.show import Show
@@ -156,6 +156,9 @@ class Run:
             self.watcher.note(self.started or start_from(source, self.trainer, self.watcher.note))
         if not found and (source or self.recipe.rollback):
             self._checkpoint()
+        if self.main:
+            renewed(lambda: self.show.real(self.folder.real), self.watcher.note)
+            self._report()
 
     def _compare(self, found: Path | None) -> None:
         """Compares data, recipe and environment with those of the run so far.
@@ -225,6 +228,11 @@ class Run:
                 asked_to_stop(self.accelerator, stop)
                 self._checkpoint(due[i:])
                 raise Stopped(stop.number, self.trainer.step) from None
+        if due and self.main:
+            self._report()
+
+    def _report(self, under_way: bool = True) -> None:
+        renewed(lambda: write_report(self.folder, self.recipe, under_way), self.watcher.note)
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
@@ -233,6 +241,8 @@ class Run:
             Interrupted: a signal came.
         """
         scores, best = self.show.scores(stop, self.best, self.recipe.train.seed)
+        if scores and self.main:
+            write_atomically(self.folder.so_far, json.dumps({**scores, "iteration": self.trainer.step}).encode())
         if best and self.main:
             assert self.recipe.evaluate
             metric = self.recipe.evaluate.best
@@ -272,4 +282,5 @@ class Run:
         if self.main:
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
-            write_report(self.folder, self.recipe)
+            self.folder.so_far.unlink(missing_ok=True)
+            self._report(under_way=False)

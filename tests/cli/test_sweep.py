@@ -14,7 +14,7 @@ from genkit.cli.main import main
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPGenerator
-from genkit.images.grid import labelled_png
+from genkit.images.grid import LINE, labelled_png
 from tests.cli.test_evaluate import refused, run
 from tests.gan.control.test_control_training import controlled
 
@@ -100,8 +100,13 @@ def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
 
 
 def test_texts_stand_beside_rows_and_over_columns():
-    black = torch.full((2, 3, 1, 8, 8), -1.0)
-    picture = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["seed 1", "seed 2"], ["a", "b", "c"]))))
-    assert picture.shape == (14 + 2 * 66 - 2, 7 * 6 + 2 + 3 * 66 - 2, 3)
-    assert not picture[14:78, 44:108].any()
+    black = torch.full((6, 1, 8, 8), -1.0)
+    picture = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["a", "b", "c"], ["seed 1", "seed 2"]))))
+    left = picture.shape[1] - (3 * 66 - 2)
+    assert picture.shape == (LINE + 2 * 66 - 2, left + 3 * 66 - 2, 3) and 20 < left < 60
+    assert not picture[LINE : LINE + 64, left : left + 64].any()
+    heads, beside = picture[:LINE, left:] < 128, picture[LINE:, : left - 2] < 128
+    assert all(heads[:, k * 66 : k * 66 + 20].any() for k in range(3)) and beside[:66].any() and beside[66:].any()
+    named = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["much longer than the column is wide", "b", "c"]))))
+    assert named.shape == (LINE + 2 * 66 - 2, 3 * 66 - 2, 3) and not (named[:LINE, 64:66] < 250).any()
     assert main(["edit", "--help"]) == 0
