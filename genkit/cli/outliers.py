@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import TrainingWatcher, display, progress
+from genkit.cli.console import TrainingWatcher, display, progress, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.core.errors import GenkitError, TrainingError
 from genkit.core.interruption import RunEnded
@@ -70,7 +70,7 @@ def score(
         ranking = rank_outliers(on_device(game), items, share, progress(shown, "judging", "image"), crew)
     if crew.rank:
         return
-    _tell(ranking, items)
+    _tell(ranking, items, run)
     _write(ranking, items, out, grid, worst)
 
 
@@ -181,7 +181,7 @@ def _items(spec: dict[str, Any]) -> Any:
     return items
 
 
-def _tell(ranking: Ranking, items: Any) -> None:
+def _tell(ranking: Ranking, items: Any, run: str | None) -> None:
     if items.report:
         click.echo(f"{items.name}: {items.report.summary()}")
     junk = int(ranking.junk.sum())
@@ -189,6 +189,10 @@ def _tell(ranking: Ranking, items: Any) -> None:
         f"{junk} of {len(items)} images ({100 * junk / len(items):.1f} %) keep less than half of their weight "
         f"({ranking.by}, rho {ranking.rho:.3g})"
     )
+    if ranking.doubt:
+        warn(
+            [f"{ranking.doubt}; {'give another run' if run else 'train longer with --steps, or give a run'} --against"]
+        )
 
 
 def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:

@@ -28,6 +28,7 @@ from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
 from genkit.training.report import renewed, write_report
 from genkit.training.rollback import Fall, ended, good_before, slower, told
+from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.show import Show
 from genkit.training.start import start_from
@@ -157,7 +158,7 @@ class Run:
         if not found and (source or self.recipe.rollback):
             self._checkpoint()
         if self.main:
-            renewed(lambda: self.show.real(self.folder.real), self.watcher.note)
+            renewed(lambda: self.show.real(self.folder.real), self.watcher.note, "the picture of real images")
             self._report()
 
     def _compare(self, found: Path | None) -> None:
@@ -283,4 +284,6 @@ class Run:
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
             self.folder.so_far.unlink(missing_ok=True)
+            product = self.trainer.ema.module
+            renewed(lambda: write_card(self.folder, self.recipe, product), self.watcher.note, "the card")
             self._report(under_way=False)

@@ -49,6 +49,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.best = self.path / "best.json"
         self.weights = self.path / "weights"
+        self.card = self.weights / "README.md"
         self.grids = self.path / "grids"
         self.samples = self.path / "samples.png"
         self.scores = self.path / "scores.json"

@@ -26,6 +26,7 @@ from genkit.training.peers import among_peers
 from genkit.training.place import STAGE
 from genkit.training.recipe import Recipe
 from genkit.training.report import renewed, write_report_of_stages
+from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.sharing import shared
 from genkit.training.show import Scoring, draw_samples
@@ -173,6 +174,9 @@ class _Ending:
             self._show(product.to(self.accelerator.device), crew)  # type: ignore[attr-defined]
         if crew.rank == 0:
             self.folder.keep(self.recipe)
+            if product is not None:
+                module: Any = product
+                renewed(partial(write_card, self.folder, self.recipe, module), self.watcher.note, "the card")
             write = partial(write_report_of_stages, self.folder, self.recipe)
             renewed(write, self.watcher.note)
 

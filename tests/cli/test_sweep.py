@@ -44,15 +44,15 @@ def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights
     assert code == 0 and "2 x 3 images in" in out and "hue 0 to 0.5" in out
     whole = pixels(strip)
     height, width = 2 * 64 + 2, 3 * 64 + 2 * 2
-    assert whole.shape[0] == 14 + height and whole.shape[1] > width
-    tiles = whole[14:, whole.shape[1] - width :]
+    assert whole.shape[0] == LINE + height and whole.shape[1] > width
+    tiles = whole[LINE:, whole.shape[1] - width :]
     for row, seed in enumerate((3, 4)):
         for column, hue in enumerate(("0", "0.25", "0.5")):
             folder = tmp_path / f"{seed}-{hue}"
             run(capsys, "sample", weights, "-n", 1, "--seed", seed, "--condition", f"hue={hue}", "--out", folder)
             tile = tiles[row * 66 : row * 66 + 64 : 4, column * 66 : column * 66 + 64 : 4].astype(int)
             assert abs(tile - pixels(folder / "000000.png")).max() <= 1
-    assert (whole[:14] < 128).any() and (whole[14:, : whole.shape[1] - width] < 128).any(), "texts"
+    assert (whole[:14] < 128).any() and (whole[LINE:, : whole.shape[1] - width] < 128).any(), "texts"
     code, *_ = run(capsys, "edit", weights, "--sweep", "shape", "--condition", "hue=0.2", "--out", strip)
     assert code == 0 and pixels(strip).shape[0] == 14 + 4 * 66 - 2, "an old picture is replaced; four rows if not said"
 

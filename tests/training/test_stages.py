@@ -24,6 +24,7 @@ from genkit.gan.gan import GAN
 from genkit.gan.networks.critic import Critic
 from genkit.training import train
 from genkit.training.recipe import Recipe
+from genkit.training.run_folder import RunFolder
 from genkit.training.staged import StagedRecipe, load_recipe, recipe_of
 from tests.contracts.specs import DDPM, NOISY, seeded
 from tests.training.tiny import ADAM, by_example, child, contents, on_processes, points

@@ -1,19 +1,70 @@
-"""The card of weights on the Hugging Face Hub: their README.md below the header that the hub reads."""
+"""Cards of weights: their README.md, and on the Hugging Face Hub the header that it reads above it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from genkit.core.documents import Unreadable, parse_yaml
 from genkit.core.errors import WeightsError
+from genkit.core.papers import entry_of
 
 HEADER = re.compile(r"---\s*\n(.*?)\n---\s*\n", re.DOTALL)
 UNKNOWN = "unknown"
 """The hub's word for weights whose licence nobody has said."""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card tells beside the name.
+
+    Attributes:
+        about: a sentence or two.
+        rows: (name, value) of how the weights came to be.
+        scores: (name, value, what it says).
+        warnings: lines about the scores.
+        papers: keys of the papers behind it.
+    """
+
+    about: str = ""
+    rows: Sequence[tuple[str, str]] = ()
+    scores: Sequence[tuple[str, str, str]] = ()
+    warnings: Sequence[str] = ()
+    papers: Sequence[str] = ()
+
+
+def card(name: str, kind: str, facts: CardFacts | None = None) -> str:
+    """README.md of the weights of a `kind`, in Markdown; a function of its arguments alone."""
+    told = facts or CardFacts()
+    parts = [f"# {_in_line(name)}", _in_line(told.about), f"A {kind}, made by genkit."]
+    if told.rows:
+        parts.append(_table(("training", ""), told.rows))
+    if told.scores:
+        parts.append(_table(("score", "value", "in words"), told.scores))
+    parts += [f"Of these scores: {_in_line(line)}." for line in told.warnings]
+    if told.papers:
+        parts.append(f"Papers behind it: {', '.join(map(_paper, told.papers))}.")
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(_in_line, line)) + " |" for line in lines)
+
+
+def _in_line(text: str) -> str:
+    """Text that neither ends a line or a cell of a table nor holds HTML."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _paper(key: str) -> str:
+    """A paper by its number, so that whoever reads the card finds it."""
+    number = re.search(r"\d{4}\.\d{4,5}", entry_of(key))
+    return f"arXiv:{number[0]}" if number else key
 
 
 def hub_card(
@@ -36,7 +87,7 @@ def hub_card(
     header["tags"] = list(dict.fromkeys([*_listed(header, "tags"), "genkit", "image-generation", *_types(config)]))
     if known := list(dict.fromkeys([*_listed(header, "datasets"), *datasets])):
         header["datasets"] = known
-    body = body.strip() or f"# {target.partition('@')[0].partition('/')[2]}\n\nA {kind}, made by genkit."
+    body = body.strip() or card(target.partition("@")[0].partition("/")[2], kind).strip()
     return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{body}\n{_use(body, target)}"
 
 
