@@ -95,6 +95,12 @@ def on_device(game: Any) -> Game:
     return game.to(computing().device)  # type: ignore[no-any-return]
 
 
+class ProgressAlone(TrainingWatcher):
+    """Of a training in a folder that goes away: what it says of its files is of no use."""
+
+    def note(self, line: str) -> None: ...
+
+
 def _trained(
     spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display, crew: Crew
 ) -> Game:
@@ -107,7 +113,7 @@ def _trained(
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
         try:
-            train(recipe, Path(crew.told(folder)) / "run", watcher=TrainingWatcher(shown))
+            train(recipe, Path(crew.told(folder)) / "run", watcher=ProgressAlone(shown))
         except RunEnded as ended:
             ended.advice = "nothing is kept; begin again, or train a run, which can go on, and give it with --against"
             raise

@@ -102,6 +102,8 @@ def _tell(title: str, folder: RunFolder) -> None:
     if is_first_process():
         click.echo(f"{heading(title)}; look at")
         click.echo(table(list(_places(folder)), indent="  "))
+        if rows := list(_scores(folder)):
+            click.echo(table(rows, indent="  "))
 
 
 def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
@@ -112,7 +114,13 @@ def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
     if folder.weights.is_dir():
         yield "weights", f"{folder.weights}  (genkit sample {folder.path} -n 64 --out samples)"
     if folder.scores.is_file():
-        from genkit.cli.subject import read_values
+        yield "scores", str(folder.scores)
 
-        values = read_values(folder.scores)
-        yield "scores", f"{folder.scores}  ({', '.join(f'{k} {v:.4g}' for k, v in values.items())})"
+
+def _scores(folder: RunFolder) -> Iterator[tuple[str, ...]]:
+    """(score, value, what it says)."""
+    from genkit.core.documents import read_mapping
+    from genkit.training.report_tables import score_tables
+
+    for name, value, _, says in score_tables(read_mapping(folder.scores))["values"]:
+        yield name, value, says

@@ -24,6 +24,7 @@ class CardFacts:
 
     Attributes:
         about: a sentence or two.
+        use: lines of a shell.
         rows: (name, value) of how the weights came to be.
         scores: (name, value, what it says).
         warnings: lines about the scores.
@@ -31,6 +32,7 @@ class CardFacts:
     """
 
     about: str = ""
+    use: Sequence[str] = ()
     rows: Sequence[tuple[str, str]] = ()
     scores: Sequence[tuple[str, str, str]] = ()
     warnings: Sequence[str] = ()
@@ -41,6 +43,8 @@ def card(name: str, kind: str, facts: CardFacts | None = None) -> str:
     """README.md of the weights of a `kind`, in Markdown; a function of its arguments alone."""
     told = facts or CardFacts()
     parts = [f"# {_in_line(name)}", _in_line(told.about), f"A {kind}, made by genkit."]
+    if told.use:
+        parts.append("\n".join(["```sh", *told.use, "```"]))
     if told.rows:
         parts.append(_table(("training", ""), told.rows))
     if told.scores:

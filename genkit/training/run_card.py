@@ -9,12 +9,15 @@ from torch import nn
 from genkit.core.card import CardFacts, card
 from genkit.core.documents import read_mapping
 from genkit.core.files import write_atomically
+from genkit.core.generator import Generator
 from genkit.core.papers import papers_of
 from genkit.core.versions import installed
 from genkit.training.recipe import Recipe
 from genkit.training.report_tables import data_tables, score_tables
 from genkit.training.run_folder import RunFolder
 from genkit.training.staged import StagedRecipe
+
+USE = ("genkit sample WEIGHTS -n 64 --grid --out samples   # WEIGHTS: the folder of this file",)
 
 
 def write_card(folder: RunFolder, recipe: Recipe | StagedRecipe, product: nn.Module) -> None:
@@ -36,7 +39,7 @@ def write_card(folder: RunFolder, recipe: Recipe | StagedRecipe, product: nn.Mod
     told = [(name, f"{value} {error}".strip(), says) for name, value, error, says in scores["values"]]
     about = f"{recipe.description.rstrip('.')}." if recipe.description else ""
     lines = [*filter(None, [scores["floor"].rstrip(".")]), *scores["warnings"]]
-    facts = CardFacts(about, rows, told, lines, papers_of(spec))
+    facts = CardFacts(about, USE if isinstance(product, Generator) else (), rows, told, lines, papers_of(spec))
     kind: Any = getattr(product, "config", {}).get("type", type(product).__name__)
     write_atomically(folder.card, card(recipe.name, str(kind).replace("_", " "), facts).encode())
 

@@ -52,9 +52,9 @@ def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights
             run(capsys, "sample", weights, "-n", 1, "--seed", seed, "--condition", f"hue={hue}", "--out", folder)
             tile = tiles[row * 66 : row * 66 + 64 : 4, column * 66 : column * 66 + 64 : 4].astype(int)
             assert abs(tile - pixels(folder / "000000.png")).max() <= 1
-    assert (whole[:14] < 128).any() and (whole[LINE:, : whole.shape[1] - width] < 128).any(), "texts"
+    assert (whole[:LINE] < 128).any() and (whole[LINE:, : whole.shape[1] - width] < 128).any(), "texts"
     code, *_ = run(capsys, "edit", weights, "--sweep", "shape", "--condition", "hue=0.2", "--out", strip)
-    assert code == 0 and pixels(strip).shape[0] == 14 + 4 * 66 - 2, "an old picture is replaced; four rows if not said"
+    assert code == 0 and pixels(strip).shape[0] == LINE + 4 * 66 - 2, "replaced; four rows if not said"
 
 
 def test_truncation_of_slices_by_name(capsys, tmp_path, weights):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,25 @@ import pytest
 from genkit.core.card import CardFacts, card, hub_card
 from genkit.core.hub import README
 from genkit.training import train
+from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from tests.training.tiny import points
 
 
+def scored() -> Recipe:
+    made = points(4, evaluate={"metrics": ["modes"], "n": 100, "best": "good_samples"})
+    return replace(made, description="Points | <b>and</b> more")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    scored = {"evaluate": {"metrics": ["modes"], "n": 100, "best": "good_samples"}}
-    return train(points(4, description="Points | <b>and</b> more", **scored), tmp_path_factory.mktemp("runs") / "run")
+    return train(scored(), tmp_path_factory.mktemp("runs") / "run")
 
 
 def test_a_run_tells_what_its_weights_are(run: Path) -> None:
     text = (run / "weights" / README).read_text(encoding="utf-8")
     assert text.startswith(f"# {points(4).name}\n\nPoints \\| &lt;b>and&lt;/b> more.\n\nA gan, made by genkit.\n")
+    assert "genkit sample WEIGHTS" in text
     for row in (
         r"iterations \| 4",
         r"seed \| \d+",
@@ -42,8 +49,7 @@ def test_it_is_the_card_that_the_hub_gets(run: Path) -> None:
 
 
 def test_a_run_that_is_made_again_has_the_same_card(run: Path, tmp_path: Path) -> None:
-    scored = {"evaluate": {"metrics": ["modes"], "n": 100, "best": "good_samples"}}
-    again = train(points(4, description="Points | <b>and</b> more", **scored), tmp_path / "elsewhere")
+    again = train(scored(), tmp_path / "elsewhere")
     assert RunFolder(again).card.read_bytes() == RunFolder(run).card.read_bytes()
 
 
