@@ -1,6 +1,7 @@
-"""CPU seconds that renewing report.html takes: at the first grid, which loads matplotlib, and at later ones.
+"""CPU seconds of renewing report.html, at the first grid, which loads matplotlib, and at later ones; and the seconds of
+scoring real samples against real ones, once a process.
 
-python -m benchmarks.report_cost
+    python -m benchmarks.report_cost
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from statistics import median
 
 import torch
 
+from genkit.evaluation.judges import BySamples
 from genkit.images.grid import grid
 from genkit.images.pixels import write_png
-from genkit.training.recipe import Recipe
+from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.report import GRIDS, write_report
 from genkit.training.run_folder import RunFolder
 
@@ -31,6 +33,10 @@ def main() -> None:
         print(
             f"{lines:,} log lines, {GRIDS} grids, {size:.1f} MB: {seconds[0]:.2f} s, then {median(seconds[1:]):.2f} s"
         )
+    start = time.monotonic()
+    data, asked = recipe.build_data(), Evaluate(metrics=["fd", "kd", "pr"], n=1000)
+    BySamples().floor(data, data, asked, 0, lambda done, total: None)
+    print(f"real against real, n = {asked.n:,}: {time.monotonic() - start:.1f} s")
 
 
 def filled(folder: RunFolder, lines: int) -> RunFolder:

@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card tells beside the name.
+    """The content of a card beside the name.
 
     Attributes:
         about: a sentence or two.

@@ -262,13 +262,11 @@ def _opening(text: str, role: str, skip_bad: bool) -> Opening:
 
 
 def _named(text: str, role: str, skip_bad: bool) -> Opening:
-    named = find_name(text, role)
-    if named is None:
+    name = find_name(text, role)
+    if name is None:
         near = suggest(text, CATALOG["data"])
         raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{near}")
-    return (
-        _of_spec(named, role) if isinstance(named, dict) else Opening(0, lambda: of_files(ImageFiles(named), skip_bad))
-    )
+    return _of_spec(name, role) if isinstance(name, dict) else Opening(0, lambda: of_files(ImageFiles(name), skip_bad))
 
 
 def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:

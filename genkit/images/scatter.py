@@ -12,7 +12,7 @@ from genkit.core.errors import DataError
 from genkit.core.files import write_atomically
 from genkit.images.pixels import encoded_png
 
-BLUE, GREY = (31, 90, 166), (190, 196, 206)
+BLUE, GREY = (31, 90, 166), (168, 176, 188)
 """Colours of the points, and of the data below them."""
 LINE = 14
 """Pixels from one line of text to the next."""

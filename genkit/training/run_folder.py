@@ -30,7 +30,7 @@ from genkit.training.unfinished import DATA
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
 REREAD, HEAD = b'http-equiv="refresh"', 400
-"""What the first bytes of a report hold while its run is under way."""
+"""Found in the first bytes of the report of a run under way."""
 
 
 class Written(Protocol):
