@@ -26,6 +26,13 @@ def test_trains_and_says_where_to_look(capsys: Capture, recipe: Path, tmp_path: 
     assert "\x1b" not in ran.out, "no colours into a pipe"
 
 
+def test_scores_are_said_in_words(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
+    scored = "evaluate={metrics: [fd, pr], n: 30}"
+    ran = run(capsys, "train", recipe, "train.steps=1", scored, "--out", tmp_path / "run")
+    assert ran.code == 0 and "recall/mnist-classifier" in ran.out and "real samples get" in ran.out
+    assert "times what real samples get" in ran.out or "as near to the data as real" in ran.out
+
+
 def test_bad_files_are_left_out_where_that_is_said(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
     write_folder([digits().x[:6]], tmp_path / "pics")
     (tmp_path / "pics" / "bad.png").touch()
