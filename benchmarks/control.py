@@ -28,7 +28,8 @@ from genkit.core.pretrained import Pretrained
 from genkit.evaluation import evaluate
 from genkit.evaluation.control import control_scores
 from genkit.gan.control.controlled import Controlled, spread
-from genkit.images.pixels import grid, to_uint8, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import to_uint8, write_png
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder

@@ -33,7 +33,8 @@ from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
 from genkit.diffusion.step_choice import SecondMoment
 from genkit.evaluation import evaluate
-from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import from_uint8, to_uint8, write_png
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder

@@ -25,7 +25,8 @@ from torch import Tensor
 from benchmarks.runs import cpu_seconds, train_once
 from genkit.classifiers.domain_adaptation import DomainAdaptation
 from genkit.data.outliers import OutlierMixture
-from genkit.images.pixels import grid, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import write_png
 from genkit.training.checkpoint import load_checkpoint, newest_good
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from genkit.core.catalog import build
-from genkit.images.pixels import grid, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import write_png
 from genkit.training.log import read_metrics
 from genkit.training.run_folder import RunFolder
 from genkit.vae.vae import VAE

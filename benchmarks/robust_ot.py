@@ -32,7 +32,8 @@ from genkit.core.pretrained import Pretrained
 from genkit.data.dataset import DataSet
 from genkit.data.outliers import OutlierMixture
 from genkit.data.torchvision_sets import fashion_mnist, mnist
-from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import from_uint8, to_uint8, write_png
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from genkit.training.start import trained_system

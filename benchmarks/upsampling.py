@@ -31,7 +31,8 @@ from genkit.data.torchvision_sets import fashion_mnist
 from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
 from genkit.diffusion.upsampler import LOW_RES, Cascade, Upsampler
 from genkit.evaluation import evaluate
-from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import from_uint8, to_uint8, write_png
 
 JUDGE, SCALE, BATCH = "fashion-mnist-classifier", 2.0, 100
 DATA = {"type": "fashion_mnist", "split": "test"}

@@ -33,7 +33,8 @@ from genkit.data.stacked_mnist import stacked_mnist
 from genkit.data.torchvision_sets import fashion_mnist, mnist
 from genkit.evaluation import evaluate
 from genkit.evaluation.image_scores import image_scores
-from genkit.images.pixels import from_uint8, grid, to_uint8, write_png
+from genkit.images.grid import grid
+from genkit.images.pixels import from_uint8, to_uint8, write_png
 from genkit.training import train
 from genkit.training.rollback import falls_of
 from genkit.training.staged import load_recipe

@@ -32,7 +32,7 @@ def score(
     classifies: bool = isinstance(product, Classifying)
     if not classifies:
         raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
-    data = open_data(against, tuple(product.sample_shape), "--against", "skip" if skip_bad else "error")
+    data = open_data(against, tuple(product.sample_shape), "--against", skip_bad)
     crew = crew_of_launch()
     with display() as shown:
         found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"), crew)

@@ -27,7 +27,7 @@ def score(
 
     join_launch()
     predictor, crew = predicting(weights), crew_of_launch()
-    data = open_data(against, tuple(predictor.sample_shape), "--against", "skip" if skip_bad else "error")
+    data = open_data(against, tuple(predictor.sample_shape), "--against", skip_bad)
     with display() as shown:
         found = attribute_errors(predictor, data, n, seed, progress(shown, "predicting", "image"), crew)
     if crew.rank:

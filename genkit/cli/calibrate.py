@@ -9,7 +9,7 @@ import click
 from genkit.cli.attributes import predicting
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS
+from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, skip_bad_option
 from genkit.cli.sampler_options import Number
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("-n", "n", type=click.IntRange(min=2), default=2000, show_default=True, help="Images.")
 @click.option("--noise", type=Number(0, 1), default=0.05, show_default=True, help="Of the slight change.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of images and noise.")
-@click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@skip_bad_option
 @on_device
 def command(predictor: str, data: str, n: int, noise: float, seed: int, skip_bad: bool) -> None:
     """Tell how far apart images of DATA lie by the attributes that PREDICTOR reads, and suggest thresholds.
@@ -35,7 +35,7 @@ def command(predictor: str, data: str, n: int, noise: float, seed: int, skip_bad
     from genkit.evaluation.real_data import open_data
 
     reader = predicting(predictor)
-    images = open_data(data, tuple(reader.sample_shape), "DATA", "skip" if skip_bad else "error")
+    images = open_data(data, tuple(reader.sample_shape), "DATA", skip_bad)
     with display() as shown:
         found = calibrate(reader, images, n, seed, noise, progress(shown, "embedding", "image"))
     rows = [

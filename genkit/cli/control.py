@@ -45,7 +45,7 @@ def score(
     generator, reader, crew = loaded(Generator, weights), loaded(Pretrained, judge), crew_of_launch()
     with display() as shown:
         tell = progress(shown, "judging", "image")
-        found = control_scores(generator, reader, against, n, seed, tell, "skip" if skip_bad else "error", crew)
+        found = control_scores(generator, reader, against, n, seed, tell, skip_bad, crew)
     if crew.rank:
         return
     show(weights, judge, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -10,7 +11,18 @@ import click
 from click.core import ParameterSource
 
 from genkit.cli.computing_options import computes
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
+from genkit.cli.places import (
+    ABOUT_DATA,
+    ABOUT_WEIGHTS,
+    COUNT,
+    DATA,
+    SEED,
+    WEIGHTS,
+    Place,
+    Writing,
+    loaded,
+    skip_bad_option,
+)
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
 from genkit.core.errors import DataError, GenkitError
 from genkit.core.files import read_regular
@@ -33,6 +45,8 @@ class FolderOrPicture(Place):
 
 EDITED = FolderOrPicture(folder=True, replaces=SAMPLES.replaces)
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
+STRIP = 32
+"""Images of a strip in one row."""
 ROWS = 4
 """Of a sweep, where nothing else is said."""
 OF_IMAGES = ("n", "seed", "grid", "batch_size")
@@ -57,8 +71,9 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.option("--out", type=EDITED, help="Folder of the images, or of the new weights; of a sweep a .png file.")
 @click.option("-n", "n", type=COUNT, default=16, show_default=True, help="Number of images.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
-@click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} images.")
+@click.option("--grid", is_flag=True, help=f"Also write grid.png: IMAGE and its first {GRID} variations, or a strip.")
 @click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+@skip_bad_option
 @click.pass_context
 @computes
 def command(
@@ -76,6 +91,7 @@ def command(
     seed: int,
     grid: bool,
     batch_size: int,
+    skip_bad: bool,
 ) -> None:
     """Make variations of IMAGE, or a straight line of images from one IMAGE to another, with WEIGHTS of a VAE.
 
@@ -98,15 +114,12 @@ def command(
     assert out is not None
     if not images:
         _refuse_of_images(ctx)
-        _write_weights(weights, data, out)
+        _write_weights(weights, data, out, skip_bad)
         return
-    import torch
-
     from genkit.core.generator import Generator
 
     generator = loaded(Generator, weights)
-    made = edited(generator, images, n, batch_size, torch.Generator().manual_seed(seed), "edit")
-    write_samples(made, n, batch_size, generator, out, grid, weights, f"seed {seed}")
+    write_edited(generator, images, n, seed, out, grid, batch_size, weights, f"seed {seed}", "edit")
 
 
 def _sweep(
@@ -176,7 +189,7 @@ def _refuse_of_images(ctx: click.Context) -> None:
             )
 
 
-def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> None:
+def _write_weights(weights: str, given: dict[str, str | None], out: Path, skip_bad: bool) -> None:
     from genkit.cli.exemplars import tell_exemplars
     from genkit.evaluation.real_data import check_data, open_data
     from genkit.vae.vae import VAE
@@ -184,10 +197,10 @@ def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> Non
     vae = VAE.from_pretrained(weights)
     data = {option: name for option, name in given.items() if name}
     for option, name in data.items():
-        check_data(name, vae.sample_shape, option)
+        check_data(name, vae.sample_shape, option, skip_bad)
     take = {"--replace": vae.exemplars.replace, "--extend": vae.exemplars.extend}
     for option, name in data.items():
-        items = open_data(name, vae.sample_shape, option)
+        items = open_data(name, vae.sample_shape, option, skip_bad)
         take[option](items)
         for line in items.remarks():
             click.echo(line)
@@ -196,10 +209,48 @@ def _write_weights(weights: str, given: dict[str, str | None], out: Path) -> Non
     click.echo(f"weights in {out}")
 
 
-def edited(
-    generator: Generator, images: Sequence[Path], n: int, batch_size: int, rng: torch.Generator, role: str
-) -> Iterator[Tensor]:
-    """Batches of n variations of one image, or of a straight line between two.
+def write_edited(
+    generator: Generator,
+    images: Sequence[Path],
+    n: int,
+    seed: int,
+    out: Path,
+    grid: bool,
+    batch_size: int,
+    weights: str,
+    about: str,
+    role: str,
+) -> None:
+    """Writes what `edited` makes, and with `grid` its picture, see `beside_given`."""
+    import torch
+
+    given = given_images(generator, images, role)
+    made = edited(generator, given, n, batch_size, torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
+    write_samples(made, n, batch_size, generator, out, grid, weights, about, partial(beside_given, given))
+
+
+def beside_given(given: Sequence[Tensor], made: Tensor) -> Tensor:
+    """One picture: an image and its variations, or a strip from one image to the other."""
+    import torch
+
+    from genkit.images.grid import grid
+
+    first, *last = (image[None].to(made) for image in given)
+    return grid(torch.cat([first, made, *last]), min(len(made) + 2, STRIP) if last else None)
+
+
+def edited(generator: VAE, given: Sequence[Tensor], n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Batches of n variations of one image, or of a straight line between two."""
+    from genkit.vae.variations import between, variations
+
+    if len(given) == 2:
+        return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
+    sizes = (min(batch_size, n - start) for start in range(0, n, batch_size))
+    return (variations(generator, given[0], size, rng) for size in sizes)
+
+
+def given_images(generator: Generator, images: Sequence[Path], role: str) -> list[Tensor]:
+    """The images of files, as `generator` encodes them.
 
     Args:
         role: name of the command or option, for messages.
@@ -208,15 +259,9 @@ def edited(
         GenkitError: a generator that is no VAE.
         DataError: a file that is no image.
     """
-    from genkit.vae.variations import between, variations
-
     if not takes_images(generator):
         raise GenkitError(f"{role} needs a VAE, which encodes images; this is a {type(generator).__name__}")
-    given = [read_image(path, generator) for path in images]
-    if len(given) == 2:
-        return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
-    sizes = (min(batch_size, n - start) for start in range(0, n, batch_size))
-    return (variations(generator, given[0], size, rng) for size in sizes)
+    return [read_image(path, generator) for path in images]
 
 
 def takes_images(generator: Generator) -> TypeGuard[VAE]:

@@ -32,7 +32,7 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     import torch
 
     from genkit.core.files import write_atomically
-    from genkit.images.labelled import labelled_png
+    from genkit.images.grid import labelled_png
 
     asked = [parsed(text) for text in texts]
     found = directions_of(weights, folder)
@@ -51,7 +51,7 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     strengths, seeds = torch.linspace(-strength, strength, COLUMNS).tolist(), range(seed, seed + n)
     heads = [f"{at:+.3g}" if at else "0" for at in strengths]
     strip = found.strip(number, strengths, seeds)
-    write_atomically(out, labelled_png(strip, [f"seed {s}" for s in seeds], heads))
+    write_atomically(out, labelled_png(strip.flatten(0, 1), heads, [f"seed {s}" for s in seeds]))
     swept = "; ".join([*told[:-1], f"{found.called(number)}, {heads[0]} to {heads[-1]}"])
     click.echo(f"{n} x {COLUMNS} images in {out} ({swept}, seed {seed})")
 

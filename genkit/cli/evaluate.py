@@ -21,6 +21,7 @@ from genkit.cli.places import (
     Option,
     Writing,
     option,
+    skip_bad_option,
 )
 from genkit.core.errors import GenkitError
 
@@ -37,7 +38,7 @@ METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers", "control")
 @option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000 or 1,000 if not said.")
 @option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
 @option("--json", "json_path", type=FILE, of=(*MOST, "knn"), help="Also write everything to this file.")
-@option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@skip_bad_option
 @option("--batch-size", type=COUNT, of=(FEATURES, "likelihood"), help="Changes speed alone.")
 @option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")
 @option("--extractor-weights", type=click.Path(path_type=Path), of=(FEATURES,), help="A file with its weights.")

@@ -55,7 +55,8 @@ def _show(title: str, found: ExemplarExplanation) -> None:
 def _draw(path: Path, found: ExemplarExplanation) -> None:
     import torch
 
-    from genkit.images.pixels import grid, write_png
+    from genkit.images.grid import grid
+    from genkit.images.pixels import write_png
 
     write_png(path, grid(torch.cat([found.image[None], found.pictures])))
     click.echo(f"the image and one generated from each exemplar in {path}")

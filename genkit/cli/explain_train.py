@@ -12,7 +12,7 @@ from genkit.cli.computing_options import on_device
 from genkit.cli.console import is_first_process
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
-from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing
+from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
 from genkit.core.errors import GenkitError, RecipeError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ LOOKED_AT, MEASURED = 16, 256
 @click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training and choice of images.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
+@skip_bad_option
 @classifier_options
 @on_device
 def command(
@@ -49,6 +50,7 @@ def command(
     n: int | None,
     seed: int,
     resume: bool,
+    skip_bad: bool,
     range_: tuple[float, ...] | None,
     **told: Any,
 ) -> None:
@@ -65,9 +67,9 @@ def command(
     classifier = built(asked, _size(asked, size))
     loaded_judge(judge)
     join_launch()
-    spec = _checked_data(data, classifier, "DATA")
+    spec = _checked_data(data, classifier, "DATA", skip_bad)
     if against:
-        _checked_data(against, classifier, "--against")
+        _checked_data(against, classifier, "--against", skip_bad)
     temperature = _tried_on(classifier, spec)
     recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), temperature, steps, minutes, seed)
     _train(recipe, out, resume)
@@ -89,10 +91,10 @@ def _size(asked: GivenClassifier, size: str | None) -> int:
     return own
 
 
-def _checked_data(data: str, classifier: Any, role: str) -> Any:
+def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
     from genkit.evaluation.real_data import check_data
 
-    spec = check_data(data, tuple(classifier.sample_shape), role)
+    spec = check_data(data, tuple(classifier.sample_shape), role, skip_bad)
     assert spec is not None
     return dict(spec)
 

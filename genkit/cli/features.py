@@ -15,6 +15,8 @@ from genkit.cli.places import write_json
 if TYPE_CHECKING:
     from genkit.evaluation.scores import FoundClasses, Score, Scores
 
+HEADER = ("score", "value", "standard error", "better", "in words")
+
 
 def score(
     a: str,
@@ -38,7 +40,7 @@ def score(
             metrics,
             progress=progress(shown, "features", "sample"),
             weights=extractor_weights,
-            on_bad="skip" if skip_bad else "error",
+            skip_bad=skip_bad,
             use_cache=not no_cache,
             crew=crew_of_launch(),
             **settings,
@@ -53,7 +55,7 @@ def score(
 def show(scores: Scores) -> None:
     """Prints the table, the settings behind its numbers, class shares and warnings."""
     click.echo(heading(f"{scores.a.name} against {scores.against.name}"))
-    click.echo(table([_row(score) for score in scores.scores.values()], ("score", "value", "standard error", "better")))
+    click.echo(table([_row(name, score) for name, score in scores.scores.items()], HEADER))
     for side in (scores.a, scores.against):
         if side.classes:
             click.echo(_shares(side.name, side.classes))
@@ -61,9 +63,11 @@ def show(scores: Scores) -> None:
     warn(scores.warnings)
 
 
-def _row(score: Score) -> tuple[str, ...]:
+def _row(name: str, score: Score) -> tuple[str, ...]:
+    from genkit.evaluation.verdicts import verdict
+
     error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
-    return score.label, f"{score.value:.6g}", error, score.better
+    return score.label, f"{score.value:.6g}", error, score.better, verdict(name, score.value)
 
 
 def _shares(name: str, classes: FoundClasses) -> str:

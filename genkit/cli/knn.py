@@ -30,8 +30,8 @@ def score(
     join_launch()
     generator, crew = loaded(Generator, weights), crew_of_launch()
     with display() as shown:
-        tell, on_bad = progress(shown, "encoding", "image"), "skip" if skip_bad else "error"
-        found = latent_knn(generator, train, test, numbers, tell, on_bad, crew)  # type: ignore[arg-type]
+        tell = progress(shown, "encoding", "image")
+        found = latent_knn(generator, train, test, numbers, tell, skip_bad, crew)
     if crew.rank:
         return
     rows = [

@@ -40,7 +40,7 @@ def score(
         generator.process.with_settings(kept=settings["steps"])
     with display() as shown:
         rows = Watched(progress(shown, "likelihood", "sample"), generator, n, batch_size)
-        reading: Any = {"role": "--against", "on_bad": "skip" if skip_bad else "error", "crew": crew}
+        reading: Any = {"role": "--against", "skip_bad": skip_bad, "crew": crew}
         found = log_likelihood(generator, against, n, seed, batch_size, rows, **reading, **settings)
     if crew.rank:
         return

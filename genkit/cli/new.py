@@ -49,7 +49,8 @@ def command(
     from genkit.cli.dry_run import seconds_per_iteration
     from genkit.core.files import write_atomically
     from genkit.evaluation.real_data import read_name
-    from genkit.images.pixels import grid, png_bytes
+    from genkit.images.grid import grid
+    from genkit.images.pixels import png_bytes
     from genkit.starters.fine_tuning import fine_tuned
     from genkit.starters.starter import Wish, starter
     from genkit.starters.survey import survey

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import TrainingWatcher, display, progress
+from genkit.cli.console import TrainingWatcher, display, progress, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.core.errors import GenkitError, TrainingError
 from genkit.core.interruption import RunEnded
@@ -70,7 +70,7 @@ def score(
         ranking = rank_outliers(on_device(game), items, share, progress(shown, "judging", "image"), crew)
     if crew.rank:
         return
-    _tell(ranking, items)
+    _tell(ranking, items, run)
     _write(ranking, items, out, grid, worst)
 
 
@@ -95,6 +95,12 @@ def on_device(game: Any) -> Game:
     return game.to(computing().device)  # type: ignore[no-any-return]
 
 
+class ProgressAlone(TrainingWatcher):
+    """Of a training in a folder that goes away: what it says of its files is of no use."""
+
+    def note(self, line: str) -> None: ...
+
+
 def _trained(
     spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display, crew: Crew
 ) -> Game:
@@ -107,7 +113,7 @@ def _trained(
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
         try:
-            train(recipe, Path(crew.told(folder)) / "run", watcher=TrainingWatcher(shown))
+            train(recipe, Path(crew.told(folder)) / "run", watcher=ProgressAlone(shown))
         except RunEnded as ended:
             ended.advice = "nothing is kept; begin again, or train a run, which can go on, and give it with --against"
             raise
@@ -153,9 +159,9 @@ def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[st
         return {k: v for k, v in wanted.items() if v is not None and k in takes} | named
     if channels is None:
         files = ImageFiles(named)
-        first = files.select(files.names[:32]).decode_all(on_bad="skip")
+        first = files.select(files.names[:32]).decode_all(skip_bad=True)
         channels = max((decoded.image.shape[0] for decoded in first), default=3)
-    return folder_spec(named, size, channels, "skip" if skip_bad else "error")
+    return folder_spec(named, size, channels, skip_bad)
 
 
 def _converted(spec: dict[str, Any]) -> Iterator[str]:
@@ -181,7 +187,7 @@ def _items(spec: dict[str, Any]) -> Any:
     return items
 
 
-def _tell(ranking: Ranking, items: Any) -> None:
+def _tell(ranking: Ranking, items: Any, run: str | None) -> None:
     if items.report:
         click.echo(f"{items.name}: {items.report.summary()}")
     junk = int(ranking.junk.sum())
@@ -189,11 +195,16 @@ def _tell(ranking: Ranking, items: Any) -> None:
         f"{junk} of {len(items)} images ({100 * junk / len(items):.1f} %) keep less than half of their weight "
         f"({ranking.by}, rho {ranking.rho:.3g})"
     )
+    if ranking.doubt:
+        warn(
+            [f"{ranking.doubt}; {'give another run' if run else 'train longer with --steps, or give a run'} --against"]
+        )
 
 
 def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:
     from genkit.evaluation.outliers import write_ranking
-    from genkit.images.pixels import grid, write_png
+    from genkit.images.grid import grid
+    from genkit.images.pixels import write_png
 
     if out:
         write_ranking(ranking, out, list(items.files))

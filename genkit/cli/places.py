@@ -90,6 +90,9 @@ class Option(click.Option):
 
 
 option: Callable[..., Any] = partial(click.option, cls=Option)
+skip_bad_option: Callable[..., Any] = option(
+    "--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping."
+)
 SEED, COUNT = click.IntRange(0, 2**63 - 1), click.IntRange(min=1)
 
 

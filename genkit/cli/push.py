@@ -31,8 +31,9 @@ def command(weights: str, repository: str, licence: str | None, datasets: tuple[
     Safetensors and JSON are sent, and README.md below the header that the hub reads (licence, tags, data sets). The
     token is that of huggingface_hub: 'hf auth login', or HF_TOKEN.
     """
+    from genkit.core.card import hub_card
     from genkit.core.errors import WeightsError
-    from genkit.core.hub import check_id, hub_card, push
+    from genkit.core.hub import check_id, push
     from genkit.core.location import locate
     from genkit.core.pretrained import described, loaded
 
@@ -46,11 +47,11 @@ def command(weights: str, repository: str, licence: str | None, datasets: tuple[
 
 
 def _text(folder: Path) -> str:
-    """README.md of the weights, or of the run that they are of."""
+    """README.md that somebody wrote in the run that the weights are of, else that of the weights."""
     from genkit.core.location import RECIPE
 
     beside = [folder.parent] if (folder.parent / RECIPE).is_file() else []
-    found = next((path for path in (place / "README.md" for place in (folder, *beside)) if path.is_file()), None)
+    found = next((path for path in (place / "README.md" for place in (*beside, folder)) if path.is_file()), None)
     return found.read_text(encoding="utf-8", errors="replace") if found else ""
 
 

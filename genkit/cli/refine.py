@@ -14,7 +14,18 @@ from genkit.cli.computing_options import on_device
 from genkit.cli.console import heading, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_recipe import called, train_once
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, FOLDER, SEED, WEIGHTS, Writing, loaded
+from genkit.cli.places import (
+    ABOUT_DATA,
+    ABOUT_WEIGHTS,
+    COUNT,
+    DATA,
+    FOLDER,
+    SEED,
+    WEIGHTS,
+    Writing,
+    loaded,
+    skip_bad_option,
+)
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
 from genkit.cli.sampler_options import SAMPLERS, Number
 from genkit.core.files import write_atomically
@@ -63,6 +74,7 @@ class Refinement:
 @click.option("--steps", "training", type=COUNT, default=2000, show_default=True, help="Of the training of the ratio.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training, burn-in and choice of samples.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
+@skip_bad_option
 @on_device
 def command(
     weights: str,
@@ -74,6 +86,7 @@ def command(
     training: int,
     seed: int,
     resume: bool,
+    skip_bad: bool,
     **settings: Any,
 ) -> None:
     """Make WEIGHTS give better samples, by the ratio of the densities of real samples and of theirs.
@@ -87,8 +100,8 @@ def command(
 
     generator = loaded(Generator, weights)
     shape = tuple(generator.sample_shape)
-    real = dict(check_data(data, shape, "--data") or {})
-    judged = dict(check_data(held_out, shape, "--held-out") or {}) if held_out else {}
+    real = dict(check_data(data, shape, "--data", skip_bad) or {})
+    judged = dict(check_data(held_out, shape, "--held-out", skip_bad) or {}) if held_out else {}
     kind = ratio or ("keep" if critic_of(weights) else "fresh")
     taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
     judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)

@@ -9,10 +9,10 @@ import click
 
 from genkit.cli.computing_options import computes
 from genkit.cli.conditions import asked
-from genkit.cli.edit import IMAGE, edited
+from genkit.cli.edit import IMAGE, write_edited
 from genkit.cli.launch import join_launch
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
-from genkit.cli.sample_files import GRID, SAMPLES, refuse_what_cannot_fit, write_samples
+from genkit.cli.sample_files import GRID, SAMPLES, refuse_what_cannot_fit
 from genkit.cli.sampler_options import configured, sampler_options
 from genkit.cli.series import SampleSeries, write_series
 from genkit.core.errors import GenkitError
@@ -56,8 +56,6 @@ def command(
     of a run, its data are drawn beside them. What was stopped goes on with the same command, and the processes of
     `accelerate launch -m genkit sample ...` share the work: the files are the same.
     """
-    import torch
-
     from genkit.core.generator import Generator
 
     generator = configured(loaded(Generator, weights), sampler)
@@ -68,10 +66,8 @@ def command(
         raise GenkitError("--like makes variations of one image, --between joins two: give one of them")
     about = ", ".join([f"seed {seed}", *wanted.words])
     if like or between:
-        option = "--like" if like else "--between"
-        rng = torch.Generator().manual_seed(seed)
-        batches = edited(generator, between or (like,), n, batch_size, rng, option)  # type: ignore[arg-type]
-        write_samples(batches, n, batch_size, generator, out, grid, weights, about)
+        given, option = between or (like,), "--like" if like else "--between"
+        write_edited(generator, given, n, seed, out, grid, batch_size, weights, about, option)  # type: ignore[arg-type]
         return
     join_launch()
     write_series(SampleSeries(generator, n, seed, wanted.rows, batch_size), out, grid, weights, about)

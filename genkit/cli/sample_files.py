@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ def write_samples(
     grid: bool,
     weights: str,
     about: str,
+    picture: Callable[[Tensor], Tensor] | None = None,
 ) -> None:
     """Writes n samples of `generator` below `out`, and prints where.
 
@@ -50,13 +51,14 @@ def write_samples(
         grid: also draw a picture of the first samples.
         weights: a run, whose data are drawn beside points; of weights alone none are drawn.
         about: ends the line that is printed.
+        picture: of the first samples; None for one row below the other.
     """
     from genkit.core.files import only_writer
 
     with only_writer(out, "writing samples to"), display() as shown:
         watched = counted(batches, n, Watched(progress(shown, "sampling", "sample"), generator, n, batch_size))
         images = len(generator.sample_shape) == 3
-        written = write_images(watched, n, out, grid) if images else write_points(watched, out, weights)
+        written = write_images(watched, n, out, grid, picture) if images else write_points(watched, out, weights)
     click.echo(f"{written} ({about})")
 
 
@@ -69,9 +71,12 @@ def counted(batches: Iterator[Tensor], n: int, rows: Progress) -> Iterator[Tenso
         rows(done, n)
 
 
-def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> str:
+def write_images(
+    batches: Iterator[Tensor], n: int, out: Path, grid: bool, picture: Callable[[Tensor], Tensor] | None = None
+) -> str:
     import torch
 
+    from genkit.images import grid as side_by_side
     from genkit.images import pixels as images
 
     refuse_others(out, n)
@@ -86,7 +91,7 @@ def write_images(batches: Iterator[Tensor], n: int, out: Path, grid: bool) -> st
             kept.append(batch[: GRID - start])
         start += len(batch)
     if grid:
-        images.write_png(out / "grid.png", images.grid(torch.cat(kept)))
+        images.write_png(out / "grid.png", (picture or side_by_side.grid)(torch.cat(kept)))
     return f"{n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")
 
 

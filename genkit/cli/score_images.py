@@ -9,7 +9,18 @@ import click
 from genkit.cli.computing_options import computes
 from genkit.cli.console import display, progress
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIGHTS, Place, Writing, loaded
+from genkit.cli.places import (
+    ABOUT_DATA,
+    ABOUT_WEIGHTS,
+    COUNT,
+    DATA,
+    SEED,
+    WEIGHTS,
+    Place,
+    Writing,
+    loaded,
+    skip_bad_option,
+)
 
 
 @click.command("score-images", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
@@ -18,7 +29,7 @@ from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, SEED, WEIG
 @click.option("--out", type=Place(suffixes=(".csv",)), required=True, help="The .csv file to write.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the noise that a bound needs.")
 @click.option("--batch-size", type=COUNT, default=32, show_default=True, help="Changes speed alone.")
-@click.option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@skip_bad_option
 @computes
 def command(weights: str, images: str, out: Path, seed: int, batch_size: int, skip_bad: bool) -> None:
     """Write how WEIGHTS score each of IMAGES, which are DATA: a row an image, the last column its outlier score.
@@ -34,7 +45,7 @@ def command(weights: str, images: str, out: Path, seed: int, batch_size: int, sk
     generator, crew = loaded(Generator, weights), crew_of_launch()
     with display() as shown:
         tell = progress(shown, "scoring", "image")
-        data, scores = image_scores(generator, images, seed, batch_size, tell, "skip" if skip_bad else "error", crew)
+        data, scores = image_scores(generator, images, seed, batch_size, tell, skip_bad, crew)
     if crew.rank:
         return
     files = {"file": data.files} if data.files else {}

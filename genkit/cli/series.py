@@ -137,10 +137,11 @@ def _finished(series: SampleSeries, out: Path, grid: bool) -> str:
     import torch
 
     from genkit.images import pixels
+    from genkit.images.grid import grid as grid_of
 
     if grid:
         paths = (out / f"{k:0{pixels.digits(series.n)}d}.png" for k in range(min(series.n, GRID)))
         first = [pixels.decode(path.read_bytes(), str(path))[0] for path in paths]
-        pixels.write_png(out / "grid.png", pixels.grid(torch.stack(first)))
+        pixels.write_png(out / "grid.png", grid_of(torch.stack(first)))
     (out / RECORD).unlink(missing_ok=True)
     return f"{series.n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")

@@ -10,7 +10,7 @@ import click
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, progress, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing, option
+from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing, option, skip_bad_option
 
 
 @click.command("stats", cls=Writing, epilog=ABOUT_DATA)
@@ -21,7 +21,7 @@ from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Wri
 @option("--extractor-weights", "weights", type=click.Path(path_type=Path), help="A file with the extractor's weights.")
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the rows drawn.")
 @option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
-@option("--skip-bad", is_flag=True, help="Leave damaged files out, and say so, instead of stopping.")
+@skip_bad_option
 @on_device
 def command(data: str, out: Path, skip_bad: bool, **settings: Any) -> None:
     """Mean and covariance of the features of DATA, for 'genkit evaluate A --against OUT'.
@@ -33,8 +33,8 @@ def command(data: str, out: Path, skip_bad: bool, **settings: Any) -> None:
     join_launch()
     crew = crew_of_launch()
     with display() as shown:
-        tell, on_bad = progress(shown, "features", "sample"), "skip" if skip_bad else "error"
-        found, warnings = statistics(data, progress=tell, on_bad=on_bad, crew=crew, **settings)  # type: ignore[arg-type]
+        tell = progress(shown, "features", "sample")
+        found, warnings = statistics(data, progress=tell, skip_bad=skip_bad, crew=crew, **settings)
     if crew.rank:
         return
     found.save(out)

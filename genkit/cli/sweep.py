@@ -37,7 +37,7 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     from genkit.core.files import write_atomically
     from genkit.core.generator import Generator
     from genkit.gan.control.controlled import Controlled
-    from genkit.images.labelled import labelled_png
+    from genkit.images.grid import labelled_png
 
     if out.suffix.lower() != ".png":
         raise GenkitError(f"--out: --sweep draws one picture; give a name that ends with .png, got {shown(out.name)}")
@@ -52,7 +52,7 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **fixed)[0] for s in seeds]
     heads = [called(generator.conditions[name], value) for value in values]
     rows = [f"seed {s}" for s in seeds]
-    write_atomically(out, labelled_png(torch.stack(strips), rows, [f"{name} {heads[0]}", *heads[1:]]))
+    write_atomically(out, labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], rows))
     click.echo(f"{n} x {len(values)} images in {out} ({name} {heads[0]} to {heads[-1]}, seed {seed})")
 
 

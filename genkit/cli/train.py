@@ -11,7 +11,7 @@ import click
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
 from genkit.cli.launch import join_launch
-from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart
+from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart, skip_bad_option
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 @click.option("--from", "start", type=WEIGHTS, help="Begin a new run from these weights, or from another run.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Build everything, time a few iterations, write nothing.")
+@skip_bad_option
 @on_device
 def command(
-    recipe: str, overrides: tuple[str, ...], out: Path | None, start: str | None, resume: bool, dry_run: bool
+    recipe: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    start: str | None,
+    resume: bool,
+    dry_run: bool,
+    skip_bad: bool,
 ) -> None:
     """Train RECIPE, a YAML file or a shipped name such as digits/wgan_ratio_clipping.
 
@@ -36,9 +43,10 @@ def command(
     Ctrl-C, SIGTERM and SIGUSR1 write a checkpoint and stop; --resume goes on as if nothing had happened.
     """
     from genkit.training.recipe import Recipe
-    from genkit.training.staged import load_recipe
+    from genkit.training.staged import load_recipe, skipping_bad
 
     checked = load_recipe(recipe, overrides)
+    checked = skipping_bad(checked) if skip_bad else checked
     if dry_run:
         from genkit.cli.dry_run import describe_run
 
@@ -94,6 +102,8 @@ def _tell(title: str, folder: RunFolder) -> None:
     if is_first_process():
         click.echo(f"{heading(title)}; look at")
         click.echo(table(list(_places(folder)), indent="  "))
+        if rows := list(_scores(folder)):
+            click.echo(table(rows, indent="  "))
 
 
 def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
@@ -104,7 +114,13 @@ def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
     if folder.weights.is_dir():
         yield "weights", f"{folder.weights}  (genkit sample {folder.path} -n 64 --out samples)"
     if folder.scores.is_file():
-        from genkit.cli.subject import read_values
+        yield "scores", str(folder.scores)
 
-        values = read_values(folder.scores)
-        yield "scores", f"{folder.scores}  ({', '.join(f'{k} {v:.4g}' for k, v in values.items())})"
+
+def _scores(folder: RunFolder) -> Iterator[tuple[str, ...]]:
+    """(score, value, what it says)."""
+    from genkit.core.documents import read_mapping
+    from genkit.training.report_tables import score_tables
+
+    for name, value, _, says in score_tables(read_mapping(folder.scores))["values"]:
+        yield name, value, says

@@ -89,7 +89,6 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         it is drawn in.
 
         Args:
-            n: number of samples, at least 1.
             condition: name -> one row per sample (or one for all), checked against `conditions`; missing values
                 are drawn.
             rng: CPU generator; None uses torch's global one.
@@ -130,23 +129,22 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         found.conditions = self.conditions.with_examples(examples, self.made)
         return found
 
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the classes of its picture, one a column; empty where its columns are no classes."""
+        classes = 0 if self.made or type(self).pictured is not Generator.pictured else self.conditions.classes
+        return (self.class_names or tuple(map(str, range(classes))))[: min(classes, COLUMNS)]
+
     def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """2,000 points, or eight rows of images: one class a column where there are classes."""
         if len(self.sample_shape) != 3:
             return self.shared_sample(POINTS, crew, rng=rng), 0
-        columns, condition = 8, None
-        if self.conditions.classes and not self.made:
-            columns = min(self.conditions.classes, COLUMNS)
-            condition = {"label": torch.arange(8 * columns) % columns}
-        return self.shared_sample(8 * columns, crew, condition=condition, rng=rng), columns
+        classes = len(self.column_names)
+        condition = {"label": torch.arange(8 * classes) % classes} if classes else None
+        return self.shared_sample(8 * (classes or 8), crew, condition=condition, rng=rng), classes or 8
 
     def shared_sample(
-        self,
-        n: int,
-        crew: Crew,
-        *,
-        condition: Mapping[str, Any] | None = None,
-        rng: torch.Generator | None = None,
+        self, n: int, crew: Crew, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
     ) -> Tensor:
         """`sample(n)` on the CPU, in batches that the processes of `crew` share: all of them have all, and no bit
         depends on their number."""

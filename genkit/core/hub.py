@@ -1,11 +1,7 @@
-"""Weights on the Hugging Face Hub: safetensors, JSON and README.md. Nothing else is sent or taken, and no pickle.
-
-Their card is README.md, below the header that the hub reads.
-"""
+"""Weights on the Hugging Face Hub: safetensors, JSON and README.md. Nothing else is sent or taken, and no pickle."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,9 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
-from genkit.core.documents import Unreadable, parse_yaml, read_json
+from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import GenkitError, WeightsError, first_line, shown
 from genkit.core.files import whole_folder
 from genkit.core.location import CONFIG
@@ -24,10 +18,6 @@ from genkit.core.location import CONFIG
 README = "README.md"
 KEPT = ("*.json", "*.safetensors", README)
 """Patterns of the files that are sent and taken, in subfolders too."""
-
-HEADER = re.compile(r"---\s*\n(.*?)\n---\s*\n", re.DOTALL)
-UNKNOWN = "unknown"
-"""The hub's word for weights whose licence nobody has said."""
 
 BESIDE = (".gitattributes", README)
 """Files of a repository that holds nothing yet."""
@@ -175,67 +165,3 @@ def _told(failure: Exception, source: str) -> str:
     if status in (401, 403):
         return f"the hub does not let this token write to {source}; take one with write access, or another owner"
     return f"the hub did not do it for {source}: {first_line(failure)}"
-
-
-def hub_card(
-    text: str, config: Mapping[str, Any], target: str, license: str | None = None, datasets: Sequence[str] = ()
-) -> str:
-    """README.md for the repository `target`.
-
-    Args:
-        text: README.md of the weights, perhaps with a header of its own, whose other keys are kept; may be empty.
-        config: content of config.json.
-        license: the hub's name of a licence; None is that of the header, else "unknown".
-        datasets: the hub's names of the training data, added to those of the header.
-
-    Raises:
-        WeightsError: the text has a header that is no plain YAML mapping.
-    """
-    header, body = _parted(text)
-    kind = str(config["type"])
-    header |= {"license": license or header.get("license") or UNKNOWN, "library_name": "genkit"}
-    header["tags"] = list(dict.fromkeys([*_listed(header, "tags"), "genkit", "image-generation", *_types(config)]))
-    if known := list(dict.fromkeys([*_listed(header, "datasets"), *datasets])):
-        header["datasets"] = known
-    body = body.strip() or f"# {target.partition('@')[0].partition('/')[2]}\n\nA {kind}, made by genkit."
-    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{body}\n{_use(body, target)}"
-
-
-def _use(body: str, target: str) -> str:
-    """Lines that load the weights, unless the body has them."""
-    if target in body:
-        return ""
-    return f"""
-## Use
-
-```python
-from genkit.core.pretrained import Pretrained
-
-module = Pretrained.from_pretrained("{target}")
-```
-"""
-
-
-def _parted(text: str) -> tuple[dict[str, Any], str]:
-    found = HEADER.match(text)
-    if not found:
-        return {}, text
-    try:
-        header = parse_yaml(found[1])
-    except Unreadable as fault:
-        raise WeightsError(f"README.md: its header is no plain YAML ({fault}); mend it or take it out") from fault
-    if not isinstance(header, dict):
-        raise WeightsError("README.md: its header is no YAML mapping; mend it or take it out")
-    return header, text[found.end() :]
-
-
-def _listed(header: Mapping[str, Any], key: str) -> list[Any]:
-    found = header.get(key) or []
-    return list(found) if isinstance(found, list) else [found]
-
-
-def _types(tree: Any) -> Iterator[str]:
-    """Names of what the weights are made of: the generator and its network."""
-    for node in (tree, *(tree.get(key) for key in ("generator", "network"))):
-        if isinstance(node, Mapping) and isinstance(node.get("type"), str):
-            yield node["type"].replace("_", "-")

@@ -108,7 +108,7 @@ class DataSet:
     def remarks(self) -> Iterator[str]:
         """Remarks on how the files were read, a line each."""
         report = self.report or Intake()
-        if report.converted or report.rejected:
+        if self.report:
             yield f"{self.name}: {report.summary()}"
         yield from (f"{self.name}: {line}" for line in report.warnings())
         if self.unlabelled:

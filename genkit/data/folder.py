@@ -17,7 +17,7 @@ from genkit.core.progress import Progress
 from genkit.data.attributes_file import Attributes, read_attributes
 from genkit.data.dataset import DataSet
 from genkit.data.storage import decode_files
-from genkit.images.image_files import Crop, ImageFiles, OnBad
+from genkit.images.image_files import Crop, ImageFiles
 
 LABEL = "label"
 """The attribute that is the class of an image."""
@@ -30,7 +30,7 @@ def folder(
     labels: bool = True,
     crop: Crop = "centre",
     enlarge: bool = False,
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
     attributes: Path | None = None,
     columns: Mapping[str, Column] | None = None,
     *,
@@ -46,7 +46,7 @@ def folder(
         labels: class folders become labels, in the order of their names; of their values when all are whole numbers.
         crop: "none" refuses images that are not square.
         enlarge: images smaller than `size` are enlarged, and counted in the report; without, they are refused by name.
-        on_bad: "error" stops at the first file that cannot be used; "skip" leaves such files out and reports them.
+        skip_bad: leave files that cannot be used out and report them, instead of stopping at the first.
         attributes: a CSV of what is known of every image, its first column their names as paths inside `path`. Numbers
             become values, texts classes; a column called label becomes the labels, in place of those of folders.
         columns: what some of these are, where that is more than the file shows, e.g. that a hue lies on a circle.
@@ -61,7 +61,7 @@ def folder(
     if columns and not attributes:
         raise DataError("folder: columns say what attributes are, and there are none; give attributes: FILE.csv")
     known = read_attributes(attributes, files.names, columns) if attributes else Attributes({}, {}, 0)
-    pixels = decode_files(files, size, channels, crop=crop, enlarge=enlarge, on_bad=on_bad, progress=progress)
+    pixels = decode_files(files, size, channels, crop=crop, enlarge=enlarge, skip_bad=skip_bad, progress=progress)
     name, rows = files.path.resolve().name, tuple(files.names[i] for i in pixels.kept.tolist())
     if known.unused:
         pixels.report.remarks.append(f"{attributes}: {known.unused:,} lines are of no image")

@@ -28,7 +28,7 @@ from genkit.core.files import being_written, cache_folder, in_turn, remove_lefto
 from genkit.core.interruption import beside
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
-from genkit.images.image_files import Crop, ImageFiles, OnBad
+from genkit.images.image_files import Crop, ImageFiles
 from genkit.images.intake import Intake
 from genkit.images.pixels import resize, to_channels
 
@@ -81,7 +81,7 @@ def decode_files(
     *,
     crop: Crop = "centre",
     enlarge: bool = False,
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> DecodedPixels:
     """Every image of `files` as one tensor, in memory or mapped; arguments as in `ImageFiles.decode_all`.
@@ -90,7 +90,7 @@ def decode_files(
         DataError: naming the file that cannot be used, or saying that none can.
         CheckpointError: the cache folder cannot be written, and the set is too large to do without.
     """
-    job = _Job(files, size, channels, crop, enlarge, on_bad)
+    job = _Job(files, size, channels, crop, enlarge, skip_bad)
     small = len(files) * math.prod(job.shape) <= memory_limit()
     base = cache_folder() / "pixels" / job.key()
     remove_leftovers(base.parent)
@@ -115,7 +115,7 @@ class _Job:
     channels: int
     crop: Crop
     enlarge: bool
-    on_bad: OnBad
+    skip_bad: bool
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -123,7 +123,7 @@ class _Job:
 
     def key(self) -> str:
         options = json.dumps(
-            [3, self.files.fingerprint, self.size, self.channels, self.crop, self.enlarge, self.on_bad]
+            [4, self.files.fingerprint, self.size, self.channels, self.crop, self.enlarge, self.skip_bad]
         )
         return hashlib.sha256(options.encode()).hexdigest()
 
@@ -134,7 +134,7 @@ class _Job:
             self.size,
             crop=self.crop,
             enlarge=self.enlarge,
-            on_bad=self.on_bad,
+            skip_bad=self.skip_bad,
             report=report,
             progress=progress,
         )
@@ -167,7 +167,7 @@ class _Job:
         self._conclude(base, kept, report)
 
     def _conclude(self, base: Path, kept: list[int], report: Intake) -> None:
-        about = {"shape": [len(kept), *self.shape], "kept": kept, "report": report.as_dict()}
+        about = {"shape": [len(kept), *self.shape], "kept": kept, "report": {**report.as_dict(), "notes": report.notes}}
         write_atomically(base.with_suffix(".json"), json.dumps(about).encode())
 
     def kept_before(self, base: Path, small: bool) -> DecodedPixels | None:

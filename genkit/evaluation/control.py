@@ -21,7 +21,6 @@ from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows, stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
 from genkit.evaluation.real_data import check_data, open_data
-from genkit.images.image_files import OnBad
 from genkit.images.moves import AttributeJudge
 
 T = TypeVar("T")
@@ -60,7 +59,7 @@ def control_scores(
     n: int = 1000,
     seed: int = 0,
     progress: Progress | None = None,
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
     crew: Crew = ALONE,
 ) -> ControlScores:
     """Of every attribute that the generator can be asked for and the judge reads.
@@ -85,7 +84,7 @@ def control_scores(
         )
     names = _common(generator.conditions, judge.conditions)
     check_data(data, generator.sample_shape, "--against")
-    real = open_data(data, generator.sample_shape, "--against", on_bad)
+    real = open_data(data, generator.sample_shape, "--against", skip_bad)
     started = time.monotonic()
     test = _Test(generator, judge, real, names, min(n, len(real)), seed, progress, crew)
     found = {name: test.scores(name) for name in names}

@@ -13,7 +13,7 @@ from genkit.core.errors import EvaluationError
 from genkit.core.generator import Density, Generator, ScoresImages
 from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows
-from genkit.evaluation.real_data import OnBad, open_data
+from genkit.evaluation.real_data import open_data
 
 
 def image_scores(
@@ -22,7 +22,7 @@ def image_scores(
     seed: int = 0,
     batch_size: int = 32,
     progress: Progress | None = None,
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
     crew: Crew = ALONE,
 ) -> tuple[Any, dict[str, Tensor]]:
     """The data set that `images` names, and (N,) float64 by name for its rows, in their order.
@@ -45,7 +45,7 @@ def image_scores(
         raise EvaluationError(
             f"a {type(generator).__name__} says nothing of images: it has neither an energy nor a likelihood"
         )
-    data, rng = open_data(images, generator.sample_shape, "IMAGES", on_bad), torch.Generator().manual_seed(seed)
+    data, rng = open_data(images, generator.sample_shape, "IMAGES", skip_bad), torch.Generator().manual_seed(seed)
     made = dict[int, dict[str, Tensor]]()
     for k, index in enumerate(torch.arange(len(data)).split(batch_size)):
         if not crew.has(k):

@@ -40,7 +40,10 @@ class Asked(Protocol):
 
 
 class Judge(Protocol):
-    """Checks a request for scores before training, and scores after it."""
+    """Checks a request for scores before training, and scores after it.
+
+    One with a method `floor`, as `BySamples`, knows what real samples get.
+    """
 
     def check(self, asked: Asked) -> None:
         """Raises RecipeError for a metric or extractor that does not exist or does not suit the product."""
@@ -118,6 +121,26 @@ class BySamples:
         found = evaluate(product, against, asked.metrics, asked.n, extractor, seed, progress=progress, crew=crew)
         return found.to_json()
 
+    def floor(
+        self, data: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
+        """The same scores of real samples: of `data`, or where these are the reference, of one half of them against
+        the other. Empty where they cannot be had.
+        """
+        from genkit.evaluation.scoring import evaluate
+
+        n = min(asked.n, len(data))
+        if data is against:
+            order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+            n = min(asked.n, len(data) // 2)
+            data, against = (data.taken(data.name, rows.sort().values) for rows in (order[:n], order[n : 2 * n]))
+        extractor = self.extractor or asked.extractor
+        try:
+            found = evaluate(data, against, asked.metrics, n, extractor, seed, progress=progress, crew=crew)
+        except (DataError, EvaluationError):
+            return {}
+        return {"values": {name: score.value for name, score in found.scores.items()}, "n": n}
+
 
 class ByRatio(BySamples):
     """The judge of samplers that read a ratio of densities: of the ratio, by metrics: [ratio], or of their samples."""
@@ -134,6 +157,11 @@ class ByRatio(BySamples):
         elif tuple(against.sample_shape) != tuple(product.sample_shape):
             made = list(product.sample_shape)
             raise RecipeError(f"evaluate.against: {against.name} is {list(against.sample_shape)}, samples are {made}")
+
+    def floor(
+        self, data: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
+    ) -> dict[str, Any]:
+        return {} if "ratio" in asked.metrics else super().floor(data, against, asked, seed, progress, crew)
 
     def scores(
         self, product: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE

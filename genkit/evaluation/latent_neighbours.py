@@ -21,7 +21,6 @@ from genkit.core.progress import Progress
 from genkit.core.tree import Tree
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.evaluation.scores import versions
-from genkit.images.image_files import OnBad
 
 ENCODED = 1000
 """Images encoded at a time."""
@@ -85,7 +84,7 @@ def latent_knn(
     test: Any,
     k: Sequence[int] = (1, 5, 9, 15),
     progress: Progress | None = None,
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
     crew: Crew = ALONE,
 ) -> LatentKNN:
     """Accuracy on all of `test` of the majority label of the k nearest means of `train`, grey levels as they are.
@@ -96,7 +95,7 @@ def latent_knn(
         train, test: labelled data, see `open_data`.
         k: numbers of neighbours.
         progress: called with (images encoded, in total).
-        on_bad: for folders and zips, "error" or "skip".
+        skip_bad: of folders and zips, leave out files that cannot be used.
         crew: processes that share the images, and have the same accuracies; each of them calls this.
 
     Raises:
@@ -109,9 +108,9 @@ def latent_knn(
     named = ((train, "the training set"), (test, "the test set"))
     for what, role in named:
         check_data(what, encoder.sample_shape, role)
-    sets = [_labelled(*named[0], encoder, on_bad)]
+    sets = [_labelled(*named[0], encoder, skip_bad)]
     k = _checked(k, len(sets[0]))
-    sets.append(_labelled(*named[1], encoder, on_bad))
+    sets.append(_labelled(*named[1], encoder, skip_bad))
     known, asked = _encoded(encoder, sets, progress, crew)
     mine = beside(lambda: {n: nearest(rows, known, max(k))[0] for n, rows in crew.my_batches(asked, ENCODED)})
     labels = sets[0].labels[torch.cat(crew.gathered(mine))]
@@ -131,8 +130,8 @@ def vote(labels: Tensor) -> Tensor:
     return F.one_hot(labels).sum(1).argmax(1)
 
 
-def _labelled(what: Any, role: str, encoder: Encoder, on_bad: OnBad) -> Any:
-    data = open_data(what, encoder.sample_shape, role, on_bad)
+def _labelled(what: Any, role: str, encoder: Encoder, skip_bad: bool) -> Any:
+    data = open_data(what, encoder.sample_shape, role, skip_bad)
     if getattr(data, "labels", None) is None:
         raise EvaluationError(f"{role}: {data.name} has no labels{data.conditions.reason}")
     return data

@@ -21,7 +21,6 @@ from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows
 from genkit.evaluation.real_data import open_data
 from genkit.evaluation.scores import versions
-from genkit.images.image_files import OnBad
 
 BINARISATION = 777_000_000
 """Seed of the numbers that make row 0 black and white; the next row has the next seed."""
@@ -100,7 +99,7 @@ def log_likelihood(
     progress: Progress | None = None,
     *,
     role: str = "the data",
-    on_bad: OnBad = "error",
+    skip_bad: bool = False,
     crew: Crew = ALONE,
     **settings: Any,
 ) -> Likelihoods:
@@ -112,7 +111,7 @@ def log_likelihood(
 
     Args:
         generator: one with a `log_likelihood`.
-        data, role, on_bad: see `open_data`; labels go to a generator that takes them.
+        data, role, skip_bad: see `open_data`; labels go to a generator that takes them.
         n: rows, drawn without replacement; all when there are fewer.
         seed: of the rows and of the noise.
         batch_size: rows at a time; changes speed alone.
@@ -125,7 +124,7 @@ def log_likelihood(
         DataError: data of another shape.
     """
     density, settings = _checked(generator, n, settings)
-    started, data = time.monotonic(), open_data(data, generator.sample_shape, role, on_bad)
+    started, data = time.monotonic(), open_data(data, generator.sample_shape, role, skip_bad)
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
     made, rng = dict[int, Found](), torch.Generator().manual_seed(seed)
     for k, index in enumerate(rows.split(batch_size)):

@@ -7,7 +7,7 @@ the foreign ones: noise is found, digits among clothes are not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard
 
@@ -21,6 +21,10 @@ from genkit.core.progress import Progress
 from genkit.evaluation.csv_file import write_csv
 
 AT_ONCE = 250
+NOISE = 65
+"""Images of noise by which a ranking is tried; the middle one counts."""
+AMONG_FIRST = 0.1
+"""Share of the rows among which noise has to come; more where more are junk."""
 
 
 class Game(Protocol):
@@ -44,12 +48,14 @@ class Ranking:
         score: (N,) by the critic, high for samples that the generator does not make.
         by: source of the weights: a weight network, or the best weights for the scores.
         rho: radius of the ball that the weights may fill.
+        noise_rank: place that plain noise, made here, would have among the rows, 1 for the first; None if unknown.
     """
 
     weight: Tensor
     score: Tensor
     by: Literal["weight network", "closed form"]
     rho: float
+    noise_rank: int | None = None
 
     @property
     def order(self) -> Tensor:
@@ -61,6 +67,17 @@ class Ranking:
     def junk(self) -> Tensor:
         """(N,) bool, true where the weight is below one half."""
         return self.weight < 0.5
+
+    @property
+    def doubt(self) -> str:
+        """A line where noise does not stand out, so that the order says little; else empty."""
+        n = len(self.weight)
+        if self.noise_rank is None or self.noise_rank <= 1 + max(AMONG_FIRST * n, float(self.junk.sum())):
+            return ""
+        return (
+            f"this ranking cannot be trusted: plain noise, made here to try it, would come as number "
+            f"{self.noise_rank:,} of {n:,} and not among the first; the critic does not know these images well enough"
+        )
 
 
 def rank_outliers(
@@ -88,9 +105,26 @@ def rank_outliers(
         raise EvaluationError("the weight network has learned for the share that it was trained with; give no other")
     rho = _radius(game, share)
     score, drawn = _judged(game, data, raw, progress, crew)
+    noise = _noise_like(data)
+    of_noise = _judged(game, noise, raw, None, crew) if noise else None
     if raw is None:
-        return Ranking(closed_form(score, rho), score, "closed form", rho)
-    return Ranking(normalised(drawn), score, "weight network", rho)
+        return Ranking(closed_form(score, rho), score, "closed form", rho, of_noise and _place(-score, -of_noise[0]))
+    return Ranking(normalised(drawn), score, "weight network", rho, of_noise and _place(drawn, of_noise[1]))
+
+
+def _noise_like(data: Any) -> Any:
+    """Images of plain noise with labels as those of `data`; None where these are no images."""
+    if data.x.dtype != torch.uint8:
+        return None
+    rng = torch.Generator().manual_seed(0)
+    index = torch.randint(len(data), (NOISE,), generator=rng)
+    noise = torch.randint(256, (NOISE, *data.sample_shape), generator=rng, dtype=torch.uint8)
+    return replace(data.taken("noise", index), x=noise)
+
+
+def _place(rows: Tensor, noise: Tensor) -> int:
+    """The place of the middle one of `noise` among `rows`, the smallest first."""
+    return int((rows < noise.median()).sum()) + 1
 
 
 def _radius(game: Game, share: float | None) -> float:

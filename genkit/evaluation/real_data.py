@@ -12,7 +12,6 @@ from genkit.core.documents import Unreadable, parse_yaml
 from genkit.core.errors import DataError, shown, suggest
 from genkit.core.foresight import promised_shape
 from genkit.core.table import CATALOG, has
-from genkit.images.image_files import OnBad
 
 
 def read_name(text: str, role: str) -> dict[str, Any] | Path:
@@ -46,26 +45,26 @@ def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
     return None
 
 
-def folder_spec(path: str | Path, size: int, channels: int, on_bad: OnBad = "error") -> dict[str, Any]:
+def folder_spec(path: str | Path, size: int, channels: int, skip_bad: bool = False) -> dict[str, Any]:
     """The images of a folder or zip as data of one shape."""
-    bad = {} if on_bad == "error" else {"on_bad": on_bad}
+    bad = {"skip_bad": True} if skip_bad else {}
     return {"type": "folder", "path": str(path), "size": size, "channels": channels, **bad}
 
 
-def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", on_bad: OnBad = "error") -> Any:
+def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", skip_bad: bool = False) -> Any:
     """A data set of samples of the given shape, see genkit.data.dataset.DataSet.
 
     Args:
         what: a data set, a spec, or an argument of `read_name`; a folder or zip of images is brought to the shape.
         sample_shape: (C, H, W) or (D,).
         role: for messages.
-        on_bad: for folders and zips, "error" or "skip".
+        skip_bad: of folders and zips, leave out files that cannot be used.
 
     Raises:
         DataError: none of these, or of another shape.
         RecipeError: a spec that cannot be built.
     """
-    spec = check_data(what, sample_shape, role, on_bad)
+    spec = check_data(what, sample_shape, role, skip_bad)
     data = what if spec is None else build(spec, kind="data", where=role)
     if not all(hasattr(data, name) for name in ("rows", "condition", "fingerprint", "sample_shape")):
         raise DataError(f"{role}: a {type(data).__name__} is no data set; accepted: a data set, its name, or a folder")
@@ -75,13 +74,15 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", 
 
 
 def check_data(
-    what: Any, sample_shape: tuple[int, ...], role: str = "the data", on_bad: OnBad = "error"
+    what: Any, sample_shape: tuple[int, ...], role: str = "the data", skip_bad: bool = False
 ) -> Mapping[str, Any] | None:
     """The spec of data, checked as far as possible without decoding them; None where `what` is no name and no spec.
 
     Arguments and errors as `open_data`.
     """
-    spec = _of_shape(read_name(str(what), role), sample_shape, role, on_bad) if isinstance(what, (str, Path)) else what
+    spec = (
+        _of_shape(read_name(str(what), role), sample_shape, role, skip_bad) if isinstance(what, (str, Path)) else what
+    )
     if not isinstance(spec, Mapping):
         return None
     check(spec, kind="data", where=role)
@@ -92,13 +93,13 @@ def check_data(
 
 
 def _of_shape(
-    named: dict[str, Any] | Path, sample_shape: tuple[int, ...], role: str, on_bad: OnBad
+    named: dict[str, Any] | Path, sample_shape: tuple[int, ...], role: str, skip_bad: bool
 ) -> Mapping[str, Any]:
     if isinstance(named, dict):
         return named
     if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
         raise DataError(f"{role}: files become square images, but samples of {list(sample_shape)} are wanted")
-    return folder_spec(named, sample_shape[1], sample_shape[0], on_bad)
+    return folder_spec(named, sample_shape[1], sample_shape[0], skip_bad)
 
 
 def _written(text: str, role: str) -> dict[str, Any]:

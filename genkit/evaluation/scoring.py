@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
@@ -42,7 +42,7 @@ def evaluate(
     progress: Progress | None = None,
     *,
     weights: str | Path | None = None,
-    on_bad: Literal["error", "skip"] = "error",
+    skip_bad: bool = False,
     use_cache: bool = True,
     crew: Crew = ALONE,
 ) -> Scores:
@@ -59,7 +59,7 @@ def evaluate(
         batch_size: changes speed alone.
         progress: called with (samples done, samples in total).
         weights: a file with the extractor's weights.
-        on_bad: for a damaged file in a folder: "error", or "skip" with a warning.
+        skip_bad: leave out damaged files of a folder, with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.
         crew: processes that share out the samples of a generator and all features, batch by batch, and have the same
             scores; each of them calls this.
@@ -72,7 +72,7 @@ def evaluate(
         DataError: images that cannot be used, by file or index.
     """
     started = time.monotonic()
-    wanted, fake, real = _opened(a, against, metrics, n, extractor, weights, on_bad)
+    wanted, fake, real = _opened(a, against, metrics, n, extractor, weights, skip_bad)
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
@@ -107,7 +107,7 @@ def check(
     a: Any, against: Any, metrics: Sequence[str], n: int, extractor: Extractor | nn.Module | str | None
 ) -> Extractor:
     """The extractor that `evaluate` would use, found before anything is drawn; arguments and errors as there."""
-    wanted, fake, real = _opened(a, against, metrics, n, extractor, None, "error")
+    wanted, fake, real = _opened(a, against, metrics, n, extractor, None, False)
     return _judge(real, fake, extractor, None, wanted)
 
 
@@ -118,13 +118,13 @@ def _opened(
     n: int,
     extractor: Extractor | nn.Module | str | None,
     weights: str | Path | None,
-    on_bad: Literal["error", "skip"],
+    skip_bad: bool,
 ) -> tuple[Wanted, Source | Statistics, Source | Statistics]:
     """The metrics and both sides, opened and not yet read."""
     wanted = Wanted(metrics, check_n(n))
     if extractor is not None:
         check_extractor(extractor, weights)
-    fake, real = open_sides([(a, "the set to score"), (against, "the reference")], on_bad, wanted.of)
+    fake, real = open_sides([(a, "the set to score"), (against, "the reference")], skip_bad, wanted.of)
     _check_alone(real)
     return wanted, fake.over(real) if isinstance(fake, Source) else fake, real
 
@@ -138,7 +138,7 @@ def statistics(
     progress: Progress | None = None,
     *,
     weights: str | Path | None = None,
-    on_bad: Literal["error", "skip"] = "error",
+    skip_bad: bool = False,
     crew: Crew = ALONE,
 ) -> tuple[Statistics, list[str]]:
     """Mean and covariance of the features of `data`, and warnings; arguments and errors as `evaluate`.
@@ -148,7 +148,7 @@ def statistics(
     """
     if extractor is not None:
         check_extractor(extractor, weights)
-    source = open_source(data, "the data", on_bad)
+    source = open_source(data, "the data", skip_bad)
     if isinstance(source, Statistics):
         raise EvaluationError(f"{source.name} holds statistics already; give images, weights or a data set")
     _check_alone(source)

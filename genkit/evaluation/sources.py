@@ -27,7 +27,7 @@ from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.points_file import points_file, read_points
 from genkit.evaluation.real_data import find_name
 from genkit.evaluation.statistics_file import Statistics
-from genkit.images.image_files import ImageFiles, OnBad, Prepared, grouped
+from genkit.images.image_files import ImageFiles, Prepared, grouped
 from genkit.images.intake import Intake
 
 Batches = Iterator[Tensor]
@@ -91,7 +91,7 @@ class Source:
         return None if self.sample_shape is None else len(self.sample_shape) == 1
 
 
-def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Statistics:
+def open_source(what: Any, role: str, skip_bad: bool = False) -> Source | Statistics:
     """Opens anything that can be scored: a Generator, a DataSet, batches, statistics, a path, a data-set name or spec.
 
     Args:
@@ -100,24 +100,24 @@ def open_source(what: Any, role: str, on_bad: OnBad = "error") -> Source | Stati
             `clean-fid:cifar10/train` are statistics that clean-fid publishes, see `CleanFidStatistics`. Batches are
             uint8, or floats in [-1, 1]; pairs with labels, as a DataLoader gives them, are accepted.
         role: for messages.
-        on_bad: for folders and zips, "error" or "skip".
+        skip_bad: of folders and zips, leave out files that cannot be used.
 
     Raises:
         EvaluationError: none of these.
         DataError, WeightsError, RecipeError: of the kind that it is.
     """
-    return opening(what, role, on_bad).open()
+    return opening(what, role, skip_bad).open()
 
 
 def open_sides(
-    sides: Sequence[tuple[Any, str]], on_bad: OnBad, known: Callable[[Source | Statistics], None]
+    sides: Sequence[tuple[Any, str]], skip_bad: bool, known: Callable[[Source | Statistics], None]
 ) -> list[Source | Statistics]:
     """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
 
     Args:
         known: called with each side as soon as it is open, so that it can refuse before the next one is.
     """
-    openings = [opening(what, role, on_bad) for what, role in sides]
+    openings = [opening(what, role, skip_bad) for what, role in sides]
     opened: dict[int, Source | Statistics] = {}
     for i in sorted(range(len(openings)), key=lambda i: openings[i].cost):
         opened[i] = openings[i].open()
@@ -125,10 +125,10 @@ def open_sides(
     return [opened[i] for i in range(len(openings))]
 
 
-def opening(what: Any, role: str, on_bad: OnBad = "error") -> Opening:
+def opening(what: Any, role: str, skip_bad: bool = False) -> Opening:
     """A checked opener of `what`; raises as `open_source`, as far as possible without opening it."""
     if isinstance(what, (str, Path)):
-        return _opening(str(what), role, on_bad)
+        return _opening(str(what), role, skip_bad)
     if isinstance(what, Mapping):
         return _of_spec(what, role)
     source = _of_object(what, role)
@@ -189,14 +189,14 @@ def of_data_set(data: Any) -> Source:
     )
 
 
-def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
+def of_files(files: ImageFiles, skip_bad: bool = False) -> Source:
     """Files drawn without replacement, each at its own size."""
 
     def prepared(n: int, seed: int, size: int, prepare: Prepare, crew: Crew) -> Iterator[Prepared]:
         chosen, report = [files.names[i] for i in _chosen(len(files), n, seed).tolist()], Intake()
         if mine := crew.whole_batches(range(len(chosen)), len(chosen), size):
             share = files.select([chosen[k] for k in mine])
-            with closing(share.prepared(prepare, on_bad=on_bad, report=report)) as images:
+            with closing(share.prepared(prepare, skip_bad=skip_bad, report=report)) as images:
                 yield from grouped((image._replace(position=mine[image.position]) for image in images), size)
         source.notes.update(Intake.joined(crew.exchanged(report), chosen).as_dict())
 
@@ -204,7 +204,7 @@ def of_files(files: ImageFiles, on_bad: OnBad = "error") -> Source:
         return (batch.ready for batch in prepared(n, seed, size, lambda image: image, ALONE))
 
     source = Source(str(files.path), "files", batches, len(files), prepared=prepared)
-    source.fingerprint = lambda: f"{files.fingerprint}/{on_bad}"
+    source.fingerprint = lambda: f"{files.fingerprint}/{skip_bad}"
     return source
 
 
@@ -242,11 +242,11 @@ class Opening:
     open: Callable[[], Source | Statistics]
 
 
-def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
+def _opening(text: str, role: str, skip_bad: bool) -> Opening:
     """Checks a path or name as far as possible without opening it."""
     path = Path(text)
     if text.lstrip().startswith("{"):
-        return _named(text, role, on_bad)
+        return _named(text, role, skip_bad)
     if text.startswith(PREFIX):
         published = CleanFidStatistics.named(text, role)
         return Opening(1, published.read)
@@ -258,15 +258,15 @@ def _opening(text: str, role: str, on_bad: OnBad) -> Opening:
         return Opening(0, partial(of_points, points, text))
     if not path.exists() and (shipped("weights") / text / CONFIG).is_file():
         return Opening(1, lambda: _of_weights(text))
-    return _named(text, role, on_bad)
+    return _named(text, role, skip_bad)
 
 
-def _named(text: str, role: str, on_bad: OnBad) -> Opening:
-    named = find_name(text, role)
-    if named is None:
+def _named(text: str, role: str, skip_bad: bool) -> Opening:
+    name = find_name(text, role)
+    if name is None:
         near = suggest(text, CATALOG["data"])
         raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{near}")
-    return _of_spec(named, role) if isinstance(named, dict) else Opening(0, lambda: of_files(ImageFiles(named), on_bad))
+    return _of_spec(name, role) if isinstance(name, dict) else Opening(0, lambda: of_files(ImageFiles(name), skip_bad))
 
 
 def _of_spec(spec: Mapping[str, Any], role: str) -> Opening:

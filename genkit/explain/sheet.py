@@ -10,10 +10,8 @@ from torch import Tensor
 from genkit.core.errors import DataError
 from genkit.explain.explanation import Explanation
 from genkit.explain.pictures import difference, on_white
-from genkit.images.pixels import grid, to_channels, write_png
-
-SIDE = 96
-"""Pixels that the side of a small image has at least in a sheet."""
+from genkit.images.grid import grid
+from genkit.images.pixels import to_channels, write_png
 
 
 def sheet(explanation: Explanation, target: int) -> Tensor:
@@ -30,13 +28,7 @@ def sheet(explanation: Explanation, target: int) -> Tensor:
     if not rows:
         raise DataError(f"no examples of {explanation.classes[target]!r:.60} to draw")
     columns = 4 * len(explanation.examples[target][0].images)
-    return grid(enlarged(torch.stack(rows)), columns)
-
-
-def enlarged(images: Tensor) -> Tensor:
-    """Small images (n, C, H, W) with whole pixels repeated."""
-    times = max(1, -(-SIDE // images.shape[-1]))
-    return images.repeat_interleave(times, -1).repeat_interleave(times, -2)
+    return grid(torch.stack(rows), columns)
 
 
 def write_sheets(folder: Path, explanation: Explanation) -> list[Path]:

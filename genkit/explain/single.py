@@ -20,8 +20,8 @@ from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
 from genkit.explain.pictures import difference, on_white
-from genkit.explain.sheet import enlarged
-from genkit.images.pixels import check_images, grid, to_channels, to_uint8
+from genkit.images.grid import grid
+from genkit.images.pixels import check_images, to_channels, to_uint8
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def single_picture(found: ImageExplanation) -> Tensor:
     blank = torch.full_like(before, 255)
     below = [on_white(difference(before, image)) for image in after]
     images = [to_channels(found.original, 3), before, *after, blank, blank, *below]
-    return grid(enlarged(torch.stack(images)), 2 + len(after))
+    return grid(torch.stack(images), 2 + len(after))
 
 
 def single_json(found: ImageExplanation) -> dict[str, Any]:

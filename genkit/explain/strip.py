@@ -13,8 +13,8 @@ from torch import Tensor
 
 from genkit.core.files import write_atomically
 from genkit.explain.explanation import Attribute
-from genkit.explain.sheet import enlarged
-from genkit.images.pixels import grid, png_bytes, to_channels, to_uint8
+from genkit.images.grid import grid
+from genkit.images.pixels import png_bytes, to_channels, to_uint8
 
 FRAMES, MS = 24, 70
 """Of an animation: steps from nothing to the full strength, and how long each is shown; it runs back the same way."""
@@ -58,9 +58,9 @@ def write_strip(path: Path, shown: Tensor) -> None:
     shown = torch.stack([to_channels(images, 3) for images in shown])
     if path.suffix.lower() == ".png":
         rows = rearrange(shown, "s b c h w -> (b s) c h w")
-        write_atomically(path, png_bytes(grid(enlarged(rows), len(shown))))
+        write_atomically(path, png_bytes(grid(rows, len(shown))))
         return
-    pictures = [_picture(enlarged(images)) for images in shown]
+    pictures = [_picture(images) for images in shown]
     pictures += pictures[-2:0:-1]
     file, kind = io.BytesIO(), path.suffix[1:].upper()
     how: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}

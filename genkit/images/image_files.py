@@ -40,7 +40,6 @@ ENLARGED = "enlarged"
 """Note on an image that was smaller than wanted."""
 
 Crop = Literal["centre", "none"]
-OnBad = Literal["error", "skip"]
 """(done, total)."""
 
 Finished = tuple[Tensor, tuple[str, ...]]
@@ -176,7 +175,7 @@ class ImageFiles:
         *,
         crop: Crop = "centre",
         enlarge: bool = False,
-        on_bad: OnBad = "error",
+        skip_bad: bool = False,
         report: Intake | None = None,
         progress: Progress | None = None,
     ) -> Generator[DecodedFile, None, None]:
@@ -187,7 +186,7 @@ class ImageFiles:
             size: cut to the middle square and reduced to size x size (antialiased). None keeps every image's own size.
             crop: with "none", `size` refuses images that are not square.
             enlarge: images smaller than `size` are enlarged, and counted in the report, in place of refused.
-            on_bad: "error" stops at the first file that cannot be used, "skip" leaves it out and reports it.
+            skip_bad: leave files that cannot be used out and report them, instead of stopping at the first.
             report: filled in during decoding.
             progress: called with (done, total).
 
@@ -198,12 +197,12 @@ class ImageFiles:
         def fitted(image: Tensor, name: str) -> Finished:
             return (image, ()) if size is None else _fitted(image, size, crop, enlarge, name)
 
-        with closing(self._accepted(channels, fitted, on_bad, report, progress)) as accepted:
+        with closing(self._accepted(channels, fitted, skip_bad, report, progress)) as accepted:
             for index, (image, *_) in accepted:
                 yield DecodedFile(index, image)
 
     def prepared(
-        self, prepare: Callable[[Tensor], Tensor], *, on_bad: OnBad = "error", report: Intake | None = None
+        self, prepare: Callable[[Tensor], Tensor], *, skip_bad: bool = False, report: Intake | None = None
     ) -> Generator[Prepared, None, None]:
         """Every image, passed through `prepare` in its own size and channels: (1, C, H, W) uint8 -> (1, ...).
 
@@ -212,7 +211,9 @@ class ImageFiles:
         Raises:
             DataError: naming the file; other errors of `prepare` pass unchanged.
         """
-        with closing(self._accepted(None, lambda image, _: (prepare(image[None])[0], ()), on_bad, report)) as accepted:
+        with closing(
+            self._accepted(None, lambda image, _: (prepare(image[None])[0], ()), skip_bad, report)
+        ) as accepted:
             for index, (ready, shape, _) in accepted:
                 yield Prepared(ready, shape, index)
 
@@ -220,7 +221,7 @@ class ImageFiles:
         self,
         channels: int | None,
         finish: Callable[[Tensor, str], Finished],
-        on_bad: OnBad,
+        skip_bad: bool,
         report: Intake | None,
         progress: Progress | None = None,
     ) -> Generator[tuple[int, Made], None, None]:
@@ -233,11 +234,11 @@ class ImageFiles:
         with closing(in_order(outcome, len(self), min(AHEAD, usable_memory() // 4), _bytes)) as outcomes:
             for index, made in enumerate(outcomes):
                 if isinstance(made, DataError):
-                    if on_bad == "error":
-                        raise DataError(f"{made}; mend or remove it, or leave such out (on_bad: skip, or --skip-bad)")
+                    if not skip_bad:
+                        raise DataError(f"{made}; mend or remove it, or leave such out (--skip-bad, or skip_bad: true)")
                     report.rejected.append((self.names[index], self._reason(index, made)))
                 else:
-                    report.accept(made[2])
+                    report.accept(made[2], self.names[index])
                     yield index, made
                 if progress:
                     progress(index + 1, len(self))

@@ -19,18 +19,20 @@ class Intake:
         converted: kind of conversion (see `genkit.images.pixels.decode`) -> number of accepted files it applied to.
         rejected: name and reason of every file that was left out.
         remarks: other remarks, a line each.
+        notes: the conversions of each accepted file that had any, by its name.
     """
 
     accepted: int = 0
     converted: Counter[str] = field(default_factory=Counter)
     rejected: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Intake:
         """Undoes `as_dict`."""
         rejected = [(name, reason) for name, reason in found["rejected"]]
-        return cls(found["accepted"], Counter(found["converted"]), rejected)
+        return cls(found["accepted"], Counter(found["converted"]), rejected, notes=found.get("notes", {}))
 
     @classmethod
     def joined(cls, parts: Sequence[Intake], names: Sequence[str]) -> Intake:
@@ -41,13 +43,16 @@ class Intake:
         remarks = [line for part in parts for line in part.remarks]
         return cls(sum(part.accepted for part in parts), converted, left_out, remarks)
 
-    def accept(self, notes: Sequence[str]) -> None:
+    def accept(self, notes: Sequence[str], name: str = "") -> None:
         self.accepted += 1
+        if notes and name:
+            self.notes[name] = list(notes)
         self.converted.update(notes)
 
     def summary(self) -> str:
-        """One line, e.g. '98 images; converted: 3 rotated; left out: 2 (a.png: the file is empty, ...)'."""
-        parts = [f"{self.accepted} images"]
+        """One line, e.g. '98 of 100 images; converted: 3 rotated; left out: 2 (a.png: the file is empty, ...)'."""
+        of_all = f" of {self.accepted + len(self.rejected):,}" if self.rejected else ""
+        parts = [f"{self.accepted:,}{of_all} images"]
         if self.converted:
             parts.append("converted: " + ", ".join(f"{n} {kind}" for kind, n in sorted(self.converted.items())))
         if self.rejected:
@@ -66,6 +71,6 @@ class Intake:
         yield from self.remarks
 
     def as_dict(self) -> dict[str, Any]:
-        """The part that depends on the files alone, for JSON."""
+        """The counts and what was left out, for JSON."""
         rejected = [list(pair) for pair in self.rejected]
         return {"accepted": self.accepted, "converted": dict(self.converted), "rejected": rejected}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -107,7 +106,8 @@ def check_shape(x: Tensor, shape: Sequence[int]) -> Tensor:
     return x
 
 
-def _as_uint8(x: Tensor) -> Tensor:
+def as_uint8(x: Tensor) -> Tensor:
+    """Images, uint8 or in [-1, 1], as uint8."""
     return x if x.dtype == torch.uint8 else to_uint8(x)
 
 
@@ -186,28 +186,6 @@ def centre_square(x: Tensor) -> Tensor:
     return x[..., top : top + side, left : left + side]
 
 
-def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor:
-    """(N, C, H, W), uint8 or in [-1, 1], -> one uint8 (C, H', W') picture, row by row, white between the images.
-
-    Args:
-        columns: images a row; None makes it about square.
-        padding: white pixels between two images.
-
-    Raises:
-        DataError: no images, another shape, or columns below 1.
-    """
-    if images.dim() != 4 or not len(images):
-        raise DataError(f"a grid needs at least one image, (N, C, H, W), got shape {tuple(images.shape)}")
-    columns = math.ceil(math.sqrt(len(images))) if columns is None else columns
-    if columns < 1:
-        raise DataError(f"a grid needs at least 1 column, got {columns}")
-    columns = min(columns, len(images))
-    pad = torch.nn.functional.pad(_as_uint8(images), (0, padding, 0, padding), value=255)
-    blanks = pad.new_full((-len(pad) % columns, *pad.shape[1:]), 255)
-    whole = rearrange(torch.cat([pad, blanks]), "(r c) k h w -> k (r h) (c w)", c=columns)
-    return whole[:, : whole.shape[1] - padding, : whole.shape[2] - padding]
-
-
 def png_bytes(image: Tensor) -> bytes:
     """A (C, H, W) image, uint8 or in [-1, 1], C of 1 or 3, as the bytes of a PNG file.
 
@@ -216,7 +194,7 @@ def png_bytes(image: Tensor) -> bytes:
     """
     if image.dim() != 3 or image.shape[0] not in (1, 3) or not image.numel():
         raise DataError(f"a picture is (C, H, W) with 1 or 3 channels, got shape {tuple(image.shape)}")
-    pixels = rearrange(_as_uint8(image).cpu(), "c h w -> h w c").contiguous().numpy()
+    pixels = rearrange(as_uint8(image).cpu(), "c h w -> h w c").contiguous().numpy()
     return encoded_png(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
 
 
@@ -283,4 +261,4 @@ def write_folder(images: Iterable[Tensor], folder: str | Path, start: int = 0, d
 
 def _singles(images: Iterable[Tensor]) -> Iterator[Tensor]:
     for batch in images:
-        yield from _as_uint8(batch if batch.dim() == 4 else batch[None])
+        yield from as_uint8(batch if batch.dim() == 4 else batch[None])

@@ -144,7 +144,7 @@ def data_of(found: Survey, shape: Shape) -> dict[str, Any]:
         return {**found.spec, **resized}
     spec = {**found.spec, "size": shape.size, "channels": shape.channels}
     spec |= {"enlarge": True} if shape.enlarge else {}
-    spec |= {"on_bad": "skip"} if found.rejected else {}
+    spec |= {"skip_bad": True} if found.rejected else {}
     return spec | ({} if told_classes(found) or not found.classes else {"labels": False})
 
 
@@ -156,7 +156,7 @@ def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
     if shape.enlarge:
         yield f"{int((found.sides < shape.size).sum()):,} are smaller than {shape.size} pixels and are enlarged."
     if found.rejected:
-        yield f"Files that cannot be used are left out (on_bad: skip): {len(found.rejected):,} now."
+        yield f"Files that cannot be used are left out (skip_bad: true): {len(found.rejected):,} now."
     if labelled:
         yield f"{len(found.classes)} classes; samples of one are made by `genkit sample ... --label NAME`."
     elif found.classes:

@@ -92,7 +92,7 @@ class _Seen:
 def _of_files(path: Path, progress: Progress | None) -> Survey:
     files, report, seen, sides = ImageFiles(path), Intake(), _Seen(), list[int]()
     every = max(1, len(files) // SHEET)
-    with closing(files.prepared(_thumb, on_bad="skip", report=report)) as images:
+    with closing(files.prepared(_thumb, skip_bad=True, report=report)) as images:
         for k, image in enumerate(images):
             sides.append(min(image.shape[-2:]))
             seen.see(image.ready, k % every == 0 and len(seen.kept) < SHEET)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 320, 150
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 20
+WIDTH, HEIGHT = 400, 190
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 8, 22
 COLUMNS = 240
 """Points that a line has at most; more are drawn as the mean and the range of each of so many stretches."""
 
@@ -114,6 +114,8 @@ def nice_ticks(low: float, high: float) -> list[float]:
     """Round numbers, at most 6, that reach from at most `low` to at least `high`."""
     from matplotlib.ticker import MaxNLocator
 
+    if low == high:
+        low, high = low - abs(low or 1) / 2, high + abs(high or 1) / 2
     return list(map(float, MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)))
 
 

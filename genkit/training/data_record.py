@@ -21,12 +21,14 @@ def data_record(data: Any) -> dict[str, Any]:
     """The record of `data`, a genkit.data.dataset.DataSet, that tells it from any other; for JSON.
 
     Keys: name, shape, classes, fingerprint of all, rows (one short hash each, labels and attributes included), files
-    (names of the rows, where they are files), attributes (what each is, where there are any), target (the record of a
-    second domain).
+    (names of the rows, where they are files), intake (what became of the files there were), attributes (what each is,
+    where there are any), target (the record of a second domain).
     """
     rows = list(_digests(data))
     record: dict[str, Any] = {"name": data.name, "shape": list(data.sample_shape), "classes": list(data.classes)}
     record |= {"rows": rows, "files": list(data.files)}
+    if report := getattr(data, "report", None):
+        record["intake"] = report.as_dict()
     if target := getattr(data, "target", None):
         record["target"] = data_record(target)
     if columns := getattr(data, "columns", None):

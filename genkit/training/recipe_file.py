@@ -96,9 +96,12 @@ def spread(tree: Mapping[str, Any], bases: Mapping[str, Mapping[str, Any]]) -> d
 
 
 def as_written_today(tree: Any) -> Any:
-    """A copy of a recipe in which `exemplar_augment`, which took the name of its weights, takes a VAE."""
+    """A copy of a recipe with the keys of today: `exemplar_augment` took the name of its weights, and now takes a VAE;
+    `skip_bad` was `on_bad: skip`."""
 
     def today(node: Mapping[str, Any]) -> Any:
+        if node.get("type") == "folder" and node.get("on_bad") in ("skip", "error"):
+            node = {("skip_bad" if k == "on_bad" else k): v == "skip" if k == "on_bad" else v for k, v in node.items()}
         if node.get("type") != "exemplar_augment" or not isinstance(node.get("weights"), str):
             return node
         return {("vae" if k == "weights" else k): {k: v} if k == "weights" else v for k, v in node.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from genkit import __version__
 from genkit.core.catalog import load
 from genkit.core.columns.labels import numbered
 from genkit.core.documents import read_mapping
+from genkit.core.errors import first_line
 from genkit.core.files import write_atomically
 from genkit.core.generator import COLUMNS
 from genkit.core.location import CONFIG
@@ -21,6 +22,7 @@ from genkit.images.pixels import data_url
 from genkit.training.curves import Curve, draw
 from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
+from genkit.training.report_tables import data_tables, flat, score_tables
 from genkit.training.rollback import Fall, falls_of, slower
 from genkit.training.run_folder import RunFolder
 from genkit.training.staged import Stage, StagedRecipe
@@ -31,8 +33,8 @@ PagePart = dict[str, Any]
 GRIDS = 12
 """Pictures of samples over time that are shown at most."""
 
-MANY = 5
-"""Numbers from which on a mapping is written in one row."""
+RENEW_S = 60
+"""After so many seconds a browser reads the page of a run under way again."""
 
 SCORES = "eval"
 WORDS = {
@@ -45,34 +47,47 @@ WORDS = {
 }
 
 
-def write_report(folder: RunFolder, recipe: Recipe) -> None:
+def write_report(folder: RunFolder, recipe: Recipe, under_way: bool = False) -> None:
     """Writes `folder`/report.html from what lies in the folder; missing files are left out.
+
+    Args:
+        under_way: whether the run has not come to its end; a browser then reads the page again from time to time.
 
     Raises:
         CheckpointError: it cannot be written.
     """
-    write_atomically(folder.report, report_html(folder, recipe).encode())
+    write_atomically(folder.report, report_html(folder, recipe, under_way).encode())
 
 
-def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe) -> None:
+def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe, under_way: bool = False) -> None:
     """As `write_report`: the final product, and below it every stage, with a link to its own report."""
     last = next(reversed(recipe.stages))
     facts = [("stages", ", ".join(recipe.stages)), ("product", "of all" if recipe.product else f"of {last}")]
     whole = _part(folder, recipe) | {"facts": facts}
     stages = [(name, _stage(folder.path / name, name, stage)) for name, stage in recipe.stages.items()]
-    write_atomically(folder.report, _page(whole, stages).encode())
+    write_atomically(folder.report, _page(whole, stages, under_way).encode())
 
 
-def report_html(folder: RunFolder, recipe: Recipe) -> str:
-    """The page: curves by learner, samples over time, scores, recipe, environment. Everything is escaped."""
-    return _page(_training(folder, recipe), [])
+def renewed(write: Callable[[], None], told: Callable[[str], None], what: str = "the report") -> None:
+    """Writes something to read; what cannot be written costs a line, and never a training."""
+    try:
+        write()
+    except Exception as failure:
+        told(f"{what} was not written, all else goes on: {first_line(failure)}")
 
 
-def _page(whole: PagePart, stages: list[tuple[str, PagePart]]) -> str:
+def report_html(folder: RunFolder, recipe: Recipe, under_way: bool = False) -> str:
+    """The page: pictures, scores, curves by learner, samples over time, data, recipe, environment; all escaped."""
+    return _page(_training(folder, recipe), [], under_way)
+
+
+def _page(whole: PagePart, stages: list[tuple[str, PagePart]], under_way: bool) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
-    return pages.get_template("report.html.j2").render(whole=whole, stages=stages, version=__version__)
+    return pages.get_template("report.html.j2").render(
+        whole=whole, stages=stages, version=__version__, renew=RENEW_S if under_way else 0
+    )
 
 
 def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
@@ -85,9 +100,12 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
         "facts": [],
         "curves": [],
         "grids": [],
-        "samples": folder.samples.is_file() and data_url(folder.samples.read_bytes()),
+        "samples": _picture(folder.samples),
+        "samples_at": "",
+        "real": _picture(folder.real),
         "columns": _columns(folder.weights),
-        "scores": _scores(folder.scores),
+        "scores": score_tables(read_mapping(folder.scores) or read_mapping(folder.so_far)),
+        "data": data_tables(read_mapping(folder.data)),
         "environment": [],
     }
 
@@ -95,17 +113,21 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
 def _training(folder: RunFolder, recipe: Recipe) -> PagePart:
     rows, falls = read_metrics(folder.metrics), falls_of(folder.checkpoints)
     back = [(f"back from iteration {fall['at']:,} to {fall['to']:,}", fall["why"]) for fall in falls]
-    environment = [*_flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history)), *back]
-    own = {"facts": _facts(recipe, rows, falls), "curves": curves_of(rows), "grids": _grids(folder.grids)}
-    return _part(folder, recipe) | own | {"environment": environment}
+    environment = [*flat(read_mapping(folder.environment)), *_history(read_mapping(folder.history)), *back]
+    own: PagePart = {"facts": _facts(recipe, rows, falls), "curves": curves_of(rows), "grids": _grids(folder.grids)}
+    part = _part(folder, recipe) | own | {"environment": environment}
+    if not part["samples"] and own["grids"]:
+        part["samples_at"], part["samples"] = own["grids"][-1]
+    return part
 
 
 def _stage(path: Path, name: str, stage: Stage) -> PagePart:
     folder = RunFolder(path)
     if isinstance(stage, Recipe):
         return _training(folder, stage) | {"link": f"{name}/{folder.report.name}"}
-    about = {"name": name, "description": "", "link": "", "yaml": yaml.safe_dump(stage), "columns": "", "samples": None}
-    nothing: PagePart = {"curves": [], "grids": [], "environment": [], "scores": _scores(folder.scores)}
+    about = {"name": name, "description": "", "link": "", "yaml": yaml.safe_dump(stage), "columns": "", "samples": ""}
+    nothing: PagePart = {"curves": [], "grids": [], "environment": [], "scores": score_tables({}), "real": ""}
+    nothing |= {"data": data_tables({}), "samples_at": ""}
     return about | nothing | {"facts": [("weights", str(stage["weights"]))]}
 
 
@@ -158,24 +180,16 @@ def _grids(folder: Path) -> list[tuple[str, str]]:
     return [(f"{int(p.stem):,}" if p.stem.isdecimal() else p.stem, data_url(p.read_bytes())) for p in found]
 
 
+def _picture(path: Path) -> str:
+    return data_url(path.read_bytes()) if path.is_file() else ""
+
+
 def _columns(weights: Path) -> str:
     """Legend of the columns of the pictures, '0: cat, 1: dog' where they are classes with names."""
     config = read_mapping(weights / CONFIG)
     found = lookup(config.get("type"), ["generators"])
     shows: str = getattr(load(found[1].target), "shows", "") if found else ""
     return shows or numbered(config.get("class_names", [])[:COLUMNS])
-
-
-def _scores(path: Path) -> dict[str, list[Any]]:
-    """'values': (metric, value, standard error) rows; 'warnings': lines; 'about': the rest of the file."""
-    found = read_mapping(path)
-    values, errors, labels, _ = (_mapping(found.pop(k, {})) for k in ("values", "standard_errors", "labels", "better"))
-    rows: list[tuple[str, ...]] = [
-        (str(labels.get(k, k)), _number(v), f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "")
-        for k, v in values.items()
-    ]
-    warnings = found.pop("warnings", [])
-    return {"values": rows, "warnings": warnings if isinstance(warnings, list) else [warnings], "about": _flat(found)}
 
 
 def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -185,22 +199,3 @@ def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (f"from iteration {entry.get('iteration')}", "; ".join([*entry.get("recipe", []), *entry.get("changed", [])]))
         for entry in entries
     ]
-
-
-def _mapping(found: Any) -> Mapping[str, Any]:
-    return found if isinstance(found, Mapping) else {}
-
-
-def _flat(tree: Any, path: str = "") -> list[tuple[str, ...]]:
-    """Nested mappings as (path, value) rows; a mapping of many numbers is one row, an empty one none."""
-    if isinstance(tree, Mapping):
-        if len(tree) >= MANY and all(isinstance(v, float) for v in tree.values()):
-            return [(path, ", ".join(f"{k} {_number(v)}" for k, v in tree.items()))]
-        return [row for k, v in tree.items() for row in _flat(v, f"{path} {k}".strip().replace("_", " "))]
-    if isinstance(tree, list):
-        return [(path, ", ".join(map(str, tree)))] if tree else []
-    return [(path, _number(tree))] if tree not in (None, "") else []
-
-
-def _number(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

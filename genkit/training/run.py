@@ -21,12 +21,14 @@ from genkit.training.best import Best, best_known, best_name, keep_apart
 from genkit.training.checkpoint import load_checkpoint, newest_good, prune, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
+from genkit.training.files_table import write_files_table
 from genkit.training.log import MetricsLog, Window
 from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
-from genkit.training.report import write_report
+from genkit.training.report import renewed, write_report
 from genkit.training.rollback import Fall, ended, good_before, slower, told
+from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.saving import Saving
 from genkit.training.show import Show
@@ -143,19 +145,23 @@ class Run:
             self.watcher.note(f"resumed from {found.name}" if found else "no checkpoint: starting from the beginning")
         if self.main:
             self._compare(found)
+            self.log.rewind(lines)
         for name in self.recipe.train.trackers:
             if name not in trackers_of(self.recipe):
                 self.watcher.note(f"{name} is not installed, metrics go to {self.folder.metrics.name} alone")
         for line in self.data.remarks():
             self.watcher.note(line)
-        if self.main:
-            self.log.rewind(lines)
+        if self.main and write_files_table(self.folder.files, self.data):
+            self.watcher.note(f"{self.data.name}: every file, and what became of it: {self.folder.files}")
         if self.accelerator.log_with:
             self.accelerator.init_trackers("tensorboard")
         if not found and (source := self.folder.start_again()):
             self.watcher.note(self.started or start_from(source, self.trainer, self.watcher.note))
         if not found and (source or self.recipe.rollback):
             self._checkpoint()
+        if self.main:
+            renewed(lambda: self.show.real(self.folder.real), self.watcher.note, "the picture of real images")
+            self._report()
 
     def _compare(self, found: Path | None) -> None:
         """Compares data, recipe and environment with those of the run so far.
@@ -214,12 +220,11 @@ class Run:
         is_best = self.best is not None and self.best["checkpoint"] == self._best_here
         extra |= {"data": self.fingerprint, "falls": self.falls, "stopped": not (self._planned or is_best)}
         kept = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
-        keep = self.recipe.every.keep
 
         def then(newest: Path) -> None:
             if kept and is_best:
                 keep_apart(newest, kept)
-            prune(newest, keep, kept)
+            prune(newest, self.recipe.every.keep, kept)
 
         self.saving.begin(self.trainer, self.folder.checkpoints, extra, then)
 
@@ -234,6 +239,11 @@ class Run:
             except Interrupted:
                 asked_to_stop(self.accelerator, stop)
                 raise self._stopped(stop, due[i:]) from None
+        if due and self.main:
+            self._report()
+
+    def _report(self, under_way: bool = True) -> None:
+        renewed(lambda: write_report(self.folder, self.recipe, under_way), self.watcher.note)
 
     def _score(self, stop: StopFlag) -> dict[str, Any]:
         """Scores of the averaged weights, logged; keeps the best checkpoint by the recipe's metric.
@@ -242,6 +252,8 @@ class Run:
             Interrupted: a signal came.
         """
         scores, best = self.show.scores(stop, self.best, self.recipe.train.seed)
+        if scores and self.main:
+            write_atomically(self.folder.so_far, json.dumps({**scores, "iteration": self.trainer.step}).encode())
         if best and self.main:
             assert self.recipe.evaluate
             metric = self.recipe.evaluate.best
@@ -282,4 +294,7 @@ class Run:
         if self.main:
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
-            write_report(self.folder, self.recipe)
+            self.folder.so_far.unlink(missing_ok=True)
+            product = self.trainer.ema.module
+            renewed(lambda: write_card(self.folder, self.recipe, product), self.watcher.note, "the card")
+            self._report(under_way=False)

@@ -29,6 +29,8 @@ from genkit.training.rollback import ended, falls_of
 from genkit.training.unfinished import DATA
 
 PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
+REREAD, HEAD = b'http-equiv="refresh"', 400
+"""Found in the first bytes of the report of a run under way."""
 
 
 class Written(Protocol):
@@ -47,6 +49,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.best = self.path / "best.json"
         self.weights = self.path / "weights"
+        self.card = self.weights / "README.md"
         self.grids = self.path / "grids"
         self.samples = self.path / "samples.png"
         self.scores = self.path / "scores.json"
@@ -54,6 +57,9 @@ class RunFolder:
         self.environment = self.path / "environment.json"
         self.history = self.path / "history.json"
         self.data = self.path / DATA
+        self.so_far = self.path / "scores_so_far.json"
+        self.real = self.path / "real.png"
+        self.files = self.path / "files.csv"
         self.start = self.path / "start.json"
 
     def grid(self, step: int) -> Path:
@@ -113,7 +119,8 @@ class RunFolder:
 
     def discard_results(self) -> bool:
         """Removes results of a finished training, outdated once it goes on; returns whether there were any."""
-        there = [path for path in (self.weights / CONFIG, self.samples, self.scores, self.report) if path.is_file()]
+        reported = [self.report] if self.reported else []
+        there = [path for path in (self.weights / CONFIG, self.samples, self.scores, *reported) if path.is_file()]
         for path in there:
             path.unlink()
         shutil.rmtree(self.weights, ignore_errors=True)
@@ -191,10 +198,20 @@ class RunFolder:
         last = bool(done) and step_of(done[-1]) == recipe.train.steps
         return last or ended(falls_of(self.checkpoints), recipe.rollback)
 
+    @property
+    def reported(self) -> bool:
+        """Whether the report is that of a run at its end: the page of one under way is read again by a browser."""
+        try:
+            with open(self.report, "rb") as page:
+                return REREAD not in page.read(HEAD)
+        except OSError:
+            return False
+
     def finished(self, recipe: Recipe) -> bool:
         """Whether a run of just this recipe has nothing left to do."""
-        results = [self.weights / CONFIG, self.report, *([self.scores] if recipe.evaluate else [])]
-        return self.trained(recipe) and all(path.is_file() for path in results) and self._holds(recipe)
+        results = [self.weights / CONFIG, *([self.scores] if recipe.evaluate else [])]
+        there = self.reported and all(path.is_file() for path in results)
+        return there and self.trained(recipe) and self._holds(recipe)
 
     def _holds(self, recipe: Recipe) -> bool:
         try:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
+from torch import Tensor
 
 from genkit.core.catalog import build
 from genkit.core.crew import ALONE, Crew
+from genkit.core.files import write_atomically
 from genkit.core.generator import Generator, Pictured
 from genkit.core.interruption import StopFlag
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
-from genkit.images.pixels import grid, write_png
+from genkit.images.grid import grid, labelled_png
+from genkit.images.pixels import png_bytes
 from genkit.images.scatter import points_png
 from genkit.training.log import MetricsLog
 from genkit.training.recipe import Evaluate, Recipe
@@ -41,13 +44,17 @@ class Scoring:
     def __init__(self, wanted: Evaluate, product: Pretrained, data: Any):
         from genkit.evaluation.judges import judge_of
 
-        self.wanted, self.judge = wanted, judge_of(product)
+        self.wanted, self.judge, self.data = wanted, judge_of(product), data
+        self._floor: dict[str, Any] | None = None
         self.against = build(wanted.against, kind="data", where="evaluate.against") if wanted.against else data
         self.judge.check_reference(wanted, product, self.against)
 
     def scores(self, product: Any, seed: int, watcher: Watcher, crew: Crew) -> dict[str, Any]:
-        """The content of scores.json for `product`, the same in all processes."""
-        return crew.told(self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring, crew))
+        """The content of scores.json for `product`, the same in all processes; its `floor` is what real samples get."""
+        made = self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring, crew)
+        if self._floor is None and hasattr(self.judge, "floor"):
+            self._floor = self.judge.floor(self.data, self.against, self.wanted, 0, watcher.scoring, crew)
+        return crew.told(made | ({"floor": self._floor} if self._floor else {}))
 
 
 class Show:
@@ -90,6 +97,10 @@ class Show:
         if isinstance(self.trainer.ema.module, Pictured):
             self.to(draw, stop)
 
+    def real(self, path: Path) -> None:
+        """Draws real images to `path`, in the layout of `picture`; by the first process alone."""
+        draw_real(self.trainer.ema.module, self.data, path, seed=stable_seed(self.recipe.train.seed, "real"))
+
     def scores(self, stop: StopFlag, best: Mapping[str, Any] | None, seed: int) -> tuple[dict[str, Any], bool]:
         """The content of scores.json, and whether it beats `best` of the first process; raises as `to`.
 
@@ -122,9 +133,33 @@ def draw_samples(product: Pictured, path: Path, *, seed: int, data: Any = None, 
     if crew.rank:
         return
     if samples.dim() == 4:
-        write_png(path, grid(samples, columns))
+        write_atomically(path, _png(samples, columns, getattr(product, "column_names", ())))
     else:
         points_png(samples, path, data=None if data is None else data.x[: len(samples)])
+
+
+def draw_real(product: Any, data: Any, path: Path, *, seed: int) -> None:
+    """Draws real images to `path` as samples of `product` are drawn: a class a column where samples are so; no points.
+
+    Args:
+        data: the training data, a genkit.data.dataset.DataSet.
+    """
+    if len(data.sample_shape) != 3:
+        return
+    heads = getattr(product, "column_names", ()) if data.labels is not None else ()
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    if not heads:
+        write_atomically(path, _png(data.rows(order[: 8 * 8]), 8, ()))
+        return
+    shown = torch.ones(8, len(heads), *data.sample_shape)
+    for k in range(len(heads)):
+        rows = data.rows(order[data.labels[order] == k][:8])
+        shown[: len(rows), k] = rows
+    write_atomically(path, _png(shown.flatten(0, 1), len(heads), heads))
+
+
+def _png(images: Tensor, columns: int, heads: Sequence[str]) -> bytes:
+    return labelled_png(images, heads) if len(heads) == columns else png_bytes(grid(images, columns))
 
 
 def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:

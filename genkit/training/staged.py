@@ -16,7 +16,7 @@ from genkit.core.documents import Unreadable, check_plain
 from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained, built, configuration
-from genkit.core.reference import PRODUCT, WEIGHTS, below, check_reference, is_reference
+from genkit.core.reference import PRODUCT, WEIGHTS, below, changed, check_reference, is_reference
 from genkit.training.place import NOWHERE, RecipePlace
 from genkit.training.preparation import check_evaluation, checked
 from genkit.training.recipe import Evaluate, Recipe, check_name, section
@@ -196,6 +196,22 @@ def load_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe | S
     """
     tree, files = read_recipe(source, overrides)
     return recipe_of(tree, RecipePlace(files, run=find_recipe(source).parent))
+
+
+def skipping_bad(recipe: Recipe | StagedRecipe) -> Recipe | StagedRecipe:
+    """The recipe with files left out that cannot be used, in place of stopping at the first.
+
+    Raises:
+        RecipeError: it reads no folder or zip.
+    """
+
+    def skip(node: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**node, "skip_bad": True} if node.get("type") == "folder" else node
+
+    tree = recipe.to_dict()
+    if (made := changed(tree, skip)) == tree and "skip_bad" not in recipe.to_yaml():
+        raise RecipeError("--skip-bad is of a folder or zip of images, and this recipe reads none; leave it out")
+    return recipe_of(made, recipe.place)
 
 
 def recipe_of(tree: Mapping[str, Any], place: RecipePlace = NOWHERE) -> Recipe | StagedRecipe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from genkit.training.one_run import train_one
 from genkit.training.peers import among_peers
 from genkit.training.place import STAGE
 from genkit.training.recipe import Recipe
-from genkit.training.report import write_report_of_stages
+from genkit.training.report import renewed, write_report_of_stages
+from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.sharing import shared
 from genkit.training.show import Scoring, draw_samples
@@ -55,7 +57,7 @@ class StagedFolder(RunFolder):
         """Whether nothing is left to do for this recipe."""
         known = self.recipe.is_file() and self.recipe.read_text(encoding="utf-8") == recipe.to_yaml()
         stages = recipe.in_run(self.path).items()
-        return known and self.report.is_file() and all(self.stage(name).finished(stage) for name, stage in stages)
+        return known and self.reported and all(self.stage(name).finished(stage) for name, stage in stages)
 
     def begin(self, recipe: StagedRecipe) -> None:
         """Writes the recipe of a new run; that of an existing one stays until all its stages have taken the new one."""
@@ -135,6 +137,8 @@ def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher
                 continue
             watcher.note(f"stage {name}")
             accelerator = accelerator_of(stage, mine.path)
+            if main:
+                renewed(partial(write_report_of_stages, folder, recipe, under_way=True), watcher.note)
             train_one(stage, mine, accelerator, resume=mine.recipe.is_file(), watcher=watcher, last=False)
         _Ending(recipe, folder, accelerator, watcher).finish()
     return folder.path
@@ -170,7 +174,11 @@ class _Ending:
             self._show(product.to(self.accelerator.device), crew)  # type: ignore[attr-defined]
         if crew.rank == 0:
             self.folder.keep(self.recipe)
-            write_report_of_stages(self.folder, self.recipe)
+            if product is not None:
+                module: Any = product
+                renewed(partial(write_card, self.folder, self.recipe, module), self.watcher.note, "the card")
+            write = partial(write_report_of_stages, self.folder, self.recipe)
+            renewed(write, self.watcher.note)
 
     def _show(self, product: Pretrained, crew: Crew) -> None:
         seed, data = self.last.train.seed, self.last.build_data()

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,6 +21,7 @@ from genkit.core.errors import GenkitError
 from genkit.core.generator import Density, Generator, LatentGenerator, ScoresImages
 from genkit.core.progress import Progress
 from genkit.images import pixels
+from genkit.images.grid import grid
 from genkit.ui.wishes import BATCH, Wishes
 
 if TYPE_CHECKING:
@@ -127,15 +128,16 @@ def scores(generator: Generator) -> bool:
 
 def edits(place: str, images: Sequence[str], n: int, seed: int) -> PagePicture:
     """The picture that `genkit edit WEIGHTS IMAGE [IMAGE] --grid` writes."""
-    from genkit.cli.edit import edited
+    from genkit.cli.edit import beside_given, edited, given_images
 
+    generator: Any = opened(place)
+    given = given_images(generator, [Path(image) for image in images], "edit")
     rng = torch.Generator().manual_seed(seed)
-    files = [Path(image) for image in images]
-    made = torch.cat([batch.cpu() for batch in edited(opened(place), files, n, BATCH, rng, "edit")])
+    made = torch.cat([batch.cpu() for batch in edited(generator, given, n, BATCH, rng)])
     names = " ".join("IMAGE" for _ in images)
     command = f"genkit edit {place} {names} -n {n} --seed {seed} --out edited --grid"
     what = "variations" if len(images) == 1 else "images from the one to the other"
-    return PagePicture(_png(made, place), f"{n} {what}, seed {seed}", command)
+    return PagePicture(pixels.png_bytes(beside_given(given, made)), f"{n} {what}, seed {seed}", command)
 
 
 def score_of(place: str, image: str, seed: int) -> dict[str, float]:
@@ -155,7 +157,7 @@ def _png(made: Tensor, place: str, columns: int | None = None) -> bytes:
     from genkit.images.scatter import points_png
 
     if made.dim() == 4:
-        return pixels.png_bytes(pixels.grid(made, columns))
+        return pixels.png_bytes(grid(made, columns))
     if made.shape[1] != 2:
         raise GenkitError(f"points of {made.shape[1]} numbers have no picture; genkit sample writes them to a file")
     return points_png(made, data=trained_on(place, len(made)))

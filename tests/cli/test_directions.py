@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from genkit.core.generator import Generator
+from genkit.images.grid import LINE
 from genkit.posthoc.directions.directions import samples_of
 from genkit.posthoc.directions.edited import Edited
 from genkit.posthoc.directions.folder import read_directions
@@ -105,7 +106,7 @@ def test_a_direction_by_number_and_by_the_name_that_a_person_gave(
     strip = pixels(tmp_path / "a.png")
     width, left = 9 * 64 + 8 * 2, strip.shape[1] - (9 * 64 + 8 * 2)
     for name, column in (("same", 4), ("moved", 8)):
-        tile = strip[14 : 14 + 64 : 8, left + column * 66 : left + column * 66 + 64 : 8]
+        tile = strip[LINE : LINE + 64 : 8, left + column * 66 : left + column * 66 + 64 : 8]
         assert abs(tile - pixels(tmp_path / name / "000000.png")).max() <= 1
     assert width and (pixels(tmp_path / "moved/000000.png") != pixels(tmp_path / "same/000000.png")).any()
 

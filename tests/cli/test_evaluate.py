@@ -53,7 +53,7 @@ def test_table_and_json(capsys, tmp_path, judge):
     assert code == 0
     for text in ("FD/judge", "KD/judge", "CS/judge", "precision/judge", "coverage/judge", "sha256", "rank", "warning:"):
         assert text in out
-    assert "FID" not in out
+    assert "FID" not in out and "0 would be no difference from the data" in out and "% of the samples lie among" in out
     found = json.loads((tmp_path / "out.json").read_text())
     assert set(found["values"]) == {"fd", "kd", "is", "precision", "recall", "density", "coverage"}
     assert found["extractor"]["name"] == "judge" and found["n"] == 12 and found["seed"] == 0

@@ -103,7 +103,7 @@ def test_help_is_what_no_arguments_give(capsys: Capture) -> None:
 
 def test_arguments_that_only_code_can_give_are_not_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = run(capsys, "info", "folder").out
-    assert "on_bad" in told and "one of: error, skip" in told
+    assert "skip_bad" in told and "instead of stopping at the first" in told
     assert "progress  " not in told.partition("arguments")[2] and "<class" not in told
 
 

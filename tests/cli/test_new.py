@@ -38,10 +38,13 @@ def test_from_a_zip_to_weights(here: Path, capsys: Capture) -> None:
     text = Path("holidays.yaml").read_text()
     assert "# 60 are smaller than 32 pixels and are enlarged." in text and "enlarge: true" in text
     assert Image.open("holidays.png").width > 400
+    assert "skip_bad: true" in text
     smaller = ("train.batch_size=8", "every.grid=0")
     ran = run(capsys, "train", "holidays.yaml", *smaller, "evaluate=null")
     assert ran.code == 0, ran
-    assert "60 enlarged" in ran.out and run(capsys, "sample", "runs/holidays", "-n", 2, "--out", "s").code == 0
+    told, began = ran.out.index("holidays.zip: 60 of 61 images; converted: 60 enlarged"), ran.out.index("training 2/2")
+    assert told < began and "left out: 1 (notes.png: not an image" in ran.out
+    assert run(capsys, "sample", "runs/holidays", "-n", 2, "--out", "s").code == 0
 
 
 def test_from_shipped_weights_and_on_from_that_run(here: Path, capsys: Capture) -> None:

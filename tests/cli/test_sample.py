@@ -44,7 +44,7 @@ def test_labels_and_grid(capsys: Capture, finished: Path, tmp_path: Path) -> Non
         assert ran.code == 0 and "grid.png" in ran.out
     assert (tmp_path / "3" / "000000.png").read_bytes() != (tmp_path / "4" / "000000.png").read_bytes()
     with Image.open(tmp_path / "3" / "grid.png") as picture:
-        assert picture.size == (28 * 2 + 2, 28 * 2 + 2)
+        assert picture.size == (84 * 2 + 2, 84 * 2 + 2), "28 pixels thrice"
 
 
 def test_points(capsys: Capture, points: Path, tmp_path: Path) -> None:
@@ -53,10 +53,10 @@ def test_points(capsys: Capture, points: Path, tmp_path: Path) -> None:
     assert values.shape == (50, 2) and values.dtype == np.float32
     assert np.allclose(np.loadtxt(tmp_path / "points.csv", delimiter=","), values)
     with Image.open(tmp_path / "points.png") as picture:
-        assert picture.size == (2 * 512 + scatter.GAP, 512), "the data of the run beside them"
+        assert picture.size == (512, 512) and scatter.GREY in colours(picture), "over the data of the run"
     assert run(capsys, "sample", points / "weights", "-n", 50, "--out", tmp_path).code == 0
     with Image.open(tmp_path / "points.png") as picture:
-        assert picture.size == (512, 512)
+        assert scatter.BLUE in colours(picture) and scatter.GREY not in colours(picture)
 
 
 def test_points_whose_data_are_gone_are_drawn_alone(capsys: Capture, points: Path, tmp_path: Path) -> None:
@@ -65,12 +65,16 @@ def test_points_whose_data_are_gone_are_drawn_alone(capsys: Capture, points: Pat
     (lost / "recipe.yaml").write_text(yaml.safe_dump({**tree, "data": {"type": "set_of_mine"}}), encoding="utf-8")
     assert run(capsys, "sample", lost, "-n", 5, "--out", tmp_path / "drawn").code == 0
     with Image.open(tmp_path / "drawn" / "points.png") as picture:
-        assert picture.size == (512, 512)
+        assert scatter.GREY not in colours(picture)
 
 
-def test_a_run_draws_the_data_beside_its_points(points: Path) -> None:
+def test_a_run_draws_its_points_over_the_data(points: Path) -> None:
     with Image.open(points / "samples.png") as picture:
-        assert picture.size == (2 * 512 + scatter.GAP, 512)
+        assert {scatter.BLUE, scatter.GREY} <= colours(picture)
+
+
+def colours(picture: Image.Image) -> set[object]:
+    return {colour for _, colour in picture.getcolors(2**20) or ()}
 
 
 def test_samples_of_before_are_not_mixed_in(capsys: Capture, finished: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from genkit.cli.main import main
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPGenerator
-from genkit.images.labelled import labelled_png
+from genkit.images.grid import LINE, labelled_png
 from tests.cli.test_evaluate import refused, run
 from tests.gan.control.test_control_training import controlled
 
@@ -44,17 +44,17 @@ def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights
     assert code == 0 and "2 x 3 images in" in out and "hue 0 to 0.5" in out
     whole = pixels(strip)
     height, width = 2 * 64 + 2, 3 * 64 + 2 * 2
-    assert whole.shape[0] == 14 + height and whole.shape[1] > width
-    tiles = whole[14:, whole.shape[1] - width :]
+    assert whole.shape[0] == LINE + height and whole.shape[1] > width
+    tiles = whole[LINE:, whole.shape[1] - width :]
     for row, seed in enumerate((3, 4)):
         for column, hue in enumerate(("0", "0.25", "0.5")):
             folder = tmp_path / f"{seed}-{hue}"
             run(capsys, "sample", weights, "-n", 1, "--seed", seed, "--condition", f"hue={hue}", "--out", folder)
             tile = tiles[row * 66 : row * 66 + 64 : 4, column * 66 : column * 66 + 64 : 4].astype(int)
             assert abs(tile - pixels(folder / "000000.png")).max() <= 1
-    assert (whole[:14] < 128).any() and (whole[14:, : whole.shape[1] - width] < 128).any(), "texts"
+    assert (whole[:LINE] < 128).any() and (whole[LINE:, : whole.shape[1] - width] < 128).any(), "texts"
     code, *_ = run(capsys, "edit", weights, "--sweep", "shape", "--condition", "hue=0.2", "--out", strip)
-    assert code == 0 and pixels(strip).shape[0] == 14 + 4 * 66 - 2, "an old picture is replaced; four rows if not said"
+    assert code == 0 and pixels(strip).shape[0] == LINE + 4 * 66 - 2, "replaced; four rows if not said"
 
 
 def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
@@ -100,8 +100,13 @@ def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
 
 
 def test_texts_stand_beside_rows_and_over_columns():
-    black = torch.full((2, 3, 1, 8, 8), -1.0)
-    picture = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["seed 1", "seed 2"], ["a", "b", "c"]))))
-    assert picture.shape == (14 + 2 * 66 - 2, 7 * 6 + 2 + 3 * 66 - 2, 3)
-    assert not picture[14:78, 44:108].any()
+    black = torch.full((6, 1, 8, 8), -1.0)
+    picture = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["a", "b", "c"], ["seed 1", "seed 2"]))))
+    left = picture.shape[1] - (3 * 66 - 2)
+    assert picture.shape == (LINE + 2 * 66 - 2, left + 3 * 66 - 2, 3) and 20 < left < 60
+    assert not picture[LINE : LINE + 64, left : left + 64].any()
+    heads, beside = picture[:LINE, left:] < 128, picture[LINE:, : left - 2] < 128
+    assert all(heads[:, k * 66 : k * 66 + 20].any() for k in range(3)) and beside[:66].any() and beside[66:].any()
+    named = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["much longer than the column is wide", "b", "c"]))))
+    assert named.shape == (LINE + 2 * 66 - 2, 3 * 66 - 2, 3) and not (named[:LINE, 64:66] < 250).any()
     assert main(["edit", "--help"]) == 0

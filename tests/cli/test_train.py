@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cli.console import run
+from genkit.data.digits import digits
+from genkit.images.pixels import write_folder
+from tests.cli.console import refusal, run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -22,6 +24,27 @@ def test_trains_and_says_where_to_look(capsys: Capture, recipe: Path, tmp_path: 
     for file in ("samples.png", "report.html", "weights"):
         assert str(tmp_path / "run" / file) in ran.out and (tmp_path / "run" / file).exists()
     assert "\x1b" not in ran.out, "no colours into a pipe"
+
+
+def test_scores_are_said_in_words(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
+    scored = "evaluate={metrics: [fd, pr], n: 30}"
+    ran = run(capsys, "train", recipe, "train.steps=1", scored, "--out", tmp_path / "run")
+    assert ran.code == 0 and "recall/mnist-classifier" in ran.out and "real samples get" in ran.out
+    assert "times what real samples get" in ran.out or "as near to the data as real" in ran.out
+
+
+def test_bad_files_are_left_out_where_that_is_said(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
+    write_folder([digits().x[:6]], tmp_path / "pics")
+    (tmp_path / "pics" / "bad.png").touch()
+    data = f"data={{type: folder, path: {tmp_path / 'pics'}, size: 28, channels: 1, labels: false}}"
+    unlabelled = ("system.generator.network.classes=0", "system.critic.classes=0")
+    words = ("train", recipe, data, *unlabelled, "train.steps=1", "--out", tmp_path / "run")
+    assert "bad.png: the file is empty; mend or remove it, or leave such out (--skip-bad" in refusal(capsys, *words)
+    ran = run(capsys, *words, "--skip-bad")
+    assert ran.code == 0 and "pics: 6 of 7 images; left out: 1 (bad.png: the file is empty)" in ran.out
+    assert f"what became of it: {tmp_path / 'run' / 'files.csv'}" in ran.out
+    assert "bad.png,left out" in (tmp_path / "run" / "files.csv").read_text()
+    assert "this recipe reads none" in refusal(capsys, "train", recipe, "--skip-bad")
 
 
 def test_a_finished_run_is_left_alone(capsys: Capture, recipe: Path, finished: Path) -> None:

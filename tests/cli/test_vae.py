@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from genkit.cli.edit import read_image
 from genkit.core.generator import Generator
 from genkit.images import pixels as images
+from genkit.images.grid import GAP
 from genkit.vae.vae import VAE
 from tests.cli.console import refusal, run
 
@@ -74,6 +78,20 @@ def test_variations_and_ways_between(capsys: Capture, vae: Path, pictures: list[
             assert ran.code == 0 and "5 images" in ran.out, ran
         made = [[p.read_bytes() for p in sorted((tmp_path / name / out).iterdir())] for out in "xy"]
         assert made[0] == made[1] and len(set(made[0])) == 5
+
+
+def test_the_picture_shows_what_was_given(capsys: Capture, vae: Path, pictures: list[Path], tmp_path: Path) -> None:
+    """An image stands before its variations; the way from one image to another is a strip with these at its ends."""
+    side = 84 + GAP
+    for given, shape in (pictures[:1], (2, 3)), (pictures, (1, 7)):
+        out = tmp_path / str(len(given))
+        assert run(capsys, "edit", vae, *given, "-n", 5, "--grid", "--out", out).code == 0
+        tiles = np.pad(np.asarray(Image.open(out / "grid.png")), ((0, GAP), (0, GAP)))
+        assert tiles.shape == (shape[0] * side, shape[1] * side)
+        places = [(0, 0), (0, -side)][: len(given)]
+        for path, (row, column) in zip(given, places, strict=True):
+            shown = images.to_uint8(read_image(path, VAE.from_pretrained(vae)))
+            assert np.array_equal(tiles[row : row + 84 : 3, column:][:, :84:3], shown[0])
 
 
 def test_exemplars(capsys: Capture, vae: Path, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_other_attributes_are_seen_though_the_pixels_are_kept(faces: Path) -> No
 
 def test_attributes_stay_with_their_images_when_one_is_skipped(faces: Path) -> None:
     (faces / "a.png").write_bytes(b"")
-    data = folder(faces, 4, attributes=known(faces), on_bad="skip")
+    data = folder(faces, 4, attributes=known(faces), skip_bad=True)
     assert data.attributes["age"].tolist() == [30, 10] and data.attributes["mood"].tolist() == [1, 1]
 
 

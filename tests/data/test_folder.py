@@ -30,7 +30,7 @@ def test_labels_stay_with_their_images_when_one_is_skipped(pets: Path) -> None:
     (pets / "cat" / "0.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"cat/0\.png: the file is empty"):
         folder(pets, 4)
-    data = folder(pets, 4, on_bad="skip")
+    data = folder(pets, 4, skip_bad=True)
     assert data.labels is not None and data.labels.tolist() == [0, 1]
     assert data.x[:, 0, 0, 0].tolist() == [50, 100]
     assert data.report is not None and data.report.rejected == [("cat/0.png", "the file is empty")]
@@ -46,9 +46,9 @@ def test_mixed_channels_follow_the_declared_ones(pets: Path) -> None:
 def test_a_stray_image_is_named_by_the_data_and_by_whoever_needs_labels(pets: Path) -> None:
     write_png(pets / "sheet.png", torch.zeros(3, 8, 8))
     data = folder(pets, 8)
-    (line,) = data.remarks()
-    assert "has no labels: sheet.png lies beside the folders cat, dog" in line
-    assert list(folder(pets, 4, labels=False).remarks()) == []
+    intake, line = data.remarks()
+    assert intake == f"{pets.name}: 4 images" and "has no labels: sheet.png lies beside the folders cat, dog" in line
+    assert list(folder(pets, 4, labels=False).remarks()) == [f"{pets.name}: 4 images"]
     spec = {"type": "classifier", "size": 8, "width": 4, "channels": 3, "classes": 2}
     for system in ({"type": "classifier_training", "classifier": spec}, conditional_gan()):
         with pytest.raises(RecipeError, match=r"but the data have 0: sheet\.png lies beside"):
@@ -73,7 +73,7 @@ def conditional_gan() -> dict:
 def test_conversions_are_remarked(pets: Path) -> None:
     (line,) = folder(pets, 4, channels=1).remarks()
     assert line.endswith(": 3 images; converted: 3 colour to grey")
-    assert list(folder(pets, 4).remarks()) == []
+    assert list(folder(pets, 4).remarks()) == [f"{pets.name}: 3 images"]
 
 
 def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:
@@ -89,8 +89,8 @@ def test_too_small_images_are_enlarged_where_that_is_asked_for(pets: Path) -> No
 
 
 def test_nothing_usable_at_all(pets: Path) -> None:
-    with pytest.raises(DataError, match="none of 3 images can be used: 0 images; left out: 3"):
-        folder(pets, 9, on_bad="skip")
+    with pytest.raises(DataError, match="none of 3 images can be used: 0 of 3 images; left out: 3"):
+        folder(pets, 9, skip_bad=True)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_nothing_usable_at_all(pets: Path) -> None:
         ({"size": 0}, "^size: "),
         ({"channels": 2}, "^channels: "),
         ({"crop": "left"}, "^crop: "),
-        ({"on_bad": "ignore"}, "^on_bad: "),
+        ({"skip_bad": "ignore"}, "^skip_bad: "),
         ({"labels": 3}, "^labels: "),
         ({"path": "/not/here"}, "does not exist"),
         ({"sizes": 3}, "^sizes: unknown key; did you mean 'size'"),

@@ -39,11 +39,11 @@ def small_memory(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Path:
 
 
 def test_mapped_equals_in_memory(files: ImageFiles, small_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mapped = storage.decode_files(files, 6, 3, on_bad="skip")
-    again = storage.decode_files(files, 6, 3, on_bad="skip", progress=lambda *_: pytest.fail("decoded again"))
+    mapped = storage.decode_files(files, 6, 3, skip_bad=True)
+    again = storage.decode_files(files, 6, 3, skip_bad=True, progress=lambda *_: pytest.fail("decoded again"))
     monkeypatch.setattr(storage, "memory_limit", lambda: 10**9)
     monkeypatch.setenv("GENKIT_CACHE", str(small_memory / "other"))
-    kept = storage.decode_files(files, 6, 3, on_bad="skip")
+    kept = storage.decode_files(files, 6, 3, skip_bad=True)
     for pixels in (mapped, again):
         assert torch.equal(pixels.x, kept.x) and pixels.x.shape == (19, 3, 6, 6)
         assert torch.equal(pixels.kept, kept.kept) and 7 not in pixels.kept.tolist()
@@ -52,12 +52,12 @@ def test_mapped_equals_in_memory(files: ImageFiles, small_memory: Path, monkeypa
 
 
 def test_options_and_contents_have_files_of_their_own(files: ImageFiles, small_memory: Path) -> None:
-    storage.decode_files(files, 6, 3, on_bad="skip")
-    storage.decode_files(files, 6, 1, on_bad="skip")
+    storage.decode_files(files, 6, 3, skip_bad=True)
+    storage.decode_files(files, 6, 1, skip_bad=True)
     with pytest.raises(DataError, match=r"07\.png"):
         storage.decode_files(files, 6, 3)
     write_png(files.path / "07.png", torch.zeros(3, 9, 12))
-    fresh = storage.decode_files(ImageFiles(files.path), 6, 3, on_bad="skip")
+    fresh = storage.decode_files(ImageFiles(files.path), 6, 3, skip_bad=True)
     assert len(fresh.x) == 20 and int(fresh.x[7].max()) == 128
     assert len(list(small_memory.glob("*.u8"))) == 3
 
@@ -69,21 +69,21 @@ def test_a_stopped_decoding_leaves_nothing_to_trust(files: ImageFiles, small_mem
 
 
 def test_sets_that_fit_in_memory_are_kept_too(files: ImageFiles, cache: Path) -> None:
-    first = storage.decode_files(files, 6, 3, on_bad="skip")
+    first = storage.decode_files(files, 6, 3, skip_bad=True)
     again = storage.decode_files(
-        ImageFiles(files.path), 6, 3, on_bad="skip", progress=lambda *_: pytest.fail("decoded again")
+        ImageFiles(files.path), 6, 3, skip_bad=True, progress=lambda *_: pytest.fail("decoded again")
     )
     assert torch.equal(first.x, again.x) and torch.equal(first.kept, again.kept) and first.report == again.report
     again.x.zero_()
-    assert torch.equal(storage.decode_files(files, 6, 3, on_bad="skip").x, first.x), "writing to a set changes no file"
+    assert torch.equal(storage.decode_files(files, 6, 3, skip_bad=True).x, first.x), "writing to a set changes no file"
 
 
 def test_other_content_of_the_same_size_and_time_is_decoded(files: ImageFiles, cache: Path) -> None:
-    before, path = storage.decode_files(files, 6, 3, on_bad="skip"), files.path / "00.png"
+    before, path = storage.decode_files(files, 6, 3, skip_bad=True), files.path / "00.png"
     about, content = path.stat(), path.read_bytes()
     path.write_bytes((files.path / "03.png").read_bytes()[: len(content)].ljust(len(content), b"\0"))
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
-    after = storage.decode_files(ImageFiles(files.path), 6, 3, on_bad="skip")
+    after = storage.decode_files(ImageFiles(files.path), 6, 3, skip_bad=True)
     assert path.stat().st_size == about.st_size and not torch.equal(before.x[0], after.x[0])
 
 
@@ -91,18 +91,18 @@ def test_other_content_of_the_same_size_and_time_is_decoded(files: ImageFiles, c
 @pytest.mark.parametrize("limit", [100, 10**9], ids=["mapped", "in memory"])
 def test_what_is_damaged_is_made_again(files, cache, monkeypatch, damage: str, limit: int) -> None:
     monkeypatch.setattr(storage, "memory_limit", lambda: limit)
-    whole = storage.decode_files(files, 6, 3, on_bad="skip").x.clone()
+    whole = storage.decode_files(files, 6, 3, skip_bad=True).x.clone()
     (path,) = cache.glob("*.u8")
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-1])
     else:
         path.with_suffix(".json").write_text("{" if damage == "no json" else "[1]")
-    assert torch.equal(storage.decode_files(files, 6, 3, on_bad="skip").x, whole)
+    assert torch.equal(storage.decode_files(files, 6, 3, skip_bad=True).x, whole)
 
 
 def test_a_small_set_needs_no_cache(files: ImageFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENKIT_CACHE", str(files.path / "00.png"))
-    pixels = storage.decode_files(files, 6, 3, on_bad="skip")
+    pixels = storage.decode_files(files, 6, 3, skip_bad=True)
     assert len(pixels.x) == 19
     (line,) = pixels.report.remarks
     assert line.startswith("the decoded images are not kept for the next start: cannot write")
@@ -111,7 +111,7 @@ def test_a_small_set_needs_no_cache(files: ImageFiles, monkeypatch: pytest.Monke
 def test_leftovers_of_killed_decodings_go_at_the_next_start(files: ImageFiles, cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / ".a.u8.12345678.tmp").touch()
-    storage.decode_files(files, 6, 3, on_bad="skip")
+    storage.decode_files(files, 6, 3, skip_bad=True)
     assert not list(cache.glob(".*"))
 
 
@@ -126,7 +126,7 @@ def test_sigterm_while_decoding_leaves_no_temporary(files: ImageFiles, cache: Pa
         f"    assert list(__import__('pathlib').Path({str(cache)!r}).glob('.*.tmp'))\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "def decode(subject):\n"
-        "    storage.decode_files(ImageFiles(subject), 6, 3, on_bad='skip', progress=stop)\n"
+        "    storage.decode_files(ImageFiles(subject), 6, 3, skip_bad=True, progress=stop)\n"
         "info.command.callback = decode\n"
         f"sys.exit(main.main(['info', {str(files.path)!r}]))\n"
     )
@@ -139,7 +139,7 @@ def test_sigterm_while_decoding_leaves_no_temporary(files: ImageFiles, cache: Pa
 def test_a_cache_that_cannot_be_written_is_one_line(files, small_memory, monkeypatch) -> None:
     monkeypatch.setenv("GENKIT_CACHE", str(files.path / "00.png"))
     with pytest.raises(CheckpointError, match=r"cannot write .*00\.png"):
-        storage.decode_files(files, 6, 3, on_bad="skip")
+        storage.decode_files(files, 6, 3, skip_bad=True)
 
 
 def test_what_would_not_fit_in_memory_is_refused_before_it_is_made(small_memory: Path) -> None:
@@ -170,7 +170,7 @@ def decode_and_count(folder: Path, to: Path) -> None:
 
     image_files.decode = decode  # type: ignore[assignment]
     os.environ["GENKIT_CACHE"] = str(to / "cache")
-    pixels = storage.decode_files(ImageFiles(folder), 6, 1, on_bad="skip")
+    pixels = storage.decode_files(ImageFiles(folder), 6, 1, skip_bad=True)
     (to / f"{os.environ['RANK']}.txt").write_text(f"{len(seen)} {pixels.x.float().mean().item()}")
 
 

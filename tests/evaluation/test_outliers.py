@@ -74,6 +74,37 @@ def test_refusals() -> None:
         rank_outliers(game(None, classes=3), POINTS, share=0.1)
 
 
+class Brightness(torch.nn.Module):
+    """A critic of images by their mean; `sign` says whether bright or dark ones are suspicious."""
+
+    def __init__(self, sign: float):
+        super().__init__()
+        self.sign = torch.nn.Parameter(torch.tensor(sign))
+
+    def forward(self, x: Tensor, y: Any) -> Tensor:
+        return self.sign * x.flatten(1).mean(1)
+
+
+@pytest.mark.parametrize("network", [False, True])
+@pytest.mark.parametrize(("sign", "trusted"), [(1.0, True), (-1.0, False)])
+def test_noise_made_here_tells_whether_a_ranking_can_be_trusted(sign: float, trusted: bool, network: bool) -> None:
+    """Images are dark but for one in twenty; noise, which is brighter, comes after these where bright ones count."""
+    levels = torch.arange(40, dtype=torch.uint8)
+    levels[::20] = 250
+    data = DataSet("grey", levels[:, None, None, None].expand(-1, 1, 8, 8).contiguous())
+    critic = Brightness(sign)
+    weighting = SimpleNamespace(rho=0.1, raw=lambda x: (1 - critic(x, None)).detach()) if network else None
+    made = SimpleNamespace(generator=SimpleNamespace(sample_shape=(1, 8, 8)), critic=critic, real_weighting=weighting)
+    found = rank_outliers(made, data, share=None if network else 0.05)
+    assert found.noise_rank == (3 if trusted else 39)
+    assert (found.doubt == "") == trusted
+    assert trusted or "would come as number 39 of 40 and not among the first" in found.doubt
+
+
+def test_points_are_not_tried_by_noise() -> None:
+    assert rank_outliers(game(None), POINTS, share=0.2).noise_rank is None
+
+
 def test_the_table(tmp_path: Path) -> None:
     found = Ranking(torch.tensor([1.5, 0.0, 1.5]), torch.tensor([0.0, 7.0, 1.0]), "closed form", 0.1)
     write_ranking(found, tmp_path / "a.csv", ["x,y.png", "b.png", "c.png"])

@@ -387,7 +387,7 @@ class TestFiles:
         data = DataSet("real", pictures(12, 1, 3))
         with pytest.raises(DataError, match=r"000003\.png"):
             evaluate(folder, data, ("fd",), n=12, extractor=Mean())
-        scores = evaluate(folder, data, ("fd",), n=12, extractor=Mean(), on_bad="skip")
+        scores = evaluate(folder, data, ("fd",), n=12, extractor=Mean(), skip_bad=True)
         assert scores.a.n == 11 and scores.a.notes["rejected"][0][0] == "000003.png"
         assert any("000003.png" in w for w in scores.warnings)
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from genkit.core.errors import DataError
 from genkit.explain.charts import curves, histogram
 from genkit.explain.pictures import BRIGHTER, DARKER, difference, on_white
-from genkit.explain.sheet import SIDE, sheet, write_sheets
+from genkit.explain.sheet import sheet, write_sheets
 from genkit.explain.strip import frames, strengths, write_strip
+from genkit.images.grid import TILE as SIDE
 from tests.explain.made import LARGE, explanation
 
 
@@ -35,8 +36,8 @@ def test_a_sheet_has_a_row_an_attribute(tmp_path: Path) -> None:
     picture = sheet(made, LARGE)
     assert picture.shape == (3, 3 * (SIDE + 2) - 2, 12 * (SIDE + 2) - 2)
     examples = made.examples[LARGE][0].images[0]
-    assert torch.equal(picture[:, :SIDE:6, :SIDE:6], examples[0])
-    assert torch.equal(picture[:, :SIDE:6, 2 * (SIDE + 2) : 3 * SIDE + 4 : 6], examples[2])
+    assert torch.equal(picture[:, :SIDE:4, :SIDE:4], examples[0])
+    assert torch.equal(picture[:, :SIDE:4, 2 * (SIDE + 2) : 3 * SIDE + 4 : 4], examples[2])
     assert [path.name for path in write_sheets(tmp_path, made)] == ["class-0.png", "class-1.png"]
     with pytest.raises(DataError, match="no examples of 'c'"):
         sheet(explanation(classes=("a", "b", "c")), 2)

@@ -153,15 +153,15 @@ def test_a_damaged_zip_member_is_named(folder: Path, tmp_path: Path) -> None:
 def test_one_bad_file_stops_with_its_name_or_is_skipped_and_reported(folder: Path) -> None:
     (folder / "cat" / "a.png").write_bytes(b"hello")
     files = ImageFiles(folder)
-    with pytest.raises(DataError, match=r"cat/a\.png: not an image.*on_bad: skip, or --skip-bad"):
+    with pytest.raises(DataError, match=r"cat/a\.png: not an image.*--skip-bad, or skip_bad: true"):
         list(files.decode_all())
     report, steps = Intake(), []
-    done = list(files.decode_all(on_bad="skip", report=report, progress=lambda *step: steps.append(step)))
+    done = list(files.decode_all(skip_bad=True, report=report, progress=lambda *step: steps.append(step)))
     assert [position for position, _ in done] == [0, 2, 3, 4]
     assert report.accepted == 4
     assert report.rejected[0][0] == "cat/a.png" and report.rejected[0][1].startswith("not an image")
     assert steps == [(k, 5) for k in range(1, 6)]
-    assert report.summary().startswith("4 images; left out: 1 (cat/a.png: not an image")
+    assert report.summary().startswith("4 of 5 images; left out: 1 (cat/a.png: not an image")
 
 
 def test_images_are_cut_to_their_middle_and_reduced(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_pipes_and_devices_are_refused_by_name_without_being_opened(folder: Path
     assert len(files.fingerprint) == 64
     with pytest.raises(DataError, match=r"cat/pipe\.png: is a pipe, not a regular file"):
         list(files.decode_all())
-    assert len(list(files.decode_all(on_bad="skip", report=report))) == 5
+    assert len(list(files.decode_all(skip_bad=True, report=report))) == 5
     assert [name for name, _ in report.rejected] == ["cat/pipe.png", "dog/zeros.png"]
     with pytest.raises(DataError, match="is no regular file"):
         ImageFiles(folder / "cat" / "pipe.png")
@@ -242,7 +242,7 @@ def test_select(folder: Path) -> None:
 def test_shared_bad_images_all_together() -> None:
     report = Intake()
     files = ImageFiles(shared("fixtures", "eval", "bad_images"))
-    kept = [files.names[p] for p, _ in files.decode_all(3, on_bad="skip", report=report)]
+    kept = [files.names[p] for p, _ in files.decode_all(3, skip_bad=True, report=report)]
     assert len(files) == 22 and len(kept) == report.accepted == 12
     assert {name for name, _ in report.rejected} == set(files.names) - set(kept)
     assert report.converted["16-bit"] == report.converted["alpha"] - 1 == 1

@@ -9,7 +9,7 @@ def test_a_report_survives_json_and_its_remarks_do_not() -> None:
     report.accept(("16-bit", DARK))
     again = Intake.from_dict(report.as_dict())
     assert again.as_dict() == report.as_dict() and again.remarks == []
-    assert report.summary() == f"1 images; converted: 1 16-bit, 1 {DARK}; left out: 1 (a.png: the file is empty)"
+    assert report.summary() == f"1 of 2 images; converted: 1 16-bit, 1 {DARK}; left out: 1 (a.png: the file is empty)"
 
 
 def test_what_is_likely_a_mistake_is_said_with_what_to_do() -> None:

@@ -93,26 +93,6 @@ def test_centre_square() -> None:
     assert torch.equal(images.centre_square(x.mT), x.mT[:, 2:4])
 
 
-def test_grid_puts_image_k_in_row_and_column() -> None:
-    x = torch.full((5, 1, 2, 3), 0, dtype=torch.uint8) + torch.arange(5, dtype=torch.uint8)[:, None, None, None]
-    picture = images.grid(x, columns=3, padding=1)
-    assert picture.shape == (1, 5, 11)
-    assert torch.equal(picture[0, ::3, ::4], torch.tensor([[0, 1, 2], [3, 4, 255]], dtype=torch.uint8))
-    assert (picture[0, 2] == 255).all() and (picture[0, :, 3] == 255).all()
-
-
-def test_grid_takes_floats_and_is_about_square_by_default() -> None:
-    picture = images.grid(torch.full((10, 3, 4, 4), -1.0), padding=0)
-    assert picture.shape == (3, 12, 16)
-    assert int(picture[:, :4].max()) == 0
-
-
-@pytest.mark.parametrize("x", [torch.zeros(0, 1, 2, 2), torch.zeros(1, 2, 2)])
-def test_grid_refuses_what_it_cannot_show(x: torch.Tensor) -> None:
-    with pytest.raises(DataError, match="at least one image"):
-        images.grid(x)
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_keeps_every_pixel(channels: int) -> None:
     x = torch.randint(256, (channels, 5, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))

@@ -22,16 +22,16 @@ def test_scatter_has_x_to_the_right_and_y_up(tmp_path) -> None:
     assert abs(rows.mean() - 24.75) < 1 and abs(columns.mean() - 74.25) < 1
 
 
-def test_scatter_beside_the_data_has_one_scale_and_says_what_lies_outside(tmp_path) -> None:
-    """Two pictures, the data's on the left, whatever the samples reach; here a quarter of them is out of sight."""
-    data, samples = torch.tensor([[2.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, -2.0], [2.0, -2.0], [90.0, 0.0]])
+def test_points_lie_over_the_data_at_their_scale_and_what_lies_outside_is_told() -> None:
+    data, samples = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, -2.0], [90.0, 0.0]])
     pixels = opened(scatter.points_png(samples, data=data, size=200))
-    assert pixels.shape[:2] == (200, 400 + scatter.GAP)
-    left, right = pixels[20:, :200], pixels[20:, -200:]  # below the titles
-    assert np.array_equal(left[:100], right[:100])  # the one point that they share
-    assert (left[100:, :, 0] == 255).all() and (right[100:, :, 0] < 200).any()
-    without = opened(scatter.points_png(samples[:3], data=data, size=200))
-    assert np.array_equal(without[20:], pixels[20:]) and not np.array_equal(without[:20], pixels[:20])
+    below = pixels[40:]  # the words
+    assert pixels.shape[:2] == (200, 200)
+    blue, grey = ((below == colour).all(-1).nonzero() for colour in (scatter.BLUE, scatter.GREY))
+    assert set(grey[1] < 100) == {True}, "the point on the right is hidden by a sample"
+    assert (blue[1] > 150).any() and (blue[0] > 130).any()
+    without = opened(scatter.points_png(samples[:2], data=data, size=200))
+    assert np.array_equal(without[40:], below) and not np.array_equal(without[:40], pixels[:40])
 
 
 def test_scatter_refuses_points_that_are_not_finite() -> None:

@@ -279,7 +279,7 @@ def test_what_an_end_has_left_does_not_outlive_it(tmp_path: Path, monkeypatch: p
             patch.setattr(Run, dies, dead)
             with pytest.raises(Dead):
                 train(longer, tmp_path, resume=True)
-        assert not folder.finished(longer) and not folder.scores.exists() and not folder.report.exists()
+        assert not folder.finished(longer) and not folder.scores.exists() and not folder.reported
         assert (folder.weights / "config.json").exists() == (dies == "_score"), "weights are written before scores"
     assert sha256_of_weights(tmp_path) != old
     train(longer, tmp_path, resume=True)

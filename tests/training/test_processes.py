@@ -290,8 +290,8 @@ def test_verdicts_of_a_group() -> None:
         assert _verdict(codes, asked, Processes(2, 2)) == expected, codes
 
 
-ARRIVAL = {"update": 25, "resuming": 1, "finishing": 1}
-"""At which arrival in a phase a process dies, where not at its second one."""
+ARRIVAL = {"update": 25, "resuming": 1, "finishing": 5}
+"""At which arrival in a phase a process dies, where not at its second one; the report is written from the start."""
 
 
 def die(rank: int, phase: str) -> None:

@@ -125,3 +125,5 @@ def test_what_older_versions_wrote_is_read() -> None:
     tree["system"]["augment"] = {"type": "exemplar_augment", "weights": "mnist-exemplar-vae", "share": 0.5}
     augment = Recipe.from_dict(tree).system["augment"]
     assert augment == {"type": "exemplar_augment", "vae": {"weights": "mnist-exemplar-vae"}, "share": 0.5}
+    tree["data"] = {"type": "folder", "path": "pics", "size": 28, "on_bad": "skip"}
+    assert Recipe.from_dict(tree).data == {"type": "folder", "path": "pics", "size": 28, "skip_bad": True}

@@ -14,7 +14,7 @@ import torch
 from genkit.images.pixels import write_png
 from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
 from genkit.training.recipe import Recipe
-from genkit.training.report import GRIDS, sum_of_sessions, write_report
+from genkit.training.report import GRIDS, renewed, sum_of_sessions, write_report
 from genkit.training.run_folder import RunFolder
 
 NASTY = "<script>alert('x')</script> & \"ünïcødé\""
@@ -49,7 +49,13 @@ def folder(tmp_path: Path) -> RunFolder:
         write_png(folder.grid(step), torch.zeros(1, 4, 4))
     write_png(folder.samples, torch.zeros(1, 4, 4))
     scores = {"values": {"fd": 12.5}, "standard_errors": {"fd": 0.25}, "labels": {"fd": f"FD/{NASTY}"}}
-    scores |= {"n": 100, "warnings": ["few samples"]}
+    scores |= {"n": 100, "warnings": ["few samples"], "floor": {"values": {"fd": 2.5}, "n": 50}}
+    scores |= {"against": {"name": "pets", "notes": {"accepted": 3}}}
+    write_png(folder.real, torch.zeros(1, 4, 4))
+    rejected = [["a.png", "the file is empty"], [NASTY, "no image"]]
+    data = {"name": "pets", "rows": ["1", "2", "3"], "shape": [3, 8, 8], "classes": [NASTY, "dog"]}
+    intake = {"accepted": 3, "converted": {"rotated": 2}, "rejected": rejected}
+    folder.data.write_text(json.dumps({**data, "intake": intake}))
     folder.scores.write_text(json.dumps(scores))
     folder.environment.write_text(json.dumps({"python": NASTY, "versions": {"torch": "2"}, "gpu": None}))
     return folder
@@ -82,10 +88,33 @@ def test_text_is_escaped_and_nothing_is_loaded(folder: RunFolder) -> None:
 
 def test_everything_is_shown(folder: RunFolder) -> None:
     text = " ".join(report(folder).text.split())
-    assert "12.5 ± 0.25" in text and "n 100" in text and "few samples" in text
+    assert "12.5 ± 0.25 5 times what real samples get (2.5)" in text and "n 100" in text and "few samples" in text
+    assert "against real ones, 50 of each" in text and "notes" not in text
+    assert "samples 3 of 5 files" in text and "converted: rotated 2" in text and "a.png the file is empty" in text
     assert "dcgan_generator" in text and "versions torch 2" in text
-    assert report(folder).tags.count("img") == GRIDS + 1
+    assert report(folder).tags.count("img") == GRIDS + 2
     assert report(folder).tags.count("svg") == 3
+
+
+def test_the_page_of_a_run_under_way_shows_its_newest_samples_and_scores(folder: RunFolder) -> None:
+    folder.samples.unlink()
+    folder.scores.rename(folder.so_far)
+    folder.so_far.write_text(json.dumps(json.loads(folder.so_far.read_text()) | {"iteration": 20}))
+    write_report(folder, Recipe.load("digits/wgan_ratio_clipping"), under_way=True)
+    text = " ".join(Page(folder.report.read_text(encoding="utf-8")).text.split())
+    assert "Samples at iteration 30" in text and "Scores at iteration 20" in text and not folder.reported
+    assert "Samples Real" not in text
+    report(folder)
+    assert folder.reported
+
+
+def test_a_report_that_fails_costs_a_line() -> None:
+    def fails() -> None:
+        raise ValueError("no room")
+
+    told = list[str]()
+    renewed(fails, told.append)
+    assert told == ["the report was not written, all else goes on: no room"]
 
 
 def test_an_empty_folder_gives_a_report_of_the_recipe(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from genkit.core.nearest import nearest
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import Source
-from genkit.images.pixels import grid, png_bytes, resize, to_channels
+from genkit.images.grid import grid
+from genkit.images.pixels import png_bytes, resize, to_channels
 from genkit.images.scatter import points_png
 
 Value = tuple[float, float | None, float | None]

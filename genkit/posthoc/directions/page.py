@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from genkit import __version__
 from genkit.core.files import write_atomically
-from genkit.images.pixels import data_url, grid, png_bytes, to_uint8
+from genkit.images.grid import grid
+from genkit.images.pixels import data_url, png_bytes
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.scores import DirectionScores, Scored
 
@@ -28,8 +28,6 @@ WAYS = {
     "coordinate": "its coordinates",
 }
 """Words for the methods."""
-SIDE = 56
-"""Pixels that the side of a small image has at least on the page."""
 
 
 def write_gallery(
@@ -47,7 +45,7 @@ def write_gallery(
             "number": k,
             "name": directions.names[k],
             "facts": facts(scored.each[k]),
-            "strip": data_url(png_bytes(sheet(directions.strip(k, strengths, seeds)))),
+            "strip": data_url(png_bytes(grid(directions.strip(k, strengths, seeds).flatten(0, 1), columns))),
         }
         for k in range(len(directions))
     ]
@@ -72,13 +70,6 @@ def _rendered(
         steps=scored.settings.get("steps", 0),
         version=__version__,
     )
-
-
-def sheet(strip: Tensor) -> Tensor:
-    """Images (rows, columns, C, H, W) in [-1, 1] as one picture (C, H', W') uint8; small ones are enlarged."""
-    times = max(1, -(-SIDE // strip.shape[-1]))
-    images = to_uint8(strip.flatten(0, 1)).repeat_interleave(times, -1).repeat_interleave(times, -2)
-    return grid(images, strip.shape[1]).cpu()
 
 
 def facts(scores: DirectionScores) -> list[str]:
