@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import heading, is_first_process, table, warn
+from genkit.cli.console import heading, table, warn
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import ABOUT_DATA, ABOUT_WEIGHTS, COUNT, DATA, FOLDER, SEED, WEIGHTS, Writing, loaded
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
 from genkit.cli.sampler_options import SAMPLERS, Number
+from genkit.core.display import is_first_process
 from genkit.core.files import write_atomically
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from genkit.core.crew import Crew
+from genkit.core.display import bar
 from genkit.core.errors import CheckpointError, RecipeError
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
@@ -29,7 +30,7 @@ from genkit.training.run_folder import RunFolder
 from genkit.training.sharing import shared
 from genkit.training.show import Scoring, draw_samples
 from genkit.training.staged import StagedRecipe, load_recipe
-from genkit.training.watcher import Silence, Watcher
+from genkit.training.watcher import Silence, TrainingWatcher, Watcher
 
 
 class StagedFolder(RunFolder):
@@ -78,6 +79,7 @@ def train(
     resume: bool = False,
     start: str | Path | None = None,
     watcher: Watcher | None = None,
+    progress: bool = True,
 ) -> Path:
     """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
 
@@ -87,6 +89,8 @@ def train(
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
+        watcher: told of all that happens; None shows a bar on a terminal.
+        progress: False shows none.
 
     Raises:
         RecipeError, DataError: the recipe or the data cannot be used.
@@ -98,15 +102,18 @@ def train(
     """
     recipe = recipe if isinstance(recipe, (Recipe, StagedRecipe)) else load_recipe(recipe)
     out = Path(out or Path("runs") / recipe.name)
-    if isinstance(recipe, StagedRecipe):
-        if start is not None:
-            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
-        return train_stages(recipe, out, resume, watcher or Silence())
     begin = None if start is None else str(start)
-    alone = not torch.distributed.is_initialized()
-    accelerator = accelerator_of(recipe, out)
-    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher, last=alone)
-    return out
+    with ExitStack() as held:
+        if watcher is None:
+            watcher = TrainingWatcher(held.enter_context(bar())) if progress else Silence()
+        if isinstance(recipe, Recipe):
+            alone = not torch.distributed.is_initialized()
+            accelerator = accelerator_of(recipe, out)
+            train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher, last=alone)
+            return out
+        if begin is not None:
+            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
+        return train_stages(recipe, out, resume, watcher)
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:

@@ -59,7 +59,10 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
 def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.keep(points(20))
-    with pytest.raises(CheckpointError, match="holds a run already; go on with --resume or choose another --out"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"holds a run already; go on with --resume \(Python: resume=True\) or choose another --out",
+    ):
         folder.open(points(20), resume=False)
     folder.open(points(20), resume=True)
 
