@@ -1,4 +1,4 @@
-"""Progress on a terminal, the same from Python as on the command line; nothing of it where there is no terminal."""
+"""Progress on a terminal or in a notebook, the same from Python as on the command line; elsewhere nothing."""
 
 from __future__ import annotations
 
@@ -72,24 +72,34 @@ class Silent:
     def note(self, line: str) -> None: ...
 
 
-_on_terminal: list[Display] = []
-"""The bars that are shown now: one at most."""
+_shown: list[Display] = []
+"""The display that is there now: one at most."""
+
+
+def looked_at() -> bool:
+    """Whether progress would be seen: this is the first process, with a terminal or in a notebook."""
+    from genkit.core.notebook_line import in_notebook
+
+    return is_first_process() and (sys.stdout.isatty() or in_notebook())
 
 
 @contextmanager
 def bar() -> Iterator[Display]:
-    """A bar, where stdout is a terminal, in the first process, and none is there yet; else a `Silent` display."""
-    if _on_terminal or not (is_first_process() and sys.stdout.isatty()):
+    """A bar on a terminal, or a line in a notebook, if none is there yet; elsewhere a `Silent` display."""
+    if _shown or not looked_at():
         yield Silent()
         return
-    from genkit.core.bar import Bar, TwoLines
+    with ExitStack() as held:
+        if sys.stdout.isatty():
+            from genkit.core.bar import Bar, TwoLines
 
-    with TwoLines() as lines:
-        _on_terminal.append(Bar(lines))
-        try:
-            yield _on_terminal[-1]
-        finally:
-            _on_terminal.pop()
+            _shown.append(Bar(held.enter_context(TwoLines())))
+        else:
+            from genkit.core.notebook_line import NotebookLine
+
+            _shown.append(NotebookLine())
+        held.callback(_shown.clear)
+        yield _shown[0]
 
 
 @contextmanager
@@ -117,8 +127,8 @@ def told(progress: Progress | bool, what: str, unit: str) -> Iterator[Progress]:
 
 @contextmanager
 def watched(maker: Any, progress: bool) -> Iterator[None]:
-    """The steps of `maker`, if it tells them to a callback `watch`, are shown on a terminal."""
-    if not (progress and hasattr(maker, "watch") and sys.stdout.isatty()) or _on_terminal:
+    """The steps of `maker`, if it tells them to a callback `watch`, are shown by a bar."""
+    if _shown or not (progress and hasattr(maker, "watch") and looked_at()):
         yield
         return
     before = maker.watch

@@ -103,7 +103,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             condition: name -> one row per sample (or one for all, or a text: of "0,1,2" in turn), checked against
                 `conditions`; missing values are drawn.
             rng: CPU generator; None uses torch's global one.
-            progress: whether many steps of one sample, as of a diffusion, are shown by a bar on a terminal.
+            progress: whether many steps of one sample, as of a diffusion, are shown, see `genkit.train`.
 
         Raises:
             ConditionError: naming the wrong key and the accepted ones.

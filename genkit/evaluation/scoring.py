@@ -58,7 +58,7 @@ def evaluate(
         extractor: see `extractor_for`; None chooses by the reference data.
         seed: of a generator's samples and of the rows drawn from a data set.
         batch_size: changes speed alone.
-        progress: called with (samples done, samples in total); True shows a bar on a terminal, False nothing.
+        progress: called with (samples done, samples in total); True shows a bar on a terminal or in a notebook.
         weights: a file with the extractor's weights.
         on_bad: for a damaged file in a folder: "error", or "skip" with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.

@@ -89,7 +89,7 @@ def train(
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
-        watcher: told of all that happens; None shows a bar on a terminal.
+        watcher: told of all that happens; None shows a bar, on a terminal or in a notebook.
         progress: False shows none.
 
     Raises:

@@ -1,11 +1,13 @@
-"""Progress from Python: a bar on a terminal, one at a time, and nothing at all elsewhere."""
+"""Progress from Python: a bar on a terminal, a line in a notebook, one at a time, and nothing at all elsewhere."""
 
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -110,3 +112,32 @@ def test_short_work_has_no_bar(terminal: Terminal, monkeypatch: pytest.MonkeyPat
 def test_other_processes_show_nothing(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     assert not terminal.shows(work)
+
+
+class Cell:
+    """A stand-in for IPython in a kernel: the states of a cell's output, and of its line."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+
+    def display(self, data: dict[str, str], *, raw: bool, display_id: bool) -> Cell:
+        assert raw and display_id
+        self.states.append(data["text/plain"])
+        return self
+
+    def update(self, data: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.states.append(data["text/plain"])
+
+
+def test_in_a_notebook_a_line_is_written_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
+    cell = Cell()
+    kernel = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel="there"))
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=cell.display))
+    train(recipe(), tmp_path / "run")
+    assert cell.states[0] == "" and cell.states[-1].startswith("training 2/2")
+    train(recipe(), tmp_path / "silent", progress=False)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    train(recipe(), tmp_path / "elsewhere")
+    assert sum(state == "" for state in cell.states) == 1 and not capsys.readouterr().out

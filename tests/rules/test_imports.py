@@ -37,6 +37,7 @@ EXCEPTIONS = {
     ("__main__", "genkit.cli.main"): "python -m genkit",
     ("hub", "huggingface_hub"): "lazy: most weights are local",
     ("hub", "huggingface_hub.errors"): "lazy: most weights are local",
+    ("notebook_line", "IPython.display"): "lazy: only notebooks have it",
     **dict.fromkeys(
         (("bar", name) for name in ("rich", "rich.console", "rich.text")), "lazy: only terminals have a bar"
     ),
