@@ -13,13 +13,14 @@ def picture(images: Tensor, columns: int | None = None, width: int = 840) -> Ima
 
     Args:
         columns: images a row; None makes it about square.
-        width: in pixels; small images are enlarged by the largest whole factor that keeps the picture within.
+        width: in pixels; small images are enlarged by the largest whole factor that keeps the picture within a square.
 
     Raises:
         DataError: as `genkit.images.pixels.grid`.
     """
     columns = min(len(images), columns or max(1, round(len(images) ** 0.5)))
-    times = max(1, width // (columns * (images.shape[-1] + 2)))
+    rows = -(-len(images) // columns)
+    times = max(1, width // max(columns * (images.shape[-1] + 2), rows * (images.shape[-2] + 2)))
     large = images.repeat_interleave(times, -1).repeat_interleave(times, -2)
     whole = pixels.grid(large, columns).movedim(0, -1).cpu().numpy()
     return Image.fromarray(whole[:, :, 0] if whole.shape[2] == 1 else whole)

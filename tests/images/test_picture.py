@@ -27,3 +27,7 @@ def test_large_images_and_colour_stay() -> None:
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (9, 3), (10, 3)])
 def test_it_is_about_square(n: int, columns: int) -> None:
     assert picture(torch.zeros(n, 1, 10, 10), width=1).width == columns * 12 - 2
+
+
+def test_it_is_never_higher_than_wide_may_be() -> None:
+    assert picture(torch.zeros(4, 1, 10, 10), columns=1, width=100).size == (20, 4 * 22 - 2)
