@@ -85,7 +85,8 @@ def train(
 
     Resuming goes on from the newest good checkpoint, and the result equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
-    its name; resuming goes on in the stage that was under way. Processes that know each other already stay connected.
+    its name; resuming goes on in the stage that was under way. A finished run is left as it is. Processes that know
+    each other already stay connected.
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
@@ -103,6 +104,9 @@ def train(
     recipe = recipe if isinstance(recipe, (Recipe, StagedRecipe)) else load_recipe(recipe)
     out = Path(out or Path("runs") / recipe.name)
     begin = None if start is None else str(start)
+    if resume and isinstance(recipe, Recipe) and (folder := RunFolder(out)).finished(recipe):
+        folder.check(recipe, resume, begin)
+        return out
     with ExitStack() as held:
         if watcher is None:
             watcher = TrainingWatcher(held.enter_context(bar())) if progress else Silence()
