@@ -4,7 +4,7 @@
 
 A cell is plain Python, its last expression is shown, and a line that begins with ! is a command of the shell in which
 {name} stands for a variable: as in Jupyter, and no more of it than these notebooks use. Files that a notebook makes
-go to a folder that is removed.
+go to a folder that is removed; outputs call it "...".
 """
 
 from __future__ import annotations
@@ -52,10 +52,8 @@ def run(notebook: Mapping[str, Any], folder: Path, smaller: Mapping[str, Any] | 
     names: dict[str, Any] = {"__name__": "__main__", "_shell": _shell}
     with chdir(folder), warnings.catch_warnings():
         for number, cell in enumerate(code_cells(notebook), 1):
-            cell["outputs"], cell["execution_count"] = (
-                _outputs(SHELL.sub(_called, "".join(cell["source"])), names),
-                number,
-            )
+            cell["execution_count"] = number
+            cell["outputs"] = _outputs(SHELL.sub(_called, "".join(cell["source"])), names)
             if PARAMETERS in cell["metadata"].get("tags", ()):
                 if unknown := set(smaller or {}) - set(names):
                     raise KeyError(*unknown)
@@ -83,8 +81,8 @@ def _outputs(source: str, names: dict[str, Any]) -> list[dict[str, Any]]:
     with redirect_stdout(printed):
         exec(compile(ast.fix_missing_locations(tree), "<cell>", "exec"), names)
     found: list[dict[str, Any]] = []
-    if printed.getvalue():
-        found.append({"output_type": "stream", "name": "stdout", "text": _lines(printed.getvalue())})
+    if text := printed.getvalue().replace(os.getcwd(), "..."):
+        found.append({"output_type": "stream", "name": "stdout", "text": _lines(text)})
     if names["_"] is not None:
         found.append({"output_type": "display_data", "metadata": {}, "data": _shown(names["_"])})
     return found

@@ -23,6 +23,7 @@ class NotebookLine:
         self.lines, self.paces, self.written = dict[str, str](), dict[str, Pace](), 0.0
         from IPython.display import display
 
+        self.display = display
         self.handle = display({"text/plain": ""}, raw=True, display_id=True)
 
     def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
@@ -34,4 +35,4 @@ class NotebookLine:
             self.handle.update({"text/plain": "\n".join(self.lines.values())}, raw=True)
 
     def note(self, line: str) -> None:
-        print(line)
+        self.display({"text/plain": line}, raw=True)

@@ -118,11 +118,11 @@ class Cell:
     """A stand-in for IPython in a kernel: the states of a cell's output, and of its line."""
 
     def __init__(self) -> None:
-        self.states: list[str] = []
+        self.states, self.notes = list[str](), list[str]()
 
-    def display(self, data: dict[str, str], *, raw: bool, display_id: bool) -> Cell:
-        assert raw and display_id
-        self.states.append(data["text/plain"])
+    def display(self, data: dict[str, str], *, raw: bool, display_id: bool = False) -> Cell:
+        assert raw
+        (self.states if display_id else self.notes).append(data["text/plain"])
         return self
 
     def update(self, data: dict[str, str], *, raw: bool) -> None:
@@ -137,7 +137,10 @@ def test_in_a_notebook_a_line_is_written_anew(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=cell.display))
     train(recipe(), tmp_path / "run")
     assert cell.states[0] == "" and cell.states[-1].startswith("training 2/2")
+    (tmp_path / "run" / "report.html").unlink()
+    train(recipe(), tmp_path / "run", resume=True)
+    assert any(note.startswith("resumed from") for note in cell.notes)
     train(recipe(), tmp_path / "silent", progress=False)
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
     train(recipe(), tmp_path / "elsewhere")
-    assert sum(state == "" for state in cell.states) == 1 and not capsys.readouterr().out
+    assert sum(state == "" for state in cell.states) == 2 and not capsys.readouterr().out
