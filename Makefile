@@ -1,25 +1,32 @@
 # `make demo` trains a generator of digits and says where to look; `make test` checks everything.
-# Each makes its own virtual environment in .venv first, so nothing has to be installed before, and keeps it.
+# Each makes its own virtual environment in .venv first, so nothing has to be installed before, and keeps it: the demo
+# takes what genkit needs to run, and all else adds what its tests need.
 
 PYTHON ?= python3
 BIN := .venv/bin
+RUNS := .venv/.runs
 STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 DEMO := recipes/digits/wgan_ratio_clipping.yaml
 SMOKE := runs/smoke
 
 .PHONY: demo test install lint types smoke unit clean
 
 # Goes on where it was stopped; says so when it has finished already.
-demo: $(STAMP)
+demo: $(RUNS)
 	$(BIN)/genkit train $(DEMO) --out runs/demo --resume
 
 test: lint types smoke unit
 
 install: $(STAMP)
 
-$(STAMP): setup.cfg pyproject.toml
+$(RUNS): setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	$(PIP) -e .
+	touch $@
+
+$(STAMP): $(RUNS)
+	$(PIP) -e '.[dev]'
 	touch $@
 
 lint: $(STAMP)

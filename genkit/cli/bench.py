@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import computes
-from genkit.cli.console import TrainingWatcher, display, progress, table
+from genkit.cli.console import display, progress, table
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import Output, Place, Writing, check_apart
 from genkit.cli.train import read_by
 from genkit.core.errors import TrainingError
 from genkit.core.interruption import RunEnded
+from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
     from genkit.evaluation.bench.spec import BenchEntry

@@ -73,14 +73,8 @@ def _parts(text: str) -> tuple[str, str]:
 def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
     from genkit.core.columns.images import Images
     from genkit.core.columns.labels import Labels
-    from genkit.core.columns.values import Values
 
     column = conditions.get(name)
-    if isinstance(column, Values):
-        numbers = value.split(",")
-        found.rows |= conditions.check({name: [numbers[i % len(numbers)] for i in range(n)]}, n)
-        found.words.append(f"{name} {value}")
-        return
     if isinstance(column, Images):
         found.files[option] = Path(value)
         found.rows |= conditions.check({name: repeated(read_images(Path(value), column, n), n)}, n)
@@ -89,10 +83,9 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
     found.rows |= conditions.check({name: value}, n)
     if not isinstance(column, Labels):
         found.words.append(f"{name} {value}")
-        return
-    number = int(found.rows[name][0])
-    if column.names:
-        found.words.append(f"{name} {number}: {column.names[number]}")
+    elif column.names:
+        numbers = dict.fromkeys(found.rows[name].tolist())
+        found.words.append(f"{name} {', '.join(f'{k}: {column.names[k]}' for k in numbers)}")
 
 
 def repeated(images: Tensor, n: int) -> Tensor:

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
+from genkit.core.display import Display, Pace, bar, is_first_process
 from genkit.core.progress import Progress
 
 PLAIN_EVERY_S = 5.0
-MAIN_LOSSES = ("loss", "real", "fake")
-SPEED_OVER_S = 60.0
 WIDEST = 100_000
 """Width of a table where the output is no terminal: nothing is cut there."""
-
-
-def is_first_process() -> bool:
-    """False in all but one process of `accelerate launch`."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def heading(text: str) -> str:
@@ -63,61 +55,6 @@ def warn(lines: Iterable[str]) -> None:
         click.echo(click.style(f"warning: {line}", fg="yellow"))
 
 
-def clock(seconds: float) -> str:
-    """1:02:03 or 2:03."""
-    whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-class Pace:
-    """Speed over the last minute, so that the ETA follows when the machine gets busy."""
-
-    def __init__(self) -> None:
-        self.seen: deque[tuple[float, int]] = deque()
-
-    def tick(self, done: int) -> None:
-        now = time.monotonic()
-        self.seen.append((now, done))
-        while len(self.seen) > 2 and now - self.seen[0][0] > SPEED_OVER_S:
-            self.seen.popleft()
-
-    @property
-    def rate(self) -> float | None:
-        """Items a second; None before there are two ticks."""
-        if len(self.seen) < 2:
-            return None
-        (t0, n0), (t1, n1) = self.seen[0], self.seen[-1]
-        return (n1 - n0) / (t1 - t0) if t1 > t0 and n1 > n0 else None
-
-    def text(self, total: int, unit: str) -> str:
-        """'12.3 it/s  ETA 1:40'."""
-        if self.rate is None:
-            return ""
-        left = (total - self.seen[-1][1]) / self.rate
-        speed = f"{self.rate:.1f} {unit}/s" if self.rate >= 1 else f"{1 / self.rate:.1f} s/{unit}"
-        return f"{speed}  ETA {clock(left)}"
-
-
-def losses(scalars: Mapping[str, float]) -> str:
-    """The terms that say how the game stands, by learner: 'critic real -3.2 fake 1.1, generator loss -0.03'."""
-    shown: dict[str, list[str]] = {}
-    for name, value in scalars.items():
-        learner, _, term = name.rpartition("/")
-        if term in MAIN_LOSSES:
-            shown.setdefault(learner, []).append(f"{term} {value:.3g}")
-    if not shown:
-        return ", ".join(f"{name} {value:.3g}" for name, value in list(scalars.items())[:3])
-    return ", ".join(f"{learner} {' '.join(terms)}" for learner, terms in shown.items())
-
-
-class Display(Protocol):
-    """A display of progress: `what` is done to `done` of `total` things called `unit`."""
-
-    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None: ...
-    def note(self, line: str) -> None: ...
-
-
 class Lines:
     """Plain lines, at most one every few seconds."""
 
@@ -138,43 +75,14 @@ class Lines:
         click.echo(line)
 
 
-class Silent:
-    """Of all but the first process of a launch."""
-
-    def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None: ...
-    def note(self, line: str) -> None: ...
-
-
 @contextmanager
 def display() -> Iterator[Display]:
     """A bar when stdout is a terminal, else lines; nothing but in the first process."""
-    if not is_first_process():
-        yield Silent()
-        return
-    if not sys.stdout.isatty():
+    if is_first_process() and not sys.stdout.isatty():
         yield Lines()
         return
-    from genkit.cli.bar import Bar, TwoLines
-
-    with TwoLines() as progress:
-        yield Bar(progress)
-
-
-class TrainingWatcher:
-    """Shows a run as it goes; see genkit.training.watcher.Watcher."""
-
-    def __init__(self, display: Display):
-        self.display, self.detail = display, ""
-
-    def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None:
-        self.detail = losses(scalars) if scalars else self.detail
-        self.display.advance("training", "it", step, steps, self.detail)
-
-    def note(self, line: str) -> None:
-        self.display.note(line)
-
-    def scoring(self, done: int, total: int) -> None:
-        self.display.advance("scoring", "sample", done, total)
+    with bar() as shown:
+        yield shown
 
 
 class Watched:

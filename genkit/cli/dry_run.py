@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genkit.cli.console import clock, heading, table
+from genkit.cli.console import heading, table
+from genkit.core.display import clock
 from genkit.training.engine import accelerator_of
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from genkit.cli.classifier import of_weights
-from genkit.cli.console import display, heading, is_first_process, progress, table, warn
+from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
 from genkit.cli.places import loaded, write_json
+from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, WeightsError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import click
 
 from genkit.cli.classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import is_first_process
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
+from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, RecipeError
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import display, heading, is_first_process, progress, table, warn
+from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import write_json
+from genkit.core.display import is_first_process
 
 if TYPE_CHECKING:
     from genkit.evaluation.scores import FoundClasses, Score, Scores

@@ -17,9 +17,9 @@ from typing import Any
 import click
 
 from genkit import __version__
-from genkit.cli.console import is_first_process
 from genkit.cli.launch import hand_over, has_launcher
 from genkit.cli.memory import keep_memory
+from genkit.core.display import is_first_process
 from genkit.core.errors import BeyondTraining, BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import TrainingWatcher, display, progress, warn
+from genkit.cli.console import display, progress, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.core.errors import GenkitError, TrainingError
 from genkit.core.interruption import RunEnded
+from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
-    from genkit.cli.console import Display
     from genkit.core.crew import Crew
+    from genkit.core.display import Display
     from genkit.evaluation.outliers import Game, Ranking
     from genkit.training.recipe import Recipe
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.console import TrainingWatcher, display, is_first_process
+from genkit.cli.console import display
+from genkit.core.display import is_first_process
+from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe

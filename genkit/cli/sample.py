@@ -22,7 +22,9 @@ from genkit.core.errors import GenkitError
 @click.argument("weights", type=WEIGHTS)
 @click.option("-n", "n", type=COUNT, default=64, show_default=True, help="Number of samples.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same samples.")
-@click.option("--label", help="Class of all samples: its name, else its number; random when not given.")
+@click.option(
+    "--label", help="Class: its name, else its number; several as 0,1,2 are taken in turn. Random when not given."
+)
 @click.option(
     "--condition",
     "conditions",

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import TrainingWatcher, display, heading, is_first_process, table
+from genkit.cli.console import display, heading, table
 from genkit.cli.launch import join_launch
 from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart, skip_bad_option
+from genkit.core.display import is_first_process
+from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe

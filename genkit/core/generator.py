@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.condition import Condition, Conditioned
 from genkit.core.crew import ALONE, Crew
+from genkit.core.display import watched
 from genkit.core.errors import GenkitError, shown
 from genkit.core.graph import Graph, latent_graph
 from genkit.core.known import on_host
@@ -81,7 +82,12 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
     judged_by = "genkit.evaluation.judges:BySamples"
 
     def sample(
-        self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
+        self,
+        n: int,
+        *,
+        condition: Mapping[str, Any] | None = None,
+        rng: torch.Generator | None = None,
+        progress: bool = True,
     ) -> Tensor:
         """n samples, (n, *sample_shape) float32, without a graph; images lie in [-1, 1].
 
@@ -89,16 +95,19 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         it is drawn in.
 
         Args:
-            condition: name -> one row per sample (or one for all), checked against `conditions`; missing values
-                are drawn.
+            n: number of samples, at least 1.
+            condition: name -> one row per sample (or one for all, or a text: of "0,1,2" in turn), checked against
+                `conditions`; missing values are drawn.
             rng: CPU generator; None uses torch's global one.
+            progress: whether many steps of one sample, as of a diffusion, are shown, see `genkit.train`.
 
         Raises:
             ConditionError: naming the wrong key and the accepted ones.
             GenkitError: n below 1.
         """
         _check_count(n, "number of samples")
-        return self._of_rows(condition, Rows(n, rng, self.device))
+        with watched(self, progress):
+            return self._of_rows(condition, Rows(n, rng, self.device))
 
     def _of_rows(self, condition: Mapping[str, Any] | None, rows: Rows) -> Tensor:
         wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(rows), rows).items()}
@@ -198,7 +207,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         if only is None:
             for start in range(0, n, batch_size):
                 part = {k: v[start : start + batch_size] for k, v in wanted.items()}
-                yield self.sample(min(batch_size, n - start), condition=part, rng=rng)
+                yield self.sample(min(batch_size, n - start), condition=part, rng=rng, progress=False)
             return
         seeds = seeds_of_rows(n, rng)
         for start in range(0, len(only), batch_size):
@@ -267,17 +276,6 @@ class Likelihood:
     bound: str
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     spread: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@runtime_checkable
-class ScoresImages(Protocol):
-    """A generator that scores how unusual an image is."""
-
-    def image_scores(self, x: Tensor, *, rng: torch.Generator | None = None) -> Mapping[str, Tensor]:
-        """Scores (B,) float64 by name of images (B, *sample_shape) in [-1, 1]; one is `outlier_score`, higher for more
-        unusual images. Row i is a function of image i and of the i-th seed from rng.
-        """
-        ...
 
 
 @runtime_checkable

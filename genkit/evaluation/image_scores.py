@@ -10,9 +10,10 @@ from torch import Tensor
 
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
-from genkit.core.generator import Density, Generator, ScoresImages
+from genkit.core.generator import Density, Generator
 from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows
+from genkit.core.scores_images import ScoresImages
 from genkit.evaluation.real_data import open_data
 
 

@@ -31,6 +31,7 @@ class Wanted:
     Attributes:
         names: of the metrics that remain.
         missing: metric -> the reason why it was left out.
+        lines: about names that were understood as others.
 
     Args:
         metrics: names, or None for the default.
@@ -41,7 +42,8 @@ class Wanted:
     """
 
     def __init__(self, metrics: Sequence[str] | None, n: int):
-        self.names, self.missing = check_metrics(DEFAULTS if metrics is None else metrics), Missing()
+        self.names, self.lines = check_metrics(DEFAULTS if metrics is None else metrics)
+        self.missing = Missing()
         self.by_name, self.n = metrics is not None, n
         self._narrow(lambda name: too_few(name, n, "the number of samples"))
 

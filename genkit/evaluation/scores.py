@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from genkit import __version__
+from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.versions import installed
 
 
@@ -94,6 +95,9 @@ class Scores:
     missing: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
+        """The value of a score; raises EvaluationError where there is none of this name."""
+        if name not in self.scores:
+            raise EvaluationError(f"no score {shown(name)} here{suggest(name, self.scores)}")
         return self.scores[name].value
 
     def __iter__(self) -> Iterator[str]:

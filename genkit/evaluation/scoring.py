@@ -11,6 +11,7 @@ from torch import nn
 
 from genkit.core.computing import exact
 from genkit.core.crew import ALONE, Crew
+from genkit.core.display import told
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
@@ -39,7 +40,7 @@ def evaluate(
     extractor: Extractor | nn.Module | str | None = None,
     seed: int = 0,
     batch_size: int = 64,
-    progress: Progress | None = None,
+    progress: Progress | bool = True,
     *,
     weights: str | Path | None = None,
     skip_bad: bool = False,
@@ -51,13 +52,13 @@ def evaluate(
     Args:
         a, against: a Generator, a data set, an iterable of image batches, a path (folder or zip of images, `.npz`
             statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.sources.open_source`.
-        metrics: names from `genkit list metrics`; None takes those of fd, kd and pr that these sides allow, and
-            modes where the reference has some.
+        metrics: names from `genkit list metrics`, or of their scores: "fid" is fd, and a warning says so. None takes
+            those of fd, kd and pr that these sides allow, and modes where the reference has some.
         n: samples of each side; a side that has fewer gives all, with a warning.
         extractor: see `extractor_for`; None chooses by the reference data.
         seed: of a generator's samples and of the rows drawn from a data set.
         batch_size: changes speed alone.
-        progress: called with (samples done, samples in total).
+        progress: called with (samples done, samples in total); True shows a bar on a terminal or in a notebook.
         weights: a file with the extractor's weights.
         skip_bad: leave out damaged files of a folder, with a warning.
         use_cache: keep and reuse the features of real data, see `genkit.evaluation.cache`.
@@ -76,8 +77,9 @@ def evaluate(
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
-    reader = Reader(judge, n, seed, batch_size, use_cache, progress, [real, fake], crew)
-    sides = [reader.read(side) for side in (real, fake)]
+    with told(progress, "features", "sample") as tell:
+        reader = Reader(judge, n, seed, batch_size, use_cache, tell, [real, fake], crew)
+        sides = [reader.read(side) for side in (real, fake)]
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))
     with exact():
         values, failed = beside(lambda: compute(wanted.names, compared))
@@ -94,6 +96,7 @@ def evaluate(
         seed=seed,
         settings=_settings(names),
         warnings=[
+            *wanted.lines,
             *left_out(missing),
             *reader.warnings,
             *_warnings(described[0], described[1], n, dim, names, judge.channels),
@@ -235,7 +238,7 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
         n=wanted.n,
         seed=seed,
         settings=_settings(wanted.names),
-        warnings=list(left_out(wanted.missing)),
+        warnings=[*wanted.lines, *left_out(wanted.missing)],
         seconds=time.monotonic() - started,
         missing=wanted.missing,
     )

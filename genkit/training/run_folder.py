@@ -89,7 +89,9 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
         if self.recipe.is_file() and not resume:
-            raise CheckpointError(f"{self.path} holds a run already; go on with --resume or choose another --out")
+            raise CheckpointError(
+                f"{self.path} holds a run already; go on with --resume (Python: resume=True) or choose another --out"
+            )
         return self.recipe.is_file()
 
     def _kept(self) -> dict[str, Any]:

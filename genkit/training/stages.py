@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from genkit.core.crew import Crew
+from genkit.core.display import bar
 from genkit.core.errors import CheckpointError, RecipeError
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
@@ -31,7 +32,7 @@ from genkit.training.run_folder import RunFolder
 from genkit.training.sharing import shared
 from genkit.training.show import Scoring, draw_samples
 from genkit.training.staged import StagedRecipe, load_recipe
-from genkit.training.watcher import Silence, Watcher
+from genkit.training.watcher import Silence, TrainingWatcher, Watcher
 
 
 class StagedFolder(RunFolder):
@@ -80,15 +81,19 @@ def train(
     resume: bool = False,
     start: str | Path | None = None,
     watcher: Watcher | None = None,
+    progress: bool = True,
 ) -> Path:
     """Trains `recipe` into the run folder `out` (default runs/<name>) and returns the folder.
 
     Resuming goes on from the newest good checkpoint, and the result equals an uninterrupted run bit for bit on the
     same machine, versions and number of processes. A recipe with stages is trained stage by stage, each in a folder of
-    its name; resuming goes on in the stage that was under way. Processes that know each other already stay connected.
+    its name; resuming goes on in the stage that was under way. A finished run is left as it is. Processes that know
+    each other already stay connected.
 
     Args:
         start: weights or a run that a new run begins from; see genkit.training.start.
+        watcher: told of all that happens; None shows a bar, on a terminal or in a notebook.
+        progress: False shows none.
 
     Raises:
         RecipeError, DataError: the recipe or the data cannot be used.
@@ -100,15 +105,21 @@ def train(
     """
     recipe = recipe if isinstance(recipe, (Recipe, StagedRecipe)) else load_recipe(recipe)
     out = Path(out or Path("runs") / recipe.name)
-    if isinstance(recipe, StagedRecipe):
-        if start is not None:
-            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
-        return train_stages(recipe, out, resume, watcher or Silence())
     begin = None if start is None else str(start)
-    alone = not torch.distributed.is_initialized()
-    accelerator = accelerator_of(recipe, out)
-    train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher, last=alone)
-    return out
+    if resume and isinstance(recipe, Recipe) and (folder := RunFolder(out)).finished(recipe):
+        folder.check(recipe, resume, begin)
+        return out
+    with ExitStack() as held:
+        if watcher is None:
+            watcher = TrainingWatcher(held.enter_context(bar())) if progress else Silence()
+        if isinstance(recipe, Recipe):
+            alone = not torch.distributed.is_initialized()
+            accelerator = accelerator_of(recipe, out)
+            train_one(recipe, RunFolder(out), accelerator, resume=resume, start=begin, watcher=watcher, last=alone)
+            return out
+        if begin is not None:
+            raise RecipeError("--from begins one training; a stage that exists is given as {weights: NAME} instead")
+        return train_stages(recipe, out, resume, watcher)
 
 
 def train_stages(recipe: StagedRecipe, out: Path, resume: bool, watcher: Watcher) -> Path:

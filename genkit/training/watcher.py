@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
+
+from genkit.core.display import Display
+
+MAIN_LOSSES = ("loss", "real", "fake")
 
 
 class Watcher(Protocol):
@@ -19,3 +24,32 @@ class Silence:
     def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
     def note(self, line: str) -> None: ...
     def scoring(self, done: int, total: int) -> None: ...
+
+
+class TrainingWatcher:
+    """A Watcher that shows the run on a display."""
+
+    def __init__(self, display: Display):
+        self.display, self.detail = display, ""
+
+    def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None:
+        self.detail = losses(scalars) if scalars else self.detail
+        self.display.advance("training", "it", step, steps, self.detail)
+
+    def note(self, line: str) -> None:
+        self.display.note(line)
+
+    def scoring(self, done: int, total: int) -> None:
+        self.display.advance("scoring", "sample", done, total)
+
+
+def losses(scalars: Mapping[str, float]) -> str:
+    """The terms that say how the game stands, by learner: 'critic real -3.2 fake 1.1, generator loss -0.03'."""
+    shown: dict[str, list[str]] = {}
+    for name, value in scalars.items():
+        learner, _, term = name.rpartition("/")
+        if term in MAIN_LOSSES:
+            shown.setdefault(learner, []).append(f"{term} {value:.3g}")
+    if not shown:
+        return ", ".join(f"{name} {value:.3g}" for name, value in list(scalars.items())[:3])
+    return ", ".join(f"{learner} {' '.join(terms)}" for learner, terms in shown.items())

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from genkit.core.errors import GenkitError
-from genkit.core.generator import Density, Generator, LatentGenerator, ScoresImages
+from genkit.core.generator import Density, Generator, LatentGenerator
 from genkit.core.progress import Progress
+from genkit.core.scores_images import ScoresImages
 from genkit.images import pixels
 from genkit.images.grid import grid
 from genkit.ui.wishes import BATCH, Wishes

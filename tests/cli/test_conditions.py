@@ -64,6 +64,15 @@ def test_label_and_class_are_one_condition(capsys: Capture, here: Path, tmp_path
     assert made[0] == made[1] == made[2]
 
 
+def test_labels_are_taken_in_turn(capsys: Capture, here: Path, tmp_path: Path) -> None:
+    ran = run(capsys, "sample", here / "model", "-n", 3, "--label", "c,0", "--out", tmp_path / "a")
+    assert ran.code == 0 and ran.out.endswith("(seed 0, label 2: c, 0: a)\n"), ran
+    model, rng = Generator.from_pretrained(here / "model"), torch.Generator()
+    for condition in ({"label": [2, 0, 2]}, {"label": "c,0"}):
+        write_folder([model.sample(3, condition=condition, rng=rng.manual_seed(0))], tmp_path / "want")
+        assert contents(tmp_path / "a") == contents(tmp_path / "want")
+
+
 def test_an_image_is_enlarged_as_in_python(capsys: Capture, here: Path, tmp_path: Path) -> None:
     option = f"low_res={here / 'photo.png'}"
     ran = run(capsys, "sample", here / "up", "-n", 3, "--condition", option, "--label", 1, "--out", tmp_path / "a")

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from genkit.core import catalog
-from genkit.core.generator import Density, ScoresImages
+from genkit.core.generator import Density
+from genkit.core.scores_images import ScoresImages
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.training.optimizers import Optimizer
 from genkit.training.stream import Stream

@@ -19,6 +19,26 @@ def test_one_label_stands_for_all(given: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("0,2", [0, 2, 0, 2, 0]),
+        ("cat, dog", [0, 1, 0, 1, 0]),
+        ("2", [2, 2, 2, 2, 2]),
+        ("bird,big", [2, 2, 2, 2, 2]),
+        ("0,1,2,0,1,2,0", [0, 1, 2, 0, 1]),
+    ],
+)
+def test_labels_of_a_text_are_taken_in_turn(given: str, wanted: list[int]) -> None:
+    assert Labels(3, ["cat", "dog", "bird,big"]).check("label", given, 5).tolist() == wanted
+
+
+@pytest.mark.parametrize("given", ["0,", "0,3", "cat,mouse"])
+def test_every_label_of_a_text_is_checked(given: str) -> None:
+    with pytest.raises(ConditionError, match="'label'"):
+        Labels(3, ["cat", "dog", "bird"]).check("label", given, 1)
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ([0, 1], "4 samples, 2 labels"),

@@ -45,6 +45,29 @@ def test_what_was_asked_for_by_name_is_refused_at_once(undrawn, metrics, n, mess
         evaluate(Noise(), DataSet("few", pictures(6)), metrics, n, "efficientnet-lite0")
 
 
+@pytest.mark.parametrize(
+    ("asked", "names", "line"),
+    [
+        ("fid", ["fd"], "fid is given as fd, and called FID with the published Inception weights"),
+        ("FID", ["fd"], "FID is given as fd, and called FID with"),
+        ("kid", ["kd"], "kid is given as kd, and called KID with"),
+        ("recall", ["precision", "recall"], "recall is a score of pr, which is given whole"),
+    ],
+)
+def test_published_names_and_scores_find_their_metric(asked, names, line):
+    found = evaluate(pictures(8), DataSet("real", pictures(9, seed=1)), [asked], 8, Mean())
+    assert list(found) == names and found.warnings[0].startswith(line), found.warnings
+    with pytest.raises(EvaluationError, match=r"no score 'fid' here"):
+        found["fid"]
+
+
+def test_names_of_metrics_are_no_other_names():
+    assert Wanted(["fd", "is", "modes"], 20).lines == []
+    assert Wanted("precision,recall,pr", 20).names == ("pr",)
+    with pytest.raises(EvaluationError, match="no metric ''"):
+        Wanted([""], 20)
+
+
 def test_statistics_serve_the_frechet_distance_alone(undrawn, tmp_path):
     statistics(DataSet("real", pictures(30)), extractor=Mean())[0].save(tmp_path / "s.npz")
     with pytest.raises(EvaluationError, match=r"metric pr: real holds a mean and a covariance only"):

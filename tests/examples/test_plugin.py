@@ -1,16 +1,19 @@
-"""examples/plugin: a package with a network and a system of its own, as if it were installed."""
+"""examples/plugin: a package with a network, a technique and a system of its own, as if it were installed."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from genkit.core.generator import Generator
+from genkit.core.catalog import build
+from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.system import System
+from genkit.gan.slots import Turn
 from genkit.training.recipe import Recipe
 from tests.cli.console import run
 from tests.plugins import install, untouched_table
@@ -30,8 +33,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def test_it_is_short() -> None:
-    files = [PLUGIN / "genkit_sliced" / name for name in ("network.py", "system.py")]
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) < 80
+    files = [PLUGIN / "genkit_sliced" / name for name in ("network.py", "technique.py", "system.py")]
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files) < 120
 
 
 def test_it_is_listed_explained_and_cited(capsys: Capture) -> None:
@@ -39,6 +42,8 @@ def test_it_is_listed_explained_and_cited(capsys: Capture) -> None:
     assert "sliced_wasserstein_training" in run(capsys, "list").out
     told = run(capsys, "info", "sliced_wasserstein_training").out
     assert "a LatentGenerator (type: ...)" in told and "Deshpande et al. 2018, Generative" in told
+    assert "mode_seeking" in run(capsys, "list", "techniques").out
+    assert "@inproceedings{mao2019modeseeking," in run(capsys, "cite", PLUGIN / "mode_seeking.yaml").out
     assert "@inproceedings{deshpande2018sliced," in run(capsys, "cite", PLUGIN / "recipe.yaml").out
 
 
@@ -50,6 +55,38 @@ def test_it_trains_and_samples(capsys: Capture, tmp_path: Path) -> None:
     assert ran.code == 0 and len(list((tmp_path / "samples").rglob("*.png"))) == 4, ran.err
     images = Generator.from_pretrained(tmp_path / "run").sample(3, rng=torch.Generator().manual_seed(0))
     assert images.shape == (3, 1, 28, 28) and images.std() > 0.01
+
+
+def test_the_technique_trains_and_is_logged(capsys: Capture, tmp_path: Path) -> None:
+    fewer = ["train.steps=2", "train.batch_size=8", "evaluate=null", "train.trackers=[]", "every.log=1"]
+    ran = run(capsys, "train", PLUGIN / "mode_seeking.yaml", *fewer, "--out", tmp_path / "run")
+    assert ran.code == 0, ran.err
+    assert '"generator/mode_seeking"' in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8")
+
+
+class Scaled(LatentGenerator):
+    """scale * z."""
+
+    sample_shape = (2,)
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(scale))
+
+    def forward(self, z: torch.Tensor, condition: object = None) -> torch.Tensor:
+        return self.scale * z
+
+
+def test_the_technique_drives_samples_apart() -> None:
+    """Of scale * z the mean ratio is the scale, so the term is weight / scale."""
+    technique = build({"type": "mode_seeking", "weight": 3}, kind="techniques")
+    generator, z = Scaled(0.5), torch.randn(6, 2)
+    game = SimpleNamespace(generator=generator, score=lambda x, y: x.sum(1))
+    term = technique(Turn(game, "generator", torch.zeros(6, 2), {}, z))
+    assert technique.of == "generator" and technique.coupled
+    assert term.item() == pytest.approx(3 / 0.5, rel=1e-3)
+    (slope,) = torch.autograd.grad(term, generator.scale)
+    assert slope.item() == pytest.approx(-3 / 0.5**2, rel=1e-3)
 
 
 def test_it_learns() -> None:

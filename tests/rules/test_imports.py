@@ -37,11 +37,15 @@ EXCEPTIONS = {
     ("__main__", "genkit.cli.main"): "python -m genkit",
     ("hub", "huggingface_hub"): "lazy: most weights are local",
     ("hub", "huggingface_hub.errors"): "lazy: most weights are local",
+    ("notebook_line", "IPython.display"): "lazy: only notebooks have it",
+    **dict.fromkeys(
+        (("bar", name) for name in ("rich", "rich.console", "rich.text")), "lazy: only terminals have a bar"
+    ),
 }
 EXISTS_FOR = {
     "genkit.evaluation.metrics.torch_metric": "torchmetrics",
     "genkit.evaluation.extractors.fid_inception": "torchvision",
-    "genkit.cli.bar": "rich",
+    "genkit.core.bar": "rich",
     "genkit.diffusion.authors.exported_pipeline": "diffusers",
 }
 HEAVY = {"scipy", "torchvision", "matplotlib", "pandas", "sklearn", "diffusers", "torchmetrics", "rich", "jinja2"}

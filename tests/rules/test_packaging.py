@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import configparser
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 import genkit
 
@@ -34,6 +37,25 @@ def test_every_data_file_is_shipped() -> None:
 def test_every_dependency_has_a_lower_bound() -> None:
     for line in setup()["options"]["install_requires"].strip().splitlines():
         assert re.fullmatch(r"[a-zA-Z0-9_-]+>=[0-9.]+", line.strip()), line
+
+
+def packages(requirements: str) -> set[str]:
+    return {re.split(r"[>=<\[]", line)[0].strip() for line in requirements.strip().splitlines()}
+
+
+def test_only_tests_need_what_only_tests_use() -> None:
+    options = setup()["options"]
+    dev = packages(setup()["options.extras_require"]["dev"])
+    assert {"ruff", "mypy", "pytest", "cvxpy", "playwright"} <= dev - packages(options["install_requires"])
+
+
+@pytest.mark.parametrize(("target", "installs"), [("demo", ["-e ."]), ("test", ["-e .", "-e '.[dev]'"])])
+def test_make_installs_what_is_needed(target: str, installs: list[str], tmp_path: Path) -> None:
+    for name in ("Makefile", "setup.cfg", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    planned = subprocess.run(["make", "-n", target], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"pip install .*(-e .*)", planned) == installs
+    assert planned.index("venv .venv") < planned.index("pip install") < planned.index("genkit train")
 
 
 def test_changelog_knows_this_version() -> None:

@@ -165,6 +165,12 @@ def write_checkpoint(checkpoint: Path, settings: Path) -> None:
     settings.write_text(yaml.safe_dump(flags), encoding="utf-8")
 
 
+def test_snippets_of_python_are_among_them() -> None:
+    assert sum(block.language == "python" for block in BLOCKS) >= 2
+    for block in blocks(ROOT / "README.md"):
+        assert block.language or not re.search(r"^(from|import) ", block.text, re.MULTILINE), block.text
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(BLOCKS)), ids=[f"{b.heading}, {b.language}" for b in BLOCKS])
 def test_block_runs(number: int, reader: Reader) -> None:

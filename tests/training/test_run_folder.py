@@ -11,6 +11,8 @@ import pytest
 from genkit.core import catalog
 from genkit.core.errors import CheckpointError
 from genkit.training import run_folder as folder_module
+from genkit.training import train
+from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder, environment
 from tests.training.tiny import child, points
 
@@ -59,7 +61,10 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
 def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.keep(points(20))
-    with pytest.raises(CheckpointError, match="holds a run already; go on with --resume or choose another --out"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"holds a run already; go on with --resume \(Python: resume=True\) or choose another --out",
+    ):
         folder.open(points(20), resume=False)
     folder.open(points(20), resume=True)
 
@@ -155,3 +160,15 @@ def test_a_damaged_history_does_not_keep_a_run_from_going_on(damage: Any, tmp_pa
     run.history.write_text(json.dumps(damage))
     assert run.remember(3, {"processes": 2}, []) == ["the environment has changed at iteration 3: processes: 1 -> 2"]
     assert len(json.loads(run.history.read_text())["changes"]) == 1
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    changes = ["train.steps=1", "train.batch_size=4", "evaluate=null", "every.grid=0", "train.trackers=[]"]
+    recipe = Recipe.load("digits/wgan_ratio_clipping", changes)
+    run = train(recipe, tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert train(recipe, run, resume=True) == run
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    (run / "report.html").unlink()
+    train(recipe, run, resume=True)
+    assert (run / "report.html").is_file(), "what is missing is made again"

@@ -6,10 +6,16 @@ import copy
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
+
+
+def in_turn(rows: Tensor, n: int) -> Tensor:
+    """n rows: those that are given, over and over."""
+    return rows[torch.arange(n) % len(rows)]
 
 
 class Column(Configured, ABC):
@@ -37,7 +43,7 @@ class Column(Configured, ABC):
 
     @abstractmethod
     def check(self, name: str, value: Any, n: int) -> Tensor:
-        """`value` as n rows; a single one is repeated.
+        """`value` as n rows; a single one is repeated, and of a text "a,b,c" the values are taken in turn.
 
         Raises:
             ConditionError: it is nothing that this column takes, by the column's `name`.

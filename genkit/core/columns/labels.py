@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.columns.column import Column
+from genkit.core.columns.column import Column, in_turn
 from genkit.core.errors import ConditionError, shown, suggest
 from genkit.core.known import known
 from genkit.core.randomness import Randomness
@@ -80,7 +80,11 @@ class Labels(Column):
         raise ConditionError(f"condition {name!r} takes whole numbers, got {label!r:.60}")
 
     def check(self, name: str, value: Any, n: int) -> Tensor:
-        """`value`, numbers or names of classes, as (n,) int64; a single label is repeated."""
+        """`value`, numbers or names of classes, as (n,) int64; a single label is repeated, and of a text the labels
+        between commas are taken in turn."""
+        if isinstance(value, str) and value not in self.names and "," in value:
+            parts = [part.strip() for part in value.split(",")]
+            return in_turn(self.check(name, parts, len(parts)), n)
         value = self._numbers(name, value)
         try:
             label = torch.as_tensor(value)

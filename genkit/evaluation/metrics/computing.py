@@ -19,19 +19,35 @@ Missing = dict[str, str]
 """Metric -> why it is not given."""
 
 
-def check_metrics(metrics: Sequence[str]) -> tuple[str, ...]:
-    """The names, once each; 'fd,kd' is read as two.
+def check_metrics(metrics: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The names, once each, and a line about each that was asked for by another name; 'fd,kd' is read as two.
 
     Raises:
         EvaluationError: an unknown name, or none.
     """
     given = metrics.split(",") if isinstance(metrics, str) else list(metrics)
-    names = tuple(dict.fromkeys(name.strip() for name in given))
-    for name in names:
+    names, lines = dict[str, None](), list[str]()
+    for asked in given:
+        asked = asked.strip()
+        name, line = (asked, "") if lookup(asked, ("metrics",)) else _by_score(asked)
         metric_named(name)
+        names[name] = None
+        lines += [line] if line else []
     if not names:
         raise EvaluationError(f"no metrics were asked for; accepted: {', '.join(CATALOG['metrics'])}")
-    return names
+    return tuple(names), lines
+
+
+def _by_score(asked: str) -> tuple[str, str]:
+    """The metric with the score `asked`, or with one that is published under this name, and a line that says so."""
+    for name in CATALOG["metrics"]:
+        for scale in metric_named(name).scores:
+            if asked.lower() == scale.name:
+                return name, f"{asked} is a score of {name}, which is given whole"
+            if scale.published and asked.lower() == scale.published.lower():
+                only = "with the published Inception weights (extractor inception)"
+                return name, f"{asked} is given as {name}, and called {scale.published} {only} alone"
+    return asked, ""
 
 
 def metric_named(name: str) -> Metric:

@@ -128,7 +128,7 @@ class VAEBM(Generator):
 
     def image_scores(self, x: Tensor, *, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """The energy, and with a decoder that says a likelihood its bound and both together, in nats; the outlier score
-        is the energy less the bound. As `genkit.core.generator.ScoresImages`.
+        is the energy less the bound. As `genkit.core.scores_images.ScoresImages`.
 
         Raises:
             DataError: as `energy_of`.

@@ -13,7 +13,7 @@ import yaml
 
 from genkit.classifiers.conv_classifier import Classifier
 from genkit.cli.bench import ShownTraining
-from genkit.cli.console import Lines, TrainingWatcher
+from genkit.cli.console import Lines
 from genkit.cli.main import main
 from genkit.core.catalog import CATALOG
 from genkit.core.entry import Entry
@@ -28,6 +28,7 @@ from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.metrics.computing import metric_named
 from genkit.evaluation.sources import open_source
 from genkit.images.pixels import decode, write_folder
+from genkit.training.watcher import TrainingWatcher
 from tests.evaluation.test_scoring import Mean, Noise, pictures
 
 

@@ -9,7 +9,7 @@ from rich import progress
 from rich.console import RenderableType
 from rich.text import Text
 
-from genkit.cli.console import Pace
+from genkit.core.display import Pace
 
 
 class TwoLines(progress.Progress):
@@ -27,7 +27,7 @@ class TwoLines(progress.Progress):
 
 
 class Bar:
-    """A bar for every activity; see genkit.cli.console.Display."""
+    """A bar for every activity; see genkit.core.display.Display."""
 
     def __init__(self, lines: TwoLines):
         self.progress, self.tasks, self.paces = lines, dict[str, Any](), dict[str, Pace]()
