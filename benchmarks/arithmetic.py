@@ -14,7 +14,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import find_recipe, shipped_recipes
 from tests.rules.rehearsals import rehearsals
 
-LONG = 10.0
+LONG = 1.0
 SHARE = 0.4
 """Of the peak that a training is taken to reach: of the GPU's own, and no more of it than large networks do reach."""
 A100 = {"bf16": 312.0, "fp16": 312.0, "no": 19.5}
