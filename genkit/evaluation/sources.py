@@ -52,8 +52,7 @@ class Source:
             batches of this process, with the shape (C, H, W) that their files have; None where the samples are small
             or not alike in size.
         generator: that makes the samples.
-        share: (numbers of samples, n, seed, batch size, crew) -> of the whole batches with these numbers those of this
-            process; None where all are at hand in any case.
+        share: (numbers, n, seed, batch size, crew) -> this process' batches of them; None where all are at hand anyway.
         items: the data set that the samples are rows of.
     """
 

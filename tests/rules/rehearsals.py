@@ -52,6 +52,7 @@ def rehearsals(name: str) -> Iterator[tuple[str, Recipe, Trainer]]:
         if training.data["type"] == "domains":
             data = Like(system.product, target=data)
         trainer = rehearsal(training, system, data)
+        draw_few(trainer.system)
         yield stage, training, trainer
         made[stage] = dict(trainer.system.products)
 
@@ -63,6 +64,11 @@ def shorten(module: Any) -> None:
             part.solver = build({"type": "ancestral", "steps": "2"})
         if hasattr(part, "langevin"):
             part.langevin.steps = 1
-        for name in ("pairs", "pool"):  # drawn once, before the first iteration
+
+
+def draw_few(module: Any) -> None:
+    """What is drawn once, before the first iteration, is little: it is no part of an iteration."""
+    for part in module.modules():
+        for name in ("pairs", "pool"):
             if isinstance(getattr(part, name, None), int):
                 setattr(part, name, 2)

@@ -50,7 +50,7 @@ def test_there_are_recipes() -> None:
     assert "digits/wgan_ratio_clipping" in shipped_recipes()
 
 
-PAPERS = ("afhq", "celeba", "cifar10", "ffhq", "imagenet", "lsun", "metfaces", "visda", "mnist/exemplar_vae_paper")
+PAPERS = ("afhq", "celeba", "cifar10", "ffhq", "imagenet", "lsun", "metfaces", "visda")
 """Beginnings of the names of recipes at the scale of a paper, which take a GPU."""
 
 

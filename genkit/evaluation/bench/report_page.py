@@ -11,7 +11,10 @@ from genkit.evaluation.bench.pictures import plots
 from genkit.evaluation.bench.summary import best
 from genkit.images.pixels import data_url
 
-LEGEND = "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed."
+LEGEND = (
+    "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed. Seconds of sampling "
+    "are those of the CPU where networks run there."
+)
 
 
 def write_reports(result: dict[str, Any], folder: Path) -> None:
@@ -59,7 +62,7 @@ def html(result: dict[str, Any], folder: Path) -> str:
 
 
 def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    """Header and rows of cells, each with whether it is the best of its column; real data compete where all are real."""
+    """Header and rows of cells, each with whether it is the best of its column, real data only where all are real."""
     entries = result["entries"]
     names = list(dict.fromkeys(name for e in entries for name in e["summary"]))
     labels = [next(e["summary"][n] for e in entries if n in e["summary"]) for n in names]

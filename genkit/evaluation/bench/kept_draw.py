@@ -21,7 +21,7 @@ BATCHES = 4
 
 
 @dataclass(frozen=True)
-class Drawn:
+class KeptDraw:
     """The first n samples of one draw of a generator.
 
     Attributes:
