@@ -79,7 +79,7 @@ class Bench:
         """
         given = shipped("recipes") / BENCHES / f"{path}.yaml"
         try:
-            tree = read_yaml(given if given.is_file() and not Path(path).exists() else Path(path))
+            tree = read_yaml(given if given.is_file() and not Path(path).is_file() else Path(path))
         except Unreadable as fault:
             line = f", line {fault.line}" if fault.line else ""
             raise RecipeError(f"{path} cannot be read as YAML ({fault}{line})") from fault
