@@ -59,7 +59,7 @@ def _description(path: Path) -> str:
 
 def weights() -> Iterator[Row]:
     """Shipped weights with the score on their card and its first sentence."""
-    from genkit.core.card import card_of
+    from genkit.core.card_header import card_of
 
     for config in sorted(shipped("weights").glob("*/config.json")):
         header, body = card_of(config.parent)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from genkit.cli.list_ import kinds
 from genkit.core import catalog
-from genkit.core.card import card_of
+from genkit.core.card_header import card_of
 from genkit.core.documents import Unreadable, read_json, read_mapping
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.papers import mentioned, papers_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from genkit.core.card import README
+from genkit.core.card_header import README
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import GenkitError, WeightsError, first_line, shown
 from genkit.core.files import whole_folder

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from genkit.core.card import parted
+from genkit.core.card_header import parted
 
 UNKNOWN = "unknown"
 """The hub's word for weights whose licence nobody has said."""

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from genkit.core.card import card_of
+from genkit.core.card_header import card_of
 from genkit.core.computing import computing
 from genkit.core.crew import ALONE, Crew
 from genkit.core.documents import read_mapping
