@@ -1,17 +1,20 @@
 """Layout of the house: rooms, floors, arrows, and the files that a reader of each system opens.
 
-    python -m benchmarks.house [--package genkit] [--picture docs/figures/house.svg]
+    python -m benchmarks.house [--package genkit] [--shares] [--picture docs/figures/house.svg]
 
 A room is a folder of the package, or a module that lies in none; an arrow says that one room imports another, wherever
 the import stands; a room's floor is the longest way down from it. What a reader opens: the modules that a system's
 modules import, directly and through others, from wherever the imports stand at the top of a file. Reads the source
 alone, so that any checkout can be measured. Prints Markdown tables.
+
+--shares: lines of each part by what they are. A line of several kinds counts as the first of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +103,45 @@ def _imported(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+PARTS = {
+    "checkpoints and files of others": ("authors", "foreign"),
+    "tables of names": ("entries", "layouts"),
+    "networks": ("networks", "stylegan2", "hierarchical", "layers"),
+}
+"""Part -> folders or files of it; all else is its room's."""
+
+
+def part(name: str) -> str:
+    return next((p for p, words in PARTS.items() if set(words) & set(name.split("."))), name.split(".")[0])
+
+
+def kinds(source: str) -> Counter[str]:
+    """Lines of a file by kind."""
+    lines, found = source.splitlines(), dict[str, set[int]]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            found.setdefault("docstrings", set()).update(range(node.lineno, node.end_lineno + 1))  # type: ignore[operator]
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found.setdefault("imports", set()).update(range(node.lineno, node.end_lineno + 1))  # type: ignore[operator]
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.setdefault("signatures", set()).update(range(node.lineno, node.body[0].lineno))
+    found["blank"] = {i for i, line in enumerate(lines, 1) if not line.strip()}
+    order = ("docstrings", "blank", "imports", "signatures")
+    of = (next((kind for kind in order if i in found.get(kind, ())), "the rest") for i in range(1, len(lines) + 1))
+    return Counter(of)
+
+
+def print_shares(house: House) -> None:
+    table: dict[str, Counter[str]] = {}
+    for name, path in house.paths.items():
+        table.setdefault(part(name), Counter()).update(kinds(path.read_text(encoding="utf-8")))
+    table["all"] = sum(table.values(), Counter[str]())
+    columns = ("docstrings", "blank", "imports", "signatures", "the rest")
+    print(f"\n| part | lines | {' | '.join(columns)} |\n|---|---{'|---' * len(columns)}|")
+    for name, row in sorted(table.items(), key=lambda item: item[1].total()):
+        print(f"| {name} | {row.total():,} | {' | '.join(f'{row[kind]:,}' for kind in columns)} |")
+
+
 def draw(house: House, path: Path) -> None:
     """Rooms as boxes on their floors, and who imports whom; what all import is left without arrows."""
     from matplotlib.figure import Figure
@@ -128,6 +170,7 @@ def draw(house: House, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--package", type=Path, default=Path("genkit"))
+    parser.add_argument("--shares", action="store_true")
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args()
     house = House(given.package)
@@ -139,6 +182,8 @@ def main() -> None:
     for system, files in SYSTEMS.items():
         count, lines = house.opened(files)
         print(f"| {system} | {count} | {lines:,} |")
+    if given.shares:
+        print_shares(house)
     if given.picture:
         draw(house, given.picture)
 

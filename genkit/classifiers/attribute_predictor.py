@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from genkit.classifiers.attribute_heads import embedded, outputs_of, predicted
@@ -62,10 +61,6 @@ class AttributePredictor(Conditioned, Pretrained, nn.Module):
         self.trunk = nn.Sequential(*layers, nn.Flatten())
         self.feature = nn.Linear(4 * width * (size // SHRINKS) ** 2, 4 * width)
         self.head = nn.Linear(4 * width, sum(self.widths.values()))
-
-    @property
-    def device(self) -> torch.device:
-        return self.head.weight.device
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """name -> (B, outputs): logits, a standardised number, or a point near the unit circle."""

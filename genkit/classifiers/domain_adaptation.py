@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from genkit.classifiers.domain_losses import distance_loss, weight_cost, weighted_entropy
 from genkit.classifiers.image_classifier import ImageClassifier
 from genkit.core.condition import Condition, ConditionSpace, check_classified
 from genkit.core.errors import RecipeError
@@ -32,7 +31,8 @@ class DomainAdaptation(System):
 
     Every iteration: W descends the weighted distance between the domains, D climbs it, and F and C descend the source's
     cross-entropy and the target's weighted entropy. In every `critic_steps`-th iteration F descends the distance too.
-    The authors step D before W and recompute nothing in between; here W comes first, as in their GAN.
+    The source is what D takes for real, the target for fake, and weights stand outside the non-linearity. The authors
+    step D before W and recompute nothing in between; here W comes first, as in their GAN.
 
     Args:
         classifier: features F, and C as its linear head; the product of training.
@@ -177,3 +177,34 @@ class Costs:
 
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
         return self.system.cost(self.system.classifier.features(x))
+
+
+def distance_loss(objective: Objective, source: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """The loss that the critic descends and the features climb: mean l_real(D(s)) + mean w l_fake(D(t)), a scalar.
+
+    Args:
+        objective: gives l_real and l_fake; softplus(-D) and softplus(D) for the non-saturating one.
+        source, target: scores (B,) of either domain.
+        weights: (B,), mean one, of the target samples.
+    """
+    return objective.critic_real(source).mean() + (weights * objective.critic_fake(target)).mean()
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """H(p) in nats of softmax(logits), (B, classes) -> (B,)."""
+    log_p = logits.log_softmax(1)
+    return -(log_p.exp() * log_p).sum(1)
+
+
+def weighted_entropy(logits: Tensor, weights: Tensor) -> Tensor:
+    """mean_i w_i H(p_i) of target samples, a scalar."""
+    return (weights * entropy(logits)).mean()
+
+
+def weight_cost(objective: Objective, target: Tensor, logits: Tensor, entropy_weight: float) -> Tensor:
+    """Cost for W of a unit of weight on each target sample, (B,): -l_fake(D(t)) + entropy_weight H(p).
+
+    W descends mean w cost, which is minus the critic's loss plus the entropy, but for the source's half, in which there
+    are no weights. So weight goes to samples that look like the source and of which the classifier is sure.
+    """
+    return entropy_weight * entropy(logits) - objective.critic_fake(target)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError, WeightsError, first_line
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 
 WARM, HOTTEST = 0.9, 100
 """Mean probability of the class decided for that still says how clearly an image is of it; the highest temperature."""

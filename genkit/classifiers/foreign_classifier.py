@@ -39,10 +39,6 @@ class ForeignClassifier(ImageClassifier):
         """(B, classes): the logits, since nothing else is known of the network."""
         return self(x)
 
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
-
 
 def logits_of(output: Any) -> Tensor:
     """The output of a network -> logits (B, K), K of at least 2.

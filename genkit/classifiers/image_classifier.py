@@ -44,10 +44,6 @@ class ImageClassifier(Pretrained, nn.Module, ABC):
     def features(self, x: Tensor) -> Tensor:
         """(B, feature_dim)."""
 
-    @property
-    def device(self) -> torch.device:
-        return self.head.weight.device
-
     @torch.no_grad()
     def right(self, x: Tensor, label: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """See genkit.evaluation.classification."""

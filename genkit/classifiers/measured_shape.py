@@ -43,10 +43,6 @@ class MeasuredShape(Pretrained, nn.Module):
         self.conditions = ConditionSpace({"hue": Values(0, 1, cyclic=True), "size": Values(low, high)})
         self.register_buffer("place", torch.zeros(()), persistent=False)
 
-    @property
-    def device(self) -> torch.device:
-        return next(self.buffers()).device
-
     def predict(self, x: Tensor) -> dict[str, Tensor]:
         """{"hue": (B,) in [0, 1), "size": (B,) in halves of the image's side}."""
         x = to_unit(x)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.conversion import SharedArguments
 from genkit.core.errors import RecipeError
-from genkit.core.shared_arguments import SharedArguments
 from genkit.images.pixels import to_unit
 
 

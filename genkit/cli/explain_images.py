@@ -219,8 +219,7 @@ def _kept(found: str | None, by: str) -> Explanation:
 def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
     """Tells the changes that make one image one of another class."""
     from genkit.cli.edit import read_image
-    from genkit.explain.single import explain_image
-    from genkit.explain.single_picture import single_json, single_picture
+    from genkit.explain.single import explain_image, single_json, single_picture
     from genkit.images.pixels import write_png
 
     x = read_image(image, generator)[None]

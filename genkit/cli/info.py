@@ -14,8 +14,8 @@ from genkit.cli.info_words import described
 from genkit.cli.subject import Subject, find_subject, load_recipe, read_values
 from genkit.core import catalog
 from genkit.core.columns.labels import numbered
+from genkit.core.conversion import shared_of
 from genkit.core.papers import short
-from genkit.core.shared_arguments import shared_of
 from genkit.core.table import lookup
 
 if TYPE_CHECKING:

@@ -32,8 +32,7 @@ def command(weights: str, repository: str, licence: str | None, datasets: tuple[
     token is that of huggingface_hub: 'hf auth login', or HF_TOKEN.
     """
     from genkit.core.errors import WeightsError
-    from genkit.core.hub import check_id, push
-    from genkit.core.hub_card import hub_card
+    from genkit.core.hub import check_id, hub_card, push
     from genkit.core.location import locate
     from genkit.core.pretrained import described, loaded
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from genkit.core.errors import RecipeError
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 
 PENALTY = 100.0
 FLOOR = 1e-4

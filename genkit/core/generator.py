@@ -80,10 +80,6 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
     binary: bool = False
     judged_by = "genkit.evaluation.judges:BySamples"
 
-    @property
-    def device(self) -> torch.device:
-        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
-
     def sample(
         self, n: int, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None
     ) -> Tensor:
@@ -251,7 +247,8 @@ class LatentGenerator(Generator):
         """n latents, as `prior` draws them, -> (n, *sample_shape), with a graph."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return self(self.latents(rows), condition)
+        """Images cut to the range: a network without a tanh may leave it, and training sees its images uncut."""
+        return within_range(self(self.latents(rows), condition))
 
     def graph(self) -> Graph:
         return latent_graph(self)

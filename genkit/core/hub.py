@@ -1,4 +1,7 @@
-"""Weights on the Hugging Face Hub: safetensors, JSON and README.md. Nothing else is sent or taken, and no pickle."""
+"""Weights on the Hugging Face Hub: safetensors, JSON and README.md. Nothing else is sent or taken, and no pickle.
+
+Their card is README.md, below the header that the hub reads.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from genkit.core.card_header import README
+import yaml
+
+from genkit.core.card_header import README, parted
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import GenkitError, WeightsError, first_line, shown
 from genkit.core.files import whole_folder
@@ -18,6 +23,9 @@ from genkit.core.location import CONFIG
 
 KEPT = ("*.json", "*.safetensors", README)
 """Patterns of the files that are sent and taken, in subfolders too."""
+
+UNKNOWN = "unknown"
+"""The hub's word for weights whose licence nobody has said."""
 
 BESIDE = (".gitattributes", README)
 """Files of a repository that holds nothing yet."""
@@ -165,3 +173,54 @@ def _told(failure: Exception, source: str) -> str:
     if status in (401, 403):
         return f"the hub does not let this token write to {source}; take one with write access, or another owner"
     return f"the hub did not do it for {source}: {first_line(failure)}"
+
+
+def hub_card(
+    text: str, config: Mapping[str, Any], target: str, license: str | None = None, datasets: Sequence[str] = ()
+) -> str:
+    """README.md for the repository `target`.
+
+    Args:
+        text: README.md of the weights, perhaps with a header of its own, whose other keys are kept; may be empty.
+        config: content of config.json.
+        license: the hub's name of a licence; None is that of the header, else "unknown".
+        datasets: the hub's names of the training data, added to those of the header.
+
+    Raises:
+        WeightsError: the text has a header that is no plain YAML mapping.
+    """
+    header, body = parted(text)
+    kind = str(config["type"])
+    header |= {"license": license or header.get("license") or UNKNOWN, "library_name": "genkit"}
+    header["tags"] = list(dict.fromkeys([*_listed(header, "tags"), "genkit", "image-generation", *_types(config)]))
+    if known := list(dict.fromkeys([*_listed(header, "datasets"), *datasets])):
+        header["datasets"] = known
+    body = body.strip() or f"# {target.partition('@')[0].partition('/')[2]}\n\nA {kind}, made by genkit."
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{body}\n{_use(body, target)}"
+
+
+def _use(body: str, target: str) -> str:
+    """Lines that load the weights, unless the body has them."""
+    if target in body:
+        return ""
+    return f"""
+## Use
+
+```python
+from genkit.core.pretrained import Pretrained
+
+module = Pretrained.from_pretrained("{target}")
+```
+"""
+
+
+def _listed(header: Mapping[str, Any], key: str) -> list[Any]:
+    found = header.get(key) or []
+    return list(found) if isinstance(found, list) else [found]
+
+
+def _types(tree: Any) -> Iterator[str]:
+    """Names of what the weights are made of: the generator and its network."""
+    for node in (tree, *(tree.get(key) for key in ("generator", "network"))):
+        if isinstance(node, Mapping) and isinstance(node.get("type"), str):
+            yield node["type"].replace("_", "-")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genkit.core.errors import EvaluationError
 from genkit.core.known import rows_of
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 
 QUERIES, POINTS = 256, 16384
 """Rows and columns of the table of distances that are held at a time."""

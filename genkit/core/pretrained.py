@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,13 +17,13 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from genkit.core import catalog
+from genkit.core.conversion import SharedArguments
 from genkit.core.documents import Unreadable, check_plain, read_json
 from genkit.core.errors import ConditionError, GenkitError, WeightsError
 from genkit.core.files import only_writer, write_atomically
 from genkit.core.frozen import is_frozen
 from genkit.core.location import CONFIG, PICKLES, PRODUCTS, WEIGHTS, Unfinished, about_pickle, locate
 from genkit.core.reference import contained
-from genkit.core.shared_arguments import SharedArguments
 from genkit.core.tensors import load_into
 
 
@@ -63,6 +64,12 @@ class Pretrained(Configured):
 
     class_names: tuple[str, ...] = ()
     judged_by: ClassVar[str] = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Of its first tensor; the CPU where it has none."""
+        assert isinstance(self, nn.Module)
+        return next((t.device for t in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Writes model.safetensors and config.json, each in one piece.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genkit.core import tree
-from genkit.core.wide import WITHOUT_FLOAT64
+from genkit.core.precision import WITHOUT_FLOAT64
 
 T = TypeVar("T")
 Sampler = Callable[[int, torch.Generator], T]

@@ -90,6 +90,13 @@ def joined(network: Any, w: Tensor, condition: Condition | None = None) -> Tenso
     return found
 
 
+def joined_w(generator: Any, latents: Tree, condition: Condition | None = None) -> Tensor:
+    """W+ of latents, `joined`: by the generator where it finds w in a way of its own, `to_w`, else by its network."""
+    own, network = getattr(generator, "to_w", None), generator.network
+    found: Tensor = own(latents, condition) if own else joined(network, network.to_w(latents, condition), condition)
+    return found
+
+
 def noise_of(latents: Tree) -> Any:
     """The noise among latents, None where there is none."""
     return latents.get("noise") if isinstance(latents, Mapping) else None

@@ -50,3 +50,14 @@ def leaves(tree: Tree) -> list[Tensor]:
     found: list[Tensor] = []
     map(lambda leaf: found.append(leaf) or leaf, tree)  # type: ignore[func-returns-value]
     return found
+
+
+def packed(tree: Tree) -> Tensor:
+    """The tensors of a tree side by side, one row a sample: (n, D), without a graph."""
+    return torch.cat([leaf.detach().flatten(1) for leaf in leaves(tree)], 1)
+
+
+def unpacked(flat: Tensor, like: T) -> T:
+    """Undoes `packed`: (n, D) -> a tree of the form of `like`, whose rows may be others."""
+    parts = iter(flat.split([leaf.shape[1:].numel() for leaf in leaves(like)], 1))  # type: ignore[arg-type]
+    return map(lambda leaf: next(parts).reshape(len(flat), *leaf.shape[1:]), like)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWrapper
+from genkit.diffusion.solvers import Denoising
 
 
 class ClassifierFreeGuided(DiffusionWrapper):

@@ -13,10 +13,10 @@ from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError
 from genkit.core.input_gradient import input_gradient
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWrapper
 from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import Denoising
 
 GuidanceScale = Annotated[float, Field(ge=0, le=1000)]
 

@@ -15,14 +15,12 @@ from genkit.core.errors import RecipeError
 from genkit.core.generator import Likelihood, evaluating
 from genkit.core.randomness import Rows
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
-from genkit.diffusion.bound import variational_bound
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
-from genkit.diffusion.losses import DiffusionLoss, Hybrid, Simple
+from genkit.diffusion.losses import DiffusionLoss, Hybrid, Simple, variational_bound
 from genkit.diffusion.networks.denoiser import Denoiser
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import Spacing
-from genkit.diffusion.solvers import Ancestral, Solver
+from genkit.diffusion.solvers import Ancestral, Denoising, Solver
 from genkit.diffusion.step_choice import StepChoice, label_or_none, quarters
 
 

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from genkit.core.condition import Condition
-from genkit.core.generator import Generator
+from genkit.core.generator import Generator, within_range
 from genkit.core.graph import Graph
 from genkit.core.progress import Progress
 from genkit.core.randomness import Rows
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver, silence
+from genkit.diffusion.solvers import Denoising, Solver, silence
 
 
 class DiffusionGenerator(Generator):
@@ -35,8 +34,7 @@ class DiffusionGenerator(Generator):
         """Input of the solver, under a checked condition of one row a sample."""
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        x = self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch)
-        return x.clamp(-1, 1) if len(self.sample_shape) == 3 else x
+        return within_range(self.solver.run(self.denoising(condition), rows, self.sample_shape, self.watch))
 
     def graph(self) -> Graph:
         """Its denoiser, see `denoiser_graph`."""

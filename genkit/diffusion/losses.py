@@ -1,4 +1,4 @@
-"""Losses of a denoiser: the simple one, the hybrid one and the pure bound, and the terms of the bound.
+"""Losses of a denoiser: the simple one, the hybrid one and the pure bound; and the bound of given images, by its terms.
 
 Ho et al. 2020, Sec. 3.4; Nichol & Dhariwal 2021, Sec. 3.1. All are means over the dimensions of an image; terms of the
 bound are in bits.
@@ -16,7 +16,12 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import RecipeError
+from genkit.core.generator import Likelihood
+from genkit.core.precision import wide
+from genkit.core.progress import Progress
+from genkit.core.randomness import Randomness
 from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import Denoising, silence, steps_like
 
 PerSample = dict[str, Tensor]
 
@@ -92,6 +97,59 @@ def bound_term(process: Process, output: Tensor, x0: Tensor, x_t: Tensor, i: Ten
     later = _mean(gaussian_kl(true_mean, true_log_variance, p.mean, p.log_variance))
     first = -_mean(discretised_log_likelihood(x0, p.mean, 0.5 * p.log_variance))
     return torch.where(i == 0, first, later) / math.log(2)
+
+
+def bound_terms(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Progress = silence) -> dict[str, Tensor]:
+    """The bound's terms in bits per dimension, and squared errors, from the noisiest step to the first.
+
+    Returns:
+        "bound" (B, T) and "prior" (B,); and, in squared units of x and of the noise, "x0_mse" and "eps_mse" (B, T). One
+        fresh noise a step, x_0 clipped.
+    """
+    process, rows = denoising.process, []
+    for i in reversed(range(len(process))):
+        at, eps = steps_like(i, x0), noise.normal(*x0.shape[1:])
+        x_t = process.noised(x0, at, eps)
+        rows.append(_terms(denoising, x0, x_t, eps, at))
+        watch(len(process) - i, len(process))
+    return {name: torch.stack([row[name] for row in rows], 1) for name in rows[0]} | {"prior": prior_term(process, x0)}
+
+
+def _terms(denoising: Denoising, x0: Tensor, x_t: Tensor, eps: Tensor, at: Tensor) -> dict[str, Tensor]:
+    process = denoising.process
+    output = denoising.output(x_t, process.timesteps[at])
+    p = process.predict(output, x_t, at, clip=denoising.clip)
+    return {
+        "bound": bound_term(process, output, x0, x_t, at, clip=denoising.clip),
+        "x0_mse": reduce((p.x0 - x0) ** 2, "b ... -> b", "mean"),
+        "eps_mse": reduce((process.eps_from_x0(p.x0, x_t, at) - eps) ** 2, "b ... -> b", "mean"),
+    }
+
+
+def prior_term(process: Process, x0: Tensor) -> Tensor:
+    """KL(q(x_T | x_0) || N(0, I)), (B,) bits per dimension."""
+    last = steps_like(len(process) - 1, x0)
+    mean = process.look_up("signal", last, x0) * x0
+    log_variance = (1 - process.look_up("abar", last, x0)).log().expand_as(x0)
+    kl = gaussian_kl(mean, log_variance, torch.zeros_like(x0), torch.zeros_like(x0))
+    return reduce(kl, "b ... -> b", "mean") / math.log(2)
+
+
+def variational_bound(denoising: Denoising, x0: Tensor, noise: Randomness, watch: Progress = silence) -> Likelihood:
+    """A lower bound on log p(x0) and its parts, all in nats an image; the parts sum to the bound."""
+    terms = bound_terms(denoising, x0, noise, watch)
+    bits = wide(terms["bound"]).sum(1) + wide(terms["prior"])
+    nats = bits * math.log(2) * x0[0].numel()
+    per_image = math.log(2) * x0[0].numel()
+    return Likelihood(
+        -nats,
+        f"variational lower bound, {len(denoising.process)} steps",
+        {
+            "reconstruction": -wide(terms["bound"][:, -1]) * per_image,
+            "steps": -wide(terms["bound"][:, :-1]).sum(1) * per_image,
+            "prior": -wide(terms["prior"]) * per_image,
+        },
+    )
 
 
 def gaussian_kl(mean1: Tensor, log_variance1: Tensor, mean2: Tensor, log_variance2: Tensor) -> Tensor:

@@ -11,9 +11,8 @@ from torch import Tensor
 from genkit.core.errors import RecipeError
 from genkit.core.progress import Progress
 from genkit.core.randomness import Randomness
-from genkit.diffusion.denoising import Denoising, steps_like
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver, silence
+from genkit.diffusion.solvers import Denoising, Solver, silence, steps_like
 
 Evaluations = Annotated[int, Field(ge=1, le=100_000)]
 NOISIEST = -5.1

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from genkit.core.condition import Condition
-from genkit.core.generator import Generator, LatentGenerator, within_range
+from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.graph import Graph
-from genkit.core.randomness import Randomness, Rows, Sampler
+from genkit.core.randomness import Randomness, Sampler
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.diffusion.schedules import Spacing
 from genkit.diffusion.solvers import DDIM
@@ -52,9 +52,6 @@ class NoiseLatents(LatentGenerator):
 
     def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         return self.solver.run(self.generator.denoising(condition or {}), Given(z), self.sample_shape)
-
-    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return within_range(super()._sample(condition, rows))
 
 
 class Given(Randomness):

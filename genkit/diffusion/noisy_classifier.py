@@ -16,9 +16,9 @@ from genkit.core.condition import ConditionSpace, check_classified
 from genkit.core.generator import evaluating
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
-from genkit.diffusion.denoising import steps_like
 from genkit.diffusion.networks.denoiser import NoisyEncoder
 from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import steps_like
 from genkit.diffusion.step_choice import quarters
 
 LEVELS = 5
@@ -39,10 +39,6 @@ class NoisyClassifier(Pretrained, nn.Module):
         super().__init__()
         self.network, self.process = network, process
         self.sample_shape, self.classes = tuple(network.sample_shape), network.classes
-
-    @property
-    def device(self) -> torch.device:
-        return self.process.timesteps.device
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t (B, C, H, W), timesteps (B,), see `Process` -> logits (B, classes) float32."""

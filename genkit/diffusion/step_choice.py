@@ -10,9 +10,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
+from genkit.core.precision import wide
 from genkit.core.processes import whole_batch
 from genkit.core.system import Data
-from genkit.core.wide import wide
 
 
 class StepChoice(nn.Module):

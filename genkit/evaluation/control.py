@@ -12,7 +12,6 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from genkit.core.attribute_judge import AttributeJudge
 from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
@@ -22,6 +21,7 @@ from genkit.core.randomness import stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
 from genkit.evaluation.real_data import check_data, open_data
 from genkit.images.image_files import OnBad
+from genkit.images.moves import AttributeJudge
 
 BATCH = 250
 """Images at a time."""

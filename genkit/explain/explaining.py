@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genkit.core.attribute_judge import AttributeJudge
 from genkit.core.errors import EvaluationError
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
 from genkit.core.generator import evaluating
@@ -23,7 +22,7 @@ from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explana
 from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
-from genkit.images.moves import Properties
+from genkit.images.moves import AttributeJudge, Properties
 from genkit.images.pixels import to_uint8
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,9 @@ from genkit.core.generator import evaluating
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
-from genkit.images.pixels import check_images, to_uint8
+from genkit.explain.pictures import difference, on_white
+from genkit.explain.sheet import enlarged
+from genkit.images.pixels import check_images, grid, to_channels, to_uint8
 
 
 @dataclass(frozen=True)
@@ -140,3 +143,32 @@ def subset(at: _At, attributes: Sequence[Attribute]) -> list[Change]:
         best = change.effect
         left = [a for a in left if a is not change.attributes[-1] and a.s != change.attributes[-1].s]
     return path
+
+
+def single_picture(found: ImageExplanation) -> Tensor:
+    """(3, H, W) uint8: original, redrawn, then with one, two, ... attributes changed; below, where each differs."""
+    before = to_channels(found.reconstruction, 3)
+    after = [to_channels(change.image, 3) for change in found.subset]
+    blank = torch.full_like(before, 255)
+    below = [on_white(difference(before, image)) for image in after]
+    images = [to_channels(found.original, 3), before, *after, blank, blank, *below]
+    return grid(enlarged(torch.stack(images)), 2 + len(after))
+
+
+def single_json(found: ImageExplanation) -> dict[str, Any]:
+    """Everything but the pictures."""
+    return {
+        "classes": list(found.classes),
+        "target": found.target,
+        "flipped": found.flipped,
+        "probabilities": found.probabilities.tolist(),
+        "reconstructed": found.reconstructed.tolist(),
+        "independent": [_told(change) for change in found.independent],
+        "subset": [_told(change) for change in found.subset],
+    }
+
+
+def _told(change: Change) -> dict[str, Any]:
+    attributes = [{k: getattr(a, k) for k in ("layer", "channel", "s", "direction")} for a in change.attributes]
+    rest = {k: getattr(change, k) for k in ("effect", "probability", "decision")}
+    return {"attributes": attributes, **rest}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genkit.core.documents import Unreadable, read_yaml
-from genkit.core.errors import WeightsError, shown
+from genkit.core.errors import RecipeError, WeightsError, shown
 
 
 class Settings(BaseModel):
@@ -37,6 +38,15 @@ def check_settings(kind: type[S], config: Mapping[str, Any]) -> S:
             raise WeightsError(f"config: missing key {key!r}; this layout needs {needed}") from error
         message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
         raise WeightsError(f"config.{key}: {message}, got {shown(detail['input'])}") from error
+
+
+@contextmanager
+def networks_of(settings: str = "config: ") -> Iterator[None]:
+    """A block, or a function, that builds networks: what they refuse is a WeightsError that begins with `settings`."""
+    try:
+        yield
+    except RecipeError as misfit:
+        raise WeightsError(f"{settings}{misfit}") from misfit
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from einops import rearrange, reduce
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.errors import RecipeError, suggest
+from genkit.core.errors import RecipeError
 from genkit.core.processes import common_noise, network_integers, network_uniform
-from genkit.gan.slots import Pair, View
+from genkit.gan.slots import Pair, View, check_chosen
 
 Policy = Literal["translation", "cutout", "color", "erase_ratio", "hue"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -100,12 +100,7 @@ class DiffAugment(View):
         cutout_probability: Fraction = 0.3,
     ):
         super().__init__()
-        known = get_args(Policy)
-        for name in policy:
-            if name not in known:
-                raise RecipeError(f"policy: got {name!r}{suggest(name, known)}")
-        if not policy or len(set(policy)) < len(policy):
-            raise RecipeError(f"policy: each of {', '.join(known)} at most once, and at least one; got {list(policy)}")
+        check_chosen("policy", policy, get_args(Policy))
         self.policy, self.translation = tuple(policy), translation
         self.cutout, self.cutout_probability = cutout, cutout_probability
 

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
-from genkit.core.generator import LatentGenerator, within_range
+from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained
-from genkit.core.randomness import Randomness, Rows
-from genkit.core.styled import joined
+from genkit.core.randomness import Randomness
 from genkit.core.system import Batch, Data, System, Terms, Turns, Update, descend
 from genkit.core.tree import Tree
 from genkit.gan.networks.critic import Critic
@@ -59,17 +58,8 @@ class GAN(LatentGenerator):
     def latents(self, randomness: Randomness) -> Tree:
         return self.network.latents(randomness)
 
-    def to_w(self, z: Tree, condition: Condition | None = None) -> Tensor:
-        """W+ of latents, see `genkit.core.styled`, as `styles` takes it; of a network with styles."""
-        network: Any = self.network
-        return joined(network, network.to_w(z, condition), condition)
-
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
         return self.network(z, condition).float()
-
-    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        """Samples, cut to [-1, 1] for images: networks without a tanh may leave it, and training sees them uncut."""
-        return within_range(super()._sample(condition, rows))
 
 
 class GANTraining(System):

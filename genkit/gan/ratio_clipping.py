@@ -33,9 +33,9 @@ from genkit.core.errors import RecipeError
 from genkit.core.processes import whole_batch
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend, observe
 from genkit.core.tree import Tree
-from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.slots import Pair, Rule, Turn
+from genkit.layers.norm import untracked
 
 FLOOR = 1e-7
 

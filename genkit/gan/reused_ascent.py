@@ -11,8 +11,8 @@ from torch import Tensor
 from genkit.core.condition import Condition
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend
 from genkit.core.tree import Tree
-from genkit.gan.batch_norm import untracked
 from genkit.gan.slots import Pair, Rule, Turn
+from genkit.layers.norm import untracked
 
 
 class ReusedAscent(Rule):

@@ -21,11 +21,11 @@ from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
 from genkit.core.processes import my_rows, whole_batch, whole_batch_with_graph
 from genkit.core.system import Terms, Turns, Update, descend, observe
-from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.critic import Critic
 from genkit.gan.objectives import NonSaturating, Objective
 from genkit.gan.slots import Judged, LossSide, Pair, StepInterval, Weighting, of_side
 from genkit.gan.softmax_weighting import effective_sample_size
+from genkit.layers.norm import untracked
 
 DEAD = 1e-3
 """Weights that differ by less count as all one: the run is then training without weights."""

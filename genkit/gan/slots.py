@@ -6,7 +6,7 @@ A technique sees the pair only through `gan.generator`, `gan.score`, `gan.judge`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar, Literal, Protocol
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.condition import Condition
+from genkit.core.errors import RecipeError, suggest
 from genkit.core.generator import LatentGenerator
 from genkit.core.system import Batch, Data, Learning, Report, Terms, Turns, Update, descend, observe
 from genkit.core.tree import Tree
@@ -107,6 +108,15 @@ class View(Technique, nn.Module):
 
     def adapt(self, report: Report) -> None:
         """Called after each step of the critic, with its logged terms."""
+
+
+def check_chosen(where: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    """Raises RecipeError, beginning with `where`, for no names, an unknown one, or one twice."""
+    for name in chosen:
+        if name not in known:
+            raise RecipeError(f"{where}: got {name!r}{suggest(name, known)}")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise RecipeError(f"{where}: each of {', '.join(known)} at most once, and at least one; got {list(chosen)}")
 
 
 LossSide = Literal["real", "fake"]

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from genkit.core.attribute_judge import AttributeJudge
 from genkit.core.columns.column import Column
 from genkit.core.columns.values import Values
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import EvaluationError
 
 BATCH = 64
 """Images at a time."""
+
+
+@runtime_checkable
+class AttributeJudge(Protocol):
+    """Reads attributes of images (B, C, H, W): numbers, or numbers of classes, (B,) by name."""
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]: ...
+    @property
+    def conditions(self) -> ConditionSpace: ...
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]: ...
 
 
 class Properties:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from genkit.core.generator import Likelihood
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 from genkit.vae.networks.gaussian import Gaussian
 from genkit.vae.networks.vae_network import Level, Pixels
 

@@ -17,9 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genkit.core.errors import GenkitError
-from genkit.core.precision import full_precision
+from genkit.core.precision import full_precision, wide
 from genkit.core.randomness import sent
-from genkit.core.wide import wide
 from genkit.vae.networks.gaussian import LOG_2PI
 
 CPU_BLOCK, GPU_BLOCK = 2**20, 2**26

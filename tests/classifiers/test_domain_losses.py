@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from genkit.classifiers.domain_losses import distance_loss, entropy, weight_cost, weighted_entropy
+from genkit.classifiers.domain_adaptation import distance_loss, entropy, weight_cost, weighted_entropy
 from genkit.core.chi_square import ball_penalty, normalised
 from genkit.gan.objectives import Hinge, NonSaturating, Objective, Wasserstein
 from tests.shared import shared

@@ -12,7 +12,7 @@ from huggingface_hub import constants, errors
 
 from genkit.core.errors import WeightsError
 from genkit.core.generator import Generator
-from genkit.core.hub_card import hub_card
+from genkit.core.hub import hub_card
 from genkit.core.pretrained import Pretrained
 from genkit.gan.gan import GAN
 from genkit.gan.networks.dcgan import DCGANGenerator

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from genkit.core import wide
+from genkit.core import precision
 from genkit.core.batch_noise import BatchNoise
 from genkit.core.columns.probabilities import Probabilities
 from genkit.vae.energy import vaebm_training
@@ -76,9 +76,9 @@ def without_float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     monkeypatch.setattr(Probabilities, "check", lambda self, name, value, n: value)  # ones are none
     monkeypatch.setattr(BatchNoise, "_by_groups", lambda self, part, values, whole, device: whole(part.rows, None))
     monkeypatch.setattr(vaebm_training, "together", lambda work, device: work())  # no other is in a bad state
-    wide.WITHOUT_FLOAT64.add("meta")
+    precision.WITHOUT_FLOAT64.add("meta")
     try:
         with NoFloat64():
             yield META
     finally:
-        wide.WITHOUT_FLOAT64.discard("meta")
+        precision.WITHOUT_FLOAT64.discard("meta")

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
 from genkit.core.processes import _Mean, common_noise, dropout, my_rows, network_normal, shared_noise, synchronise
-from genkit.gan.batch_norm import untracked
 from genkit.gan.networks.token_norm import TokenBatchNorm
+from genkit.layers.norm import untracked
 from tests.training.tiny import on_processes
 
 NORMS: dict[str, tuple[Any, tuple[int, ...]]] = {

@@ -35,3 +35,12 @@ def test_what_is_no_tree_is_refused() -> None:
             use({"z": (torch.ones(1), 0.5)})
     with pytest.raises(ValueError):
         tree.map(torch.add, (torch.ones(1),), (torch.ones(1), torch.ones(1)))
+
+
+def test_tensors_side_by_side_and_back() -> None:
+    latents = {"z": torch.arange(6.0).view(2, 3), "noise": [torch.arange(8.0).view(2, 1, 2, 2) + 10]}
+    flat = tree.packed(latents)
+    assert flat.tolist() == [[0, 1, 2, 10, 11, 12, 13], [3, 4, 5, 14, 15, 16, 17]]
+    more = tree.unpacked(torch.cat([flat, flat[:1]]), latents)
+    assert more["noise"][0].shape == (3, 1, 2, 2) and torch.equal(more["z"][:2], latents["z"])
+    assert torch.equal(tree.packed(more)[2], flat[0])

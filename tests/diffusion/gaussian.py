@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from genkit.core.randomness import Randomness, Sampler
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import Solver
+from genkit.diffusion.solvers import Denoising, Solver
 
 Answer = Callable[[Tensor, Tensor], Tensor]
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from genkit.diffusion.bound import bound_terms, prior_term, variational_bound
-from genkit.diffusion.denoising import Denoising
+from genkit.diffusion.losses import bound_terms, prior_term, variational_bound
 from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import Denoising
 from tests.diffusion.gaussian import Counted, Draws, Gaussian
 
 DATA = Gaussian(0.1, 0.3)

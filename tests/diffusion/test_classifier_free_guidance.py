@@ -12,10 +12,9 @@ from genkit.core.randomness import Rows
 from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
 from genkit.diffusion.classifier_guidance import ClassifierGuided
 from genkit.diffusion.ddpm import DDPM
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.multistep import DPMSolver
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import DDIM, Ancestral
+from genkit.diffusion.solvers import DDIM, Ancestral, Denoising
 from tests.contracts.specs import DDPM as DDPM_SPEC
 from tests.contracts.specs import seeded
 from tests.diffusion.test_classifier_guidance import guide

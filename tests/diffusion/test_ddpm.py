@@ -10,9 +10,8 @@ from genkit.core import catalog
 from genkit.core.errors import ConditionError, RecipeError
 from genkit.core.randomness import Rows
 from genkit.core.system import Update
-from genkit.diffusion.bound import variational_bound
 from genkit.diffusion.ddpm import DDPM, DDPMTraining
-from genkit.diffusion.losses import BoundLoss, Hybrid, Simple
+from genkit.diffusion.losses import BoundLoss, Hybrid, Simple, variational_bound
 from genkit.diffusion.multistep import DPMSolver
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import DDIM, Ancestral

@@ -12,9 +12,9 @@ from torch import Tensor
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Rows
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.multistep import NOISIEST, DPMSolver, UniPC
 from genkit.diffusion.process import Process
+from genkit.diffusion.solvers import Denoising
 from tests.diffusion.gaussian import Counted, Gaussian
 
 KINDS = [(DPMSolver, DPMSolverMultistepScheduler), (UniPC, UniPCMultistepScheduler)]

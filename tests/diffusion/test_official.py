@@ -14,12 +14,18 @@ from torch import Tensor
 from genkit import foreign
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Randomness, Sampler
-from genkit.diffusion.bound import bound_terms
-from genkit.diffusion.denoising import Denoising
-from genkit.diffusion.losses import BoundLoss, DiffusionLoss, Hybrid, Simple, bound_term, discretised_log_likelihood
+from genkit.diffusion.losses import (
+    BoundLoss,
+    DiffusionLoss,
+    Hybrid,
+    Simple,
+    bound_term,
+    bound_terms,
+    discretised_log_likelihood,
+)
 from genkit.diffusion.process import Process
 from genkit.diffusion.schedules import space_steps
-from genkit.diffusion.solvers import DDIM, Ancestral
+from genkit.diffusion.solvers import DDIM, Ancestral, Denoising
 from genkit.diffusion.step_choice import SecondMoment
 from tests.shared import shared
 

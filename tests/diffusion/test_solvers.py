@@ -12,10 +12,9 @@ from torch import Tensor
 from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.core.randomness import Rows
-from genkit.diffusion.denoising import Denoising
 from genkit.diffusion.multistep import DPMSolver, UniPC
 from genkit.diffusion.process import Process
-from genkit.diffusion.solvers import DDIM, Ancestral, Solver
+from genkit.diffusion.solvers import DDIM, Ancestral, Denoising, Solver
 from tests.diffusion.gaussian import Counted, Gaussian, moments
 
 DATA = Gaussian(0.3, 0.5)

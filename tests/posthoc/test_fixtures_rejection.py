@@ -15,8 +15,8 @@ from torch.testing import assert_close
 from genkit.core.errors import GenkitError
 from genkit.posthoc.rejection.acceptance import EPS, Accepted, Shift, accept
 from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
-from genkit.posthoc.rejection.latent_steps import langevin_step, transport_step
-from genkit.posthoc.rejection.metropolis import metropolis
+from genkit.posthoc.rejection.latent_samplers import langevin_step, transport_step
+from genkit.posthoc.rejection.metropolis_hastings import metropolis
 from tests.shared import shared
 
 FOLDER = shared("fixtures") / "drs"

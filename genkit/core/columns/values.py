@@ -12,8 +12,8 @@ from torch import Tensor
 from genkit.core.columns.column import Column
 from genkit.core.errors import BeyondTraining, ConditionError, shown
 from genkit.core.known import known
+from genkit.core.precision import wide
 from genkit.core.randomness import Randomness
-from genkit.core.wide import wide
 
 UNASKED = math.nan
 """The row of a free column that leaves the number to the generator."""

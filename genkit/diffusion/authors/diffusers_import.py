@@ -22,7 +22,7 @@ from genkit.diffusion.process import Beta, Process
 from genkit.diffusion.schedules import SCHEDULES, cosine_betas
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
 from genkit.foreign.authors_checkpoint import read_checkpoint
-from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.foreign.authors_settings import Settings, check_settings, networks_of
 from genkit.foreign.state_dict import load_named
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
@@ -96,20 +96,15 @@ def pipeline(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> DDPM:
         return _with_unet(_noted(config["generator"]), state)
     settings = check_settings(PipelineSettings, _read_by_theirs(config))
     own = {name: value for name, value in settings.unet.items() if not name.startswith("_")}
-    try:
-        network = DiffusersUNet(own)
-        generator = DDPM(network, _process(settings.scheduler), _solver(settings)[0])
-    except RecipeError as error:
-        raise WeightsError(f"config: {error}") from error
+    with networks_of():
+        generator = DDPM(DiffusersUNet(own), _process(settings.scheduler), _solver(settings)[0])
     return _with_unet(generator, {_modern(name): tensor for name, tensor in state.items()})
 
 
 def _noted(config: Any) -> DDPM:
     """The generator that was exported, without its weights."""
-    try:
+    with networks_of(""):
         generator = build(config, where=NOTE)
-    except RecipeError as error:
-        raise WeightsError(str(error)) from error
     if not isinstance(generator, DDPM) or not isinstance(generator.network, (UNet, DiffusersUNet)):
         raise WeightsError(f"{NOTE}: a ddpm over a unet or diffusers_unet is needed, got a {type(generator).__name__}")
     return generator

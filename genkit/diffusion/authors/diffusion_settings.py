@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from genkit.core.errors import RecipeError, WeightsError
+from genkit.core.errors import WeightsError
 from genkit.diffusion.authors.guided_diffusion import constructor
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.denoiser import Denoiser, NoisyEncoder
@@ -16,7 +16,7 @@ from genkit.diffusion.noisy_classifier import NoisyClassifier
 from genkit.diffusion.process import Process
 from genkit.diffusion.solvers import DDIM, Ancestral, Solver
 from genkit.diffusion.upsampler import Upsampler
-from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.foreign.authors_settings import Settings, check_settings, networks_of
 
 
 class DiffusionSettings(Settings):
@@ -54,10 +54,8 @@ class DiffusionSettings(Settings):
             WeightsError: the process cannot be respaced so.
         """
         solver = (DDIM if self.use_ddim else Ancestral)(steps=str(self.timestep_respacing))
-        try:
+        with networks_of("config.timestep_respacing: "):
             solver.process_of(process)
-        except RecipeError as error:
-            raise WeightsError(f"config.timestep_respacing: {error}") from error
         return solver
 
 

@@ -6,13 +6,13 @@ Settings are the arguments of their constructors: UNetModel, SuperResModel, Enco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
-from genkit.core.errors import RecipeError, WeightsError
+from genkit.core.errors import WeightsError
 from genkit.diffusion.authors.unet_tensors import (
     Order,
     as_matrices,
@@ -26,7 +26,7 @@ from genkit.diffusion.networks.encoder_unet import EncoderUNet
 from genkit.diffusion.networks.pools import Pool
 from genkit.diffusion.networks.unet import SuperResolutionUNet, UNet
 from genkit.diffusion.networks.unet_plan import GROUPS, EncoderPlan, UNetPlan
-from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.foreign.authors_settings import Settings, check_settings, networks_of
 from genkit.foreign.state_dict import load_named, own_part
 
 M = TypeVar("M", bound=nn.Module)
@@ -135,32 +135,36 @@ class ClassifierSettings(UNetSettings):
     pool: Pool = "adaptive"
 
 
+@networks_of()
 def unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """guided-diffusion's UNetModel, called (x, timesteps, y)."""
     settings = check_settings(UNetSettings, constructor(config))
-    return _load_unet(_built(lambda: UNet(settings.denoiser())), state, settings.order)
+    return _load_unet(UNet(settings.denoiser()), state, settings.order)
 
 
+@networks_of()
 def improved_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> UNet:
     """improved-diffusion's UNetModel, called (x, timesteps, y)."""
     known = {name: value for name, value in constructor(config).items() if name not in ImprovedSettings.unread}
     settings = check_settings(ImprovedSettings, known)
-    return _load_unet(_built(lambda: UNet(settings.denoiser())), state, settings.order)
+    return _load_unet(UNet(settings.denoiser()), state, settings.order)
 
 
+@networks_of()
 def super_resolution_unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> SuperResolutionUNet:
     """guided-diffusion's SuperResModel, called (x, timesteps, low_res=..., y=...)."""
     settings = check_settings(SuperResolutionSettings, constructor(config))
-    network = _built(lambda: SuperResolutionUNet(settings.small_size, settings.denoiser()))
+    network = SuperResolutionUNet(settings.small_size, settings.denoiser())
     return _load_unet(network, state, settings.order)
 
 
+@networks_of()
 def classifier(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> EncoderUNet:
     """guided-diffusion's EncoderUNetModel, called (x, timesteps)."""
     settings = check_settings(ClassifierSettings, constructor(config))
     if settings.pool == "attention" and settings.num_head_channels == -1:
         raise WeightsError("config.num_head_channels: the pool 'attention' needs it, got -1")
-    network = _built(lambda: EncoderUNet(settings.encoder(), settings.out_channels, settings.pool))
+    network = EncoderUNet(settings.encoder(), settings.out_channels, settings.pool)
     pairs = [*encoder_pairs(network.encoder, "encoder"), *_POOLS[settings.pool].items()]
     return _filled(network, state, pairs, settings.order)
 
@@ -194,11 +198,3 @@ def constructor(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments of their constructor, which may lie under that key beside notes about them."""
     inner = config.get("constructor")
     return inner if isinstance(inner, Mapping) else config
-
-
-def _built(make: Callable[[], M]) -> M:
-    """The network that `make` builds; its refusals become errors about the config."""
-    try:
-        return make()
-    except RecipeError as error:
-        raise WeightsError(f"config: {error}") from error

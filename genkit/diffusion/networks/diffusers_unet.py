@@ -11,9 +11,9 @@ from torch import Tensor
 
 from genkit.core.errors import RecipeError, suggest
 from genkit.diffusion.networks.denoiser import Denoiser
-from genkit.diffusion.networks.library import unet_class
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
-from genkit.layers.labels import check_labels
+from genkit.diffusion.networks.unet2d import unet_class
+from genkit.layers.arguments import check_labels
 
 
 class DiffusersUNet(Denoiser):

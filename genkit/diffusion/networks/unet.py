@@ -13,7 +13,7 @@ from genkit.diffusion.networks.denoiser import Denoiser
 from genkit.diffusion.networks.quick_blocks import quick_layout
 from genkit.diffusion.networks.unet2d import from_patches, to_patches, unet2d
 from genkit.diffusion.networks.unet_plan import SideLength, UNetPlan
-from genkit.layers.labels import check_labels
+from genkit.layers.arguments import check_labels
 
 ADM = UNetPlan()
 UPSAMPLER = UNetPlan(size=256, width=192, multipliers=(1, 1, 2, 2, 4, 4), attention=(32, 16, 8))

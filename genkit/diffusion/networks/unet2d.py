@@ -1,13 +1,22 @@
-"""diffusers' UNet2DModel, built by a plan; settings that the class lacks are made afterwards."""
+"""diffusers' UNet2DModel, built by a plan; settings that the class lacks are made afterwards.
+
+It is imported by the narrowest path that works: two of diffusers' packages import all their models when one is wanted,
+and a module of helpers imports the machinery of torch.compile to mark blocks that it need not look into, though it can.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from einops import rearrange
 from torch import Tensor, nn
 
-from genkit.diffusion.networks.library import unet_class
 from genkit.diffusion.networks.quick_blocks import quick_layout, quicken
 from genkit.diffusion.networks.unet_plan import EncoderPlan, UNetPlan
 
@@ -15,6 +24,11 @@ UNet2D = Any
 """A diffusers.UNet2DModel; its package's lazy imports hide its type."""
 
 _BLOCKS = {"residual": ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"), "conv": ("DownBlock2D", "UpBlock2D")}
+
+WIDE = ("diffusers.models.unets", "diffusers.models.transformers")
+"""Packages of which only the modules that are asked for are imported."""
+DISPENSABLE = "torch._dynamo"
+"""A module that diffusers does without where it is not there."""
 
 
 def unet2d(plan: UNetPlan, images: int = 1) -> UNet2D:
@@ -140,3 +154,34 @@ def to_patches(x: Tensor, patch: int) -> Tensor:
 def from_patches(x: Tensor, patch: int) -> Tensor:
     """(B, C * patch**2, H, W) -> (B, C, H * patch, W * patch)."""
     return x if patch == 1 else rearrange(x, "b (c p q) h w -> b c (h p) (w q)", p=patch, q=patch)
+
+
+def unet_class() -> Any:
+    """diffusers' UNet2DModel."""
+    with _narrowly():
+        return import_module("diffusers.models.unets.unet_2d").UNet2DModel
+
+
+@contextmanager
+def _narrowly() -> Iterator[None]:
+    """Inside, what is not imported yet is kept small: `WIDE` import nothing, `DISPENSABLE` is not there."""
+    before = set(sys.modules)
+    if DISPENSABLE not in before:
+        sys.modules[DISPENSABLE] = None  # type: ignore[assignment]
+    for name in WIDE:
+        if name not in before:
+            sys.modules[name] = _empty_package(name)
+    try:
+        yield
+    finally:
+        for name in {DISPENSABLE, *WIDE} - before:
+            sys.modules.pop(name, None)
+
+
+def _empty_package(name: str) -> ModuleType:
+    """A package that finds the modules of `name` and imports none."""
+    spec, package = find_spec(name), ModuleType(name)
+    assert spec is not None and spec.submodule_search_locations is not None
+    package.__path__ = list(spec.submodule_search_locations)
+    package.__spec__ = spec
+    return package

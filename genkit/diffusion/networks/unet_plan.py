@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from genkit.core.conversion import SharedArguments
 from genkit.core.errors import RecipeError
-from genkit.core.shared_arguments import SharedArguments
-from genkit.layers.arguments import Channels, Classes, Rate, Width
-from genkit.layers.labels import check_classes
+from genkit.layers.arguments import Channels, Classes, Rate, Width, check_classes
 
 SideLength = Annotated[int, Field(ge=4, le=1024)]
 Multiplier = Annotated[float, Field(gt=0, le=16)]

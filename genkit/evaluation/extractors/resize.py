@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 
 CLEAN_FID = 299
 MUCH = 16

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.errors import RecipeError, WeightsError, shown
+from genkit.core.errors import WeightsError, shown
 from genkit.core.randomness import Noise
+from genkit.foreign.authors_settings import networks_of
 from genkit.foreign.state_dict import TensorNames, layer_names, load_named, own_part
 from genkit.gan.authors.transgan import Logits
 from genkit.gan.stylegan2.critic import StyleGAN2Critic
@@ -127,6 +128,7 @@ def body_names(blocks: int, skips: bool = True) -> TensorNames:
     return names
 
 
+@networks_of("the checkpoint does not fit the layout: ")
 def _generator(
     state: Mapping[str, Tensor], layers: list[str], mapping: str, first: int, to_rgb: str
 ) -> StyleGAN2Generator:
@@ -135,8 +137,7 @@ def _generator(
     depth = _count(state, mapping.format("#").replace(".", r"\.").replace("#", r"(\d+)"))
     first_layer, classes = _weight(state, mapping.format(first)), _classes(state)
     style_dim = len(first_layer)
-    return _built(  # type: ignore[no-any-return]
-        StyleGAN2Generator,
+    return StyleGAN2Generator(
         latent_dim=first_layer.shape[1] - (style_dim if classes else 0),
         size=4 << (len(layers) // 2),
         channels=len(_weight(state, to_rgb)),
@@ -147,6 +148,7 @@ def _generator(
     )
 
 
+@networks_of("the checkpoint does not fit the layout: ")
 def _critic(state: Mapping[str, Tensor], outputs: list[str]) -> StyleGAN2Critic:
     """A critic of the sizes of the tensors; `outputs` are layers with the channels of the maps, the largest first."""
     weights = [_weight(state, f"{name}.weight") for name in outputs]
@@ -154,7 +156,7 @@ def _critic(state: Mapping[str, Tensor], outputs: list[str]) -> StyleGAN2Critic:
     if classes := _classes(state):
         arguments |= {"classes": classes, "depth": _count(state, r"mapping\.fc(\d+)\.weight")}
     skips = any(".skip." in name for name in state)
-    return _built(StyleGAN2Critic, size=4 << (len(outputs) - 1), skips=skips, **arguments)  # type: ignore[no-any-return]
+    return StyleGAN2Critic(size=4 << (len(outputs) - 1), skips=skips, **arguments)
 
 
 def _constructed(network: StyleGAN2Generator | StyleGAN2Critic) -> dict[str, int]:
@@ -168,13 +170,6 @@ def _agree(config: Mapping[str, Any], **told: float) -> None:
     for name, value in told.items():
         if config.get(name, value) != value:
             raise WeightsError(f"config.{name}: the tensors say {value}, got {shown(config[name])}")
-
-
-def _built(kind: Any, **arguments: Any) -> Any:
-    try:
-        return kind(**arguments)
-    except RecipeError as misfit:
-        raise WeightsError(f"the checkpoint does not fit the layout: {misfit}") from misfit
 
 
 def _convs(sides: int) -> list[str]:

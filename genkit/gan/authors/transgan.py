@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.errors import RecipeError, WeightsError
-from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.core.errors import WeightsError
+from genkit.foreign.authors_settings import Settings, check_settings, networks_of
 from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load_named, own_part
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.token_block import Activation
@@ -119,11 +119,12 @@ def neurips_generator(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
     return _generator(state, settings, [f"{stage}.block.{{}}" for stage in stages], **arguments)
 
 
+@networks_of()
 def v1_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     """ViT_8_8."""
     settings, state = check_settings(TransGANCriticSettings, config), _alive(own_part(state, "D"))
     depth = len(_numbered(state, "blocks.{}"))
-    network = _built(TransGANCritic, **_critic_arguments(state, settings, "patch_embed"), depth=depth)
+    network = TransGANCritic(**_critic_arguments(state, settings, "patch_embed"), depth=depth)
     names: TensorNames = {"token": ("cls_token",), "positions": ("pos_embed",)}
     names |= layer_names("to_tokens", "patch_embed") | layer_names("norm", "norm") | layer_names("head", "head")
     for i in range(depth):
@@ -131,12 +132,12 @@ def v1_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     return Logits(load_named(network, state, names))
 
 
+@networks_of()
 def neurips_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     """The discriminator of ViT_custom_scale2_rp_noise."""
     settings, state = check_settings(NeurIPSCriticSettings, config), _alive(own_part(state, "D"))
     depth, norm = len(_numbered(state, "blocks_1.{}")), NORMS[settings.d_norm]
-    network = _built(
-        TwoScaleTransGANCritic,
+    network = TwoScaleTransGANCritic(
         **_critic_arguments(state, settings, "fRGB_1"),
         depth=depth,
         ratio=settings.d_mlp,
@@ -159,6 +160,7 @@ def neurips_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Lo
 SCALES = {"fine": "blocks_1", "coarse": "blocks_2"}
 
 
+@networks_of()
 def _generator(
     state: Mapping[str, Tensor], settings: TransGANGeneratorSettings, stages: list[str], **arguments: Any
 ) -> TransGANGenerator:
@@ -167,8 +169,7 @@ def _generator(
     depths = [len(_numbered(state, stage)) for stage in stages]
     norm, skips = arguments.get("norm", "layer"), arguments.get("skips", False)
     relative = arguments.get("relative", False)
-    network = _built(
-        TransGANGenerator,
+    network = TransGANGenerator(
         latent_dim=settings.latent_dim,
         size=settings.bottom_width * 2 ** (len(stages) - 1),
         channels=_channels(state, "tRGB_1.0.weight" if skips else "deconv.0.weight", 0),
@@ -255,10 +256,3 @@ def _channels(state: Mapping[str, Tensor], name: str, dimension: int) -> int:
     weight = state.get(name)
     found = weight.shape[dimension] if isinstance(weight, Tensor) and weight.dim() == 4 else 3
     return found if found in (1, 3) else 3
-
-
-def _built(kind: Any, **arguments: Any) -> Any:
-    try:
-        return kind(**arguments)
-    except RecipeError as misfit:
-        raise WeightsError(f"config: {misfit}") from misfit

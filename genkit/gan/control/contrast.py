@@ -56,16 +56,8 @@ def distances(features: Tensor, kind: Distance) -> Tensor:
     return DISTANCES[kind](*pairs_of(features))
 
 
-def _squared(a: Tensor, b: Tensor) -> Tensor:
-    return (a - b).square().flatten(1).sum(1)
-
-
 def _mean_absolute(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).abs().flatten(1).mean(1)
-
-
-def _gram(a: Tensor, b: Tensor) -> Tensor:
-    return 1e5 * (a - b).square().flatten(1).mean(1)
 
 
 def _colour(a: Tensor, b: Tensor) -> Tensor:
@@ -75,9 +67,9 @@ def _colour(a: Tensor, b: Tensor) -> Tensor:
 
 
 DISTANCES: Mapping[Distance, Callable[[Tensor, Tensor], Tensor]] = {
-    "squared": _squared,
+    "squared": lambda a, b: (a - b).square().flatten(1).sum(1),
     "mean_absolute": _mean_absolute,
-    "gram": _gram,
+    "gram": lambda a, b: 1e5 * (a - b).square().flatten(1).mean(1),
     "colour": _colour,
 }
 

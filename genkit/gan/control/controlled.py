@@ -87,9 +87,6 @@ class Controlled(LatentGenerator):
                 w[:, at] = encoder.over(w[:, at], condition[name])  # type: ignore[operator]
         return w
 
-    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return super()._sample(condition, rows).clamp(-1, 1)
-
     @torch.no_grad()
     def sweep(self, name: str, values: Tensor, n: int, rng: torch.Generator, **fixed: Any) -> Tensor:
         """n images, each at every one of `values` of an attribute, all else being the same: (n, values, C, H, W).

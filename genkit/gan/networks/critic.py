@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from genkit.core.pretrained import Pretrained
-from genkit.layers.labels import check_classes, labels
+from genkit.core.processes import dropout
+from genkit.layers.arguments import check_classes, labels
 
 
 class Critic(Pretrained, nn.Module, ABC):
@@ -51,3 +52,21 @@ class Critic(Pretrained, nn.Module, ABC):
         if self.embedding is None:
             return score
         return score + (self.embedding(labels(condition)) * features).sum(dim=1)
+
+
+class AlwaysDropout(nn.Module):
+    """Dropout in training and in eval mode, as the critic of CT-GAN uses it.
+
+    Wei et al. 2018, section 3.2: the consistency term compares two noisy passes, and its authors' code leaves the
+    noise on in the penalty and in the generator's step. See `genkit.core.processes.dropout`.
+
+    Args:
+        rate: share of the values set to zero, in [0, 1).
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout(x, self.rate)

@@ -13,16 +13,17 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from genkit.gan.networks.critic import Critic
-from genkit.gan.networks.dropout import AlwaysDropout
-from genkit.gan.networks.latent import LatentNetwork, low_map
-from genkit.gan.networks.sizes import halved
-from genkit.gan.networks.spectral import spectrally_normalise
+from genkit.core.errors import RecipeError
+from genkit.gan.networks.critic import AlwaysDropout, Critic
+from genkit.gan.networks.latent import GrownFromMap
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
-from genkit.layers.norm import norm_layer
+from genkit.layers.norm import norm_layer, spectrally_normalise
+
+SMALLEST, LARGEST = 8, 256
+"""Side lengths that are accepted, in pixels."""
 
 
-class DCGANGenerator(LatentNetwork):
+class DCGANGenerator(GrownFromMap):
     """z -> images in [-1, 1]: a linear layer, then strided transposed convolutions with ReLU, tanh at the end.
 
     28 pixels grow 4, 7, 14, 28; 48 pixels 6, 12, 24, 48; 64 pixels 4, 8, 16, 32, 64. Channels halve on the way;
@@ -37,9 +38,6 @@ class DCGANGenerator(LatentNetwork):
         norm: "batch" as in the paper, or "none".
         classes: 0 is unconditional.
         low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
-
-    Attributes:
-        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: a size outside 8 to 256.
@@ -67,16 +65,8 @@ class DCGANGenerator(LatentNetwork):
         )
         self.apply(_dcgan_init)
         self.from_low = nn.Conv2d(channels, widths[0], 1) if low_resolution else None
-        self.low_size = self.base if low_resolution else None
 
-    def decode(self, z: Tensor) -> Tensor:
-        return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
-
-    def from_low_res(self, x: Tensor) -> Tensor:
-        """Images (B, C, low_size, low_size) -> (B, *sample_shape): these replace the map made from z; no label."""
-        return self._grown(low_map(self.from_low, x))
-
-    def _grown(self, h: Tensor) -> Tensor:
+    def grown(self, h: Tensor) -> Tensor:
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(F.relu(norm(h)))
         return h.tanh()
@@ -131,6 +121,20 @@ class DCGANCritic(Critic):
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = self.dropout(F.leaky_relu(norm(conv(x)), 0.2))
         return rearrange(x, "b c h w -> b (c h w)")
+
+
+def halved(size: int) -> list[int]:
+    """`size` halved, rounding up, until it is 4, 5 or 6: 28 -> [28, 14, 7, 4], 64 -> [64, 32, 16, 8, 4].
+
+    Raises:
+        RecipeError: a size outside 8 to 256.
+    """
+    if not SMALLEST <= size <= LARGEST:
+        raise RecipeError(f"size: images of {SMALLEST} to {LARGEST} pixels are accepted, got {size}")
+    chain = [size]
+    while chain[-1] > 6:
+        chain.append(-(-chain[-1] // 2))
+    return chain
 
 
 def _kernel(large: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from genkit.core.columns.column import Column
@@ -15,7 +16,7 @@ from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
-from genkit.layers.labels import check_classes, labels
+from genkit.layers.arguments import check_classes, labels
 
 
 class LatentNetwork(Pretrained, nn.Module, ABC):
@@ -63,13 +64,37 @@ class LatentNetwork(Pretrained, nn.Module, ABC):
         """(B, input_dim) -> (B, *sample_shape)."""
 
 
-def low_map(layer: nn.Module | None, x: Tensor) -> Tensor:
-    """The map that `layer` makes of a small image, to replace the one made from z.
+class GrownFromMap(LatentNetwork):
+    """Images grown from a small map: one that a linear `stem` makes of z, or one made of a small image.
 
-    Raises:
-        RecipeError: a network without `low_resolution` has no such layer.
+    Attributes:
+        base: side length of the map.
+        from_low: makes it of images (B, C, base, base), for `super_resolution`; None where the network was not built
+            with `low_resolution`.
     """
-    if layer is None:
-        raise RecipeError("this network starts from z only; build it with low_resolution: true")
-    made: Tensor = layer(x)
-    return made
+
+    base: int
+    stem: nn.Linear
+    from_low: nn.Module | None
+
+    @property
+    def low_size(self) -> int | None:
+        """Side length in pixels of the images of `from_low_res`; None where it takes none."""
+        return None if self.from_low is None else self.base
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
+
+    def from_low_res(self, x: Tensor) -> Tensor:
+        """Images (B, C, low_size, low_size) -> (B, *sample_shape): these replace the map made from z; no label.
+
+        Raises:
+            RecipeError: a network without `low_resolution`.
+        """
+        if self.from_low is None:
+            raise RecipeError("this network starts from z only; build it with low_resolution: true")
+        return self.grown(self.from_low(x))
+
+    @abstractmethod
+    def grown(self, h: Tensor) -> Tensor:
+        """The small map, (B, C, base, base) -> (B, *sample_shape)."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.latent import LatentNetwork
-from genkit.gan.networks.spectral import spectrally_normalise
 from genkit.layers.arguments import Classes, Depth, Dims, LatentDim, Width
+from genkit.layers.norm import spectrally_normalise
 
 Gain = Annotated[float, Field(gt=0, le=100)]
 

@@ -10,21 +10,21 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch.nn.functional as F
-from einops import rearrange, reduce
+from einops import reduce
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
 from genkit.gan.networks.blocks import DownBlock, FirstBlock, PlainBlock, UpBlock
-from genkit.gan.networks.critic import Critic
-from genkit.gan.networks.dropout import AlwaysDropout
-from genkit.gan.networks.latent import LatentNetwork, low_map
-from genkit.gan.networks.sizes import doublings
-from genkit.gan.networks.spectral import spectrally_normalise
+from genkit.gan.networks.critic import AlwaysDropout, Critic
+from genkit.gan.networks.latent import GrownFromMap
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Norm, Rate, Width
-from genkit.layers.norm import norm_layer
+from genkit.layers.norm import norm_layer, spectrally_normalise
+
+LARGEST = 256
+"""Side length, in pixels."""
 
 
-class ResNetGenerator(LatentNetwork):
+class ResNetGenerator(GrownFromMap):
     """z -> images in [-1, 1]: a linear layer, up-blocks of one width, norm, ReLU, 3x3, tanh.
 
     The shortcuts of the up-blocks have no convolution. Convolutions start Kaiming-uniform (fan-in), the linear layer
@@ -37,9 +37,6 @@ class ResNetGenerator(LatentNetwork):
         width: channels of every hidden map.
         classes: 0 is unconditional.
         low_resolution: learn to start from an image of the first map's size too, for `super_resolution`.
-
-    Attributes:
-        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: another size.
@@ -64,16 +61,8 @@ class ResNetGenerator(LatentNetwork):
         nn.init.xavier_uniform_(self.stem.weight)
         nn.init.xavier_uniform_(self.to_image.weight, nn.init.calculate_gain("tanh"))
         self.from_low = nn.Conv2d(channels, width, 1) if low_resolution else None
-        self.low_size = self.base if low_resolution else None
 
-    def decode(self, z: Tensor) -> Tensor:
-        return self._grown(rearrange(self.stem(z), "b (c h w) -> b c h w", h=self.base, w=self.base))
-
-    def from_low_res(self, x: Tensor) -> Tensor:
-        """Images (B, C, low_size, low_size) -> (B, *sample_shape): these replace the map made from z; no label."""
-        return self._grown(low_map(self.from_low, x))
-
-    def _grown(self, h: Tensor) -> Tensor:
+    def grown(self, h: Tensor) -> Tensor:
         return self.to_image(F.relu(self.norm(self.blocks(h)))).tanh()
 
 
@@ -127,6 +116,26 @@ class ResNetCritic(Critic):
         for block, dropout in zip(self.blocks, self.dropouts, strict=True):
             x = dropout(block(x))
         return reduce(F.relu(x), "b c h w -> b c", "mean")
+
+
+def doublings(size: int) -> tuple[int, int]:
+    """(b, k) with size = b * 2**k and b of 4 to 7: 28 -> (7, 2), 32 -> (4, 3), 48 -> (6, 3).
+
+    Raises:
+        RecipeError: a size that is no such product.
+    """
+    base, times = size, 0
+    while base > 7 and base % 2 == 0:
+        base, times = base // 2, times + 1
+    if not (4 <= base <= 7 and times >= 1 and size <= LARGEST):
+        near = min(_doubled_sizes(), key=lambda accepted: abs(accepted - size))
+        accepted = ", ".join(map(str, _doubled_sizes()))
+        raise RecipeError(f"size: {size} is not 4, 5, 6 or 7 times a power of two; nearest {near}, accepted {accepted}")
+    return base, times
+
+
+def _doubled_sizes() -> list[int]:
+    return sorted(b * 2**k for b in (4, 5, 6, 7) for k in range(1, 7) if b * 2**k <= LARGEST)
 
 
 def _downs(size: int) -> int:

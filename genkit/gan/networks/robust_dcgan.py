@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.latent import LatentNetwork
-from genkit.gan.networks.spectral import spectrally_normalise
 from genkit.layers.arguments import Channels, Classes, ImageSize, LatentDim, Width
+from genkit.layers.norm import spectrally_normalise
 
 SIDE, MAP = 32, 4
 """Side lengths of an image and of the smallest map, in pixels."""

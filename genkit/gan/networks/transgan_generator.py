@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError
-from genkit.gan.networks.latent import LatentNetwork, low_map
+from genkit.gan.networks.latent import GrownFromMap
 from genkit.gan.networks.token_block import Activation, BlockStyle, TokenStage, shuffled_up
 from genkit.gan.networks.token_norm import TokenNorm
 from genkit.layers.arguments import Channels, LatentDim, Width
@@ -24,7 +24,7 @@ Ratio = Annotated[int, Field(ge=1, le=16)]
 AttentionWindow = Annotated[int, Field(ge=0, le=256)]
 
 
-class TransGANGenerator(LatentNetwork):
+class TransGANGenerator(GrownFromMap):
     """z -> images: stages of transformer blocks at doubling sides, a 1x1 convolution at the end and no tanh.
 
     The images are unbounded; those of `sample` are cut to [-1, 1]. A pixel shuffle between stages divides the width by
@@ -58,7 +58,6 @@ class TransGANGenerator(LatentNetwork):
         locality: the half-width w of the band |i - j| <= w, in raster order, that the last block of the last stage
             attends within; None lets it see all. A schedule sets it; it is no weight and is not saved.
         grid: the number of tokens that the last block attends over.
-        low_size: side length in pixels of the images of `from_low_res`; None without `low_resolution`.
 
     Raises:
         RecipeError: a size, width, or windows that the stages cannot have.
@@ -86,10 +85,11 @@ class TransGANGenerator(LatentNetwork):
     ):
         super().__init__(latent_dim, (channels, size, size), 0)
         self.sides, widths = stage_sides(size, len(depths)), stage_widths(width, len(depths), bicubic)
+        self.base = self.sides[0]
         grids = _checked_windows(windows, len(depths))
         style = BlockStyle(heads, norm, activation, ratio)
         self.bicubic, self.normalised, self.skips, self.locality = bicubic, normalised, skips, None
-        self.stem = nn.Linear(latent_dim, width * self.sides[0] ** 2)
+        self.stem = nn.Linear(latent_dim, width * self.base**2)
         self.positions = nn.ParameterList(torch.empty(1, s * s, w) for s, w in zip(self.sides, widths, strict=True))
         self.stages = nn.ModuleList(
             TokenStage(w, depth, side, style, grid=grid, relative=relative)
@@ -97,25 +97,21 @@ class TransGANGenerator(LatentNetwork):
         )
         self.to_images = nn.ModuleList(nn.Conv2d(w, channels, 1) for w in (widths if skips else widths[-1:]))
         self.from_low = nn.Linear(channels, width) if low_resolution else None
-        self.low_size = self.sides[0] if low_resolution else None
         self.grid = (grids[-1] or size) ** 2
         _start(self)
 
     def decode(self, z: Tensor) -> Tensor:
         if self.normalised:
             z = F.normalize(z, dim=1) * self.latent_dim**0.5
-        return self._grown(rearrange(self.stem(z), "b (n c) -> b n c", n=self.sides[0] ** 2))
+        return self.grown(rearrange(self.stem(z), "b (n c) -> b n c", n=self.base**2))
 
     def from_low_res(self, x: Tensor) -> Tensor:
         """Images (B, C, low_size, low_size) -> (B, *sample_shape): their pixels replace the tokens made from z.
 
         The paper trains this task without saying how the image enters; a linear layer from a pixel's colour to its
         token is our choice.
-
-        Raises:
-            RecipeError: the network has no `low_resolution`.
         """
-        return self._grown(low_map(self.from_low, rearrange(x, "b c h w -> b (h w) c")))
+        return super().from_low_res(rearrange(x, "b c h w -> b (h w) c"))
 
     def stage_tokens(self, x: Tensor) -> list[Tensor]:
         """First-stage tokens without positions -> the tokens (B, side^2, C) after every stage."""
@@ -127,8 +123,8 @@ class TransGANGenerator(LatentNetwork):
             outs.append(x)
         return outs
 
-    def _grown(self, x: Tensor) -> Tensor:
-        tokens = self.stage_tokens(x)
+    def grown(self, h: Tensor) -> Tensor:
+        tokens = self.stage_tokens(h)
         if not self.skips:
             return _image(self.to_images[0], tokens[-1])
         size = self.sample_shape[-1]

@@ -6,13 +6,13 @@ from abc import abstractmethod
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.gan.slots import Pair, StepInterval, Term, Turn
-from genkit.gan.styleex.likeness import Likeness, MultiScale
-from genkit.gan.styleex.losses import agreement_loss, mean_distance
+from genkit.gan.styleex.likeness import Likeness, MultiScale, mean_distance
 from genkit.gan.styleex.styleex import StyleEx, seen_among
 
 TermWeight = Annotated[float, Field(ge=0)]
@@ -108,3 +108,8 @@ class Agreement(OfReconstructions):
         with torch.no_grad():
             logits = generator.logits(x)
         return agreement_loss(logits, generator.logits(made))
+
+
+def agreement_loss(logits: Tensor, reconstructed: Tensor) -> Tensor:
+    """L_cls = mean over the batch of KL(C(x) || C(x')), in nats; both logits (B, classes). A scalar."""
+    return F.kl_div(reconstructed.log_softmax(1), logits.log_softmax(1), log_target=True, reduction="batchmean")

@@ -14,7 +14,11 @@ from torch import Tensor, nn
 from genkit.core.errors import RecipeError, suggest
 from genkit.core.frozen import freeze
 from genkit.gan.layer_outputs import check_layers, layer_outputs
-from genkit.gan.styleex.losses import mean_distance
+
+
+def mean_distance(a: Tensor, b: Tensor) -> Tensor:
+    """mean |a - b|: of images L_x, of vectors w L_w. A scalar."""
+    return (a - b).abs().mean()
 
 
 class Likeness(nn.Module, ABC):

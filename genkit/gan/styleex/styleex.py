@@ -135,10 +135,10 @@ class StyleEx(GAN):
         return {SEEN: x, "noise": self.network.noise(randomness)}
 
     def to_w(self, z: Tree, condition: Condition | None = None) -> Tensor:
-        x = seen_among(z)
-        if x is None:
-            return super().to_w(z, condition)
-        return self.network.joined(self.network.spread(self.encode(x)), condition)
+        """W+ of latents, joined: see `genkit.core.styled.joined_w`."""
+        x, network = seen_among(z), self.network
+        w = network.to_w(z, condition) if x is None else network.spread(self.encode(x))
+        return network.joined(w, condition)
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
         return self.network.synthesise(self.to_w(z, condition), noise_of(z)).float()

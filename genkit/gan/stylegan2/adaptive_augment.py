@@ -9,11 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.errors import RecipeError, suggest
+from genkit.core.errors import RecipeError
 from genkit.core.precision import full_precision
 from genkit.core.processes import whole_batch
 from genkit.core.system import Report, Terms, observe
-from genkit.gan.slots import Pair, View
+from genkit.gan.slots import Pair, View, check_chosen
 from genkit.gan.stylegan2.augmentations import blits, colours, recoloured, warped, warps
 
 Kind = Literal["blit", "geom", "color"]
@@ -48,12 +48,7 @@ class AdaptiveAugment(View):
         p: Annotated[float, Field(ge=0, le=1)] = 0.0,
     ):
         super().__init__()
-        known = get_args(Kind)
-        for kind in kinds:
-            if kind not in known:
-                raise RecipeError(f"kinds: got {kind!r}{suggest(kind, known)}")
-        if not kinds or len(set(kinds)) < len(kinds):
-            raise RecipeError(f"kinds: each of {', '.join(known)} at most once, and at least one; got {list(kinds)}")
+        check_chosen("kinds", kinds, get_args(Kind))
         self.kinds, self.target, self.images, self.every = tuple(kinds), target, images, every
         self.register_buffer("p", torch.tensor(p))
         self.register_buffer("signs", torch.zeros(3))

@@ -18,8 +18,7 @@ from genkit.gan.stylegan2.equalised import EqualisedConv2d, EqualisedLinear
 from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.mapping import MappingNetwork
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
-from genkit.layers.arguments import Channels, Classes, Depth, Width
-from genkit.layers.labels import check_classes, probabilities
+from genkit.layers.arguments import Channels, Classes, Depth, Width, check_classes, probabilities
 
 HALF_POWER = 0.5**0.5
 

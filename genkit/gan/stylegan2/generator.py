@@ -22,8 +22,7 @@ from genkit.gan.networks.latent import LatentNetwork
 from genkit.gan.stylegan2.mapping import MappingNetwork
 from genkit.gan.stylegan2.synthesis import Synthesis
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
-from genkit.layers.arguments import Channels, Classes, Depth, LatentDim, Width
-from genkit.layers.labels import check_classes, probabilities
+from genkit.layers.arguments import Channels, Classes, Depth, LatentDim, Width, check_classes, probabilities
 
 
 class StyleGAN2Generator(LatentNetwork, Measured):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import EqualisedLinear, dense
-from genkit.layers.labels import labels
+from genkit.layers.arguments import labels
 
 RATE = 0.01
 """Learning-rate multiplier of its layers."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.errors import RecipeError
 from genkit.core.processes import network_normal, process_count, whole_batch_with_graph
-from genkit.core.styled import Styled, noise_of
+from genkit.core.styled import Styled, joined_w, noise_of
 from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
 
@@ -69,8 +69,8 @@ class PathLength(Term):
     def forward(self, turn: Turn) -> Tensor:
         generator: Any = turn.gan.generator
         self._check_share(len(tree.leaves(turn.z)[0]))
-        z, y = (tree.map(lambda rows: rows[:: self.shrink], part) for part in (turn.z, dict(turn.y)))
-        w = generator.to_w(z, y)
+        z, y = tree.map(lambda rows: rows[:: self.shrink], (turn.z, dict(turn.y)))
+        w = joined_w(generator, z, y)
         w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
         image = generator.network.synthesise(w, noise_of(z)).float()
         return self.penalty(path_lengths(image, w, network_normal(image, *image.shape[1:])))

@@ -12,7 +12,7 @@ from torch import Tensor
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator
-from genkit.core.randomness import Randomness, Rows
+from genkit.core.randomness import Randomness
 from genkit.core.styled import Styled, joined, named_slices, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.gan import GAN
@@ -88,6 +88,3 @@ class Truncated(LatentGenerator):
         w = truncated(network.to_w(z, condition), network.w_avg, psi_of(self.psi, network), self.layers)
         images: Tensor = network.synthesise(joined(network, w, condition), noise_of(z))
         return images.float()
-
-    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return super()._sample(condition, rows).clamp(-1, 1)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.errors import GenkitError
 from genkit.core.generator import evaluating
+from genkit.core.precision import wide
 from genkit.core.styled import joined
-from genkit.core.wide import wide
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, LatentCoordinates, check_orthogonal
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import Found, sefa

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import torch
@@ -12,8 +11,8 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError
-from genkit.core.generator import LatentGenerator, within_range
-from genkit.core.randomness import Randomness, Rows
+from genkit.core.generator import LatentGenerator
+from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import Deformator, check_number
 from genkit.posthoc.directions.spaces import space_of
@@ -79,9 +78,6 @@ class Edited(LatentGenerator):
         n = tree.leaves(z)[0].shape[0]
         strengths = torch.full((n,), self.strength, device=self.device)
         return self.unit * self.direction.along(self.number, strengths)
-
-    def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
-        return within_range(super()._sample(condition, rows))
 
 
 def check_width(deformator: Deformator, dim: int, space: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 from genkit.posthoc.directions.sefa import Found, signed
 
 

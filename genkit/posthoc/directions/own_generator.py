@@ -56,6 +56,3 @@ class OwnGenerator(LatentGenerator):
 
     def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         return self.own.generate(z, condition)
-
-    def _sample(self, condition: Mapping[str, Tensor], rows: Any) -> Tensor:
-        return super()._sample(condition, rows).clamp(-1, 1)

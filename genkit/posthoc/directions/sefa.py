@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genkit.core.wide import wide
+from genkit.core.precision import wide
 
 
 class Found(NamedTuple):

@@ -13,10 +13,10 @@ from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.precision import wide
 from genkit.core.randomness import Noise, stable_seed
 from genkit.core.styled import Styled, joined, noise_of
 from genkit.core.tree import Tree
-from genkit.core.wide import wide
 from genkit.posthoc.directions.deformators import laid_out
 
 MEASURED, BATCH, NUMBERS = 4096, 256, 2**24

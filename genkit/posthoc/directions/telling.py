@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from genkit.core.generator import evaluating
-from genkit.core.progress import Progress
 from genkit.core.randomness import Noise, stable_seed
 from genkit.posthoc.directions.deformators import one_hot
 from genkit.posthoc.directions.directions import Directions
@@ -50,26 +49,22 @@ def reconstructor_for(sample_shape: tuple[int, ...], directions: int) -> Reconst
     return ResNet18Reconstructor(directions, channels, size, resized=OF_LENET)
 
 
-def told_apart(
-    directions: Directions, steps: int, seed: int = 0, shifts: Shifts | None = None, progress: Progress | None = None
-) -> ToldApart:
+def told_apart(directions: Directions, steps: int, seed: int = 0) -> ToldApart:
     """A new reconstructor learns for `steps` to tell directions that stay as they are, and is tried on new pairs.
 
     The first weights and all draws are functions of the seed, whatever the directions; shifts are the usual ones.
     """
-    shifts = shifts or usual(directions.space.dim)
+    shifts = usual(directions.space.dim)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stable_seed(seed, "reconstructor"))
         reader = reconstructor_for(directions.sample_shape, len(directions)).to(directions.unit.device)
     rng = torch.Generator().manual_seed(stable_seed(seed, "pairs"))
     adam = torch.optim.Adam(reader.parameters(), RATE)
-    for step in range(steps):
+    for _ in range(steps):
         logits, guess, given = _read(reader, directions, shifts, rng)
         adam.zero_grad()
         sum(reconstruction(logits, guess, *given)[k] for k in ("direction", "strength")).backward()  # type: ignore[union-attr]
         adam.step()
-        if progress:
-            progress(step + 1, steps)
     return tried(reader.eval(), directions, shifts, rng)
 
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
+from genkit.core.precision import KeepsFloat64, wide
 from genkit.core.pretrained import Pretrained
-from genkit.core.wide import KeepsFloat64, wide
 
 BINS = 10
 BAD_Z, BAD_ECE = 3.0, 0.05

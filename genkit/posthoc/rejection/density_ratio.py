@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.precision import wide
 from genkit.core.pretrained import Pretrained
-from genkit.core.wide import wide
 from genkit.posthoc.rejection.calibration import Calibrator
 
 

@@ -1,7 +1,12 @@
-"""Generators whose latents are moved uphill in the ratio of densities, before they become samples."""
+"""Generators whose latents are moved uphill in the log ratio l of densities, before they become samples.
+
+Che et al. 2020, arXiv:2003.06060, Algorithm 1: Langevin dynamics of the energy E(z) = |z|^2 / 2 - l(G(z)).
+Tanaka 2019, arXiv:1910.06832, Algorithm 2: descent of |z - z0 + delta| - l(G(z)) / k.
+"""
 
 from __future__ import annotations
 
+import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -15,14 +20,57 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator, evaluating, within_range
+from genkit.core.input_gradient import input_gradient
 from genkit.core.randomness import Rows, stable_seed
-from genkit.core.tree import Tree
-from genkit.posthoc.rejection.latent_steps import LatentLogits, langevin_step, lipschitz, transport_step
+from genkit.core.tree import Tree, packed, unpacked
 from genkit.posthoc.rejection.sampler import RatioSampler
 
 Steps = Annotated[int, Field(ge=0, le=1_000_000)]
 Positive = Annotated[float, Field(gt=0)]
 PAIRS = 100
+DELTA = 1e-3
+"""Keeps the norm away from 0, where it has no gradient (Tanaka 2019, Algorithm 2)."""
+LatentLogits = Callable[[Tensor], Tensor]
+"""z (B, D) -> l(G(z)), (B,), with a graph."""
+
+
+def langevin_step(z: Tensor, logits: LatentLogits, noise: Tensor, eta: float) -> Tensor:
+    """z - eta / 2 grad E(z) + sqrt(eta) noise, (B, D)."""
+    downhill = z - input_gradient(logits, z)
+    return z - eta / 2 * downhill + math.sqrt(eta) * noise
+
+
+def transport_step(
+    z: Tensor, start: Tensor, logits: LatentLogits, k: float, rate: float, radial: bool = True
+) -> Tensor:
+    """z - rate grad [ |z - start + delta| - l(G(z)) / k ], (B, D).
+
+    Args:
+        k: Lipschitz constant of l(G(z)), see `lipschitz`.
+        radial: keep the part of the gradient along z; a normal prior in many dimensions lives on a sphere, and the
+            authors leave it out.
+    """
+
+    def objective(at: Tensor) -> Tensor:
+        return (at - start + DELTA).norm(dim=1) - logits(at) / k
+
+    downhill = input_gradient(objective, z)
+    if not radial:
+        along = (downhill * z).sum(1, keepdim=True) / z.square().sum(1, keepdim=True)
+        downhill = downhill - along * z
+    return z - rate * downhill
+
+
+def lipschitz(z: Tensor, logits: Tensor) -> float:
+    """The largest |l(G(z)) - l(G(z'))| / |z - z'| of pairs: a lower bound on the constant.
+
+    Args:
+        z: (2 B, D); number k and number B + k are a pair.
+        logits: l(G(z)), (2 B,).
+    """
+    (one, other), (l_one, l_other) = z.chunk(2), logits.chunk(2)
+    slopes = (l_one - l_other).abs() / (one - other).norm(dim=1)
+    return slopes.max().item()
 
 
 class LatentSampler(RatioSampler):
@@ -51,17 +99,16 @@ class LatentSampler(RatioSampler):
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         started = time.monotonic()
         latents = tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows))
-        flat, unflatten = flattened(latents)
-        moved = self._moved(flat, self._logits(unflatten, condition), rows)
-        x = self.generator(unflatten(moved), condition).float()
+        moved = self._moved(packed(latents), self._logits(latents, condition), rows)
+        x = self.generator(unpacked(moved, latents), condition).float()
         self.proposals.made += len(rows)
         self.proposals.kept += len(rows)
         self.proposals.seconds += time.monotonic() - started
         return within_range(x)
 
-    def _logits(self, unflatten: Callable[[Tensor], Tree], condition: Mapping[str, Tensor]) -> LatentLogits:
+    def _logits(self, like: Tree, condition: Mapping[str, Tensor]) -> LatentLogits:
         def logits(z: Tensor) -> Tensor:
-            return self.log_ratio(self.generator(unflatten(z), condition).float(), condition).to(z)
+            return self.log_ratio(self.generator(unpacked(z, like), condition).float(), condition).to(z)
 
         return logits
 
@@ -130,18 +177,7 @@ class LatentTransport(LatentSampler):
         rows = Rows(2 * PAIRS, torch.Generator().manual_seed(stable_seed("pairs")), self.device)
         condition = {k: v.to(self.device) for k, v in self.conditions.resolve(None, 2 * PAIRS, rows).items()}
         with torch.no_grad(), evaluating(self):
-            flat, unflatten = flattened(tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows)))
-            logits = self._logits(unflatten, condition)(flat)
+            latents = tree.map(lambda leaf: leaf.to(self.device), self.generator.latents(rows))
+            flat = packed(latents)
+            logits = self._logits(latents, condition)(flat)
         return max(lipschitz(flat, logits), 1e-12)
-
-
-def flattened(latents: Tree) -> tuple[Tensor, Callable[[Tensor], Tree]]:
-    """The leaves of a tree side by side, (n, D), and the way back."""
-    leaves = tree.leaves(latents)
-    shapes = [leaf.shape for leaf in leaves]
-
-    def unflatten(flat: Tensor) -> Tree:
-        parts = iter(flat.split([shape[1:].numel() for shape in shapes], 1))
-        return tree.map(lambda leaf: next(parts).view(-1, *leaf.shape[1:]), latents)
-
-    return torch.cat([leaf.flatten(1) for leaf in leaves], 1), unflatten

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from genkit.core.condition import Condition
 from genkit.core.generator import Generator, Items, evaluating
+from genkit.core.precision import KeepsFloat64
 from genkit.core.randomness import Rows
-from genkit.core.wide import KeepsFloat64
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import check_shape, logits_of

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.errors import RecipeError, WeightsError
-from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.core.errors import WeightsError
+from genkit.foreign.authors_settings import Settings, check_settings, networks_of
 from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load_named, own_part
 from genkit.layers.arguments import LatentDim, Width
 from genkit.vae.hierarchical.cells import Cell, FourPhases
@@ -83,26 +83,24 @@ def nvae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> VAE:
     return VAE(load_named(network, state, _names(network)), GaussianPixels())
 
 
+@networks_of()
 def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork:
     """The network; its image size and channels are read off the tensors."""
     start, stem, groups = state.get("prior_ftr0"), state.get("stem.weight"), settings.groups()
     if start is None or stem is None or start.dim() != 3 or stem.dim() != 4:
         raise WeightsError("the checkpoint does not fit the layout: missing: prior_ftr0 (C, H, W), stem.weight")
     halvings = settings.num_preprocess_blocks + len(groups) - 1
-    try:
-        return NVAENetwork(
-            (start.shape[1] << halvings, start.shape[2] << halvings),
-            stem.shape[1],
-            settings.num_channels_enc,
-            groups,
-            settings.num_latent_per_group,
-            settings.num_cell_per_cond_enc,
-            settings.num_preprocess_blocks,
-            settings.num_preprocess_cells,
-            scaled=True,
-        )
-    except RecipeError as misfit:
-        raise WeightsError(f"config: {misfit}") from misfit
+    return NVAENetwork(
+        (start.shape[1] << halvings, start.shape[2] << halvings),
+        stem.shape[1],
+        settings.num_channels_enc,
+        groups,
+        settings.num_latent_per_group,
+        settings.num_cell_per_cond_enc,
+        settings.num_preprocess_blocks,
+        settings.num_preprocess_cells,
+        scaled=True,
+    )
 
 
 def _names(network: NVAENetwork) -> TensorNames:

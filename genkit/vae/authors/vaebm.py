@@ -11,8 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genkit.core.errors import RecipeError, WeightsError
-from genkit.foreign.authors_settings import Settings, check_settings
+from genkit.foreign.authors_settings import Settings, check_settings, networks_of
 from genkit.foreign.state_dict import layer_names, load_named, own_part
 from genkit.layers.arguments import Channels, ImageSize, Width
 from genkit.vae.energy.energy_network import EnergyNetwork, Plan
@@ -47,10 +46,8 @@ def energy(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> EnergyNetw
     """Their `EBM_*`: images (B, nc, size, size) in [0, 1] -> energies (B,)."""
     settings, state = check_settings(EnergySettings, config), own_part(state, "ebm")
     plan = PLANS[settings.cls]
-    try:
+    with networks_of("config."):
         network = EnergyNetwork(plan, settings.size or SIZES[plan], settings.nc, settings.mid_channel)
-    except RecipeError as misfit:
-        raise WeightsError(f"config.{misfit}") from misfit
     names = {**_conv_names("stem", "conv1"), **layer_names("head", "linear"), STARTED: (STARTED,)}
     ours = network.state_dict()
     for i in range(len(network.blocks)):

@@ -13,7 +13,7 @@ from genkit.core.known import Tally
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Noise, Randomness
 from genkit.vae.energy.decoder import NoisyDecoder
-from genkit.vae.energy.langevin import Coordinates, fresh, packed, unpacked
+from genkit.vae.energy.langevin import Coordinates, fresh
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -47,7 +47,7 @@ class PersistentChains(Configured, Tally):
 
     def setup(self, decoder: NoisyDecoder) -> None:
         """Sizes the store for the latents of `decoder`; no random state is left changed."""
-        width = packed(decoder.latents(Noise(1, torch.Generator().manual_seed(0)))).shape[1]
+        width = tree.packed(decoder.latents(Noise(1, torch.Generator().manual_seed(0)))).shape[1]
         self.latents = self.latents.new_zeros(self.size, width)
 
     def start(self, decoder: NoisyDecoder, randomness: Randomness, step: int) -> Coordinates:
@@ -60,11 +60,11 @@ class PersistentChains(Configured, Tally):
         if not kept:
             return latents, noise
         old = self.latents[(place * kept).long().to(self.latents.device)]
-        return tree.where(again, unpacked(old, latents), latents), noise
+        return tree.where(again, tree.unpacked(old, latents), latents), noise
 
     def keep(self, latents: tree.Tree) -> None:
         """Stores n latents in place of the oldest."""
-        rows = packed(latents)[-self.size :]
+        rows = tree.packed(latents)[-self.size :]
         before = self.counted(self.pushed)
         places = (torch.arange(len(rows), device=rows.device) + before) % self.size
         self.latents[places] = rows.to(self.latents)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -16,11 +17,9 @@ from genkit.core.input_gradient import input_gradient
 from genkit.core.known import known
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
-from genkit.core.tree import Tree
+from genkit.core.tree import Tree, packed, unpacked
 from genkit.vae.energy.decoder import Drawn, NoisyDecoder, log_normal
-from genkit.vae.energy.refined import Refined, root_mean_square
 
-T = TypeVar("T", bound=Tree)
 Energy = Callable[[Tensor], Tensor]
 """Values (n, C, H, W) in [0, 1] -> energies (n,)."""
 Coordinates = tuple[Tree, Tensor]
@@ -45,6 +44,36 @@ class Point(NamedTuple):
     potential: Tensor
     gradient: Tensor
     energy: Tensor
+
+
+@dataclass(frozen=True)
+class Refined:
+    """n chains at their end, without a graph.
+
+    Attributes:
+        latents, noise: the coordinates; noise (n, C, H, W).
+        x: (n, C, H, W) in [0, 1].
+        mean: the decoder's, like x; it may leave the range.
+        energy_before, energy: E(x) at the start and at the end, (n,).
+        moved_latents, moved_noise: root mean square of the distances moved by a chain's coordinates, (n,).
+        accepted: share of the steps that the Metropolis correction took, (n,); None where there is none.
+    """
+
+    latents: Tree
+    noise: Tensor
+    x: Tensor
+    mean: Tensor
+    energy_before: Tensor
+    energy: Tensor
+    moved_latents: Tensor
+    moved_noise: Tensor
+    accepted: Tensor | None = None
+
+    def watched(self) -> dict[str, Tensor]:
+        """Numbers for the log, (n,) each; `energy_drop` is E at the start less E at the end."""
+        moved = {"moved_latents": self.moved_latents, "moved_noise": self.moved_noise}
+        accepted = {} if self.accepted is None else {"accepted": self.accepted}
+        return {"energy_drop": self.energy_before - self.energy, **moved, **accepted}
 
 
 class Langevin(Configured):
@@ -119,7 +148,7 @@ class Langevin(Configured):
         check_finite(energy, f" after {self.steps} Langevin steps of size {self.step_size:g}")
         pixels = noise[0].numel()
         came = (at - first.at).split([at.shape[1] - pixels, pixels], 1)
-        moved_latents, moved_noise = map(root_mean_square, came)
+        moved_latents, moved_noise = (part.square().mean(1).sqrt() for part in came)
         before = first.energy
         return Refined(latents, noise, drawn.x, drawn.mean, before, energy, moved_latents, moved_noise, accepted)
 
@@ -146,17 +175,6 @@ class Joint:
         gradient = input_gradient(potential, at)
         u, energy = seen
         return Point(at, u, gradient, energy)
-
-
-def packed(coordinates: Tree) -> Tensor:
-    """Latents, or latents and noise, in one row a chain, (n, D)."""
-    return torch.cat([leaf.detach().flatten(1) for leaf in tree.leaves(coordinates)], 1)
-
-
-def unpacked(flat: Tensor, like: T) -> T:
-    """Undoes `packed`: (n, D) -> a tree of the shapes of `like`."""
-    parts = iter(flat.split([math.prod(leaf.shape[1:]) for leaf in tree.leaves(like)], 1))  # type: ignore[arg-type]
-    return tree.map(lambda leaf: next(parts).reshape(leaf.shape), like)
 
 
 def check_finite(energy: Tensor, when: str = "") -> Tensor:

@@ -13,8 +13,8 @@ from genkit.core import tree
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Density, Generator, evaluating
+from genkit.core.precision import wide
 from genkit.core.randomness import Randomness, Rows
-from genkit.core.wide import wide
 from genkit.images.pixels import check_images, from_uint8, from_unit, to_uint8, to_unit
 from genkit.vae.energy.decoder import NoisyDecoder, noisy_decoder
 from genkit.vae.energy.energy_network import EnergyNetwork

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from genkit.core.errors import RecipeError
-from genkit.gan.networks.sizes import doublings, halved
+from genkit.gan.networks.dcgan import halved
+from genkit.gan.networks.resnet_gan import doublings
 
 
 def test_halved():

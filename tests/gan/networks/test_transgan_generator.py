@@ -14,8 +14,16 @@ from genkit.core import catalog
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.gan.gan import GAN
-from genkit.gan.networks.token_attention import TokenAttention, band, relative_bias
-from genkit.gan.networks.token_block import BlockStyle, TokenBlock, TokenStage, shuffled_up, to_windows
+from genkit.gan.networks.token_block import (
+    BlockStyle,
+    TokenAttention,
+    TokenBlock,
+    TokenStage,
+    band,
+    relative_bias,
+    shuffled_up,
+    to_windows,
+)
 from genkit.gan.networks.transgan_critic import TransGANCritic, TwoScaleTransGANCritic
 from genkit.gan.networks.transgan_generator import TransGANGenerator
 from tests.shared import shared

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from genkit.gan.objectives import Hinge, NonSaturating
-from genkit.gan.styleex.losses import agreement_loss, mean_distance
+from genkit.gan.styleex.encoded_terms import agreement_loss
+from genkit.gan.styleex.likeness import mean_distance
 from genkit.gan.stylegan2.truncated import truncated
 from tests.gan.styleex.fixture import CLOSE, Fixture, concatenated, read
 

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from genkit.vae.energy.langevin import Joint, Langevin, packed
+from genkit.core.tree import packed
+from genkit.vae.energy.langevin import Joint, Langevin
 from tests.shared import shared
 from tests.vae.energy.fixtures import assert_energies, assert_gradient, recorded
 from tests.vae.energy.published import PublishedDecoder, gaussian_pixels

@@ -12,6 +12,7 @@ from genkit.core import catalog
 from genkit.core.errors import BadState, RecipeError
 from genkit.core.randomness import Noise
 from genkit.core.system import Batch
+from genkit.core.tree import packed
 from genkit.training import train
 from genkit.training.log import read_metrics
 from genkit.training.optimizers import Optimizer
@@ -19,7 +20,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.rollback import falls_of
 from genkit.vae.energy.chains import PersistentChains
 from genkit.vae.energy.decoder import noisy_decoder
-from genkit.vae.energy.langevin import Langevin, packed
+from genkit.vae.energy.langevin import Langevin
 from genkit.vae.energy.runaway import RunawayGuard
 from genkit.vae.energy.vaebm import VAEBM
 from genkit.vae.energy.vaebm_training import VAEBMTraining

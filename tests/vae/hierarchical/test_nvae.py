@@ -11,9 +11,10 @@ from torch import nn
 
 from genkit import foreign
 from genkit.core.errors import RecipeError
+from genkit.core.tree import packed
 from genkit.vae.balanced_kl import divergences
 from genkit.vae.energy.decoder import DrawnVAE
-from genkit.vae.energy.langevin import Joint, Langevin, packed
+from genkit.vae.energy.langevin import Joint, Langevin
 from genkit.vae.hierarchical.nvae import TOP_DEVIATION, NVAENetwork, soft_gaussian
 from genkit.vae.networks.gaussian import soft_clamp
 from genkit.vae.vae import VAE

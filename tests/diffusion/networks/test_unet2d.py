@@ -7,7 +7,7 @@ import sys
 
 LITTLE = """
 import sys
-from genkit.diffusion.networks.library import unet_class
+from genkit.diffusion.networks.unet2d import unet_class
 UNet2DModel = unet_class()
 for name in ("torch._dynamo", "scipy.stats", "diffusers.models.transformers", "diffusers.models.unets"):
     assert name not in sys.modules, name

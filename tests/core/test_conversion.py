@@ -11,10 +11,10 @@ from torch import nn
 from genkit.cli.info_words import described
 from genkit.cli.main import main
 from genkit.core import catalog
+from genkit.core.conversion import SharedArguments
 from genkit.core.entry import Entry
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
-from genkit.core.shared_arguments import SharedArguments
 
 
 @dataclass(frozen=True)

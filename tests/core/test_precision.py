@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from genkit.core.nearest import nearest
+from genkit.core.precision import KeepsFloat64, wide
 from genkit.core.randomness import Rows
-from genkit.core.wide import KeepsFloat64, wide
 from tests.contracts.no_float64 import REFUSAL, without_float64
 
 

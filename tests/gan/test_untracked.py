@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genkit.gan.batch_norm import untracked
+from genkit.layers.norm import untracked
 
 
 @pytest.fixture
