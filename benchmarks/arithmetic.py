@@ -23,7 +23,7 @@ from genkit.training.rehearsal import rehearsals
 from genkit.training.staged import load_recipe
 from genkit.training.trainer import Trainer
 
-LONG = 10.0
+LONG = 1.0
 SHARE = 0.4
 """Of the peak that a training is taken to reach: of the GPU's own, and no more of it than large networks do reach."""
 A100 = {"bf16": 312.0, "fp16": 312.0, "no": 19.5}

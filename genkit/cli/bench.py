@@ -30,11 +30,14 @@ TABLES = Place(folder=True, replaces=("bench.json", "bench.md", "bench.html"))
 def command(bench: Path, out: Path | None) -> None:
     """Score all generators that the YAML file BENCH names, with every seed, into bench.json, bench.md and bench.html.
 
+    The name of a shipped file will do: fashion_mnist, the table of docs/benchmarks.md.
+
     \b
     against: mnist/test
     n: 5000
     metrics: [fd, kd, pr, authenticity]
     seeds: [0, 1, 2]
+    also: {efficientnet-lite0: [fd]}
     entries:
       - {name: WGAN, source: runs/wgan}
       - {name: clipped, recipe: digits/wgan_ratio_clipping, overrides: [train.steps=2000]}

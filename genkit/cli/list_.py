@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from genkit.cli.console import heading, table
-from genkit.core.catalog import shipped
+from genkit.core.catalog import BENCHES, shipped
 from genkit.core.table import CATALOG, load_plugins
 
-Row = tuple[str, str]
+Row = tuple[str, ...]
+"""A name and what it is; of weights what their card says of their score stands between."""
 
 
 @click.command("list")
@@ -32,7 +33,7 @@ def command(kind: str | None) -> None:
 
 
 def kinds() -> dict[str, Callable[[], Iterator[Row]]]:
-    """Kind -> function that yields its (name, description) rows; names of installed packages included."""
+    """Kind -> function that yields its rows, from the name to the description; names of installed packages included."""
     load_plugins()
     return {"recipes": recipes, "weights": weights, **{kind: partial(_entries, kind) for kind in CATALOG}}
 
@@ -46,7 +47,8 @@ def recipes() -> Iterator[Row]:
     """Shipped recipes with their descriptions."""
     folder = shipped("recipes")
     for path in sorted(folder.glob("*/*.yaml")):
-        yield path.relative_to(folder).with_suffix("").as_posix(), _description(path)
+        if path.parent.name != BENCHES:
+            yield path.relative_to(folder).with_suffix("").as_posix(), _description(path)
 
 
 def _description(path: Path) -> str:
@@ -56,10 +58,12 @@ def _description(path: Path) -> str:
 
 
 def weights() -> Iterator[Row]:
-    """Shipped weights with the first sentence of their README."""
+    """Shipped weights with the score on their card and its first sentence."""
+    from genkit.core.card_header import card_of
+
     for config in sorted(shipped("weights").glob("*/config.json")):
-        readme = config.with_name("README.md")
-        yield config.parent.name, _first_sentence(readme.read_text(encoding="utf-8")) if readme.is_file() else ""
+        header, body = card_of(config.parent)
+        yield config.parent.name, str(header.get("score", "")), _first_sentence(body)
 
 
 def _first_sentence(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from genkit.cli.list_ import kinds
 from genkit.core import catalog
+from genkit.core.card_header import card_of
 from genkit.core.documents import Unreadable, read_json, read_mapping
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.papers import mentioned, papers_of
@@ -52,7 +53,7 @@ def find_subject(text: str) -> Subject:
     for attempt in _ATTEMPTS:
         if found := attempt(text):
             return found
-    near = suggest(text, (name for rows in kinds().values() for name, _ in rows()))
+    near = suggest(text, (name for rows in kinds().values() for name, *_ in rows()))
     hint = near if "did you mean" in near else ""
     raise GenkitError(f"{shown(text)} is no run folder, weights folder, recipe or name from genkit list{hint}")
 
@@ -70,15 +71,10 @@ def _weights(text: str) -> Subject | None:
             try:
                 config = read_json(folder / "config.json")
                 spec = {k: v for k, v in config.items() if k != "class_names"} if isinstance(config, dict) else config
-                return Subject("weights", text, spec, folder, _readme(folder))
+                return Subject("weights", text, spec, folder, card_of(folder)[1].strip())
             except Unreadable as damage:
                 raise GenkitError(f"{folder / 'config.json'} cannot be read as JSON ({damage})") from damage
     return None
-
-
-def _readme(folder: Path) -> str:
-    path = folder / "README.md"
-    return path.read_text("utf-8", errors="replace").strip() if path.is_file() else ""
 
 
 def _recipe(text: str) -> Subject | None:

@@ -9,11 +9,9 @@ from typing import Any
 
 import yaml
 
-from genkit.core.documents import Unreadable, parse_yaml
-from genkit.core.errors import WeightsError
+from genkit.core.card_header import parted
 from genkit.core.papers import entry_of
 
-HEADER = re.compile(r"---\s*\n(.*?)\n---\s*\n", re.DOTALL)
 UNKNOWN = "unknown"
 """The hub's word for weights whose licence nobody has said."""
 
@@ -85,7 +83,7 @@ def hub_card(
     Raises:
         WeightsError: the text has a header that is no plain YAML mapping.
     """
-    header, body = _parted(text)
+    header, body = parted(text)
     kind = str(config["type"])
     header |= {"license": license or header.get("license") or UNKNOWN, "library_name": "genkit"}
     header["tags"] = list(dict.fromkeys([*_listed(header, "tags"), "genkit", "image-generation", *_types(config)]))
@@ -108,19 +106,6 @@ from genkit.core.pretrained import Pretrained
 module = Pretrained.from_pretrained("{target}")
 ```
 """
-
-
-def _parted(text: str) -> tuple[dict[str, Any], str]:
-    found = HEADER.match(text)
-    if not found:
-        return {}, text
-    try:
-        header = parse_yaml(found[1])
-    except Unreadable as fault:
-        raise WeightsError(f"README.md: its header is no plain YAML ({fault}); mend it or take it out") from fault
-    if not isinstance(header, dict):
-        raise WeightsError("README.md: its header is no YAML mapping; mend it or take it out")
-    return header, text[found.end() :]
 
 
 def _listed(header: Mapping[str, Any], key: str) -> list[Any]:

@@ -182,6 +182,10 @@ def _checked(hint: type, value: Any, where: str) -> Any:
     return value
 
 
+BENCHES = "bench"
+"""Folder of the shipped recipes that holds files of `genkit bench`, which are none."""
+
+
 def shipped(folder: str) -> Path:
     """`recipes` or `weights` as shipped: inside an installed package, or at the top of a checkout."""
     package = Path(__file__).parents[1]

@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from genkit.core.card_header import README
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import GenkitError, WeightsError, first_line, shown
 from genkit.core.files import whole_folder
 from genkit.core.location import CONFIG
 
-README = "README.md"
 KEPT = ("*.json", "*.safetensors", README)
 """Patterns of the files that are sent and taken, in subfolders too."""
 

@@ -131,7 +131,7 @@ class Reader:
                 yield batch.position, batch.ready, batch.shape
             return
         if side.share and self.crew.count > 1:
-            mine = side.share(self.n, self.seed, self.batch_size, self.crew)
+            mine = side.share(range(self.n), self.n, self.seed, self.batch_size, self.crew)
         else:
             every = enumerate(side.batches(self.n, self.seed, self.batch_size))
             mine = (batch for k, batch in every if self.crew.has(k))

@@ -52,7 +52,7 @@ class Source:
             batches of this process, with the shape (C, H, W) that their files have; None where the samples are small
             or not alike in size.
         generator: that makes the samples.
-        share: as `batches`, those of one process of several alone; None where all are at hand in any case.
+        share: (numbers, n, seed, batch size, crew) -> this process' batches of them; None where all are at hand anyway.
         items: the data set that the samples are rows of.
     """
 
@@ -67,7 +67,7 @@ class Source:
     mixture: PointMixture | None = None
     prepared: Callable[[int, int, int, Prepare, Crew], Iterator[Prepared]] | None = None
     generator: Generator | None = None
-    share: Callable[[int, int, int, Crew], Batches] | None = None
+    share: Callable[[range, int, int, int, Crew], Batches] | None = None
     items: Any = None
 
     def over(self, reference: Source | Statistics) -> Source:
@@ -158,9 +158,9 @@ def of_generator(generator: Generator, name: str) -> Source:
     def batches(n: int, seed: int, size: int) -> Batches:
         return _eight_bit(generator.stream(n, size, rng=torch.Generator().manual_seed(seed)), source, n)
 
-    def share(n: int, seed: int, size: int, crew: Crew) -> Batches:
-        numbers = crew.whole_batches(range(n), n, size)
-        stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed), only=numbers)
+    def share(numbers: range, n: int, seed: int, size: int, crew: Crew) -> Batches:
+        mine = crew.whole_batches(numbers, n, size)
+        stream = generator.stream(n, size, rng=torch.Generator().manual_seed(seed), only=mine)
         return _eight_bit(stream, source, n)
 
     shape = tuple(generator.sample_shape)

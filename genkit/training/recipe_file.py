@@ -51,7 +51,8 @@ def find_recipe(source: str | Path) -> Path:
 def shipped_recipes() -> list[str]:
     """Names of the shipped recipes, `<dataset>/<system>`."""
     folder = catalog.shipped("recipes")
-    return sorted(p.relative_to(folder).with_suffix("").as_posix() for p in folder.glob("*/*.yaml"))
+    files = (path for path in folder.glob("*/*.yaml") if path.parent.name != catalog.BENCHES)
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
 
 
 def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[RecipeFile]]:

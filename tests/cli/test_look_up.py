@@ -36,15 +36,15 @@ def test_looking_around_needs_no_torch() -> None:
 
 
 def test_listings_are_complete() -> None:
-    names = {kind: [name for name, _ in rows()] for kind, rows in kinds().items()}
+    names = {kind: [name for name, *_ in rows()] for kind, rows in kinds().items()}
     assert names["recipes"] == shipped_recipes()
     assert {kind: names[kind] for kind in CATALOG} == {kind: list(entries) for kind, entries in CATALOG.items()}
 
 
 def test_every_listed_name_says_what_it_is() -> None:
     for kind, rows in kinds().items():
-        for name, about in rows():
-            assert about, f"{kind} {name} has no description"
+        for name, *said in rows():
+            assert all(said), f"{kind} {name} has no description, or no score on its card"
 
 
 def test_list(capsys: Capture) -> None:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.arithmetic import line, line_of, rehearsed
-from genkit.core.catalog import build
 from genkit.core.generator import Generator
 from genkit.posthoc.rejection.rejection import Rejection
 from genkit.training import batch_statistics
@@ -24,18 +23,10 @@ from genkit.training.rehearsal import META, Unread
 from genkit.training.shape_memory import ShapeMemory
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.trainer import Trainer
+from tests.contracts.short_loops import shorten
 
 DECIDES_BY_VALUES = (Rejection,)
 """Samplers that cannot know what to do next without looking at what they have done."""
-
-
-def shorten(module: Any) -> None:
-    """Loops that do the same in every turn take few: solvers of diffusion two steps, Langevin chains one."""
-    for part in module.modules():
-        if hasattr(part, "solver"):
-            part.solver = build({"type": "ancestral", "steps": "2"})
-        if hasattr(part, "langevin"):
-            part.langevin.steps = 1
 
 
 def check_sampling(product: Any, items: Unread) -> None:

@@ -1,6 +1,6 @@
 """Techniques of three papers over three pairs, alone and together; and what is refused, with its reason.
 
-docs/systems.md has the table; it is checked here against what happens.
+docs/systems/gan_toolbox.md has the table; it is checked here against what happens.
 """
 
 from __future__ import annotations

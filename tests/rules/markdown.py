@@ -32,6 +32,20 @@ def blocks(path: Path) -> list[Block]:
     return [Block(found[1], found[2], _heading(text[: found.start()])) for found in FENCED.finditer(text)]
 
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def links(text: str) -> list[str]:
+    """Where links and pictures point, outside blocks."""
+    return LINK.findall(FENCED.sub("", text))
+
+
+def anchors(text: str) -> set[str]:
+    """The names that links give the headings of a file."""
+    titles = re.findall(r"^#+ (.*)", FENCED.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
 def _heading(above: str) -> str:
     return (re.findall(r"^#+ (.*)", FENCED.sub("", above), re.MULTILINE) or [""])[-1]
 

@@ -17,14 +17,14 @@ from genkit.diffusion.authors.diffusion_settings import DiffusionSettings
 from genkit.diffusion.authors.guided_diffusion import UNetSettings
 from genkit.diffusion.authors.script_flags import from_flags
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.markdown import ROOT, blocks, fenced_lines, genkit_commands, inline_code
+from tests.rules.markdown import ROOT, anchors, blocks, fenced_lines, genkit_commands, inline_code, links
 from tests.rules.recipes import read
 
 WEIGHTS = {path.parent.name for path in (ROOT / "weights").glob("*/config.json")}
 SETS = {name.partition("/")[0] for name in shipped_recipes()}
 DOCUMENTS = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "weights").glob("*/README.md")),
 ]
 TRAINED_ON = ("digits-", "mnist-", "fashion-mnist-")
@@ -92,13 +92,37 @@ def test_modules_exist(path: Path) -> None:
         assert find_spec(module), f"no module {module}"
 
 
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(path: Path) -> None:
+    for link in links(path.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        target, _, anchor = link.partition("#")
+        file = (path.parent / target).resolve() if target else path
+        assert file.is_file(), f"no file {link}"
+        assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), f"no heading {link}"
+
+
+SYSTEMS = sorted((ROOT / "docs" / "systems").glob("*.md"))
+
+
+@pytest.mark.parametrize("path", SYSTEMS, ids=name_of)
+def test_the_page_of_a_system_has_its_parts(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for part in ("**What it is for.**", "**When to choose it.**", "```sh\ngenkit ", "## Details"):
+        assert part in text, f"{name_of(path)} lacks {part}"
+    assert f"](systems/{path.name})" in (ROOT / "docs" / "systems.md").read_text(encoding="utf-8"), "the index lacks it"
+
+
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_commands_in_descriptions_exist(name: str) -> None:
     assert set(re.findall(r"\bgenkit ([a-z]+)", read(name).get("description", ""))) <= {*COMMANDS, *RENAMED}
 
 
 def test_the_settings_of_the_authors_checkpoint_are_those_of_the_recipe() -> None:
-    block = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# flags.yaml"))
+    block = next(
+        block for block in blocks(ROOT / "docs" / "systems" / "ddpm.md") if block.text.startswith("# flags.yaml")
+    )
     config = from_flags("guided-diffusion/unet", yaml.safe_load(block.text))
     ours = read("imagenet64/ddpm")["system"]["generator"]
     network = UNetSettings(**config).denoiser().as_arguments() | {"type": "unet"}

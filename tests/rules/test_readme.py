@@ -57,7 +57,7 @@ DATA = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 TIMEOUT_S = 300
 
 BLOCKS = [block for block in blocks(ROOT / "README.md") if block.language]
-ADM64 = next(block for block in blocks(ROOT / "docs" / "systems.md") if block.text.startswith("# flags.yaml"))
+ADM64 = next(block for block in blocks(ROOT / "docs" / "systems" / "ddpm.md") if block.text.startswith("# flags.yaml"))
 TINY = {"num_channels": 32, "num_res_blocks": 1, "num_head_channels": 32, "channel_mult": "1,1", "num_classes": 10}
 TINY |= {"attention_resolutions": 32}
 """Instead of 296 million parameters."""
@@ -156,7 +156,7 @@ def write_photos(path: Path) -> None:
 
 
 def write_checkpoint(checkpoint: Path, settings: Path) -> None:
-    """The authors' network with the flags that docs/systems.md gives for this file, made narrow."""
+    """The authors' network with the flags that docs/systems/ddpm.md gives for this file, made narrow."""
     flags = yaml.safe_load(ADM64.text) | TINY
     config = from_flags("guided-diffusion/unet", flags)
     weights = adm.Weights()

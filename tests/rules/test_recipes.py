@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from genkit.core.pretrained import Pretrained
 from genkit.training import batch_statistics, train
 from genkit.training.recipe import Recipe
-from genkit.training.recipe_file import shipped_recipes
+from genkit.training.recipe_file import find_recipe, shipped_recipes
 from genkit.training.staged import load_recipe, recipe_of
 from tests.rules.recipes import read, shrunk
 
@@ -46,3 +48,15 @@ def test_takes_two_steps(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_there_are_recipes() -> None:
     assert "digits/wgan_ratio_clipping" in shipped_recipes()
+
+
+PAPERS = ("afhq", "celeba", "cifar10", "ffhq", "imagenet", "lsun", "metfaces", "visda")
+"""Beginnings of the names of recipes at the scale of a paper, which take a GPU."""
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if name.startswith(PAPERS)])
+def test_the_header_of_a_papers_recipe_names_its_figure_and_its_hours(name: str) -> None:
+    text = find_recipe(name).read_text(encoding="utf-8")
+    header = list(takewhile(lambda line: line.startswith("#"), text.splitlines()))
+    assert [line for line in header if re.match(r"# Published: \S", line)], "the published figure, or that none is"
+    assert [line for line in header if re.match(r"# Takes about [\d.,]+ hours of an \w+", line)], "expected hours"

@@ -9,17 +9,19 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from genkit.core.card_header import card_of
 from genkit.core.computing import computing
 from genkit.core.crew import ALONE, Crew
 from genkit.core.documents import read_mapping
 from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
-from genkit.core.location import sha256_of_weights
+from genkit.core.location import locate, sha256_of_weights
 from genkit.core.progress import Progress
+from genkit.evaluation.bench.kept_draw import KeptDraw
 from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
 from genkit.evaluation.bench.spec import Bench, BenchEntry
@@ -45,7 +47,7 @@ class Recipes(Protocol):
 
 
 Note = Callable[[str], None]
-TIMED, VERSION = 64, 1
+TIMED, TURNS, VERSION = 64, 3, 2
 
 
 def run_bench(
@@ -98,14 +100,20 @@ class Benchmark:
         return _samples(self.bench.neighbours, "neighbours") if self.bench.neighbours else self.reference
 
     @cached_property
-    def extractor(self) -> Extractor:
-        return extractor_for(self.bench.extractor, self.reference.name, self.reference.sample_shape, self.bench.weights)
+    def judges(self) -> list[tuple[Extractor, list[str]]]:
+        """Each extractor with its metrics, the first one first."""
+        real, weights = self.reference, [self.bench.weights, *[None] * len(self.bench.also)]
+        return [
+            (extractor_for(name, real.name, real.sample_shape, file), metrics)
+            for (name, metrics), file in zip(self.bench.judges(), weights, strict=True)
+        ]
 
     def check(self) -> None:
         """Checks the file before the first entry is trained or scored; raises as `run_bench`."""
         check_place(self.out, folder=True)
-        if self.bench.extractor is not None:
-            check_extractor(self.bench.extractor, self.bench.weights)
+        for extractor, weights in ((self.bench.extractor, self.bench.weights), *((e, None) for e in self.bench.also)):
+            if extractor is not None:
+                check_extractor(extractor, weights)
         for what, role in ((self.bench.against, "against"), (self.bench.neighbours, "neighbours")):
             if what is not None:
                 opening(what, role)
@@ -117,7 +125,8 @@ class Benchmark:
 
     def run(self) -> dict[str, Any]:
         self.check()
-        Wanted(self.bench.metrics, self.bench.n).of(self.reference)
+        for _, metrics in self.bench.judges():
+            Wanted(metrics, self.bench.n).of(self.reference)
         with nullcontext() if self.crew.rank else only_writer(self.out, "writing a bench to"):
             return self._scored()
 
@@ -142,13 +151,13 @@ class Benchmark:
         if kept:
             self.note(f"{entry.name}, seed {seed}: kept from before")
         else:
-            kept = {"key": key, **self._score(done, source, seed, stem)}
+            kept = {"key": key, **self._score(done, source, seed, stem, key)}
             if self.crew.rank == 0:
                 write_atomically(path, json.dumps(kept).encode())
-            values = ", ".join(f"{kept['scores']['labels'][k]} {v:.4g}" for k, v in kept["scores"]["values"].items())
-            self.note(f"{entry.name}, seed {seed}: {values}")
+            values = (f"{s['labels'][k]} {v:.4g}" for s in kept["scores"] for k, v in s["values"].items())
+            self.note(f"{entry.name}, seed {seed}: {', '.join(values)}")
         self._tell(done + 1, 0, 1)
-        return kept
+        return kept | about_weights(what, source)
 
     def _found(self, entry: BenchEntry, what: Any, source: Source, seed: int, path: Path) -> tuple[str, dict[str, Any]]:
         """The key of a score, and what an earlier run has left with this key; empty if it is to be found anew."""
@@ -165,39 +174,45 @@ class Benchmark:
 
     def _key(self, entry: BenchEntry, identity: str | None, seed: int) -> str:
         bench = self.bench
-        settings = [VERSION, versions(), bench.n, bench.metrics, seed, self.extractor.id]
+        judges = [[extractor.id, metrics] for extractor, metrics in self.judges]
+        settings = [VERSION, versions(), bench.n, bench.among, judges, seed]
         settings += [computing().precision] if computing().precision != "no" else []
         data = [_content(self.reference), _content(self.training) if self.training is not self.reference else None]
         text = json.dumps([settings, data, entry.name, identity])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _score(self, done: int, source: Source, seed: int, stem: str) -> dict[str, Any]:
-        bench = self.bench
-        scores = evaluate(
-            source,
-            self.reference,
-            bench.metrics,
-            bench.n,
-            self.extractor,
-            seed,
-            bench.batch_size,
-            lambda part, whole: self._tell(done, part, whole),
-            crew=self.crew,
-        )
-        pictures = self._pictures(source, seed, stem) if seed == bench.seeds[0] else {}
+    def _score(self, done: int, source: Source, seed: int, stem: str, key: str) -> dict[str, Any]:
+        bench, scores = self.bench, list[Any]()
+        source = source.over(self.reference)
+        folder = self.out / "samples" / stem / key[:12]
+        drawn = KeptDraw(source, bench.n, seed, bench.batch_size, folder, self.crew) if source.share else None
+        side = drawn.as_source() if drawn else source
+        for extractor, metrics in self.judges:
+            tell = partial(self._tell_part, done, len(scores))
+            found = evaluate(
+                side, self.reference, metrics, bench.n, extractor, seed, bench.batch_size, tell, crew=self.crew
+            )
+            scores.append(self.crew.told(found.to_json()))
+        pictures = self._pictures(side, seed, stem) if seed == bench.seeds[0] else {}
         seconds = self.crew.told(None if self.crew.rank else _seconds_per_1000(source, seed))
-        return {"scores": self.crew.told(scores.to_json()), "seconds": seconds, "pictures": pictures}
+        if drawn:
+            drawn.forget()
+        return {"scores": scores, "seconds": seconds, "pictures": pictures}
 
     def _pictures(self, source: Source, seed: int, stem: str) -> dict[str, str | None]:
         samples = first_samples(source, min(SAMPLES, self.bench.n), seed, self.crew)
         made = {f"pictures/{stem}-samples.png": sample_picture(samples)}
         if shown := samples[0].dim() > 1 and len(samples) >= QUERIES:
-            n, crew = self.bench.n, self.crew
-            picture = neighbour_picture(samples, self.training, self.extractor, n, seed, crew)
+            n, crew = self.bench.among or self.bench.n, self.crew
+            picture = neighbour_picture(samples, self.training, self.judges[0][0], n, seed, crew)
             made[f"pictures/{stem}-neighbours.png"] = picture
         for name, png in made.items() if self.crew.rank == 0 else ():
             write_atomically(self.out / name, png)
         return {"samples": next(iter(made)), "neighbours": list(made)[-1] if shown else None}
+
+    def _tell_part(self, done: int, judged: int, part: int, whole: int) -> None:
+        """Progress of one extractor, of which `judged` are done."""
+        self._tell(done, judged * whole + part, len(self.judges) * whole)
 
     def _tell(self, done: int, part: int, whole: int) -> None:
         each = 2 * self.bench.n
@@ -209,22 +224,40 @@ class Benchmark:
                 "name": entry.name,
                 "source": entry.source,
                 "recipe": entry.recipe,
-                "summary": summarise([run["scores"] for run in runs]),
+                "summary": self._summary(runs),
                 "cost": entry.cost if entry.cost is not None else runs[0]["seconds"],
+                "parameters": runs[0]["parameters"],
+                "training": entry.training or runs[0]["training"],
                 **runs[0]["pictures"],
                 "runs": [run["scores"] for run in runs],
             }
             for entry, runs in zip(self.bench.entries, found, strict=True)
         ]
-        warnings = list(dict.fromkeys(w for runs in found for run in runs for w in run["scores"]["warnings"]))
+        scores = [score for runs in found for run in runs for score in run["scores"]]
+        warnings = list(dict.fromkeys(warning for score in scores for warning in score["warnings"]))
         return {
             "bench": asdict(self.bench),
             "reference": self.reference.name,
-            "extractor": self.extractor.describe(),
+            "extractors": [extractor.describe() for extractor, _ in self.judges],
             "versions": versions(),
             "warnings": warnings,
             "entries": entries,
         }
+
+    def _summary(self, runs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Score -> its summary; the scores of a further extractor are called by their labels."""
+        found = [summarise([run["scores"][i] for run in runs]) for i in range(len(self.judges))]
+        return found[0] | {score["label"]: score for others in found[1:] for score in others.values()}
+
+
+def about_weights(what: Any, source: Source) -> dict[str, Any]:
+    """Number of parameters of a generator, and what its card says of its training; None where unknown."""
+    if source.generator is None:
+        return {"parameters": None, "training": None}
+    folder = locate(what)
+    header = card_of(folder)[0] if isinstance(folder, Path) else {}
+    parameters = sum(p.numel() for p in source.generator.parameters())
+    return {"parameters": parameters, "training": header.get("training")}
 
 
 def _samples(what: Any, role: str) -> Source:
@@ -239,15 +272,20 @@ def _content(source: Source) -> str | None:
 
 
 def _seconds_per_1000(source: Source, seed: int) -> float | None:
-    """Measured on a few samples after a first one; None for a source that is no generator."""
+    """Of the quickest of a few turns after a first one; None for a source that is no generator.
+
+    On a CPU its own seconds, all threads together, which other work on the machine hardly moves."""
     if source.kind != "weights":
         return None
     for _ in source.batches(2, seed, 2):
         pass
-    started = time.perf_counter()
-    for _ in source.batches(TIMED, seed, TIMED):
-        pass
-    return 1000 * (time.perf_counter() - started) / TIMED
+    turns, clock = [], time.process_time if computing().device.type == "cpu" else time.perf_counter
+    for _ in range(TURNS):
+        started = clock()
+        for _ in source.batches(TIMED, seed, TIMED):
+            pass
+        turns.append(clock() - started)
+    return 1000 * min(turns) / TIMED
 
 
 def _read(path: Path) -> dict[str, Any]:

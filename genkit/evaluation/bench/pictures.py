@@ -33,7 +33,7 @@ def first_samples(source: Source, n: int, seed: int, crew: Crew = ALONE) -> list
     """The first n samples of a draw, one tensor each; a generator's are made by the processes of `crew` together."""
     if source.share is None:
         return [sample for batch in source.batches(n, seed, n) for sample in batch.cpu()][:n]
-    made = {(k * crew.count + crew.rank): x.cpu() for k, x in enumerate(source.share(n, seed, AT_ONCE, crew))}
+    made = {(k * crew.count + crew.rank): x.cpu() for k, x in enumerate(source.share(range(n), n, seed, AT_ONCE, crew))}
     return [sample for batch in crew.gathered(made) for sample in batch][:n]
 
 

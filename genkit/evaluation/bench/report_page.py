@@ -11,7 +11,10 @@ from genkit.evaluation.bench.pictures import plots
 from genkit.evaluation.bench.summary import best
 from genkit.images.pixels import data_url
 
-LEGEND = "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed."
+LEGEND = (
+    "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed. Seconds of sampling "
+    "are those of the CPU where networks run there."
+)
 
 
 def write_reports(result: dict[str, Any], folder: Path) -> None:
@@ -59,21 +62,28 @@ def html(result: dict[str, Any], folder: Path) -> str:
 
 
 def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]]]]:
-    """Header and rows of cells, each with whether it is the best of its column."""
+    """Header and rows of cells, each with whether it is the best of its column, real data only where all are real."""
     entries = result["entries"]
     names = list(dict.fromkeys(name for e in entries for name in e["summary"]))
     labels = [next(e["summary"][n] for e in entries if n in e["summary"]) for n in names]
-    header = ["entry", *(f"{s['label']} {'↓' if s['better'] == 'lower' else '↑'}" for s in labels)]
-    winners = best([e["summary"] for e in entries])
+    known = [key for key in ("parameters", "training") if any(e[key] is not None for e in entries)]
+    header = ["entry", *(f"{s['label']} {'↓' if s['better'] == 'lower' else '↑'}" for s in labels), *known]
+    generators = any(e["parameters"] is not None for e in entries)
+    winners = best([e["summary"] if not generators or e["parameters"] is not None else {} for e in entries])
     rows = [
         [
             (e["name"], False),
             *((_cell(e["summary"].get(n)), winners[n] == i) for n in names),
+            *((_told(e[key]), False) for key in known),
             ("" if e["cost"] is None else f"{e['cost']:.3g}", False),
         ]
         for i, e in enumerate(entries)
     ]
     return [*header, result["bench"]["cost"]], rows
+
+
+def _told(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
 def _cell(summary: dict[str, Any] | None) -> str:
@@ -86,11 +96,13 @@ def _cell(summary: dict[str, Any] | None) -> str:
 def about(result: dict[str, Any]) -> str:
     """The settings that all numbers depend on."""
     seeds = ", ".join(map(str, result["bench"]["seeds"]))
-    extractor, versions = result["extractor"], result["versions"]
+    versions = result["versions"]
+    extractors = " and ".join(
+        f"{e['name']} (sha256 {e['sha256'][:8]}, resize {e['resize']})" for e in result["extractors"]
+    )
     return (
         f"Against {result['reference']}; n = {result['bench']['n']}, seeds {seeds}, extractor "
-        f"{extractor['name']} (sha256 {extractor['sha256'][:8]}, resize {extractor['resize']}), genkit "
-        f"{versions['genkit']}, torch {versions['torch']}."
+        f"{extractors}, genkit {versions['genkit']}, torch {versions['torch']}."
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from genkit.core.catalog import check_arguments
+from genkit.core.catalog import BENCHES, check_arguments, shipped
 from genkit.core.documents import Unreadable, read_yaml
 from genkit.core.errors import RecipeError, shown
 from genkit.evaluation.possible import Wanted
@@ -25,6 +25,7 @@ class BenchEntry:
         recipe: instead of a source: trained once for every seed.
         overrides: key.path=value for the recipe.
         cost: for the plot; default: measured seconds per 1,000 samples.
+        training: for the table, what the training took; default: what the card of the weights says.
     """
 
     name: str
@@ -32,6 +33,7 @@ class BenchEntry:
     recipe: str | None = None
     overrides: list[str] = field(default_factory=list)
     cost: float | None = None
+    training: str | None = None
 
     def __post_init__(self) -> None:
         if (self.source is None) == (self.recipe is None):
@@ -47,8 +49,10 @@ class Bench:
         entries: see `BenchEntry`.
         name: title.
         n, metrics, extractor, weights, batch_size: as `evaluate`; `weights` are the extractor's.
+        also: further extractors, each with its metrics, of the same samples.
         seeds: every entry is scored once for each.
         neighbours: data whose nearest images are shown beside samples; default: the reference.
+        among: that many images are searched for the nearest; default: n.
         cost: name of the costs of the entries, in the plot and the table.
     """
 
@@ -59,20 +63,23 @@ class Bench:
     metrics: list[str] = field(default_factory=lambda: ["fd", "kd", "pr"])
     extractor: str | None = None
     weights: str | None = None
+    also: dict[str, list[str]] = field(default_factory=dict)
     seeds: Annotated[list[int], Field(min_length=1)] = field(default_factory=lambda: [0, 1, 2])
     batch_size: Annotated[int, Field(ge=1)] = 64
     neighbours: str | dict[str, Any] | None = None
+    among: Annotated[int, Field(ge=1)] | None = None
     cost: str = "seconds per 1,000 samples"
 
     @classmethod
     def load(cls, path: str | Path) -> Bench:
-        """Reads a YAML file.
+        """Reads a YAML file, or the shipped one of this name.
 
         Raises:
             RecipeError: missing, no YAML, or with the path of a wrong key or value.
         """
+        given = shipped("recipes") / BENCHES / f"{path}.yaml"
         try:
-            tree = read_yaml(Path(path))
+            tree = read_yaml(given if given.is_file() and not Path(path).is_file() else Path(path))
         except Unreadable as fault:
             line = f", line {fault.line}" if fault.line else ""
             raise RecipeError(f"{path} cannot be read as YAML ({fault}{line})") from fault
@@ -92,5 +99,12 @@ class Bench:
         bench = cls(**check_arguments(cls, {**tree, "entries": entries}))
         if len(set(bench.seeds)) < len(bench.seeds) or min(bench.seeds) < 0:
             raise RecipeError(f"seeds: must differ and not be negative, got {bench.seeds}")
-        Wanted(bench.metrics, bench.n).by_name_of(bench.extractor)
+        for extractor, metrics in bench.judges():
+            Wanted(metrics, bench.n).by_name_of(extractor)
+        if bench.extractor in bench.also:
+            raise RecipeError(f"also: {bench.extractor} is the extractor already; add its metrics to 'metrics'")
         return bench
+
+    def judges(self) -> list[tuple[str | None, list[str]]]:
+        """Each extractor with its metrics, the first one first."""
+        return [(self.extractor, self.metrics), *self.also.items()]

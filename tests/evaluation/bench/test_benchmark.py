@@ -22,11 +22,13 @@ from genkit.core.interruption import Stopped
 from genkit.evaluation.bench import benchmark as bench_module
 from genkit.evaluation.bench.benchmark import run_bench
 from genkit.evaluation.bench.pictures import neighbour_picture
+from genkit.evaluation.bench.report_page import table
 from genkit.evaluation.bench.spec import Bench
 from genkit.evaluation.bench.summary import best, interval, summarise, within
 from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.metrics.computing import metric_named
-from genkit.evaluation.sources import open_source
+from genkit.evaluation.scoring import evaluate
+from genkit.evaluation.sources import open_source, opening
 from genkit.images.pixels import decode, write_folder
 from genkit.training.watcher import TrainingWatcher
 from tests.evaluation.test_scoring import Mean, Noise, pictures
@@ -123,6 +125,65 @@ def test_stopped_in_the_middle_it_goes_on(here, monkeypatch):
         run_bench(Bench.from_dict(spec()), "out")
     left[0] = 2
     assert len(run_bench(Bench.from_dict(spec()), "out")["entries"]) == 2
+
+
+def test_killed_in_the_middle_of_a_draw_it_draws_on(here, monkeypatch):
+    settings = spec(n=20, batch_size=2, seeds=[0], entries=[{"name": "noise", "source": "noise"}])
+    whole = run_bench(Bench.from_dict(settings), "whole")
+    drawn, original = [], Noise._sample
+
+    def counted(self, condition, rows):
+        drawn.append(len(rows))
+        if sum(drawn) > 12:
+            raise KeyboardInterrupt
+        return original(self, condition, rows)
+
+    monkeypatch.setattr(Noise, "_sample", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(Bench.from_dict(settings), "out")
+    kept = list((here / "out" / "samples").rglob("*.safetensors"))
+    assert len(kept) == 1, "a part is four batches"
+    monkeypatch.setattr(bench_module, "_seconds_per_1000", lambda *_: 1.0)
+    monkeypatch.setattr(Noise, "_sample", lambda self, c, rows: drawn.append(-len(rows)) or original(self, c, rows))
+    again = run_bench(Bench.from_dict(settings), "out")
+    assert sum(d for d in drawn if d < 0) == -(20 - 8), "what was drawn is not drawn again"
+    assert again["entries"][0]["summary"] == whole["entries"][0]["summary"]
+    assert not list((here / "out" / "samples").rglob("*.safetensors")), "kept until the scores are there"
+
+
+def test_samples_are_drawn_once_for_all_extractors(here, monkeypatch):
+    Classifier(size=8, width=6, classes=3).save_pretrained("second")
+    drawn, original = [], Noise._sample
+    monkeypatch.setattr(bench_module, "_seconds_per_1000", lambda *_: 1.0)
+    monkeypatch.setattr(Noise, "_sample", lambda self, c, rows: drawn.append(len(rows)) or original(self, c, rows))
+    result = run_bench(Bench.from_dict(spec(also={"second": ["fd"]}, seeds=[0])), "out")
+    assert sum(drawn) == 20
+    noise, other = result["entries"]
+    alone = evaluate(Noise(), "real", ["fd"], 20, "second", 0)["fd"]
+    assert noise["summary"]["FD/second"]["mean"] == pytest.approx(alone) and "FD/second" in other["summary"]
+    assert [e["name"] for e in result["extractors"]] == ["judge", "second"]
+    assert "FD/second" in (here / "out" / "bench.md").read_text()
+
+
+def test_parameters_and_the_training_on_the_card_are_told(here):
+    (here / "noise" / "README.md").write_text("---\ntraining: two weeks\n---\n\n# noise\n")
+    noise, other = run_bench(Bench.from_dict(spec(seeds=[0])), "out")["entries"]
+    assert noise["training"] == "two weeks" and noise["parameters"] == sum(p.numel() for p in Noise().parameters())
+    assert other["training"] is None and "two weeks" in (here / "out" / "bench.md").read_text()
+
+
+def test_real_data_do_not_win_over_generators(here):
+    entries = [{"name": "noise", "source": "noise"}, {"name": "real", "source": "real"}]
+    result = run_bench(Bench.from_dict(spec(seeds=[0], entries=entries)), "out")
+    _, rows = table(result)
+    assert any(bold for _, bold in rows[0]) and not any(bold for _, bold in rows[1])
+
+
+def test_the_shipped_bench_is_found_by_its_name(here):
+    bench = Bench.load("fashion_mnist")
+    assert bench.n == 10_000 and {e.source for e in bench.entries} > {"fashion_mnist/train", "fashion-mnist-gan"}
+    for entry in bench.entries:
+        opening(entry.source, entry.name)
 
 
 def test_recipes_are_trained_for_every_seed(here):
@@ -250,6 +311,9 @@ def test_the_best_goes_by_direction():
         ({"seeds": []}, "seeds"),
         ({"n": 1}, "n: .*greater than or equal to 2"),
         ({"extra": 1}, "extra: unknown key"),
+        ({"also": {"second": ["nope"]}}, "no metric 'nope'"),
+        ({"also": {"judge": ["fd"]}}, "also: judge is the extractor already"),
+        ({"among": 0}, "among: .*greater than or equal to 1"),
     ],
 )
 def test_files_that_cannot_be_used(changes, message):
@@ -299,6 +363,7 @@ def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
         ),
         ({"neighbours": "/no/where"}, "neighbours: /no/where"),
         ({"extractor": "nothing"}, "no extractor"),
+        ({"also": {"nothing": ["fd"]}}, "no extractor"),
         ({"metrics": ["fd", "dc"], "against": "few"}, "few: got 6 samples, at least 7"),
     ):
         write_folder([pictures(6)], "few")
