@@ -166,6 +166,8 @@ class _Writing:
             self.written.set()
 
     def _write(self, files: Mapping[str, Content]) -> None:
+        if not files:  # nobody waits for it, so the folder may have its name by now
+            return
         folder = _temporary(self.final)
         folder.mkdir(parents=True, exist_ok=True)
         listed = {name: write_file(folder / name, content) for name, content in files.items()}

@@ -151,6 +151,23 @@ def test_the_second_process_writes_the_optimizers(tmp_path: Path) -> None:
         verify(path)
 
 
+def share_and_leave(folder: Path) -> None:
+    leave = saving._leave
+
+    def noted(listed: Any, path: Path) -> None:
+        (folder / f"left-by-{os.environ['RANK']}").touch()
+        leave(listed, path)
+
+    saving._leave = noted
+    train(by_example(6), folder / "run")
+
+
+def test_a_process_with_nothing_to_write_touches_nothing(tmp_path: Path) -> None:
+    assert on_processes(4, share_and_leave, tmp_path, tmp_path) == [0] * 4
+    assert {path.name for path in tmp_path.glob("left-by-*")} == {"left-by-1"}
+    assert not [*(tmp_path / "run/checkpoints").glob(".*")]
+
+
 def failing(rank: str, folder: Path) -> None:
     if os.environ["RANK"] == rank:
         saving.write_file = full
