@@ -300,7 +300,7 @@ def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch
     told = json.loads(Path("g.json").read_text())
     assert told["flipped"] and told["subset"][0]["probability"] == 0.8
     with Image.open("g.png") as picture:
-        assert picture.size == (3 * 98 - 2, 2 * 98 - 2)
+        assert picture.size == (3 * 66 - 2, 2 * 66 - 2)
 
 
 def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys: Capture, styleex: Brightness) -> None:

@@ -24,9 +24,9 @@ from genkit.posthoc.directions.spaces import space_of
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
+from genkit.training import batch_statistics
 from tests.contracts.short_loops import shorten
 from tests.contracts.specs import GENERATORS, SYSTEMS, SystemCase, seeded
-from tests.rules.recipes import few_statistics
 
 STEPS = 3
 SCORED = {
@@ -64,7 +64,7 @@ def test_every_system_trains_resumes_samples_and_is_scored_by_the_same_commands(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    few_statistics()
+    monkeypatch.setattr(batch_statistics, "SAMPLES", 2 * batch_statistics.BATCH)
     case = SYSTEMS[name][0]
     recipe = write(case, tmp_path / "tiny.yaml")
     assert main(["train", str(recipe), "--out", "straight"]) == 0

@@ -16,7 +16,7 @@ import yaml
 from genkit.training.log import read_metrics
 from genkit.training.recipe_file import shipped_recipes
 from tests.rules.recipes import few_statistics, read, shrunk, trainings
-from tests.training.tiny import child, contents, on_processes
+from tests.training.tiny import child, contents, on_processes, wait_for_checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def command_line(*arguments: str, dies_in: int | None = None) -> None:
 
 
 def die_in(iteration: int) -> None:
-    """SIGKILL when iteration `iteration` (from 0) has moved the weights and nothing is written yet."""
+    """SIGKILL when iteration `iteration` (from 0) has moved the weights; what came before is on the disk, it is not."""
     from genkit.training.trainer import Trainer
 
     honest = Trainer.iterate
@@ -69,6 +69,7 @@ def die_in(iteration: int) -> None:
     def iterate(self: Trainer) -> Any:
         scalars = honest(self)
         if self.step == iteration + 1:
+            wait_for_checkpoints()
             os.kill(os.getpid(), signal.SIGKILL)
         return scalars
 
@@ -103,6 +104,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Pa
 def check_killed_and_resumed(recipe: Path, straight: Path) -> None:
     killed = recipe.parent / "killed"
     assert alone(recipe, killed, dies_in=DEATH) == -signal.SIGKILL
+    assert [*killed.rglob(f"checkpoints/step-{DEATH:08d}")]
     assert alone(recipe, killed) == 0
     assert contents(killed) == contents(straight)
 
@@ -186,5 +188,6 @@ def test_two_killed_processes_go_on_to_the_same_weights(name: str, tmp_path: Pat
     recipe = write(name, tmp_path)
     assert together(recipe, tmp_path / "straight") == [0, 0]
     assert together(recipe, tmp_path / "killed", dies_in=DEATH) == [-signal.SIGKILL] * 2
+    assert [*(tmp_path / "killed").rglob(f"checkpoints/step-{DEATH:08d}")]
     assert together(recipe, tmp_path / "killed") == [0, 0]
     assert contents(tmp_path / "killed") == contents(tmp_path / "straight")

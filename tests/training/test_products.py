@@ -65,7 +65,7 @@ def test_every_product_is_kept(recipe: Any, tmp_path: Path) -> None:
 
 def test_one_product_needs_no_names(tmp_path: Path) -> None:
     run = train(by_example(2), tmp_path / "run")
-    assert sorted(p.name for p in (run / "weights").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(p.name for p in (run / "weights").iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert isinstance(Pretrained.from_pretrained(run), VAE)
 
 

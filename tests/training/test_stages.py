@@ -27,7 +27,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from genkit.training.staged import StagedRecipe, load_recipe, recipe_of
 from tests.contracts.specs import DDPM, NOISY, seeded
-from tests.training.tiny import ADAM, by_example, child, contents, on_processes, points
+from tests.training.tiny import ADAM, by_example, child, contents, on_processes, points, wait_for_checkpoints
 
 STEPS = 4
 DIGITS = {"type": "digits", "split": "test", "size": 8}
@@ -111,6 +111,7 @@ def dying(name: str, out: Path, moment: Callable[[Any], bool]) -> None:
     def iterate(self: Trainer) -> Any:
         scalars = honest(self)
         if moment(self):
+            wait_for_checkpoints()
             os.kill(os.getpid(), signal.SIGKILL)
         return scalars
 

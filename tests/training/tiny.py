@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -196,6 +197,13 @@ def drain(pipe: Connection, process: multiprocessing.process.BaseProcess, timeou
         pass
     process.join(timeout)
     return process.exitcode
+
+
+def wait_for_checkpoints() -> None:
+    """Until what this process writes of a checkpoint is on the disk."""
+    for thread in threading.enumerate():
+        if thread.name == "checkpoint":
+            thread.join()
 
 
 def on_processes(count: int, function: Callable[..., None], folder: Path, *arguments: Any) -> list[int | None]:
