@@ -9,7 +9,7 @@ from typing import Any
 from genkit.evaluation.csv_file import write_csv
 
 HEADER = ("file", "outcome", "why")
-LEFT_OUT, CONVERTED, AS_IT_IS = "left out", "converted", "taken as it is"
+LEFT_OUT, CONVERTED, TAKEN = "left out", "converted", "taken"
 
 
 def write_files_table(path: Path, data: Any) -> bool:
@@ -31,4 +31,4 @@ def _rows(data: Any) -> Iterator[tuple[str, str, str]]:
     yield from ((name, LEFT_OUT, reason) for name, reason in data.report.rejected)
     for name in data.files:
         notes = data.report.notes.get(name, [])
-        yield name, CONVERTED if notes else AS_IT_IS, ", ".join(notes)
+        yield name, CONVERTED if notes else TAKEN, ", ".join(notes)

@@ -101,7 +101,7 @@ def as_written_today(tree: Any) -> Any:
     `skip_bad` was `on_bad: skip`."""
 
     def today(node: Mapping[str, Any]) -> Any:
-        if node.get("type") == "folder" and node.get("on_bad") in ("skip", "error"):
+        if node.get("type") == "folder" and node.get("on_bad") in ("skip", "error") and "skip_bad" not in node:
             node = {("skip_bad" if k == "on_bad" else k): v == "skip" if k == "on_bad" else v for k, v in node.items()}
         if node.get("type") != "exemplar_augment" or not isinstance(node.get("weights"), str):
             return node

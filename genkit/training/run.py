@@ -183,8 +183,7 @@ class Run:
     def _load(self, found: Path) -> int:
         """Restores everything from checkpoint `found`; returns the number of lines that the log had then."""
         state = load_checkpoint(self.trainer, found)
-        windows = state["windows"]
-        mine = self.accelerator.process_index
+        windows, mine = state["windows"], self.accelerator.process_index
         self.window.restore(windows[mine if mine < len(windows) else 0])
         self.due = state.get("due", ["scores"] if state.get("unscored") else [])
         self.fingerprint = state.get("data")
@@ -215,10 +214,11 @@ class Run:
 
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
         """Begins to write one, from which point on training may go on."""
-        windows = gather_object([self.window.state()])
-        extra = {"windows": windows, "best": self.best, "lines": self.log.lines, "due": list(due)}
+        self.folder.check_there(self.main)
+        extra = {"windows": gather_object([self.window.state()]), "best": self.best, "lines": self.log.lines}
         is_best = self.best is not None and self.best["checkpoint"] == self._best_here
-        extra |= {"data": self.fingerprint, "falls": self.falls, "stopped": not (self._planned or is_best)}
+        extra |= {"due": list(due), "data": self.fingerprint, "falls": self.falls}
+        extra["stopped"] = not (self._planned or is_best)
         kept = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
 
         def then(newest: Path) -> None:

@@ -41,7 +41,9 @@ def write_card(folder: RunFolder, recipe: Recipe | StagedRecipe, product: nn.Mod
     lines = [*filter(None, [scores["floor"].rstrip(".")]), *scores["warnings"]]
     facts = CardFacts(about, USE if isinstance(product, Generator) else (), rows, told, lines, papers_of(spec))
     kind: Any = getattr(product, "config", {}).get("type", type(product).__name__)
-    write_atomically(folder.card, card(recipe.name, str(kind).replace("_", " "), facts).encode())
+    write_atomically(
+        folder.card, card(recipe.name, str(kind).replace("_", " "), facts).encode(errors="backslashreplace")
+    )
 
 
 def _trained(recipe: Recipe | StagedRecipe) -> list[tuple[str, str]]:

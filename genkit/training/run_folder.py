@@ -92,7 +92,19 @@ class RunFolder:
             raise CheckpointError(
                 f"{self.path} holds a run already; go on with --resume (Python: resume=True) or choose another --out"
             )
+        if resume and not self.recipe.is_file() and complete(self.checkpoints):
+            raise CheckpointError(
+                f"{self.path} has checkpoints and no {self.recipe.name}, so nobody can say of what; put it back, or "
+                "choose another --out"
+            )
         return self.recipe.is_file()
+
+    def check_there(self, mine: bool) -> None:
+        """Raises CheckpointError where the folder was moved or deleted, if it is `mine` to write the run."""
+        if mine and not self.recipe.is_file():
+            raise CheckpointError(
+                f"{self.path} was moved or deleted while it was trained; put it back and go on with --resume"
+            )
 
     def _kept(self) -> dict[str, Any]:
         """The run's recipe, brought up to today's keys; raises Unreadable."""

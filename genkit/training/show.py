@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -164,7 +165,7 @@ def _png(images: Tensor, columns: int, heads: Sequence[str]) -> bytes:
 
 def is_better(scores: Mapping[str, Any], metric: str, best: Mapping[str, Any] | None) -> bool:
     """Whether `scores` beat the best so far by `metric`; a score that could not be computed beats nothing."""
-    if metric not in scores["values"]:
+    if not math.isfinite(scores["values"].get(metric, math.nan)):
         return False
     if best is None:
         return True

@@ -64,8 +64,11 @@ def test_published_names_and_scores_find_their_metric(asked, names, line):
 def test_names_of_metrics_are_no_other_names():
     assert Wanted(["fd", "is", "modes"], 20).lines == []
     assert Wanted("precision,recall,pr", 20).names == ("pr",)
-    with pytest.raises(EvaluationError, match="no metric ''"):
+    assert (found := Wanted("FD, kd,", 20)).names == ("fd", "kd") and found.lines == []
+    with pytest.raises(EvaluationError, match="no metrics were asked for"):
         Wanted([""], 20)
+    with pytest.raises(EvaluationError, match="no metric None"):
+        Wanted([None], 20)
 
 
 def test_statistics_serve_the_frechet_distance_alone(undrawn, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 
 from genkit.images.pixels import write_png
+from genkit.training import train
 from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
 from genkit.training.recipe import Recipe
 from genkit.training.report import GRIDS, renewed, sum_of_sessions, write_report
 from genkit.training.run_folder import RunFolder
+from tests.rules.recipes import read, shrunk
 
 NASTY = "<script>alert('x')</script> & \"ünïcødé\""
 
@@ -175,3 +178,16 @@ def test_ticks_are_few_and_enclose(low: float, high: float) -> None:
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (0.25, "0.25"), (1234, "1,234"), (3.14e-7, "3.1e-07")])
 def test_labels_are_short(value: float, text: str) -> None:
     assert label(value) == text
+
+
+def test_names_that_are_no_text_cost_no_report(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/pets"))
+    for name in (b"a.png", b"b.png"):
+        write_png(Path(os.fsdecode(os.fsencode(odd) + b"/cl\xff/" + name)), torch.zeros(1, 8, 8))
+    (Path(os.fsdecode(os.fsencode(odd) + b"/cl\xff/bad\xff.png"))).write_text("no image")
+    tree = shrunk(read("fashion_mnist/wgan_gp"), 1)
+    tree["data"] = {"type": "folder", "path": str(odd), "size": 28, "channels": 1, "enlarge": True, "skip_bad": True}
+    tree["train"]["batch_size"] = 2
+    run = train(Recipe.from_dict(tree), tmp_path / "run")
+    assert RunFolder(run).reported and r"\udcff" in (run / "report.html").read_text()
+    assert (run / "weights/README.md").is_file()

@@ -14,7 +14,8 @@ from genkit.training import run_folder as folder_module
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder, environment
-from tests.training.tiny import child, points
+from genkit.training.trainer import Trainer
+from tests.training.tiny import child, contents, points
 
 
 def hold(path: Path, held: Path, release: Path) -> None:
@@ -172,3 +173,29 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     (run / "report.html").unlink()
     train(recipe, run, resume=True)
     assert (run / "report.html").is_file(), "what is missing is made again"
+
+
+def test_checkpoints_without_a_recipe_are_not_gone_on_from(tmp_path: Path) -> None:
+    train(points(4), tmp_path / "run")
+    (tmp_path / "run/recipe.yaml").unlink()
+    with pytest.raises(CheckpointError, match=r"has checkpoints and no recipe\.yaml"):
+        train(points(6), tmp_path / "run", resume=True)
+
+
+def test_a_folder_that_is_moved_while_it_is_trained_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, quiet = Trainer.iterate, points(12, every={"log": 50, "checkpoint": 4})
+
+    def iterate(self: Trainer) -> Any:
+        if self.step == 5:
+            (tmp_path / "run").rename(tmp_path / "moved")
+        return honest(self)
+
+    monkeypatch.setattr(Trainer, "iterate", iterate)
+    with pytest.raises(CheckpointError, match="run was moved or deleted while it was trained"):
+        train(quiet, tmp_path / "run")
+    monkeypatch.setattr(Trainer, "iterate", honest)
+    train(quiet, tmp_path / "moved", resume=True)
+    train(quiet, tmp_path / "straight")
+    assert contents(tmp_path / "moved")["files"] == contents(tmp_path / "straight")["files"]

@@ -104,3 +104,10 @@ def test_scores_know_what_real_samples_get(tmp_path: Path) -> None:
     assert scores["floor"]["values"]["fd"] < scores["values"]["fd"] / 2
     assert not (run / "scores_so_far.json").exists()
     assert "real samples get" in (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_score_that_is_no_number_is_never_the_best(value: float) -> None:
+    scores = {"values": {"fd": value}, "better": {"fd": "lower"}}
+    assert not show.is_better(scores, "fd", None)
+    assert show.is_better({**scores, "values": {"fd": 1.0}}, "fd", None)

@@ -84,6 +84,8 @@ class Labels(Column):
         between commas are taken in turn."""
         if isinstance(value, str) and value not in self.names and "," in value:
             parts = [part.strip() for part in value.split(",")]
+            if "" in parts:
+                raise ConditionError(f"condition {shown(name)}: an empty label between commas in {shown(value)}")
             return in_turn(self.check(name, parts, len(parts)), n)
         value = self._numbers(name, value)
         try:
@@ -110,7 +112,7 @@ class Labels(Column):
 
     def _numbers(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
-            return self.number(value, name)
+            return self.number(value if value in self.names else value.strip(), name)
         if isinstance(value, (list, tuple)):
             return [self.number(label, name) if isinstance(label, str) else label for label in value]
         return value

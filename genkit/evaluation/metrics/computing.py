@@ -28,8 +28,12 @@ def check_metrics(metrics: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     given = metrics.split(",") if isinstance(metrics, str) else list(metrics)
     names, lines = dict[str, None](), list[str]()
     for asked in given:
-        asked = asked.strip()
-        name, line = (asked, "") if lookup(asked, ("metrics",)) else _by_score(asked)
+        if not isinstance(asked, str):
+            raise EvaluationError(f"no metric {shown(asked)}; accepted: {', '.join(CATALOG['metrics'])}")
+        if not (asked := asked.strip()):
+            continue
+        known = next((name for name in (asked, asked.lower()) if lookup(name, ("metrics",))), None)
+        name, line = (known, "") if known else _by_score(asked)
         metric_named(name)
         names[name] = None
         lines += [line] if line else []
