@@ -31,6 +31,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Text for people to `path`, as `write_atomically`; bytes of file names that are no text are written as escapes."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
 def temporary_beside(path: Path) -> Path:
     """A hidden name in the folder of `path` that no other process uses; `remove_leftovers` knows it."""
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")

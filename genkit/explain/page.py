@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit import __version__
-from genkit.core.files import write_atomically
+from genkit.core.files import write_text_atomically
 from genkit.explain.charts import curves, histogram, track
 from genkit.explain.explanation import Attribute, ExampleImages, Explanation
 from genkit.explain.pictures import difference, url
@@ -39,7 +39,7 @@ class About:
 
 def write_page(path: Path, explanation: Explanation, about: About) -> None:
     """Raises CheckpointError where it cannot be written."""
-    write_atomically(path, page(explanation, about).encode())
+    write_text_atomically(path, page(explanation, about))
 
 
 def page(explanation: Explanation, about: About) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from genkit.core.errors import WeightsError
-from genkit.core.files import new_folder, sha256_of_file, write_atomically
+from genkit.core.files import new_folder, sha256_of_file, write_text_atomically
 from genkit.core.pretrained import Pretrained
 from genkit.foreign import home, load
 from genkit.foreign.authors_checkpoint import read_checkpoint
@@ -36,7 +36,7 @@ def import_checkpoint(
     state, settings, weights = _read(layout, Path(checkpoint), config, part)
     product = _product(load(layout, state, settings), layout, settings)
     product.save_pretrained(out)
-    write_atomically(out / "README.md", _readme(out.name, layout, weights, settings, product).encode())
+    write_text_atomically(out / "README.md", _readme(out.name, layout, weights, settings, product))
     return product
 
 

@@ -14,7 +14,7 @@ from genkit.core.catalog import load
 from genkit.core.columns.labels import numbered
 from genkit.core.documents import read_mapping
 from genkit.core.errors import first_line
-from genkit.core.files import write_atomically
+from genkit.core.files import write_text_atomically
 from genkit.core.generator import COLUMNS
 from genkit.core.location import CONFIG
 from genkit.core.table import lookup
@@ -56,7 +56,7 @@ def write_report(folder: RunFolder, recipe: Recipe, under_way: bool = False) -> 
     Raises:
         CheckpointError: it cannot be written.
     """
-    write_atomically(folder.report, report_html(folder, recipe, under_way).encode(errors="backslashreplace"))
+    write_text_atomically(folder.report, report_html(folder, recipe, under_way))
 
 
 def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe, under_way: bool = False) -> None:
@@ -65,7 +65,7 @@ def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe, under_way: b
     facts = [("stages", ", ".join(recipe.stages)), ("product", "of all" if recipe.product else f"of {last}")]
     whole = _part(folder, recipe) | {"facts": facts}
     stages = [(name, _stage(folder.path / name, name, stage)) for name, stage in recipe.stages.items()]
-    write_atomically(folder.report, _page(whole, stages, under_way).encode(errors="backslashreplace"))
+    write_text_atomically(folder.report, _page(whole, stages, under_way))
 
 
 def renewed(write: Callable[[], None], told: Callable[[str], None], what: str = "the report") -> None:

@@ -214,15 +214,15 @@ class Run:
 
     def _checkpoint(self, due: Sequence[str] = ()) -> None:
         """Begins to write one, from which point on training may go on."""
-        self.folder.check_there(self.main)
+        if self.main:
+            self.folder.check_there()
         extra = {"windows": gather_object([self.window.state()]), "best": self.best, "lines": self.log.lines}
-        is_best = self.best is not None and self.best["checkpoint"] == self._best_here
-        extra |= {"due": list(due), "data": self.fingerprint, "falls": self.falls}
-        extra["stopped"] = not (self._planned or is_best)
+        best = self.best is not None and self.best["checkpoint"] == self._best_here
+        extra |= {"due": [*due], "data": self.fingerprint, "falls": self.falls, "stopped": not (self._planned or best)}
         kept = self.folder.checkpoints / self.best["checkpoint"] if self.best else None
 
         def then(newest: Path) -> None:
-            if kept and is_best:
+            if kept and best:
                 keep_apart(newest, kept)
             prune(newest, self.recipe.every.keep, kept)
 

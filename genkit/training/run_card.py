@@ -8,7 +8,7 @@ from torch import nn
 
 from genkit.core.card import CardFacts, card
 from genkit.core.documents import read_mapping
-from genkit.core.files import write_atomically
+from genkit.core.files import write_text_atomically
 from genkit.core.generator import Generator
 from genkit.core.papers import papers_of
 from genkit.core.versions import installed
@@ -41,9 +41,7 @@ def write_card(folder: RunFolder, recipe: Recipe | StagedRecipe, product: nn.Mod
     lines = [*filter(None, [scores["floor"].rstrip(".")]), *scores["warnings"]]
     facts = CardFacts(about, USE if isinstance(product, Generator) else (), rows, told, lines, papers_of(spec))
     kind: Any = getattr(product, "config", {}).get("type", type(product).__name__)
-    write_atomically(
-        folder.card, card(recipe.name, str(kind).replace("_", " "), facts).encode(errors="backslashreplace")
-    )
+    write_text_atomically(folder.card, card(recipe.name, str(kind).replace("_", " "), facts))
 
 
 def _trained(recipe: Recipe | StagedRecipe) -> list[tuple[str, str]]:

@@ -99,9 +99,9 @@ class RunFolder:
             )
         return self.recipe.is_file()
 
-    def check_there(self, mine: bool) -> None:
-        """Raises CheckpointError where the folder was moved or deleted, if it is `mine` to write the run."""
-        if mine and not self.recipe.is_file():
+    def check_there(self) -> None:
+        """Raises CheckpointError where the folder was moved or deleted while the run was under way."""
+        if not self.recipe.is_file():
             raise CheckpointError(
                 f"{self.path} was moved or deleted while it was trained; put it back and go on with --resume"
             )

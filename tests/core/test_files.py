@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from genkit.core.errors import CheckpointError, DataError, GenkitError
-from genkit.core.files import being_written, new_folder, read_regular, remove_leftovers, write_atomically
+from genkit.core.files import (
+    being_written,
+    new_folder,
+    read_regular,
+    remove_leftovers,
+    write_atomically,
+    write_text_atomically,
+)
 
 
 def test_writes_and_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -97,3 +104,8 @@ def test_a_used_folder_is_refused(path: str, said: str, tmp_path: Path, monkeypa
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(GenkitError, match=said):
         new_folder(path)
+
+
+def test_a_name_that_is_no_text_is_written_as_an_escape(tmp_path: Path) -> None:
+    write_text_atomically(tmp_path / "page.html", "a cat: " + os.fsdecode(b"cat-\xff") + ", ü")
+    assert (tmp_path / "page.html").read_bytes() == "a cat: cat-\\udcff, ü".encode()

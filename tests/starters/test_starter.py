@@ -62,6 +62,7 @@ def test_every_recipe_trains(system: str, classes: int, tmp_path: Path) -> None:
     # as if the largest networks were slow: the smallest is taken
     made = starter(found, Wish(system, tmp_path / "mine.yaml", 1, 32), lambda recipe: 20.0)
     assert made.hurried and made.recipe.train.steps == 2 and "# mine:" in made.text
+    assert made.recipe.every.log <= made.recipe.every.grid
     changed = {**made.recipe.to_dict(), "evaluate": None, "every": {"grid": 0, "checkpoint": 0}}
     changed["train"] |= {"batch_size": 8}
     run = train(type(made.recipe).from_dict(changed), tmp_path / "run")

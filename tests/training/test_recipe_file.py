@@ -127,3 +127,6 @@ def test_what_older_versions_wrote_is_read() -> None:
     assert augment == {"type": "exemplar_augment", "vae": {"weights": "mnist-exemplar-vae"}, "share": 0.5}
     tree["data"] = {"type": "folder", "path": "pics", "size": 28, "on_bad": "skip"}
     assert Recipe.from_dict(tree).data == {"type": "folder", "path": "pics", "size": 28, "skip_bad": True}
+    tree["data"]["skip_bad"] = False
+    with pytest.raises(RecipeError, match="on_bad"):
+        Recipe.from_dict(tree).build_data()

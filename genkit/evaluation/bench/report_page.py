@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genkit.core.files import write_atomically
+from genkit.core.files import write_text_atomically
 from genkit.evaluation.bench.pictures import plots
 from genkit.evaluation.bench.summary import best
 from genkit.images.pixels import data_url
@@ -23,8 +23,8 @@ def write_reports(result: dict[str, Any], folder: Path) -> None:
     Raises:
         CheckpointError: they cannot be written.
     """
-    write_atomically(folder / "bench.md", markdown(result).encode())
-    write_atomically(folder / "bench.html", html(result, folder).encode())
+    write_text_atomically(folder / "bench.md", markdown(result))
+    write_text_atomically(folder / "bench.html", html(result, folder))
 
 
 def markdown(result: dict[str, Any]) -> str:

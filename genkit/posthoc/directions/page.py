@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from genkit import __version__
-from genkit.core.files import write_atomically
+from genkit.core.files import write_text_atomically
 from genkit.images.grid import grid
 from genkit.images.pixels import data_url, png_bytes
 from genkit.posthoc.directions.directions import Directions
@@ -49,7 +49,7 @@ def write_gallery(
         }
         for k in range(len(directions))
     ]
-    write_atomically(path, _rendered(directions, scored, title, method, shown, reach, seeds).encode())
+    write_text_atomically(path, _rendered(directions, scored, title, method, shown, reach, seeds))
 
 
 def _rendered(
