@@ -12,6 +12,7 @@ What is finished is kept, what was stopped goes on.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -28,18 +29,6 @@ from genkit.explain.explanation import Explanation
 from genkit.training import train
 from genkit.training.staged import load_recipe
 
-IMAGES: dict[str, dict[str, Any]] = {
-    "shapes": {"type": "shapes", "split": "test"},
-    "mnist": {"type": "some_classes", "data": {"type": "mnist", "split": "test", "size": 32}, "classes": [4, 9]},
-    "solar_cells": {"type": "solar_cells", "split": "test"},
-    "coloured_fashion_mnist": {
-        "type": "some_classes",
-        "data": {"type": "coloured_fashion_mnist", "split": "test"},
-        "classes": [5, 7, 9],
-    },
-}
-"""Of each data set of recipes, the images that are explained."""
-
 COLUMNS = ("recipe, seed", "towards", "agreement", "L1 / mean image's", "top 1", "top 3", "top 10", "10 random")
 MEASURED = ("only probabilities", "top attribute moves", "all else at most")
 
@@ -47,15 +36,16 @@ MEASURED = ("only probabilities", "top attribute moves", "all else at most")
 def explained(name: str, seed: int, searched: int, out: Path) -> Explanation:
     """The explanation by one training; trained and searched where that was not done."""
     run = out / f"{name.replace('/', '-')}-{seed}"
-    train(load_recipe(name, [f"stages.styleex.train.seed={seed}"]), run, resume=True)
+    recipe: Any = load_recipe(name, [f"stages.styleex.train.seed={seed}"])
+    train(recipe, run, resume=True)
     try:
         return Explanation.load(run / "explanation")
     except DataError:
         pass
     generator: Any = Pretrained.from_pretrained(run)
-    data_set = name.partition("/")[0]
-    data = build(IMAGES[data_set], kind="data")
-    judge = build({"type": "measured_shape", "size": generator.sample_shape[-1]}) if data_set == "shapes" else None
+    data = build(of_tests(recipe.trainings["styleex"].data), kind="data")
+    shapes = name.startswith("shapes/")
+    judge = build({"type": "measured_shape", "size": generator.sample_shape[-1]}) if shapes else None
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[: 2 * searched]
     settings = SearchSettings(searched=searched, seed=0)
     folder = run / "explanation"
@@ -64,6 +54,13 @@ def explained(name: str, seed: int, searched: int, out: Path) -> Explanation:
     )
     write_explanation(folder, found, f"the classifier of {name}", run.name, judge, generator.temperature)
     return found
+
+
+def of_tests(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Spec of the images that are explained: the test split of what was trained on, without a planted shortcut."""
+    tests = {"split": "test"} if "split" in data else {}
+    kept = {k: of_tests(v) if isinstance(v, Mapping) else v for k, v in data.items() if k != "shortcut"}
+    return kept | tests
 
 
 def rows(name: str, seed: int, found: Explanation) -> list[str]:
