@@ -1,6 +1,6 @@
 """The CPU time of an iteration of training by kind of operation, and the rate of its arithmetic.
 
-    python -m benchmarks.step_shares [RECIPE[:STAGE] ...] [--iterations 16]
+    python -m benchmarks.step_shares [RECIPE[:STAGE] ...] [--iterations 16] [--operations]
 
 Shares are of the time in torch's operations, by torch.profiler, of iterations of the recipe's own trainer. The rate is
 all products and convolutions over the whole time, without the profiler; beside it stands the best that a convolution
@@ -37,6 +37,8 @@ KINDS = {
     "optimiser": ("_fused", "_foreach"),
 }
 
+REST = "element by element"
+
 
 def trainer_of(name: str) -> Trainer:
     path, _, wanted = name.partition(":")
@@ -51,7 +53,7 @@ def trainer_of(name: str) -> Trainer:
 
 def kind_of(operation: str) -> str:
     plain = operation.removeprefix("aten::")
-    return next((k for k, words in KINDS.items() if any(word in plain for word in words)), "element by element")
+    return next((k for k, words in KINDS.items() if any(word in plain for word in words)), REST)
 
 
 def best_rate() -> float:
@@ -68,17 +70,17 @@ def best_rate() -> float:
     return best
 
 
-def shares(trainer: Trainer, iterations: int) -> tuple[Counter[str], Counter[str]]:
+def shares(trainer: Trainer, iterations: int) -> tuple[dict[str, float], dict[str, float]]:
     """Shares of the kinds and of the operations."""
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         for _ in range(iterations):
             trainer.iterate()
     operations = Counter({e.key: e.self_cpu_time_total for e in seen.key_averages() if e.key.startswith("aten::")})
     whole = sum(operations.values())
-    kinds: Counter[str] = Counter()
+    kinds = dict.fromkeys([*KINDS, REST], 0.0)
     for name, spent in operations.items():
         kinds[kind_of(name)] += spent / whole
-    return kinds, Counter({name: spent / whole for name, spent in operations.items()})
+    return kinds, {name: spent / whole for name, spent in operations.most_common(10)}
 
 
 def main() -> None:
@@ -90,7 +92,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_memory()
     print(f"best convolution: {best_rate():.0f} GFLOP/s\n")
-    kinds = [*KINDS, "element by element"]
+    kinds = [*KINDS, REST]
     print(f"| recipe | ms | GFLOP/s | share of the best | {' | '.join(kinds)} |\n|{'---|' * (4 + len(kinds))}")
     for name in given.recipes or RECIPES:
         trainer = trainer_of(name)
@@ -109,7 +111,7 @@ def main() -> None:
         columns = " | ".join(f"{by_kind[kind]:.2f}" for kind in kinds)
         print(f"| {name} | {1e3 * taken:.0f} | {rate:.0f} | {rate / best_rate():.2f} | {columns} |", flush=True)
         if given.operations:
-            for operation, share in by_operation.most_common(14):
+            for operation, share in by_operation.items():
                 print(f"    {operation} {share:.3f}")
 
 
