@@ -14,6 +14,10 @@ from genkit.images.pixels import from_unit, to_unit
 from genkit.vae.networks.gaussian import LOG_2PI
 from genkit.vae.networks.vae_network import Pixels
 
+LEAST_PROBABILITY = 1e-5
+"""Of a value of a binary pixel."""
+MOST_LOGIT = math.log((1 - LEAST_PROBABILITY) / LEAST_PROBABILITY)
+
 
 class PixelLikelihood(Configured, ABC):
     """The likelihood of pixels. Values are the networks' inputs, (B, C, H, W) in [0, 1].
@@ -64,8 +68,11 @@ class Bernoulli(PixelLikelihood):
         return (uniform < values).to(values.dtype)
 
     def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
-        probability = pixels.mean.float().clamp(1e-5, 1 - 1e-5)
-        return -F.binary_cross_entropy(probability, observed, reduction="none").flatten(1).sum(1)
+        if pixels.logits is None:
+            logits = pixels.mean.float().logit(LEAST_PROBABILITY)
+        else:
+            logits = pixels.logits.float().clamp(-MOST_LOGIT, MOST_LOGIT)
+        return -F.binary_cross_entropy_with_logits(logits, observed, reduction="none").flatten(1).sum(1)
 
     def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
         return (uniform < pixels.mean).to(uniform.dtype)

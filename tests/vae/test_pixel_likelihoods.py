@@ -43,6 +43,20 @@ def test_bernoulli_by_hand() -> None:
     torch.testing.assert_close(Bernoulli().log_prob(observed, pixels), torch.tensor([want]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("given", ["logits", "mean"])
+def test_bernoulli_has_the_value_and_slope_of_its_formula(given: str) -> None:
+    raw = torch.tensor([-20.0, -11.0, -0.3, 2.0, 9.0, 20.0], dtype=torch.float32).view(1, 1, 2, 3).requires_grad_()
+    observed = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 1.0]).view(1, 1, 2, 3)
+    pixels = Pixels.of_logits(raw) if given == "logits" else Pixels(raw.sigmoid())
+    found = Bernoulli().log_prob(observed, pixels)
+    wide = raw.detach().double().requires_grad_()
+    p = wide.sigmoid().clamp(1e-5, 1 - 1e-5)
+    want = (observed * p.log() + (1 - observed) * (1 - p).log()).sum()
+    torch.testing.assert_close(found.double().sum(), want, rtol=1e-4, atol=1e-4)
+    slope, wanted = torch.autograd.grad(found.sum(), raw)[0], torch.autograd.grad(want, wide)[0]
+    torch.testing.assert_close(slope.double(), wanted, rtol=1e-5 if given == "logits" else 2e-2, atol=1e-6)
+
+
 def test_the_levels_probabilities_sum_to_one_inside_the_range() -> None:
     likelihood = Logistic256()
     every = likelihood.values(from_uint8(torch.arange(256, dtype=torch.uint8))).view(256, 1, 1, 1)

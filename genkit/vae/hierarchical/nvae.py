@@ -117,7 +117,7 @@ class NVAENetwork(VAENetwork):
     def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
         raw = self.pixels(self.ends(h))
         if not self.scaled:
-            return Pixels(raw.sigmoid())
+            return Pixels.of_logits(raw)
         mean, log_scale = map(soft_clamp, raw.chunk(2, 1))  # of pixels in [-1, 1]
         return Pixels(mean / 2 + 0.5, log_scale - math.log(2))
 

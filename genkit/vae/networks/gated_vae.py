@@ -38,7 +38,7 @@ class PixelHead(nn.Module):
 
     def forward(self, h: Tensor) -> Pixels:
         if self.log_scale is None:
-            return Pixels(self.mean(h).sigmoid())
+            return Pixels.of_logits(self.mean(h))
         return Pixels(self.mean(h), self.log_scale(h).clamp(*LOG_SCALES))
 
 
@@ -77,7 +77,7 @@ class GatedVAENetwork(VAENetwork):
     def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
         mean = self.mean(self.decoder(h)).unflatten(1, self.sample_shape)
         if self.log_scale is None:
-            return Pixels(mean.sigmoid())
+            return Pixels.of_logits(mean)
         return Pixels(mean, self.log_scale.expand(mean.shape))
 
 

@@ -168,4 +168,4 @@ class PixelSNAILVAENetwork(ConvLatents):
         raw = torch.cat([x, z1, z2], dim=1)
         h = F.elu(self.block(self.first(raw), raw, self.place.expand(len(x), -1, -1, -1)))
         log_scale = None if self.log_scale is None else self.log_scale(h).clamp(*LOG_SCALES)
-        return Pixels(self.mean(h).sigmoid(), log_scale)
+        return Pixels.of_logits(self.mean(h), log_scale)

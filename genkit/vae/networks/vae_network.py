@@ -28,10 +28,17 @@ class Pixels(NamedTuple):
     Attributes:
         mean: (B, C, H, W) in [0, 1].
         log_scale: like mean, the logarithm of a width; None where the network gives none.
+        logits: like mean, the log-odds whose sigmoid it is; None where it is none.
     """
 
     mean: Tensor
     log_scale: Tensor | None = None
+    logits: Tensor | None = None
+
+    @classmethod
+    def of_logits(cls, logits: Tensor, log_scale: Tensor | None = None) -> Pixels:
+        """Means that are the sigmoid of `logits`."""
+        return cls(logits.sigmoid(), log_scale, logits)
 
 
 class Level(NamedTuple):
