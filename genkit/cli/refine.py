@@ -203,20 +203,21 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
         made.class_names = generator.class_names
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
-    _tell(found, made, asked.kind)
+    _tell(found, made, _advice(asked.kind, asked.weights))
     click.echo(f"weights in {asked.out}")
 
 
-def _advice(kind: str) -> str:
+def _advice(kind: str, weights: str) -> str:
     """Advice for a ratio of this kind that is not calibrated."""
     if kind in CALIBRATED:
         return "judge it on more real samples with --held-out"
     if kind in TRAINED:
-        return "train it longer with --steps, or take --ratio platt or isotonic"
+        other = ", or take --ratio platt or isotonic" if critic_of(weights) else ""
+        return f"train it longer with --steps{other}"
     return "calibrate it with --ratio keep, platt or isotonic"
 
 
-def _tell(found: Fitted, made: RatioSampler, kind: str) -> None:
+def _tell(found: Fitted, made: RatioSampler, advice: str) -> None:
     from genkit.posthoc.rejection.rejection import Rejection
 
     rows = [
@@ -225,7 +226,7 @@ def _tell(found: Fitted, made: RatioSampler, kind: str) -> None:
     ]
     click.echo(heading("on held-out samples; the cross-entropy of chance is 0.6931"))
     click.echo(table(rows, ("", "cross-entropy", "calibration error", "Dawid's Z")))
-    warn(found.after.remarks(_advice(kind)))
+    warn(found.after.remarks(advice))
     if isinstance(made, Rejection):
         kept, log_m = made.expected_rate.mean().item(), made.log_m.max().item()
         click.echo(f"{100 * kept:.3g} % of the samples are kept; log M {log_m:.3g}")
