@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from itertools import zip_longest
-from typing import Any
 
 import click
 
-from genkit.core.display import Display, Pace, bar, is_first_process
+from genkit.core.display import Display, Pace, bar, is_first_process, there
 from genkit.core.progress import Progress
 
 PLAIN_EVERY_S = 5.0
@@ -79,34 +78,11 @@ class Lines:
 def display() -> Iterator[Display]:
     """A bar when stdout is a terminal, else lines; nothing but in the first process."""
     if is_first_process() and not sys.stdout.isatty():
-        yield Lines()
+        with there(Lines()) as lines:
+            yield lines
         return
     with bar() as shown:
         yield shown
-
-
-class Watched:
-    """Progress over rows that also counts the steps of a diffusion, as parts of its batch.
-
-    Args:
-        progress: called with (rows done, rows in total).
-        generator: makes the rows.
-        n: rows in total, as far as known.
-        batch_size: rows of a batch.
-    """
-
-    def __init__(self, progress: Progress, generator: Any, n: int, batch_size: int):
-        self.progress, self.done, self.n, self.batch_size = progress, 0, n, batch_size
-        if hasattr(generator, "watch"):
-            generator.watch = self.steps
-
-    def __call__(self, done: int, total: int) -> None:
-        self.done, self.n = done, total
-        self.progress(done, total)
-
-    def steps(self, i: int, steps: int) -> None:
-        if i < steps:
-            self.progress(self.done + min(self.batch_size, self.n - self.done) * i // steps, self.n)
 
 
 def progress(display: Display, what: str, unit: str) -> Progress:

@@ -9,6 +9,7 @@ import click
 
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, progress, table
+from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_recipe import lasting, train_once
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded, write_json
 from genkit.cli.sampler_options import Number
@@ -78,7 +79,8 @@ def command(
         raise GenkitError(
             f"--{'steps' if steps else 'resume'} is of {LEARNED} directions; {method} ones need no training"
         )
-    generator = loaded(Generator, weights)
+    join_launch()
+    generator, crew = loaded(Generator, weights), crew_of_launch()
     place = _space(generator, space)
     k = k or min(MOST, place.dim)
     judge: Any = of_weights(classifier).to(generator.device) if classifier else None  # type: ignore[attr-defined]
@@ -90,7 +92,9 @@ def command(
         found = _closed_form(method, place, k, seed)
     with display() as shown:
         told = progress(shown, "scoring", "part")
-        scored = score(found, score_steps, reach=reach, seed=seed, classifier=judge, progress=told)
+        scored = score(found, score_steps, reach=reach, seed=seed, classifier=judge, progress=told, crew=crew)
+    if crew.rank:
+        return
     write_directions(out, found, method)
     write_gallery(out / PAGE, found, scored, weights, method, range(seed, seed + SHOWN))
     _tell(scored)

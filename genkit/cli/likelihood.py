@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import Watched, display, heading, progress, table, warn
+from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
+from genkit.core.display import Watched
 
 if TYPE_CHECKING:
     from genkit.evaluation.likelihood import Likelihoods

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import heading, table, warn
+from genkit.cli.console import display, heading, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import (
@@ -27,7 +28,8 @@ from genkit.cli.places import (
     skip_bad_option,
 )
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
-from genkit.cli.sampler_options import SAMPLERS, Number
+from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
+from genkit.core.errors import GenkitError
 from genkit.core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -45,10 +47,15 @@ TRAINING, REPORT = "training", "refinement.json"
 
 @dataclass(frozen=True)
 class Refinement:
-    """A checked request."""
+    """A checked request.
+
+    Attributes:
+        changed: whether `generator` samples otherwise than `weights` do.
+    """
 
     weights: str
     generator: Generator
+    changed: bool
     kind: str
     data: Mapping[str, Any]
     held_out: Mapping[str, Any]
@@ -72,6 +79,8 @@ class Refinement:
 @click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
 @click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")
 @click.option("--steps", "training", type=COUNT, default=2000, show_default=True, help="Of the training of the ratio.")
+@click.option("--sampling-steps", help="Of WEIGHTS, a diffusion or VAEBM: as --steps of genkit sample, from now on.")
+@click.option("--solver", type=click.Choice(SOLVERS), help="Of WEIGHTS, a diffusion: as of genkit sample, from now on.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training, burn-in and choice of samples.")
 @click.option("--resume", is_flag=True, help="Go on with the training in the folder; start it when there is none.")
 @skip_bad_option
@@ -84,6 +93,8 @@ def command(
     ratio: str | None,
     sampler: str,
     training: int,
+    sampling_steps: str | None,
+    solver: str | None,
     seed: int,
     resume: bool,
     skip_bad: bool,
@@ -98,20 +109,36 @@ def command(
     from genkit.core.generator import Generator
     from genkit.evaluation.real_data import check_data
 
-    generator = loaded(Generator, weights)
+    generator = _sampled_by(loaded(Generator, weights), solver, sampling_steps)
     shape = tuple(generator.sample_shape)
     real = dict(check_data(data, shape, "--data", skip_bad) or {})
     judged = dict(check_data(held_out, shape, "--held-out", skip_bad) or {}) if held_out else {}
     kind = ratio or ("keep" if critic_of(weights) else "fresh")
     taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
     judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)
-    asked = Refinement(weights, generator, kind, taught, judged, sampler, settings, out, seed)
+    changed = solver is not None or sampling_steps is not None
+    asked = Refinement(weights, generator, changed, kind, taught, judged, sampler, settings, out, seed)
     density = _checked(asked)
     join_launch()
     crew = crew_of_launch()
     if kind in TRAINED:
-        density = _trained(asked, training, resume)
+        density = _trained(asked, training, resume, crew)
     _finish(asked, density, crew)
+
+
+def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> Generator:
+    from genkit.posthoc.rejection.sampler import RatioSampler
+
+    given = {"solver": solver, "steps": steps}
+    if isinstance(generator, RatioSampler) and any(value is not None for value in given.values()):
+        raise GenkitError(
+            f"--sampling-steps and --solver are for diffusion models; this is a {type(generator).__name__}"
+        )
+    try:
+        return configured(generator, given)
+    except GenkitError as refused:
+        told = str(refused).replace("--steps and --candidates", "--sampling-steps")
+        raise GenkitError(told.replace("--steps", "--sampling-steps")) from refused
 
 
 def _checked(asked: Refinement) -> DensityRatio:
@@ -124,17 +151,32 @@ def _checked(asked: Refinement) -> DensityRatio:
     return ratio.to(asked.generator.device)
 
 
-def _trained(asked: Refinement, steps: int, resume: bool) -> DensityRatio:
+def _trained(asked: Refinement, steps: int, resume: bool, crew: Crew) -> DensityRatio:
     from genkit.posthoc.rejection.rejection import Rejection
     from genkit.training.recipe import Recipe
+    from genkit.training.run_folder import RunFolder
 
     name, out = called(asked.out, "refined"), asked.out / TRAINING
+    RunFolder(out).holds_run(resume)
+    sampled = _sampled(asked, crew)
     tree = refine_recipe(
-        name, asked.weights, asked.kind, asked.generator, asked.data, asked.held_out, steps, asked.seed
+        name, asked.weights, sampled, asked.kind, asked.generator, asked.data, asked.held_out, steps, asked.seed
     )
     train_once(Recipe.from_dict(tree), out, resume, f"training the ratio into {out}")
     ratio: DensityRatio = Rejection.from_pretrained(out).ratio  # type: ignore[assignment]
     return ratio.to(asked.generator.device)
+
+
+def _sampled(asked: Refinement, crew: Crew) -> str:
+    """Weights of the generator as it is sampled: those that were given, or a folder of their own, named by its
+    configuration, so that a run cannot go on with another."""
+    if not asked.changed:
+        return asked.weights
+    config = json.dumps(asked.generator.config, sort_keys=True, default=str)
+    folder = asked.out / f"generator-{sha256(config.encode()).hexdigest()[:8]}"
+    if not crew.rank:
+        asked.generator.save_pretrained(folder)
+    return crew.told(str(folder))
 
 
 def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
@@ -149,31 +191,33 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
     items = open_data(asked.held_out, tuple(generator.sample_shape), "--held-out")
     rng = torch.Generator().manual_seed(stable_seed(asked.seed, "refine"))
     calibration = asked.kind if asked.kind in CALIBRATED else ""
-    found = fitted(generator, density, items, rng, calibration, crew=crew)
+    with display():
+        found = fitted(generator, density, items, rng, calibration, crew=crew)
+        starts = found.real if asked.sampler == "mh" else None
+        made = sampler_over(generator, found.ratio, asked.sampler, **asked.settings, starts=starts)
+        if isinstance(made, Rejection):
+            made.burn_in(rng, crew=crew)
     if crew.rank:
         return
-    starts = found.real if asked.sampler == "mh" else None
-    made = sampler_over(generator, found.ratio, asked.sampler, **asked.settings, starts=starts)
     if generator.class_names:
         made.class_names = generator.class_names
-    if isinstance(made, Rejection):
-        made.burn_in(rng)
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
-    _tell(found, made, asked.kind)
+    _tell(found, made, _advice(asked.kind, asked.weights))
     click.echo(f"weights in {asked.out}")
 
 
-def _advice(kind: str) -> str:
+def _advice(kind: str, weights: str) -> str:
     """Advice for a ratio of this kind that is not calibrated."""
     if kind in CALIBRATED:
         return "judge it on more real samples with --held-out"
     if kind in TRAINED:
-        return "train it longer with --steps, or take --ratio platt or isotonic"
+        other = ", or take --ratio platt or isotonic" if critic_of(weights) else ""
+        return f"train it longer with --steps{other}"
     return "calibrate it with --ratio keep, platt or isotonic"
 
 
-def _tell(found: Fitted, made: RatioSampler, kind: str) -> None:
+def _tell(found: Fitted, made: RatioSampler, advice: str) -> None:
     from genkit.posthoc.rejection.rejection import Rejection
 
     rows = [
@@ -182,7 +226,7 @@ def _tell(found: Fitted, made: RatioSampler, kind: str) -> None:
     ]
     click.echo(heading("on held-out samples; the cross-entropy of chance is 0.6931"))
     click.echo(table(rows, ("", "cross-entropy", "calibration error", "Dawid's Z")))
-    warn(found.after.remarks(_advice(kind)))
+    warn(found.after.remarks(advice))
     if isinstance(made, Rejection):
         kept, log_m = made.expected_rate.mean().item(), made.log_m.max().item()
         click.echo(f"{100 * kept:.3g} % of the samples are kept; log M {log_m:.3g}")

@@ -68,6 +68,7 @@ def _fresh_critic(generator: Generator) -> dict[str, Any]:
 def refine_recipe(
     name: str,
     weights: str,
+    sampled: str,
     kind: str,
     generator: Generator,
     data: Mapping[str, Any],
@@ -75,13 +76,17 @@ def refine_recipe(
     steps: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The tree of a recipe that keeps the checkpoint of the least cross-entropy on held-out samples."""
+    """The tree of a recipe that keeps the checkpoint of the least cross-entropy on held-out samples.
+
+    Args:
+        sampled: the weights as they are sampled, where that is otherwise than as they are.
+    """
     from genkit.core.generator import LatentGenerator
 
     points = len(generator.sample_shape) == 1
     system = {
         "type": "keep_training",
-        "generator": {"weights": lasting(weights)},
+        "generator": {"weights": lasting(sampled)},
         "ratio": ratio_spec(weights, kind, generator),
         "pool": 0 if isinstance(generator, LatentGenerator) else POOL,
         "seed": seed,

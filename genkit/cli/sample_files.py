@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.console import Watched, display, progress
+from genkit.cli.console import display, progress
 from genkit.cli.places import Place
+from genkit.core.display import Watched
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory

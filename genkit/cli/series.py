@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.console import Watched, display, progress
+from genkit.cli.console import display, progress
 from genkit.cli.launch import crew_of_launch
 from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
+from genkit.core.display import Watched
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.files import only_writer, write_atomically
 

@@ -6,8 +6,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
 from genkit.core.progress import Progress
@@ -93,13 +93,22 @@ def bar() -> Iterator[Display]:
         if sys.stdout.isatty():
             from genkit.core.bar import Bar, TwoLines
 
-            _shown.append(Bar(held.enter_context(TwoLines())))
+            made: Display = Bar(held.enter_context(TwoLines()))
         else:
             from genkit.core.notebook_line import NotebookLine
 
-            _shown.append(NotebookLine())
-        held.callback(_shown.clear)
-        yield _shown[0]
+            made = NotebookLine()
+        yield held.enter_context(there(made))
+
+
+@contextmanager
+def there(display: Display) -> Iterator[Display]:
+    """`display` is the one that is there now."""
+    _shown.append(display)
+    try:
+        yield display
+    finally:
+        _shown.remove(display)
 
 
 @contextmanager
@@ -113,12 +122,38 @@ def told(progress: Progress | bool, what: str, unit: str) -> Iterator[Progress]:
     if callable(progress):
         yield progress
         return
+    with _patient(bar if progress else _nowhere, what, unit) as tell:
+        yield tell
+
+
+@contextmanager
+def rows_told(what: str, maker: Any, n: int, batch_size: int) -> Iterator[Progress]:
+    """A callback (done, in total) for n rows of `maker`, a part of other work, with the steps of a diffusion.
+
+    The display that is there shows it, else a bar of its own, once a second has gone by.
+    """
+    before = getattr(maker, "watch", None)
+    with _patient(lambda: nullcontext(_shown[-1]) if _shown else bar(), what, "sample") as tell:
+        try:
+            yield Watched(tell, maker, n, batch_size)
+        finally:
+            if before is not None:
+                maker.watch = before
+
+
+def _nowhere() -> AbstractContextManager[Display]:
+    return nullcontext(Silent())
+
+
+@contextmanager
+def _patient(open_one: Callable[[], AbstractContextManager[Display]], what: str, unit: str) -> Iterator[Progress]:
+    """A callback that shows on a display, which is opened once a second has gone by."""
     begun, shown = time.monotonic(), list[Display]()
     with ExitStack() as held:
 
         def tell(done: int, total: int) -> None:
-            if not shown and progress and time.monotonic() - begun > PATIENCE_S:
-                shown.append(held.enter_context(bar()))
+            if not shown and time.monotonic() - begun > PATIENCE_S:
+                shown.append(held.enter_context(open_one()))
             for display in shown:
                 display.advance(what, unit, done, total)
 
@@ -137,3 +172,27 @@ def watched(maker: Any, progress: bool) -> Iterator[None]:
             yield
         finally:
             maker.watch = before
+
+
+class Watched:
+    """Progress over rows that also counts the steps of a diffusion, as parts of its batch.
+
+    Args:
+        progress: called with (rows done, rows in total).
+        generator: makes the rows.
+        n: rows in total, as far as known.
+        batch_size: rows of a batch.
+    """
+
+    def __init__(self, progress: Progress, generator: Any, n: int, batch_size: int):
+        self.progress, self.done, self.n, self.batch_size = progress, 0, n, batch_size
+        if hasattr(generator, "watch"):
+            generator.watch = self.steps
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done, self.n = done, total
+        self.progress(done, total)
+
+    def steps(self, i: int, steps: int) -> None:
+        if i < steps:
+            self.progress(self.done + min(self.batch_size, self.n - self.done) * i // steps, self.n)

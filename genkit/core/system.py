@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.condition import Condition, ConditionSpace
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import is_frozen
 from genkit.core.generator import Generator, Items, LatentGenerator
@@ -195,10 +196,13 @@ class System(Learning, ABC):
             RecipeError: the items are not what this system learns from.
         """
 
-    def for_inference(self, product: Pretrained) -> AbstractContextManager[None]:
+    def for_inference(self, product: Pretrained, crew: Crew = ALONE) -> AbstractContextManager[None]:
         """A context for sampling, scoring or saving `product`, the averaged copy: gives it parts beside its weights.
 
         Must leave no trace that training could see.
+
+        Args:
+            crew: processes that enter it together, and may share its work.
         """
         return nullcontext()
 

@@ -84,7 +84,7 @@ class Show:
 
         def on_average(crew: Crew) -> T:
             product = self.trainer.averaged()
-            with self.trainer.system.for_inference(product):
+            with self.trainer.system.for_inference(product, crew):
                 return work(product, crew)
 
         return shared(self.accelerator, on_average, stop)

@@ -87,8 +87,8 @@ def _age(place: str) -> float:
 
 def samples(place: str, wishes: Wishes, progress: Progress | None = None) -> PagePicture:
     """The picture that `genkit sample --grid` writes."""
-    from genkit.cli.console import Watched
     from genkit.cli.sample_files import counted
+    from genkit.core.display import Watched
 
     generator = wishes.generator(opened(place))
     wanted = wishes.rows(generator, wishes.n)

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, Items, System, Terms, Turns, Update, descend, observe
@@ -109,7 +110,7 @@ class VAETraining(System):
         product.infer(x, [data.normal(dim) for dim in product.latent_dims], lambda z: z.sum(1))
 
     @contextmanager
-    def for_inference(self, product: Pretrained) -> Iterator[None]:
+    def for_inference(self, product: Pretrained, crew: Crew = ALONE) -> Iterator[None]:
         """The averaged copy with the means of the whole training set as its exemplars, inside the block."""
         if not self.exemplars or self._items is None:
             yield

@@ -20,6 +20,7 @@ from genkit.posthoc.directions.folder import read_directions
 from genkit.posthoc.directions.page import WAYS
 from tests.cli.console import refusal, run
 from tests.contracts.specs import DCGAN_G, MLP_G, PLAIN_DDPM, STYLEGAN2_G, seeded
+from tests.training.tiny import on_processes
 
 Capture = pytest.CaptureFixture[str]
 FAST = ("--score-steps", 1, "--seed", 5)
@@ -139,6 +140,18 @@ def test_several_of_one_layer_are_refused(capsys: Capture, weights: Path, tmp_pa
     assert "a generator that is moved in its layer b8.conv1 has no w" in refusal(
         capsys, *line, "--out", tmp_path / "s.png"
     )
+
+
+def find_here(gan: Path, out: Path) -> None:
+    from genkit.cli.main import main
+
+    raise SystemExit(main(["directions", str(gan), "--method", "sefa", *map(str, FAST), "--out", str(out)]))
+
+
+def test_two_processes_share_the_scores_and_find_those_of_one(weights: Path, found: Path, tmp_path: Path) -> None:
+    assert on_processes(2, find_here, tmp_path, weights / "gan", tmp_path / "two") == [0, 0]
+    for name in ("scores.json", "directions.safetensors", "directions.yaml"):
+        assert (tmp_path / "two" / name).read_bytes() == (found / name).read_bytes()
 
 
 def test_a_run_of_learned_directions_needs_no_folder(capsys: Capture, weights: Path, tmp_path: Path) -> None:

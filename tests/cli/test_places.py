@@ -31,6 +31,7 @@ WORDS = {
         "edit sweep",
         "edit moves",
         "directions space",
+        "refine sampling_steps",
         "explain to",
     ),
     *("train overrides", "list kind", "info subject", "cite subject"),

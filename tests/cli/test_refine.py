@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from genkit.cli.main import main
 from genkit.core.catalog import build
 from genkit.core.generator import Generator
 from genkit.core.pretrained import save_products
+from genkit.posthoc.rejection.rejection import Rejection
 from tests.cli.console import refusal, run
+from tests.contracts.specs import PLAIN_DDPM, seeded
 from tests.training.tiny import on_processes
 
 Capture = pytest.CaptureFixture[str]
@@ -119,6 +122,51 @@ def test_bad_input_is_refused_before_work(
 
 def test_options_of_refined_weights_are_refused_elsewhere(gan: Path, tmp_path: Path, capsys: Capture) -> None:
     assert "genkit refine" in refusal(capsys, "sample", str(gan), "--sampler", "mh", "--out", str(tmp_path / "out"))
+
+
+@pytest.fixture
+def ddpm(tmp_path: Path) -> Path:
+    """Of a hundred steps, of which nobody would draw a pool of thousands."""
+    return seeded({**PLAIN_DDPM, "solver": {"type": "ancestral", "steps": "20"}}).save_pretrained(tmp_path / "ddpm")
+
+
+def test_a_diffusion_is_refined_as_it_will_be_sampled(
+    ddpm: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genkit.core.display.PATIENCE_S", -1.0)
+    monkeypatch.setattr("genkit.cli.refine_recipe.POOL", 300)
+    monkeypatch.setattr("genkit.posthoc.rejection.rejection.Rejection.burn_in", functools.partialmethod(few_of, 300))
+    out, data = tmp_path / "out", "{type: part, data: {type: digits, split: test, size: 8}, stop: 200}"
+    command = ["refine", ddpm, "--data", data, "--out", out, "--steps", 2]
+    refined = run(capsys, *command, "--solver", "ddim", "--sampling-steps", "2")
+    assert refined.code == 0, refined
+    assert all(f"{what} " in refined.out for what in ("pool 300/300", "judging", "burn-in 300/300")), refined.out
+    solver = json.loads((out / "config.json").read_text())["generator"]["solver"]
+    assert (solver["type"], solver["steps"]) == ("ddim", "2")
+    assert "generator-" in (out / "training/recipe.yaml").read_text()
+    assert "another recipe" in refusal(capsys, *command, "--solver", "ddim", "--sampling-steps", "3", "--resume")
+
+
+BURN_IN = Rejection.burn_in
+
+
+def few_of(sampler: Any, n: int, *given: Any, **options: Any) -> None:
+    sampler.samples = n
+    BURN_IN(sampler, *given, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--sampling-steps", "5"), "--sampling-steps is for diffusion models; this is a GAN"),
+        (("--solver", "ddim"), "--solver is for diffusion models; this is a GAN"),
+    ],
+)
+def test_a_generator_without_steps_takes_none(
+    gan: Path, tmp_path: Path, capsys: Capture, options: tuple[str, ...], message: str
+) -> None:
+    assert message in refusal(capsys, "refine", gan, "--data", DATA, "--out", tmp_path / "out", *options)
+    assert not (tmp_path / "out").exists()
 
 
 def refine_here(gan: Path, folder: Path) -> None:

@@ -525,6 +525,7 @@ SYSTEMS: dict[str, list[SystemCase]] = {
             {},
             LABELLED_RATIO,
             {**LABELLED_RATIO, "pool": 20},
+            {**LABELLED_RATIO, "pool": 20, "generator": finished({**DDPM, "solver": {"type": "ddim", "steps": "2"}})},
             {"pool": 20, "ratio": {**RATIO, "critic": finished(DCGAN_C)}},
             {"ratio": {**RATIO, "critic": finished(DCGAN_C), "head": HEAD}},
         )
@@ -778,10 +779,6 @@ def _types(spec: Any) -> set[str]:
 
 
 GENERATOR_SPECS = {f"{name}-{i}": spec for name, specs in GENERATORS.items() for i, spec in enumerate(specs)}
-LABELLED_RATIO: Spec = {
-    "generator": finished({"type": "gan", "network": {**DCGAN_G, "classes": 10}}),
-    "ratio": {**RATIO, "critic": {**DCGAN_C, "classes": 10}},
-}
 SYSTEM_CASES = {f"{name}-{i}": case for name, cases in SYSTEMS.items() for i, case in enumerate(cases)}
 
 

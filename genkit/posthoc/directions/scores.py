@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
@@ -80,6 +81,7 @@ def score(
     seed: int = 0,
     classifier: nn.Module | None = None,
     progress: Progress | None = None,
+    crew: Crew = ALONE,
 ) -> Scored:
     """Scores of all directions of images.
 
@@ -90,6 +92,7 @@ def score(
         columns: strengths from -reach to reach, an odd number.
         classifier: its probabilities are properties too.
         progress: called with (reconstructors trained and directions looked at, in total).
+        crew: processes that share both and have the same scores; each of them calls this.
 
     Raises:
         EvaluationError: a classifier of other images.
@@ -97,12 +100,15 @@ def score(
     reach = usual(directions.space.dim).scale if reach is None else reach
     done = _Counted(progress, len(directions) + 3 * bool(steps))
     readers: list[PropertyReader] = [properties, *([probabilities_of(classifier, directions)] if classifier else [])]
-    strengths, found = torch.linspace(-reach, reach, columns).tolist(), []
+    strengths, mine = torch.linspace(-reach, reach, columns).tolist(), dict[int, _Look]()
     for k in range(len(directions)):
-        found.append(_looked_at(directions, k, strengths, range(seed, seed + seeds), readers))
+        if crew.has(k):
+            mine[k] = _looked_at(directions, k, strengths, range(seed, seed + seeds), readers)
         done()
+    found = crew.gathered(mine)
     unique = uniqueness(torch.stack([one.effect for one in found]))
-    told = {name: told_apart(them, steps, seed) for name, them in _rivals(directions, seed, done)} if steps else {}
+    rivals = enumerate(_rivals(directions, seed, done)) if steps else ()
+    told = dict(crew.gathered({k: (name, told_apart(of, steps, seed)) for k, (name, of) in rivals if crew.has(k)}))
     each = tuple(
         DirectionScores(one.size, unique[k].item(), one.moves, told["own"].each[k] if told else None)
         for k, one in enumerate(found)

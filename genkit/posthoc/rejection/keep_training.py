@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core import tree
 from genkit.core.condition import Condition
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import check_finished, freeze, is_frozen, thaw
 from genkit.core.generator import Generator, LatentGenerator, evaluating, within_range
@@ -24,6 +26,7 @@ from genkit.core.randomness import stable_seed
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.rejection import BURN_IN, Rejection
+from genkit.posthoc.rejection.sampler import KeptProposals
 
 PoolSize = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -72,6 +75,7 @@ class KeepTraining(System):
         self.pool, self.seed = pool, seed
         self.register_buffer("drawn", torch.zeros(0, *generator.sample_shape), persistent=False)
         self.asked: Condition = {}
+        self.burning = KeptProposals(pool)
 
     @property
     def generator(self) -> Rejection:  # type: ignore[override]
@@ -106,16 +110,22 @@ class KeepTraining(System):
         return self.drawn[index.to(self.drawn.device)], {name: rows[index] for name, rows in self.asked.items()}
 
     def _draw(self) -> None:
-        rng = torch.Generator().manual_seed(stable_seed(self.seed, "pool"))
-        parts = list(self.rejection.proposed(self.pool, rng))
-        self.drawn = torch.cat([x for x, _ in parts])
-        self.asked = {name: torch.cat([y[name] for _, y in parts]) for name in self.rejection.conditions}
+        rng, crew = torch.Generator().manual_seed(stable_seed(self.seed, "pool")), Crew.of_launch()
+
+        def sent(x: Tensor, y: Condition) -> tuple[Tensor, Condition]:
+            return tree.map(Tensor.cpu, (x, y)) if crew.count > 1 else (x, y)  # type: ignore[return-value]
+
+        parts = self.rejection.read_of_proposed(self.pool, rng, sent, "pool", crew=crew)
+        device = self.drawn.device
+        self.drawn = torch.cat([x for x, _ in parts]).to(device)
+        self.asked = {name: torch.cat([y[name] for _, y in parts]).to(device) for name in self.rejection.conditions}
 
     @contextmanager
-    def for_inference(self, product: Pretrained) -> Iterator[None]:
-        """Burns `product` in, with the same noise every time."""
+    def for_inference(self, product: Pretrained, crew: Crew = ALONE) -> Iterator[None]:
+        """Burns `product` in, with the same noise every time: with a pool, of the very samples."""
         assert isinstance(product, Rejection)
-        product.burn_in(torch.Generator().manual_seed(stable_seed(self.seed, "burn-in")))
+        rng = torch.Generator().manual_seed(stable_seed(self.seed, "burn-in"))
+        product.burn_in(rng, kept=self.burning, crew=crew)
         try:
             yield
         finally:

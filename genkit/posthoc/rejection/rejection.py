@@ -11,11 +11,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows, stable_seed
 from genkit.posthoc.rejection.acceptance import EPS, Shift, check_enough, log_acceptance, log_odds
-from genkit.posthoc.rejection.sampler import RatioSampler
+from genkit.posthoc.rejection.sampler import KeptProposals, RatioSampler
 
 BURN_IN, FEWEST_A_CLASS = 10_000, 500
 LEAST_KEPT = 10
@@ -84,13 +85,20 @@ class Rejection(RatioSampler):
             self.register_buffer(name, torch.zeros(groups, dtype=torch.float64))
         self._settled: Settled | None = None
 
-    def burn_in(self, rng: torch.Generator | None = None) -> None:
+    def burn_in(
+        self, rng: torch.Generator | None = None, *, kept: KeptProposals | None = None, crew: Crew = ALONE
+    ) -> None:
         """Finds log M and gamma in samples of the generator, and keeps them.
+
+        Args:
+            kept: where samples that were made before are found.
+            crew: processes that share the samples and find the same; each of them calls this.
 
         Raises:
             GenkitError: too few samples, ratios that decide nothing, or a rate at which sampling would not finish.
         """
-        for buffer, value in zip((self.log_m, self.gamma, self.expected_rate), self._found(rng), strict=True):
+        buffers = self.log_m, self.gamma, self.expected_rate
+        for buffer, value in zip(buffers, self._found(rng, kept, crew), strict=True):
             buffer.copy_(value)
         self.burnt.fill_(True)
 
@@ -102,7 +110,7 @@ class Rejection(RatioSampler):
             self._settled = self._found(None)
         return self._settled
 
-    def _found(self, rng: torch.Generator | None) -> Settled:
+    def _found(self, rng: torch.Generator | None, kept: KeptProposals | None = None, crew: Crew = ALONE) -> Settled:
         rng = rng or torch.Generator().manual_seed(stable_seed("burn-in"))
         groups = len(self.log_m)
         each = max(-(-self.samples // groups), FEWEST_A_CLASS if groups > 1 else 1)
@@ -110,8 +118,8 @@ class Rejection(RatioSampler):
         found = []
         for group in range(groups):
             label = {"label": torch.full((each,), group)} if groups > 1 else None
-            logits = torch.cat([self.judged(x, y) for x, y in self.proposed(each, rng, label)])
-            found.append(self._of_group(logits))
+            logits = self.read_of_proposed(each, rng, self.judged, "burn-in", given=label, kept=kept, crew=crew)
+            found.append(self._of_group(torch.cat(logits)))
         return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
 
     def _of_group(self, logits: Tensor) -> tuple[float, float, float]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
+from genkit.core.display import rows_told
 from genkit.core.generator import Generator, Items, evaluating
 from genkit.core.precision import KeepsFloat64
+from genkit.core.progress import Progress
 from genkit.core.randomness import Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
 
+T = TypeVar("T")
+Proposed = tuple[Tensor, dict[str, Tensor]]
+"""Samples and their conditions."""
 BATCH = 250
 
 
@@ -42,6 +48,27 @@ class Proposals:
             return "nothing sampled"
         rate, cost = self.kept / self.made, 1000 * self.seconds / self.kept
         return f"{self.made:,} proposals, {self.kept:,} kept ({100 * rate:.3g} %), {cost:.3g} ms a kept sample"
+
+
+class KeptProposals:
+    """Samples of a generator that stands still, which are made once.
+
+    Args:
+        room: samples that are kept at most; all others are made again.
+    """
+
+    def __init__(self, room: int = 0):
+        self.room, self.batches = room, dict[int, Proposed]()
+
+    def batch(self, seed: int, make: Callable[[], Proposed]) -> Proposed:
+        """The batch whose first sample is of this seed."""
+        if seed in self.batches:
+            return self.batches[seed]
+        made = make()
+        if len(made[0]) <= self.room:
+            self.room -= len(made[0])
+            self.batches[seed] = made
+        return made
 
 
 class RatioSampler(KeepsFloat64, Generator):
@@ -86,17 +113,41 @@ class RatioSampler(KeepsFloat64, Generator):
         with torch.no_grad(), evaluating(self):
             return self.log_ratio(x, condition).cpu()
 
-    def proposed(
-        self, n: int, rng: torch.Generator, given: Mapping[str, Tensor] | None = None
-    ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """n samples of the generator with their conditions, in batches; those of `given` have n rows."""
-        for start in range(0, n, BATCH):
-            rows = Rows(min(BATCH, n - start), rng, self.device)
-            part = {name: value[start : start + len(rows)] for name, value in (given or {}).items()}
-            condition = {k: v.to(self.device) for k, v in self.conditions.resolve(part, len(rows), rows).items()}
-            with torch.no_grad(), evaluating(self):
-                x = self.generator._sample(condition, rows).float()
-            yield x, condition
+    def proposed(self, seeds: Sequence[int], given: Mapping[str, Tensor] | None = None) -> Proposed:
+        """Samples of the generator, one of each seed; values of `given`, a row a sample, are not drawn."""
+        rows = Rows.of(seeds, self.device)
+        condition = {k: v.to(self.device) for k, v in self.conditions.resolve(given, len(rows), rows).items()}
+        with torch.no_grad(), evaluating(self):
+            return self.generator._sample(condition, rows).float(), condition
+
+    def read_of_proposed(
+        self,
+        n: int,
+        rng: torch.Generator,
+        read: Callable[[Tensor, Condition], T],
+        what: str,
+        *,
+        given: Mapping[str, Tensor] | None = None,
+        kept: KeptProposals | None = None,
+        crew: Crew = ALONE,
+    ) -> list[T]:
+        """The answers of `read` for n samples of the generator and their conditions, batch by batch.
+
+        The processes of `crew` share the batches, and each has all answers.
+
+        Args:
+            what: a word for the progress, which is shown.
+            given: conditions, n rows each.
+            kept: where batches that were made before are found.
+        """
+        seeds, kept, found = seeds_of_rows(n, rng), kept or KeptProposals(), dict[int, T]()
+        mine = list(crew.my_batches(torch.arange(n), BATCH))
+        with rows_told(what, self.generator, sum(len(rows) for _, rows in mine), BATCH) as tell:
+            for k, rows in counted(mine, tell):
+                own = seeds[k * BATCH : (k + 1) * BATCH]
+                part = {name: value[rows] for name, value in (given or {}).items()}
+                found[k] = read(*kept.batch(own[0], partial(self.proposed, own, part)))
+        return crew.gathered(found)
 
     def compared(
         self,
@@ -110,16 +161,16 @@ class RatioSampler(KeepsFloat64, Generator):
 
         The processes of `crew` share both, batch by batch.
         """
-        found = dict[int, tuple[Tensor, Tensor]]()
-        for k, rows in enumerate(torch.randperm(len(items), generator=rng)[:n].split(BATCH)):
-            if not crew.has(k):
-                seeds_of_rows(len(rows), rng)
-                continue
-            x = items.rows(rows).to(self.device)
-            asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
-            [proposed] = self.proposed(len(rows), rng, asked)
-            with torch.no_grad(), evaluating(self):
-                found[k] = read(x, asked).cpu(), read(*proposed).cpu()
+        index = torch.randperm(len(items), generator=rng)[:n]
+        seeds, found = seeds_of_rows(len(index), rng), dict[int, tuple[Tensor, Tensor]]()
+        mine = list(crew.my_batches(index, BATCH))
+        with rows_told("judging", self.generator, sum(len(rows) for _, rows in mine), BATCH) as tell:
+            for k, rows in counted(mine, tell):
+                x = items.rows(rows).to(self.device)
+                asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
+                proposed = self.proposed(seeds[k * BATCH : (k + 1) * BATCH], asked)
+                with torch.no_grad(), evaluating(self):
+                    found[k] = read(x, asked).cpu(), read(*proposed).cpu()
         real, made = zip(*crew.gathered(found), strict=True)
         return torch.cat(real), torch.cat(made)
 
@@ -131,3 +182,12 @@ class RatioSampler(KeepsFloat64, Generator):
     def remarks(self) -> list[str]:
         """The cost of sampling so far, in words."""
         return [self.proposals.told()]
+
+
+def counted(batches: Sequence[tuple[int, Tensor]], tell: Progress) -> Iterator[tuple[int, Tensor]]:
+    """The batches (number, rows), each told when the next is asked for."""
+    done, total = 0, sum(len(rows) for _, rows in batches)
+    for k, rows in batches:
+        yield k, rows
+        done += len(rows)
+        tell(done, total)

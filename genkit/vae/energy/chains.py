@@ -9,9 +9,11 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.errors import RecipeError
 from genkit.core.known import Tally
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Noise, Randomness
+from genkit.core.usable_memory import usable_memory
 from genkit.vae.energy.decoder import NoisyDecoder
 from genkit.vae.energy.langevin import Coordinates, fresh
 
@@ -46,8 +48,18 @@ class PersistentChains(Configured, Tally):
         self.register_buffer("pushed", torch.tensor(0))
 
     def setup(self, decoder: NoisyDecoder) -> None:
-        """Sizes the store for the latents of `decoder`; no random state is left changed."""
+        """Sizes the store for the latents of `decoder`; no random state is left changed.
+
+        Raises:
+            RecipeError: it would take more memory than there is.
+        """
         width = tree.packed(decoder.latents(Noise(1, torch.Generator().manual_seed(0)))).shape[1]
+        needed, there = 4 * self.size * width, usable_memory()
+        if needed > there and not self.latents.is_meta:
+            raise RecipeError(
+                f"chains.size: {self.size:,} chains of {width:,} numbers take {needed / 2**30:,.1f} GiB in each "
+                f"process, and {there / 2**30:,.1f} GiB is there; {there // (8 * width):,} take half of that"
+            )
         self.latents = self.latents.new_zeros(self.size, width)
 
     def start(self, decoder: NoisyDecoder, randomness: Randomness, step: int) -> Coordinates:

@@ -240,6 +240,12 @@ def rows(n: int, seed: int = 0) -> Noise:
     return Noise(n, torch.Generator().manual_seed(seed))
 
 
+def test_chains_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genkit.vae.energy.chains.usable_memory", lambda: 2**10)
+    with pytest.raises(RecipeError, match=r"chains\.size: 10,000 chains of 3 numbers take .* GiB in each process"):
+        store()
+
+
 def store(**arguments) -> tuple[PersistentChains, object]:
     decoder, chains = noisy_decoder(seeded(GAUSSIAN_VAE)), PersistentChains(**arguments)
     chains.setup(decoder)
