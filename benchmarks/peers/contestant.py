@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -162,6 +163,10 @@ def in_parts(n: int, size: int, draw: Callable[[int], Tensor]) -> Tensor:
 
 class Hollow(ModuleType):
     """A module in which every name is there and is nothing."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-import torch
 from torch import Tensor
 
 from benchmarks.peers.contestant import Batches, Contestant, count, grey, in_parts, without

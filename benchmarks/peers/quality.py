@@ -65,7 +65,9 @@ class Quality:
         for budget in budgets:
             spent = self._until(contestant, 60 * budget, spent, state)
             random_state = torch.get_rng_state()
-            found = kept(result_file(self.out, arm, budget, seed), lambda s=spent: self._scored(arm, contestant, s, seed))  # type: ignore[misc]
+            found = kept(
+                result_file(self.out, arm, budget, seed), lambda s=spent: self._scored(arm, contestant, s, seed)
+            )  # type: ignore[misc]
             torch.set_rng_state(random_state)
             self.note(f"{arm.name}, {budget:g} min, seed {seed}: {told(found)}")
         state.unlink(missing_ok=True)
