@@ -8,7 +8,7 @@
 batches; not the imports, checkpoints and scores) with one thread, and scores its samples against the test images by
 fashion-mnist-classifier. What was measured is kept in --out; a training that was killed goes on. Settings that know
 nothing of the budget are trained once and scored on the way; others once a budget. `table` prints what there is;
-`speed` times training steps of equal networks in turns, theirs / genkit's.
+`speed` times training steps of equal networks in turns.
 
 The other packages are not among genkit's requirements. Put them beside it, in an environment of their own, since some
 ask for much that is not needed here (tensorflow and aim are left out, as they are only for scores and logs):

@@ -175,7 +175,7 @@ class Hollow(ModuleType):
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:
-    """Hollow modules in the place of packages that are imported only for logs, scores and data, if they are not installed."""
+    """Hollow modules in the place of packages that are not installed and only needed for logs, scores and data."""
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     sys.modules.update({name: Hollow(name) for name in missing})
     try:

@@ -14,19 +14,23 @@ from benchmarks.peers.contestant import Contestant, count, grey, in_parts
 class Pythae(Contestant):
     """Its MLPs of 512 units, squared error; Adam. The latent's width has no default: 10 is that of its README."""
 
-    def __init__(self, images: Tensor, own: bool, vamp: bool):
+    def __init__(
+        self, images: Tensor, own: bool, vamp: bool, encoder: Any = None, decoder: Any = None, latent: int | None = None
+    ):
         from pythae.data.datasets import BaseDataset
         from pythae.models import VAE, VAMP, VAEConfig, VAMPConfig
         from pythae.samplers import NormalSampler, VAMPSampler
         from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
         logging.getLogger("pythae").setLevel(logging.WARNING)
-        batch, rate, latent = (64, 1e-4, 10) if own else (100, 1e-3, 64)
+        batch, rate, width = (64, 1e-4, 10) if own else (100, 1e-3, 64)
         components = {"number_components": 50 if own else 500} if vamp else {}
-        config = (VAMPConfig if vamp else VAEConfig)(input_dim=(1, 28, 28), latent_dim=latent, **components)
-        self.about = f"{'VAMP' if vamp else 'VAE'} of {latent} latents, batch {batch}, rate {rate:g}"
+        config = (VAMPConfig if vamp else VAEConfig)(input_dim=(1, 28, 28), latent_dim=latent or width, **components)
+        self.about = f"{'VAMP' if vamp else 'VAE'} of {config.latent_dim} latents, batch {batch}, rate {rate:g}"
         self.about += f", {config.number_components} components" if vamp else ""
-        self.model = (VAMP if vamp else VAE)(config)
+        if encoder is not None:
+            config.reconstruction_loss = "bce"
+        self.model = (VAMP if vamp else VAE)(config, encoder, decoder)
         data = BaseDataset(images.float() / 255, images.new_zeros(len(images)))
         asked = BaseTrainerConfig(per_device_train_batch_size=batch, learning_rate=rate, no_cuda=True)
         self.trainer = BaseTrainer(self.model, data, training_config=asked)
