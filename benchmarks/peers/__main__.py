@@ -6,7 +6,8 @@
 
 `quality` trains every arm of benchmarks/peers/settings.py for the same CPU minutes of this process (steps and their
 batches; not the imports, checkpoints and scores) with one thread, and scores its samples against the test images by
-fashion-mnist-classifier. What was measured is kept in --out; a training that was killed goes on. Settings that know
+fashion-mnist-classifier. What was measured is kept in --out; a training that was killed goes on,
+or begins anew where its length was planned by timing. Settings that know
 nothing of the budget are trained once and scored on the way; others once a budget. `table` prints what there is;
 `speed` times training steps of equal networks in turns.
 

@@ -51,16 +51,6 @@ class Planned(Contestant):
         rng = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         return torch.cat([to_uint8(x) for x in self.trainer.averaged().stream(n, BATCH, rng=rng)])
 
-    def load(self, path: Path) -> float:
-        spent = super().load(path)
-        self.trainer.go_to(self.steps, self.steps * self._items)
-        return spent
-
-    @property
-    def _items(self) -> int:
-        """Of the data in an iteration; each of these systems takes one batch."""
-        return self.recipe.train.batch_size
-
 
 class Timing:
     """CPU seconds of an iteration, by trying; adds up what that takes."""

@@ -54,14 +54,18 @@ class Quality:
                     self.note(f"{arm.name}: skipped, {missing.name or missing} is not installed")
 
     def _train(self, arm: Arm, budgets: Sequence[float], seed: int) -> None:
-        """One training that passes through all `budgets`, ascending, in minutes."""
+        """One training that passes through all `budgets`, ascending, in minutes.
+
+        One that is planned begins anew if it was killed: its plan was timed, and would come out otherwise.
+        """
         if not budgets:
             return
         reseed(seed)
         contestant = arm.build(self.images, seed, 60 * budgets[-1])
         state = self.out / "under way" / (slug(arm, budgets[-1] if arm.planned else None, seed) + ".pt")
         state.parent.mkdir(parents=True, exist_ok=True)
-        spent = contestant.load(state) if state.is_file() else contestant.spent
+        resumed = state.is_file() and not arm.planned
+        spent = contestant.load(state) if resumed else contestant.spent
         for budget in budgets:
             spent = self._until(contestant, 60 * budget, spent, state)
             random_state = torch.get_rng_state()

@@ -29,6 +29,7 @@ class Walk(Contestant):
     parameters = 1
     killed_at = 10**9
     built: list[float] = []  # noqa: RUF012
+    taken = 0
 
     def __init__(self) -> None:
         self.layer = torch.nn.Linear(1, 1)
@@ -40,6 +41,7 @@ class Walk(Contestant):
             raise KeyboardInterrupt
         self.layer.weight.data += torch.randn(())
         self.steps += 1
+        Walk.taken += 1
 
     def sample(self, n: int) -> Tensor:
         torch.randn(())
@@ -70,6 +72,7 @@ class Clock:
 def bench(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Quality]:
     monkeypatch.setattr(Walk, "killed_at", 10**9)
     monkeypatch.setattr(Walk, "built", [])
+    monkeypatch.setattr(Walk, "taken", 0)
     notes = list[str]()
 
     def made(out: Path) -> Quality:
@@ -101,7 +104,16 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path, bench, monkeypat
     monkeypatch.setattr(Walk, "killed_at", 10**9)
     bench(killed).run([THEIRS], [1, 3], [0])
     assert read(killed, THEIRS, 3) == read(whole, THEIRS, 3)
-    assert not list((killed / "under way").iterdir())
+    assert Walk.taken == 6 + 5 + 2 and not list((killed / "under way").iterdir())
+
+
+def test_a_planned_training_begins_anew(tmp_path, bench, monkeypatch):
+    monkeypatch.setattr(Walk, "killed_at", 5)
+    with pytest.raises(KeyboardInterrupt):
+        bench(tmp_path).run([OURS], [3], [0])
+    monkeypatch.setattr(Walk, "killed_at", 10**9)
+    bench(tmp_path).run([OURS], [3], [0])
+    assert Walk.taken == 5 + 6 and result_file(tmp_path, OURS, 3, 0).is_file()
 
 
 def test_what_is_measured_is_not_trained_again(tmp_path, bench):
