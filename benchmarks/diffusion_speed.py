@@ -1,6 +1,6 @@
 """Training steps and 50-step sampling beside diffusers' unconditional example, with an equal UNet2DModel, in turns.
 
-    python -m benchmarks.diffusion_speed [--rounds 6] [--batch 16]
+    python -m benchmarks.diffusion_speed [--rounds 6] [--batch 8 16 64]
 
 The example's loop is restated from its parts: DDPMScheduler.add_noise, mean squared error, clipping, AdamW, EMAModel,
 and DDPMPipeline for samples. Prints CPU milliseconds (medians) and the median of the ratios of each round.
@@ -76,28 +76,38 @@ def seconds(work: Callable[[], object], times: int) -> float:
     return (time.process_time() - start) / times
 
 
+HEAD = "| | genkit, CPU ms | {}, CPU ms | as fast, times (range) |\n|---|---|---|---|"
+
+
+def in_turns(name: str, mine: Callable[[], object], other: Callable[[], object], rounds: int, times: int = 3) -> None:
+    """Prints a row of the table that `HEAD` begins."""
+    mine(), other()
+    pairs = [(seconds(mine, times), seconds(other, times)) for _ in range(rounds)]
+    ratios = [b / a for a, b in pairs]
+    a, b = (1000 * statistics.median(column) for column in zip(*pairs, strict=True))
+    found = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    print(f"| {name} | {a:.0f} | {b:.0f} | {found} |", flush=True)
+
+
+def noise() -> DataSet:
+    return DataSet("noise", torch.randint(256, (512, 3, SIZE, SIZE), dtype=torch.uint8))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", nargs="+", type=int, default=[16])
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    data = DataSet("noise", torch.randint(256, (512, 3, SIZE, SIZE), dtype=torch.uint8))
-    step, sample, generator = ours(given.batch, data)
-    their_step, their_sample = theirs(given.batch, data, dict(generator.network.unet.config))
+    data = noise()
     keep_memory()
-    print("| | genkit, CPU ms | diffusers, CPU ms | as fast, times (range) |\n|---|---|---|---|")
-    for name, mine, other, times in (
-        ("training step", step, their_step, 3),
-        (f"{EVALUATIONS}-step sampling", sample, their_sample, 1),
-    ):
-        mine(), other()
-        pairs = [(seconds(mine, times), seconds(other, times)) for _ in range(given.rounds)]
-        ratios = [b / a for a, b in pairs]
-        a, b = (1000 * statistics.median(column) for column in zip(*pairs, strict=True))
-        found = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"| {name} of {given.batch} images | {a:.0f} | {b:.0f} | {found} |", flush=True)
+    print(HEAD.format("diffusers"))
+    for batch in given.batch:
+        step, sample, generator = ours(batch, data)
+        their_step, their_sample = theirs(batch, data, dict(generator.network.unet.config))
+        in_turns(f"training step of {batch} images", step, their_step, given.rounds)
+        in_turns(f"{EVALUATIONS}-step sampling of {batch} images", sample, their_sample, given.rounds, 1)
 
 
 if __name__ == "__main__":
