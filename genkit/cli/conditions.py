@@ -124,9 +124,8 @@ def _read(path: Path, most: int) -> Iterator[tuple[Tensor, str]]:
 
     if path.is_dir() or path.suffix.lower() == ".zip":
         files = ImageFiles(path)
-        files = files.select(files.names[:most])
-        for index, image in files.decode_all():
-            yield image, files.shown(index)
+        for index, name in enumerate(map(files.shown, range(min(most, len(files))))):
+            yield decode(files.read(index), name)[0], name
         return
     if not path.exists():
         raise DataError(f"{path} does not exist; give an image file, or a folder or zip of images")

@@ -27,8 +27,8 @@ from genkit.evaluation.bench.spec import Bench
 from genkit.evaluation.bench.summary import best, interval, summarise, within
 from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.metrics.computing import metric_named
+from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.scoring import evaluate
-from genkit.evaluation.sources import open_source, opening
 from genkit.images.pixels import decode, write_folder
 from genkit.training.watcher import TrainingWatcher
 from tests.evaluation.test_scoring import Mean, Noise, pictures
