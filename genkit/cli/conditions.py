@@ -81,6 +81,8 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
+    if (asked := len(value.split(","))) > n and value not in getattr(column, "names", ()):
+        raise ConditionError(f"{asked} values for {n} sample{'s'[: n - 1]}; take -n {asked} or more, or name fewer")
     if not isinstance(column, Labels):
         found.words.append(f"{name} {value}")
     elif column.names:

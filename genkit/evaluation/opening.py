@@ -122,7 +122,7 @@ def _opening(text: str, role: str, skip_bad: bool) -> Opening:
 def _named(text: str, role: str, skip_bad: bool) -> Opening:
     name = find_name(text, role)
     if name is None:
-        near = suggest(text, CATALOG["data"])
+        near = suggest(text, [*CATALOG["data"], *(path.parent.name for path in shipped("weights").glob(f"*/{CONFIG}"))])
         raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{near}")
     return _of_spec(name, role) if isinstance(name, dict) else Opening(0, lambda: of_files(ImageFiles(name), skip_bad))
 

@@ -532,3 +532,12 @@ class TestChannels:
         sides = [DataSet(name, pictures(12, channels=c)) for name, c in (("a", a), ("b", b))]
         warnings = evaluate(*sides, ("fd",), n=12, extractor=str(folder)).warnings
         return [line for line in warnings if line.startswith("images of")]
+
+
+def test_a_score_is_found_by_the_name_it_is_published_under():
+    scores = evaluate(Noise(), DataSet("real", pictures(20)), ("fd", "pr"), n=20, extractor=Mean())
+    assert scores["FD"] == scores["fd"] and scores["Precision"] == scores["precision"]
+    with pytest.warns(UserWarning, match="fid is given as fd, which is FD/"):
+        assert scores["fid"] == scores["fd"]
+    with pytest.raises(EvaluationError, match="no score 'kid' here"):
+        scores["kid"]

@@ -144,3 +144,12 @@ def test_first_weights_come_from_the_seed_alone_and_leave_the_global_state() -> 
 def test_differences_name_every_leaf() -> None:
     old, new = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "e": 4}
     assert list(differences(old, new)) == ["a.c: 2 -> 3", "d: [1] -> None", "e: None -> 4"]
+
+
+@pytest.mark.parametrize(
+    ("best", "kept"), [("fid", "fd"), ("KID", "kd"), ("Recall", "recall"), ("accuracy", "accuracy")]
+)
+def test_the_best_may_be_called_by_its_published_name(best: str, kept: str) -> None:
+    from genkit.training.recipe import Evaluate
+
+    assert Evaluate(metrics=["FID", "kd", "pr"], best=best).best == kept

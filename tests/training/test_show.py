@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.run_contents import contents
+from benchmarks.small_recipes import read, shrunk
 from genkit.images.grid import GAP, LINE
 from genkit.training import run as run_module
 from genkit.training import show, train
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
-from tests.rules.recipes import read, shrunk
-from tests.training.tiny import contents
 
 
 def test_reference_and_extractor_are_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
