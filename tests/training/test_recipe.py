@@ -123,9 +123,11 @@ def test_an_override_changes_one_use_of_an_alias(tmp_path: Path) -> None:
     assert recipe.optimizers["critic"]["lr"] == 5 and recipe.optimizers["generator"]["lr"] == "1e-3"
 
 
-def test_a_missing_file_names_the_shipped_recipes() -> None:
-    with pytest.raises(RecipeError, match=r"no recipe 'nowhere'; give a YAML file or one of: .*digits/"):
-        find_recipe("nowhere")
+def test_a_missing_file_names_the_nearest_shipped_recipe() -> None:
+    with pytest.raises(
+        RecipeError, match=r"no recipe 'digits/exemplar_vea'; did you mean 'digits/exemplar_vae'\?; or give"
+    ):
+        find_recipe("digits/exemplar_vea")
     for name in shipped_recipes():
         assert load_recipe(name).name.startswith(name.partition("/")[0].replace("_", "-"))
 

@@ -372,7 +372,7 @@ def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
     (here / "file").touch()
     with pytest.raises(ValueError, match="cannot write file"):
         run_bench(Bench.from_dict(spec()), "file")
-    with pytest.raises(EvaluationError, match=r"metric kds: .*got 20 samples, at least 1000"):
+    with pytest.raises(RecipeError, match=r"metric kds: .*got 20 samples, at least 1000"):
         Bench.from_dict(spec(metrics=["kds"]))
 
 
