@@ -24,13 +24,13 @@ from typing import Any
 
 import torch
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.catalog import build
 from genkit.data.dataset import DataSet
 from genkit.training.engine import accelerator_of
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.recipes import read, shrunk
 
 ITERATIONS, SECONDS, SAME = 20, 3.0, 3
 PIXELS_IN_FLIGHT = 32 * 64 * 64

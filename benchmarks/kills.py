@@ -2,7 +2,7 @@
 
     python -m benchmarks.kills [--kills 200] [--out runs/bench/kills] [--seed 0] [--processes 1 2] [--jobs 1]
 
-Every recipe is made small by `tests.rules.recipes.shrunk` and trained for a few iterations: once undisturbed, and again
+Every recipe is made small by `benchmarks.small_recipes` and trained for a few iterations: once undisturbed, and again
 killed until it has had its share of kills, on one process (`genkit train`) and on two (`accelerate launch`, whose whole
 group is killed). A kill comes after a random share of the time that the undisturbed run took from its first line to its
 last. What is finished is kept in kills.json. Prints a Markdown table.
@@ -26,9 +26,9 @@ from typing import Any
 
 import yaml
 
+from benchmarks.run_contents import contents
+from benchmarks.small_recipes import read, shrunk
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.recipes import read, shrunk
-from tests.training.tiny import contents
 
 ROOT = Path(__file__).parents[1]
 STEPS, CHECKPOINT = 30, 5

@@ -81,6 +81,8 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
+    if (asked := len(value.split(","))) > n and value not in getattr(column, "names", ()):
+        raise ConditionError(f"{asked} values for {n} sample{'s'[: n - 1]}; take -n {asked} or more, or name fewer")
     if not isinstance(column, Labels):
         found.words.append(f"{name} {value}")
     elif column.names:
@@ -124,9 +126,8 @@ def _read(path: Path, most: int) -> Iterator[tuple[Tensor, str]]:
 
     if path.is_dir() or path.suffix.lower() == ".zip":
         files = ImageFiles(path)
-        files = files.select(files.names[:most])
-        for index, image in files.decode_all():
-            yield image, files.shown(index)
+        for index, name in enumerate(map(files.shown, range(min(most, len(files))))):
+            yield decode(files.read(index), name)[0], name
         return
     if not path.exists():
         raise DataError(f"{path} does not exist; give an image file, or a folder or zip of images")

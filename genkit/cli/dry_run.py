@@ -117,8 +117,6 @@ def _data(data: Any) -> Iterator[list[object]]:
     for name, space in data.conditions.items():
         names = f": {', '.join(space.names)}" if space.names else ""
         yield [name, f"{space.about}{names}"]
-    if data.report:
-        yield ["files", data.report.summary()]
     yield from (["note", line] for line in data.remarks())
 
 

@@ -69,8 +69,8 @@ def parsed(text: str) -> tuple[str, float]:
         strength = float("nan")
     if not name or not isfinite(strength) or not 0 < abs(strength) <= MOST:
         raise GenkitError(
-            f"--direction {shown(text)}: give NUMBER=STRENGTH or NAME=STRENGTH, such as 3=2.5; a strength is a number "
-            f"up to {MOST:g} and not 0"
+            f"--direction {shown(text)}: give NUMBER=STRENGTH or NAME=STRENGTH, such as 3=2.5; a strength is a finite "
+            f"number up to {MOST:g} and not 0"
         )
     return name, strength
 

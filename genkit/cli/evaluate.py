@@ -81,6 +81,13 @@ def command(ctx: click.Context, a: str, against: str | None, metrics: str | None
     import_module(f"genkit.cli.{use}").score(a, against, **given)
 
 
+def of_use(use: str) -> click.Command:
+    """The command as a reader of one of `METRICS` wants to see it: with its own text and options."""
+    about = import_module(f"genkit.cli.{use}").ABOUT
+    params = [p for p in command.params if p.name != "metrics" and use in (getattr(p, "of", ()) or (use,))]
+    return Writing(use, params=params, help=about, epilog=command.epilog)
+
+
 def _use(a: str, metrics: str | None) -> str:
     """The metric that is asked for alone; where nothing is asked for, what `a` is for."""
     if metrics is None:

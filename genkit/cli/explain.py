@@ -10,7 +10,19 @@ import click
 from genkit.cli.classifier import ABOUT_CLASSIFIER
 from genkit.cli.computing_options import on_device
 from genkit.cli.own_module import is_source
-from genkit.cli.places import ABOUT_WEIGHTS, COUNT, FILE, SEED, WEIGHTS, Input, Option, Place, Writing, option
+from genkit.cli.places import (
+    ABOUT_WEIGHTS,
+    COUNT,
+    FILE,
+    SEED,
+    WEIGHTS,
+    Input,
+    Option,
+    Place,
+    Writing,
+    option,
+    skip_bad_option,
+)
 from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError
 
@@ -45,6 +57,7 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("-n", "n", type=COUNT, help="Images searched, 250; or exemplars behind the image, 8.")
 @click.option("--grid", type=FILE, help="Picture of one image and what changes it, or stands behind it.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything about one image to this file.")
+@skip_bad_option
 @click.pass_context
 @on_device
 def command(ctx: click.Context, subject: str, images: str | None, **options: Any) -> None:
@@ -59,7 +72,7 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
     `genkit explain train` makes such a StyleEx. Of WEIGHTS of an exemplar VAE: the data by which they generate, and the
     exemplars behind an image, nearest first.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value not in (None, False)}
     if _use(subject, given) == EXEMPLARS:
         from genkit.cli import exemplars
 

@@ -111,7 +111,7 @@ def _bind(classifier: Any, subject: str, by: str) -> None:
         )
 
 
-def search(generator: Any, images: str, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
+def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
     import torch
 
@@ -120,7 +120,7 @@ def search(generator: Any, images: str, out: Path, subject: str, by: str, given:
     from genkit.explain.explaining import explain as found_by
 
     crew_of_launch()  # its processes share the search
-    data = open_data(images, tuple(generator.sample_shape), "IMAGES")
+    data = open_data(images, tuple(generator.sample_shape), "IMAGES", given.get("skip_bad", False))
     judge: Any = loaded_judge(given.get("judge"))
     n, seed = given.get("n", SEARCHED), given.get("seed", 0)
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[: 2 * n]
@@ -259,7 +259,7 @@ def draw_attribute(generator: Any, explanation: Explanation, images: str | None,
         name = explanation.classes[target]
         raise GenkitError(f"--attribute {number}: there are {len(attributes)} of class {name}")
     attribute = attributes[number - 1]
-    x = _shown(generator, explanation, target, number - 1, images)
+    x = _shown(generator, explanation, target, number - 1, images, given.get("skip_bad", False))
     if explanation.range is None:
         raise GenkitError("this explanation keeps no ranges of its coordinates, it is only to be shown; search again")
     end = (explanation.range.high if attribute.direction else explanation.range.low)[attribute.s]
@@ -271,7 +271,7 @@ def draw_attribute(generator: Any, explanation: Explanation, images: str | None,
     )
 
 
-def _shown(generator: Any, explanation: Explanation, target: int, i: int, images: str | None) -> Tensor:
+def _shown(generator: Any, explanation: Explanation, target: int, i: int, images: str | None, skip_bad: bool) -> Tensor:
     """Images to animate: those given, or the examples of the page."""
     from genkit.cli.edit import read_image
     from genkit.evaluation.real_data import open_data
@@ -286,6 +286,6 @@ def _shown(generator: Any, explanation: Explanation, target: int, i: int, images
         return read_image(Path(images), generator)[None]
     import torch
 
-    data = open_data(images, tuple(generator.sample_shape), "IMAGES")
+    data = open_data(images, tuple(generator.sample_shape), "IMAGES", skip_bad)
     found: Tensor = data.rows(torch.arange(min(MOST_IN_STRIP, len(data))))
     return found

@@ -59,21 +59,23 @@ def command(
     The recipe is written first, as OUT/recipe.yaml. What was stopped goes on with the same command and --resume.
     """
     from genkit.cli.explain_images import loaded_judge
+    from genkit.evaluation.real_data import open_data
 
     asked = GivenClassifier(name, range=range_, **told)
     asked.check()
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
-    classifier = built(asked, _size(asked, size))
+    classifier: Any = built(asked, _size(asked, size))
     loaded_judge(judge)
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
-    if against:
-        _checked_data(against, classifier, "--against", skip_bad)
+    explained = _checked_data(against, classifier, "--against", skip_bad) if against else spec
     temperature = _tried_on(classifier, spec)
+    if explained != spec:
+        open_data(explained, tuple(classifier.sample_shape), "--against")
     recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), temperature, steps, minutes, seed)
     _train(recipe, out, resume)
-    _explain(name, against or data, out, judge, n, seed)
+    _explain(name, explained, out, judge, n, seed)
 
 
 def _size(asked: GivenClassifier, size: str | None) -> int:
@@ -184,7 +186,7 @@ def _train(recipe: Recipe, out: Path, resume: bool) -> None:
     train_once(recipe, out, resume, f"training {recipe.name} into {out}; the recipe is {out / 'recipe.yaml'}")
 
 
-def _explain(name: str, images: str, out: Path, judge: str | None, n: int | None, seed: int) -> None:
+def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None, seed: int) -> None:
     from genkit.cli.explain_images import EXPLANATION, explainer, search
     from genkit.core.processes import process_count
 

@@ -56,7 +56,7 @@ def score(
 def show(scores: Scores) -> None:
     """Prints the table, the settings behind its numbers, class shares and warnings."""
     click.echo(heading(f"{scores.a.name} against {scores.against.name}"))
-    click.echo(table([_row(name, score) for name, score in scores.scores.items()], HEADER))
+    click.echo(table([_row(name, score, scores.fewest) for name, score in scores.scores.items()], HEADER))
     for side in (scores.a, scores.against):
         if side.classes:
             click.echo(_shares(side.name, side.classes))
@@ -64,11 +64,11 @@ def show(scores: Scores) -> None:
     warn(scores.warnings)
 
 
-def _row(name: str, score: Score) -> tuple[str, ...]:
+def _row(name: str, score: Score, n: int | None) -> tuple[str, ...]:
     from genkit.evaluation.verdicts import verdict
 
     error = "" if score.standard_error is None else f"{score.standard_error:.2g}"
-    return score.label, f"{score.value:.6g}", error, score.better, verdict(name, score.value)
+    return score.label, f"{score.value:.6g}", error, score.better, verdict(name, score.value, n=n)
 
 
 def _shares(name: str, classes: FoundClasses) -> str:

@@ -11,6 +11,14 @@ from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
 from genkit.core.errors import GenkitError, shown
 
+ABOUT = """Classify labelled images by the nearest latents of A, a VAE.
+
+It is short for 'genkit evaluate A --metrics knn'.
+
+\b
+genkit knn fashion-mnist-exemplar-vae --train fashion_mnist/train --against fashion_mnist/test
+"""
+
 
 def score(
     weights: str,

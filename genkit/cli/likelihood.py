@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from genkit.evaluation.likelihood import Likelihoods
 
 
+ABOUT = """Tell how likely images are to A, a VAE or diffusion model, in nats and bits.
+
+It is short for 'genkit evaluate A --metrics likelihood'.
+
+\b
+genkit likelihood fashion-mnist-ddpm --against fashion_mnist/test -n 100
+"""
+
+
 def score(
     weights: str,
     against: str,

@@ -22,6 +22,7 @@ from genkit.cli.memory import keep_memory
 from genkit.core.display import is_first_process
 from genkit.core.errors import BeyondTraining, BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
+from genkit.core.others_code import fault_of_others
 
 COMMANDS = {
     "new": ("new", "Look at your own images, and write a recipe that fits them."),
@@ -80,9 +81,9 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] == "exemplars" and {"-h", "--help"} & {*args}:
-            for name in ("edit", "explain"):
-                with click.Context(self.get_command(ctx, name), ctx, name) as one:  # type: ignore[arg-type]
+        if args and args[0] in RENAMED and {"-h", "--help"} & {*args}:
+            for command in self._of_earlier(ctx, args[0]):
+                with click.Context(command, ctx, command.name) as one:
                     click.echo(one.get_help() + "\n")
             ctx.exit()
         args = _of_today(args)
@@ -91,6 +92,14 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
+
+    def _of_earlier(self, ctx: click.Context, name: str) -> list[click.Command]:
+        """The commands that a name of earlier versions stands for."""
+        if name == "exemplars":
+            return [command for new in ("edit", "explain") if (command := self.get_command(ctx, new))]
+        from genkit.cli.evaluate import of_use
+
+        return [of_use(name)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -236,6 +245,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}", BAD_INPUT
+    if fault := fault_of_others(error):
+        return f"{fault}; {DEBUG} shows the traceback", BAD_INPUT
     return f"internal error: {type(error).__name__}: {error}; run again with {DEBUG} and report it", INTERNAL
 
 

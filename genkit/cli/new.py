@@ -13,11 +13,12 @@ from click.core import ParameterSource
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing
 from genkit.core.errors import GenkitError
+from genkit.starters.plans import PLANS
 
 if TYPE_CHECKING:
     from genkit.starters.survey import Survey
 
-SYSTEMS = ("gan", "stylegan2", "ddpm", "vae")
+SYSTEMS = tuple(PLANS)
 MINUTES, SHOWN = 30, 5
 """Of a training, and files and classes that are named."""
 
@@ -76,7 +77,8 @@ def command(
         warn(
             [f"{made.steps:,} iterations are few for this; give --minutes more, a smaller --size, or another --system"]
         )
-    click.echo(f"recipe in {file}, a contact sheet in {sheet}; train it with")
+    seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"all {found.count:,}"
+    click.echo(f"recipe in {file}, a contact sheet of {seen} images in {sheet}; train it with")
     click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))
 
 

@@ -30,6 +30,17 @@ LEAST = 50
 """Images from which a generator can learn something."""
 
 
+ABOUT = """Rank the images of A, the most suspicious first.
+
+It finds images that are hard for a generator, such as noise and damage; foreign ones as easy as the rest, such as
+digits among clothes, are not found. It is short for 'genkit evaluate A --metrics outliers'.
+
+\b
+genkit outliers photos.zip --out ranked.csv --grid worst.png       a small GAN is trained on them
+genkit outliers photos.zip --against runs/photos --out ranked.csv  judged by a run
+"""
+
+
 def score(
     data: str,
     run: str | None = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genkit.core.errors import GenkitError, WeightsError, first_line, shown, suggest
+from genkit.core.others_code import note_others
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +32,7 @@ def imported(source: str) -> nn.Module:
     from torch import jit, nn
 
     name, _, factory = source.partition(":")
+    note_others(name)
     if (here := os.getcwd()) not in sys.path:
         sys.path.insert(0, here)
     try:

@@ -26,9 +26,10 @@ class Number(click.FloatRange):
     """A finite number in a range; nan and infinity are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not math.isfinite(number := float(super().convert(value, param, ctx))):
-            self.fail(f"{number} is no finite number", param, ctx)
-        return number
+        number = float(click.FLOAT.convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{number} is not finite", param, ctx)
+        return float(super().convert(number, param, ctx))
 
 
 class Truncation(Number):

@@ -48,7 +48,10 @@ def _check_count(n: object, what: str) -> None:
 
 
 class Items(Protocol):
-    """Real samples in order, with their conditions: see genkit.data.dataset.DataSet."""
+    """Real samples in order, with their conditions: see genkit.data.dataset.DataSet.
+
+    `rows` are floats, `stored` the same rows as they lie in memory or on the disk: images may be uint8.
+    """
 
     @property
     def name(self) -> str: ...
@@ -56,6 +59,7 @@ class Items(Protocol):
     def fingerprint(self) -> str: ...
     def __len__(self) -> int: ...
     def rows(self, index: Tensor) -> Tensor: ...
+    def stored(self, index: Tensor) -> Tensor: ...
     def condition(self, index: Tensor) -> Condition: ...
 
 

@@ -23,16 +23,21 @@ BESIDE = (".gitattributes", README)
 """Files of a repository that holds nothing yet."""
 
 
+def _parts(source: str) -> tuple[str, str] | None:
+    """Owner and name in owner/name or owner/name@revision; None of another form."""
+    owner, slash, name = source.partition("@")[0].partition("/")
+    return (owner, name) if slash and "/" not in name and not {owner, name} & {"", ".", ".."} else None
+
+
 def is_id(source: str) -> bool:
     """Whether `source` has the form owner/name or owner/name@revision, and is no path."""
-    parts = source.partition("@")[0].split("/")
-    return len(parts) == 2 and all(p and p not in {".", ".."} for p in parts) and not Path(parts[0]).exists()
+    parts = _parts(source)
+    return parts is not None and not Path(parts[0]).exists()
 
 
 def check_id(source: str) -> None:
     """Raises WeightsError for what has not the form of an id."""
-    parts = source.partition("@")[0].split("/")
-    if len(parts) != 2 or not all(parts) or parts[0] in {".", ".."}:
+    if _parts(source) is None:
         raise WeightsError(f"{shown(source)} is no repository of the hub; write owner/name, or owner/name@revision")
 
 

@@ -6,6 +6,7 @@ a count is 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,9 +28,10 @@ def on_host(numbers: Tensor) -> Tensor:
     return torch.arange(numbers.numel()).view(numbers.shape) if numbers.is_meta else numbers.cpu()
 
 
-def listed(numbers: Tensor) -> list[float]:
-    """`numbers`, (n,)."""
-    return [0.0] * len(numbers) if numbers.is_meta else numbers.tolist()  # type: ignore[no-any-return]
+def listed(numbers: Sequence[Tensor]) -> list[float]:
+    """The values of `numbers`, () each and on one device, which is asked once."""
+    together = torch.stack([*numbers]) if len(numbers) else torch.zeros(0)
+    return [0.0] * len(together) if together.is_meta else together.tolist()  # type: ignore[no-any-return]
 
 
 class Tally(nn.Module):

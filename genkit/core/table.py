@@ -13,6 +13,7 @@ from typing import Any
 
 from genkit.core.entry import Entries, Entry
 from genkit.core.errors import BrokenPlugin, RecipeError, suggest
+from genkit.core.others_code import note_others
 
 FLOORS = ("core", "gan", "vae", "diffusion", "classifiers", "posthoc", "training", "data", "evaluation")
 TYPES = ("generators", "systems", "networks", "vae", "diffusion", "techniques", "optimizers", "data", "columns")
@@ -57,6 +58,7 @@ def register(kind: str, name: str, target: str, *, about: str = "", papers: Iter
     taken = {n: e.target for names in CATALOG.values() for n, e in names.items()}
     if taken.get(name, target) != target:
         raise RecipeError(f"the catalog already has {name!r} ({taken[name]}); choose another name")
+    note_others(target.partition(":")[0])
     CATALOG[kind][name] = Entry(target, about, check_papers(papers))
 
 

@@ -22,7 +22,7 @@ from genkit.core.errors import GenkitError
 from genkit.core.files import remove_leftovers, write_atomically
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 
-VERSION = 1
+VERSION = 2
 """Raised when the same key would mean other numbers."""
 
 

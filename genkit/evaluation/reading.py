@@ -47,7 +47,11 @@ class Read:
 
 
 class Reader:
-    """Runs the extractor over both sides, with one progress for all."""
+    """Runs the extractor over both sides, with one progress for all.
+
+    Raises:
+        DataError: a side with samples that are known to be of no use, before any is read.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,14 @@ class Reader:
         self.use_cache, self.progress, self.warnings = use_cache, progress, list[str]()
         self.total = sum(min(n, s.available or n) for s in sides if isinstance(s, Source))
         self.done, self.crew, self.fingerprints = 0, crew, dict[int, str]()
+        for side in sides:
+            if isinstance(side, Source) and side.check:
+                side.check(n, seed)
+
+    def read_all(self, sides: Sequence[Source | Statistics]) -> list[Read]:
+        """Each side; files come first, since one of them may be damaged, and a generator may take hours."""
+        read = {id(side): self.read(side) for side in sorted(sides, key=lambda side: not _of_files(side))}
+        return [read[id(side)] for side in sides]
 
     def read(self, side: Source | Statistics) -> Read:
         if isinstance(side, Statistics):
@@ -162,6 +174,10 @@ class Reader:
         self.done += samples
         if self.progress:
             self.progress(min(self.done, self.total), self.total)
+
+
+def _of_files(side: Source | Statistics) -> bool:
+    return isinstance(side, Source) and side.kind == "files"
 
 
 def _refuse_too_many(side: Source, n: int, features: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -95,10 +96,27 @@ class Scores:
     missing: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
-        """The value of a score; raises EvaluationError where there is none of this name."""
-        if name not in self.scores:
+        """The value of a score, by its name in any case, or the name that it is published under.
+
+        A warning says so where it is not called that here, as FD/mnist-classifier is no FID.
+
+        Raises:
+            EvaluationError: there is none of this name.
+        """
+        from genkit.evaluation.metrics.computing import score_named
+
+        found = name if name in self.scores else score_named(str(name), self.scores)
+        if found is None:
             raise EvaluationError(f"no score {shown(name)} here{suggest(name, self.scores)}")
-        return self.scores[name].value
+        score = self.scores[found]
+        if found.lower() != name.lower() and not score.label.lower().startswith(name.lower()):
+            warnings.warn(f"{name} is given as {found}, which is {score.label} here", stacklevel=2)
+        return score.value
+
+    @property
+    def fewest(self) -> int | None:
+        """Samples of the smaller side; None where neither says."""
+        return min((side.n for side in (self.a, self.against) if side.n is not None), default=None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.scores)

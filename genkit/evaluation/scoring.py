@@ -22,10 +22,11 @@ from genkit.evaluation.extractors.features import POINTS, check_extractor, defau
 from genkit.evaluation.metrics.computing import ScoreValues, compute, label, metric_named
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
+from genkit.evaluation.opening import open_sides, open_source
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Reader, side_of_statistics
 from genkit.evaluation.scores import Score, ScoredSide, Scores
-from genkit.evaluation.sources import Source, open_sides, open_source
+from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 
 SMALLEST = 2 * 4
@@ -51,7 +52,7 @@ def evaluate(
 
     Args:
         a, against: a Generator, a data set, an iterable of image batches, a path (folder or zip of images, `.npz`
-            statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.sources.open_source`.
+            statistics, weights or run folder) or the name of a data set; see `genkit.evaluation.opening.open_source`.
         metrics: names from `genkit list metrics`, or of their scores: "fid" is fd, and a warning says so. None takes
             those of fd, kd and pr that these sides allow, and modes where the reference has some.
         n: samples of each side; a side that has fewer gives all, with a warning.
@@ -79,7 +80,7 @@ def evaluate(
     judge = _judge(real, fake, extractor, weights, wanted)
     with told(progress, "features", "sample") as tell:
         reader = Reader(judge, n, seed, batch_size, use_cache, tell, [real, fake], crew)
-        sides = [reader.read(side) for side in (real, fake)]
+        sides = reader.read_all([real, fake])
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))
     with exact():
         values, failed = beside(lambda: compute(wanted.names, compared))

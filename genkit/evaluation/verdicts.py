@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 NEAR, FAR = 1.5, 10.0
 """Times the floor up to which a distance is as good as real, and from which on it is far."""
+ENOUGH = 100
+"""Samples of each side from which on a score is put into words: of fewer, one score contradicts the other."""
 SHORT = 0.8
 """Share of what real samples get from which on a score is nearly theirs."""
 
@@ -24,14 +26,17 @@ class Words(NamedTuple):
     says: Callable[[float], str]
 
 
-def verdict(score: str, value: float, floor: float | None = None, better: str = "") -> str:
+def verdict(score: str, value: float, floor: float | None = None, better: str = "", n: int | None = None) -> str:
     """A sentence about a score; empty for one that nothing is known of.
 
     Args:
         score: its name, as `fd` or `recall`.
         floor: the same score of real samples against real ones, where it is known.
         better: "lower" or "higher".
+        n: samples of the smaller side, where it is known.
     """
+    if n is not None and n < ENOUGH:
+        return f"{n} samples are too few for a verdict; take {ENOUGH} or more"
     if not math.isfinite(value):
         return "not a number: the samples or their features are too large"
     if score in DISTANCES:

@@ -19,6 +19,9 @@ PixelArray = NDArray[np.uint8]
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif", ".npy")
 
+ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG": b"\xff\xd9", "GIF": b";"}
+"""The last bytes of a whole file."""
+
 MAX_PIXELS = 2**26
 """8192 x 8192. Larger pictures are refused by their header, before anything is allocated."""
 
@@ -55,6 +58,19 @@ def read_pixels(
     except Exception as damage:  # Pillow's decoders raise a dozen unrelated types
         raise refusal(name, f"damaged {picture.format} ({first_line(damage)})") from damage
     return pixels, notes
+
+
+def check_content(content: bytes, name: str) -> None:
+    """Looks at an image file, and decodes it only where its end is not that of its format.
+
+    Raises:
+        DataError: starting with `name`, as `read_pixels` would; damage in the middle is not seen.
+    """
+    if content and not name.lower().endswith(".npy"):
+        end = ENDS.get(_open(content, name).format or "")
+        if end and content.endswith(end):
+            return
+    read_pixels(content, name)
 
 
 def refusal(name: str, reason: str) -> DataError:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from genkit.core.errors import DataError
@@ -19,7 +18,8 @@ from genkit.core.files import read_regular
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 from genkit.images.ahead import Claim, in_order
-from genkit.images.decoding import SUFFIXES, printable, refusal
+from genkit.images.decoding import SUFFIXES, check_content, printable, refusal
+from genkit.images.grouping import Prepared
 from genkit.images.intake import Intake
 from genkit.images.listing import ClassFolders, class_folders, is_image, open_zip, walk
 from genkit.images.pixels import centre_square, decode, resize
@@ -30,17 +30,16 @@ MAX_FILE_BYTES = 2**28
 AHEAD = 2**30
 """Most bytes of pictures that are being decoded or wait for their turn; one picture alone may take more."""
 
-BATCH = 2**30
-"""Bytes of a batch of files at most, for extractors that take pictures of any size."""
-
 A_PIXEL = 16
 """Bytes that decoding takes a pixel: Pillow's picture (4), a conversion of it, the array and its reordering."""
 
 ENLARGED = "enlarged"
 """Note on an image that was smaller than wanted."""
 
+ADVICE = "mend or remove it, or leave such out (--skip-bad, or skip_bad: true)"
+
 Crop = Literal["centre", "none"]
-"""(done, total)."""
+"""Cut to the middle square, or refuse what is not square."""
 
 Finished = tuple[Tensor, tuple[str, ...]]
 """An image as it is wanted, and notes on the way to it."""
@@ -54,14 +53,6 @@ class DecodedFile(NamedTuple):
 
     position: int
     image: Tensor
-
-
-class Prepared(NamedTuple):
-    """One image after preparation, the shape (C, H, W) of its file, and its position among the files."""
-
-    ready: Tensor
-    shape: tuple[int, ...]
-    position: int
 
 
 class ImageFiles:
@@ -168,6 +159,24 @@ class ImageFiles:
         except DataError as bad:
             return f"unreadable: {self._reason(index, bad)}".encode("utf-8", "surrogateescape")
 
+    def check(self) -> None:
+        """Looks at every file and decodes none but those that may be cut short.
+
+        Raises:
+            DataError: naming the first that cannot be used, and how many there are.
+        """
+        bad = [reason for index in range(len(self)) if (reason := self._fault(index))]
+        if bad:
+            of_all = f" ({len(bad)} of {len(self)} files cannot be used)" if len(bad) > 1 else ""
+            raise DataError(f"{bad[0]}{of_all}; {ADVICE}")
+
+    def _fault(self, index: int) -> DataError | None:
+        try:
+            check_content(self.read(index), self.shown(index))
+        except DataError as bad:
+            return bad
+        return None
+
     def decode_all(
         self,
         channels: int | None = None,
@@ -235,7 +244,7 @@ class ImageFiles:
             for index, made in enumerate(outcomes):
                 if isinstance(made, DataError):
                     if not skip_bad:
-                        raise DataError(f"{made}; mend or remove it, or leave such out (--skip-bad, or skip_bad: true)")
+                        raise DataError(f"{made}; {ADVICE}")
                     report.rejected.append((self.names[index], self._reason(index, made)))
                 else:
                     report.accept(made[2], self.names[index])
@@ -273,27 +282,3 @@ def _fitted(image: Tensor, size: int, crop: str, enlarge: bool, name: str) -> Fi
     if crop == "none" and height != width:
         raise refusal(name, f"{width} x {height} pixels are not square; choose crop: centre")
     return resize(centre_square(image)[None], size)[0], (ENLARGED,) if small else ()
-
-
-def grouped(images: Iterable[Prepared], size: int) -> Iterator[Prepared]:
-    """Batches of consecutive images whose files have one shape; the order stays.
-
-    No batch goes beyond a multiple of `size` positions, so that those of a part of the files are those of all.
-    """
-    held: list[Prepared] = []
-    for image in images:
-        if held and not _goes_with(image, held, size):
-            yield _stacked(held)
-            held = []
-        held.append(image)
-    if held:
-        yield _stacked(held)
-
-
-def _goes_with(image: Prepared, held: list[Prepared], size: int) -> bool:
-    alike = image.shape == held[0].shape and image.position // size == held[0].position // size
-    return alike and (len(held) + 1) * image.ready.nbytes <= BATCH
-
-
-def _stacked(held: list[Prepared]) -> Prepared:
-    return Prepared(torch.stack([image.ready for image in held]), held[0].shape, held[0].position)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genkit.core.computing import this_device
 from genkit.core.errors import DataError, RecipeError
-from genkit.starters.survey import Survey
+
+if TYPE_CHECKING:
+    from genkit.starters.survey import Survey
 
 FEW = 20_000
 """Images below which a critic learns them by heart unless it sees them augmented."""
@@ -104,6 +105,8 @@ def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -
         DataError: a set that comes in a size which the system does not make.
         RecipeError: a size that it does not make.
     """
+    from genkit.core.computing import this_device
+
     sides = plan.sides or tuple(range(8, 257))
     if size is None and found.fixed and found.fixed[-1] in sides:
         size = found.fixed[-1]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genkit.core.documents import Unreadable, parse_json
 from genkit.core.files import cannot_write, write_atomically
+from genkit.core.known import listed
 
 MOST = 100
 """Iterations whose scalars wait at most."""
@@ -33,8 +34,7 @@ class Window:
             self._read()
 
     def _read(self) -> None:
-        waiting = [value for row in self._unread for value in row.values()]
-        values = iter(torch.stack(waiting).tolist() if waiting else ())
+        values = iter(listed([value for row in self._unread for value in row.values()]))
         for name in (name for row in self._unread for name in row):
             self._sums[name] = self._sums.get(name, 0.0) + next(values)
             self._counts[name] = self._counts.get(name, 0) + 1

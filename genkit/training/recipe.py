@@ -101,7 +101,7 @@ class Evaluate:
         metrics: names as `genkit list metrics` shows them.
         n: samples.
         extractor: None chooses by the data.
-        best: the metric by which the best checkpoint is kept.
+        best: the score by which the best checkpoint is kept; "fid" is understood as fd, and kept as that.
         select: whether a training leaves its best checkpoint instead of its last.
     """
 
@@ -111,6 +111,12 @@ class Evaluate:
     extractor: str | None = None
     best: str = "fd"
     select: bool = False
+
+    def __post_init__(self) -> None:
+        if self.best not in self.metrics and self.best != "fd":
+            from genkit.evaluation.metrics.computing import given_scores, score_named
+
+            object.__setattr__(self, "best", score_named(self.best, given_scores(self.metrics)) or self.best)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, parse_yaml, read_yaml
-from genkit.core.errors import RecipeError, shown
+from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.reference import below, changed, is_reference
 
 BASE, STAGES = "base", "stages"
@@ -44,8 +44,8 @@ def find_recipe(source: str | Path) -> Path:
     for candidate in (path, recipes / f"{source}.yaml", recipes / str(source)):
         if candidate.is_file():
             return candidate
-    known = ", ".join(shipped_recipes())
-    raise RecipeError(f"no recipe {shown(str(source))}; give a YAML file or one of: {known}")
+    near = suggest(str(source), shipped_recipes())
+    raise RecipeError(f"no recipe {shown(str(source))}{near}; or give a YAML file, see 'genkit list recipes'")
 
 
 def shipped_recipes() -> list[str]:

@@ -24,12 +24,14 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
         _mapping(left.pop(k, {})) for k in ("values", "standard_errors", "labels", "better", "floor")
     )
     real, warnings = _mapping(floor.get("values")), left.pop("warnings", [])
+    sizes = [_mapping(found.get(side)).get("n") for side in ("a", "against")]
+    n = min((size for size in sizes if isinstance(size, int)), default=None)
     rows = [
         (
             str(labels.get(k, k)),
             shown(v),
             f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "",
-            verdict(k, v, real.get(k), str(better.get(k, ""))) if isinstance(v, (int, float)) else "",
+            verdict(k, v, real.get(k), str(better.get(k, "")), n) if isinstance(v, (int, float)) else "",
         )
         for k, v in values.items()
     ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-import torch
 from torch import Tensor
 
 from genkit.core.errors import BadState
@@ -50,9 +49,7 @@ class Reports:
             BadState: an update was not finite; names the first.
         """
         kept, self._kept = self._kept, []
-        if not kept:
-            return
-        values = iter(listed(torch.stack([value for report in kept for value in report.scalars])))
+        values = iter(listed([value for report in kept for value in report.scalars]))
         for report in kept:
             found = [next(values) for _ in report.scalars]
             if not all(map(isfinite, found)):

@@ -146,7 +146,7 @@ class Stream(Data):
 
     def _samples(self, source: Items, index: Tensor, flips: Tensor | None) -> Tensor:
         """Rows as they are stored, which are converted where they are computed on."""
-        x = getattr(source, "stored", source.rows)(index)
+        x = source.stored(index)
         if flips is not None:
             x = torch.where(flips.view(-1, 1, 1, 1), x.flip(-1), x)
         return _floats(x) if self.device.type == "cpu" else x

@@ -8,8 +8,8 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.training import train
-from tests.rules.recipes import read, shrunk
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.catalog import CATALOG
 from genkit.core.table import TYPES
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.recipes import read, shrunk
 
 Path = tuple[Any, ...]
 

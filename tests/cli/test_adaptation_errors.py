@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.small_recipes import read, shrunk
 from tests.cli.console import refusal
-from tests.rules.recipes import read, shrunk
 
 SMALL = "{type: digits, split: test, size: 8}"
 POINTS = "{type: gaussians8, n: 50}"

@@ -241,3 +241,10 @@ def test_an_upsampler_is_no_reference(capsys: Capture, here: Path, tmp_path: Pat
     message = "needs low_res of real images and can only be scored itself"
     assert message in refusal(capsys, "evaluate", "digits/test", "--against", here / "up", "-n", 20, "--metrics", "kd")
     assert message in refusal(capsys, "stats", here / "up", "-n", 20, "--out", tmp_path / "s.npz")
+
+
+def test_more_labels_than_samples_are_refused(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refusal(capsys, "sample", finished, "-n", "2", "--label", "0,1,2", "--out", tmp_path / "out")
+    assert line == "--label 0,1,2: 3 values for 2 samples; take -n 3 or more, or name fewer"

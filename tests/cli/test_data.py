@@ -10,10 +10,10 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.images.pixels import write_folder, write_png
 from genkit.training import train
 from tests.cli.console import refusal, run
-from tests.rules.recipes import read, shrunk
 
 Capture = pytest.CaptureFixture[str]
 WEIGHTS = "fashion-mnist-exemplar-vae"

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from benchmarks.small_recipes import read, shrunk
 from tests.cli.console import refusal, run
-from tests.rules.recipes import read, shrunk
 
 Capture = pytest.CaptureFixture[str]
 

@@ -53,7 +53,7 @@ def test_table_and_json(capsys, tmp_path, judge):
     assert code == 0
     for text in ("FD/judge", "KD/judge", "CS/judge", "precision/judge", "coverage/judge", "sha256", "rank", "warning:"):
         assert text in out
-    assert "FID" not in out and "0 would be no difference from the data" in out and "% of the samples lie among" in out
+    assert "FID" not in out and "12 samples are too few for a verdict" in " ".join(out.split())
     found = json.loads((tmp_path / "out.json").read_text())
     assert set(found["values"]) == {"fd", "kd", "is", "precision", "recall", "density", "coverage"}
     assert found["extractor"]["name"] == "judge" and found["n"] == 12 and found["seed"] == 0
@@ -236,3 +236,35 @@ def test_hidden_files_are_ignored(capsys, tmp_path, judge, name):
         (tmp_path / "a" / name).write_bytes(b"not an image")
     code, out, _ = run(capsys, "evaluate", a, "--against", a, "--metrics", "fd", "-n", 12, "--extractor", judge)
     assert code == 0 and "n = 12" in out
+
+
+@pytest.mark.parametrize("name", ["outliers", "likelihood", "knn"])
+def test_the_help_of_a_use_is_its_own(capsys, name):
+    code, out, _ = run(capsys, name, "--help")
+    own = {"outliers": "--worst", "likelihood": "--nearest", "knn": "--train"}
+    assert code == 0 and f"genkit {name}" in out.split("Options")[0] and own.pop(name) in out
+    assert not any(option in out for option in own.values()) and "--metrics FEATURES" not in out
+
+
+def test_a_fault_of_other_code_is_told_as_that(capsys, tmp_path, monkeypatch):
+    from genkit import register
+    from genkit.core.table import CATALOG
+
+    (tmp_path / "somebodys.py").write_text("def made(n: int = 3):\n    return {}['key']\n")
+    (tmp_path / "untidy.py").write_text("def made(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in ("somebodys", "untidy"):
+        register("data", f"set_of_{module}", f"{module}:made")
+    try:
+        told = refused(capsys, "evaluate", "{type: set_of_somebodys}", "--against", "digits")
+        assert "somebodys, line 2, which is no code of genkit, failed with KeyError: 'key'; --debug" in told
+        assert "untidy.py, line 1, is no Python" in refused(
+            capsys, "evaluate", "{type: set_of_untidy}", "--against", "digits"
+        )
+    finally:
+        for module in ("somebodys", "untidy"):
+            del CATALOG["data"][f"set_of_{module}"]
+    monkeypatch.setattr("genkit.evaluation.real_data.find_name", lambda *_: {}["key"])
+    monkeypatch.setattr("genkit.evaluation.opening.find_name", lambda *_: {}["key"])
+    code, _, err = run(capsys, "evaluate", "nothing", "--against", "digits")
+    assert code == 1 and "internal error: KeyError" in err

@@ -72,7 +72,8 @@ def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> Non
     assert ran.code == 0, ran.err
     (recipe, out, resume), explained = steps
     assert (out, resume, recipe.train.steps, recipe.train.seed) == (Path("run"), False, 7, 3)
-    assert explained == ("mean_net:Net", "pics", Path("run"), None, 9, 3)
+    data = {"type": "folder", "path": "pics", "size": 16, "channels": 3}
+    assert explained == ("mean_net:Net", data, Path("run"), None, 9, 3)
     from genkit.core.pretrained import Pretrained
 
     kept: Any = Pretrained.from_pretrained(recipe.system["generator"]["classifier"]["weights"])
@@ -109,3 +110,14 @@ def test_the_classifier_is_tried_on_the_images_first(steps: list[Any], capsys: C
     assert not steps and not Path("run").exists()
     line = refusal(capsys, "explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "32")
     assert "000000.png" in line and not steps
+
+
+@TRAINS
+def test_damaged_files_are_told_before_the_training_or_left_out_of_all(steps: list[Any], capsys: Capture) -> None:
+    write_folder([torch.rand(9, 3, 16, 16)], Path("shown"))
+    Path("shown/000004.png").write_bytes(b"")
+    line = ["explain", "train", "mean_net:Net", "pics", "--against", "shown", "--out", "run", "--size", "16"]
+    assert "000004.png: the file is empty; mend or remove it, or leave such out (--skip-bad" in refusal(capsys, *line)
+    assert not steps
+    assert run(capsys, *line, "--skip-bad").code == 0
+    assert steps[1][1]["path"] == "shown" and steps[1][1]["skip_bad"]

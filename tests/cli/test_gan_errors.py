@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.small_recipes import read, shrunk
 from tests.cli.console import refusal
-from tests.rules.recipes import read, shrunk
 
 Capture = pytest.CaptureFixture[str]
 

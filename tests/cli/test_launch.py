@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.rules.recipes import read, shrunk
+from benchmarks.small_recipes import read, shrunk
 
 LAUNCH = """
 import subprocess, sys

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.evaluation.statistics_file import FORMAT, Statistics
@@ -34,7 +35,6 @@ from genkit.training.staged import load_recipe, recipe_of
 from tests.cli.console import run
 from tests.cli.hostile import hostile_bytes, hostile_json, hostile_lines, hostile_texts
 from tests.cli.mutations import spoiled_texts, spoiled_trees
-from tests.rules.recipes import read, shrunk
 
 HUNT = int(os.environ.get("GENKIT_HUNT", "0"))
 """So many times as many examples, at random: for a search of hours."""

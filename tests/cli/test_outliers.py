@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.errors import TrainingError
 from genkit.core.interruption import Stopped
 from genkit.data.digits import digits
@@ -18,7 +19,6 @@ from genkit.training import stages as training
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from tests.cli.console import refusal, run
-from tests.rules.recipes import read, shrunk
 
 Capture = pytest.CaptureFixture[str]
 QUICK = ("--steps", 2, "--size", 8)

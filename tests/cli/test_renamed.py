@@ -85,7 +85,7 @@ def test_no_help_shows_them(capsys: Capture) -> None:
     assert run(capsys, "exemplars", "--help").out.count("Usage:") == 2
     for name, other in (("edit", "--replace"), ("explain", "--json")):
         assert f"{name} [OPTIONS] WEIGHTS" in (both := run(capsys, "exemplars", "-h").out) and other in both
-    assert run(capsys, "knn", "--help").out == run(capsys, "evaluate", "--help").out
+    assert "knn [OPTIONS] A" in run(capsys, "knn", "--help").out
 
 
 def test_what_another_metric_would_need(capsys: Capture, vae: Path) -> None:

@@ -51,7 +51,8 @@ def read_png(path: Path) -> torch.Tensor:
     [
         ("digits-wgan-ratio-clipping", ("--truncation", 0.5), "truncation is of w, and DCGANGenerator has none"),
         ("fashion-mnist-ddpm", ("--truncation", 0.5), "--truncation is for GANs with styles; this is a DDPM"),
-        ("digits-wgan-ratio-clipping", ("--truncation", "nan"), "nan is no finite number"),
+        ("digits-wgan-ratio-clipping", ("--truncation", "nan"), "nan is not finite"),
+        ("digits-wgan-ratio-clipping", ("--truncation", "inf"), "inf is not finite"),
         ("stylegan2", ("--truncation", 0.5, "--steps", 3), "--steps is not for GANs; leave it out"),
         ("fashion-mnist-ddpm", ("--candidates", 3), "--candidates is for a VAEBM; this is a DDPM"),
     ],

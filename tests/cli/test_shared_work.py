@@ -12,12 +12,12 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.cli.main import main
 from genkit.core.catalog import build
 from genkit.evaluation import latent_neighbours
 from genkit.images import pixels
 from tests.cli.test_series import on_two
-from tests.rules.recipes import read, shrunk
 from tests.training.tiny import on_processes
 
 Lines = dict[str, list[str]]

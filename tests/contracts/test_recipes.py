@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.run_contents import contents
+from benchmarks.small_recipes import few_statistics, read, shrunk, trainings
 from genkit.training.log import read_metrics
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.recipes import few_statistics, read, shrunk, trainings
-from tests.training.tiny import child, contents, on_processes, wait_for_checkpoints
+from tests.training.tiny import child, on_processes, wait_for_checkpoints
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from genkit.evaluation.clean_fid import DIMENSIONS, CleanFidStatistics
 from genkit.evaluation.extractors import inception
 from genkit.evaluation.extractors.fid_inception import FIDInception
 from genkit.evaluation.functional import frechet_distance
-from genkit.evaluation.sources import opening
+from genkit.evaluation.opening import opening
 from genkit.evaluation.statistics_file import Statistics
 from tests.cli.console import refusal, run
 

@@ -91,6 +91,9 @@ class Real:
     def __len__(self) -> int:
         return len(self.values)
 
+    def stored(self, index: torch.Tensor) -> torch.Tensor:
+        return self.rows(index)
+
     def rows(self, index: Tensor) -> Tensor:
         return images(self.values[index])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from torch import nn
 
 from genkit.classifiers.conv_classifier import Classifier
 from genkit.core.catalog import build
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import DataError, EvaluationError
 from genkit.core.generator import LatentGenerator
 from genkit.data.dataset import DataSet
@@ -23,7 +26,7 @@ from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import of_files
-from genkit.images import image_files
+from genkit.images import grouping
 from genkit.images.image_files import ImageFiles
 from genkit.images.pixels import from_uint8, write_folder
 
@@ -391,6 +394,70 @@ class TestFiles:
         assert scores.a.n == 11 and scores.a.notes["rejected"][0][0] == "000003.png"
         assert any("000003.png" in w for w in scores.warnings)
 
+    def test_a_good_file_takes_the_place_of_one_that_is_left_out(self, tmp_path):
+        folder = self.make(tmp_path, 30)
+        for bad in ("000003.png", "000017.png", "000018.png"):
+            (folder / bad).write_bytes(b"")
+        judge, data = str(saved_classifier(tmp_path)), DataSet("real", pictures(30, 1, 3))
+        for batch_size in (4, 64):
+            scores = evaluate(folder, data, ("fd",), n=27, extractor=judge, skip_bad=True, batch_size=batch_size)
+            assert scores.a.n == 27
+        assert not any("samples instead of" in line for line in scores.warnings)
+        assert [name for name, _ in scores.a.notes["rejected"]] != [] and scores.a.notes["accepted"] == 27
+        alone = [x for batch in of_files(ImageFiles(folder), skip_bad=True).batches(27, 0, 4) for x in batch]
+        assert len(alone) == len({x.numpy().tobytes() for x in alone}) == 27
+
+    def test_two_processes_take_the_same_files_in_place_of_bad_ones(self, tmp_path):
+        folder = self.make(tmp_path, 30)
+        for k in range(0, 20, 2):
+            (folder / f"{k:06d}.png").write_bytes(b"")
+
+        def batches(crew):
+            source = of_files(ImageFiles(folder), skip_bad=True)
+            return {b.position: b.ready for b in source.prepared(18, 0, 4, lambda image: image, crew)}, source.notes
+
+        said, meet = [None, None], Barrier(2)
+
+        class Pair(Crew):
+            def exchanged(self, piece):
+                said[self.rank] = piece
+                meet.wait()
+                both = list(said)
+                meet.wait()
+                return both
+
+        with ThreadPoolExecutor(2) as pool:
+            (left, notes), (right, same) = pool.map(batches, [Pair(0, 2), Pair(1, 2)])
+        alone, noted = batches(ALONE)
+        assert left and right and not left.keys() & right.keys() and notes == same == noted
+        assert {k: x.tolist() for k, x in (left | right).items()} == {k: x.tolist() for k, x in alone.items()}
+
+    def test_damage_is_found_before_anything_is_computed(self, tmp_path):
+        class Never(Mean):
+            def forward(self, x):
+                raise AssertionError("computed")
+
+        folder = self.make(tmp_path)
+        (folder / "000003.png").write_bytes((folder / "000003.png").read_bytes()[:60])
+        (folder / "000007.png").write_bytes(b"")
+        for sides in ((DataSet("real", pictures(12, 1, 3)), folder), (folder, DataSet("real", pictures(12, 1, 3)))):
+            with pytest.raises(DataError, match=r"00000[37]\.png: .*\(2 of 12 files cannot be used\).*--skip-bad"):
+                evaluate(*sides, ("fd",), n=12, extractor=Never())
+
+    def test_files_are_read_before_a_generator_draws(self, tmp_path):
+        """Damage in the middle of a file shows only then."""
+
+        class Slow(Noise):
+            def sample(self, *given, **named):
+                raise AssertionError("drawn")
+
+        folder = self.make(tmp_path)
+        content = bytearray((folder / "000003.png").read_bytes())
+        content[len(content) // 2] ^= 255
+        (folder / "000003.png").write_bytes(content)
+        with pytest.raises(DataError, match=r"000003\.png"):
+            evaluate(folder, Slow(), ("fd",), n=12, extractor=Mean())
+
     def test_mixed_sizes_go_through_an_extractor_that_resizes(self, tmp_path):
         folder = self.make(tmp_path)
         write_folder([pictures(5, 2, 3, 20)], folder, start=12)
@@ -437,7 +504,7 @@ class TestLargePictures:
 
     def test_batches_of_any_size_hold_only_so_many_bytes(self, tmp_path, monkeypatch):
         write_folder([pictures(6, size=10)], tmp_path / "images")
-        monkeypatch.setattr(image_files, "BATCH", 250)
+        monkeypatch.setattr(grouping, "BATCH", 250)
         source = of_files(ImageFiles(tmp_path / "images"))
         assert [len(batch) for batch in source.batches(6, 0, 4)] == [2, 2, 2]
 
@@ -465,3 +532,12 @@ class TestChannels:
         sides = [DataSet(name, pictures(12, channels=c)) for name, c in (("a", a), ("b", b))]
         warnings = evaluate(*sides, ("fd",), n=12, extractor=str(folder)).warnings
         return [line for line in warnings if line.startswith("images of")]
+
+
+def test_a_score_is_found_by_the_name_it_is_published_under():
+    scores = evaluate(Noise(), DataSet("real", pictures(20)), ("fd", "pr"), n=20, extractor=Mean())
+    assert scores["FD"] == scores["fd"] and scores["Precision"] == scores["precision"]
+    with pytest.warns(UserWarning, match="fid is given as fd, which is FD/"):
+        assert scores["fid"] == scores["fd"]
+    with pytest.raises(EvaluationError, match="no score 'kid' here"):
+        scores["kid"]

@@ -47,3 +47,9 @@ def test_the_words_of_some_values() -> None:
     assert verdict("of_a_plugin", 3.0, 2.0, "lower") == "worse than real samples, which get 2"
     assert verdict("of_a_plugin", 3.0, 2.0, "higher") == "as good as real samples, which get 2"
     assert verdict("of_a_plugin", 3.0) == ""
+
+
+def test_few_samples_get_no_verdict() -> None:
+    for score in ("fd", "recall"):
+        assert verdict(score, 0.0, n=99) == "99 samples are too few for a verdict; take 100 or more"
+        assert verdict(score, 0.0, n=100) == verdict(score, 0.0)

@@ -38,6 +38,9 @@ class Cloud:
     def __len__(self) -> int:
         return 16
 
+    def stored(self, index: torch.Tensor) -> torch.Tensor:
+        return self.rows(index)
+
     def rows(self, index: Tensor) -> Tensor:
         return self.x[index]
 

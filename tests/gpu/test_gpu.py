@@ -12,11 +12,11 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.run_contents import contents
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.batch_noise import SMALL, BatchNoise, Part
 from genkit.evaluation.extractors.resize import clean
 from genkit.training.recipe_file import shipped_recipes
-from tests.rules.recipes import read, shrunk
-from tests.training.tiny import contents
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="set GENKIT_TEST_GPU to the number of a GPU")
 STEPS, CHECKPOINT = 8, 2

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from genkit.core.errors import DataError
-from genkit.images import image_files
+from genkit.images import decoding, image_files
 from genkit.images.image_files import ImageFiles
 from genkit.images.intake import Intake
 from genkit.images.pixels import png_bytes, resize, write_png
@@ -162,6 +163,24 @@ def test_one_bad_file_stops_with_its_name_or_is_skipped_and_reported(folder: Pat
     assert report.rejected[0][0] == "cat/a.png" and report.rejected[0][1].startswith("not an image")
     assert steps == [(k, 5) for k in range(1, 6)]
     assert report.summary().startswith("4 of 5 images; left out: 1 (cat/a.png: not an image")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "webp"])
+def test_a_look_finds_what_is_no_image_or_cut_short(tmp_path: Path, suffix: str) -> None:
+    noise = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8).numpy()
+    for k in range(3):
+        Image.fromarray(noise).save(tmp_path / f"{k}.{suffix}")
+    ImageFiles(tmp_path).check()
+    whole = (tmp_path / f"1.{suffix}").read_bytes()
+    (tmp_path / f"1.{suffix}").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / f"2.{suffix}").write_bytes(b"hello")
+    with pytest.raises(DataError, match=rf"/1\.{suffix}: .*\(2 of 3 files cannot be used\); mend .*--skip-bad"):
+        ImageFiles(tmp_path).check()
+
+
+def test_a_look_decodes_nothing_that_is_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "read_pixels", None)
+    ImageFiles(folder).check()
 
 
 def test_images_are_cut_to_their_middle_and_reduced(tmp_path: Path) -> None:

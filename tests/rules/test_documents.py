@@ -12,13 +12,13 @@ import click
 import pytest
 import yaml
 
+from benchmarks.small_recipes import read
 from genkit.cli.main import COMMANDS, RENAMED, genkit
 from genkit.diffusion.authors.diffusion_settings import DiffusionSettings
 from genkit.diffusion.authors.guided_diffusion import UNetSettings
 from genkit.diffusion.authors.script_flags import from_flags
 from genkit.training.recipe_file import shipped_recipes
 from tests.rules.markdown import ROOT, anchors, blocks, fenced_lines, genkit_commands, inline_code, links
-from tests.rules.recipes import read
 
 WEIGHTS = {path.parent.name for path in (ROOT / "weights").glob("*/config.json")}
 SETS = {name.partition("/")[0] for name in shipped_recipes()}

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.pretrained import Pretrained
 from genkit.training import batch_statistics, train
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import find_recipe, shipped_recipes
 from genkit.training.staged import load_recipe, recipe_of
-from tests.rules.recipes import read, shrunk
 
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")  # a recipe may name shipped weights

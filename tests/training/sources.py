@@ -16,6 +16,9 @@ class Numbers:
     def __len__(self) -> int:
         return self.n
 
+    def stored(self, index: torch.Tensor) -> torch.Tensor:
+        return self.rows(index)
+
     def rows(self, index: Tensor) -> Tensor:
         value = index.float()
         return torch.stack([value, -value], 1).view(-1, 1, 1, 2) if self.images else value.view(-1, 1)

@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from benchmarks.run_contents import contents
 from genkit.core.frozen import freeze
 from genkit.training import train
 from genkit.training.batch_statistics import SAMPLES, measure_statistics, tracked_norms
 from genkit.training.recipe import Recipe
 from tests.contracts.specs import SYSTEM_CASES, SystemCase, make_trainer
-from tests.training.tiny import contents, images
+from tests.training.tiny import images
 
 NORMED = {name: case for name, case in SYSTEM_CASES.items() if tracked_norms(make_trainer(case).ema.module)}
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from benchmarks.run_contents import contents
 from genkit.core.columns.values import Values
 from genkit.core.errors import CheckpointError, TrainingError, UnfinishedRun, WeightsError
 from genkit.core.location import sha256_of_weights
@@ -25,7 +26,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.run import Run
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
-from tests.training.tiny import by_example, contents, points
+from tests.training.tiny import by_example, points
 from tests.training.tiny import images as images_recipe
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.run_contents import contents
 from genkit.core.errors import CheckpointError
 from genkit.core.interruption import Stopped
 from genkit.training import run as run_module
@@ -23,7 +24,7 @@ from genkit.training.checkpoint import complete, newest_good, verify
 from genkit.training.recipe import Recipe
 from genkit.training.saving import Saving
 from genkit.training.trainer import Trainer
-from tests.training.tiny import by_example, contents, drain, images, points, start, wait_for
+from tests.training.tiny import by_example, drain, images, points, start, wait_for
 
 LONG = points(400)
 SHORT = {"points": points(18), "dropout": images(14, dropout=0.3), "batch_norm": images(14, norm="batch")}

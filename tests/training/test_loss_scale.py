@@ -9,6 +9,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from benchmarks.run_contents import contents
 from genkit.core.errors import BadState, RecipeError
 from genkit.training import stages, train
 from genkit.training.engine import accelerator_of
@@ -16,7 +17,7 @@ from genkit.training.loss_scale import LEAST, LossScale
 from genkit.training.preparation import checked, prepare
 from genkit.training.recipe import Recipe
 from genkit.training.trainer import Trainer
-from tests.training.tiny import contents, images, points
+from tests.training.tiny import images, points
 
 GROWTH = 3
 """Steps without an overflow after which the scale is doubled; 2,000 in earnest."""

@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.run_contents import contents
 from genkit.cli.launch import Launch as Processes
 from genkit.cli.launch import _verdict
 from genkit.core.errors import CheckpointError
@@ -29,7 +30,7 @@ from genkit.training.log import read_metrics
 from genkit.training.peers import ProcessLost
 from genkit.training.recipe import Recipe
 from genkit.training.trainer import Trainer
-from tests.training.tiny import MLP_C, adapted, by_example, contents, finish, images, on_processes, points
+from tests.training.tiny import MLP_C, adapted, by_example, finish, images, on_processes, points
 
 STEPS = 7
 ROOT = Path(__file__).parents[2]

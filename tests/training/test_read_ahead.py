@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.run_contents import contents
 from genkit.core.errors import DataError
 from genkit.core.interruption import Stopped
 from genkit.images.pixels import write_folder
@@ -20,13 +21,16 @@ from genkit.training.recipe import Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
 from tests.training.sources import Numbers
-from tests.training.tiny import contents, images
+from tests.training.tiny import images
 
 ROW_S, ROWS, BATCHES = 0.005, 8, 8
 
 
 class Slow(Numbers):
     """Numbers from a slow disk."""
+
+    def stored(self, index: torch.Tensor) -> torch.Tensor:
+        return self.rows(index)
 
     def rows(self, index: Tensor) -> Tensor:
         time.sleep(ROW_S * len(index))
@@ -67,6 +71,9 @@ def test_no_bit_changes_wherever_it_goes_on(ahead: int, mirror: bool) -> None:
 
 
 class Broken(Numbers):
+    def stored(self, index: torch.Tensor) -> torch.Tensor:
+        return self.rows(index)
+
     def rows(self, index: Tensor) -> Tensor:
         if (index == 7).any():
             raise DataError("row 7 cannot be read")

@@ -123,9 +123,11 @@ def test_an_override_changes_one_use_of_an_alias(tmp_path: Path) -> None:
     assert recipe.optimizers["critic"]["lr"] == 5 and recipe.optimizers["generator"]["lr"] == "1e-3"
 
 
-def test_a_missing_file_names_the_shipped_recipes() -> None:
-    with pytest.raises(RecipeError, match=r"no recipe 'nowhere'; give a YAML file or one of: .*digits/"):
-        find_recipe("nowhere")
+def test_a_missing_file_names_the_nearest_shipped_recipe() -> None:
+    with pytest.raises(
+        RecipeError, match=r"no recipe 'digits/exemplar_vea'; did you mean 'digits/exemplar_vae'\?; or give"
+    ):
+        find_recipe("digits/exemplar_vea")
     for name in shipped_recipes():
         assert load_recipe(name).name.startswith(name.partition("/")[0].replace("_", "-"))
 
@@ -144,3 +146,12 @@ def test_first_weights_come_from_the_seed_alone_and_leave_the_global_state() -> 
 def test_differences_name_every_leaf() -> None:
     old, new = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "e": 4}
     assert list(differences(old, new)) == ["a.c: 2 -> 3", "d: [1] -> None", "e: None -> 4"]
+
+
+@pytest.mark.parametrize(
+    ("best", "kept"), [("fid", "fd"), ("KID", "kd"), ("Recall", "recall"), ("accuracy", "accuracy")]
+)
+def test_the_best_may_be_called_by_its_published_name(best: str, kept: str) -> None:
+    from genkit.training.recipe import Evaluate
+
+    assert Evaluate(metrics=["FID", "kd", "pr"], best=best).best == kept

@@ -9,12 +9,12 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.errors import TrainingError
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import shipped_recipes
 from genkit.training.repeatable import repeatable
-from tests.rules.recipes import read, shrunk
 
 ELSEWHERE = torch.device("meta")
 

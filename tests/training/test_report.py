@@ -12,13 +12,13 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.images.pixels import write_png
 from genkit.training import train
 from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
 from genkit.training.recipe import Recipe
 from genkit.training.report import GRIDS, renewed, sum_of_sessions, write_report
 from genkit.training.run_folder import RunFolder
-from tests.rules.recipes import read, shrunk
 
 NASTY = "<script>alert('x')</script> & \"ünïcødé\""
 

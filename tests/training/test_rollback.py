@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.run_contents import contents
 from genkit.core.errors import BadState, RecipeError
 from genkit.core.generator import Generator
 from genkit.training import checkpoint, show, train
@@ -22,7 +23,7 @@ from genkit.training.rollback import falls_of
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 from tests.training.test_faults import kill_once
-from tests.training.tiny import contents, drain, images, on_processes, points, start, wait_for
+from tests.training.tiny import drain, images, on_processes, points, start, wait_for
 
 EVERY = {"log": 2, "grid": 0, "checkpoint": 4, "keep": 3}
 RECIPE = points(20, clipped=False, rollback={"lr": 0.5}, every=EVERY)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.run_contents import contents
 from genkit.core import catalog
 from genkit.core.errors import CheckpointError
 from genkit.training import run_folder as folder_module
@@ -15,7 +16,7 @@ from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder, environment
 from genkit.training.trainer import Trainer
-from tests.training.tiny import child, contents, points
+from tests.training.tiny import child, points
 
 
 def hold(path: Path, held: Path, release: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 
+from benchmarks.small_recipes import read, shrunk, trainings
 from genkit.core.crew import Crew
 from genkit.core.errors import BadState
 from genkit.core.interruption import Interrupted, Stopped, stop_flag
@@ -22,7 +23,6 @@ from genkit.training.log import read_metrics
 from genkit.training.recipe import Recipe
 from genkit.training.sharing import shared
 from genkit.training.staged import StagedRecipe
-from tests.rules.recipes import read, shrunk, trainings
 from tests.training.tiny import on_processes
 
 Work = Callable[[Crew], Any]

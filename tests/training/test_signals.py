@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from benchmarks.run_contents import contents
 from genkit.core.interruption import SIGNALS, Stopped, stop_flag
 from genkit.training import train
 from genkit.training.trainer import Trainer
-from tests.training.tiny import contents, points
+from tests.training.tiny import points
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.run_contents import contents
 from genkit.core.catalog import CATALOG
 from genkit.core.entry import Entry
 from genkit.core.errors import CheckpointError, GenkitError, RecipeError, UnfinishedRun, WeightsError
@@ -27,7 +28,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from genkit.training.staged import StagedRecipe, load_recipe, recipe_of
 from tests.contracts.specs import DDPM, NOISY, seeded
-from tests.training.tiny import ADAM, by_example, child, contents, on_processes, points, wait_for_checkpoints
+from tests.training.tiny import ADAM, by_example, child, on_processes, points, wait_for_checkpoints
 
 STEPS = 4
 DIGITS = {"type": "digits", "split": "test", "size": 8}

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.errors import CheckpointError
 from genkit.core.generator import Generator
 from genkit.training import train
 from genkit.training.recipe import Recipe
 from genkit.training.start import trained_system
-from tests.rules.recipes import read, shrunk
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.small_recipes import read, shrunk
 from genkit.core.errors import UnfinishedRun, WeightsError
 from genkit.core.files import sha256_of_file
 from genkit.core.location import sha256_of_weights
@@ -19,7 +20,6 @@ from genkit.training.recipe import Recipe
 from genkit.training.show import Show
 from genkit.training.unfinished import newest_averaged
 from tests.cli.console import run
-from tests.rules.recipes import read, shrunk
 from tests.training.tiny import adapted, by_example, points
 
 KINDS = {

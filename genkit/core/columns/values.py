@@ -129,9 +129,9 @@ class Values(Column):
         try:
             number = float(value)
         except ValueError:
-            number = math.nan
+            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {shown(value)}") from None
         if not math.isfinite(number):
-            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {shown(value)}")
+            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {shown(value)}, which is not finite")
         return number
 
     def _check_range(self, name: str, rows: Tensor) -> None:

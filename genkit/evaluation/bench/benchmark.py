@@ -28,10 +28,11 @@ from genkit.evaluation.bench.spec import Bench, BenchEntry
 from genkit.evaluation.bench.summary import summarise
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import check_extractor, extractor_for
+from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.possible import Wanted
 from genkit.evaluation.scores import versions
 from genkit.evaluation.scoring import evaluate
-from genkit.evaluation.sources import Source, open_source, opening
+from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from genkit.core.catalog import BENCHES, check_arguments, shipped
 from genkit.core.documents import Unreadable, read_yaml
-from genkit.core.errors import RecipeError, shown
+from genkit.core.errors import EvaluationError, RecipeError, shown
 from genkit.evaluation.possible import Wanted
 
 
@@ -100,7 +100,12 @@ class Bench:
         if len(set(bench.seeds)) < len(bench.seeds) or min(bench.seeds) < 0:
             raise RecipeError(f"seeds: must differ and not be negative, got {bench.seeds}")
         for extractor, metrics in bench.judges():
-            Wanted(metrics, bench.n).by_name_of(extractor)
+            try:
+                Wanted(metrics, bench.n).by_name_of(extractor)
+            except EvaluationError as error:
+                raise RecipeError(
+                    f"{f'also.{extractor}' if extractor in bench.also else 'metrics'}: {error}"
+                ) from error
         if bench.extractor in bench.also:
             raise RecipeError(f"also: {bench.extractor} is the extractor already; add its metrics to 'metrics'")
         return bench

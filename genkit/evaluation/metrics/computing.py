@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -72,6 +72,23 @@ def scale_of(score: str) -> Scale | None:
     """The scale of a score, by its name alone; None for one that no metric gives."""
     scales = (scale for name in CATALOG["metrics"] for scale in metric_named(name).scores)
     return next((scale for scale in scales if scale.name == score), None)
+
+
+def given_scores(metrics: Sequence[str]) -> list[str]:
+    """The scores that metrics give; of a name that is none, such as `accuracy`, none."""
+    try:
+        return [scale.name for name in check_metrics(metrics)[0] for scale in metric_named(name).scores]
+    except EvaluationError:
+        return []
+
+
+def score_named(asked: str, scores: Iterable[str]) -> str | None:
+    """The one of `scores` that is called `asked`, in any case, or is published under this name; None where none is."""
+    for name in scores:
+        scale = scale_of(name)
+        if asked.lower() in {name.lower(), scale.published.lower() if scale else ""}:
+            return name
+    return None
 
 
 def label(score: str, extractor: str, published: bool) -> str:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.small_recipes import read
 from genkit.core import catalog
 from tests.diffusion.networks.published import PUBLISHED, RECIPES, Spec
-from tests.rules.recipes import read
 
 
 def built(spec: Spec) -> nn.Module:

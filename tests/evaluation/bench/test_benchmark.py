@@ -27,8 +27,8 @@ from genkit.evaluation.bench.spec import Bench
 from genkit.evaluation.bench.summary import best, interval, summarise, within
 from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.metrics.computing import metric_named
+from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.scoring import evaluate
-from genkit.evaluation.sources import open_source, opening
 from genkit.images.pixels import decode, write_folder
 from genkit.training.watcher import TrainingWatcher
 from tests.evaluation.test_scoring import Mean, Noise, pictures
@@ -372,7 +372,7 @@ def test_everything_is_named_rightly_before_the_first_score(here, monkeypatch):
     (here / "file").touch()
     with pytest.raises(ValueError, match="cannot write file"):
         run_bench(Bench.from_dict(spec()), "file")
-    with pytest.raises(EvaluationError, match=r"metric kds: .*got 20 samples, at least 1000"):
+    with pytest.raises(RecipeError, match=r"metric kds: .*got 20 samples, at least 1000"):
         Bench.from_dict(spec(metrics=["kds"]))
 
 

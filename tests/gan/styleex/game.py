@@ -60,6 +60,9 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.x)
 
+    def stored(self, index: torch.Tensor) -> torch.Tensor:
+        return self.rows(index)
+
     def rows(self, index: Tensor) -> Tensor:
         return self.x[index]
 
