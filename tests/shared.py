@@ -14,5 +14,5 @@ def shared(*parts: str) -> Path:
     """The path under `shared`, or a skip with the reason."""
     path = SHARED.joinpath(*parts)
     if not path.exists():
-        pytest.skip(f"{path} is absent; set GENKIT_SHARED")
+        pytest.skip(f"{path} is absent; set GENKIT_SHARED", allow_module_level=True)
     return path

@@ -89,8 +89,8 @@ def test_text_that_is_no_recipe(capsys: Capture, tmp_path: Path, text: str, name
     assert not Path("hacked").exists()
 
 
-def test_missing_recipe_names_the_shipped_ones(capsys: Capture) -> None:
-    assert "digits/wgan_ratio_clipping" in refusal(capsys, "train", "nowhere.yaml")
+def test_missing_recipe_says_where_names_are(capsys: Capture) -> None:
+    assert "genkit list recipes" in refusal(capsys, "train", "nowhere.yaml")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_trains_and_says_where_to_look(capsys: Capture, recipe: Path, tmp_path: 
 
 
 def test_scores_are_said_in_words(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
-    scored = "evaluate={metrics: [fd, pr], n: 30}"
+    scored = "evaluate={metrics: [fd, pr], n: 100}"
     ran = run(capsys, "train", recipe, "train.steps=1", scored, "--out", tmp_path / "run")
     assert ran.code == 0 and "recall/mnist-classifier" in ran.out and "real samples get" in ran.out
     assert "times what real samples get" in ran.out or "as near to the data as real" in ran.out
