@@ -91,7 +91,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    print(f"best convolution: {best_rate():.0f} GFLOP/s\n")
+    best = best_rate()
+    print(f"best convolution: {best:.0f} GFLOP/s\n")
     kinds = [*KINDS, REST]
     print(f"| recipe | ms | GFLOP/s | share of the best | {' | '.join(kinds)} |\n|{'---|' * (4 + len(kinds))}")
     for name in given.recipes or RECIPES:
@@ -109,7 +110,7 @@ def main() -> None:
         trainer.step = 0
         by_kind, by_operation = shares(trainer, given.iterations)
         columns = " | ".join(f"{by_kind[kind]:.2f}" for kind in kinds)
-        print(f"| {name} | {1e3 * taken:.0f} | {rate:.0f} | {rate / best_rate():.2f} | {columns} |", flush=True)
+        print(f"| {name} | {1e3 * taken:.0f} | {rate:.0f} | {rate / best:.2f} | {columns} |", flush=True)
         if given.operations:
             for operation, share in by_operation.items():
                 print(f"    {operation} {share:.3f}")

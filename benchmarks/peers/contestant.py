@@ -23,6 +23,8 @@ from torch import Tensor
 
 SIZE, PADDING = 28, 2
 """Side of the images, and pixels of black around them where a package needs 32; samples are cut back to 28."""
+MARGIN = 0.96
+"""Of the budget that a schedule is planned with, so that it comes to its end."""
 
 
 class Contestant(ABC):

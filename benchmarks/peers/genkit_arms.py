@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from benchmarks.peers.contestant import Contestant, count
+from benchmarks.peers.contestant import MARGIN, Contestant, count
 from benchmarks.peers.settings import EVALUATIONS
 from genkit.images.pixels import to_uint8
 from genkit.starters.starter import SHARE, Wish, starter
@@ -22,8 +22,6 @@ from genkit.training.recipe import Recipe
 DATA = {"type": "fashion_mnist", "split": "train"}
 TIMED, WARM = 4, 1
 """Iterations that are timed, as many as those after which a penalty comes, and those before."""
-MARGIN = 0.96
-"""Of the budget that is planned with, so that the schedule comes to its end."""
 BATCH = 250
 
 

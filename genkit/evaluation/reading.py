@@ -70,7 +70,7 @@ class Reader:
         self.done, self.crew, self.fingerprints = 0, crew, dict[int, str]()
         for side in sides:
             if isinstance(side, Source) and side.check:
-                side.check(n, seed)
+                side.check(n, seed, crew)
 
     def read_all(self, sides: Sequence[Source | Statistics]) -> list[Read]:
         """Each side; files come first, since one of them may be damaged, and a generator may take hours."""

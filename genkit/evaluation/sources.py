@@ -48,7 +48,8 @@ class Source:
         generator: that makes the samples.
         share: (numbers, n, seed, batch size, crew) -> this process' batches of them; None where all are at hand anyway.
         items: the data set that the samples are rows of.
-        check: (n, seed) -> raises DataError for what is known to be of no use among them; None where nothing is.
+        check: (n, seed, crew) -> raises DataError for what is known to be of no use among them, in every process of
+            the crew; None where nothing is.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Source:
     generator: Generator | None = None
     share: Callable[[range, int, int, int, Crew], Batches] | None = None
     items: Any = None
-    check: Callable[[int, int], None] | None = None
+    check: Callable[[int, int, Crew], None] | None = None
 
     def over(self, reference: Source | Statistics) -> Source:
         """Itself; a generator that needs parts of real samples (an upsampler) is given those of the reference.
@@ -130,9 +131,9 @@ def of_files(files: ImageFiles, skip_bad: bool = False) -> Source:
     def chosen(n: int, seed: int) -> list[str]:
         return [files.names[i] for i in _chosen(len(files), n, seed).tolist()]
 
-    def check(n: int, seed: int) -> None:
+    def check(n: int, seed: int, crew: Crew) -> None:
         if not skip_bad:
-            files.select(chosen(n, seed)).check()
+            files.select(chosen(n, seed)).check(crew)
 
     def prepared(n: int, seed: int, size: int, prepare: Prepare, crew: Crew) -> Iterator[Prepared]:
         order, reports, taken, lacking = chosen(len(files), seed), list[Intake](), 0, n

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import DataError
 from genkit.core.files import read_regular
 from genkit.core.progress import Progress
@@ -159,13 +160,17 @@ class ImageFiles:
         except DataError as bad:
             return f"unreadable: {self._reason(index, bad)}".encode("utf-8", "surrogateescape")
 
-    def check(self) -> None:
+    def check(self, crew: Crew = ALONE) -> None:
         """Looks at every file and decodes none but those that may be cut short.
+
+        Args:
+            crew: processes that share the files and find the same; each of them calls this.
 
         Raises:
             DataError: naming the first that cannot be used, and how many there are.
         """
-        bad = [reason for index in range(len(self)) if (reason := self._fault(index))]
+        mine = filter(crew.has, range(len(self)))
+        bad = crew.gathered({index: str(fault) for index in mine if (fault := self._fault(index))})
         if bad:
             of_all = f" ({len(bad)} of {len(self)} files cannot be used)" if len(bad) > 1 else ""
             raise DataError(f"{bad[0]}{of_all}; {ADVICE}")

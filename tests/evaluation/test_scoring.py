@@ -37,6 +37,22 @@ def own_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+def by_two(work):
+    """The results of `work` in two threads that share it as two processes would."""
+    said, meet = [None, None], Barrier(2)
+
+    class Pair(Crew):
+        def exchanged(self, piece):
+            said[self.rank] = piece
+            meet.wait()
+            both = list(said)
+            meet.wait()
+            return both
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(work, [Pair(0, 2), Pair(1, 2)]))
+
+
 class Noise(LatentGenerator):
     """Smooth random pictures."""
 
@@ -416,21 +432,26 @@ class TestFiles:
             source = of_files(ImageFiles(folder), skip_bad=True)
             return {b.position: b.ready for b in source.prepared(18, 0, 4, lambda image: image, crew)}, source.notes
 
-        said, meet = [None, None], Barrier(2)
-
-        class Pair(Crew):
-            def exchanged(self, piece):
-                said[self.rank] = piece
-                meet.wait()
-                both = list(said)
-                meet.wait()
-                return both
-
-        with ThreadPoolExecutor(2) as pool:
-            (left, notes), (right, same) = pool.map(batches, [Pair(0, 2), Pair(1, 2)])
+        (left, notes), (right, same) = by_two(batches)
         alone, noted = batches(ALONE)
         assert left and right and not left.keys() & right.keys() and notes == same == noted
         assert {k: x.tolist() for k, x in (left | right).items()} == {k: x.tolist() for k, x in alone.items()}
+
+    def test_two_processes_look_at_each_file_once_and_find_the_same_damage(self, tmp_path, monkeypatch):
+        folder, read = self.make(tmp_path, 12), list[int]()
+        for bad in ("000003.png", "000007.png", "000010.png"):
+            (folder / bad).write_bytes(b"")
+        honest = ImageFiles.read
+        monkeypatch.setattr(ImageFiles, "read", lambda self, index: read.append(index) or honest(self, index))
+
+        def damage(crew):
+            with pytest.raises(DataError) as found:
+                of_files(ImageFiles(folder)).check(12, 0, crew)
+            return str(found.value)
+
+        left, right = by_two(damage)
+        assert sorted(read) == list(range(12))
+        assert left == right == damage(ALONE) and "(3 of 12 files cannot be used)" in left
 
     def test_damage_is_found_before_anything_is_computed(self, tmp_path):
         class Never(Mean):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -15,7 +16,6 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.display import rows_told
 from genkit.core.generator import Generator, Items, evaluating
 from genkit.core.precision import KeepsFloat64
-from genkit.core.progress import Progress
 from genkit.core.randomness import Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
@@ -24,6 +24,8 @@ from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
 T = TypeVar("T")
 Proposed = tuple[Tensor, dict[str, Tensor]]
 """Samples and their conditions."""
+SeededBatch = tuple[int, Tensor, list[int]]
+"""A batch: its number, its rows and a seed for each."""
 BATCH = 250
 
 
@@ -140,13 +142,11 @@ class RatioSampler(KeepsFloat64, Generator):
             given: conditions, n rows each.
             kept: where batches that were made before are found.
         """
-        seeds, kept, found = seeds_of_rows(n, rng), kept or KeptProposals(), dict[int, T]()
-        mine = list(crew.my_batches(torch.arange(n), BATCH))
-        with rows_told(what, self.generator, sum(len(rows) for _, rows in mine), BATCH) as tell:
-            for k, rows in counted(mine, tell):
-                own = seeds[k * BATCH : (k + 1) * BATCH]
+        kept, found = kept or KeptProposals(), dict[int, T]()
+        with self._share(torch.arange(n), rng, what, crew) as share:
+            for k, rows, seeds in share:
                 part = {name: value[rows] for name, value in (given or {}).items()}
-                found[k] = read(*kept.batch(own[0], partial(self.proposed, own, part)))
+                found[k] = read(*kept.batch(seeds[0], partial(self.proposed, seeds, part)))
         return crew.gathered(found)
 
     def compared(
@@ -162,17 +162,32 @@ class RatioSampler(KeepsFloat64, Generator):
         The processes of `crew` share both, batch by batch.
         """
         index = torch.randperm(len(items), generator=rng)[:n]
-        seeds, found = seeds_of_rows(len(index), rng), dict[int, tuple[Tensor, Tensor]]()
-        mine = list(crew.my_batches(index, BATCH))
-        with rows_told("judging", self.generator, sum(len(rows) for _, rows in mine), BATCH) as tell:
-            for k, rows in counted(mine, tell):
+        found = dict[int, tuple[Tensor, Tensor]]()
+        with self._share(index, rng, "judging", crew) as share:
+            for k, rows, seeds in share:
                 x = items.rows(rows).to(self.device)
                 asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
-                proposed = self.proposed(seeds[k * BATCH : (k + 1) * BATCH], asked)
+                proposed = self.proposed(seeds, asked)
                 with torch.no_grad(), evaluating(self):
                     found[k] = read(x, asked).cpu(), read(*proposed).cpu()
         real, made = zip(*crew.gathered(found), strict=True)
         return torch.cat(real), torch.cat(made)
+
+    @contextmanager
+    def _share(self, index: Tensor, rng: torch.Generator, what: str, crew: Crew) -> Iterator[Iterator[SeededBatch]]:
+        """This process' batches of `index`, each told as done when the next is asked for."""
+        seeds, mine = seeds_of_rows(len(index), rng), list(crew.my_batches(index, BATCH))
+        total = sum(len(rows) for _, rows in mine)
+        with rows_told(what, self.generator, total, BATCH) as tell:
+
+            def batches() -> Iterator[SeededBatch]:
+                done = 0
+                for k, rows in mine:
+                    yield k, rows, seeds[k * BATCH : (k + 1) * BATCH]
+                    done += len(rows)
+                    tell(done, total)
+
+            yield batches()
 
     def reliability(self, items: Items, n: int, rng: torch.Generator, crew: Crew = ALONE) -> Reliability:
         """Of the ratio, on n rows of `items` and n samples of the generator made for the same conditions."""
@@ -182,12 +197,3 @@ class RatioSampler(KeepsFloat64, Generator):
     def remarks(self) -> list[str]:
         """The cost of sampling so far, in words."""
         return [self.proposals.told()]
-
-
-def counted(batches: Sequence[tuple[int, Tensor]], tell: Progress) -> Iterator[tuple[int, Tensor]]:
-    """The batches (number, rows), each told when the next is asked for."""
-    done, total = 0, sum(len(rows) for _, rows in batches)
-    for k, rows in batches:
-        yield k, rows
-        done += len(rows)
-        tell(done, total)
