@@ -33,6 +33,8 @@ def plain_loop(recipe: Recipe) -> Callable[[], None]:
     classifier = getattr(system.rule, "classifier", None)
     rates = recipe.build_optimizers()
     networks = {"generator": generator, "critic": critic, "classifier": classifier}
+    if recipe.train.channels_last:
+        system.to(memory_format=torch.channels_last)
     optimizers = {k: rates[k].over(list(networks[k].parameters())) for k in rates}
     size, latent, weight = recipe.train.batch_size, generator.latent_dim, system.penalties[0].weight
     weighted = type(system.fake_weighting).__name__ == "SoftmaxWeighting"
