@@ -56,6 +56,19 @@ def good_before(checkpoints: Path, falls: Sequence[Fall], warn: Callable[[str], 
     return found
 
 
+def check_learned(step: int, falls: Sequence[Fall]) -> None:
+    """Refuses to hand over weights of iteration `step` that nothing was learned in, however often a run tried.
+
+    Raises:
+        BadState: the run went back to its start for good.
+    """
+    if falls and step == 0:
+        raise BadState(
+            f"nothing was learned: the run went back {len(falls)} times, at last to its start. {falls[-1]['why']}. "
+            "Begin with lower learning rates (optimizers), or save earlier (every.checkpoint)"
+        )
+
+
 def falls_of(checkpoints: Path) -> list[Fall]:
     """The falls of a run so far, read from its newest checkpoint."""
     done = complete(checkpoints)

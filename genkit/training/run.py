@@ -27,7 +27,7 @@ from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
 from genkit.training.report import renewed, write_report
-from genkit.training.rollback import Fall, ended, good_before, slower, told
+from genkit.training.rollback import Fall, check_learned, ended, good_before, slower, told
 from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.saving import Saving
@@ -276,7 +276,8 @@ class Run:
     def _finish(self, stop: StopFlag) -> None:
         """Writes the weights, then the rest, which may fail and can be made again with --resume."""
         self.saving.wait()
-        main = next(iter(self.trainer.system.products))
+        check_learned(self.trainer.step, self.falls)
+        main, average = next(iter(self.trainer.system.products)), self.trainer.ema.module
 
         def save(product: Any, crew: Crew) -> None:
             if crew.rank == 0:
@@ -295,6 +296,5 @@ class Run:
             if scores:
                 write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
             self.folder.so_far.unlink(missing_ok=True)
-            product = self.trainer.ema.module
-            renewed(lambda: write_card(self.folder, self.recipe, product), self.watcher.note, "the card")
+            renewed(lambda: write_card(self.folder, self.recipe, average), self.watcher.note, "the card")
             self._report(under_way=False)
