@@ -50,6 +50,8 @@ class GatedVAENetwork(VAENetwork):
         latent_dim: width of z.
         width: units of a hidden layer.
         scaled: also give a scale, one learned number for all pixels; grey levels need it.
+        bounded: means through a sigmoid beside a scale too. Without, those of latents that no image has may lie far
+            outside [0, 1], where the cut to the range leaves no gradient.
     """
 
     def __init__(
@@ -59,9 +61,11 @@ class GatedVAENetwork(VAENetwork):
         latent_dim: LatentDim = 40,
         width: Width = 300,
         scaled: bool = False,
+        bounded: bool = False,
     ):
         super().__init__()
         self.sample_shape, self.latent_dims, self.scaled = (channels, *height_width(size)), (latent_dim,), scaled
+        self.bounded = bounded or not scaled
         self.encoder = GatedMLP(math.prod(self.sample_shape), width, width)
         self.latent = GaussianHead(width, latent_dim)
         self.decoder = GatedMLP(latent_dim, width, width)
@@ -76,9 +80,8 @@ class GatedVAENetwork(VAENetwork):
 
     def decode(self, h: Any, x: Tensor | None = None) -> Pixels:
         mean = self.mean(self.decoder(h)).unflatten(1, self.sample_shape)
-        if self.log_scale is None:
-            return Pixels.of_logits(mean)
-        return Pixels(mean, self.log_scale.expand(mean.shape))
+        scale = None if self.log_scale is None else self.log_scale.expand(mean.shape)
+        return Pixels.of_logits(mean, scale) if self.bounded else Pixels(mean, scale)
 
 
 Encoders = tuple[Callable[[], nn.Module], Callable[[], nn.Module]]

@@ -86,3 +86,13 @@ def test_a_gaussian() -> None:
     head = GaussianHead(2, 3)
     far = head(torch.tensor([[1e3, 1e3], [-1e3, -1e3]])).log_variance
     assert far.min() >= -6 and far.max() <= 2
+
+
+def test_bounded_means_stay_in_the_range() -> None:
+    far = torch.full((3, 2), 30.0)
+    for bounded in (False, True):
+        network = GatedVAENetwork(4, 1, 2, 6, scaled=True, bounded=bounded).requires_grad_(False)
+        pixels = network.decode(far)
+        assert pixels.log_scale is not None and pixels.log_scale.shape == pixels.mean.shape
+        inside = bool(((pixels.mean >= 0) & (pixels.mean <= 1)).all())
+        assert inside == bounded
