@@ -49,6 +49,11 @@ ENTRIES: Entries = {
             "modes of a mixture that are found, share of good samples, and how full the rarest mode is",
             ("srivastava2017veegan",),
         ),
+        "class_modes": Entry(
+            "genkit.evaluation.metrics.class_modes:ClassModes",
+            "classes that a classifier finds among the samples, KL of their shares to uniform, and its confidence",
+            ("metz2017unrolled", "srivastava2017veegan"),
+        ),
     },
     "extractors": {
         "inception": Entry(
@@ -77,6 +82,11 @@ ENTRIES: Entries = {
         "fashion-mnist-classifier": Entry(
             "genkit.evaluation.extractors.classifier:fashion_mnist_classifier",
             "shipped: a classifier of 28x28 grey clothes",
+        ),
+        "stacked-mnist-classifier": Entry(
+            "genkit.evaluation.extractors.classifier:stacked_mnist_classifier",
+            "mnist-classifier for each colour: 1,000 classes of three digits",
+            ("metz2017unrolled",),
         ),
     },
 }

@@ -11,9 +11,8 @@ from genkit.core.errors import EvaluationError
 from genkit.core.mixture import PointMixture
 from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.extractors.features import FEATURES_ALONE
-from genkit.evaluation.metrics.classifier_score import NO_LOGITS
 from genkit.evaluation.metrics.computing import Missing, check_metrics, metric_named
-from genkit.evaluation.metrics.metric import CENTRES, LOGITS, SAMPLES
+from genkit.evaluation.metrics.metric import CENTRES, LOGITS, NO_LOGITS, SAMPLES
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 

@@ -83,7 +83,7 @@ def _percent(share: float) -> str:
     return f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %"
 
 
-DISTANCES = ("fd", "kd", "kds")
+DISTANCES = ("fd", "kd", "kds", "class_kl")
 WORST = {"is": 1.0, "vendi": 1.0}
 """Worst values that are not 0; what rounding leaves of them is as bad."""
 SHARES = {
@@ -112,6 +112,10 @@ SHARES = {
     ),
     "rarest_mode": Words(
         "at least one mode of the data gets no sample", lambda v: f"the rarest mode gets {v:.2g} times its share"
+    ),
+    "classes_found": Words("no class is found", lambda v: f"{v:.0f} classes are found among the samples"),
+    "confidence": Words(
+        "the classifier is sure of nothing", lambda v: f"the classifier gives {_percent(v)} to the class it finds"
     ),
     "accuracy": Words("none is told right", lambda v: f"{_percent(v)} are told right"),
 }

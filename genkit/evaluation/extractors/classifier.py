@@ -23,6 +23,16 @@ def fashion_mnist_classifier() -> Extractor:
     return saved_classifier("fashion-mnist-classifier")
 
 
+def stacked_mnist_classifier() -> Extractor:
+    """The shipped classifier of digits for each colour of 28 x 28 images: 1,000 classes, 000 to 999."""
+    source = "mnist-classifier"
+    digits: Any = Pretrained.from_pretrained(source)
+    network = StackedDigits(FeaturesAndLogits(digits))
+    names = tuple(f"{k:03d}" for k in range(1000))
+    digest = sha256_of_weights(source)
+    return Extractor("stacked-mnist-classifier", network, digest, 3, 28, "clean", class_names=names, logits=True)
+
+
 def saved_classifier(source: str) -> Extractor:
     """A classifier of genkit as an extractor, from shipped weights or any weights folder.
 
@@ -46,6 +56,20 @@ class FeaturesAndLogits(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.classifier.features(x)  # type: ignore[operator]
         return features, self.classifier.head(features)  # type: ignore[operator]
+
+
+class StackedDigits(nn.Module):
+    """(B, 3, H, W) -> features of all colours (B, 3 d), and log-probabilities of all triples of digits (B, 1000)."""
+
+    def __init__(self, digits: FeaturesAndLogits):
+        super().__init__()
+        self.digits = digits
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features, logits = self.digits(x.flatten(0, 1)[:, None])
+        first, second, third = logits.log_softmax(1).unflatten(0, (-1, 3)).unbind(1)
+        triples = first[:, :, None, None] + second[:, None, :, None] + third[:, None, None, :]
+        return features.view(len(x), -1), triples.flatten(1)
 
 
 def of_classifier(module: Any, name: str, digest: str, by_content: bool) -> Extractor:

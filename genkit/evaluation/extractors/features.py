@@ -18,6 +18,7 @@ from genkit.evaluation.extractors.classifier import is_classifier, of_classifier
 from genkit.evaluation.extractors.extractor import POINTS, Extractor, sha256_of_state
 
 _GREY_28 = (1, 28, 28)
+_COLOUR_28 = (3, 28, 28)
 FEATURES_ALONE = {"efficientnet-lite0", "dinov2", POINTS}
 """Extractors that are no classifiers."""
 
@@ -86,6 +87,8 @@ def default_extractor(name: str, sample_shape: tuple[int, ...] | None) -> str:
         return "mnist-classifier"
     if sample_shape == _GREY_28 and family == "fashion_mnist":
         return "fashion-mnist-classifier"
+    if sample_shape == _COLOUR_28 and family == "stacked_mnist":
+        return "stacked-mnist-classifier"
     return "efficientnet-lite0"
 
 

@@ -11,9 +11,7 @@ from torch import Tensor
 from genkit.core.errors import EvaluationError
 from genkit.evaluation.functional import inception_score, inception_standard_error
 from genkit.evaluation.metrics.kept import Kept
-from genkit.evaluation.metrics.metric import LOGITS, SAMPLES, Estimate, Metric, Scale, Sides
-
-NO_LOGITS = "the extractor gives features alone; choose one that is a classifier, such as inception"
+from genkit.evaluation.metrics.metric import LOGITS, NO_LOGITS, SAMPLES, Estimate, Metric, Scale, Sides
 
 
 @dataclass(frozen=True)

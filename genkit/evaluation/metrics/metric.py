@@ -17,6 +17,7 @@ from genkit.evaluation.metrics.kept import ROWS, Kept
 
 SAMPLES, LOGITS, CENTRES = "samples", "logits", "centres"
 """Possible needs of a metric: samples beyond a mean and a covariance, a classifier, a known mixture as reference."""
+NO_LOGITS = "the extractor gives features alone; choose one that is a classifier, such as inception"
 
 
 @dataclass(frozen=True)

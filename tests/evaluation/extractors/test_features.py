@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from genkit.classifiers.conv_classifier import Classifier
-from genkit.core.catalog import CATALOG
+from genkit.core.catalog import CATALOG, build
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.core.files import sha256_of_file
 from genkit.core.location import WEIGHTS
@@ -15,7 +15,7 @@ from genkit.evaluation.extractors.extractor import sha256_of_state
 from genkit.evaluation.extractors.features import default_extractor, extractor_for
 from genkit.evaluation.extractors.resize import clean
 from genkit.evaluation.metrics.computing import label
-from genkit.images.pixels import from_uint8, to_channels
+from genkit.images.pixels import from_uint8, to_channels, to_uint8
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ from genkit.images.pixels import from_uint8, to_channels
         ("my pictures", (1, 28, 28), "efficientnet-lite0"),
         ("cifar10/train", (3, 32, 32), "efficientnet-lite0"),
         ("a folder", None, "efficientnet-lite0"),
+        ("stacked_mnist/train", (3, 28, 28), "stacked-mnist-classifier"),
+        ("stacked_mnist/train", (3, 32, 32), "efficientnet-lite0"),
         ("gaussians8", (2,), "points"),
     ],
 )
@@ -108,3 +110,17 @@ def test_what_an_image_extractor_refuses():
     for wrong in (torch.zeros(3, 2), torch.zeros(2, 3, 8, 8), torch.zeros(2, 8, 8, dtype=torch.uint8)):
         with pytest.raises(EvaluationError, match="takes uint8 images"):
             extractor(wrong)
+
+
+def test_stacked_digits_are_told_as_their_colours_are() -> None:
+    grey = extractor_for("mnist-classifier")
+    stacked = extractor_for("stacked-mnist-classifier")
+    chosen = torch.randperm(5000, generator=torch.Generator().manual_seed(0))[:60]
+    digits = to_uint8(build({"type": "digits"}, kind="data").rows(chosen))
+    each, found = grey(digits), stacked(digits.view(20, 3, 28, 28))
+    assert each.logits is not None and found.logits is not None
+    assert found.features.equal(each.features.view(20, -1)) and found.logits.shape == (20, 1000)
+    triples = each.logits.argmax(1).view(20, 3) @ torch.tensor([100, 10, 1])
+    assert found.logits.argmax(1).equal(triples) and len(triples.unique()) > 10
+    assert found.logits.exp().sum(1).allclose(torch.ones(20)), "probabilities"
+    assert stacked.class_names[427] == "427"
