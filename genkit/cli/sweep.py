@@ -53,7 +53,7 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     heads = [called(generator.conditions[name], value) for value in values]
     rows = [f"seed {s}" for s in seeds]
     write_atomically(out, labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], rows))
-    click.echo(f"{n} x {len(values)} images in {out} ({name} {heads[0]} to {heads[-1]}, seed {seed})")
+    click.echo(f"{n} x {len(values)} images in {out} ({text}, seed {seed})")
 
 
 def swept(generator: Controlled, text: str) -> tuple[str, Tensor]:
