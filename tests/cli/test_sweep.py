@@ -41,7 +41,7 @@ def test_samples_are_asked_for_several_values_at_once(capsys, tmp_path, weights)
 def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights):
     strip = tmp_path / "strip.png"
     code, out, _ = run(capsys, "edit", weights, "--seed", 3, "-n", 2, "--sweep", "hue=0:0.5:3", "--out", strip)
-    assert code == 0 and "2 x 3 images in" in out and "hue 0 to 0.5" in out
+    assert code == 0 and "2 x 3 images in" in out and "(hue=0:0.5:3, seed 3)" in out
     whole = pixels(strip)
     height, width = 2 * 64 + 2, 3 * 64 + 2 * 2
     assert whole.shape[0] == LINE + height and whole.shape[1] > width
