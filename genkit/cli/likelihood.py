@@ -11,7 +11,7 @@ import click
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
-from genkit.core.display import Watched
+from genkit.core.display import rows_watched
 
 if TYPE_CHECKING:
     from genkit.evaluation.likelihood import Likelihoods
@@ -48,8 +48,10 @@ def score(
     generator, crew = loaded(Generator, weights), crew_of_launch()
     if "steps" in settings and isinstance(generator, DiffusionGenerator):
         generator.process.with_settings(kept=settings["steps"])
-    with display() as shown:
-        rows = Watched(progress(shown, "likelihood", "sample"), generator, n, batch_size)
+    with (
+        display() as shown,
+        rows_watched(progress(shown, "likelihood", "sample"), generator, n, batch_size) as rows,
+    ):
         reading: Any = {"role": "--against", "skip_bad": skip_bad, "crew": crew}
         found = log_likelihood(generator, against, n, seed, batch_size, rows, **reading, **settings)
     if crew.rank:

@@ -14,7 +14,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.places import Place
-from genkit.core.display import Watched
+from genkit.core.display import rows_watched
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -56,8 +56,12 @@ def write_samples(
     """
     from genkit.core.files import only_writer
 
-    with only_writer(out, "writing samples to"), display() as shown:
-        watched = counted(batches, n, Watched(progress(shown, "sampling", "sample"), generator, n, batch_size))
+    with (
+        only_writer(out, "writing samples to"),
+        display() as shown,
+        rows_watched(progress(shown, "sampling", "sample"), generator, n, batch_size) as rows,
+    ):
+        watched = counted(batches, n, rows)
         images = len(generator.sample_shape) == 3
         written = write_images(watched, n, out, grid, picture) if images else write_points(watched, out, weights)
     click.echo(f"{written} ({about})")

@@ -14,7 +14,7 @@ import click
 from genkit.cli.console import display, progress
 from genkit.cli.launch import crew_of_launch
 from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
-from genkit.core.display import Watched
+from genkit.core.display import rows_watched
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.files import only_writer, write_atomically
 
@@ -63,7 +63,8 @@ class SampleSeries:
         batches = self.generator.stream(self.n, self.batch_size, condition=self.condition, rng=rng, only=numbers)
         with display() as shown:
             told = progress(shown, "sampling", "sample")
-            yield from counted(batches, len(numbers), Watched(told, self.generator, len(numbers), self.batch_size))
+            with rows_watched(told, self.generator, len(numbers), self.batch_size) as rows:
+                yield from counted(batches, len(numbers), rows)
 
 
 def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, about: str) -> None:

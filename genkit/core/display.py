@@ -132,13 +132,11 @@ def rows_told(what: str, maker: Any, n: int, batch_size: int) -> Iterator[Progre
 
     The display that is there shows it, else a bar of its own, once a second has gone by.
     """
-    before = getattr(maker, "watch", None)
-    with _patient(lambda: nullcontext(_shown[-1]) if _shown else bar(), what, "sample") as tell:
-        try:
-            yield Watched(tell, maker, n, batch_size)
-        finally:
-            if before is not None:
-                maker.watch = before
+    with (
+        _patient(lambda: nullcontext(_shown[-1]) if _shown else bar(), what, "sample") as tell,
+        rows_watched(tell, maker, n, batch_size) as rows,
+    ):
+        yield rows
 
 
 def _nowhere() -> AbstractContextManager[Display]:
@@ -166,33 +164,44 @@ def watched(maker: Any, progress: bool) -> Iterator[None]:
     if _shown or not (progress and hasattr(maker, "watch") and looked_at()):
         yield
         return
-    before = maker.watch
-    with told(True, "sampling", "step") as maker.watch:
-        try:
-            yield
-        finally:
-            maker.watch = before
+    with told(True, "sampling", "step") as tell, _steps_told(maker, tell):
+        yield
 
 
-class Watched:
-    """Progress over rows that also counts the steps of a diffusion, as parts of its batch.
+@contextmanager
+def rows_watched(progress: Progress, maker: Any, n: int, batch_size: int) -> Iterator[Progress]:
+    """A callback (rows done, in total) that counts the steps of a diffusion as well, as parts of its batch.
 
     Args:
         progress: called with (rows done, rows in total).
-        generator: makes the rows.
+        maker: makes the rows.
         n: rows in total, as far as known.
         batch_size: rows of a batch.
     """
+    at = [0, n]
 
-    def __init__(self, progress: Progress, generator: Any, n: int, batch_size: int):
-        self.progress, self.done, self.n, self.batch_size = progress, 0, n, batch_size
-        if hasattr(generator, "watch"):
-            generator.watch = self.steps
+    def rows(done: int, total: int) -> None:
+        at[:] = done, total
+        progress(done, total)
 
-    def __call__(self, done: int, total: int) -> None:
-        self.done, self.n = done, total
-        self.progress(done, total)
-
-    def steps(self, i: int, steps: int) -> None:
+    def steps(i: int, steps: int) -> None:
+        done, total = at
         if i < steps:
-            self.progress(self.done + min(self.batch_size, self.n - self.done) * i // steps, self.n)
+            progress(done + min(batch_size, total - done) * i // steps, total)
+
+    with _steps_told(maker, steps):
+        yield rows
+
+
+@contextmanager
+def _steps_told(maker: Any, tell: Progress) -> Iterator[None]:
+    """`maker` tells its steps to `tell`, if it tells them to anybody, and afterwards to whom it told them before."""
+    before = getattr(maker, "watch", None)
+    if before is None:
+        yield
+        return
+    maker.watch = tell
+    try:
+        yield
+    finally:
+        maker.watch = before

@@ -88,14 +88,14 @@ def _age(place: str) -> float:
 def samples(place: str, wishes: Wishes, progress: Progress | None = None) -> PagePicture:
     """The picture that `genkit sample --grid` writes."""
     from genkit.cli.sample_files import counted
-    from genkit.core.display import Watched
+    from genkit.core.display import rows_watched
 
     generator = wishes.generator(opened(place))
     wanted = wishes.rows(generator, wishes.n)
     rng = torch.Generator().manual_seed(wishes.seed)
     batches = generator.stream(wishes.n, BATCH, condition=wanted.rows, rng=rng)
-    told = Watched(progress or _silence, generator, wishes.n, BATCH)
-    drawn = torch.cat(list(counted(batches, wishes.n, told)))
+    with rows_watched(progress or _silence, generator, wishes.n, BATCH) as rows:
+        drawn = torch.cat(list(counted(batches, wishes.n, rows)))
     words = ", ".join([f"seed {wishes.seed}", *wanted.words, *generator.remarks()])
     return PagePicture(_png(drawn, place), f"{wishes.n} samples, {words}", wishes.command(place))
 

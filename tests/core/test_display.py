@@ -14,7 +14,7 @@ import torch
 
 from genkit import evaluate, train
 from genkit.core import display
-from genkit.core.display import Silent, bar, told
+from genkit.core.display import Silent, bar, rows_watched, told
 from genkit.data.digits import digits
 from genkit.training.recipe import Recipe
 from tests.contracts.specs import DDPM, seeded
@@ -76,6 +76,17 @@ def test_steps_of_a_diffusion_are_shown(terminal: Terminal) -> None:
     shown = terminal.shows(lambda: draw(True))
     assert "sampling" in shown and "3/3" in shown
     assert made[0].equal(made[1]) and model.watch is watch
+
+
+def test_steps_count_as_parts_of_their_batch_and_no_callback_is_left_behind() -> None:
+    model, seen = seeded({**DDPM, "solver": {"type": "ancestral", "steps": "2"}}), list[tuple[int, int]]()
+    watch = model.watch
+    with rows_watched(lambda *at: seen.append(at), model, 6, 4) as rows:
+        model.watch(1, 2)
+        rows(4, 6)
+        model.watch(1, 2)
+        model.watch(2, 2)
+    assert seen == [(2, 6), (4, 6), (5, 6)] and model.watch is watch
 
 
 def test_nothing_is_shown_without_a_terminal(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
