@@ -16,7 +16,7 @@ from genkit.core.styled import joined
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, LatentCoordinates, check_orthogonal
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import Found, sefa
-from genkit.posthoc.directions.spaces import LatentSpace, LayerSpace, Space, WSpace, drawn, drawn_vectors, w_of
+from genkit.posthoc.directions.spaces import LatentSpace, LayerSpace, Space, WSpace, drawn, drawn_vectors, styles_of
 
 ClosedForm = Literal["sefa", "ganspace", "random", "coordinate"]
 SAMPLED = 10_000
@@ -70,7 +70,7 @@ def style_weights(space: WSpace) -> Tensor:
     layers = range(max(network.style_layers.values()) + 1)[space.layers]
     with evaluating(generator):
         latents, condition = drawn(space, 1, torch.Generator().manual_seed(0))
-        w = w_of(generator, latents, condition)
+        w = styles_of(generator, latents, condition).w
         basis = torch.cat([torch.zeros_like(w[:1, 0]), torch.eye(space.dim, device=w.device)])
         condition = tree.map(lambda rows: rows.expand(len(basis), *rows.shape[1:]), condition)
         styles = network.styles(joined(network, basis, condition))

@@ -125,7 +125,7 @@ class Directions(Pretrained, nn.Module):
         """The same directions, of the generator that one of them has moved already.
 
         Raises:
-            GenkitError: there is no direction of this number, or a space that can be moved in but once.
+            GenkitError: there is no direction of this number.
         """
         found = Directions(self.edited(number, strength), self.deformator, self.space.name, self.names)
         found.unit.copy_(self.unit)
