@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
 TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
-HELD_OUT = 0.1
+HELD_OUT, STEPS = 0.1, 2000
+OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "steps": "--chain"}
+"""Settings of the samplers."""
 TRAINING, REPORT = "training", "refinement.json"
 
 
@@ -78,7 +80,7 @@ class Refinement:
 @click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
 @click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
 @click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")
-@click.option("--steps", "training", type=COUNT, default=2000, show_default=True, help="Of the training of the ratio.")
+@click.option("--steps", "training", type=COUNT, help=f"Of the training of the ratio; {STEPS:,} if not said.")
 @click.option("--sampling-steps", help="Of WEIGHTS, a diffusion or VAEBM: as --steps of genkit sample, from now on.")
 @click.option("--solver", type=click.Choice(SOLVERS), help="Of WEIGHTS, a diffusion: as of genkit sample, from now on.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training, burn-in and choice of samples.")
@@ -92,7 +94,7 @@ def command(
     out: Path,
     ratio: str | None,
     sampler: str,
-    training: int,
+    training: int | None,
     sampling_steps: str | None,
     solver: str | None,
     seed: int,
@@ -119,10 +121,15 @@ def command(
     changed = solver is not None or sampling_steps is not None
     asked = Refinement(weights, generator, changed, kind, taught, judged, sampler, settings, out, seed)
     density = _checked(asked)
+    if kind not in TRAINED and (training or resume):
+        raise GenkitError(
+            f"--{'steps' if training else 'resume'} is of a ratio that is trained ({', '.join(TRAINED)}); "
+            f"{kind} needs no training"
+        )
     join_launch()
     crew = crew_of_launch()
     if kind in TRAINED:
-        density = _trained(asked, training, resume, crew)
+        density = _trained(asked, training or STEPS, resume, crew)
     _finish(asked, density, crew)
 
 
@@ -134,20 +141,21 @@ def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> 
         raise GenkitError(
             f"--sampling-steps and --solver are for diffusion models; this is a {type(generator).__name__}"
         )
-    try:
-        return configured(generator, given)
-    except GenkitError as refused:
-        told = str(refused).replace("--steps and --candidates", "--sampling-steps")
-        raise GenkitError(told.replace("--steps", "--sampling-steps")) from refused
+    return configured(generator, given, "--sampling-steps")
 
 
 def _checked(asked: Refinement) -> DensityRatio:
-    """The ratio before training; refuses settings that the sampler has no use for, and a generator it cannot move."""
+    """The ratio before training; refuses settings that the sampler has no use for, a generator it cannot move, and data
+    that do not fit or are too few."""
     from genkit.core.catalog import build
-    from genkit.posthoc.rejection.fitting import sampler_over
+    from genkit.evaluation.real_data import open_data
+    from genkit.posthoc.rejection.fitting import check_judges, sampler_over
 
+    shape = tuple(asked.generator.sample_shape)
+    open_data(asked.data, shape, "--data")
+    check_judges(open_data(asked.held_out, shape, "--held-out"))
     ratio: DensityRatio = build(ratio_spec(asked.weights, asked.kind, asked.generator), where="--ratio")
-    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings)
+    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
 
 

@@ -185,6 +185,15 @@ def test_directions_of_other_weights_are_told(capsys: Capture, weights: Path, fo
     assert ran.code == 0 and "were found in other weights" in ran.err
 
 
+def test_directions_of_what_they_have_edited_already_are_its_own(
+    capsys: Capture, weights: Path, found: Path, tmp_path: Path
+) -> None:
+    line = ("--directions", found, "--direction", "0=1", "--out")
+    ran = run(capsys, "edit", weights / "gan", *line, tmp_path / "once")
+    again = run(capsys, "edit", tmp_path / "once", *line, tmp_path / "twice.png")
+    assert (ran.code, again.code, ran.err, again.err) == (0, 0, "", "")
+
+
 @pytest.mark.parametrize(
     ("name", "given", "told"),
     [
@@ -195,6 +204,7 @@ def test_directions_of_other_weights_are_told(capsys: Capture, weights: Path, fo
         ),
         ("gan", ("--method", "sefas"), "'sefas' is not one of"),
         ("gan", ("--space", "w"), "no space 'w': a GAN has no styles"),
+        ("gan", ("--space", "z.9"), "no space 'z.9': its latent is one tensor, z"),
         ("styled", ("--space", "b8.conv"), "no space 'b8.conv'; did you mean 'b8.conv1'"),
         ("styled", ("--method", "sefa"), "gives its latent z to no affine layer first"),
         ("ddpm", (), "directions are of a latent, and a DDPM has none"),
@@ -218,7 +228,8 @@ def test_directions_that_cannot_be(
     ("name", "given", "told"),
     [
         ("gan", ("--direction", "3=1"), "--direction '3=1': no direction 3; there are 3, from 0 to 2"),
-        ("gan", ("--direction", "dark=1"), "no direction is called 'dark'"),
+        ("gan", ("--direction", "dark=1"), "no direction is called 'dark'; give a number from 0 to 2"),
+        ("gan", ("--direction", "-1=1"), "no direction is called '-1'; give a number from 0 to 2"),
         ("gan", ("--direction", "1"), "give NUMBER=STRENGTH or NAME=STRENGTH"),
         ("gan", ("--direction", "1=nan"), "a strength is a finite number up to 1000 and not 0"),
         ("gan", ("--direction", "1=0"), "a strength is a finite number up to 1000 and not 0"),

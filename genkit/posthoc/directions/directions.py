@@ -89,7 +89,8 @@ class Directions(Pretrained, nn.Module):
             return int(name)
         if name not in self.names or not name:
             known = [known for known in self.names if known]
-            raise GenkitError(f"no direction is called {shown(name)}{suggest(str(name), known)}")
+            choice = suggest(str(name), known) if known else f"; give a number from 0 to {len(self) - 1}"
+            raise GenkitError(f"no direction is called {shown(name)}{choice}")
         return self.names.index(name)
 
     def measure(self, seed: int = 0) -> None:

@@ -17,6 +17,7 @@ from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import LatentGenerator
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections
 from genkit.posthoc.directions.directions import Directions
+from genkit.posthoc.directions.edited import Edited
 
 TENSORS, TEXT = "directions.safetensors", "directions.yaml"
 ABOUT = (
@@ -69,8 +70,13 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
 
 
 def of_generator(folder: Path, generator: LatentGenerator) -> bool:
-    """Whether the directions in a folder were found in the very weights of `generator`."""
-    return bool(_told(folder).get("generator") == weights_fingerprint(generator))
+    """Whether the directions in a folder were found in the very weights of `generator`, or before it was edited."""
+    found = _told(folder).get("generator")
+    while found != weights_fingerprint(generator):
+        if not isinstance(generator, Edited):
+            return False
+        generator = generator.generator
+    return True
 
 
 def _told(folder: Path) -> dict[str, Any]:

@@ -160,6 +160,8 @@ def _path(generator: LatentGenerator, part: str) -> tuple[str | int, ...]:
         return named[part]
     if not part and (len(paths) == 1 or "z" in named):
         return named["z"] if "z" in named else paths[0]
+    if paths == [()]:
+        raise GenkitError(f"no space {shown(f'z.{part}')}: its latent is one tensor, z")
     choices = ", ".join(f"z.{name} {list(_at(drawn, path).shape[1:])}" for name, path in named.items())
     raise GenkitError(f"its latents are {len(paths)} tensors, so name one of them as the space: {choices}")
 
