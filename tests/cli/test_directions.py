@@ -142,16 +142,24 @@ def test_several_directions_at_once_move_by_their_sum(
         torch.testing.assert_close(moved.eval()(z, condition), wanted, atol=1e-5, rtol=0)
 
 
-def find_here(gan: Path, out: Path) -> None:
+WAYS_TO_FIND = (("gan", "sefa", "z"), ("gan", "ganspace", "z"), ("styled", "sefa", "w"), ("styled", "ganspace", "w"))
+
+
+def find_here(weights: Path, out: Path) -> None:
     from genkit.cli.main import main
 
-    raise SystemExit(main(["directions", str(gan), "--method", "sefa", *map(str, FAST), "--out", str(out)]))
+    for name, method, space in WAYS_TO_FIND:
+        words = [str(weights / name), "--method", method, "--space", space, "--out", str(out / f"{name}-{method}")]
+        assert main(["directions", *map(str, FAST), *words]) == 0
 
 
-def test_two_processes_share_the_scores_and_find_those_of_one(weights: Path, found: Path, tmp_path: Path) -> None:
-    assert on_processes(2, find_here, tmp_path, weights / "gan", tmp_path / "two") == [0, 0]
-    for name in ("scores.json", "directions.safetensors", "directions.yaml"):
-        assert (tmp_path / "two" / name).read_bytes() == (found / name).read_bytes()
+def test_two_processes_share_the_scores_and_find_those_of_one(weights: Path, tmp_path: Path) -> None:
+    assert on_processes(2, find_here, tmp_path, weights, tmp_path / "two") == [0, 0]
+    find_here(weights, tmp_path / "one")
+    for way, method, _ in WAYS_TO_FIND:
+        for name in ("scores.json", "directions.safetensors", "directions.yaml"):
+            one, two = (tmp_path / count / f"{way}-{method}" / name for count in ("one", "two"))
+            assert one.read_bytes() == two.read_bytes(), (way, method, name)
 
 
 def test_a_run_of_learned_directions_needs_no_folder(capsys: Capture, weights: Path, tmp_path: Path) -> None:

@@ -93,9 +93,9 @@ class Directions(Pretrained, nn.Module):
             raise GenkitError(f"no direction is called {shown(name)}{choice}")
         return self.names.index(name)
 
-    def measure(self, seed: int = 0) -> None:
+    def measure(self, seed: int = 0, crew: Crew = ALONE) -> None:
         """Sets unit and mean by the latents that the generator draws."""
-        found = measured(self.space, seed=seed)
+        found = measured(self.space, seed=seed, crew=crew)
         self.unit.copy_(found.unit)
         self.mean.copy_(found.mean)
 

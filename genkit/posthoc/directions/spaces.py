@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.condition import Condition
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator, evaluating
 from genkit.core.precision import wide
@@ -260,17 +261,19 @@ class Measures(NamedTuple):
 
 
 @torch.no_grad()
-def drawn_vectors(space: Space, n: int, seed: int) -> Tensor:
-    """n vectors (n, dim) of the space, a function of the seed."""
+def drawn_vectors(space: Space, n: int, seed: int, crew: Crew = ALONE) -> Tensor:
+    """n vectors (n, dim) of the space, a function of the seed; the processes of `crew` share them."""
     rng = torch.Generator().manual_seed(stable_seed(seed, "vectors"))
     numbers = sum(part.numel() for part in tree.leaves(_probe(space.generator)))  # noise maps of large images are many
     most = max(1, min(BATCH, NUMBERS // numbers))
-    parts = []
+    parts = dict[int, Tensor]()
     for k in range(0, n, most):
         latents, condition = drawn(space, min(most, n - k), rng)
-        with evaluating(space.generator):
-            parts.append(space.vectors(latents, condition).float())
-    return torch.cat(parts)
+        if crew.has(k // most):
+            with evaluating(space.generator):
+                found = space.vectors(latents, condition).float()
+            parts[k] = found.cpu() if crew.count > 1 else found
+    return torch.cat(crew.gathered(parts)).to(space.generator.device)
 
 
 def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
@@ -286,7 +289,7 @@ def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
     return tree.map(lambda part: part.to(generator.device), (latents, condition))
 
 
-def measured(space: Space, n: int = MEASURED, seed: int = 0) -> Measures:
-    """Unit and mean of a space, by n vectors that are a function of the seed."""
-    vectors = drawn_vectors(space, n, seed)
+def measured(space: Space, n: int = MEASURED, seed: int = 0, crew: Crew = ALONE) -> Measures:
+    """Unit and mean of a space, by n vectors that are a function of the seed; the processes of `crew` share them."""
+    vectors = drawn_vectors(space, n, seed, crew)
     return Measures(wide(vectors).var(0).mean().sqrt(), vectors.mean(0))
