@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -44,7 +45,7 @@ TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
 HELD_OUT, STEPS = 0.1, 2000
 OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "steps": "--chain"}
 """Settings of the samplers."""
-TRAINING, REPORT = "training", "refinement.json"
+TRAINING, PROPOSALS, REPORT = "training", "proposals", "refinement.json"
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,10 @@ def command(
         )
     join_launch()
     crew = crew_of_launch()
-    if kind in TRAINED:
-        density = _trained(asked, training or STEPS, resume, crew)
-    _finish(asked, density, crew)
+    with _keeping(asked):
+        if kind in TRAINED:
+            density = _trained(asked, training or STEPS, resume, crew)
+        _finish(asked, density, crew)
 
 
 def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> Generator:
@@ -157,6 +159,15 @@ def _checked(asked: Refinement) -> DensityRatio:
     ratio: DensityRatio = build(ratio_spec(asked.weights, asked.kind, asked.generator), where="--ratio")
     sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
+
+
+def _keeping(asked: Refinement) -> AbstractContextManager[None]:
+    """Samples that are dear are kept beside the new weights, for a resume."""
+    from genkit.core.generator import LatentGenerator
+    from genkit.posthoc.rejection.kept_proposals import keeping_proposals
+
+    dear = not isinstance(asked.generator, LatentGenerator)
+    return keeping_proposals(asked.out / PROPOSALS) if dear else nullcontext()
 
 
 def _trained(asked: Refinement, steps: int, resume: bool, crew: Crew) -> DensityRatio:
@@ -212,6 +223,8 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
     _tell(found, made, _advice(asked.kind, asked.weights))
+    if (asked.out / PROPOSALS).is_dir():
+        click.echo(f"{asked.out / PROPOSALS} keeps the samples that were drawn, for --resume; it may be deleted")
     click.echo(f"weights in {asked.out}")
 
 

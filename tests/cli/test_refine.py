@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import torch
 from genkit.cli.main import main
 from genkit.core.catalog import build
 from genkit.core.generator import Generator
+from genkit.core.interruption import Interrupted
 from genkit.core.pretrained import save_products
+from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.posthoc.rejection.rejection import Rejection
 from tests.cli.console import refusal, run
 from tests.contracts.specs import PLAIN_DDPM, seeded
@@ -179,6 +182,36 @@ def test_a_diffusion_is_refined_as_it_will_be_sampled(
     assert (solver["type"], solver["steps"]) == ("ddim", "2")
     assert "generator-" in (out / "training/recipe.yaml").read_text()
     assert "another recipe" in refusal(capsys, *command, "--solver", "ddim", "--sampling-steps", "3", "--resume")
+
+
+def test_dear_samples_that_were_drawn_before_a_stop_are_not_drawn_again(
+    ddpm: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genkit.cli.refine_recipe.POOL", 600)
+    monkeypatch.setattr("genkit.posthoc.rejection.rejection.Rejection.burn_in", functools.partialmethod(few_of, 300))
+    made, limit, sample = list[int](), [10**9], DiffusionGenerator._sample
+
+    def counted(self: Any, condition: Any, rows: Any) -> torch.Tensor:
+        if sum(made) >= limit[0]:
+            signal.raise_signal(signal.SIGTERM)
+            raise Interrupted(signal.SIGTERM)
+        made.append(len(rows))
+        return sample(self, condition, rows)
+
+    monkeypatch.setattr(DiffusionGenerator, "_sample", counted)
+    data = "{type: part, data: {type: digits, split: test, size: 8}, stop: 200}"
+    command = ["refine", ddpm, "--data", data, "--steps", 2, "--solver", "ddim", "--sampling-steps", "2", "--out"]
+    straight = run(capsys, *command, tmp_path / "straight")
+    assert straight.code == 0 and "proposals keeps the samples that were drawn, for --resume" in straight.out
+    whole, left = sum(made), []
+    made.clear()
+    for limit[0] in (500, 850, whole - 250, 10**9):  # in the pool, in a burn-in, in the last one
+        left.append(run(capsys, *command, tmp_path / "stopped", "--resume").code)
+    assert left == [143, 143, 143, 0] and sum(made) == whole, (made, whole)
+    for name in ("model.safetensors", "refinement.json"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+    assert run(capsys, *command, tmp_path / "straight", "--resume", "--rate", "0.5").code == 0
+    assert sum(made) == whole, "another rate needs no sample"
 
 
 BURN_IN = Rejection.burn_in

@@ -25,8 +25,8 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.kept_proposals import KeptProposals
 from genkit.posthoc.rejection.rejection import BURN_IN, Rejection
-from genkit.posthoc.rejection.sampler import KeptProposals
 
 PoolSize = Annotated[int, Field(ge=0, le=10_000_000)]
 

@@ -16,7 +16,8 @@ from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows, stable_seed
 from genkit.posthoc.rejection.acceptance import EPS, Shift, check_can_finish, check_share, log_acceptance, log_odds
-from genkit.posthoc.rejection.sampler import KeptProposals, RatioSampler
+from genkit.posthoc.rejection.kept_proposals import KeptProposals
+from genkit.posthoc.rejection.sampler import RatioSampler
 
 BURN_IN, FEWEST_A_CLASS = 10_000, 500
 PATIENCE = 100
