@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.catalog import convert
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
@@ -33,7 +34,8 @@ class Edited(LatentGenerator):
         unit: of strengths, mostly the standard deviation of the latent.
 
     Raises:
-        GenkitError: a direction of another latent, a number that there is not, or no such space.
+        GenkitError: a direction of another latent, a number that there is not, no such space, or a strength or unit
+            out of range.
     """
 
     def __init__(
@@ -46,8 +48,13 @@ class Edited(LatentGenerator):
         unit: Unit = 1.0,
     ):
         super().__init__()
-        self.generator, self.direction, self.strength, self.number = generator, direction, strength, number
-        self.unit, self.space = unit, space_of(generator, space)
+        self.generator, self.direction, self.number, self.space = (
+            generator,
+            direction,
+            number,
+            space_of(generator, space),
+        )
+        self.strength, self.unit = convert(Strength, strength, where="strength"), convert(Unit, unit, where="unit")
         check_width(direction, self.space.dim, space)
         check_number(number, direction.directions)
         self.sample_shape, self.conditions, self.made = generator.sample_shape, generator.conditions, generator.made

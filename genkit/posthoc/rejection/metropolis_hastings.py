@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.catalog import convert
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.posthoc.rejection.acceptance import check_logits
@@ -52,7 +53,7 @@ class MetropolisHastings(RatioSampler):
         starts: Annotated[int, Field(ge=0)] = 0,
     ):
         super().__init__(generator, ratio)
-        self.length = length
+        self.length = convert(Length, length, where="length")
         self.register_buffer("starts", torch.zeros(starts, dtype=torch.float64))
         self.never = 0
 

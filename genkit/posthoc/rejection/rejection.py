@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.catalog import convert
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
@@ -19,6 +20,8 @@ from genkit.posthoc.rejection.acceptance import EPS, Shift, check_can_finish, ch
 from genkit.posthoc.rejection.kept_proposals import KeptProposals
 from genkit.posthoc.rejection.sampler import RatioSampler
 
+Eps = Annotated[float, Field(ge=0, lt=1)]
+Samples = Annotated[int, Field(ge=2, le=100_000_000)]
 BURN_IN, FEWEST_A_CLASS = 10_000, 500
 PATIENCE = 100
 """Tries of a sample at most, in units of the number that is expected: e^-100 is the chance to need more."""
@@ -72,13 +75,14 @@ class Rejection(RatioSampler):
         rate: Annotated[float, Field(gt=0, lt=1)] | None = None,
         percentile: Annotated[float, Field(ge=0, le=100)] | None = None,
         gamma: float | None = None,
-        eps: Annotated[float, Field(ge=0, lt=1)] = EPS,
-        samples: Annotated[int, Field(ge=2, le=100_000_000)] = BURN_IN,
+        eps: Eps = EPS,
+        samples: Samples = BURN_IN,
     ):
         super().__init__(generator, ratio)
         if rate is percentile is gamma is None:
             rate = RATE
-        self.shift, self.eps, self.samples = Shift(gamma, percentile, rate), eps, samples
+        self.shift = Shift(gamma, percentile, rate)
+        self.eps, self.samples = convert(Eps, eps, where="eps"), convert(Samples, samples, where="samples")
         groups = self.conditions.classes or 1
         check_can_finish(self._each(groups), self.shift, eps, "of each class" if groups > 1 else "of the burn-in")
         self.register_buffer("burnt", torch.tensor(False))

@@ -158,6 +158,10 @@ def test_an_edit_of_another_latent() -> None:
         Edited(made(GAN), UnitColumns(2, 4))
     with pytest.raises(GenkitError, match="no direction 2; there are 2"):
         Edited(made(GAN), UnitColumns(2, 3), number=2)
+    with pytest.raises(GenkitError, match="strength: input should be a finite number, got nan"):
+        Edited(made(GAN), UnitColumns(2, 3), float("nan"))
+    with pytest.raises(GenkitError, match=r"unit: input should be greater than 0, got 0\.0"):
+        Edited(made(GAN), UnitColumns(2, 3), unit=0.0)
 
 
 def test_the_edit_of_directions_is_their_strip() -> None:
