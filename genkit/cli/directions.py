@@ -35,7 +35,9 @@ FOLDER = Place(folder=True, replaces=("directions.*", "scores.json"))
 @click.command("directions", cls=Writing, epilog=ABOUT_WEIGHTS)
 @click.argument("weights", type=WEIGHTS)
 @click.option("--method", type=click.Choice(METHODS), default=LEARNED, show_default=True, help="How they are found.")
-@click.option("-k", "k", type=COUNT, help=f"Number of directions; {MOST}, or as many as the latent has.")
+@click.option(
+    "-k", "k", type=click.IntRange(1, 4096), help=f"Number of directions; {MOST}, or as many as the latent has."
+)
 @click.option("--space", default="z", show_default=True, help="Latent they live in: z, w, w.FIRST-LAST or a layer.")
 @click.option("--steps", type=COUNT, help=f"Iterations of {LEARNED} ones; {STEPS:,} if not said.")
 @click.option(

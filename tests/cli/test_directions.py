@@ -210,6 +210,7 @@ def test_directions_of_what_they_have_edited_already_are_its_own(
             ("-k", 4, "--method", "random"),
             "a latent of 3 numbers has 3 orthogonal directions, got 4; ask for fewer",
         ),
+        ("gan", ("-k", 100_000_000), "'-k': 100000000 is not in the range 1<=x<=4096"),
         ("gan", ("--method", "sefas"), "'sefas' is not one of"),
         ("gan", ("--space", "w"), "no space 'w': a GAN has no styles"),
         ("gan", ("--space", "z.9"), "no space 'z.9': its latent is one tensor, z"),
