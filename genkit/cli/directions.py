@@ -16,6 +16,7 @@ from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
+    from genkit.core.crew import Crew
     from genkit.posthoc.directions.directions import Directions
     from genkit.posthoc.directions.spaces import Space
 
@@ -34,7 +35,9 @@ FOLDER = Place(folder=True, replaces=("directions.*", "scores.json"))
 @click.command("directions", cls=Writing, epilog=ABOUT_WEIGHTS)
 @click.argument("weights", type=WEIGHTS)
 @click.option("--method", type=click.Choice(METHODS), default=LEARNED, show_default=True, help="How they are found.")
-@click.option("-k", "k", type=COUNT, help=f"Number of directions; {MOST}, or as many as the latent has.")
+@click.option(
+    "-k", "k", type=click.IntRange(1, 4096), help=f"Number of directions; {MOST}, or as many as the latent has."
+)
 @click.option("--space", default="z", show_default=True, help="Latent they live in: z, w, w.FIRST-LAST or a layer.")
 @click.option("--steps", type=COUNT, help=f"Iterations of {LEARNED} ones; {STEPS:,} if not said.")
 @click.option(
@@ -89,7 +92,7 @@ def command(
     if method == LEARNED:
         found = _learned(weights, place, k, steps or STEPS, seed, out, resume)
     else:
-        found = _closed_form(method, place, k, seed)
+        found = _closed_form(method, place, k, seed, crew)
     with display() as shown:
         told = progress(shown, "scoring", "part")
         scored = score(found, score_steps, reach=reach, seed=seed, classifier=judge, progress=told, crew=crew)
@@ -110,13 +113,13 @@ def _space(generator: Any, name: str) -> Space:
     return space_of(generator, name)
 
 
-def _closed_form(method: Any, space: Space, k: int, seed: int) -> Directions:
+def _closed_form(method: Any, space: Space, k: int, seed: int, crew: Crew) -> Directions:
     from genkit.posthoc.directions.closed_form import closed_form
     from genkit.posthoc.directions.directions import Directions
 
-    deformator = closed_form(method, space, k, seed)
+    deformator = closed_form(method, space, k, seed, crew)
     found = Directions(space.generator, deformator, space.name).to(space.generator.device)
-    found.measure(seed)
+    found.measure(seed, crew)
     return found
 
 

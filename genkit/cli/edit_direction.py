@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.sweep import seeds_of_picture
 from genkit.core.errors import GenkitError, shown
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     from genkit.core.files import write_atomically
     from genkit.images.grid import labelled_png
 
-    asked = [parsed(text) for text in texts]
+    asked, seeds = [parsed(text) for text in texts], seeds_of_picture(n, seed)
     found = directions_of(weights, folder)
     numbers = [_number(found, name, text) for (name, _), text in zip(asked, texts, strict=True)]
     if len(set(numbers)) < len(numbers):
@@ -48,7 +49,7 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
         found.edited(number, strength).save_pretrained(out)
         click.echo(f"weights in {out} ({'; '.join(told)})")
         return
-    strengths, seeds = torch.linspace(-strength, strength, COLUMNS).tolist(), range(seed, seed + n)
+    strengths = torch.linspace(-strength, strength, COLUMNS).tolist()
     heads = [f"{at:+.3g}" if at else "0" for at in strengths]
     strip = found.strip(number, strengths, seeds)
     write_atomically(out, labelled_png(strip.flatten(0, 1), heads, [f"seed {s}" for s in seeds]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
 TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
-HELD_OUT = 0.1
-TRAINING, REPORT = "training", "refinement.json"
+HELD_OUT, STEPS = 0.1, 2000
+OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "steps": "--chain"}
+"""Settings of the samplers."""
+TRAINING, PROPOSALS, REPORT = "training", "proposals", "refinement.json"
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Refinement:
 @click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
 @click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
 @click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")
-@click.option("--steps", "training", type=COUNT, default=2000, show_default=True, help="Of the training of the ratio.")
+@click.option("--steps", "training", type=COUNT, help=f"Of the training of the ratio; {STEPS:,} if not said.")
 @click.option("--sampling-steps", help="Of WEIGHTS, a diffusion or VAEBM: as --steps of genkit sample, from now on.")
 @click.option("--solver", type=click.Choice(SOLVERS), help="Of WEIGHTS, a diffusion: as of genkit sample, from now on.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training, burn-in and choice of samples.")
@@ -92,7 +95,7 @@ def command(
     out: Path,
     ratio: str | None,
     sampler: str,
-    training: int,
+    training: int | None,
     sampling_steps: str | None,
     solver: str | None,
     seed: int,
@@ -119,11 +122,17 @@ def command(
     changed = solver is not None or sampling_steps is not None
     asked = Refinement(weights, generator, changed, kind, taught, judged, sampler, settings, out, seed)
     density = _checked(asked)
+    if kind not in TRAINED and (training or resume):
+        raise GenkitError(
+            f"--{'steps' if training else 'resume'} is of a ratio that is trained ({', '.join(TRAINED)}); "
+            f"{kind} needs no training"
+        )
     join_launch()
     crew = crew_of_launch()
-    if kind in TRAINED:
-        density = _trained(asked, training, resume, crew)
-    _finish(asked, density, crew)
+    with _keeping(asked):
+        if kind in TRAINED:
+            density = _trained(asked, training or STEPS, resume, crew)
+        _finish(asked, density, crew)
 
 
 def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> Generator:
@@ -134,21 +143,31 @@ def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> 
         raise GenkitError(
             f"--sampling-steps and --solver are for diffusion models; this is a {type(generator).__name__}"
         )
-    try:
-        return configured(generator, given)
-    except GenkitError as refused:
-        told = str(refused).replace("--steps and --candidates", "--sampling-steps")
-        raise GenkitError(told.replace("--steps", "--sampling-steps")) from refused
+    return configured(generator, given, "--sampling-steps")
 
 
 def _checked(asked: Refinement) -> DensityRatio:
-    """The ratio before training; refuses settings that the sampler has no use for, and a generator it cannot move."""
+    """The ratio before training; refuses settings that the sampler has no use for, a generator it cannot move, and data
+    that do not fit or are too few."""
     from genkit.core.catalog import build
-    from genkit.posthoc.rejection.fitting import sampler_over
+    from genkit.evaluation.real_data import open_data
+    from genkit.posthoc.rejection.fitting import check_judges, sampler_over
 
+    shape = tuple(asked.generator.sample_shape)
+    open_data(asked.data, shape, "--data")
+    check_judges(open_data(asked.held_out, shape, "--held-out"))
     ratio: DensityRatio = build(ratio_spec(asked.weights, asked.kind, asked.generator), where="--ratio")
-    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings)
+    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
+
+
+def _keeping(asked: Refinement) -> AbstractContextManager[None]:
+    """Samples that are dear are kept beside the new weights, for a resume."""
+    from genkit.core.generator import LatentGenerator
+    from genkit.posthoc.rejection.kept_proposals import keeping_proposals
+
+    dear = not isinstance(asked.generator, LatentGenerator)
+    return keeping_proposals(asked.out / PROPOSALS) if dear else nullcontext()
 
 
 def _trained(asked: Refinement, steps: int, resume: bool, crew: Crew) -> DensityRatio:
@@ -204,6 +223,8 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
     _tell(found, made, _advice(asked.kind, asked.weights))
+    if (asked.out / PROPOSALS).is_dir():
+        click.echo(f"{asked.out / PROPOSALS} keeps the samples that were drawn, for --resume; it may be deleted")
     click.echo(f"weights in {asked.out}")
 
 

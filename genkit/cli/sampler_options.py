@@ -73,8 +73,11 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def configured(generator: Generator, given: dict[str, Any]) -> Generator:
+def configured(generator: Generator, given: dict[str, Any], steps: str = "--steps") -> Generator:
     """`generator` with its sampler exchanged and guided, as far as options were given.
+
+    Args:
+        steps: the option that a command has for them, for messages.
 
     Raises:
         GenkitError: an option for a generator that has no use for it.
@@ -94,14 +97,16 @@ def configured(generator: Generator, given: dict[str, Any]) -> Generator:
     if "truncation" in asked:
         return _truncated(generator, **asked)
     if isinstance(generator, VAEBM):
-        return _configured_chains(generator, asked)
+        return _configured_chains(generator, asked, steps)
     if "candidates" in asked:
         raise GenkitError(f"--candidates is for a VAEBM; this is a {type(generator).__name__}")
     if isinstance(generator, Cascade):
-        return _configured_cascade(generator, asked)
+        return _configured_cascade(generator, asked, steps)
     if not isinstance(generator, DiffusionGenerator):
-        raise GenkitError(f"--{next(iter(asked))} is for diffusion models; this is a {type(generator).__name__}")
-    _set_solver(generator, asked.get("solver"), asked.get("steps"))
+        first = next(iter(asked))
+        option = steps if first == "steps" else f"--{first}"
+        raise GenkitError(f"{option} is for diffusion models; this is a {type(generator).__name__}")
+    _set_solver(generator, asked.get("solver"), asked.get("steps"), steps)
     return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
 
 
@@ -128,6 +133,7 @@ def _resampled(generator: RatioSampler, asked: dict[str, Any]) -> Generator:
         rate=asked.get("rate"),
         steps=steps and int(steps),
         starts=starts if kind == "mh" and starts is not None and len(starts) else None,
+        options={"rate": "--rate", "steps": "--steps"},
     )
     return _named_as(generator, made)  # type: ignore[no-any-return]
 
@@ -148,27 +154,27 @@ def _truncated(generator: Generator, truncation: float | dict[str, float], **oth
     return _named_as(generator, Truncated(whole, truncation, layers).to(generator.device))  # type: ignore[no-any-return]
 
 
-def _configured_chains(vaebm: VAEBM, asked: dict[str, Any]) -> VAEBM:
+def _configured_chains(vaebm: VAEBM, asked: dict[str, Any], option: str) -> VAEBM:
     for name in asked:
         if name not in ("steps", "candidates"):
-            raise GenkitError(f"--{name} is for diffusion models; a VAEBM takes --steps and --candidates")
+            raise GenkitError(f"--{name} is for diffusion models; a VAEBM takes {option} and --candidates")
     if "candidates" in asked:
         vaebm.candidates = asked["candidates"]
     if (steps := asked.get("steps")) is not None:
         if not steps.isdecimal():
-            raise GenkitError(f"--steps: Langevin steps are a whole number, 0 for none, got {shown(steps)}")
+            raise GenkitError(f"{option}: Langevin steps are a whole number, 0 for none, got {shown(steps)}")
         if len(steps) > 6:
-            raise GenkitError(f"--steps: at most 999,999 Langevin steps, got {shown(steps)}")
-        vaebm.langevin = _chains_of(vaebm, int(steps))
+            raise GenkitError(f"{option}: at most 999,999 Langevin steps, got {shown(steps)}")
+        vaebm.langevin = _chains_of(vaebm, int(steps), option)
     return vaebm
 
 
-def _chains_of(vaebm: VAEBM, steps: int) -> Any:
+def _chains_of(vaebm: VAEBM, steps: int, option: str) -> Any:
     from genkit.core.catalog import build
 
     if steps and not vaebm.langevin:
         raise GenkitError(
-            "--steps: these weights were saved without Langevin dynamics, so that its step size is unknown"
+            f"{option}: these weights were saved without Langevin dynamics, so that its step size is unknown"
         )
     return build({**vaebm.langevin.config, "steps": steps}, kind="vae") if steps and vaebm.langevin else None
 
@@ -180,27 +186,30 @@ def _named_as(generator: Generator, made: Any) -> Any:
     return made
 
 
-def _configured_cascade(cascade: Cascade, asked: dict[str, Any]) -> Cascade:
+def _configured_cascade(cascade: Cascade, asked: dict[str, Any], steps: str) -> Cascade:
     """Solver and steps are for both stages, as far as the base is a diffusion model; guidance for the base, as in the
     paper."""
     from genkit.diffusion.diffusion_generator import DiffusionGenerator
     from genkit.diffusion.upsampler import Cascade
 
-    _set_solver(cascade.upsampler, asked.get("solver"), asked.get("steps"))
+    _set_solver(cascade.upsampler, asked.get("solver"), asked.get("steps"), steps)
     diffuses = isinstance(cascade.base, (DiffusionGenerator, Cascade))
     of_base = {name: value for name, value in asked.items() if diffuses or name not in ("solver", "steps")}
-    return _named_as(cascade, Cascade(configured(cascade.base, of_base), cascade.upsampler))  # type: ignore[no-any-return]
+    return _named_as(cascade, Cascade(configured(cascade.base, of_base, steps), cascade.upsampler))  # type: ignore[no-any-return]
 
 
-def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | None) -> None:
+def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | None, option: str) -> None:
     if solver is None and steps is None:
         return
     from genkit.core.catalog import build
 
     now = generator.solver.config
     spec = dict(now) if solver in (None, now["type"]) else {"type": solver}
-    generator.solver = build(spec | ({} if steps is None else {"steps": steps}), kind="diffusion")
-    generator.solver.check(generator.process)
+    try:
+        generator.solver = build(spec | ({} if steps is None else {"steps": steps}), kind="diffusion")
+        generator.solver.check(generator.process)
+    except GenkitError as refused:
+        raise GenkitError(f"{option if steps else '--solver'}: {refused}") from refused
 
 
 def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float | None) -> DiffusionGenerator:

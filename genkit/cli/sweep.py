@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST, USUAL = 64, 8
 """Values of a sweep."""
+MOST_ROWS = 1000
 
 
 def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed: int, out: Path) -> None:
@@ -42,18 +43,29 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     if out.suffix.lower() != ".png":
         raise GenkitError(f"--out: --sweep draws one picture; give a name that ends with .png, got {shown(out.name)}")
     generator = loaded(Generator, weights)
+    seeds = seeds_of_picture(n, seed)
     if not isinstance(generator, Controlled):
         raise GenkitError(f"--sweep needs a generator with controls; this is a {type(generator).__name__}")
     name, values = swept(generator, text)
     fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
     if name in fixed:
         raise GenkitError(f"--condition {name}: the sweep goes through {name}; leave one of them out")
-    seeds = range(seed, seed + n)
     strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **fixed)[0] for s in seeds]
     heads = [called(generator.conditions[name], value) for value in values]
     rows = [f"seed {s}" for s in seeds]
     write_atomically(out, labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], rows))
     click.echo(f"{n} x {len(values)} images in {out} ({text}, seed {seed})")
+
+
+def seeds_of_picture(n: int, seed: int) -> range:
+    """Of a picture of n rows.
+
+    Raises:
+        GenkitError: more rows than one looks at.
+    """
+    if n > MOST_ROWS:
+        raise GenkitError(f"-n {n:,}: rows of one picture are at most {MOST_ROWS:,}; ask for fewer, and other --seeds")
+    return range(seed, seed + n)
 
 
 def swept(generator: Controlled, text: str) -> tuple[str, Tensor]:

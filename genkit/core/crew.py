@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -56,6 +56,11 @@ class Crew:
         """`first` of the first process, in all; every process must call this."""
         said: T = self.exchanged(first if self.rank == 0 else None)[0]
         return said
+
+    def once(self, work: Callable[[], T]) -> T:
+        """The result of `work`, which the first process alone does, in all; every process must call this."""
+        found: T = self.told(work() if self.rank == 0 else None)  # type: ignore[assignment]
+        return found
 
     def gathered(self, made: Mapping[Any, T]) -> list[T]:
         """The pieces of all processes in order; every process must call this."""

@@ -112,11 +112,20 @@ def test_a_direction_by_number_and_by_the_name_that_a_person_gave(
     assert width and (pixels(tmp_path / "moved/000000.png") != pixels(tmp_path / "same/000000.png")).any()
 
 
-@pytest.mark.parametrize(("name", "space"), [("gan", "z"), ("styled", "w"), ("styled", "w.0-1")])
+@pytest.mark.parametrize(
+    ("name", "method", "space"),
+    [
+        ("gan", "sefa", "z"),
+        ("styled", "sefa", "w"),
+        ("styled", "sefa", "w.0-1"),
+        ("styled", "random", "z"),
+        ("styled", "ganspace", "b8.conv1"),
+    ],
+)
 def test_several_directions_at_once_move_by_their_sum(
-    capsys: Capture, weights: Path, tmp_path: Path, name: str, space: str
+    capsys: Capture, weights: Path, tmp_path: Path, name: str, method: str, space: str
 ) -> None:
-    given = ("directions", weights / name, "--method", "sefa", "--space", space, *FAST)
+    given = ("directions", weights / name, "--method", method, "--space", space, *FAST)
     assert run(capsys, *given, "--out", tmp_path / "d").code == 0
     common = ("edit", weights / name, "--directions", tmp_path / "d")
     both = ("--direction", "0=2", "--direction", "2=-3")
@@ -133,25 +142,24 @@ def test_several_directions_at_once_move_by_their_sum(
         torch.testing.assert_close(moved.eval()(z, condition), wanted, atol=1e-5, rtol=0)
 
 
-def test_several_of_one_layer_are_refused(capsys: Capture, weights: Path, tmp_path: Path) -> None:
-    given = ("directions", weights / "styled", "--method", "ganspace", "--space", "b8.conv1", *FAST)
-    assert run(capsys, *given, "--out", tmp_path / "d").code == 0
-    line = ("edit", weights / "styled", "--directions", tmp_path / "d", "--direction", "0=2", "--direction", "1=1")
-    assert "a generator that is moved in its layer b8.conv1 has no w" in refusal(
-        capsys, *line, "--out", tmp_path / "s.png"
-    )
+WAYS_TO_FIND = (("gan", "sefa", "z"), ("gan", "ganspace", "z"), ("styled", "sefa", "w"), ("styled", "ganspace", "w"))
 
 
-def find_here(gan: Path, out: Path) -> None:
+def find_here(weights: Path, out: Path) -> None:
     from genkit.cli.main import main
 
-    raise SystemExit(main(["directions", str(gan), "--method", "sefa", *map(str, FAST), "--out", str(out)]))
+    for name, method, space in WAYS_TO_FIND:
+        words = [str(weights / name), "--method", method, "--space", space, "--out", str(out / f"{name}-{method}")]
+        assert main(["directions", *map(str, FAST), *words]) == 0
 
 
-def test_two_processes_share_the_scores_and_find_those_of_one(weights: Path, found: Path, tmp_path: Path) -> None:
-    assert on_processes(2, find_here, tmp_path, weights / "gan", tmp_path / "two") == [0, 0]
-    for name in ("scores.json", "directions.safetensors", "directions.yaml"):
-        assert (tmp_path / "two" / name).read_bytes() == (found / name).read_bytes()
+def test_two_processes_share_the_scores_and_find_those_of_one(weights: Path, tmp_path: Path) -> None:
+    assert on_processes(2, find_here, tmp_path, weights, tmp_path / "two") == [0, 0]
+    find_here(weights, tmp_path / "one")
+    for way, method, _ in WAYS_TO_FIND:
+        for name in ("scores.json", "directions.safetensors", "directions.yaml"):
+            one, two = (tmp_path / count / f"{way}-{method}" / name for count in ("one", "two"))
+            assert one.read_bytes() == two.read_bytes(), (way, method, name)
 
 
 def test_a_run_of_learned_directions_needs_no_folder(capsys: Capture, weights: Path, tmp_path: Path) -> None:
@@ -185,6 +193,15 @@ def test_directions_of_other_weights_are_told(capsys: Capture, weights: Path, fo
     assert ran.code == 0 and "were found in other weights" in ran.err
 
 
+def test_directions_of_what_they_have_edited_already_are_its_own(
+    capsys: Capture, weights: Path, found: Path, tmp_path: Path
+) -> None:
+    line = ("--directions", found, "--direction", "0=1", "--out")
+    ran = run(capsys, "edit", weights / "gan", *line, tmp_path / "once")
+    again = run(capsys, "edit", tmp_path / "once", *line, tmp_path / "twice.png")
+    assert (ran.code, again.code, ran.err, again.err) == (0, 0, "", "")
+
+
 @pytest.mark.parametrize(
     ("name", "given", "told"),
     [
@@ -193,8 +210,10 @@ def test_directions_of_other_weights_are_told(capsys: Capture, weights: Path, fo
             ("-k", 4, "--method", "random"),
             "a latent of 3 numbers has 3 orthogonal directions, got 4; ask for fewer",
         ),
+        ("gan", ("-k", 100_000_000), "'-k': 100000000 is not in the range 1<=x<=4096"),
         ("gan", ("--method", "sefas"), "'sefas' is not one of"),
         ("gan", ("--space", "w"), "no space 'w': a GAN has no styles"),
+        ("gan", ("--space", "z.9"), "no space 'z.9': its latent is one tensor, z"),
         ("styled", ("--space", "b8.conv"), "no space 'b8.conv'; did you mean 'b8.conv1'"),
         ("styled", ("--method", "sefa"), "gives its latent z to no affine layer first"),
         ("ddpm", (), "directions are of a latent, and a DDPM has none"),
@@ -218,12 +237,14 @@ def test_directions_that_cannot_be(
     ("name", "given", "told"),
     [
         ("gan", ("--direction", "3=1"), "--direction '3=1': no direction 3; there are 3, from 0 to 2"),
-        ("gan", ("--direction", "dark=1"), "no direction is called 'dark'"),
+        ("gan", ("--direction", "dark=1"), "no direction is called 'dark'; give a number from 0 to 2"),
+        ("gan", ("--direction", "-1=1"), "no direction is called '-1'; give a number from 0 to 2"),
         ("gan", ("--direction", "1"), "give NUMBER=STRENGTH or NAME=STRENGTH"),
         ("gan", ("--direction", "1=nan"), "a strength is a finite number up to 1000 and not 0"),
         ("gan", ("--direction", "1=0"), "a strength is a finite number up to 1000 and not 0"),
         ("gan", ("--direction", "1=1", "--direction", "1=2"), "1=1, 1=2 name one direction twice"),
         ("gan", (), "say which, as NAME=STRENGTH"),
+        ("gan", ("--direction", "1=1", "-n", 100_000_000), "-n 100,000,000: rows of one picture are at most 1,000"),
         ("gan", ("--direction", "1=1", "--sweep", "hue"), "goes with none of IMAGE"),
         ("styled", ("--direction", "1=1"), ""),
         ("ddpm", ("--direction", "1=1"), "directions are of a latent, and a DDPM has none"),

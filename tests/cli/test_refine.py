@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import torch
 from genkit.cli.main import main
 from genkit.core.catalog import build
 from genkit.core.generator import Generator
+from genkit.core.interruption import Interrupted
 from genkit.core.pretrained import save_products
+from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.posthoc.rejection.rejection import Rejection
 from tests.cli.console import refusal, run
 from tests.contracts.specs import PLAIN_DDPM, seeded
@@ -34,10 +37,15 @@ def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def steps(ratio: str, n: int) -> list[str]:
+    """The option, of a ratio that is trained."""
+    return ["--steps", str(n)] if ratio in ("keep", "head", "fresh") else []
+
+
 @pytest.mark.parametrize("ratio", ["keep", "head", "fresh", "platt", "isotonic", "raw"])
 def test_every_ratio_leads_to_weights(gan: Path, tmp_path: Path, capsys: Capture, ratio: str) -> None:
     out = tmp_path / "refined"
-    command = ["refine", str(gan), "--data", DATA, "--out", str(out), "--ratio", ratio, "--steps", "20"]
+    command = ["refine", str(gan), "--data", DATA, "--out", str(out), "--ratio", ratio, *steps(ratio, 20)]
     refined = run(capsys, *command, "--rate", "0.3")
     assert refined.code == 0, refined
     said = refined.out
@@ -59,7 +67,7 @@ def test_every_ratio_leads_to_weights(gan: Path, tmp_path: Path, capsys: Capture
 def test_a_ratio_that_is_not_calibrated_is_told_with_what_can_be_done(
     gan: Path, tmp_path: Path, capsys: Capture, ratio: str, advice: str
 ) -> None:
-    command = ["refine", gan, "--data", DATA, "--out", tmp_path / "refined", "--ratio", ratio, "--steps", 1]
+    command = ["refine", gan, "--data", DATA, "--out", tmp_path / "refined", "--ratio", ratio, *steps(ratio, 1)]
     assert f"; {advice}\n" in run(capsys, *command, "--rate", 0.3).out
 
 
@@ -78,6 +86,24 @@ def test_a_ratio_serves_every_sampler(gan: Path, tmp_path: Path, capsys: Capture
         (("--sampler", "dot", "--steps", "3"), "3 steps of the latents"),
     ):
         assert said in run(capsys, "sample", out, "-n", "5", "--out", points, *options).out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--sampler", "mh", "--steps", "0"), "--steps: input should be greater than or equal to 1, got 0"),
+        (("--sampler", "mh", "--rate", "0.2"), "--rate is not for the sampler mh, which takes --steps"),
+        (("--steps", "3"), "--steps is not for the sampler rejection, which takes --rate"),
+        (("--rate", "1e-9"), "a share of 1e-09 of the samples would be kept (rate 1e-09), which would not finish"),
+    ],
+)
+def test_samplers_of_a_ratio_that_cannot_be(
+    gan: Path, tmp_path: Path, capsys: Capture, options: tuple[str, ...], message: str
+) -> None:
+    refined = tmp_path / "refined"
+    assert run(capsys, "refine", gan, "--data", DATA, "--out", refined, "--ratio", "raw").code == 0
+    assert message in refusal(capsys, "sample", refined, "-n", 2, "--out", tmp_path / "points", *options)
+    assert not (tmp_path / "points").exists()
 
 
 def test_a_training_goes_on(gan: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -106,9 +132,20 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
     [
         (["--percentile", "101"], "0<=x<=100"),
         (["--rate", "0.2", "--percentile", "80"], "one of gamma, percentile and rate"),
-        (["--sampler", "mh", "--rate", "0.2"], "rate is not for the sampler mh"),
-        (["--chain", "3"], "steps is not for the sampler rejection"),
+        (["--percentile", "99.9"], "percentile 99.9 needs at least 20,000 samples of the burn-in, got 10,000"),
+        (["--percentile", "100"], "(percentile 100), which would not finish"),
+        (["--sampler", "mh", "--rate", "0.2"], "--rate is not for the sampler mh, which takes --chain"),
+        (["--sampler", "dot", "--gamma", "0"], "--gamma is not for the sampler dot, which takes --chain"),
+        (["--sampler", "mh", "--chain", "1000001"], "--chain: input should be less than or equal to 1000000"),
+        (["--chain", "3"], "--chain is not for the sampler rejection, which takes --rate, --percentile, --gamma"),
         (["--rate", "0"], "between 0 and 1"),
+        (["--rate", "1e-4"], "a share of 0.0001 of the samples would be kept (rate 0.0001), which would not finish"),
+        (["--gamma", "40"], "of the samples would be kept (gamma 40), which would not finish"),
+        (["--ratio", "platt", "--steps", "7"], "--steps is of a ratio that is trained (keep, head, fresh); platt"),
+        (["--ratio", "raw", "--resume"], "--resume is of a ratio that is trained (keep, head, fresh); raw"),
+        (["--held-out", "{type: gaussians8, n: 3}"], "a ratio is judged on at least 4 real samples, got 3"),
+        (["--data", "{type: gaussians8, n: 20}"], "a ratio is judged on at least 4 real samples, got 2"),
+        (["--data", "{type: digits, split: test, size: 8}"], "--data: samples of digits are [1, 8, 8], wanted [2]"),
         (["--held-out", "nowhere"], "nowhere"),
     ],
 )
@@ -147,6 +184,36 @@ def test_a_diffusion_is_refined_as_it_will_be_sampled(
     assert "another recipe" in refusal(capsys, *command, "--solver", "ddim", "--sampling-steps", "3", "--resume")
 
 
+def test_dear_samples_that_were_drawn_before_a_stop_are_not_drawn_again(
+    ddpm: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genkit.cli.refine_recipe.POOL", 600)
+    monkeypatch.setattr("genkit.posthoc.rejection.rejection.Rejection.burn_in", functools.partialmethod(few_of, 300))
+    made, limit, sample = list[int](), [10**9], DiffusionGenerator._sample
+
+    def counted(self: Any, condition: Any, rows: Any) -> torch.Tensor:
+        if sum(made) >= limit[0]:
+            signal.raise_signal(signal.SIGTERM)
+            raise Interrupted(signal.SIGTERM)
+        made.append(len(rows))
+        return sample(self, condition, rows)
+
+    monkeypatch.setattr(DiffusionGenerator, "_sample", counted)
+    data = "{type: part, data: {type: digits, split: test, size: 8}, stop: 200}"
+    command = ["refine", ddpm, "--data", data, "--steps", 2, "--solver", "ddim", "--sampling-steps", "2", "--out"]
+    straight = run(capsys, *command, tmp_path / "straight")
+    assert straight.code == 0 and "proposals keeps the samples that were drawn, for --resume" in straight.out
+    whole, left = sum(made), []
+    made.clear()
+    for limit[0] in (500, 850, whole - 250, 10**9):  # in the pool, in a burn-in, in the last one
+        left.append(run(capsys, *command, tmp_path / "stopped", "--resume").code)
+    assert left == [143, 143, 143, 0] and sum(made) == whole, (made, whole)
+    for name in ("model.safetensors", "refinement.json"):
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+    assert run(capsys, *command, tmp_path / "straight", "--resume", "--rate", "0.5").code == 0
+    assert sum(made) == whole, "another rate needs no sample"
+
+
 BURN_IN = Rejection.burn_in
 
 
@@ -171,7 +238,7 @@ def test_a_generator_without_steps_takes_none(
 
 def refine_here(gan: Path, folder: Path) -> None:
     for ratio in ("platt", "keep"):
-        words = ["refine", str(gan), "--data", DATA, "--out", str(folder / ratio), "--ratio", ratio, "--steps", "4"]
+        words = ["refine", str(gan), "--data", DATA, "--out", str(folder / ratio), "--ratio", ratio, *steps(ratio, 4)]
         if code := main(words):
             raise SystemExit(code)
 

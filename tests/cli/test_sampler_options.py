@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.cli.sampler_options import configured
+from genkit.core.errors import GenkitError
 from genkit.gan.stylegan2.truncated import Truncated
 from genkit.images.pixels import decode, to_uint8
 from tests.cli.console import refusal, run
-from tests.contracts.specs import STYLEGAN2_G, seeded
+from tests.contracts.specs import GENERATORS, STYLEGAN2_G, seeded
 
 Capture = pytest.CaptureFixture[str]
 
@@ -63,3 +65,24 @@ def test_what_does_not_fit_is_one_line(
     given = stylegan2 if weights == "stylegan2" else weights
     assert message in refusal(capsys, "sample", given, "-n", 2, "--out", tmp_path / "out", *options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "given", "message"),
+    [
+        ("gan", 0, {"steps": "3"}, "--length is for diffusion models; this is a GAN"),
+        ("ddpm", 0, {"steps": "x"}, "--length: steps 'x': write '25', '10,15,20' or 'ddim25'"),
+        ("ddpm", 2, {"steps": "ddim3"}, "--length: steps: input should be a valid integer"),
+        ("ddpm", 0, {"steps": "26"}, "--length: steps '26': 26 steps do not fit"),
+        ("vaebm", 0, {"steps": "x"}, "--length: Langevin steps are a whole number"),
+        ("vaebm", 0, {"steps": "1000000"}, "--length: at most 999,999 Langevin steps"),
+        ("vaebm", 0, {"solver": "ddim"}, "a VAEBM takes --length and --candidates"),
+        ("vaebm", 2, {"steps": "3"}, "--length: these weights were saved without Langevin dynamics"),
+    ],
+)
+def test_a_refusal_names_the_option_that_the_command_has(
+    kind: str, number: int, given: dict[str, str], message: str
+) -> None:
+    with pytest.raises(GenkitError) as refused:
+        configured(seeded(GENERATORS[kind][number]), given, "--length")
+    assert message in str(refused.value) and "--steps" not in str(refused.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,29 @@ def test_what_would_not_finish_is_refused() -> None:
 def test_wrong_settings_are_refused(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(GenkitError, match=message):
         Rejection(Wide(), Known(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (partial(MetropolisHastings, length=0), "length: input should be greater than or equal to 1, got 0"),
+        (partial(LatentLangevin, steps=-1), "steps: input should be greater than or equal to 0, got -1"),
+        (partial(LatentLangevin, eta=math.nan), "eta: input should be"),
+        (partial(LatentTransport, rate=0.0), "rate: input should be greater than 0"),
+        (partial(LatentTransport, k=-1.0), "k: input should be greater than or equal to 0"),
+        (partial(Rejection, eps=-1.0), "eps: input should be greater than or equal to 0"),
+        (partial(Rejection, samples=0), "samples: input should be greater than or equal to 2"),
+        (partial(Rejection, rate=0.0005), r"\(rate 0.0005\), which would not finish"),
+        (partial(Rejection, gamma=30.0), r"\(gamma 30\), which would not finish"),
+        (
+            partial(Rejection, percentile=99.0, samples=1999),
+            "percentile 99 needs at least 2,000 samples of the burn-in",
+        ),
+    ],
+)
+def test_numbers_out_of_range_are_refused_where_a_sampler_is_made(make: Any, message: str) -> None:
+    with pytest.raises(GenkitError, match=message):
+        make(Wide(), Known())
 
 
 def test_ratios_that_say_nothing_are_refused() -> None:

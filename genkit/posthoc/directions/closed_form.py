@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import evaluating
 from genkit.core.precision import wide
@@ -16,18 +17,19 @@ from genkit.core.styled import joined
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, LatentCoordinates, check_orthogonal
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import Found, sefa
-from genkit.posthoc.directions.spaces import LatentSpace, LayerSpace, Space, WSpace, drawn, drawn_vectors, w_of
+from genkit.posthoc.directions.spaces import LatentSpace, LayerSpace, Space, WSpace, drawn, drawn_vectors, styles_of
 
 ClosedForm = Literal["sefa", "ganspace", "random", "coordinate"]
 SAMPLED = 10_000
 """Latents of a PCA; the authors take 300,000 or more of a larger one."""
 
 
-def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0) -> Deformator:
+def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0, crew: Crew = ALONE) -> Deformator:
     """Directions by a method.
 
     Args:
         seed: of random directions and of the latents that are looked at.
+        crew: processes that share the latents and find the same; each of them calls this.
 
     Raises:
         GenkitError: more directions than the latent has, or no affine map to look at.
@@ -39,25 +41,35 @@ def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return FixedDirections(directions, space.dim)
-    found = sefa_of(space, directions) if method == "sefa" else ganspace_of(space, directions, seed)
+    found = sefa_of(space, directions, crew) if method == "sefa" else ganspace_of(space, directions, seed, crew)
     return FixedDirections.of(found.rows.float())
 
 
-def sefa_of(space: Space, directions: int) -> Found:
+def sefa_of(space: Space, directions: int, crew: Crew = ALONE) -> Found:
     """Of z by the first layer, as the authors have it for PGGAN; of W by the affine maps to styles of its layers."""
     if isinstance(space, LayerSpace):
         raise GenkitError(f"SeFa is of the affine maps of a latent, in z or w; the style {space.name} has none")
-    return sefa(style_weights(space) if isinstance(space, WSpace) else FirstLayer(space).weight, directions)
+    weight = style_weights(space) if isinstance(space, WSpace) else FirstLayer(space).weight
+    return crew.once(lambda: _sent(sefa(weight, directions)))
 
 
-def ganspace_of(space: Space, directions: int, seed: int = 0) -> Found:
+def ganspace_of(space: Space, directions: int, seed: int = 0, crew: Crew = ALONE) -> Found:
     """Of W, or of a style, by the principal components of itself; of z by those of the first layer's output."""
     if not isinstance(space, LatentSpace):
-        return ganspace(drawn_vectors(space, SAMPLED, seed), directions)
+        vectors = drawn_vectors(space, SAMPLED, seed, crew)
+        return crew.once(lambda: _sent(ganspace(vectors, directions)))
     weight = wide(FirstLayer(space).weight)
-    z = drawn_vectors(space, SAMPLED, seed)
-    turned = torch.linalg.qr(weight).R  # an orthonormal Q before it changes no component's coordinates
-    return ganspace_z(z, wide(z) @ turned.T, directions)
+    z = drawn_vectors(space, SAMPLED, seed, crew)
+
+    def found() -> Found:
+        turned = torch.linalg.qr(weight).R  # an orthonormal Q before it changes no component's coordinates
+        return ganspace_z(z, wide(z) @ turned.T, directions)
+
+    return crew.once(lambda: _sent(found()))
+
+
+def _sent(found: Found) -> Found:
+    return Found(*(part.cpu() for part in found))
 
 
 @torch.no_grad()
@@ -70,7 +82,7 @@ def style_weights(space: WSpace) -> Tensor:
     layers = range(max(network.style_layers.values()) + 1)[space.layers]
     with evaluating(generator):
         latents, condition = drawn(space, 1, torch.Generator().manual_seed(0))
-        w = w_of(generator, latents, condition)
+        w = styles_of(generator, latents, condition).w
         basis = torch.cat([torch.zeros_like(w[:1, 0]), torch.eye(space.dim, device=w.device)])
         condition = tree.map(lambda rows: rows.expand(len(basis), *rows.shape[1:]), condition)
         styles = network.styles(joined(network, basis, condition))

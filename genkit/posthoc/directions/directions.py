@@ -89,12 +89,13 @@ class Directions(Pretrained, nn.Module):
             return int(name)
         if name not in self.names or not name:
             known = [known for known in self.names if known]
-            raise GenkitError(f"no direction is called {shown(name)}{suggest(str(name), known)}")
+            choice = suggest(str(name), known) if known else f"; give a number from 0 to {len(self) - 1}"
+            raise GenkitError(f"no direction is called {shown(name)}{choice}")
         return self.names.index(name)
 
-    def measure(self, seed: int = 0) -> None:
+    def measure(self, seed: int = 0, crew: Crew = ALONE) -> None:
         """Sets unit and mean by the latents that the generator draws."""
-        found = measured(self.space, seed=seed)
+        found = measured(self.space, seed=seed, crew=crew)
         self.unit.copy_(found.unit)
         self.mean.copy_(found.mean)
 
@@ -125,7 +126,7 @@ class Directions(Pretrained, nn.Module):
         """The same directions, of the generator that one of them has moved already.
 
         Raises:
-            GenkitError: there is no direction of this number, or a space that can be moved in but once.
+            GenkitError: there is no direction of this number.
         """
         found = Directions(self.edited(number, strength), self.deformator, self.space.name, self.names)
         found.unit.copy_(self.unit)

@@ -9,13 +9,14 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.catalog import convert
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Randomness
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import Deformator, check_number
-from genkit.posthoc.directions.spaces import space_of
+from genkit.posthoc.directions.spaces import MovedStyles, space_of
 
 Strength = Annotated[float, Field(ge=-1000, le=1000)]
 Unit = Annotated[float, Field(gt=0)]
@@ -33,7 +34,8 @@ class Edited(LatentGenerator):
         unit: of strengths, mostly the standard deviation of the latent.
 
     Raises:
-        GenkitError: a direction of another latent, a number that there is not, or no such space.
+        GenkitError: a direction of another latent, a number that there is not, no such space, or a strength or unit
+            out of range.
     """
 
     def __init__(
@@ -46,8 +48,13 @@ class Edited(LatentGenerator):
         unit: Unit = 1.0,
     ):
         super().__init__()
-        self.generator, self.direction, self.strength, self.number = generator, direction, strength, number
-        self.unit, self.space = unit, space_of(generator, space)
+        self.generator, self.direction, self.number, self.space = (
+            generator,
+            direction,
+            number,
+            space_of(generator, space),
+        )
+        self.strength, self.unit = convert(Strength, strength, where="strength"), convert(Unit, unit, where="unit")
         check_width(direction, self.space.dim, space)
         check_number(number, direction.directions)
         self.sample_shape, self.conditions, self.made = generator.sample_shape, generator.conditions, generator.made
@@ -70,9 +77,9 @@ class Edited(LatentGenerator):
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         return self.space.images(z, condition or {}, self._shift(z))
 
-    def edited_w(self, z: Any, condition: Condition) -> Tensor:
-        """W+ of latents as they are moved, of a generator with styles."""
-        return self.space.moved_w(z, condition, self._shift(z))
+    def edited_styles(self, z: Any, condition: Condition) -> MovedStyles:
+        """The styles of latents as they are moved, of a generator with styles."""
+        return self.space.moved_styles(z, condition, self._shift(z))
 
     def _shift(self, z: Any) -> Tensor:
         n = tree.leaves(z)[0].shape[0]

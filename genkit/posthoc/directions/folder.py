@@ -17,6 +17,7 @@ from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import LatentGenerator
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections
 from genkit.posthoc.directions.directions import Directions
+from genkit.posthoc.directions.edited import Edited
 
 TENSORS, TEXT = "directions.safetensors", "directions.yaml"
 ABOUT = (
@@ -59,18 +60,27 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
     try:
         told, tensors = _told(folder), load_file(folder / TENSORS)
         rows, unit, mean = (tensors[name] for name in ("directions", "unit", "mean"))
+        if not len(rows) or not (unit.isfinite().all() and (unit > 0).all() and mean.isfinite().all()):
+            raise Unreadable("no direction, or a unit or mean that is none")
         deformator = _deformator(told, tensors, rows)
         found = Directions(generator, deformator, str(told["space"]), _names(told.get("names"), len(rows)))
         found.unit.copy_(unit)
         found.mean.copy_(mean)
     except (Unreadable, SafetensorError, OSError, KeyError, RuntimeError) as damage:
         raise WeightsError(f"{folder}: {TEXT} or {TENSORS} is damaged ({damage})") from damage
+    except GenkitError as misfit:
+        raise GenkitError(f"{folder}: {misfit}") from misfit
     return found.to(generator.device).eval()
 
 
 def of_generator(folder: Path, generator: LatentGenerator) -> bool:
-    """Whether the directions in a folder were found in the very weights of `generator`."""
-    return bool(_told(folder).get("generator") == weights_fingerprint(generator))
+    """Whether the directions in a folder were found in the very weights of `generator`, or before it was edited."""
+    found = _told(folder).get("generator")
+    while found != weights_fingerprint(generator):
+        if not isinstance(generator, Edited):
+            return False
+        generator = generator.generator
+    return True
 
 
 def _told(folder: Path) -> dict[str, Any]:

@@ -11,16 +11,29 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.condition import Condition
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator, evaluating
 from genkit.core.precision import wide
 from genkit.core.randomness import Noise, stable_seed
-from genkit.core.styled import Styled, joined, noise_of
+from genkit.core.styled import Styled, Styles, joined, noise_of
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import laid_out
 
 MEASURED, BATCH, NUMBERS = 4096, 256, 2**24
 """Latents by which the unit of a space is measured; images or latents at a time, and numbers in them at most."""
+
+
+class MovedStyles(NamedTuple):
+    """The styles of images, as every edit so far has moved them.
+
+    Attributes:
+        w: W+ (n, layers, style_dim).
+        added: layer -> what is added to its style of w, (n, channels).
+    """
+
+    w: Tensor
+    added: Mapping[str, Tensor]
 
 
 class Space(ABC):
@@ -44,8 +57,8 @@ class Space(ABC):
         """Images (n, C, H, W) of latents whose vectors are shifted by (n, dim), with a graph; all else is the same."""
 
     @abstractmethod
-    def moved_w(self, latents: Tree, condition: Condition, shift: Tensor) -> Tensor:
-        """W+ of the same, of a generator with styles."""
+    def moved_styles(self, latents: Tree, condition: Condition, shift: Tensor) -> MovedStyles:
+        """The styles of the same images, of a generator with styles."""
 
 
 class LatentSpace(Space):
@@ -66,8 +79,8 @@ class LatentSpace(Space):
         made: Tensor = self.generator(self.moved(latents, shift), condition)
         return made
 
-    def moved_w(self, latents: Tree, condition: Condition, shift: Tensor) -> Tensor:
-        return w_of(self.generator, self.moved(latents, shift), condition)
+    def moved_styles(self, latents: Tree, condition: Condition, shift: Tensor) -> MovedStyles:
+        return styles_of(self.generator, self.moved(latents, shift), condition)
 
     def moved(self, latents: Tree, shift: Tensor) -> Tree:
         """Latents with the shift (n, dim) added at `path`."""
@@ -83,17 +96,16 @@ class WSpace(Space):
         super().__init__(generator, name, self.network.style_dim)
 
     def vectors(self, latents: Tree, condition: Condition) -> Tensor:
-        return w_of(self.generator, latents, condition)[:, self.layers][:, 0]
+        return styles_of(self.generator, latents, condition).w[:, self.layers][:, 0]
 
     def images(self, latents: Tree, condition: Condition, shift: Tensor) -> Tensor:
-        w = joined(self.network, self.moved_w(latents, condition, shift), condition)
-        made: Tensor = self.network.synthesise(w, noise_of(latents))
-        return made.float()
+        return _synthesised(self.network, self.moved_styles(latents, condition, shift), latents, condition)
 
-    def moved_w(self, latents: Tree, condition: Condition, shift: Tensor) -> Tensor:
-        w = w_of(self.generator, latents, condition).clone()
+    def moved_styles(self, latents: Tree, condition: Condition, shift: Tensor) -> MovedStyles:
+        before = styles_of(self.generator, latents, condition)
+        w = before.w.clone()
         w[:, self.layers] += shift[:, None]
-        return w
+        return before._replace(w=w)
 
 
 class LayerSpace(Space):
@@ -104,23 +116,15 @@ class LayerSpace(Space):
         super().__init__(generator, layer, self.network.style_channels[layer])
 
     def vectors(self, latents: Tree, condition: Condition) -> Tensor:
-        found: Tensor = self._styles(latents, condition)[self.name]
+        found: Tensor = _styles(self.network, styles_of(self.generator, latents, condition), condition)[self.name]
         return found
 
     def images(self, latents: Tree, condition: Condition, shift: Tensor) -> Tensor:
-        styles = self._styles(latents, condition)
-        styles = {**styles, self.name: styles[self.name] + shift}
-        made: Tensor = self.network.synthesise(styles, noise_of(latents))
-        return made.float()
+        return _synthesised(self.network, self.moved_styles(latents, condition, shift), latents, condition)
 
-    def moved_w(self, latents: Tree, condition: Condition, shift: Tensor) -> Tensor:
-        raise GenkitError(f"a generator that is moved in its layer {self.name} has no w; move it in z or w first")
-
-    def _styles(self, latents: Tree, condition: Condition) -> Mapping[str, Tensor]:
-        styles: Mapping[str, Tensor] = self.network.styles(
-            joined(self.network, w_of(self.generator, latents, condition), condition)
-        )
-        return styles
+    def moved_styles(self, latents: Tree, condition: Condition, shift: Tensor) -> MovedStyles:
+        before = styles_of(self.generator, latents, condition)
+        return before._replace(added={**before.added, self.name: before.added.get(self.name, 0) + shift})
 
 
 def space_of(generator: object, name: str = "z") -> Space:
@@ -157,6 +161,8 @@ def _path(generator: LatentGenerator, part: str) -> tuple[str | int, ...]:
         return named[part]
     if not part and (len(paths) == 1 or "z" in named):
         return named["z"] if "z" in named else paths[0]
+    if paths == [()]:
+        raise GenkitError(f"no space {shown(f'z.{part}')}: its latent is one tensor, z")
     choices = ", ".join(f"z.{name} {list(_at(drawn, path).shape[1:])}" for name, path in named.items())
     raise GenkitError(f"its latents are {len(paths)} tensors, so name one of them as the space: {choices}")
 
@@ -220,12 +226,26 @@ def styled_network(generator: LatentGenerator) -> Styled:
     return found
 
 
-def w_of(generator: LatentGenerator, latents: Tree, condition: Condition) -> Tensor:
-    """W+ of latents: as the generator itself has been moved, where it is one that was."""
-    before = getattr(generator, "edited_w", None)
+def styles_of(generator: LatentGenerator, latents: Tree, condition: Condition) -> MovedStyles:
+    """The styles of latents: as the generator itself has been moved, where it is one that was."""
+    before = getattr(generator, "edited_styles", None)
+    if before:
+        found: MovedStyles = before(latents, condition)
+        return found
     network: Any = styled_network(generator)
-    found: Tensor = before(latents, condition) if before else network.to_w(latents, condition)
-    return found
+    return MovedStyles(network.to_w(latents, condition), {})
+
+
+def _styles(network: Any, at: MovedStyles, condition: Condition) -> Styles:
+    styles = network.styles(joined(network, at.w, condition))
+    return {**styles, **{layer: styles[layer] + shift for layer, shift in at.added.items()}}
+
+
+def _synthesised(network: Any, at: MovedStyles, latents: Tree, condition: Condition) -> Tensor:
+    """Images of styles, from W+ itself where no layer is moved by itself."""
+    style = _styles(network, at, condition) if at.added else joined(network, at.w, condition)
+    made: Tensor = network.synthesise(style, noise_of(latents))
+    return made.float()
 
 
 class Measures(NamedTuple):
@@ -241,17 +261,19 @@ class Measures(NamedTuple):
 
 
 @torch.no_grad()
-def drawn_vectors(space: Space, n: int, seed: int) -> Tensor:
-    """n vectors (n, dim) of the space, a function of the seed."""
+def drawn_vectors(space: Space, n: int, seed: int, crew: Crew = ALONE) -> Tensor:
+    """n vectors (n, dim) of the space, a function of the seed; the processes of `crew` share them."""
     rng = torch.Generator().manual_seed(stable_seed(seed, "vectors"))
     numbers = sum(part.numel() for part in tree.leaves(_probe(space.generator)))  # noise maps of large images are many
     most = max(1, min(BATCH, NUMBERS // numbers))
-    parts = []
+    parts = dict[int, Tensor]()
     for k in range(0, n, most):
         latents, condition = drawn(space, min(most, n - k), rng)
-        with evaluating(space.generator):
-            parts.append(space.vectors(latents, condition).float())
-    return torch.cat(parts)
+        if crew.has(k // most):
+            with evaluating(space.generator):
+                found = space.vectors(latents, condition).float()
+            parts[k] = found.cpu() if crew.count > 1 else found
+    return torch.cat(crew.gathered(parts)).to(space.generator.device)
 
 
 def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
@@ -267,7 +289,7 @@ def drawn(space: Space, n: int, rng: torch.Generator) -> tuple[Tree, Condition]:
     return tree.map(lambda part: part.to(generator.device), (latents, condition))
 
 
-def measured(space: Space, n: int = MEASURED, seed: int = 0) -> Measures:
-    """Unit and mean of a space, by n vectors that are a function of the seed."""
-    vectors = drawn_vectors(space, n, seed)
+def measured(space: Space, n: int = MEASURED, seed: int = 0, crew: Crew = ALONE) -> Measures:
+    """Unit and mean of a space, by n vectors that are a function of the seed; the processes of `crew` share them."""
+    vectors = drawn_vectors(space, n, seed, crew)
     return Measures(wide(vectors).var(0).mean().sqrt(), vectors.mean(0))

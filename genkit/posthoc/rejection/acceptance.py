@@ -19,6 +19,8 @@ from torch import Tensor
 from genkit.core.errors import GenkitError
 
 EPS = 1e-8
+LEAST_KEPT = 10
+"""Samples of a burn-in that would be kept at least: with fewer, one or two outliers decide on M."""
 FEWEST = 20
 """Samples beyond a percentile that gamma needs, else it is interpolated into the few of the largest logits."""
 
@@ -50,6 +52,10 @@ class Shift:
             raise GenkitError(f"a percentile is from 0 to 100, got {self.percentile:g}")
         if self.rate is not None and not 0 < self.rate < 1:
             raise GenkitError(f"a rate of acceptance is between 0 and 1, got {self.rate:g}")
+
+    def __str__(self) -> str:
+        """The setting that was given."""
+        return next(f"{k} {v:g}" for k in ("gamma", "percentile", "rate") if (v := getattr(self, k)) is not None)
 
     def found(self, odds: Tensor) -> float:
         """gamma for F of some samples, (B,).
@@ -148,13 +154,30 @@ def check_logits(logits: Tensor) -> Tensor:
     return logits
 
 
-def check_enough(n: int, shift: Shift, about: str) -> None:
-    """Raises GenkitError where a percentile of n samples is that of too few."""
-    if shift.percentile is None or shift.percentile >= 100:
-        return
-    needed = math.ceil(FEWEST / (1 - shift.percentile / 100))
-    if n < needed:
-        raise GenkitError(f"percentile {shift.percentile:g} needs at least {needed:,} samples {about}, got {n:,}")
+def check_can_finish(n: int, shift: Shift, eps: float, about: str) -> None:
+    """Raises GenkitError where n samples are too few for a percentile, or too few of them could be kept, whatever their
+    logits are."""
+    most = 1.0
+    if shift.percentile is not None and shift.percentile < 100:
+        needed = math.ceil(round(FEWEST * 100 / (100 - shift.percentile), 6))
+        if n < needed:
+            raise GenkitError(f"percentile {shift.percentile:g} needs at least {needed:,} samples {about}, got {n:,}")
+    elif shift.percentile is not None:
+        most = 1 / n
+    elif shift.rate is not None:
+        most = shift.rate
+    elif shift.gamma is not None and eps > 0:
+        most = log_acceptance(log_odds(torch.zeros(1), 0.0, eps), shift.gamma).exp().item()
+    check_share(most, n, f"{shift}")
+
+
+def check_share(share: float, n: int, about: str) -> None:
+    """Raises GenkitError for a share of n samples that one or two outliers decide on."""
+    if share * n < LEAST_KEPT:
+        raise GenkitError(
+            f"a share of {share:.2g} of the samples would be kept ({about}), which would not finish; choose a rate, "
+            "such as 0.1, or a percentile, such as 80"
+        )
 
 
 def _percentile(odds: Tensor, percentile: float) -> float:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genkit.core.catalog import convert
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator, Items, LatentGenerator
 from genkit.posthoc.rejection.calibration import Calibrator, Isotonic, Platt, Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
-from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
-from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
+from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport, Steps
+from genkit.posthoc.rejection.metropolis_hastings import Length, MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
 from genkit.posthoc.rejection.sampler import RatioSampler
 
+SAMPLED, FEWEST_JUDGES = 10_000, 4
+"""Real samples that a ratio is judged on at most, where nothing else is said, and at least."""
 CALIBRATIONS: dict[str, type[Calibrator]] = {"platt": Platt, "isotonic": Isotonic}
 
 
@@ -46,7 +50,7 @@ def fitted(
     items: Items,
     rng: torch.Generator,
     calibration: str = "",
-    n: int = 10_000,
+    n: int = SAMPLED,
     crew: Crew = ALONE,
 ) -> Fitted:
     """Calibrates `ratio` on one half of held-out real samples and fresh ones, and judges it on the other.
@@ -59,8 +63,7 @@ def fitted(
     Raises:
         GenkitError: fewer than four real samples, or scores that are not finite.
     """
-    if min(n, len(items)) < 4:
-        raise GenkitError(f"{items.name}: a ratio is judged on at least 4 real samples, got {min(n, len(items))}")
+    check_judges(items, n)
     real, made = Rejection(generator, ratio).compared(items, n, rng, ratio.scores, crew)
     half = len(real) // 2 if calibration else 0
     score, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
@@ -74,6 +77,14 @@ def fitted(
     return Fitted(ratio, logits[is_real], before, reliability(logits, is_real))
 
 
+def check_judges(items: Items, n: int = SAMPLED) -> None:
+    """Raises GenkitError for fewer real samples than a ratio is judged on."""
+    if min(n, len(items)) < FEWEST_JUDGES:
+        raise GenkitError(
+            f"{items.name}: a ratio is judged on at least {FEWEST_JUDGES} real samples, got {min(n, len(items))}"
+        )
+
+
 def sampler_over(
     generator: Generator,
     ratio: nn.Module,
@@ -84,6 +95,7 @@ def sampler_over(
     gamma: float | None = None,
     steps: int | None = None,
     starts: Tensor | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> RatioSampler:
     """A sampler by name: rejection, mh, ddls or dot.
 
@@ -91,17 +103,23 @@ def sampler_over(
         rate, percentile, gamma: of "rejection".
         steps: of the others: length of a chain, or moves of a latent.
         starts: log ratios of real samples, where chains of "mh" begin.
+        options: what a command calls those of the settings that it has, for messages.
 
     Raises:
-        GenkitError: an argument that the sampler has no use for, or a generator that it cannot move.
+        GenkitError: an argument that the sampler has no use for or that is out of range, or a generator that it cannot
+            move.
     """
     given = {"rate": rate, "percentile": percentile, "gamma": gamma, "steps": steps}
     useful = ("rate", "percentile", "gamma") if kind == "rejection" else ("steps",)
+    options = options or {name: name for name in given}
     for name, value in given.items():
         if value is not None and name not in useful:
-            raise GenkitError(f"{name} is not for the sampler {kind}, which takes {', '.join(useful)}")
+            takes = ", ".join(options[other] for other in useful if other in options)
+            raise GenkitError(f"{options[name]} is not for the sampler {kind}, which takes {takes}")
     if kind == "rejection":
         return Rejection(generator, ratio, rate, percentile, gamma).to(generator.device)
+    if steps is not None:
+        convert(Length if kind == "mh" else Steps, steps, where=options["steps"])
     if kind == "mh":
         chains = MetropolisHastings(generator, ratio, **({} if steps is None else {"length": steps}))
         if starts is not None:

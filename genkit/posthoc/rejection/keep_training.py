@@ -24,9 +24,10 @@ from genkit.core.generator import Generator, LatentGenerator, evaluating, within
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
+from genkit.posthoc.rejection.acceptance import EPS
 from genkit.posthoc.rejection.density_ratio import DensityRatio
-from genkit.posthoc.rejection.rejection import BURN_IN, Rejection
-from genkit.posthoc.rejection.sampler import KeptProposals
+from genkit.posthoc.rejection.kept_proposals import KeptProposals
+from genkit.posthoc.rejection.rejection import BURN_IN, Eps, Rejection, Samples
 
 PoolSize = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -60,9 +61,9 @@ class KeepTraining(System):
         rate: Annotated[float, Field(gt=0, lt=1)] | None = None,
         percentile: Annotated[float, Field(ge=0, le=100)] | None = None,
         gamma: float | None = None,
-        eps: Annotated[float, Field(ge=0, lt=1)] = 1e-8,
+        eps: Eps = EPS,
         pool: PoolSize = 0,
-        samples: Annotated[int, Field(ge=2, le=100_000_000)] = BURN_IN,
+        samples: Samples = BURN_IN,
         seed: Annotated[int, Field(ge=0, lt=2**63)] = 0,
     ):
         super().__init__()

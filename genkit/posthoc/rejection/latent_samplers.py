@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.catalog import convert
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator, evaluating, within_range
 from genkit.core.input_gradient import input_gradient
@@ -27,6 +28,7 @@ from genkit.posthoc.rejection.sampler import RatioSampler
 
 Steps = Annotated[int, Field(ge=0, le=1_000_000)]
 Positive = Annotated[float, Field(gt=0)]
+Lipschitz = Annotated[float, Field(ge=0)]
 PAIRS = 100
 DELTA = 1e-3
 """Keeps the norm away from 0, where it has no gradient (Tanaka 2019, Algorithm 2)."""
@@ -94,7 +96,7 @@ class LatentSampler(RatioSampler):
             raise RecipeError(f"generator: {name} moves standard normal latents; {type(generator).__name__} has none")
         if not getattr(ratio, "smooth", True):
             raise RecipeError(f"ratio: {name} needs its gradient, and an isotonic calibration has none; use platt")
-        self.steps = steps
+        self.steps = convert(Steps, steps, where="steps")
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         started = time.monotonic()
@@ -132,7 +134,7 @@ class LatentLangevin(LatentSampler):
 
     def __init__(self, generator: LatentGenerator, ratio: nn.Module, steps: Steps = 50, eta: Positive = 0.01):
         super().__init__(generator, ratio, steps)
-        self.eta = eta
+        self.eta = convert(Positive, eta, where="eta")
 
     def _moved(self, z: Tensor, logits: LatentLogits, rows: Rows) -> Tensor:
         for _ in range(self.steps):
@@ -157,10 +159,10 @@ class LatentTransport(LatentSampler):
         ratio: nn.Module,
         steps: Steps = 20,
         rate: Positive = 0.01,
-        k: Annotated[float, Field(ge=0)] = 0.0,
+        k: Lipschitz = 0.0,
     ):
         super().__init__(generator, ratio, steps)
-        self.rate, self.k = rate, k
+        self.rate, self.k = convert(Positive, rate, where="rate"), convert(Lipschitz, k, where="k")
 
     @cached_property
     def steepest(self) -> float:

@@ -16,11 +16,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.catalog import convert
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.sampler import RatioSampler
 
+Length = Annotated[int, Field(ge=1, le=1_000_000)]
 STARTS = 1000
 REAL = -1
 """Place in a chain of the real sample that it starts at, which is never given out."""
@@ -47,11 +49,11 @@ class MetropolisHastings(RatioSampler):
         self,
         generator: Generator,
         ratio: nn.Module,
-        length: Annotated[int, Field(ge=1, le=1_000_000)] = 100,
+        length: Length = 100,
         starts: Annotated[int, Field(ge=0)] = 0,
     ):
         super().__init__(generator, ratio)
-        self.length = length
+        self.length = convert(Length, length, where="length")
         self.register_buffer("starts", torch.zeros(starts, dtype=torch.float64))
         self.never = 0
 

@@ -11,16 +11,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.catalog import convert
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows, stable_seed
-from genkit.posthoc.rejection.acceptance import EPS, Shift, check_enough, log_acceptance, log_odds
-from genkit.posthoc.rejection.sampler import KeptProposals, RatioSampler
+from genkit.posthoc.rejection.acceptance import EPS, Shift, check_can_finish, check_share, log_acceptance, log_odds
+from genkit.posthoc.rejection.kept_proposals import KeptProposals
+from genkit.posthoc.rejection.sampler import RatioSampler
 
+Eps = Annotated[float, Field(ge=0, lt=1)]
+Samples = Annotated[int, Field(ge=2, le=100_000_000)]
 BURN_IN, FEWEST_A_CLASS = 10_000, 500
-LEAST_KEPT = 10
-"""Samples of a burn-in that would be kept at least: with fewer, one or two outliers decide on M."""
 PATIENCE = 100
 """Tries of a sample at most, in units of the number that is expected: e^-100 is the chance to need more."""
 RATE = 0.2
@@ -56,7 +58,8 @@ class Rejection(RatioSampler):
         log_m, gamma, expected_rate: of each class, or of all samples, (classes or 1,).
 
     Raises:
-        GenkitError: more than one way to choose gamma, or a number out of range.
+        GenkitError: more than one way to choose gamma, a number out of range, or one at which sampling would not
+            finish.
     """
 
     kind = "rejection"
@@ -72,14 +75,16 @@ class Rejection(RatioSampler):
         rate: Annotated[float, Field(gt=0, lt=1)] | None = None,
         percentile: Annotated[float, Field(ge=0, le=100)] | None = None,
         gamma: float | None = None,
-        eps: Annotated[float, Field(ge=0, lt=1)] = EPS,
-        samples: Annotated[int, Field(ge=2, le=100_000_000)] = BURN_IN,
+        eps: Eps = EPS,
+        samples: Samples = BURN_IN,
     ):
         super().__init__(generator, ratio)
         if rate is percentile is gamma is None:
             rate = RATE
-        self.shift, self.eps, self.samples = Shift(gamma, percentile, rate), eps, samples
+        self.shift = Shift(gamma, percentile, rate)
+        self.eps, self.samples = convert(Eps, eps, where="eps"), convert(Samples, samples, where="samples")
         groups = self.conditions.classes or 1
+        check_can_finish(self._each(groups), self.shift, eps, "of each class" if groups > 1 else "of the burn-in")
         self.register_buffer("burnt", torch.tensor(False))
         for name in ("log_m", "gamma", "expected_rate"):
             self.register_buffer(name, torch.zeros(groups, dtype=torch.float64))
@@ -112,15 +117,17 @@ class Rejection(RatioSampler):
 
     def _found(self, rng: torch.Generator | None, kept: KeptProposals | None = None, crew: Crew = ALONE) -> Settled:
         rng = rng or torch.Generator().manual_seed(stable_seed("burn-in"))
-        groups = len(self.log_m)
-        each = max(-(-self.samples // groups), FEWEST_A_CLASS if groups > 1 else 1)
-        check_enough(each, self.shift, "of each class" if groups > 1 else "of the burn-in")
-        found = []
+        groups, found = len(self.log_m), []
+        each = self._each(groups)
         for group in range(groups):
             label = {"label": torch.full((each,), group)} if groups > 1 else None
             logits = self.read_of_proposed(each, rng, self.judged, "burn-in", given=label, kept=kept, crew=crew)
             found.append(self._of_group(torch.cat(logits)))
         return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
+
+    def _each(self, groups: int) -> int:
+        """Samples of a burn-in, of each class."""
+        return max(-(-self.samples // groups), FEWEST_A_CLASS if groups > 1 else 1)
 
     def _of_group(self, logits: Tensor) -> tuple[float, float, float]:
         """log M, gamma and the rate, found in log ratios (n,)."""
@@ -130,11 +137,7 @@ class Rejection(RatioSampler):
         odds = log_odds(logits, log_m, self.eps)
         gamma = self.shift.found(odds)
         rate = log_acceptance(odds, gamma).exp().mean().item()
-        if rate * len(logits) < LEAST_KEPT:
-            raise GenkitError(
-                f"a share of {rate:.2g} of the samples would be kept (log M {log_m:.1f}), which would not finish; "
-                "choose a rate, such as 0.1, or a percentile"
-            )
+        check_share(rate, len(logits), f"log M {log_m:.1f}")
         return log_m, gamma, rate
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:

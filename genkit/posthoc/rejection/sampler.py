@@ -20,10 +20,9 @@ from genkit.core.randomness import Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
+from genkit.posthoc.rejection.kept_proposals import KeptProposals, Proposed
 
 T = TypeVar("T")
-Proposed = tuple[Tensor, dict[str, Tensor]]
-"""Samples and their conditions."""
 SeededBatch = tuple[int, Tensor, list[int]]
 """A batch: its number, its rows and a seed for each."""
 BATCH = 250
@@ -50,27 +49,6 @@ class Proposals:
             return "nothing sampled"
         rate, cost = self.kept / self.made, 1000 * self.seconds / self.kept
         return f"{self.made:,} proposals, {self.kept:,} kept ({100 * rate:.3g} %), {cost:.3g} ms a kept sample"
-
-
-class KeptProposals:
-    """Samples of a generator that stands still, which are made once.
-
-    Args:
-        room: samples that are kept at most; all others are made again.
-    """
-
-    def __init__(self, room: int = 0):
-        self.room, self.batches = room, dict[int, Proposed]()
-
-    def batch(self, seed: int, make: Callable[[], Proposed]) -> Proposed:
-        """The batch whose first sample is of this seed."""
-        if seed in self.batches:
-            return self.batches[seed]
-        made = make()
-        if len(made[0]) <= self.room:
-            self.room -= len(made[0])
-            self.batches[seed] = made
-        return made
 
 
 class RatioSampler(KeepsFloat64, Generator):
@@ -146,7 +124,7 @@ class RatioSampler(KeepsFloat64, Generator):
         with self._share(torch.arange(n), rng, what, crew) as share:
             for k, rows, seeds in share:
                 part = {name: value[rows] for name, value in (given or {}).items()}
-                found[k] = read(*kept.batch(seeds[0], partial(self.proposed, seeds, part)))
+                found[k] = read(*kept.batch(self.generator, seeds, part, partial(self.proposed, seeds, part)))
         return crew.gathered(found)
 
     def compared(
@@ -162,12 +140,12 @@ class RatioSampler(KeepsFloat64, Generator):
         The processes of `crew` share both, batch by batch.
         """
         index = torch.randperm(len(items), generator=rng)[:n]
-        found = dict[int, tuple[Tensor, Tensor]]()
+        kept, found = KeptProposals(), dict[int, tuple[Tensor, Tensor]]()
         with self._share(index, rng, "judging", crew) as share:
             for k, rows, seeds in share:
                 x = items.rows(rows).to(self.device)
                 asked = self.asked(x, {k: v.to(self.device) for k, v in items.condition(rows).items()})
-                proposed = self.proposed(seeds, asked)
+                proposed = kept.batch(self.generator, seeds, asked, partial(self.proposed, seeds, asked))
                 with torch.no_grad(), evaluating(self):
                     found[k] = read(x, asked).cpu(), read(*proposed).cpu()
         real, made = zip(*crew.gathered(found), strict=True)

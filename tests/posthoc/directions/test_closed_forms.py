@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
 import torch
 from torch import Tensor
 
+from genkit.core.crew import ALONE, Crew
+from genkit.posthoc.directions.closed_form import closed_form
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import sefa, signed
+from genkit.posthoc.directions.spaces import measured, space_of
+from tests.contracts.specs import STYLEGAN2_G, seeded
 from tests.posthoc.directions.fixture import read
+from tests.training.tiny import on_processes
 
 EXACT = {"rtol": 0.0, "atol": 1e-9}
 
@@ -47,3 +58,36 @@ def test_ganspace_of_activations() -> None:
     same_rows(ganspace(io["act"], 4).rows, io["act_components"])
     found, expected = ganspace_z(io["z"], io["act"], 4), io["z_directions"]
     torch.testing.assert_close(found.rows, expected * (found.rows * expected).sum(1, keepdim=True).sign(), **EXACT)
+
+
+def searched(crew: Crew) -> dict[str, Any]:
+    """Directions of w by each method and its unit, with the latents that were mapped to w and the decompositions."""
+    generator = seeded({"type": "gan", "network": STYLEGAN2_G}).eval()
+    space, mapped = space_of(generator, "w"), list[int]()
+    to_w = generator.network.to_w
+
+    def counted(latents: Any, condition: Any = None) -> Tensor:
+        mapped.append(len(latents["z"]))
+        return to_w(latents, condition)
+
+    with (
+        patch.object(generator.network, "to_w", counted),
+        patch("torch.linalg.svd", wraps=torch.linalg.svd) as svd,
+        patch("torch.linalg.eigh", wraps=torch.linalg.eigh) as eigh,
+    ):
+        rows = [closed_form(method, space, 3, 1, crew)(torch.eye(3)).tolist() for method in ("sefa", "ganspace")]
+        unit = measured(space, 1000, 1, crew).unit.item()
+    return {"rows": rows, "unit": unit, "mapped": sum(mapped), "solved": [svd.call_count, eigh.call_count]}
+
+
+def search_together(folder: Path) -> None:
+    (folder / os.environ["RANK"]).write_text(json.dumps(searched(Crew.of_launch())))
+
+
+def test_processes_share_the_latents_and_one_of_them_decomposes(tmp_path: Path) -> None:
+    assert on_processes(2, search_together, tmp_path, tmp_path) == [0, 0]
+    one, two = searched(ALONE), [json.loads((tmp_path / rank).read_text()) for rank in "01"]
+    assert all(each["rows"] == one["rows"] and each["unit"] == one["unit"] for each in two)
+    assert one["mapped"] == 11_001 and sum(each["mapped"] for each in two) == 11_002, "SeFa looks at one, in each"
+    assert max(each["mapped"] for each in two) < 6000
+    assert [each["solved"] for each in two] == [[1, 1], [0, 0]]

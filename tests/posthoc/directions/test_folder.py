@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from genkit.core.errors import GenkitError, WeightsError
 from genkit.posthoc.directions.deformators import MLPDeformator, UnitColumns
@@ -56,7 +57,23 @@ def test_what_is_damaged_or_of_another_generator(tmp_path: Path) -> None:
     (tmp_path / TEXT).write_text("names: {}\n")
     with pytest.raises(WeightsError, match="damaged"):
         read_directions(tmp_path, made(LABELLED))
+    (tmp_path / TEXT).write_text(text.replace("space: w", "space: v"))
+    with pytest.raises(GenkitError, match=rf"^{tmp_path}: no space 'v'"):
+        read_directions(tmp_path, made(LABELLED))
     (tmp_path / TEXT).write_text(text)
+    whole = load_file(tmp_path / TENSORS)
+    for name, value in (
+        ("directions", torch.zeros(0, 4)),
+        ("directions", torch.full((2, 4), math.nan)),
+        ("unit", torch.tensor(math.inf)),
+        ("unit", torch.tensor(0.0)),
+        ("unit", torch.ones(2)),
+        ("mean", torch.full((4,), math.nan)),
+        ("mean", torch.zeros(3)),
+    ):
+        save_file({**whole, name: value}, tmp_path / TENSORS)
+        with pytest.raises(GenkitError, match=rf"^{tmp_path}: .*(damaged|finite)"):
+            read_directions(tmp_path, made(LABELLED))
     (tmp_path / TENSORS).write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="damaged"):
         read_directions(tmp_path, made(LABELLED))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +11,8 @@ from torch import Tensor
 
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
-from genkit.core.styled import noise_of
-from genkit.posthoc.directions.deformators import UnitColumns
+from genkit.core.styled import joined, noise_of
+from genkit.posthoc.directions.deformators import LatentCoordinates, UnitColumns
 from genkit.posthoc.directions.directions import Directions, samples_of
 from genkit.posthoc.directions.edited import Edited
 from genkit.posthoc.directions.own_generator import OwnGenerator
@@ -115,7 +117,7 @@ def test_the_unit_is_the_deviation_of_the_latent() -> None:
 
 def test_edits_add_up() -> None:
     generator, rng = made(STYLED), torch.Generator().manual_seed
-    for space, dim in (("z", 3), ("w", 4)):
+    for space, dim in (("z", 3), ("w", 4), ("b8.conv1", 4)):
         direction = UnitColumns(2, dim)
         once = Edited(generator, direction, 5.0, 1, space)
         twice = Edited(Edited(generator, direction, 2.0, 1, space), direction, 3.0, 1, space)
@@ -125,9 +127,30 @@ def test_edits_add_up() -> None:
     outer = Edited(inner, UnitColumns(1, 4), 2.0, space="w")
     z = {"z": torch.ones(1, 3)}
     w = generator.network.to_w({"z": z["z"] + inner._shift(z)})  # type: ignore[operator]
-    torch.testing.assert_close(outer.edited_w(z, {}), w + outer._shift(z)[:, None])
-    with pytest.raises(GenkitError, match=r"moved in its layer b8\.conv1 has no w"):
-        Edited(Edited(generator, UnitColumns(1, 4), space="b8.conv1"), UnitColumns(1, 4), space="w").sample(1)
+    torch.testing.assert_close(outer.edited_styles(z, {}).w, w + outer._shift(z)[:, None])
+
+
+@pytest.mark.parametrize("order", list(permutations(["z", "w.1-2", "b8.conv0", "b8.conv1", "b8.conv0"]))[::13])
+@pytest.mark.parametrize("spec", [STYLED, LABELLED], ids=["plain", "labelled"])
+def test_edits_of_different_spaces_add_up_in_any_order(
+    spec: dict[str, Any], order: tuple[str, ...], tmp_path: Path
+) -> None:
+    generator = edited = made(spec)
+    network: Any = generator.network
+    for space in order:
+        edited = Edited(edited, LatentCoordinates(2, 3 if space == "z" else 4), 2.0, 1, space)
+    z, condition = samples_of(generator, [1, 2])
+    shift = torch.tensor([[0.0, 2.0, 0.0, 0.0]]).expand(2, -1)
+    with torch.no_grad():
+        w = network.to_w({**z, "z": z["z"] + shift[:, :3]}, condition).clone()
+        w[:, 1:3] += shift[:, None]
+        of_w = network.styles(joined(network, w, condition))
+        styles = {**of_w, "b8.conv0": of_w["b8.conv0"] + 2 * shift, "b8.conv1": of_w["b8.conv1"] + shift}
+        wanted = network.synthesise(styles, noise_of(z))
+        torch.testing.assert_close(edited(z, condition), wanted)
+        again = Edited.from_pretrained(edited.save_pretrained(tmp_path))
+        torch.testing.assert_close(again(z, condition), wanted)
+        torch.testing.assert_close(space_of(edited, "b8.conv0").vectors(z, condition), styles["b8.conv0"])
 
 
 def test_an_edit_of_another_latent() -> None:
@@ -135,6 +158,10 @@ def test_an_edit_of_another_latent() -> None:
         Edited(made(GAN), UnitColumns(2, 4))
     with pytest.raises(GenkitError, match="no direction 2; there are 2"):
         Edited(made(GAN), UnitColumns(2, 3), number=2)
+    with pytest.raises(GenkitError, match="strength: input should be a finite number, got nan"):
+        Edited(made(GAN), UnitColumns(2, 3), float("nan"))
+    with pytest.raises(GenkitError, match=r"unit: input should be greater than 0, got 0\.0"):
+        Edited(made(GAN), UnitColumns(2, 3), unit=0.0)
 
 
 def test_the_edit_of_directions_is_their_strip() -> None:
