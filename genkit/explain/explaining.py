@@ -22,7 +22,7 @@ from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explana
 from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
-from genkit.images.moves import AttributeJudge, Properties
+from genkit.images.moves import AttributeJudge, PixelJudge, Properties
 from genkit.images.pixels import to_uint8
 
 
@@ -78,7 +78,7 @@ def explain(
     Args:
         images: (N, C, H, W) in [-1, 1], of which none was trained on.
         progress: called with (passes of the search done, in total).
-        judge: reads what changes; without it no property is measured.
+        judge: reads what changes; without one, brightness, area, place and the like are read from the pixels.
         critic: coordinates that change its score much are left out.
         data: what to tell of the images, such as their name.
         folder: keeps the search, so that it can be left and gone on with.
@@ -107,7 +107,7 @@ class _Explaining:
     ):
         self.generator, self.images, self.settings, self.critic = generator, images, settings, critic
         half = min(settings.searched, len(images) // 2)
-        self.properties = Properties(judge, images[:half]) if judge else None
+        self.properties = Properties(judge or PixelJudge(images.shape[1:]), images[:half])
         self.encoded = Encoded(generator, images[:half].cpu(), settings.batch)
         self.checks = checked(self.encoded)
         self.others = Encoded(generator, images[half:].cpu(), settings.batch)
@@ -162,8 +162,6 @@ class _Explaining:
         self, effects: Effects, steps: Sequence[Step], index: Tensor
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Mean changes of the properties of the images `index`, with and without their sign."""
-        if self.properties is None:
-            return {}, {}
         moved = effects.range.moved(self.encoded.flat[index], steps, self.settings.shift)
         read = self.properties.read
         changes = self.properties.changes(read(self.encoded.images(index)), read(self.encoded.images(index, moved)))

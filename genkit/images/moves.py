@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -12,9 +12,12 @@ from genkit.core.columns.column import Column
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import EvaluationError
+from genkit.images.properties import CYCLIC, properties
 
 BATCH = 64
 """Images at a time."""
+RANGES = {"across": (-1.0, 1.0), "down": (-1.0, 1.0), "aspect": (0.0, 100.0)}
+"""Of the properties that do not lie in [0, 1]."""
 
 
 @runtime_checkable
@@ -26,6 +29,24 @@ class AttributeJudge(Protocol):
     @property
     def conditions(self) -> ConditionSpace: ...
     def predict(self, x: Tensor) -> Mapping[str, Tensor]: ...
+
+
+class PixelJudge:
+    """Reads what pixels show, see `genkit.images.properties`: a judge of any images, which has learned nothing.
+
+    Args:
+        sample_shape: (C, H, W) of the images.
+    """
+
+    def __init__(self, sample_shape: Sequence[int]):
+        self.sample_shape = tuple(sample_shape)
+        names = properties(torch.zeros(1, *self.sample_shape))
+        self.conditions = ConditionSpace(
+            {name: Values(*RANGES.get(name, (0.0, 1.0)), cyclic=name in CYCLIC) for name in names}
+        )
+
+    def predict(self, x: Tensor) -> Mapping[str, Tensor]:
+        return properties(x)
 
 
 class Properties:

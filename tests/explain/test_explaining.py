@@ -187,8 +187,12 @@ def test_agreement_is_of_what_attributes_move() -> None:
     back.weights *= -1
     reverse = explain(back, images(), SETTINGS, judge=Judge())
     assert not any(told.same for told in agreement(one, reverse).values())
+    unjudged = explain(binary(), images(), SETTINGS)
+    read = unjudged.attributes[1][0].moves
+    assert {"brightness", "area", "aspect", "across", "down"} <= set(read) and abs(read["brightness"]) > 0.1
+    assert agreement(unjudged, explain(binary(gain=6.0), images(seed=5), SETTINGS))[1].same
     with pytest.raises(EvaluationError, match="was not measured by one judge"):
-        agreement(one, explain(binary(), images(), SETTINGS))
+        agreement(one, unjudged)
     with pytest.raises(EvaluationError, match="one explains 0, 1, the other 0, 1, 2"):
         agreement(one, explain(Pixels(3 * torch.eye(3, 5)), images(60), SETTINGS))
 
