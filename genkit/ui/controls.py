@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from genkit.core.errors import GenkitError, shown
-from genkit.ui.knobs import Choice, Knob, Line, Picture, Slide
+from genkit.ui.knobs import Choice, Knob, Line, Moving, Picture, Slide
 
 ANY = "not set"
 """Of a list: nothing is asked for."""
@@ -50,7 +50,7 @@ class Control:
     changes: list[Any] = field(default_factory=list)
 
     def value(self, given: Sequence[Any]) -> Any:
-        """Text or number, None where nothing is asked for.
+        """Text or number, of a `Moving` both, None where nothing is asked for.
 
         Raises:
             GenkitError: nothing that the knob has.
@@ -63,7 +63,7 @@ class Control:
         text = str(given[0])
         if (isinstance(knob, Choice) and text not in knob.choices) or (len(text) > LONGEST and isinstance(knob, Line)):
             raise GenkitError(f"{knob.name}: {shown(text)} is not to be had here")
-        return text
+        return (text, number(given[1], knob.far)) if isinstance(knob, Moving) else text
 
 
 def number(given: Any, knob: Slide) -> int | float:
@@ -82,6 +82,8 @@ def control(knob: Knob) -> Control:
     title = knob.name.replace("_", " ")
     if isinstance(knob, Slide):
         return _slide(knob, title)
+    if isinstance(knob, Moving):
+        return _moving(knob, title)
     if isinstance(knob, Choice):
         chosen = gr.Dropdown([ANY, *knob.choices], value=ANY, label=title, info=knob.about, interactive=True)
         return Control(knob, [chosen], [chosen.input])
@@ -94,11 +96,25 @@ def control(knob: Knob) -> Control:
 
 def _slide(knob: Slide, title: str) -> Control:
     """A slider that shows once its box is ticked."""
-    step = 1 if knob.whole else (knob.high - knob.low) / PARTS
     with gr.Group():
         ticked = gr.Checkbox(False, label=title, info=knob.about, interactive=True)
-        slider = gr.Slider(
-            knob.low, knob.high, knob.start, step=step, label=title, show_label=False, visible=False, interactive=True
-        )
+        slider = _slider(knob, title, show_label=False)
     ticked.change(lambda on: gr.Slider(visible=on), ticked, slider, queue=False, show_progress="hidden")
-    return Control(knob, [ticked, slider], [ticked.input, slider.release])
+    return Control(knob, [ticked, slider], [ticked.input, slider.input])
+
+
+def _moving(knob: Moving, title: str) -> Control:
+    """A list, and a slider that shows once something of it is chosen."""
+    with gr.Group():
+        chosen = gr.Dropdown([ANY, *knob.choices], value=ANY, label=title, info=knob.about, interactive=True)
+        slider = _slider(knob.far, knob.far.name, info=knob.far.about)
+    chosen.change(lambda name: gr.Slider(visible=name != ANY), chosen, slider, queue=False, show_progress="hidden")
+    return Control(knob, [chosen, slider], [chosen.input, slider.input])
+
+
+def _slider(knob: Slide, title: str, **settings: Any) -> gr.Slider:
+    """A slider that is not shown yet."""
+    step = 1 if knob.whole else (knob.high - knob.low) / PARTS
+    return gr.Slider(
+        knob.low, knob.high, knob.start, step=step, label=title, visible=False, interactive=True, **settings
+    )

@@ -27,9 +27,18 @@ def image_tab(library: Library, weights: gr.Dropdown) -> None:
             gr.HTML(refusal(str(refused)))
             return
         if not (varies(found) or scores(found)):
-            gr.HTML(note("These weights encode no images and have no likelihood; choose others above."))
+            able = ", ".join(name for name, place in library.shipped.items() if _takes_images(place))
+            gr.HTML(note(f"These weights neither vary an image nor score one; of the shipped ones, {able} do."))
             return
         _build(library, weights, varies(found), scores(found))
+
+
+def _takes_images(place: str) -> bool:
+    try:
+        found = opened(place)
+    except GenkitError:
+        return False
+    return varies(found) or scores(found)
 
 
 def _build(library: Library, weights: gr.Dropdown, can_vary: bool, can_score: bool) -> None:

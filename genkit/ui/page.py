@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from genkit import __version__
+from genkit.ui.about import about
 from genkit.ui.image_tab import image_tab
 from genkit.ui.library import Library
+from genkit.ui.markup import note
 from genkit.ui.reading_tab import reading_tab
 from genkit.ui.sample_tab import sample_tab
 from genkit.ui.training_tab import training_tab
@@ -22,24 +25,35 @@ def page(library: Library) -> gr.Blocks:
         with gr.Row(equal_height=True):
             gr.Markdown(f"# genkit\nversion {__version__}")
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)
+        told = gr.HTML(elem_id="about")
+        weights.change(
+            lambda name: note(about(library.generators().get(name or "", ""))), weights, told, show_progress="hidden"
+        )
         with gr.Tabs() as tabs:
             with gr.Tab(SAMPLES):
                 sample_tab(library, weights)
             with gr.Tab(IMAGE):
                 image_tab(library, weights)
             with gr.Tab(TRAINING):
-                watch = training_tab(library, blocks)
+                watch, run = training_tab(library)
             with gr.Tab(PAGES):
-                reading_tab(library, blocks)
+                read = reading_tab(library)
+        lists = [weights, run, read]
 
-        def watching(chosen: gr.SelectData) -> Any:
-            return gr.Timer(active=chosen.value == TRAINING)
+        def listed(*chosen: str | None) -> list[Any]:
+            names = [list(names) for names in (library.generators(), library.runs(), library.pages())]
+            return [relisted(*pair) for pair in zip(names, chosen, strict=True)]
 
-        tabs.select(watching, None, watch, show_progress="hidden")
-        blocks.load(lambda: _listed(library), None, weights, show_progress="hidden")
+        def selected(tab: gr.SelectData, *chosen: str | None) -> list[Any]:
+            return [gr.Timer(active=tab.value == TRAINING), *listed(*chosen)]
+
+        tabs.select(selected, lists, [watch, *lists], show_progress="hidden")
+        blocks.load(listed, lists, lists, show_progress="hidden")
     return blocks
 
 
-def _listed(library: Library) -> Any:
-    names = list(library.generators())
+def relisted(names: Sequence[str], chosen: str | None) -> Any:
+    """The update of a list: what was chosen stays, and where that is not there the first is."""
+    if chosen in names:
+        return gr.Dropdown(names)
     return gr.Dropdown(names, value=names[0] if names else None)
