@@ -20,20 +20,11 @@ PARTS, LONGEST = 200, 100
 
 
 def dropped(label: str, **settings: Any) -> gr.Image:
-    """A place for an image that a visitor drops; the server fetches none, whatever address a browser sends."""
+    """A place for an image that a visitor drops."""
     sources: Any = ["upload", "clipboard"]
-    image = gr.Image(
+    return gr.Image(
         type="filepath", image_mode=None, sources=sources, label=label, buttons=[], interactive=True, **settings
     )
-    kept = image.move_resource_to_block_cache
-
-    def local(url_or_file_path: Any) -> str | None:
-        if "://" in str(url_or_file_path):
-            raise GenkitError("an image is dropped as a file, not as an address")
-        return kept(url_or_file_path)
-
-    image.move_resource_to_block_cache = local  # type: ignore[method-assign]
-    return image
 
 
 @dataclass

@@ -9,6 +9,7 @@ import gradio as gr
 
 from genkit import __version__
 from genkit.ui.about import about
+from genkit.ui.confined import ConfinedBlocks
 from genkit.ui.image_tab import image_tab
 from genkit.ui.library import Library
 from genkit.ui.markup import note
@@ -21,7 +22,7 @@ SAMPLES, IMAGE, TRAINING, PAGES = "Samples", "Your image", "Training", "Pages"
 
 def page(library: Library) -> gr.Blocks:
     """The page of what `library` lists."""
-    with gr.Blocks(title="genkit", analytics_enabled=False) as blocks:
+    with ConfinedBlocks(title="genkit", analytics_enabled=False) as blocks:
         with gr.Row(equal_height=True):
             gr.Markdown(f"# genkit\nversion {__version__}")
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)

@@ -61,7 +61,7 @@ def _steps(folder: RunFolder) -> int | None:
 
 
 def _progress(rows: Sequence[Mapping[str, float]], steps: int | None) -> str:
-    """How far it is, and at the speed of late how long it has to go."""
+    """The iteration, and the time to go at the speed of late."""
     if not rows:
         return "nothing is logged yet"
     first, last = rows[-RECENT:][0], rows[-1]

@@ -6,6 +6,7 @@ Its pictures are those of the command line, and nothing is asked of a network.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shlex
 import shutil
@@ -361,13 +362,27 @@ def test_only_this_machine_is_answered(address: str) -> None:
     assert answered(address, "/", "evil.example")[0] == 400
 
 
-def test_no_address_is_fetched() -> None:
-    import gradio as gr
+@pytest.mark.parametrize("given", ["image.png", "{here}/image.png", "{uploads}/../x.png", "/etc/passwd", "{elsewhere}"])
+def test_only_dropped_files_are_read(visit: Visit, here: Path, given: str) -> None:
+    visit.choose("Weights", "vae")
+    visit.page.get_by_role("tab", name="Your image").click()
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/x.png"
+        path = given.format(here=here, uploads=os.environ["GRADIO_TEMP_DIR"], elsewhere=address)
 
-    from genkit.core.errors import GenkitError
-    from genkit.ui.controls import dropped
+        def forged(route: Any, request: Any) -> None:
+            sent = request.post_data_json
+            route.continue_(post_data=json.dumps({**sent, "data": [other_path(part, path) for part in sent["data"]]}))
 
-    with gr.Blocks():
-        image = dropped("image")
-    with pytest.raises(GenkitError, match="not as an address"):
-        image.move_resource_to_block_cache("http://127.0.0.1:9/x.png")
+        visit.page.route("**/queue/join*", forged)
+        visit.page.locator("#dropped input[type=file]").set_input_files(here / "image.png")
+        visit.page.get_by_text("only files that were dropped here are read").first.wait_for()
+        assert not visit.page.locator("#varied img").count()
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
+def other_path(part: Any, path: str) -> Any:
+    """An input, with another path where it has one."""
+    return {key: path if key == "path" else value for key, value in part.items()} if isinstance(part, dict) else part
