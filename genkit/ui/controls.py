@@ -86,26 +86,23 @@ def control(knob: Knob) -> Control:
 
 
 def _slide(knob: Slide, title: str) -> Control:
-    """A slider that shows once its box is ticked."""
-    with gr.Group():
+    """A slider that shows once its box is ticked, by the page's style."""
+    with gr.Group(elem_classes="optional"):
         ticked = gr.Checkbox(False, label=title, info=knob.about, interactive=True)
         slider = _slider(knob, title, show_label=False)
-    ticked.change(lambda on: gr.Slider(visible=on), ticked, slider, queue=False, show_progress="hidden")
     return Control(knob, [ticked, slider], [ticked.input, slider.input])
 
 
 def _moving(knob: Moving, title: str) -> Control:
-    """A list, and a slider that shows once something of it is chosen."""
+    """A list, and how far."""
     with gr.Group():
         chosen = gr.Dropdown([ANY, *knob.choices], value=ANY, label=title, info=knob.about, interactive=True)
         slider = _slider(knob.far, knob.far.name, info=knob.far.about)
-    chosen.change(lambda name: gr.Slider(visible=name != ANY), chosen, slider, queue=False, show_progress="hidden")
     return Control(knob, [chosen, slider], [chosen.input, slider.input])
 
 
 def _slider(knob: Slide, title: str, **settings: Any) -> gr.Slider:
-    """A slider that is not shown yet."""
     step = 1 if knob.whole else (knob.high - knob.low) / PARTS
     return gr.Slider(
-        knob.low, knob.high, knob.start, step=step, label=title, visible=False, interactive=True, **settings
+        knob.low, knob.high, knob.start, step=step, label=title, interactive=True, elem_classes="far", **settings
     )

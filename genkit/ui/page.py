@@ -27,14 +27,16 @@ def page(library: Library) -> gr.Blocks:
             gr.Markdown(f"# genkit\nversion {__version__}")
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)
         told = gr.HTML(elem_id="about")
-        weights.change(
-            lambda name: note(about(library.generators().get(name or "", ""))), weights, told, show_progress="hidden"
+        taken = gr.State()  # the list says that it has changed when it is left, too; this does so once
+        weights.change(lambda name: name, weights, taken, show_progress="hidden")
+        taken.change(
+            lambda name: note(about(library.generators().get(name or "", ""))), taken, told, show_progress="hidden"
         )
         with gr.Tabs() as tabs:
             with gr.Tab(SAMPLES):
-                sample_tab(library, weights)
+                sample_tab(library, taken)
             with gr.Tab(IMAGE):
-                image_tab(library, weights)
+                image_tab(library, taken)
             with gr.Tab(TRAINING):
                 watch, run = training_tab(library)
             with gr.Tab(PAGES):

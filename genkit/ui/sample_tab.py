@@ -21,12 +21,14 @@ MOST, FIRST, LATEST = 64, 9, 2**31 - 1
 """Samples at most, and at first; the largest seed."""
 
 FRAMES = Slide("images on the way", "", 2, 32, 8, True)
+IN_TURN = "draw"
+"""Pictures are drawn one after the other, so that the one asked for last stays."""
 SHOWN = gr.Progress()
 COUNT = Slide("samples", "", 1, MOST, FIRST, True)
 SEED = Slide("seed", "", 0, LATEST, 0, True)
 
 
-def sample_tab(library: Library, weights: gr.Dropdown) -> None:
+def sample_tab(library: Library, weights: gr.State) -> None:
     """Builds the tab."""
     picture = gr.HTML(elem_id="picture", render=False)
     with gr.Row():
@@ -50,10 +52,10 @@ def sample_tab(library: Library, weights: gr.Dropdown) -> None:
             return refusal("there are no weights here yet: genkit train makes some")
         return refusing(lambda: figure(samples(place(library, name), Wishes(*counted(seed, n)), told(progress))))
 
-    weights.change(first, [weights, seed, n], picture)
+    weights.change(first, [weights, seed, n], picture, concurrency_id=IN_TURN)
 
 
-def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any], picture: gr.HTML) -> None:
+def _knobs(library: Library, weights: gr.State, name: str, always: list[Any], picture: gr.HTML) -> None:
     """The knobs of one generator, and the buttons that draw."""
     try:
         plain = opened(place(library, name))
@@ -86,9 +88,16 @@ def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any],
     changes = [change for one in controls for change in one.changes]
     inputs = [weights, *always, *components]
     seed, n = always
-    gr.on([button.click, seed.submit, n.input, *changes], draw, inputs, picture, trigger_mode="always_last")
+    gr.on(
+        [button.click, seed.submit, n.input, *changes],
+        draw,
+        inputs,
+        picture,
+        trigger_mode="always_last",
+        concurrency_id=IN_TURN,
+    )
     following = again.click(lambda seed: (int(seed or 0) + 1) % LATEST, seed, seed, queue=False)
-    following.then(draw, inputs, picture)
+    following.then(draw, inputs, picture, concurrency_id=IN_TURN)
     if joins(plain):
         with gr.Accordion("Between two seeds", open=False):
             last = gr.Number(
@@ -110,6 +119,7 @@ def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any],
             [weights, last, frames, *always, *components],
             picture,
             trigger_mode="always_last",
+            concurrency_id=IN_TURN,
         )
 
 

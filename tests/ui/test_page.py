@@ -185,7 +185,10 @@ def test_samples_are_those_of_the_command_line(visit: Visit, capsys: pytest.Capt
 
 def test_controls_are_those_of_the_command_line(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
     visit.choose("Weights", "controlled")
-    visit.page.get_by_role("checkbox", name="rest").check()
+    ticked = visit.page.get_by_role("checkbox", name="rest")
+    ticked.wait_for()
+    assert not visit.page.get_by_role("slider", name="rest").count()
+    ticked.check()
     visit.shows("rest ")
     visit.slide("rest", "Home ArrowRight ArrowRight")
     visit.page.wait_for_function("document.querySelector('#picture pre').innerText.includes('rest=0.01')")
@@ -215,7 +218,6 @@ def test_directions_are_found_moved_along_and_read(visit: Visit, capsys: pytest.
     listed = visit.page.get_by_label("direction", exact=True)
     listed.wait_for()
     still = visit.png("#picture")
-    assert not visit.page.get_by_role("slider", name="strength").count()
     listed.click()
     visit.page.get_by_role("option", name="found: direction 1").click()
     visit.shows("moved by 2 along direction 1 of found")
