@@ -36,6 +36,7 @@ class Move:
 
     @property
     def words(self) -> str:
+        """The move, for people."""
         return f"moved by {self.strength:g} along direction {self.number} of {self.folder}"
 
     def of(self, generator: Any) -> Generator:
@@ -90,7 +91,7 @@ class Wishes:
         return asked(generator, None, [f"{name}={value}" for name, value in self.conditions.items()], n)
 
     def words(self, conditions: AskedConditions) -> list[str]:
-        """What is asked for, but for the options, in a few words each."""
+        """The conditions and the move, in a few words each."""
         return [*conditions.words, *([self.move.words] if self.move else [])]
 
     def command(self, weights: str) -> str:
