@@ -56,7 +56,7 @@ class Slide:
         return f"{value:.6g}"
 
 
-class Share(Slide):
+class TwoClassSlide(Slide):
     """The probability of the second of two classes; the rest is that of the first."""
 
     def text(self, value: float) -> str:
@@ -132,7 +132,7 @@ def of_column(name: str, column: Column) -> Knob:
     classes = getattr(column, "classes", 0)
     if isinstance(column, Probabilities) and classes == 2:
         first, second = column.names or ("0", "1")
-        return Share(name, f"how much of {second}; the rest is of {first}", 0, 1, 0.5)
+        return TwoClassSlide(name, f"how much of {second}; the rest is of {first}", 0, 1, 0.5)
     return Choice(name, about, column.names or tuple(map(str, range(classes))))
 
 
