@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -59,14 +58,8 @@ def _description(path: Path) -> str:
 
 def weights() -> Iterator[Row]:
     """Shipped weights with the score on their card and its first sentence."""
-    from genkit.core.card_header import card_of
+    from genkit.core.card_header import card_of, first_sentence
 
     for config in sorted(shipped("weights").glob("*/config.json")):
         header, body = card_of(config.parent)
-        yield config.parent.name, str(header.get("score", "")), _first_sentence(body)
-
-
-def _first_sentence(text: str) -> str:
-    """The first sentence of the first paragraph that is no heading."""
-    paragraphs = [" ".join(part.split()) for part in text.split("\n\n") if part.strip() and not part.startswith("#")]
-    return re.split(r"(?<!et al)\. ", paragraphs[0])[0].rstrip(".") + "." if paragraphs else ""
+        yield config.parent.name, str(header.get("score", "")), first_sentence(body)

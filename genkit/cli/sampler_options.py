@@ -23,7 +23,15 @@ SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
 
 
 class Number(click.FloatRange):
-    """A finite number in a range; nan and infinity are refused."""
+    """A finite number in a range; nan and infinity are refused.
+
+    Args:
+        usual: one that changes something, where a slider starts.
+    """
+
+    def __init__(self, low: float, high: float, usual: float = 1.0, min_open: bool = False):
+        super().__init__(low, high, min_open=min_open)
+        self.usual = usual
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = float(click.FLOAT.convert(value, param, ctx))
@@ -36,7 +44,7 @@ class Truncation(Number):
     """A number from -2 to 2, or one for each of some slices by name."""
 
     def __init__(self) -> None:
-        super().__init__(-2, 2)
+        super().__init__(-2, 2, usual=0.7)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str) or "=" not in value:
@@ -58,7 +66,7 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.IntRange(1, 10_000),
             help="VAEBM: candidates for each start; one is drawn by energy.",
         ),
-        click.option("--scale", type=Number(0, 1000), help="Guidance; without --classifier classifier-free."),
+        click.option("--scale", type=Number(0, 1000, usual=2), help="Guidance; without --classifier classifier-free."),
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
         click.option(
             "--steps",
@@ -66,7 +74,9 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
             "length of chains.",
         ),
         click.option("--sampler", type=click.Choice(SAMPLERS), help="Refined weights: what uses their ratio."),
-        click.option("--rate", type=Number(0, 1), help="Refined weights: share of the samples that is kept."),
+        click.option(
+            "--rate", type=Number(0, 1, usual=0.2), help="Refined weights: share of the samples that is kept."
+        ),
         click.option("--solver", type=click.Choice(SOLVERS), help="Solver of the diffusion."),
     ):
         command = option(command)

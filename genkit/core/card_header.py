@@ -38,3 +38,9 @@ def card_of(folder: Path) -> tuple[dict[str, Any], str]:
     """Header and body of the card in a weights folder; both empty without one. Raises as `parted`."""
     path = folder / README
     return parted(path.read_text("utf-8", errors="replace")) if path.is_file() else ({}, "")
+
+
+def first_sentence(body: str) -> str:
+    """The first sentence of the first paragraph that is no heading."""
+    paragraphs = [" ".join(part.split()) for part in body.split("\n\n") if part.strip() and not part.startswith("#")]
+    return re.split(r"(?<!et al)\. ", paragraphs[0])[0].rstrip(".") + "." if paragraphs else ""

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from genkit.core.errors import GenkitError, shown
-from genkit.ui.knobs import Choice, Knob, Line, Picture, Slide
+from genkit.ui.knobs import Choice, Knob, Line, Moving, Picture, Slide
 
 ANY = "not set"
 """Of a list: nothing is asked for."""
@@ -20,20 +20,11 @@ PARTS, LONGEST = 200, 100
 
 
 def dropped(label: str, **settings: Any) -> gr.Image:
-    """A place for an image that a visitor drops; the server fetches none, whatever address a browser sends."""
+    """A place for an image that a visitor drops."""
     sources: Any = ["upload", "clipboard"]
-    image = gr.Image(
+    return gr.Image(
         type="filepath", image_mode=None, sources=sources, label=label, buttons=[], interactive=True, **settings
     )
-    kept = image.move_resource_to_block_cache
-
-    def local(url_or_file_path: Any) -> str | None:
-        if "://" in str(url_or_file_path):
-            raise GenkitError("an image is dropped as a file, not as an address")
-        return kept(url_or_file_path)
-
-    image.move_resource_to_block_cache = local  # type: ignore[method-assign]
-    return image
 
 
 @dataclass
@@ -50,7 +41,7 @@ class Control:
     changes: list[Any] = field(default_factory=list)
 
     def value(self, given: Sequence[Any]) -> Any:
-        """Text or number, None where nothing is asked for.
+        """Text or number, of a `Moving` both, None where nothing is asked for.
 
         Raises:
             GenkitError: nothing that the knob has.
@@ -63,7 +54,7 @@ class Control:
         text = str(given[0])
         if (isinstance(knob, Choice) and text not in knob.choices) or (len(text) > LONGEST and isinstance(knob, Line)):
             raise GenkitError(f"{knob.name}: {shown(text)} is not to be had here")
-        return text
+        return (text, number(given[1], knob.far)) if isinstance(knob, Moving) else text
 
 
 def number(given: Any, knob: Slide) -> int | float:
@@ -82,6 +73,8 @@ def control(knob: Knob) -> Control:
     title = knob.name.replace("_", " ")
     if isinstance(knob, Slide):
         return _slide(knob, title)
+    if isinstance(knob, Moving):
+        return _moving(knob, title)
     if isinstance(knob, Choice):
         chosen = gr.Dropdown([ANY, *knob.choices], value=ANY, label=title, info=knob.about, interactive=True)
         return Control(knob, [chosen], [chosen.input])
@@ -93,12 +86,23 @@ def control(knob: Knob) -> Control:
 
 
 def _slide(knob: Slide, title: str) -> Control:
-    """A slider that shows once its box is ticked."""
-    step = 1 if knob.whole else (knob.high - knob.low) / PARTS
-    with gr.Group():
+    """A slider that shows once its box is ticked, by the page's style."""
+    with gr.Group(elem_classes="optional"):
         ticked = gr.Checkbox(False, label=title, info=knob.about, interactive=True)
-        slider = gr.Slider(
-            knob.low, knob.high, knob.start, step=step, label=title, show_label=False, visible=False, interactive=True
-        )
-    ticked.change(lambda on: gr.Slider(visible=on), ticked, slider, queue=False, show_progress="hidden")
-    return Control(knob, [ticked, slider], [ticked.input, slider.release])
+        slider = _slider(knob, title, show_label=False)
+    return Control(knob, [ticked, slider], [ticked.input, slider.input])
+
+
+def _moving(knob: Moving, title: str) -> Control:
+    """A list, and how far."""
+    with gr.Group():
+        chosen = gr.Dropdown([ANY, *knob.choices], value=ANY, label=title, info=knob.about, interactive=True)
+        slider = _slider(knob.far, knob.far.name, info=knob.far.about)
+    return Control(knob, [chosen, slider], [chosen.input, slider.input])
+
+
+def _slider(knob: Slide, title: str, **settings: Any) -> gr.Slider:
+    step = 1 if knob.whole else (knob.high - knob.low) / PARTS
+    return gr.Slider(
+        knob.low, knob.high, knob.start, step=step, label=title, interactive=True, elem_classes="far", **settings
+    )

@@ -16,7 +16,7 @@ from genkit.ui.sample_tab import COUNT, LATEST, counted, place, refusing
 SIDE = 240
 
 
-def image_tab(library: Library, weights: gr.Dropdown) -> None:
+def image_tab(library: Library, weights: gr.State) -> None:
     """Builds the tab; weights that can do neither say so."""
 
     @gr.render(inputs=weights, show_progress="hidden")
@@ -27,17 +27,26 @@ def image_tab(library: Library, weights: gr.Dropdown) -> None:
             gr.HTML(refusal(str(refused)))
             return
         if not (varies(found) or scores(found)):
-            gr.HTML(note("These weights encode no images and have no likelihood; choose others above."))
+            able = ", ".join(name for name, place in library.shipped.items() if _takes_images(place))
+            gr.HTML(note(f"These weights neither vary an image nor score one; of the shipped ones, {able} do."))
             return
         _build(library, weights, varies(found), scores(found))
 
 
-def _build(library: Library, weights: gr.Dropdown, can_vary: bool, can_score: bool) -> None:
+def _takes_images(place: str) -> bool:
+    try:
+        found = opened(place)
+    except GenkitError:
+        return False
+    return varies(found) or scores(found)
+
+
+def _build(library: Library, weights: gr.State, can_vary: bool, can_score: bool) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             image = dropped("your image", elem_id="dropped", height=SIDE)
             other = dropped("and another, for the way between them", visible=can_vary, height=SIDE)
-            n = gr.Slider(COUNT.low, COUNT.high, 16, step=1, interactive=True, label="images", visible=can_vary)
+            n = gr.Slider(COUNT.low, COUNT.high, 15, step=1, interactive=True, label="images", visible=can_vary)
             seed = gr.Number(0, label="seed", precision=0, minimum=0, maximum=LATEST, interactive=True)
             vary = gr.Button("Vary", variant="primary", visible=can_vary, elem_id="vary")
             score = gr.Button("Score", visible=can_score, elem_id="score")

@@ -16,6 +16,7 @@ import click
 from genkit.cli.places import WEIGHTS
 from genkit.cli.sampler_options import configured, sampler_options
 from genkit.core.columns.images import Images
+from genkit.core.columns.probabilities import Probabilities
 from genkit.core.columns.values import Values
 from genkit.core.errors import GenkitError
 
@@ -50,6 +51,28 @@ class Slide:
     start: float
     whole: bool = False
 
+    def text(self, value: float) -> str:
+        """A number of it as --condition takes it."""
+        return f"{value:.6g}"
+
+
+class TwoClassSlide(Slide):
+    """The probability of the second of two classes; the rest is that of the first."""
+
+    def text(self, value: float) -> str:
+        return f"{1 - value:.6g}/{value:.6g}"
+
+
+@dataclass(frozen=True)
+class Moving(Choice):
+    """One of some directions, and how far.
+
+    Attributes:
+        far: strengths.
+    """
+
+    far: Slide
+
 
 @dataclass(frozen=True)
 class Line:
@@ -72,7 +95,7 @@ Knob: TypeAlias = Choice | Slide | Line | Picture
 
 def condition_knobs(generator: Generator) -> list[Knob]:
     """A knob for each column of its conditions."""
-    return [_of_column(name, column) for name, column in generator.conditions.items()]
+    return [of_column(name, column) for name, column in generator.conditions.items()]
 
 
 def option_knobs(generator: Generator, weights: Iterable[str]) -> list[Knob]:
@@ -99,13 +122,18 @@ def refused(generator: Generator, options: Mapping[str, Any]) -> bool:
     return False
 
 
-def _of_column(name: str, column: Column) -> Knob:
+def of_column(name: str, column: Column) -> Knob:
+    """The knob of a condition called `name`."""
     if isinstance(column, Images):
         return Picture(name, column.about)
+    about = f"{column.asking().about}; the generator chooses where it is not set" if column.free else column.about
     if isinstance(column, Values):
-        return Slide(name, column.about, column.low, column.high, (column.low + column.high) / 2)
+        return Slide(name, about, column.low, column.high, (column.low + column.high) / 2)
     classes = getattr(column, "classes", 0)
-    return Choice(name, column.about, column.names or tuple(map(str, range(classes))))
+    if isinstance(column, Probabilities) and classes == 2:
+        first, second = column.names or ("0", "1")
+        return TwoClassSlide(name, f"how much of {second}; the rest is of {first}", 0, 1, 0.5)
+    return Choice(name, about, column.names or tuple(map(str, range(classes))))
 
 
 def _options() -> Iterator[click.Option]:
@@ -124,5 +152,6 @@ def _of_option(generator: Generator, option: click.Option, weights: tuple[str, .
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         low, high = float(kind.min or 0), min(float(kind.max or WIDE), WIDE)
         taken = not refused(generator, {name: int(low) if whole else TRIED})
-        return Slide(name, about, low, high, min(max(1.0, low), high), whole) if taken else None
+        start = min(max(getattr(kind, "usual", 1.0), low), high)
+        return Slide(name, about.partition(". ")[0], low, high, start, whole) if taken else None
     return None if refused(generator, {name: STEPS}) else Line(name, about)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genkit.core.documents import read_mapping
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
-from genkit.ui.knobs import Choice, Knob, Slide
+from genkit.ui.knobs import Knob, Moving, Slide
 from genkit.ui.wishes import Move
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
     from genkit.ui.library import Library
 
+SCORES = "scores.json"
 STRENGTH, MOST = 2.0, 6.0
 """Of a move, at first and at most."""
 
@@ -27,20 +30,18 @@ class Moves:
     named: Mapping[str, tuple[str, int]]
 
     def knobs(self) -> list[Knob]:
-        """A direction, and how far; none where there are no directions."""
+        """One knob; none where there are no directions."""
         if not self.named:
             return []
-        about = "standard deviations of the latent"
-        return [
-            Choice("direction", "all samples are moved along it", tuple(self.named)),
-            Slide("strength", about, -MOST, MOST, STRENGTH),
-        ]
+        far = Slide("strength", "in standard deviations of the latent; 0 leaves all as it is", -MOST, MOST, STRENGTH)
+        about = "moves all samples; the galleries are among the pages"
+        return [Moving("direction", about, tuple(self.named), far)]
 
-    def move(self, name: str | None, strength: float | None) -> Move | None:
-        """The move, None for none: where no strength is said, by the usual one."""
-        if name is None or strength == 0:
+    def move(self, wished: tuple[str, float] | None) -> Move | None:
+        """The move of a value of the knob, None for none."""
+        if wished is None or wished[1] == 0:
             return None
-        return Move(*self.named[name], STRENGTH if strength is None else strength)
+        return Move(*self.named[wished[0]], wished[1])
 
 
 def moves_of(library: Library, generator: Generator) -> Moves:
@@ -51,8 +52,18 @@ def moves_of(library: Library, generator: Generator) -> Moves:
     if not isinstance(generator, LatentGenerator):
         return Moves(found)
     for name, folder in library.directions().items():
-        with suppress(GenkitError, OSError, ValueError):
+        with suppress(GenkitError, OSError, ValueError, LookupError, TypeError):
             if of_generator(folder, generator):
                 directions = read_directions(folder, generator)
-                found |= {f"{name}: {directions.called(k)}": (str(folder), k) for k in range(len(directions))}
+                follows = _follows(folder / SCORES)
+                for k in range(len(directions)):
+                    found[f"{name}: {directions.called(k)}{follows.get(k, '')}"] = str(folder), k
     return Moves(found)
+
+
+def _follows(scores: Path) -> dict[int, str]:
+    """The property that follows each direction most, in brackets; empty where there are no scores."""
+    each = read_mapping(scores).get("directions", [])
+    return {
+        one["number"]: f" ({one['strongest']} {one['moves'][one['strongest']]:+.2f})" for one in each if one["moves"]
+    }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from genkit import __version__
+from genkit.ui.about import about
+from genkit.ui.confined import ConfinedBlocks
 from genkit.ui.image_tab import image_tab
 from genkit.ui.library import Library
+from genkit.ui.markup import note
 from genkit.ui.reading_tab import reading_tab
 from genkit.ui.sample_tab import sample_tab
 from genkit.ui.training_tab import training_tab
@@ -18,28 +22,41 @@ SAMPLES, IMAGE, TRAINING, PAGES = "Samples", "Your image", "Training", "Pages"
 
 def page(library: Library) -> gr.Blocks:
     """The page of what `library` lists."""
-    with gr.Blocks(title="genkit", analytics_enabled=False) as blocks:
+    with ConfinedBlocks(title="genkit", analytics_enabled=False) as blocks:
         with gr.Row(equal_height=True):
             gr.Markdown(f"# genkit\nversion {__version__}")
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)
+        told = gr.HTML(elem_id="about")
+        taken = gr.State()  # the list says that it has changed when it is left, too; this does so once
+        weights.change(lambda name: name, weights, taken, show_progress="hidden")
+        taken.change(
+            lambda name: note(about(library.generators().get(name or "", ""))), taken, told, show_progress="hidden"
+        )
         with gr.Tabs() as tabs:
             with gr.Tab(SAMPLES):
-                sample_tab(library, weights)
+                sample_tab(library, taken)
             with gr.Tab(IMAGE):
-                image_tab(library, weights)
+                image_tab(library, taken)
             with gr.Tab(TRAINING):
-                watch = training_tab(library, blocks)
+                watch, run = training_tab(library)
             with gr.Tab(PAGES):
-                reading_tab(library, blocks)
+                read = reading_tab(library)
+        lists = [weights, run, read]
 
-        def watching(chosen: gr.SelectData) -> Any:
-            return gr.Timer(active=chosen.value == TRAINING)
+        def listed(*chosen: str | None) -> list[Any]:
+            names = [list(names) for names in (library.generators(), library.runs(), library.pages())]
+            return [relisted(*pair) for pair in zip(names, chosen, strict=True)]
 
-        tabs.select(watching, None, watch, show_progress="hidden")
-        blocks.load(lambda: _listed(library), None, weights, show_progress="hidden")
+        def selected(tab: gr.SelectData, *chosen: str | None) -> list[Any]:
+            return [gr.Timer(active=tab.value == TRAINING), *listed(*chosen)]
+
+        tabs.select(selected, lists, [watch, *lists], show_progress="hidden")
+        blocks.load(listed, lists, lists, show_progress="hidden")
     return blocks
 
 
-def _listed(library: Library) -> Any:
-    names = list(library.generators())
+def relisted(names: Sequence[str], chosen: str | None) -> Any:
+    """The update of a list: what was chosen stays, and where that is not there the first is."""
+    if chosen in names:
+        return gr.Dropdown(names)
     return gr.Dropdown(names, value=names[0] if names else None)

@@ -96,7 +96,7 @@ def samples(place: str, wishes: Wishes, progress: Progress | None = None) -> Pag
     batches = generator.stream(wishes.n, BATCH, condition=wanted.rows, rng=rng)
     with rows_watched(progress or _silence, generator, wishes.n, BATCH) as rows:
         drawn = torch.cat(list(counted(batches, wishes.n, rows)))
-    words = ", ".join([f"seed {wishes.seed}", *wanted.words, *generator.remarks()])
+    words = ", ".join([f"seed {wishes.seed}", *wishes.words(wanted), *generator.remarks()])
     return PagePicture(_png(drawn, place), f"{wishes.n} samples, {words}", wishes.command(place))
 
 
@@ -106,8 +106,10 @@ def way(place: str, wishes: Wishes, last: int, n: int) -> PagePicture:
 
     generator = wishes.generator(opened(place))
     assert isinstance(generator, LatentGenerator)
-    made = between(generator, (wishes.seed, last), n, wishes.rows(generator, 1).rows)
-    return PagePicture(_png(made, place, len(made)), f"{n} samples from seed {wishes.seed} to seed {last}")
+    wanted = wishes.rows(generator, 1)
+    made = between(generator, (wishes.seed, last), n, wanted.rows)
+    words = ", ".join([f"{n} samples from seed {wishes.seed} to seed {last}", *wishes.words(wanted)])
+    return PagePicture(_png(made, place, len(made)), words)
 
 
 def joins(generator: Generator) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
@@ -15,8 +14,8 @@ ADDRESS = "pages"
 """Below which the server gives them; see genkit.ui.server."""
 
 
-def reading_tab(library: Library, blocks: gr.Blocks) -> None:
-    """Builds the tab."""
+def reading_tab(library: Library) -> gr.Dropdown:
+    """Builds the tab; returns the list of pages."""
     page = gr.Dropdown(list(library.pages()), value=None, label="Page", elem_id="page")
     shown = gr.HTML(elem_id="read")
 
@@ -26,17 +25,12 @@ def reading_tab(library: Library, blocks: gr.Blocks) -> None:
         return refusing(lambda: framed(library, name))
 
     page.change(read, page, shown, show_progress="hidden")
-    blocks.load(lambda: _listed(library), None, page, show_progress="hidden")
+    return page
 
 
 def framed(library: Library, name: str) -> str:
     """A frame with the page, and a link that opens it alone."""
     chosen(library.pages(), name)
     address = f"{ADDRESS}/{quote(name)}"
-    link = f'<p class="note"><a href="{address}" target="_blank">open it alone</a></p>'
+    link = f'<p class="note"><a href="{address}" target="_blank">open it in a tab of its own</a></p>'
     return f'{link}<iframe class="reading" src="{address}" title="page" sandbox></iframe>'
-
-
-def _listed(library: Library) -> Any:
-    names = list(library.pages())
-    return gr.Dropdown(names, value=names[0] if names else None)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import gradio as gr
 
 from genkit.core.errors import GenkitError
 from genkit.core.progress import Progress
-from genkit.ui.controls import control, number
-from genkit.ui.knobs import Slide, condition_knobs, option_knobs
+from genkit.ui.controls import Control, control, number
+from genkit.ui.knobs import Knob, Slide, condition_knobs, option_knobs
 from genkit.ui.library import Library, chosen
 from genkit.ui.markup import figure, refusal
 from genkit.ui.moves import moves_of
 from genkit.ui.pictures import joins, opened, samples, way
 from genkit.ui.wishes import Wishes
 
-MOST, FIRST, LATEST = 64, 8, 2**31 - 1
+MOST, FIRST, LATEST = 64, 9, 2**31 - 1
 """Samples at most, and at first; the largest seed."""
 
 FRAMES = Slide("images on the way", "", 2, 32, 8, True)
+IN_TURN = "draw"
+"""Pictures are drawn one after the other, so that the one asked for last stays."""
 SHOWN = gr.Progress()
 COUNT = Slide("samples", "", 1, MOST, FIRST, True)
 SEED = Slide("seed", "", 0, LATEST, 0, True)
 
 
-def sample_tab(library: Library, weights: gr.Dropdown) -> None:
+def sample_tab(library: Library, weights: gr.State) -> None:
     """Builds the tab."""
     picture = gr.HTML(elem_id="picture", render=False)
     with gr.Row():
@@ -50,10 +52,10 @@ def sample_tab(library: Library, weights: gr.Dropdown) -> None:
             return refusal("there are no weights here yet: genkit train makes some")
         return refusing(lambda: figure(samples(place(library, name), Wishes(*counted(seed, n)), told(progress))))
 
-    weights.change(first, [weights, seed, n], picture)
+    weights.change(first, [weights, seed, n], picture, concurrency_id=IN_TURN)
 
 
-def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any], picture: gr.HTML) -> None:
+def _knobs(library: Library, weights: gr.State, name: str, always: list[Any], picture: gr.HTML) -> None:
     """The knobs of one generator, and the buttons that draw."""
     try:
         plain = opened(place(library, name))
@@ -68,26 +70,34 @@ def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any],
     components = [component for one in controls for component in one.components]
 
     def wishes(seed: Any, n: Any, *given: Any) -> Wishes:
-        left, values = list(given), []
-        for one in controls:
-            values.append(one.value([left.pop(0) for _ in one.components]))
-        named = [(one.knob.name, value) for one, value in zip(controls, values, strict=True)]
-        asked, rest = named[: len(conditions)], named[len(conditions) :]
+        left = iter(given)
+        asked, chosen, moved = (wished(group, left) for group in (conditions, options, directions))
         return Wishes(
             *counted(seed, n),
-            conditions={name: text(value) for name, value in asked if value is not None},
-            options={name: value for name, value in rest[: len(options)] if value is not None},
-            move=moves.move(*values[-2:]) if directions else None,
+            conditions={knob.name: text(knob, value) for knob, value in asked},
+            options={knob.name: value for knob, value in chosen},
+            move=moves.move(moved[0][1]) if moved else None,
         )
 
     def draw(name: str, *given: Any, progress: Any = SHOWN) -> str:
         return refusing(lambda: figure(samples(place(library, name), wishes(*given), told(progress))))
 
-    button = gr.Button("Draw", variant="primary", elem_id="draw")
+    with gr.Row():
+        button = gr.Button("Draw", variant="primary", elem_id="draw")
+        again = gr.Button("Next seed", elem_id="again")
     changes = [change for one in controls for change in one.changes]
     inputs = [weights, *always, *components]
     seed, n = always
-    gr.on([button.click, seed.submit, n.release, *changes], draw, inputs, picture)
+    gr.on(
+        [button.click, seed.submit, n.input, *changes],
+        draw,
+        inputs,
+        picture,
+        trigger_mode="always_last",
+        concurrency_id=IN_TURN,
+    )
+    following = again.click(lambda seed: (int(seed or 0) + 1) % LATEST, seed, seed, queue=False)
+    following.then(draw, inputs, picture, concurrency_id=IN_TURN)
     if joins(plain):
         with gr.Accordion("Between two seeds", open=False):
             last = gr.Number(
@@ -103,7 +113,14 @@ def _knobs(library: Library, weights: gr.Dropdown, name: str, always: list[Any],
 
             return refusing(made)
 
-        gr.on([strip.click, last.submit, frames.release], join, [weights, last, frames, *always, *components], picture)
+        gr.on(
+            [strip.click, last.submit, frames.input],
+            join,
+            [weights, last, frames, *always, *components],
+            picture,
+            trigger_mode="always_last",
+            concurrency_id=IN_TURN,
+        )
 
 
 def place(library: Library, name: Any) -> str:
@@ -117,9 +134,15 @@ def counted(seed: Any, n: Any) -> tuple[int, int]:
     return int(number(n, COUNT)), int(number(seed, SEED))
 
 
-def text(value: str | float) -> str:
+def wished(controls: Iterable[Control], given: Iterator[Any]) -> list[tuple[Knob, Any]]:
+    """The knobs that are set, and to what; takes the values of all of their components from `given`."""
+    values = [(one.knob, one.value([next(given) for _ in one.components])) for one in controls]
+    return [(knob, value) for knob, value in values if value is not None]
+
+
+def text(knob: Knob, value: str | float) -> str:
     """A value as --condition takes it."""
-    return value if isinstance(value, str) else f"{value:.6g}"
+    return knob.text(float(value)) if isinstance(knob, Slide) else str(value)
 
 
 def told(progress: Any) -> Progress:

@@ -14,8 +14,8 @@ from genkit.ui.watching import state_of, watched
 EVERY_S = 3.0
 
 
-def training_tab(library: Library, blocks: gr.Blocks) -> gr.Timer:
-    """Builds the tab; returns the timer, which stands until somebody looks."""
+def training_tab(library: Library) -> tuple[gr.Timer, gr.Dropdown]:
+    """Builds the tab; returns the timer, which stands until somebody looks, and the list of runs."""
     run = gr.Dropdown(list(library.runs()), value=None, label="Run", elem_id="run")
     shown = gr.HTML(elem_id="watched")
     seen = gr.State("")
@@ -31,10 +31,4 @@ def training_tab(library: Library, blocks: gr.Blocks) -> gr.Timer:
         return refusing(lambda: watched(chosen(library.runs(), name))), state
 
     gr.on([timer.tick, run.change], look, [run, seen], [shown, seen], show_progress="hidden")
-    blocks.load(lambda: _listed(library), None, run, show_progress="hidden")
-    return timer
-
-
-def _listed(library: Library) -> Any:
-    names = list(library.runs())
-    return gr.Dropdown(names, value=names[0] if names else None)
+    return timer, run

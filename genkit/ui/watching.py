@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from genkit.core.display import clock
 from genkit.core.documents import Unreadable, read_yaml
 from genkit.training.log import read_metrics
 from genkit.training.report import curves_of
 from genkit.training.run_folder import RunFolder
 from genkit.ui.markup import curves, note, picture
+
+RECENT = 10
+"""Lines of the log by which the speed is told."""
 
 
 def state_of(path: Path) -> str:
@@ -23,28 +28,46 @@ def watched(path: Path) -> str:
     """The run as HTML: how far it is, its newest samples, its curves."""
     folder = RunFolder(path)
     rows = read_metrics(folder.metrics)
-    step = f"iteration {rows[-1]['step']:,}{_of_all(folder)}" if rows else "nothing is logged yet"
     finished = folder.samples.is_file()
     newest = folder.samples if finished else _newest_grid(folder)
+    step = _progress(rows, _steps(folder))
     parts = [note(f"{step}; finished" if finished else step)]
+    shown = {}
     if newest:
-        what = "samples at the end" if finished else f"samples at iteration {int(newest.stem):,}"
-        parts.append(
-            f"<figure class='drawn'>{picture(newest.read_bytes(), what)}<figcaption>{what}</figcaption></figure>"
-        )
+        shown["samples at the end" if finished else f"samples at iteration {int(newest.stem):,}"] = newest
+    if folder.real.is_file():
+        shown["real images"] = folder.real
+    parts.append(f"<div class='side'>{''.join(_figure(path, what) for what, path in shown.items())}</div>")
     return "".join([*parts, curves(curves_of(rows))])
+
+
+def _figure(path: Path, what: str) -> str:
+    return f"<figure class='drawn'>{picture(path.read_bytes(), what)}<figcaption>{what}</figcaption></figure>"
 
 
 def _newest_grid(folder: RunFolder) -> Path | None:
     return max((path for path in folder.grids.glob("*.png") if path.stem.isdecimal()), default=None)
 
 
-def _of_all(folder: RunFolder) -> str:
-    """' of 6,000', where the recipe says so."""
+def _steps(folder: RunFolder) -> int | None:
+    """Iterations in all, where the recipe says so."""
     try:
         recipe = read_yaml(folder.recipe)
     except Unreadable:
-        return ""
+        return None
     train = recipe.get("train") if isinstance(recipe, dict) else None
     steps = train.get("steps") if isinstance(train, dict) else None
-    return f" of {steps:,}" if isinstance(steps, int) else ""
+    return steps if isinstance(steps, int) else None
+
+
+def _progress(rows: Sequence[Mapping[str, float]], steps: int | None) -> str:
+    """The iteration, and the time to go at the speed of late."""
+    if not rows:
+        return "nothing is logged yet"
+    first, last = rows[-RECENT:][0], rows[-1]
+    at = f"iteration {last['step']:,}"
+    if steps is None:
+        return at
+    done, seconds = last["step"] - first["step"], last["seconds"] - first["seconds"]
+    left = (steps - last["step"]) * seconds / done if done > 0 else 0
+    return f"{at} of {steps:,}" + (f", about {clock(left)} to go" if left > 0 else "")

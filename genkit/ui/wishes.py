@@ -34,6 +34,11 @@ class Move:
     number: int
     strength: float
 
+    @property
+    def words(self) -> str:
+        """The move, for people."""
+        return f"moved by {self.strength:g} along direction {self.number} of {self.folder}"
+
     def of(self, generator: Any) -> Generator:
         """The generator, moved."""
         from pathlib import Path
@@ -84,6 +89,10 @@ class Wishes:
             if not column.drawable and name not in self.conditions:
                 raise GenkitError(f"drop {column.about} for {name.replace('_', ' ')} first: samples are made of them")
         return asked(generator, None, [f"{name}={value}" for name, value in self.conditions.items()], n)
+
+    def words(self, conditions: AskedConditions) -> list[str]:
+        """The conditions and the move, in a few words each."""
+        return [*conditions.words, *([self.move.words] if self.move else [])]
 
     def command(self, weights: str) -> str:
         """The command line that draws the same samples."""

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, configured
+from genkit.core.columns.probabilities import Probabilities
+from genkit.core.columns.values import Values
 from genkit.core.errors import GenkitError
-from genkit.ui.knobs import Choice, Picture, Slide, condition_knobs, option_knobs, shared_copy
+from genkit.ui.knobs import Choice, Picture, Slide, condition_knobs, of_column, option_knobs, shared_copy
 from genkit.ui.wishes import Wishes
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 
@@ -52,7 +54,7 @@ def test_a_knob_for_every_condition(name: str) -> None:
     for knob in knobs:
         if isinstance(knob, Picture):
             continue
-        texts = knob.choices if isinstance(knob, Choice) else (f"{knob.low:g}", f"{knob.start:g}")
+        texts = knob.choices if isinstance(knob, Choice) else tuple(map(knob.text, (knob.low, knob.start, knob.high)))
         for text in texts:
             assert generator.conditions[knob.name].check(knob.name, [text], 1).shape[0] == 1
 
@@ -85,3 +87,24 @@ def test_an_image_that_is_missing_is_asked_for() -> None:
     with pytest.raises(GenkitError, match=r"^drop .* for low res first"):
         Wishes().rows(generator, 2)
     assert [knob.name for knob in condition_knobs(generator) if isinstance(knob, Picture)] == ["low_res"]
+
+
+def test_a_slider_starts_where_it_changes_something() -> None:
+    generator = seeded(GENERATOR_SPECS["styleex-0"])
+    (knob,) = option_knobs(generator, [])
+    assert isinstance(knob, Slide)
+    made = configured(shared_copy(generator), {knob.name: knob.start})
+    plain, changed = (one.sample(4, rng=torch.Generator().manual_seed(0)) for one in (generator, made))
+    assert not torch.equal(plain, changed)
+
+
+def test_two_probabilities_are_one_slider() -> None:
+    column = Probabilities(2, ["4", "9"])
+    knob = of_column("probabilities", column)
+    assert isinstance(knob, Slide) and knob.text(0.75) == "0.25/0.75"
+    assert column.check("probabilities", knob.text(knob.high), 1).tolist() == [[0.0, 1.0]]
+
+
+def test_a_free_column_says_who_chooses() -> None:
+    about = [of_column("hue", Values(0, 1, free=free)).about for free in (True, False)]
+    assert about == ["numbers from 0 to 1; the generator chooses where it is not set", "numbers from 0 to 1"]

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.cli.places import write_json
 from genkit.posthoc.directions.deformators import FixedDirections
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.folder import write_directions
 from genkit.ui.library import Library
-from genkit.ui.moves import MOST, moves_of
+from genkit.ui.moves import MOST, SCORES, moves_of
 from genkit.ui.pictures import samples
 from genkit.ui.wishes import Wishes
 from tests.cli.console import run
@@ -32,8 +33,13 @@ def test_samples_are_moved_as_by_genkit_edit(
     assert list(moves.named) == ["found: bold", "found: direction 1"]
     assert moves_of(Library(Path()), other).named == {}
     assert moves_of(Library(Path()), seeded(GENERATOR_SPECS["ddpm-0"])).knobs() == []
-    assert moves.move(None, 2.0) is None and moves.move("found: bold", 0.0) is None
-    move = moves.move("found: direction 1", MOST)
+    assert moves.move(None) is None and moves.move(("found: bold", 0.0)) is None
+    write_json(
+        tmp_path / "found" / SCORES, {"directions": [{"number": 1, "strongest": "area", "moves": {"area": -0.5}}]}
+    )
+    assert list(moves_of(Library(Path()), generator).named) == ["found: bold", "found: direction 1 (area -0.50)"]
+    move = moves.move(("found: direction 1", MOST))
+    assert move and move.words == "moved by 6 along direction 1 of found"
     still, drawn = samples("gan", Wishes(4, 3)), samples("gan", Wishes(4, 3, move=move))
     assert drawn.png != still.png
     lines = drawn.command.splitlines()

@@ -1,4 +1,4 @@
-"""The page in a real browser: choose weights, slide, sample, drop an image, watch a run, read a page.
+"""The page in a real browser: choose weights, slide, move, sample, drop an image, watch a run, read pages.
 
 Its pictures are those of the command line, and nothing is asked of a network.
 """
@@ -6,8 +6,10 @@ Its pictures are those of the command line, and nothing is asked of a network.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shlex
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,15 +20,20 @@ from typing import Any
 import pytest
 import torch
 
+from genkit.cli.main import main
 from tests.cli.conftest import finished, recipe, vae  # noqa: F401
 from tests.cli.console import run
+from tests.contracts.specs import CLASSIFIER, GENERATOR_SPECS, JOINED_G, STYLEEX, seeded
 from tests.explain.chromium import program
+from tests.explain.made import explanation
 
 pytest.importorskip("gradio", reason="pip install 'genkit[ui]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install 'genkit[dev]'")
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
 
 PATIENCE_MS = 120_000
+TWO_CLASSES = {**STYLEEX, "network": {**JOINED_G, "appended": 2}, "classifier": {**CLASSIFIER, "classes": 2}}
+DCGAN = {"type": "gan", "network": {"type": "dcgan_generator", "latent_dim": 3, "size": 8, "width": 4}}
 LEFT_BEHIND = "<script>document.title = 'ran'</script><p>An explanation.</p><img src='http://127.0.0.1:{port}/x.png'>"
 
 
@@ -57,6 +64,19 @@ class Visit:
         self.page.get_by_label(label, exact=True).click()
         self.page.get_by_role("option", name=option, exact=True).click()
 
+    def shows(self, text: str) -> None:
+        """Waits until the line below the picture of samples has this text."""
+        self.page.wait_for_function(
+            "text => document.querySelector('#picture figcaption')?.innerText.includes(text)", arg=text
+        )
+
+    def slide(self, name: str, keys: str) -> None:
+        """Moves a slider by keys of the keyboard."""
+        slider = self.page.get_by_role("slider", name=name)
+        slider.focus()
+        for key in keys.split():
+            slider.press(key)
+
     def png(self, place: str, other_than: bytes = b"") -> bytes:
         """The picture there, once there is one, and another than before."""
         before = base64.b64encode(other_than).decode()
@@ -73,7 +93,8 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory, finished: Path, vae: Path) -> Iterator[Path]:  # noqa: F811
-    """A folder with a finished run, a VAE, a page and an image; the current one meanwhile."""
+    """A folder with a finished run, weights of some kinds, pages and an image; the current one meanwhile."""
+    from genkit.explain.page import About, write_page
     from genkit.images.pixels import write_png
 
     folder, before = tmp_path_factory.mktemp("here"), Path.cwd()
@@ -82,7 +103,12 @@ def here(tmp_path_factory: pytest.TempPathFactory, finished: Path, vae: Path) ->
     (folder / "page").mkdir()
     (folder / "page" / "explanation.html").write_text(LEFT_BEHIND)
     write_png(folder / "image.png", torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    for name, spec in {"controlled": GENERATOR_SPECS["controlled-0"], "styleex": TWO_CLASSES, "gan": DCGAN}.items():
+        seeded(spec).save_pretrained(folder / name)
+    write_page(folder / "explained" / "explanation.html", explanation(), About("the size classifier"))
     os.chdir(folder)
+    found = ["--method", "coordinate", "-k", "2", "--score-steps", "0", "--out", "found"]
+    assert main(["directions", "gan", *found]) == 0
     yield folder
     os.chdir(before)
     (folder / "tiny").rename(finished)
@@ -127,7 +153,8 @@ def visit(browser: Any, address: str) -> Iterator[Visit]:
 
 
 def written(capsys: pytest.CaptureFixture[str], words: list[str], out: str) -> bytes:
-    """The picture that a command line writes below `out`."""
+    """The picture that a command line writes to a new folder `out`."""
+    shutil.rmtree(out, ignore_errors=True)
     ran = run(capsys, *words)
     assert ran.code == 0, ran.err
     return (Path(out) / "grid.png").read_bytes()
@@ -139,7 +166,7 @@ def test_samples_are_those_of_the_command_line(visit: Visit, capsys: pytest.Capt
     visit.page.get_by_label("label", exact=True).wait_for()
     drawn = visit.png("#picture", first)
     words = visit.command("#picture")
-    assert words == ["sample", "tiny", "-n", "8", "--seed", "0", "--out", "samples", "--grid"]
+    assert words == ["sample", "tiny", "-n", "9", "--seed", "0", "--out", "samples", "--grid"]
     assert drawn == written(capsys, words, "samples")
     visit.choose("label", "3")
     labelled = visit.png("#picture", drawn)
@@ -152,8 +179,95 @@ def test_samples_are_those_of_the_command_line(visit: Visit, capsys: pytest.Capt
     visit.page.locator("#draw").click()
     visit.page.wait_for_function("document.querySelector('#picture pre').innerText.includes('--seed 5')")
     words = visit.command("#picture")
-    assert words[2:6] == ["-n", "9", "--seed", "5"]
+    assert words[2:6] == ["-n", "10", "--seed", "5"]
     assert visit.png("#picture") == written(capsys, words, "samples")
+
+
+def test_controls_are_those_of_the_command_line(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
+    visit.choose("Weights", "controlled")
+    ticked = visit.page.get_by_role("checkbox", name="rest")
+    ticked.wait_for()
+    assert not visit.page.get_by_role("slider", name="rest").count()
+    ticked.check()
+    visit.shows("rest ")
+    visit.slide("rest", "Home ArrowRight ArrowRight")
+    visit.page.wait_for_function("document.querySelector('#picture pre').innerText.includes('rest=0.01')")
+    visit.choose("shape", "cross")
+    visit.page.wait_for_function("document.querySelector('#picture pre').innerText.includes('shape=cross')")
+    words = visit.command("#picture")
+    assert [word for word in words if "=" in word] == ["rest=0.01", "shape=cross"]
+    assert visit.png("#picture") == written(capsys, words, "samples")
+    visit.page.get_by_label("number input for rest").fill("0.25")
+    visit.shows("rest 0.25")
+    visit.page.locator("#again").click()
+    visit.shows("seed 1, rest 0.25")
+    assert visit.png("#picture") == written(capsys, visit.command("#picture"), "samples")
+
+
+def test_what_a_classifier_sees_is_asked_for(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
+    visit.choose("Weights", "styleex")
+    visit.page.get_by_role("checkbox", name="probabilities").check()
+    visit.shows("probabilities 0.5/0.5")
+    visit.slide("probabilities", "End")
+    visit.shows("probabilities 0/1")
+    assert visit.png("#picture") == written(capsys, visit.command("#picture"), "samples")
+
+
+def test_directions_are_found_moved_along_and_read(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
+    visit.choose("Weights", "gan")
+    listed = visit.page.get_by_label("direction", exact=True)
+    listed.wait_for()
+    still = visit.png("#picture")
+    listed.click()
+    visit.page.get_by_role("option", name="found: direction 1").click()
+    visit.shows("moved by 2 along direction 1 of found")
+    visit.slide("strength", "Home")
+    visit.shows("moved by -6 along direction 1 of found")
+    first, second = visit.page.inner_text("#picture pre").splitlines()
+    assert run(capsys, *shlex.split(first)[1:]).code == 0
+    moved = visit.png("#picture", still)
+    assert moved == written(capsys, shlex.split(second)[1:], "samples")
+    visit.page.get_by_role("tab", name="Pages").click()
+    visit.choose("Page", "found/directions.html")
+    frame = visit.page.frame_locator("#read iframe")
+    frame.get_by_role("heading", name="Directions of gan").wait_for()
+    assert frame.locator("article").count() == pictures(frame) == 2
+
+
+def test_an_explanation_is_read(visit: Visit) -> None:
+    visit.page.get_by_role("tab", name="Pages").click()
+    visit.choose("Page", "explained/explanation.html")
+    frame = visit.page.frame_locator("#read iframe")
+    frame.get_by_role("heading", name="the size classifier").wait_for()
+    assert "Are the images redrawn faithfully?" in frame.locator("#checks").inner_text()
+    assert pictures(frame) == 2 * 3 * 3 * 4
+
+
+def pictures(frame: Any) -> int:
+    """Images in a page that are there to be seen."""
+    found: int = frame.locator("html").evaluate(
+        "page => [...page.querySelectorAll('img')].filter(i => i.complete && i.naturalWidth > 0).length"
+    )
+    return found
+
+
+def test_weights_say_what_they_are(visit: Visit) -> None:
+    visit.choose("Weights", "mnist-exemplar-vae")
+    visit.page.get_by_text("28x28 grey digits by example").wait_for()
+    visit.choose("Weights", "gan")
+    visit.page.get_by_role("tab", name="Your image").click()
+    visit.page.get_by_text("neither vary an image nor score one; of the shipped ones, fashion-mnist-ddpm,").wait_for()
+
+
+def test_a_run_that_is_new_is_listed(visit: Visit, here: Path) -> None:
+    late = here / "late"
+    late.mkdir()
+    (late / "recipe.yaml").write_text("name: late")
+    (late / "metrics.jsonl").write_text("")
+    visit.page.get_by_role("tab", name="Training").click()
+    visit.choose("Run", "late")
+    visit.page.get_by_text("nothing is logged yet").wait_for()
+    shutil.rmtree(late)
 
 
 def test_the_way_between_two_seeds(visit: Visit) -> None:
@@ -250,13 +364,27 @@ def test_only_this_machine_is_answered(address: str) -> None:
     assert answered(address, "/", "evil.example")[0] == 400
 
 
-def test_no_address_is_fetched() -> None:
-    import gradio as gr
+@pytest.mark.parametrize("given", ["image.png", "{here}/image.png", "{uploads}/../x.png", "/etc/passwd", "{elsewhere}"])
+def test_only_dropped_files_are_read(visit: Visit, here: Path, given: str) -> None:
+    visit.choose("Weights", "vae")
+    visit.page.get_by_role("tab", name="Your image").click()
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        address = f"http://127.0.0.1:{elsewhere.getsockname()[1]}/x.png"
+        path = given.format(here=here, uploads=os.environ["GRADIO_TEMP_DIR"], elsewhere=address)
 
-    from genkit.core.errors import GenkitError
-    from genkit.ui.controls import dropped
+        def forged(route: Any, request: Any) -> None:
+            sent = request.post_data_json
+            route.continue_(post_data=json.dumps({**sent, "data": [other_path(part, path) for part in sent["data"]]}))
 
-    with gr.Blocks():
-        image = dropped("image")
-    with pytest.raises(GenkitError, match="not as an address"):
-        image.move_resource_to_block_cache("http://127.0.0.1:9/x.png")
+        visit.page.route("**/queue/join*", forged)
+        visit.page.locator("#dropped input[type=file]").set_input_files(here / "image.png")
+        visit.page.get_by_text("only files that were dropped here are read").first.wait_for()
+        assert not visit.page.locator("#varied img").count()
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
+def other_path(part: Any, path: str) -> Any:
+    """An input, with another path where it has one."""
+    return {key: path if key == "path" else value for key, value in part.items()} if isinstance(part, dict) else part

@@ -63,7 +63,14 @@ class Column(Configured, ABC):
 
     def left_free(self) -> Self:
         """The same, what is not asked for being left to the generator."""
+        return self._as(free=True)
+
+    def asking(self) -> Self:
+        """The same, something being asked for in every row."""
+        return self._as(free=False)
+
+    def _as(self, free: bool) -> Self:
         other = copy.copy(self)
-        other.free = True
-        other.config = self.config | {"free": True}
+        other.free = free
+        other.config = self.config | {"free": free}
         return other

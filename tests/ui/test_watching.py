@@ -1,0 +1,41 @@
+"""A run on the page: how far it is, its samples beside real images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from genkit.images.pixels import write_png
+from genkit.ui.watching import state_of, watched
+
+
+def log(run: Path, *steps: tuple[int, float]) -> None:
+    lines = [json.dumps({"step": step, "seconds": seconds, "loss": 1.0}) for step, seconds in steps]
+    (run / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_how_far_and_how_long(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("train: {steps: 100}")
+    assert "nothing is logged yet" in watched(tmp_path)
+    log(tmp_path, (10, 5.0))
+    assert "iteration 10 of 100<" in watched(tmp_path)
+    log(tmp_path, (10, 5.0), (20, 25.0))
+    assert "iteration 20 of 100, about 2:40 to go<" in watched(tmp_path)
+    log(tmp_path, (20, 25.0), (30, 2.0))
+    assert "iteration 30 of 100<" in watched(tmp_path)
+    log(tmp_path, (90, 25.0), (100, 45.0))
+    assert "iteration 100 of 100<" in watched(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("[")
+    assert "iteration 100<" in watched(tmp_path)
+
+
+def test_samples_stand_beside_real_images(tmp_path: Path) -> None:
+    before = state_of(tmp_path)
+    (tmp_path / "grids").mkdir()
+    for path in ("real.png", "grids/00000010.png"):
+        write_png(tmp_path / path, torch.zeros(1, 4, 4))
+    assert state_of(tmp_path) != before
+    shown = watched(tmp_path)
+    assert shown.index("samples at iteration 10") < shown.index("real images")
