@@ -18,6 +18,13 @@ BATCH = 64
 """Images at a time."""
 RANGES = {"across": (-1.0, 1.0), "down": (-1.0, 1.0), "aspect": (0.0, 100.0)}
 """Of the properties that do not lie in [0, 1]."""
+IN_WORDS = {
+    "area": "area that stands out",
+    "aspect": "height by width",
+    "across": "how far right it lies",
+    "down": "how far down it lies",
+}
+"""Of the properties whose names alone say little to somebody who reads a page."""
 
 
 @runtime_checkable
@@ -40,13 +47,14 @@ class PixelJudge:
 
     def __init__(self, sample_shape: Sequence[int]):
         self.sample_shape = tuple(sample_shape)
-        names = properties(torch.zeros(1, *self.sample_shape))
-        self.conditions = ConditionSpace(
-            {name: Values(*RANGES.get(name, (0.0, 1.0)), cyclic=name in CYCLIC) for name in names}
-        )
+        columns = {
+            name: Values(*RANGES.get(name, (0.0, 1.0)), cyclic=name in CYCLIC)
+            for name in properties(torch.zeros(1, *self.sample_shape))
+        }
+        self.conditions = ConditionSpace({IN_WORDS.get(name, name): column for name, column in columns.items()})
 
     def predict(self, x: Tensor) -> Mapping[str, Tensor]:
-        return properties(x)
+        return {IN_WORDS.get(name, name): rows for name, rows in properties(x).items()}
 
 
 class Properties:

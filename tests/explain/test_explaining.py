@@ -189,7 +189,7 @@ def test_agreement_is_of_what_attributes_move() -> None:
     assert not any(told.same for told in agreement(one, reverse).values())
     unjudged = explain(binary(), images(), SETTINGS)
     read = unjudged.attributes[1][0].moves
-    assert {"brightness", "area", "aspect", "across", "down"} <= set(read) and abs(read["brightness"]) > 0.1
+    assert {"brightness", "area that stands out", "how far down it lies"} <= set(read) and abs(read["brightness"]) > 0.1
     assert agreement(unjudged, explain(binary(gain=6.0), images(seed=5), SETTINGS))[1].same
     with pytest.raises(EvaluationError, match="was not measured by one judge"):
         agreement(one, unjudged)
