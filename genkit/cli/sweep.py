@@ -64,7 +64,7 @@ def seeds_of_picture(n: int, seed: int) -> range:
         GenkitError: more rows than one looks at.
     """
     if n > MOST_ROWS:
-        raise GenkitError(f"-n {n:,}: rows of one picture are at most {MOST_ROWS:,}; ask for fewer; --seed begins elsewhere")
+        raise GenkitError(f"-n {n:,}: a picture has at most {MOST_ROWS:,} rows; --seed begins elsewhere")
     return range(seed, seed + n)
 
 

@@ -244,7 +244,7 @@ def test_directions_that_cannot_be(
         ("gan", ("--direction", "1=0"), "a strength is a finite number up to 1000 and not 0"),
         ("gan", ("--direction", "1=1", "--direction", "1=2"), "1=1, 1=2 name one direction twice"),
         ("gan", (), "say which, as NAME=STRENGTH"),
-        ("gan", ("--direction", "1=1", "-n", 100_000_000), "-n 100,000,000: rows of one picture are at most 1,000"),
+        ("gan", ("--direction", "1=1", "-n", 100_000_000), "-n 100,000,000: a picture has at most 1,000 rows"),
         ("gan", ("--direction", "1=1", "--sweep", "hue"), "goes with none of IMAGE"),
         ("styled", ("--direction", "1=1"), ""),
         ("ddpm", ("--direction", "1=1"), "directions are of a latent, and a DDPM has none"),
