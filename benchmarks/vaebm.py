@@ -203,15 +203,16 @@ def counted(x: Tensor) -> Values:
 
 
 def picture(bench: Bench) -> None:
-    """The same 32 samples before and after, in alternating rows."""
-    vaebm = VAEBM.from_pretrained(bench.run("fashion_mnist", bench.seeds[0]) / "energy")
-    langevin, rows = vaebm.langevin, []
-    for chains in (None, langevin):
-        vaebm.langevin = chains
-        rows.append(to_uint8(vaebm.sample(48, rng=rng(5))).unflatten(0, (3, 16)))
-    path = bench.out / "before-and-after.png"
-    write_png(path, grid(torch.stack(rows, 1).flatten(0, 2), 16))
-    print(path)
+    """The same 48 samples before and after, in alternating rows."""
+    for data in ("fashion_mnist", "stacked_mnist"):
+        vaebm = VAEBM.from_pretrained(bench.run(data, bench.seeds[0]) / "energy")
+        langevin, rows = vaebm.langevin, []
+        for chains in (None, langevin):
+            vaebm.langevin = chains
+            rows.append(to_uint8(vaebm.sample(48, rng=rng(5))).unflatten(0, (3, 16)))
+        path = bench.out / f"before-and-after-{data}.png"
+        write_png(path, grid(torch.stack(rows, 1).flatten(0, 2), 16))
+        print(path)
 
 
 def main() -> None:
