@@ -26,8 +26,8 @@ IN_WORDS = {
 }
 """Of the properties whose names alone say little to somebody who reads a page."""
 MORE_AND_LESS = {
-    "brightness": ("it is {} brighter", "it is {} darker"),
-    "saturation": ("it is {} more colourful", "it is {} greyer"),
+    "brightness": ("the image is {} brighter", "the image is {} darker"),
+    "saturation": ("the image is {} more colourful", "the image is {} greyer"),
     IN_WORDS["area"]: ("{} more of it stands out", "{} less of it stands out"),
     IN_WORDS["aspect"]: ("it is {} taller for its width", "it is {} wider for its height"),
     IN_WORDS["across"]: ("it lies {} further right", "it lies {} further left"),
