@@ -70,6 +70,7 @@ def command(
     click.echo(heading(f"{found.name}"))
     click.echo(table(list(_rows(found)), indent="  "))
     asked, timing = Wish(system, file, minutes, size, seed), seconds_per_iteration
+    click.echo("timing a few iterations of a training, to choose its size ...")
     made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
     write_atomically(sheet, png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())

@@ -223,7 +223,10 @@ def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None,
         click.echo(f"ranking in {out}")
     if picture:
         write_png(picture, grid(items.x[ranking.order[:worst]]))
-        click.echo(f"the {min(worst, len(items))} most suspicious images in {picture}")
+        shown = (
+            f"the {worst} most suspicious images" if worst < len(items) else "all images, the most suspicious first,"
+        )
+        click.echo(f"{shown} in {picture}")
     if not (out or picture):
         click.echo(
             "first rows: " + ", ".join(map(str, ranking.order[:10].tolist())) + "; all of them with --out FILE.csv"

@@ -15,7 +15,7 @@ from genkit.images.pixels import check_images
 
 LEAST = 10
 """Images that are searched at least: each coordinate moves within the range that it has over them."""
-FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY = 0.75, 0.9, 0.999, 0.5, 0.5, 0.1
+FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY = 0.6, 0.9, 0.999, 0.5, 0.5, 0.1
 """Limits of `reasons`."""
 
 

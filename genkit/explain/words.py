@@ -7,6 +7,7 @@ from math import isnan
 
 from genkit.explain.checks import DISAGREES, FAINT
 from genkit.explain.explanation import Attribute, Checks
+from genkit.images.moves import MORE_AND_LESS
 
 HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
 """Changes in deviations from which on they are named a little, clear and strong."""
@@ -25,28 +26,32 @@ def percent(share: float) -> str:
 
 
 def moved(moves: Mapping[str, float], categories: Collection[str] = ()) -> list[tuple[str, str]]:
-    """(property, what becomes of it), the largest change first; all that hardly change in one row at the end.
+    """(property and what becomes of it, in two parts), the largest change first, what hardly changes last.
 
     Args:
         categories: properties that are one of several classes.
     """
     order = sorted(moves, key=lambda name: -abs(moves[name]))
     still = [name for name in order if abs(moves[name]) < HARDLY]
-    rows = [(name, (_of_share if name in categories else _of_size)(moves[name])) for name in order if name not in still]
+    rows = [
+        (name, f"becomes another one in {percent(moves[name])} of the images")
+        if name in categories
+        else _of_size(name, moves[name])
+        for name in order
+        if name not in still
+    ]
     if not rows:
         return [("Nothing that is measured", "changes much here: look, and name it yourself")] if still else []
     return [*rows, (listed(still), "hardly changes" if len(still) == 1 else "hardly change")] if still else rows
 
 
-def _of_size(change: float) -> str:
-    size = abs(change)
-    way = "rises" if change > 0 else "falls"
-    how = "strongly" if size >= STRONGLY else "clearly" if size >= CLEARLY else "a little"
-    return f"{way} {how}, by {size:.1f} times its usual spread"
-
-
-def _of_share(share: float) -> str:
-    return f"becomes another one in {percent(share)} of the images"
+def _of_size(name: str, change: float) -> tuple[str, str]:
+    size, less = abs(change), change < 0
+    degree = 2 if size >= STRONGLY else 1 if size >= CLEARLY else 0
+    spread = f"by {size:.1f} times the usual spread"
+    if name in MORE_AND_LESS:
+        return MORE_AND_LESS[name][less].format(("a little", "clearly", "much")[degree]), spread
+    return name, f"{('rises', 'falls')[less]} {('a little', 'clearly', 'strongly')[degree]}, {spread}"
 
 
 def effect(attribute: Attribute, name: str) -> str:

@@ -160,7 +160,7 @@ def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
     if labelled:
         yield f"{len(found.classes)} classes; samples of one are made by `genkit sample ... --label NAME`."
     elif found.classes:
-        yield f"{len(found.classes)} classes, of some of which there are fewer than {A_CLASS} images: not used."
+        yield f"{len(found.classes)} classes, some of fewer than {A_CLASS} images, which is few: labels are not used."
     if found.duplicates:
         yield f"Copies of other images: {found.duplicates:,}."
 

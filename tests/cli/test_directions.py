@@ -237,7 +237,11 @@ def test_directions_that_cannot_be(
     ("name", "given", "told"),
     [
         ("gan", ("--direction", "3=1"), "--direction '3=1': no direction 3; there are 3, from 0 to 2"),
-        ("gan", ("--direction", "dark=1"), "no direction is called 'dark'; give a number from 0 to 2"),
+        (
+            "gan",
+            ("--direction", "dark=1"),
+            "no direction is called 'dark'; give a number from 0 to 2, or write names into directions.yaml",
+        ),
         ("gan", ("--direction", "-1=1"), "no direction is called '-1'; give a number from 0 to 2"),
         ("gan", ("--direction", "1"), "give NUMBER=STRENGTH or NAME=STRENGTH"),
         ("gan", ("--direction", "1=nan"), "a strength is a finite number up to 1000 and not 0"),

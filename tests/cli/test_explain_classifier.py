@@ -201,6 +201,20 @@ def test_the_page_says_at_which_temperature(
     assert "divided by" not in own and "<td>temperature</td><td>1</td>" in own
 
 
+def test_images_of_classes_that_the_classifier_does_not_know_are_told(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    for name in ("bright", "dark", "a cat"):
+        write_folder([torch.rand(20, 3, SIZE, SIZE)], here / "all" / name)
+        if name != "a cat":
+            write_folder([torch.rand(20, 3, SIZE, SIZE)], here / "two" / name)
+    line = ["explain", "run", "--by", "run", "-n", 15]
+    told = "he images are also of a cat, and the classifier knows dark and bright alone"
+    assert told in run(capsys, *line, "all", "--out", "page").out
+    assert told in Path("page/explanation.html").read_text("utf-8")
+    assert "the images are also of" not in run(capsys, *line, "two", "--out", "page2").out
+
+
 def test_images_of_the_training_are_told(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
     from genkit.evaluation.real_data import open_data
     from genkit.training.data_record import data_record

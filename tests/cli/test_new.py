@@ -35,7 +35,9 @@ def test_from_a_zip_to_weights(here: Path, capsys: Capture) -> None:
     assert ran.code == 0, ran
     assert "60 of 61" in ran.out and "notes.png" in ran.out and "genkit train holidays.yaml" in ran.out
     assert "warning: 2 iterations are few for this" in ran.out
+    assert ran.out.index("60 of 61") < ran.out.index("timing a few iterations") < ran.out.index("recipe in")
     text = Path("holidays.yaml").read_text()
+    assert "# 2 iterations take about 1 minute on the machine" in text
     assert "# 60 are smaller than 32 pixels and are enlarged." in text and "enlarge: true" in text
     assert Image.open("holidays.png").width > 400
     assert "skip_bad: true" in text

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from benchmarks.small_recipes import read, shrunk
+from genkit.cli import outliers
 from genkit.core.errors import TrainingError
 from genkit.core.interruption import Stopped
 from genkit.data.digits import digits
@@ -51,7 +53,15 @@ def test_a_folder_is_learned_and_ranked(capsys: Capture, folder: Path, tmp_path:
     weights = [float(row["weight"]) for row in rows]
     assert weights == sorted(weights) and sum(weights) == pytest.approx(59, rel=1e-4)
     assert images.decode(picture.read_bytes(), "worst.png")[0].shape == (1, 3 * 66 - 2, 4 * 66 - 2)
+    assert f"the 12 most suspicious images in {picture}" in ran.out
     assert not list(tmp_path.glob("run*"))
+
+
+def test_a_picture_of_all_images_does_not_call_them_suspicious(capsys: Capture, tmp_path: Path) -> None:
+    data = digits().taken("five", slice(0, 5))
+    ranking: Any = SimpleNamespace(order=torch.arange(5))
+    outliers._write(ranking, data, None, tmp_path / "all.png", 64)
+    assert capsys.readouterr().out == f"all images, the most suspicious first, in {tmp_path / 'all.png'}\n"
 
 
 def test_a_run_ranks_a_named_set(capsys: Capture, robust: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from genkit.explain.explanation import Explanation
 from genkit.explain.page import SHOWN, About, page, write_page
 from genkit.explain.words import enough, moved, percent
+from genkit.images.moves import IN_WORDS
 from tests.explain.made import LARGE, SMALL, explanation
 
 ABOUT = About("the size classifier", (("generator", "runs/x"),))
@@ -102,9 +103,16 @@ def test_words() -> None:
         *("0 %", "0.4 %", "7.2 %", "72 %", "99.9 %", "100 %")
     ]
     assert moved({"hue": 0.02, "size": -1.2, "x": 0.6}) == [
-        ("size", "falls strongly, by 1.2 times its usual spread"),
-        ("x", "rises clearly, by 0.6 times its usual spread"),
+        ("size", "falls strongly, by 1.2 times the usual spread"),
+        ("x", "rises clearly, by 0.6 times the usual spread"),
         ("hue", "hardly changes"),
+    ]
+    pixels = {IN_WORDS["down"]: 1.8, IN_WORDS["area"]: -0.2, IN_WORDS["aspect"]: -0.6, "brightness": 0.0}
+    assert moved(pixels) == [
+        ("it lies much lower", "by 1.8 times the usual spread"),
+        ("it is clearly wider for its height", "by 0.6 times the usual spread"),
+        ("a little less of it stands out", "by 0.2 times the usual spread"),
+        ("brightness", "hardly changes"),
     ]
     assert moved({}) == []
     assert moved({"shape": 0.25}, {"shape"})[0][1].startswith("becomes another one in 25")

@@ -89,7 +89,11 @@ class Directions(Pretrained, nn.Module):
             return int(name)
         if name not in self.names or not name:
             known = [known for known in self.names if known]
-            choice = suggest(str(name), known) if known else f"; give a number from 0 to {len(self) - 1}"
+            choice = (
+                suggest(str(name), known)
+                if known
+                else (f"; give a number from 0 to {len(self) - 1}, or write names into directions.yaml")
+            )
             raise GenkitError(f"no direction is called {shown(name)}{choice}")
         return self.names.index(name)
 
