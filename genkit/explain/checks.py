@@ -15,7 +15,7 @@ from genkit.images.pixels import check_images
 
 LEAST = 10
 """Images that are searched at least: each coordinate moves within the range that it has over them."""
-FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY = 0.6, 0.9, 0.999, 0.5, 0.5, 0.1
+FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY = 0.5, 0.9, 0.999, 0.5, 0.5, 0.1
 """Limits of `reasons`."""
 
 
@@ -64,7 +64,7 @@ def distance(encoded: Encoded) -> float:
 def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float) -> Iterator[str]:
     if l1 > FAINT * mean:
         yield (
-            f"reconstructions are hardly nearer to their images than the mean image is ({l1:.3g} against {mean:.3g}): "
+            f"reconstructions are more than half as far from their images as the mean image is ({l1:.3g}, {mean:.3g}): "
             "what the generator does not show cannot be found"
         )
     if agreement < DISAGREES:

@@ -238,7 +238,8 @@ def reasons(generator: Pixels, x: Tensor, **more: Any) -> str:
 
 
 def test_reasons_not_to_trust_it() -> None:
-    assert "hardly nearer" in reasons(binary(faithful=0.2), images())
+    assert "more than half as far" in reasons(binary(faithful=0.4), images())
+    assert "more than half as far" not in reasons(binary(faithful=0.6), images())
     assert "certain (over 99.9%) of 100%" in reasons(binary(gain=400.0), images())
     assert "all 1 attributes together change 0%" in reasons(
         binary(), images(), shift=0.001, selection=NotebookSelection(0.0001)
