@@ -29,7 +29,7 @@ SEARCHED = 250
 EXPLANATION = "explanation"
 """Folder of a run with the page about it."""
 
-MOST_IN_STRIP, SHARED, NAMED = 4, 0.05, 8
+MOST_IN_STRIP, SHARED = 4, 0.05
 
 
 def check(images: str | None, given: Mapping[str, Any]) -> None:
@@ -116,6 +116,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     import torch
 
     from genkit.evaluation.real_data import open_data
+    from genkit.explain.checks import beyond
     from genkit.explain.explaining import SearchSettings
     from genkit.explain.explaining import explain as found_by
 
@@ -136,22 +137,10 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
         )
     if not is_first_process():
         return
-    reasons = [*explanation.checks.reasons, *_strange(generator, data), *_taught(by, data.taken(data.name, rows))]
+    reasons = [*explanation.checks.reasons, *beyond(generator, data.classes), *_taught(by, data.taken(data.name, rows))]
     explanation = replace(explanation, checks=replace(explanation.checks, reasons=reasons))
     warn([*explanation.checks.reasons, *data.remarks()])
     write_explanation(out, explanation, subject, by, judge, getattr(generator, "temperature", 1))
-
-
-def _strange(generator: Any, data: DataSet) -> Iterator[str]:
-    """A reason not to trust an explanation by images of classes beyond those that the classifier tells apart."""
-    known = tuple(getattr(generator.classifier, "class_names", ()))
-    others = [name for name in data.classes if name not in known]
-    if known and others and set(known) <= set(data.classes):
-        yield (
-            f"the images are also of {', '.join(others[:NAMED])}{', ...' if len(others) > NAMED else ''}, and the "
-            f"classifier knows {' and '.join(known[:NAMED])} alone: what it says of the others means nothing; give "
-            f"images of its classes, as {{type: some_classes, data: ..., classes: [{', '.join(known)}]}} does"
-        )
 
 
 def _taught(by: str, searched: DataSet) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ LEAST = 10
 """Images that are searched at least: each coordinate moves within the range that it has over them."""
 FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY = 0.5, 0.9, 0.999, 0.5, 0.5, 0.1
 """Limits of `reasons`."""
+NAMED = 8
+"""Classes that a reason names at most."""
 
 
 def check_given(generator: Explainable, images: Tensor) -> None:
@@ -52,6 +54,18 @@ def checked(encoded: Encoded) -> Checks:
         )
     agreement = (encoded.seen.argmax(1) == encoded.logits.argmax(1)).double().mean().item()
     return Checks(l1, mean, agreement, list(_reasons(encoded, l1, mean, agreement)))
+
+
+def beyond(generator: Explainable, classes: Sequence[str]) -> Iterator[str]:
+    """A reason not to trust an explanation by images of `classes` beyond those that the classifier tells apart."""
+    known = tuple(getattr(getattr(generator, "classifier", None), "class_names", ()))
+    others = [name for name in classes if name not in known]
+    if known and others and set(known) <= set(classes):
+        yield (
+            f"the images are also of {', '.join(others[:NAMED])}{', ...' if len(others) > NAMED else ''}, and the "
+            f"classifier knows {' and '.join(known[:NAMED])} alone: what it says of the others means nothing; give "
+            f"images of its classes, as {{type: some_classes, data: ..., classes: [{', '.join(known)}]}} does"
+        )
 
 
 def distance(encoded: Encoded) -> float:
