@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import gradio as gr
 
 from genkit.core.errors import GenkitError
+from genkit.core.generator import Generator
 from genkit.ui.controls import dropped
 from genkit.ui.library import Library
 from genkit.ui.markup import figure, note, numbers, refusal
@@ -33,9 +35,11 @@ def image_tab(library: Library, weights: gr.State) -> None:
         _build(library, weights, varies(found), scores(found))
 
 
+@cache
 def _takes_images(place: str) -> bool:
+    """Of shipped weights, which are opened once for it, beside those that `opened` keeps."""
     try:
-        found = opened(place)
+        found: Generator = Generator.from_pretrained(place)
     except GenkitError:
         return False
     return varies(found) or scores(found)

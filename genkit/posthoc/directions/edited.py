@@ -48,12 +48,8 @@ class Edited(LatentGenerator):
         unit: Unit = 1.0,
     ):
         super().__init__()
-        self.generator, self.direction, self.number, self.space = (
-            generator,
-            direction,
-            number,
-            space_of(generator, space),
-        )
+        self.generator, self.direction, self.number = generator, direction, number
+        self.space = space_of(generator, space)
         self.strength, self.unit = convert(Strength, strength, where="strength"), convert(Unit, unit, where="unit")
         check_width(direction, self.space.dim, space)
         check_number(number, direction.directions)
