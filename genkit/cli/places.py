@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import click
 
 from genkit.core.documents import Unreadable, parse_yaml
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, WeightsError
 from genkit.core.files import check_place, write_atomically
 
 
@@ -193,7 +193,18 @@ def write_json(path: Path, tree: Mapping[str, Any]) -> None:
 
 
 def loaded(kind: Any, weights: str) -> Any:
-    """The `kind` that WEIGHTS hold, ready to compute as was asked."""
-    from genkit.core.computing import computing
+    """The `kind` that WEIGHTS hold, ready to compute as was asked.
 
-    return computing().ready(kind.from_pretrained(weights))
+    Raises:
+        WeightsError: they hold something else; of a classifier it says what takes one.
+    """
+    from genkit.classifiers.image_classifier import ImageClassifier
+    from genkit.core.computing import computing
+    from genkit.core.pretrained import Pretrained
+
+    module = Pretrained.from_pretrained(weights)
+    if not isinstance(module, kind):
+        takers = "; 'genkit evaluate' scores it, 'genkit explain train' explains it"
+        use = takers if isinstance(module, ImageClassifier) else ""
+        raise WeightsError(f"{weights} holds a {type(module).__name__}, not a {kind.__name__}{use}")
+    return computing().ready(module)

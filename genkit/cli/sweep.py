@@ -46,12 +46,11 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     seeds = seeds_of_picture(n, seed)
     if not isinstance(generator, Controlled):
         raise GenkitError(f"--sweep needs a generator with controls; this is a {type(generator).__name__}")
-    name, values = swept(generator, text)
+    name, values, heads = swept(generator, text)
     fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
     if name in fixed:
         raise GenkitError(f"--condition {name}: the sweep goes through {name}; leave one of them out")
     strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **fixed)[0] for s in seeds]
-    heads = [called(generator.conditions[name], value) for value in values]
     rows = [f"seed {s}" for s in seeds]
     write_atomically(out, labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], rows))
     click.echo(f"{n} x {len(values)} images in {out} ({text}, seed {seed})")
@@ -68,8 +67,8 @@ def seeds_of_picture(n: int, seed: int) -> range:
     return range(seed, seed + n)
 
 
-def swept(generator: Controlled, text: str) -> tuple[str, Tensor]:
-    """The attribute, and the values of it, rows of its column.
+def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
+    """The attribute, the values of it, rows of its column, and their texts; of a circle both ends keep their own.
 
     Raises:
         GenkitError: beginning with the option.
@@ -81,12 +80,14 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor]:
     if column is None:
         raise GenkitError(f"{option}: no control is called {shown(name)}{suggest(name, generator.conditions)}")
     if not equals:
-        return name, spread(column, min(USUAL, len(column.names) or USUAL))
+        rows = spread(column, min(USUAL, len(column.names) or USUAL))
+        return name, rows, [called(column, value) for value in rows]
     try:
         values = steps(given) if ":" in given else given.split(",")
-        return name, column.check(name, values, len(values))
+        rows = column.check(name, values, len(values))
     except (ConditionError, ValueError) as misfit:
         raise GenkitError(f"{option}: {misfit}") from misfit
+    return name, rows, [v if isinstance(v, str) else f"{v:.3g}" for v in values]
 
 
 def steps(text: str) -> list[float]:

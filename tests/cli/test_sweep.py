@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from genkit.cli.main import main
+from genkit.cli.sweep import swept
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPGenerator
@@ -97,6 +98,16 @@ def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
     told = refused(capsys, "edit", plain, "--sweep", "hue", "--out", tmp_path / "strip.png")
     assert "needs a generator with controls" in told
     assert "say where the picture goes" in refused(capsys, "edit", weights, "--sweep", "hue")
+
+
+def test_both_ends_of_a_circle_keep_their_own_text(weights):
+    name, values, heads = swept(Controlled.from_pretrained(weights), "hue=0:1:3")
+    assert (name, heads) == ("hue", ["0", "0.5", "1"]) and values.flatten().tolist() == [0, 0.5, 0]
+
+
+def test_a_classifier_is_no_generator_and_what_takes_it_is_said(capsys, tmp_path):
+    told = refused(capsys, "sample", "fashion-mnist-classifier", "--out", tmp_path / "out")
+    assert "holds a Classifier, not a Generator; 'genkit evaluate' scores it" in told and "explain train" in told
 
 
 def test_texts_stand_beside_rows_and_over_columns():
