@@ -75,7 +75,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         sample_shape: (C, H, W) for images in [-1, 1], (D,) for points.
         conditions: columns of its conditions; empty when unconditional.
         made: names of the conditions that `condition_of` makes of real samples; data need not offer these.
-        shows: legend of the columns of its pictures, if they are no classes.
+        shows: legend of the rows and columns of its pictures, if they are no samples, a class a column.
         binary: whether its likelihood is of pixels that are -1 or 1.
     """
 

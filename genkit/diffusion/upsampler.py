@@ -42,7 +42,7 @@ class Upsampler(DDPM):
     """
 
     made = (LOW_RES,)
-    shows = "low_res, enlarged bilinearly, and beside it the sample"
+    shows = "Pairs: low_res enlarged bilinearly, and beside it the sample"
 
     network: SuperResolutionUNet
 

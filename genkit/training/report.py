@@ -103,7 +103,7 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
         "samples": _picture(folder.samples),
         "samples_at": "",
         "real": _picture(folder.real),
-        "columns": _columns(folder.weights),
+        "legend": _legend(read_mapping(folder.weights / CONFIG) or recipe.system.get("generator")),
         "scores": score_tables(read_mapping(folder.scores) or read_mapping(folder.so_far)),
         "data": data_tables(read_mapping(folder.data)),
         "environment": [],
@@ -125,7 +125,7 @@ def _stage(path: Path, name: str, stage: Stage) -> PagePart:
     folder = RunFolder(path)
     if isinstance(stage, Recipe):
         return _training(folder, stage) | {"link": f"{name}/{folder.report.name}"}
-    about = {"name": name, "description": "", "link": "", "yaml": yaml.safe_dump(stage), "columns": "", "samples": ""}
+    about = {"name": name, "description": "", "link": "", "yaml": yaml.safe_dump(stage), "legend": "", "samples": ""}
     nothing: PagePart = {"curves": [], "grids": [], "environment": [], "scores": score_tables({}), "real": ""}
     nothing |= {"data": data_tables({}), "samples_at": ""}
     return about | nothing | {"facts": [("weights", str(stage["weights"]))]}
@@ -184,12 +184,13 @@ def _picture(path: Path) -> str:
     return data_url(path.read_bytes()) if path.is_file() else ""
 
 
-def _columns(weights: Path) -> str:
-    """Legend of the columns of the pictures, '0: cat, 1: dog' where they are classes with names."""
-    config = read_mapping(weights / CONFIG)
-    found = lookup(config.get("type"), ["generators"])
+def _legend(product: Any) -> str:
+    """Legend of the pictures of a product, its spec: what it says that they show, or its classes."""
+    config = product if isinstance(product, Mapping) else {}
+    found = lookup(config.get("type"), ["generators", "networks"])
     shows: str = getattr(load(found[1].target), "shows", "") if found else ""
-    return shows or numbered(config.get("class_names", [])[:COLUMNS])
+    classes = numbered(config.get("class_names", [])[:COLUMNS])
+    return shows or (f"A class a column: {classes}" if classes else "")
 
 
 def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:

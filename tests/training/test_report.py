@@ -191,3 +191,24 @@ def test_names_that_are_no_text_cost_no_report(tmp_path: Path) -> None:
     run = train(Recipe.from_dict(tree), tmp_path / "run")
     assert RunFolder(run).reported and r"\udcff" in (run / "report.html").read_text()
     assert (run / "weights/README.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("finished", "generator", "legend"),
+    [
+        (True, {"type": "directions"}, "A row a direction"),
+        (True, {"type": "controlled"}, "A row an attribute"),
+        (False, {"type": "styleex"}, "below each row what the generator makes of it"),
+        (True, {"type": "gan", "class_names": ["cat", "dog"]}, "A class a column: 0: cat, 1: dog"),
+    ],
+)
+def test_pictures_say_what_their_rows_and_columns_are(folder, finished, generator, legend) -> None:
+    recipe = Recipe.load("digits/wgan_ratio_clipping")
+    assert legend not in report(folder).text
+    if finished:
+        folder.weights.mkdir()
+        (folder.weights / "config.json").write_text(json.dumps(generator))
+    else:
+        recipe.system["generator"] = generator
+    write_report(folder, recipe)
+    assert legend in " ".join(Page(folder.report.read_text(encoding="utf-8")).text.split())

@@ -133,6 +133,8 @@ class Controlled(LatentGenerator):
             w = change(self.controlled_w(network.to_w(z)[:, 0], {}))
             return w, network.synthesise(w, noise_of(z)).float().clamp(-1, 1)
 
+    shows = "A row an attribute, from its lowest value to its highest, and a row of samples that nothing controls"
+
     def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """A row an attribute, and below them a row that is not controlled; each row is of one latent."""
         strips = dict[int, Tensor]()

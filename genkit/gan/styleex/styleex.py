@@ -149,6 +149,8 @@ class StyleEx(GAN):
         found.items = items
         return found
 
+    shows = "Rows of real images, below each row what the generator makes of it"
+
     def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """Rows of real images, each with its reconstructions below; samples where no real ones are at hand."""
         if self.items is None:

@@ -156,6 +156,8 @@ class Directions(Pretrained, nn.Module):
             ]
         return rearrange(torch.cat(parts).clamp(-1, 1), "(r s) c h w -> r s c h w", r=len(seeds))
 
+    shows = "A row a direction: one sample, moved from one end of it to the other"
+
     def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """A row a direction, from one end to the other, of one sample."""
         seed = int(torch.randint(2**31, (), generator=rng))
