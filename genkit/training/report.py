@@ -92,6 +92,7 @@ def _page(whole: PagePart, stages: list[tuple[str, PagePart]], under_way: bool) 
 
 def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
     """The part of the page about one training or product, from the files in its folder."""
+    generator = recipe.system.get("generator") if isinstance(recipe, Recipe) else None
     return {
         "name": recipe.name,
         "description": recipe.description,
@@ -103,7 +104,7 @@ def _part(folder: RunFolder, recipe: Recipe | StagedRecipe) -> PagePart:
         "samples": _picture(folder.samples),
         "samples_at": "",
         "real": _picture(folder.real),
-        "legend": _legend(read_mapping(folder.weights / CONFIG) or recipe.system.get("generator")),
+        "legend": _legend(read_mapping(folder.weights / CONFIG) or generator),
         "scores": score_tables(read_mapping(folder.scores) or read_mapping(folder.so_far)),
         "data": data_tables(read_mapping(folder.data)),
         "environment": [],
