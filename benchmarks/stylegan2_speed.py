@@ -1,12 +1,18 @@
 """StyleGAN2 at 32 pixels beside a reference-style path in pure PyTorch, of one size, in turns.
 
     python -m benchmarks.stylegan2_speed [--rounds 3] [--batch 32] [--widths 64,64,64,32]
+    python -m benchmarks.stylegan2_speed --package 8 [--rounds 3] [--batch 32]
 
 The reference computes as the public ports do without their CUDA operators: resampling by padding, zeros between pixels
 and a one-channel convolution on the full grid, of which what is not kept is dropped; modulation by kernels of each
 sample's own, in one of as many groups as samples. It has the very weights of the network it stands beside, and
 must give the same images. An iteration is a critic and a generator step with R1 in every 16th and path lengths in every
 4th, on half of a batch, as its parts are timed: D + R1 / 16 + G + PL / 4. Prints CPU milliseconds (medians) and ratios.
+
+--package: beside the networks of stylegan2-pytorch of this capacity (`pip install --no-deps stylegan2-pytorch`),
+genkit's with as many maps at each size. They are not the same networks: theirs resamples bilinearly, and has a
+convolution more in each block of its critic and another after it. Losses are each one's own; both have the penalty in
+every 16th and path lengths in every 4th iteration. Gigaflops stand beside the forward passes.
 """
 
 from __future__ import annotations
@@ -17,11 +23,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.peers.contestant import without
+from benchmarks.peers.lucidrains_stylegan2 import on_cpu
 from genkit.cli.memory import keep_memory
 from genkit.core.randomness import Noise
 from genkit.gan.gan import GAN, GANTraining
@@ -34,8 +43,10 @@ from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
 from genkit.gan.stylegan2.modulated import StyledConv, ToRGB
 from genkit.gan.stylegan2.path_length import PathLength
+from genkit.training.cost import Arithmetic
 
 STYLE_DIM, DEPTH = 64, 4
+LOSSES = ("D", "R1", "G", "PL")
 
 
 def upfirdn(x: Tensor, kernel: Tensor, up: int, down: int, before: int, after: int) -> Tensor:
@@ -103,11 +114,10 @@ REFERENCE: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def game(widths: list[int], batch: int) -> GANTraining:
+def game(widths: list[int], of_critic: list[int]) -> GANTraining:
     torch.manual_seed(0)
-    shape: dict[str, Any] = {"size": 32, "widths": widths}
-    generator = GAN(StyleGAN2Generator(STYLE_DIM, style_dim=STYLE_DIM, depth=DEPTH, **shape))
-    return GANTraining(generator, StyleGAN2Critic(**shape), objective=NonSaturating()).train()
+    generator = GAN(StyleGAN2Generator(STYLE_DIM, style_dim=STYLE_DIM, depth=DEPTH, size=32, widths=widths))
+    return GANTraining(generator, StyleGAN2Critic(size=32, widths=of_critic), objective=NonSaturating()).train()
 
 
 @contextmanager
@@ -144,6 +154,57 @@ def parts(system: GANTraining, batch: int) -> dict[str, Callable[[], object]]:
     }
 
 
+def package(capacity: int) -> nn.Module:
+    """The networks of stylegan2-pytorch: `S` and `G`, and `D`."""
+    with without("aim"), patch("torch.cuda.is_available", lambda: True):
+        from stylegan2_pytorch.stylegan2_pytorch import StyleGAN2
+    torch.manual_seed(0)
+    with on_cpu():
+        return StyleGAN2(32, latent_dim=STYLE_DIM, style_depth=DEPTH, network_capacity=capacity).train()  # type: ignore[no-any-return]
+
+
+def parts_of_package(gan: Any, batch: int) -> dict[str, Callable[[], object]]:
+    """The parts as its Trainer.train has them, path lengths on half of a batch as genkit's."""
+    from stylegan2_pytorch import stylegan2_pytorch as theirs
+
+    rng = torch.Generator().manual_seed(0)
+    z, x = torch.randn(batch, STYLE_DIM, generator=rng), torch.rand(batch, 3, 32, 32, generator=rng)
+
+    def made(n: int) -> tuple[Tensor, Tensor]:
+        styles = theirs.styles_def_to_tensor([(gan.S(z[:n]), gan.G.num_layers)])
+        return styles, gan.G(styles, torch.rand(n, 32, 32, 1, generator=rng))
+
+    def descended(loss: Tensor) -> None:
+        loss.backward()
+        gan.zero_grad()
+
+    def critic() -> None:
+        fake = made(batch)[1].detach()
+        descended(theirs.hinge_loss(gan.D(fake)[0], gan.D(x)[0]))
+
+    def penalty() -> None:
+        real = x.clone().requires_grad_()
+        descended(theirs.gradient_penalty(real, gan.D(real)[0]))
+
+    def paths() -> None:
+        descended(((theirs.calc_pl_lengths(*made(batch // 2)) - 1) ** 2).mean())
+
+    return {
+        "forward G": torch.no_grad()(lambda: made(batch)),
+        "forward D": torch.no_grad()(lambda: gan.D(x)),
+        "D": critic,
+        "R1": penalty,
+        "G": lambda: descended(gan.D(made(batch)[1])[0].mean()),
+        "PL": paths,
+    }
+
+
+def gigaflops(work: Callable[[], object]) -> str:
+    with Arithmetic() as counted:
+        work()
+    return f" ({counted.flop / 1e9:.1f})"
+
+
 def seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
@@ -159,9 +220,33 @@ def measured(ways: dict[str, dict[str, Callable[[], object]]], rounds: int) -> d
                 if round_:
                     found[way][name].append(taken)
     for times in found.values():
-        columns = zip(*(times[name] for name in ("D", "R1", "G", "PL")), strict=True)
+        columns = zip(*(times[name] for name in LOSSES), strict=True)
         times["iteration"] = [d + r1 / 16 + g + pl / 4 for d, r1, g, pl in columns]
     return found
+
+
+def beside_package(capacity: int, batch: int, rounds: int) -> None:
+    theirs, ours = (
+        package(capacity),
+        game(*([capacity * k for k in widths] for widths in ((16, 8, 4, 2), (32, 16, 8, 4)))),
+    )
+    ours.to(memory_format=torch.channels_last)
+    ways = {"theirs": parts_of_package(theirs, batch), "genkit": parts(ours, batch)}
+    times = measured(ways, rounds)
+    print(f"parameters: theirs {size(theirs.S) + size(theirs.G):,} and {size(theirs.D):,}, ", end="")
+    print(f"genkit {size(ours.generator):,} and {size(ours.critic):,}; batch {batch}, one thread\n")
+    print("| CPU ms (GFLOP) | theirs | genkit | ratio |\n|---|---|---|---|")
+    for name, slow in times["theirs"].items():
+        counts = [gigaflops(work[name]) if name.startswith("forward") else "" for work in ways.values()]
+        cells = [
+            f"{1e3 * statistics.median(times[way][name]):.0f}{count}" for way, count in zip(ways, counts, strict=True)
+        ]
+        ratio = statistics.median(a / b for a, b in zip(slow, times["genkit"][name], strict=True))
+        print(f"| {name} | {' | '.join(cells)} | {ratio:.2f} |")
+
+
+def size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
 def main() -> None:
@@ -169,11 +254,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--widths", default="64,64,64,32")
+    parser.add_argument("--package", type=int, metavar="CAPACITY")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
+    if given.package:
+        return beside_package(given.package, given.batch, given.rounds)
     widths = [int(width) for width in given.widths.split(",")]
-    ours, reference = game(widths, given.batch), game(widths, given.batch)
+    ours, reference = game(widths, widths), game(widths, widths)
     for module in reference.modules():
         module.__class__ = REFERENCE.get(type(module), type(module))
     z = ours.generator.network.latents(Noise(2, torch.Generator().manual_seed(1)))
@@ -181,7 +269,7 @@ def main() -> None:
     torch.testing.assert_close(ours.critic(torch.ones(2, 3, 32, 32)), reference.critic(torch.ones(2, 3, 32, 32)))
     ours.to(memory_format=torch.channels_last)
     times = measured({"reference": parts(reference, given.batch), "genkit": parts(ours, given.batch)}, given.rounds)
-    counts = [sum(p.numel() for p in part.parameters()) for part in (ours.generator, ours.critic)]
+    counts = [size(part) for part in (ours.generator, ours.critic)]
     print(f"widths {given.widths}, G {counts[0]:,} and D {counts[1]:,} parameters, batch {given.batch}, one thread\n")
     print("| CPU ms | reference | genkit | ratio |\n|---|---|---|---|")
     for name, slow in times["reference"].items():
