@@ -6,8 +6,8 @@
 `step`: the VAE of recipes/fashion_mnist/vaebm and its energy at --width, random weights, batches of 32; one process,
 one thread, each round every arm in turn, the median of rounds. The plain loop is written as the authors' is: weight
 norms computed in every pass, pools after convolutions, log p(z) and log p(x | z) in every step, the gradient of the
-mean times the batch. `cost`: seconds for each 1,000 samples of a trained run by number of steps, and the share of them
-in energy and VAE.
+mean times the batch. `cost`: seconds for each 1,000 samples of a trained run by number of steps, and the shares of the
+energy, forward and back, of the VAE, forward, and of all else.
 """
 
 from __future__ import annotations
@@ -93,27 +93,40 @@ def step(rounds: int, width: int) -> None:
 def cost(run: str, n: int) -> None:
     vaebm = VAEBM.from_pretrained(run)
     size = vaebm.langevin.step_size if vaebm.langevin else SIZE
-    print("| steps | CPU s for 1,000 samples | in the energy's passes forward | in the VAE's |\n|---|---|---|---|")
+    print("| steps | CPU s for 1,000 samples | energy, both passes | VAE, forward | all else |\n|---|---|---|---|---|")
     for steps in (0, 5, 10, 16, 32):
         vaebm.langevin = Langevin(steps, size) if steps else None
         with timed(vaebm.energy) as energy, timed(vaebm.decoder.network) as decoder:
             begun = time.process_time()
             vaebm.sample(n, rng=torch.Generator().manual_seed(0))
             whole = time.process_time() - begun
-        print(f"| {steps} | {1000 / n * whole:.1f} | {energy[0] / whole:.0%} | {decoder[0] / whole:.0%} |")
+        shares = [energy[0] / whole, decoder[0] / whole]
+        cells = " | ".join(f"{share:.0%}" for share in (*shares, 1 - sum(shares)))
+        print(f"| {steps} | {1000 / n * whole:.1f} | {cells} |")
 
 
 @contextmanager
 def timed(module: Any) -> Any:
-    """CPU seconds spent inside calls of `module`, forward alone."""
+    """CPU seconds spent inside calls of `module`, and in its backward pass where its input has a gradient."""
     spent, begun = [0.0], [0.0]
+
+    def start(_: Tensor) -> None:
+        begun[0] = time.process_time()
+
+    def stop(_: Tensor) -> None:
+        spent[0] += time.process_time() - begun[0]
+
     name = "decode" if hasattr(module, "decode") else "forward"
     honest = getattr(module, name)
 
     def call(*arguments: Any, **named: Any) -> Any:
-        begun[0] = time.process_time()
+        x = arguments[0]
+        start(x)
         made = honest(*arguments, **named)
-        spent[0] += time.process_time() - begun[0]
+        stop(x)
+        if isinstance(made, Tensor) and x.requires_grad:
+            made.register_hook(start)
+            x.register_hook(stop)
         return made
 
     setattr(module, name, call)
