@@ -69,6 +69,12 @@ def test_every_recipe_trains(system: str, classes: int, tmp_path: Path) -> None:
     assert (run / "weights/model.safetensors").is_file()
 
 
+def test_a_system_without_classes_says_so_and_not_that_they_are_few(tmp_path: Path) -> None:
+    found = survey(photos(tmp_path / "mine", 120, classes=2))
+    text = starter(found, Wish("vae", tmp_path / "mine.yaml", 1, 32), lambda recipe: 20.0).text
+    assert "2 classes, of which this system is told none" in text and "which is few: labels" not in text
+
+
 def test_the_largest_network_that_has_the_time_is_taken(tmp_path: Path) -> None:
     found, asked = survey(photos(tmp_path)), Wish("gan", Path("mine.yaml"), 30)
 
