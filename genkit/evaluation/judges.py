@@ -124,13 +124,13 @@ class BySamples:
     def floor(
         self, data: Any, against: Any, asked: Asked, seed: int, progress: Progress, crew: Crew = ALONE
     ) -> dict[str, Any]:
-        """The same scores of real samples: of `data`, or where these are the reference, of one half of them against
-        the other. Empty where they cannot be had.
+        """The same scores of real samples: of `data`, or where the reference has the same ones, of one half of them
+        against the other. Empty where they cannot be had.
         """
         from genkit.evaluation.scoring import evaluate
 
         n = min(asked.n, len(data))
-        if data is against:
+        if data is against or (len(data) == len(against) and data.fingerprint == against.fingerprint):
             order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
             n = min(asked.n, len(data) // 2)
             data, against = (data.taken(data.name, rows.sort().values) for rows in (order[:n], order[n : 2 * n]))
