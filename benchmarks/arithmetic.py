@@ -119,8 +119,9 @@ def main() -> None:
         for stage, recipe, trainer in rehearsed(name):
             cost = cost_of(trainer)
             found.append((cost, recipe))
+            lasting = cost.state + cost.own_state
             print(
-                f"| {name} {stage} | {cost.flop / 1e12:,.3f} | {recipe.train.steps:,} | {cost.state / 2**30:.2f} | "
+                f"| {name} {stage} | {cost.flop / 1e12:,.3f} | {recipe.train.steps:,} | {lasting / 2**30:.2f} | "
                 f"{cost.activations / 2**30:,.2f} | {hours(cost, recipe):,.2g} |",
                 flush=True,
             )

@@ -87,7 +87,7 @@ def _report(
         "one iteration": [[f"{i}.", turn] for i, turn in enumerate(order, 1)],
         "run": [
             *_run(recipe, trainer, seconds, len(data)),
-            *(_cost(cost, seconds) if cost else ()),
+            *(_cost(cost, seconds, trainer.system.local_state) if cost else ()),
             *(["start", line] for line in notes),
         ],
     }
@@ -96,12 +96,13 @@ def _report(
     return "\n".join(line for title, rows in sections.items() for line in _section(title, rows))
 
 
-def _cost(cost: Cost, seconds: float) -> Iterator[list[object]]:
+def _cost(cost: Cost, seconds: float, local_state: Sequence[str]) -> Iterator[list[object]]:
     yield ["arithmetic", f"{cost.flop / 1e9:,.3g} GFLOP an iteration, {cost.flop / seconds / 1e9:,.3g} GFLOP/s here"]
+    own = f"{cost.own_state / 2**20:,.3g} MiB that each process keeps for itself ({', '.join(local_state)}); "
     yield [
         "memory",
         f"{cost.state / 2**20:,.3g} MiB of weights, averages, gradients and optimisers; "
-        f"{cost.activations / 2**20:,.3g} MiB of activations in float32",
+        f"{own if local_state else ''}{cost.activations / 2**20:,.3g} MiB of activations in float32",
     ]
 
 

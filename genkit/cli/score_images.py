@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from genkit.cli.computing_options import computes
-from genkit.cli.console import display, progress
+from genkit.cli.console import display, progress, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import (
     ABOUT_DATA,
@@ -53,6 +53,7 @@ def command(weights: str, images: str, out: Path, seed: int, batch_size: int, sk
     write_csv(out, list(table), zip(*table.values(), strict=True))
     if data.report:
         click.echo(f"{data.name}: {data.report.summary()}")
+        warn(f"{data.name}: {line}" for line in data.report.warnings())
     worst = scores["outlier_score"].argsort(descending=True)[:5].tolist()
     names = ", ".join(data.files[row] if data.files else f"row {row}" for row in worst)
     click.echo(f"{len(data)} images in {out}; most unusual: {names}")

@@ -49,10 +49,12 @@ def register(kind: str, name: str, target: str, *, about: str = "", papers: Iter
         papers: keys of papers.bib, or BibTeX entries, for `genkit cite`.
 
     Raises:
-        RecipeError: the kind is unknown, the name is taken, or a paper is not known.
+        RecipeError: the kind is unknown, the target is none, the name is taken, or a paper is not known.
     """
     from genkit.core.papers import check_papers
 
+    if not isinstance(target, str) or ":" not in target:
+        raise RecipeError(f"{name}: the target is a text 'package.module:name', got {target!r}")
     if kind not in CATALOG:
         raise RecipeError(f"no kind {kind!r} in the catalog{suggest(kind, CATALOG)}")
     taken = {n: e.target for names in CATALOG.values() for n, e in names.items()}

@@ -123,7 +123,7 @@ class _Job:
 
     def key(self) -> str:
         options = json.dumps(
-            [4, self.files.fingerprint, self.size, self.channels, self.crop, self.enlarge, self.skip_bad]
+            [5, self.files.fingerprint, self.size, self.channels, self.crop, self.enlarge, self.skip_bad]
         )
         return hashlib.sha256(options.encode()).hexdigest()
 

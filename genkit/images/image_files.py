@@ -21,7 +21,7 @@ from genkit.core.usable_memory import usable_memory
 from genkit.images.ahead import Claim, in_order
 from genkit.images.decoding import SUFFIXES, check_content, printable, refusal
 from genkit.images.grouping import Prepared
-from genkit.images.intake import Intake
+from genkit.images.intake import FITTED, Intake
 from genkit.images.listing import ClassFolders, class_folders, is_image, open_zip, walk
 from genkit.images.pixels import centre_square, decode, resize
 
@@ -286,4 +286,5 @@ def _fitted(image: Tensor, size: int, crop: str, enlarge: bool, name: str) -> Fi
         )
     if crop == "none" and height != width:
         raise refusal(name, f"{width} x {height} pixels are not square; choose crop: centre")
-    return resize(centre_square(image)[None], size)[0], (ENLARGED,) if small else ()
+    note = ENLARGED if small else FITTED
+    return resize(centre_square(image)[None], size)[0], () if height == width == size else (note,)

@@ -9,6 +9,9 @@ from typing import Any
 
 from genkit.images.decoding import DARK, printable
 
+FITTED = "reduced or cut to size"
+"""Note of an ordinary change, which is counted and not kept by name."""
+
 
 @dataclass
 class Intake:
@@ -20,6 +23,7 @@ class Intake:
         rejected: name and reason of every file that was left out.
         remarks: other remarks, a line each.
         notes: the conversions of each accepted file that had any, by its name.
+        fitted: number of accepted files that were reduced, or cut to their middle square.
     """
 
     accepted: int = 0
@@ -27,12 +31,19 @@ class Intake:
     rejected: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    fitted: int = 0
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Intake:
         """Undoes `as_dict`."""
         rejected = [(name, reason) for name, reason in found["rejected"]]
-        return cls(found["accepted"], Counter(found["converted"]), rejected, notes=found.get("notes", {}))
+        return cls(
+            found["accepted"],
+            Counter(found["converted"]),
+            rejected,
+            notes=found.get("notes", {}),
+            fitted=found.get("fitted", 0),
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[Intake], names: Sequence[str]) -> Intake:
@@ -41,13 +52,16 @@ class Intake:
         left_out = sorted((pair for part in parts for pair in part.rejected), key=lambda pair: place[pair[0]])
         converted = sum((part.converted for part in parts), Counter[str]())
         remarks = [line for part in parts for line in part.remarks]
-        return cls(sum(part.accepted for part in parts), converted, left_out, remarks)
+        accepted, fitted = sum(part.accepted for part in parts), sum(part.fitted for part in parts)
+        return cls(accepted, converted, left_out, remarks, fitted=fitted)
 
     def accept(self, notes: Sequence[str], name: str = "") -> None:
+        converted = [note for note in notes if note != FITTED]
         self.accepted += 1
-        if notes and name:
-            self.notes[name] = list(notes)
-        self.converted.update(notes)
+        self.fitted += FITTED in notes
+        if converted and name:
+            self.notes[name] = converted
+        self.converted.update(converted)
 
     def summary(self) -> str:
         """One line, e.g. '98 of 100 images; converted: 3 rotated; left out: 2 (a.png: the file is empty, ...)'."""
@@ -55,6 +69,8 @@ class Intake:
         parts = [f"{self.accepted:,}{of_all} images"]
         if self.converted:
             parts.append("converted: " + ", ".join(f"{n} {kind}" for kind, n in sorted(self.converted.items())))
+        if self.fitted:
+            parts.append(f"{self.fitted:,} {FITTED}")
         if self.rejected:
             name, reason = self.rejected[0]
             more = ", ..." if len(self.rejected) > 1 else ""
@@ -73,4 +89,5 @@ class Intake:
     def as_dict(self) -> dict[str, Any]:
         """The counts and what was left out, for JSON."""
         rejected = [list(pair) for pair in self.rejected]
-        return {"accepted": self.accepted, "converted": dict(self.converted), "rejected": rejected}
+        fitted = {"fitted": self.fitted} if self.fitted else {}
+        return {"accepted": self.accepted, "converted": dict(self.converted), "rejected": rejected, **fitted}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -29,31 +30,33 @@ class Cost:
         flop: floating-point operations of an iteration, the mean over iterations; of products of matrices and
             convolutions alone, two for each multiplication and its addition.
         state: bytes of weights, averaged weights, gradients and optimisers.
-        activations: bytes that the largest update keeps for its backward pass, in float32.
+        own_state: bytes of buffers that differ per process, such as persistent chains.
+        activations: bytes that are kept for a backward pass at most, of an update or of a chain, in float32.
     """
 
     flop: float
     state: int
+    own_state: int
     activations: int
 
 
 def cost_of(trainer: Trainer) -> Cost:
     """The cost of the training of a rehearsal, which goes through the iterations that differ."""
     seen: set[Residue] = set()
-    kept = KeptMemory()
+    kept = KeptMemory((*trainer.system.parameters(), *trainer.system.buffers()))
     flop = {0: _counted(trainer, 0, seen, kept)}
     kinds = alike(seen)
     for step in kinds:
         if step not in flop:
             flop[step] = _counted(trainer, step, seen, kept)
     mean = sum(flop[step] * share for step, share in kinds.items())
-    return Cost(mean, _state(trainer), kept.most // trainer.accumulate)
+    return Cost(mean, _state(trainer), _own_state(trainer), kept.most)
 
 
 def _counted(trainer: Trainer, step: int, seen: set[Residue], kept: KeptMemory) -> int:
     """Operations of iteration `step`."""
     trainer.step = NotedStep(step, seen)
-    with ShapeMemory(), Arithmetic() as counted, kept.of_each_update(trainer):
+    with ShapeMemory(), Arithmetic() as counted, kept.watching():
         trainer.iterate()
     return counted.flop
 
@@ -115,39 +118,49 @@ def _is_made_of_others(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 
-@dataclass
 class KeptMemory:
-    """Memory that updates keep for their backward passes.
+    """Memory that is kept for backward passes, those of chains and other gradients of a system's own code as well.
+
+    Args:
+        lasting: tensors that are there anyway, such as weights.
 
     Attributes:
-        most: bytes of the largest update.
+        most: bytes at the time that most is kept.
     """
 
-    most: int = 0
-    _here: dict[int, int] = field(default_factory=dict)
+    def __init__(self, lasting: Iterable[Tensor]):
+        self.most = self.now = 0
+        self.holders: Counter[int] = Counter()
+        self._lasting = {_storage(tensor) for tensor in lasting}
 
-    @contextmanager
-    def of_each_update(self, trainer: Trainer) -> Iterator[None]:
-        perform: Callable[..., Any] = trainer.perform
+    def watching(self) -> saved_tensors_hooks:
+        """A context in which all that autograd saves is followed until it is let go."""
+        return saved_tensors_hooks(self._keep, lambda kept: kept.tensor if isinstance(kept, Kept) else kept)
 
-        def watched(update: Any) -> Any:
-            self._here = {}
-            with torch.autograd.graph.saved_tensors_hooks(self._note, lambda kept: kept):
-                report = perform(update)
-            self.most = max(self.most, sum(self._here.values()))
-            return report
+    def _keep(self, tensor: Tensor) -> Kept | Tensor:
+        if _storage(tensor) in self._lasting:
+            return tensor
+        kept = Kept(tensor, self)
+        self.most = max(self.most, self.now)
+        return kept
 
-        trainer.perform = watched  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            trainer.perform = perform  # type: ignore[method-assign]
 
-    def _note(self, tensor: Tensor) -> Tensor:
-        if not isinstance(tensor, torch.nn.Parameter):
-            storage = tensor.untyped_storage()
-            self._here[storage._cdata] = storage.nbytes()
-        return tensor
+class Kept:
+    """A saved tensor, which counts as long as it is kept; one of several on the same memory counts once."""
+
+    def __init__(self, tensor: Tensor, memory: KeptMemory):
+        self.tensor, self.memory, self.place = tensor, memory, _storage(tensor)
+        self.bytes = tensor.untyped_storage().nbytes()
+        memory.now += 0 if memory.holders[self.place] else self.bytes
+        memory.holders[self.place] += 1
+
+    def __del__(self) -> None:
+        self.memory.holders[self.place] -= 1
+        self.memory.now -= 0 if self.memory.holders[self.place] else self.bytes
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 def _state(trainer: Trainer) -> int:
@@ -158,4 +171,9 @@ def _state(trainer: Trainer) -> int:
     learned = {id(p): p for parameters in trainer.parameters.values() for p in parameters}
     moments = [v for o in trainer.optimizers.values() for state in o.state.values() for v in state.values()]
     every = [*networks.values(), *learned.values(), *(v for v in moments if isinstance(v, Tensor))]
-    return sum(t.numel() * t.element_size() for t in every)
+    return sum(t.numel() * t.element_size() for t in every) - _own_state(trainer)
+
+
+def _own_state(trainer: Trainer) -> int:
+    """Bytes of the buffers that differ per process; those are no part of the averaged copy."""
+    return sum(trainer.system.get_buffer(name).nbytes for name in trainer.system.local_state)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from genkit.core.generator import Generator
 from genkit.data.digits import digits
@@ -54,6 +56,22 @@ def test_files_are_named(capsys: Capture, weights: Path, tmp_path: Path) -> None
     outcome = run(capsys, "score-images", weights, tmp_path / "images", "--out", tmp_path / "a.csv")
     assert outcome.code == 0, outcome.err
     assert {row["file"] for row in read(tmp_path / "a.csv")} == {"'=cmd.png", "b.png"}
+
+
+def test_it_says_what_was_done_to_images(capsys: Capture, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    rows = {"as it is": (1, 8, 8), "wide": (1, 8, 9), "large": (3, 20, 20)}
+    for name, shape in rows.items():
+        write_png(tmp_path / "images" / f"{name}.png", torch.zeros(shape, dtype=torch.uint8))
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / "images" / "dark.png")
+    for _ in ("decoded", "as decoded before"):
+        ran = run(capsys, "score-images", weights, tmp_path / "images", "--out", tmp_path / "a.csv")
+        assert ran.code == 0, ran.err
+        line = next(line for line in ran.out.splitlines() if line.startswith("images: "))
+        assert line.startswith("images: 4 images; converted: ") and "1 colour to grey" in line
+        assert line.endswith("; 2 reduced or cut to size")
+        assert "warning: images: 1 of 4 images are 16-bit files that use 12 bits or fewer" in ran.out
 
 
 def test_a_likelihood_alone_is_enough(capsys: Capture, tmp_path: Path) -> None:

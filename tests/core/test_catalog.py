@@ -180,6 +180,9 @@ def test_a_class_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(build({"type": "my_critic"})) is MLPCritic
     with pytest.raises(RecipeError, match=r"no kind 'network' .*did you mean 'networks'"):
         register("network", "x", "y:z")
+    for target in (dict, "somewhere"):
+        with pytest.raises(RecipeError, match=r"^x: the target is a text 'package\.module:name', got "):
+            register("networks", "x", target)  # type: ignore[arg-type]
     with pytest.raises(RecipeError, match="already has 'gan'"):
         register("networks", "gan", "y:z")
 

@@ -48,7 +48,7 @@ def test_a_stray_image_is_named_by_the_data_and_by_whoever_needs_labels(pets: Pa
     data = folder(pets, 8)
     intake, line = data.remarks()
     assert intake == f"{pets.name}: 4 images" and "has no labels: sheet.png lies beside the folders cat, dog" in line
-    assert list(folder(pets, 4, labels=False).remarks()) == [f"{pets.name}: 4 images"]
+    assert list(folder(pets, 4, labels=False).remarks()) == [f"{pets.name}: 4 images; 4 reduced or cut to size"]
     spec = {"type": "classifier", "size": 8, "width": 4, "channels": 3, "classes": 2}
     for system in ({"type": "classifier_training", "classifier": spec}, conditional_gan()):
         with pytest.raises(RecipeError, match=r"but the data have 0: sheet\.png lies beside"):
@@ -72,8 +72,8 @@ def conditional_gan() -> dict:
 
 def test_conversions_are_remarked(pets: Path) -> None:
     (line,) = folder(pets, 4, channels=1).remarks()
-    assert line.endswith(": 3 images; converted: 3 colour to grey")
-    assert list(folder(pets, 4).remarks()) == [f"{pets.name}: 3 images"]
+    assert line.endswith(": 3 images; converted: 3 colour to grey; 3 reduced or cut to size")
+    assert list(folder(pets, 4).remarks()) == [f"{pets.name}: 3 images; 3 reduced or cut to size"]
 
 
 def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:

@@ -50,15 +50,20 @@ class VAEBM(Generator):
     ):
         super().__init__()
         self.given_finished = is_frozen(decoder)
-        self.noisy: NoisyDecoder = noisy_decoder(decoder)
-        self.decoder, self.energy, self.shown = freeze(decoder), energy, shown
+        self.decoder, self.energy, self.shown = decoder, energy, shown
         self.sample_shape = tuple(self.noisy.sample_shape)
         if self.sample_shape != tuple(energy.sample_shape):
             raise RecipeError(
                 f"energy: it is of {list(energy.sample_shape)}, and the decoder makes {list(self.sample_shape)}; "
                 "set its size and channels to those of the decoder"
             )
+        freeze(decoder)
         self.langevin, self.candidates = langevin, candidates
+
+    @property
+    def noisy(self) -> NoisyDecoder:
+        """The decoder by its contract; no module of its own, since that would be saved twice."""
+        return noisy_decoder(self.decoder)
 
     @property
     def langevin(self) -> Langevin | None:
