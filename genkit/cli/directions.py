@@ -72,11 +72,11 @@ def command(
     learned ones are easy to tell apart (Voynov and Babenko 2020); sefa and ganspace need no training; random and
     coordinate are baselines.
     """
-    from genkit.cli.classifier import of_weights
+    from genkit.cli.given_classifier import of_weights
     from genkit.core.generator import Generator
-    from genkit.posthoc.directions.folder import write_directions
-    from genkit.posthoc.directions.page import PAGE, write_gallery
-    from genkit.posthoc.directions.scores import check_classifier, score
+    from genkit.posthoc.directions.direction_scores import check_classifier, score
+    from genkit.posthoc.directions.directions_folder import write_directions
+    from genkit.posthoc.directions.gallery import PAGE, write_gallery
 
     if method != LEARNED and (steps or resume):
         raise GenkitError(

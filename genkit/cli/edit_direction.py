@@ -82,7 +82,7 @@ def directions_of(weights: str, folder: str | None) -> Directions:
     from genkit.core.generator import LatentGenerator
     from genkit.core.pretrained import Pretrained
     from genkit.posthoc.directions.directions import Directions
-    from genkit.posthoc.directions.folder import of_generator, read_directions
+    from genkit.posthoc.directions.directions_folder import of_generator, read_directions
     from genkit.posthoc.directions.spaces import space_of
 
     found: Any = loaded(Pretrained, weights)

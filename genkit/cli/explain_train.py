@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
 from genkit.cli.computing_options import on_device
+from genkit.cli.given_classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option

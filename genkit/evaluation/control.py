@@ -21,7 +21,7 @@ from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows, stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
 from genkit.evaluation.real_data import check_data, open_data
-from genkit.images.moves import AttributeJudge
+from genkit.images.property_changes import AttributeJudge
 
 T = TypeVar("T")
 

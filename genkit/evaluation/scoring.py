@@ -17,11 +17,11 @@ from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
+from genkit.evaluation.extractors.choice import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
-from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
-from genkit.evaluation.metrics.computing import ScoreValues, compute, label, metric_named
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
+from genkit.evaluation.metrics.scores_by_name import ScoreValues, compute, label, metric_named
 from genkit.evaluation.opening import open_sides, open_source
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Reader, side_of_statistics

@@ -22,8 +22,8 @@ from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explana
 from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
-from genkit.images.moves import AttributeJudge, PixelJudge, Properties
 from genkit.images.pixels import to_uint8
+from genkit.images.property_changes import AttributeJudge, PixelJudge, Properties
 
 
 @dataclass(frozen=True)

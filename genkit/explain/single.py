@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from genkit.core.errors import EvaluationError
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import evaluating
+from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
-from genkit.explain.pictures import difference, on_white
 from genkit.images.grid import grid
 from genkit.images.pixels import check_images, to_channels, to_uint8
 

@@ -7,7 +7,7 @@ from math import isnan
 
 from genkit.explain.checks import DISAGREES, FAINT
 from genkit.explain.explanation import Attribute, Checks
-from genkit.images.moves import MORE_AND_LESS
+from genkit.images.property_changes import MORE_AND_LESS
 
 HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
 """Changes in deviations from which on they are named a little, clear and strong."""

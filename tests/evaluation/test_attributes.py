@@ -14,8 +14,8 @@ from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
+from genkit.evaluation.attribute_calibration import Calibration, calibrate, distances
 from genkit.evaluation.attributes import attribute_errors, told
-from genkit.evaluation.calibration import Calibration, calibrate, distances
 from genkit.evaluation.judges import ByAttributes, judge_of
 from tests.contracts.specs import PREDICTOR, seeded
 

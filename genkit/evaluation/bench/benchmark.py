@@ -21,13 +21,13 @@ from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
 from genkit.core.location import locate, sha256_of_weights
 from genkit.core.progress import Progress
+from genkit.evaluation.bench.figures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.kept_draw import KeptDraw
-from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
 from genkit.evaluation.bench.spec import Bench, BenchEntry
 from genkit.evaluation.bench.summary import summarise
+from genkit.evaluation.extractors.choice import check_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.evaluation.extractors.features import check_extractor, extractor_for
 from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.possible import Wanted
 from genkit.evaluation.scores import versions

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit.core.files import write_text_atomically
-from genkit.evaluation.bench.pictures import plots
+from genkit.evaluation.bench.figures import plots
 from genkit.evaluation.bench.summary import best
 from genkit.images.pixels import data_url
 

@@ -14,8 +14,8 @@ from genkit.core.errors import EvaluationError
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
 from genkit.core.randomness import stable_seed
-from genkit.images.moves import Properties
 from genkit.images.properties import change, properties
+from genkit.images.property_changes import Properties
 from genkit.posthoc.directions.closed_form import closed_form
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.shifts import usual

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genkit.core.errors import DataError
 from genkit.explain.charts import curves, histogram
-from genkit.explain.pictures import BRIGHTER, DARKER, difference, on_white
+from genkit.explain.difference import BRIGHTER, DARKER, difference, on_white
 from genkit.explain.sheet import sheet, write_sheets
 from genkit.explain.strip import frames, strengths, write_strip
 from genkit.images.grid import TILE as SIDE
