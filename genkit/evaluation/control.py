@@ -152,8 +152,8 @@ class _Test:
 
     def remarks(self) -> list[str]:
         unsaid = [name for name in self.names if name not in self.truth]
-        told = [f"the data do not say {', '.join(unsaid)}: what the judge sees in them stands in"] if unsaid else []
-        return [*told, *self.real.remarks()]
+        remarks = [f"the data do not say {', '.join(unsaid)}: what the judge sees in them stands in"] if unsaid else []
+        return [*remarks, *self.real.remarks()]
 
     @torch.no_grad()
     def read(self, x: Tensor) -> dict[str, Tensor]:

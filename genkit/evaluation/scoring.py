@@ -11,7 +11,7 @@ from torch import nn
 
 from genkit.core.computing import exact
 from genkit.core.crew import ALONE, Crew
-from genkit.core.display import told
+from genkit.core.display import reporting
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
@@ -78,7 +78,7 @@ def evaluate(
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
-    with told(progress, "features", "sample") as tell:
+    with reporting(progress, "features", "sample") as tell:
         reader = Reader(judge, n, seed, batch_size, use_cache, tell, [real, fake], crew)
         sides = reader.read_all([real, fake])
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))

@@ -163,12 +163,12 @@ def single_json(found: ImageExplanation) -> dict[str, Any]:
         "flipped": found.flipped,
         "probabilities": found.probabilities.tolist(),
         "reconstructed": found.reconstructed.tolist(),
-        "independent": [_told(change) for change in found.independent],
-        "subset": [_told(change) for change in found.subset],
+        "independent": [_json(change) for change in found.independent],
+        "subset": [_json(change) for change in found.subset],
     }
 
 
-def _told(change: Change) -> dict[str, Any]:
+def _json(change: Change) -> dict[str, Any]:
     attributes = [{k: getattr(a, k) for k in ("layer", "channel", "s", "direction")} for a in change.attributes]
     rest = {k: getattr(change, k) for k in ("effect", "probability", "decision")}
     return {"attributes": attributes, **rest}
