@@ -34,12 +34,13 @@ def canvas(size: tuple[int, int], margins: tuple[int, int, int, int]) -> tuple[F
 def label_ends(axes: Axes, labels: dict[float, str]) -> None:
     """Labels below the axis: the first begins at its number, the last ends there."""
     axes.set_xticks([*labels], [*labels.values()])
-    for text, align in zip((axes.get_xticklabels()[0], axes.get_xticklabels()[-1]), ("left", "right"), strict=True):
-        text.set_horizontalalignment(align)
+    texts = axes.get_xticklabels()
+    texts[0].set_horizontalalignment("left")
+    texts[-1].set_horizontalalignment("right")
 
 
 def inline(figure: Figure, classes: Sequence[str], attributes: dict[str, str] | None = None) -> str:
-    """The drawings with a `gid` among `classes`, as paths of that CSS class, lowest layer first, and text by its anchor.
+    """The drawings with a `gid` among `classes`, as paths of that CSS class, lowest layer first, and its text.
 
     The same figure gives the same bytes.
 
