@@ -64,7 +64,12 @@ ADDITIONS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "data set": (
         "data",
         "genkit/data/new.py",
-        (ROOT / "genkit/data/points.py").read_text().replace("swiss_roll", "new").replace("def new", "def New"),
+        (ROOT / "genkit/data/points.py")
+        .read_text()
+        .replace("swiss_roll", "new")
+        .replace("def new", "def New")
+        .replace("PointCount", "NewCount")
+        .replace("Seed", "NewSeed"),
         {},
     ),
 }
