@@ -2,7 +2,8 @@
 
     python -m benchmarks.additions
 
-Each is added alone, by as few files as the contract tests let pass; they run on every copy. Prints a Markdown table.
+Each is added alone, by as few files as the contract tests let pass; they run on every copy. The page that a command
+makes of the code is made anew, and named beside. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SPECS = "tests/contracts/specs.py"
+PAGE = "docs/recipes.md"
 TESTS = ["tests/contracts/test_table.py", "tests/core/test_papers.py", "tests/cli/test_look_up.py"]
+RULES = ["tests/cli/test_recipe_keys.py", "tests/rules/test_names.py", "tests/rules/test_docstrings.py"]
 METRIC = """from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides
 
 
@@ -42,7 +45,10 @@ ADDITIONS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "network": (
         "networks",
         "genkit/gan/networks/new.py",
-        (ROOT / "examples/plugin/genkit_sliced/network.py").read_text().replace("CoordinateGenerator", "New"),
+        (ROOT / "examples/plugin/genkit_sliced/network.py")
+        .read_text()
+        .replace("CoordinateGenerator", "New")
+        .replace("Count", "NewCount"),
         {'"weight_network": [': '"new": [{"type": "new", "latent_dim": 3, "size": 8}],\n    "weight_network": ['},
     ),
     "system": (
@@ -58,7 +64,12 @@ ADDITIONS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "data set": (
         "data",
         "genkit/data/new.py",
-        (ROOT / "genkit/data/points.py").read_text().replace("swiss_roll", "new").replace("def new", "def New"),
+        (ROOT / "genkit/data/points.py")
+        .read_text()
+        .replace("swiss_roll", "new")
+        .replace("def new", "def New")
+        .replace("PointCount", "NewCount")
+        .replace("Seed", "NewSeed"),
         {},
     ),
 }
@@ -85,27 +96,52 @@ def replace(path: Path, changes: dict[str, str]) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def made_anew(house: Path) -> str:
+    """The page of all keys, where the addition changes it."""
+    page = subprocess.run(
+        [sys.executable, "-m", "genkit.cli.recipe_keys"],
+        cwd=house,
+        env={**os.environ, "PYTHONPATH": str(house)},
+        capture_output=True,
+        check=True,
+    ).stdout
+    if page == (house / PAGE).read_bytes():
+        return ""
+    (house / PAGE).write_bytes(page)
+    return PAGE
+
+
 def passes(house: Path, kind: str) -> bool:
     """Whether the rules that hold for every name hold, and the contract tests of the new one where there are some."""
     tests = [
         *TESTS,
+        *RULES,
         *(["tests/contracts/test_networks.py", "tests/contracts/test_systems.py"] if kind != "data" else []),
     ]
-    arguments = [sys.executable, "-m", "pytest", "-q", *tests, "-k", "new or test_table or test_papers"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *tests,
+        "-k",
+        "new or test_table or test_papers or test_recipe_keys or rules",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(house)}
     return subprocess.run(arguments, cwd=house, env=environment, capture_output=True).returncode == 0
 
 
 def main() -> None:
-    print("| a new | files touched | which | tests |\n|---|---|---|---|")
+    print("| a new | files touched | which | made anew by a command | tests |\n|---|---|---|---|---|")
     for what, (kind, *rest) in ADDITIONS.items():
         with tempfile.TemporaryDirectory() as folder:
             house = Path(folder) / "house"
             skipped = shutil.ignore_patterns(".git", ".venv", "runs", "__pycache__", "*cache")
             shutil.copytree(ROOT, house, ignore=skipped)
             files = add(house, kind, *rest)  # type: ignore[arg-type]
+            page = made_anew(house)
             verdict = "pass" if passes(house, kind) else "fail"
-            print(f"| {what} | {len(files)} | {', '.join(files)} | {verdict} |", flush=True)
+            print(f"| {what} | {len(files)} | {', '.join(files)} | {page} | {verdict} |", flush=True)
 
 
 if __name__ == "__main__":

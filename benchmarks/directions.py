@@ -33,7 +33,7 @@ from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
-from genkit.images.moves import Properties
+from genkit.images.property_changes import Properties
 from genkit.posthoc.directions.deformators import (
     Deformator,
     FixedDirections,
@@ -41,9 +41,9 @@ from genkit.posthoc.directions.deformators import (
     OrthogonalDeformator,
     UnitColumns,
 )
+from genkit.posthoc.directions.direction_scores import moved_by, rival, score
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.reconstructors import LeNetReconstructor
-from genkit.posthoc.directions.scores import moved_by, rival, score
 from genkit.posthoc.directions.shifts import Shifts, usual
 from genkit.posthoc.directions.telling import tried
 from genkit.posthoc.directions.training import DirectionsTraining

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from benchmarks.runs import cpu_seconds, train_once
 from genkit.classifiers.domain_adaptation import DomainAdaptation
-from genkit.data.outliers import OutlierMixture
+from genkit.data.outlier_mixture import OutlierMixture
 from genkit.images.grid import grid
 from genkit.images.pixels import write_png
 from genkit.training.checkpoint import load_checkpoint, newest_good

@@ -30,7 +30,7 @@ from genkit.core.chi_square import closed_form, normalised
 from genkit.core.generator import Generator
 from genkit.core.pretrained import Pretrained
 from genkit.data.dataset import DataSet
-from genkit.data.outliers import OutlierMixture
+from genkit.data.outlier_mixture import OutlierMixture
 from genkit.data.torchvision_sets import fashion_mnist, mnist
 from genkit.images.grid import grid
 from genkit.images.pixels import from_uint8, to_uint8, write_png

@@ -26,8 +26,8 @@ from torch import Tensor
 from benchmarks import transgan_step_time as step_time
 from benchmarks.runs import train_once
 from genkit.core.catalog import build
+from genkit.evaluation.extractors.choice import extractor_for
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional.frechet import frechet_distance_from_features
 from genkit.gan.gan import GANTraining
 from genkit.images.pixels import to_uint8

@@ -73,7 +73,7 @@ class Quality:
                 result_file(self.out, arm, budget, seed), lambda s=spent: self._scored(arm, contestant, s, seed)
             )  # type: ignore[misc]
             torch.set_rng_state(random_state)
-            self.note(f"{arm.name}, {budget:g} min, seed {seed}: {told(found)}")
+            self.note(f"{arm.name}, {budget:g} min, seed {seed}: {line(found)}")
         state.unlink(missing_ok=True)
         gc.collect()
 
@@ -106,7 +106,7 @@ class Quality:
         }
 
 
-def told(found: dict[str, Any]) -> str:
+def line(found: dict[str, Any]) -> str:
     scores = ", ".join(f"FD {s['fd']:.2f} (n = {n})" for n, s in found["scores"].items())
     return f"{found['steps']:,} steps in {found['cpu_seconds']:.0f} CPU s; {scores}; {found['about']}"
 

@@ -33,7 +33,7 @@ def score(
     if crew.rank:
         return
     rows = [
-        (found["labels"][name], f"{value:.4g}", f"{found['standard_errors'][name]:.2g}", found["told"][name])
+        (found["labels"][name], f"{value:.4g}", f"{found['standard_errors'][name]:.2g}", found["in words"][name])
         for name, value in found["values"].items()
     ]
     click.echo(heading(f"{weights} on {data.name}"))

@@ -13,7 +13,7 @@ from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, skip_bad_option
 from genkit.cli.sampler_options import Number
 
 if TYPE_CHECKING:
-    from genkit.evaluation.calibration import Calibrations
+    from genkit.evaluation.attribute_calibration import Calibrations
 
 
 @click.command("calibrate", epilog=ABOUT_DATA)
@@ -31,7 +31,7 @@ def command(predictor: str, data: str, n: int, noise: float, seed: int, skip_bad
     [-1, 1]. tau_plus is the larger of it and of 5 % of the mean distance of two images; tau_minus is what 70 % of pairs
     are within. The YAML at the end has them for both distances.
     """
-    from genkit.evaluation.calibration import QUANTILES, calibrate
+    from genkit.evaluation.attribute_calibration import QUANTILES, calibrate
     from genkit.evaluation.real_data import open_data
 
     reader = predicting(predictor)

@@ -57,7 +57,7 @@ def show(weights: str, judge: str, found: ControlScores) -> None:
     """Errors, drift of the others, and classes."""
     click.echo(heading(f"controls of {weights}, judged by {judge}"))
     rows = [
-        (name, *(f"{told(each.errors.get(kind))}" for kind in KINDS), each.unit, f"{each.diversity:.2f}",
+        (name, *(f"{number(each.errors.get(kind))}" for kind in KINDS), each.unit, f"{each.diversity:.2f}",
          f"{each.disentanglement:.3g}")
         for name, each in found.attributes.items()
     ]  # fmt: skip
@@ -74,7 +74,7 @@ def show(weights: str, judge: str, found: ControlScores) -> None:
     warn(found.warnings)
 
 
-def told(mean: Mean | None) -> str:
+def number(mean: Mean | None) -> str:
     return "" if mean is None else f"{mean.value:.3g} +- {mean.error:.1g}"
 
 

@@ -72,11 +72,11 @@ def command(
     learned ones are easy to tell apart (Voynov and Babenko 2020); sefa and ganspace need no training; random and
     coordinate are baselines.
     """
-    from genkit.cli.classifier import of_weights
+    from genkit.cli.given_classifier import of_weights
     from genkit.core.generator import Generator
-    from genkit.posthoc.directions.folder import write_directions
-    from genkit.posthoc.directions.page import PAGE, write_gallery
-    from genkit.posthoc.directions.scores import check_classifier, score
+    from genkit.posthoc.directions.direction_scores import check_classifier, score
+    from genkit.posthoc.directions.directions_folder import write_directions
+    from genkit.posthoc.directions.gallery import PAGE, write_gallery
 
     if method != LEARNED and (steps or resume):
         raise GenkitError(
@@ -94,8 +94,8 @@ def command(
     else:
         found = _closed_form(method, place, k, seed, crew)
     with display() as shown:
-        told = progress(shown, "scoring", "part")
-        scored = score(found, score_steps, reach=reach, seed=seed, classifier=judge, progress=told, crew=crew)
+        parts = progress(shown, "scoring", "part")
+        scored = score(found, score_steps, reach=reach, seed=seed, classifier=judge, progress=parts, crew=crew)
     if crew.rank:
         return
     write_directions(out, found, method)
@@ -164,6 +164,6 @@ def _tell(scored: Any) -> None:
     rows = []
     for number, one in enumerate(scored.each):
         follows = f"{one.strongest} {one.moves[one.strongest]:+.2f}" if one.moves else ""
-        told = "" if one.accuracy is None else f"{100 * one.accuracy:.0f} %"
-        rows.append([number, follows, f"{100 * one.uniqueness:.0f} %", told, f"{one.effect:.3f}"])
+        share = "" if one.accuracy is None else f"{100 * one.accuracy:.0f} %"
+        rows.append([number, follows, f"{100 * one.uniqueness:.0f} %", share, f"{one.effect:.3f}"])
     click.echo(table(rows, ["direction", "follows it most", "own effect", "told apart", "change of a pixel"]))

@@ -41,19 +41,19 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     if len(set(numbers)) < len(numbers):
         raise GenkitError(f"--direction: {', '.join(texts)} name one direction twice; give each once")
     steps = [(number, strength) for number, (_, strength) in zip(numbers, asked, strict=True)]
-    told = [f"{found.called(k)}, strength {at:g}" for k, at in steps]
+    moves = [f"{found.called(k)}, strength {at:g}" for k, at in steps]
     for step in steps[:-1]:
         found = found.moved(*step)
     number, strength = steps[-1]
     if out.suffix.lower() != ".png":
         found.edited(number, strength).save_pretrained(out)
-        click.echo(f"weights in {out} ({'; '.join(told)})")
+        click.echo(f"weights in {out} ({'; '.join(moves)})")
         return
     strengths = torch.linspace(-strength, strength, COLUMNS).tolist()
     heads = [f"{at:+.3g}" if at else "0" for at in strengths]
     strip = found.strip(number, strengths, seeds)
     write_atomically(out, labelled_png(strip.flatten(0, 1), heads, [f"seed {s}" for s in seeds]))
-    swept = "; ".join([*told[:-1], f"{found.called(number)}, {heads[0]} to {heads[-1]}"])
+    swept = "; ".join([*moves[:-1], f"{found.called(number)}, {heads[0]} to {heads[-1]}"])
     click.echo(f"{n} x {COLUMNS} images in {out} ({swept}, seed {seed})")
 
 
@@ -82,7 +82,7 @@ def directions_of(weights: str, folder: str | None) -> Directions:
     from genkit.core.generator import LatentGenerator
     from genkit.core.pretrained import Pretrained
     from genkit.posthoc.directions.directions import Directions
-    from genkit.posthoc.directions.folder import of_generator, read_directions
+    from genkit.posthoc.directions.directions_folder import of_generator, read_directions
     from genkit.posthoc.directions.spaces import space_of
 
     found: Any = loaded(Pretrained, weights)

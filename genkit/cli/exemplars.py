@@ -11,7 +11,7 @@ from genkit.cli.console import heading, table
 from genkit.cli.places import write_json
 
 if TYPE_CHECKING:
-    from genkit.vae.explanation import ExemplarExplanation
+    from genkit.vae.exemplar_explanation import ExemplarExplanation
     from genkit.vae.vae import VAE
 
 
@@ -27,7 +27,7 @@ def explain(weights: str, image: Path | None, n: int | None, grid: Path | None, 
         tell_exemplars(vae)
         return
     from genkit.cli.edit import read_image
-    from genkit.vae.explanation import explained
+    from genkit.vae.exemplar_explanation import explained
 
     given = read_image(image, vae)
     found = explained(vae, given, min(n or 8, len(vae.exemplars)))

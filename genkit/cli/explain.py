@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from genkit.cli.classifier import ABOUT_CLASSIFIER
 from genkit.cli.computing_options import on_device
+from genkit.cli.given_classifier import ABOUT_CLASSIFIER
 from genkit.cli.own_module import is_source
 from genkit.cli.places import (
     ABOUT_WEIGHTS,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from genkit.cli.classifier import of_weights
 from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.given_classifier import of_weights
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
 from genkit.cli.places import loaded, write_json
@@ -165,7 +165,7 @@ def write_explanation(
     """explanation.json with its tensors, the sheets, and the page last."""
     from genkit.cli.explain import PAGE
     from genkit.core.columns.labels import Labels
-    from genkit.explain.page import About, write_page
+    from genkit.explain.explanation_page import About, write_page
     from genkit.explain.sheet import write_sheets
 
     explanation.save(out)

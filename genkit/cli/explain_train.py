@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
 from genkit.cli.computing_options import on_device
+from genkit.cli.given_classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
@@ -52,7 +52,7 @@ def command(
     resume: bool,
     skip_bad: bool,
     range_: tuple[float, ...] | None,
-    **told: Any,
+    **options: Any,
 ) -> None:
     """Train a StyleEx with CLASSIFIER on DATA, search what changes its mind, and write the page.
 
@@ -61,7 +61,7 @@ def command(
     from genkit.cli.explain_images import loaded_judge
     from genkit.evaluation.real_data import open_data
 
-    asked = GivenClassifier(name, range=range_, **told)
+    asked = GivenClassifier(name, range=range_, **options)
     asked.check()
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")

@@ -125,7 +125,7 @@ def _trained(
     recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
     with TemporaryDirectory() as folder:
         try:
-            train(recipe, Path(crew.told(folder)) / "run", watcher=ProgressAlone(shown))
+            train(recipe, Path(crew.broadcast(folder)) / "run", watcher=ProgressAlone(shown))
         except RunEnded as ended:
             ended.advice = "nothing is kept; begin again, or train a run, which can go on, and give it with --against"
             raise
@@ -134,7 +134,7 @@ def _trained(
                 f"the small GAN on {items.name} diverged; try another --seed, or give a run with --against"
             ) from diverged
         game: Any = recipe.build_system() if crew.rank else trained_system(Path(folder) / "run")[1]
-        game.load_state_dict(crew.told({} if crew.rank else game.state_dict()))
+        game.load_state_dict(crew.broadcast({} if crew.rank else game.state_dict()))
     return game.eval()  # type: ignore[no-any-return]
 
 

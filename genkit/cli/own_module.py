@@ -57,7 +57,7 @@ def _import(name: str, source: str) -> Any:
                 f"{source}: there is no module {failure.name!r} in this folder or among installed packages; a "
                 "classifier is package.module:factory, a weights folder, or torchvision:NAME with --weights"
             ) from failure
-        raise GenkitError(f"{source}: {name} cannot be imported: {_told(failure)}") from failure
+        raise GenkitError(f"{source}: {name} cannot be imported: {_in_one_line(failure)}") from failure
 
 
 def _called(make: Any, source: str) -> Any:
@@ -66,10 +66,10 @@ def _called(make: Any, source: str) -> Any:
     try:
         return make()
     except (Exception, SystemExit) as failure:
-        raise GenkitError(f"{source}: calling it without arguments fails: {_told(failure)}") from failure
+        raise GenkitError(f"{source}: calling it without arguments fails: {_in_one_line(failure)}") from failure
 
 
-def _told(failure: BaseException) -> str:
+def _in_one_line(failure: BaseException) -> str:
     return f"{type(failure).__name__}: {first_line(failure)}"
 
 

@@ -65,9 +65,9 @@ def keys(section: str) -> list[Key]:
 
 def keys_of(made: Any) -> Iterator[Key]:
     """Every argument of a class or function that a file can give."""
-    told = abouts(inspect.getdoc(made) or "")
+    said = abouts(inspect.getdoc(made) or "")
     for name, accepted, default in described(made):
-        yield Key(name, accepted, default, told.get(name, ""))
+        yield Key(name, accepted, default, said.get(name, ""))
 
 
 def abouts(text: str) -> dict[str, str]:

@@ -195,7 +195,7 @@ def _sampled(asked: Refinement, crew: Crew) -> str:
     folder = asked.out / f"generator-{sha256(config.encode()).hexdigest()[:8]}"
     if not crew.rank:
         asked.generator.save_pretrained(folder)
-    return crew.told(str(folder))
+    return crew.broadcast(str(folder))
 
 
 def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:

@@ -62,8 +62,8 @@ class SampleSeries:
         rng = torch.Generator().manual_seed(self.seed)
         batches = self.generator.stream(self.n, self.batch_size, condition=self.condition, rng=rng, only=numbers)
         with display() as shown:
-            told = progress(shown, "sampling", "sample")
-            with rows_watched(told, self.generator, len(numbers), self.batch_size) as rows:
+            sampling = progress(shown, "sampling", "sample")
+            with rows_watched(sampling, self.generator, len(numbers), self.batch_size) as rows:
                 yield from counted(batches, len(numbers), rows)
 
 
@@ -78,11 +78,11 @@ def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, abou
     crew = crew_of_launch()
     points = len(series.generator.sample_shape) == 1
     if crew.rank:
-        _share(series, crew.told([]), out, crew)
+        _share(series, crew.broadcast([]), out, crew)
         return
     with only_writer(out, "writing samples to"):
         numbers = list(range(series.n)) if points else _missing(series, out)
-        found = _share(series, crew.told(numbers), out, crew)
+        found = _share(series, crew.broadcast(numbers), out, crew)
         written = write_points(iter(found), out, weights) if points else _finished(series, out, grid)
     click.echo(f"{written} ({about})")
     for line in series.generator.remarks():

@@ -39,17 +39,17 @@ class CardFacts:
 
 def card(name: str, kind: str, facts: CardFacts | None = None) -> str:
     """README.md of the weights of a `kind`, in Markdown; a function of its arguments alone."""
-    told = facts or CardFacts()
-    parts = [f"# {_in_line(name)}", _in_line(told.about), f"A {kind}, made by genkit."]
-    if told.use:
-        parts.append("\n".join(["```sh", *told.use, "```"]))
-    if told.rows:
-        parts.append(_table(("training", ""), told.rows))
-    if told.scores:
-        parts.append(_table(("score", "value", "in words"), told.scores))
-    parts += [f"Of these scores: {_in_line(line)}." for line in told.warnings]
-    if told.papers:
-        parts.append(f"Papers behind it: {', '.join(map(_paper, told.papers))}.")
+    known = facts or CardFacts()
+    parts = [f"# {_in_line(name)}", _in_line(known.about), f"A {kind}, made by genkit."]
+    if known.use:
+        parts.append("\n".join(["```sh", *known.use, "```"]))
+    if known.rows:
+        parts.append(_table(("training", ""), known.rows))
+    if known.scores:
+        parts.append(_table(("score", "value", "in words"), known.scores))
+    parts += [f"Of these scores: {_in_line(line)}." for line in known.warnings]
+    if known.papers:
+        parts.append(f"Papers behind it: {', '.join(map(_paper, known.papers))}.")
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

@@ -52,14 +52,14 @@ class Crew:
             dist.all_gather_object(found, piece)
         return found
 
-    def told(self, first: T) -> T:
+    def broadcast(self, first: T) -> T:
         """`first` of the first process, in all; every process must call this."""
         said: T = self.exchanged(first if self.rank == 0 else None)[0]
         return said
 
     def once(self, work: Callable[[], T]) -> T:
         """The result of `work`, which the first process alone does, in all; every process must call this."""
-        found: T = self.told(work() if self.rank == 0 else None)  # type: ignore[assignment]
+        found: T = self.broadcast(work() if self.rank == 0 else None)  # type: ignore[assignment]
         return found
 
     def gathered(self, made: Mapping[Any, T]) -> list[T]:

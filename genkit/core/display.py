@@ -112,7 +112,7 @@ def there(display: Display) -> Iterator[Display]:
 
 
 @contextmanager
-def told(progress: Progress | bool, what: str, unit: str) -> Iterator[Progress]:
+def reporting(progress: Progress | bool, what: str, unit: str) -> Iterator[Progress]:
     """A callback for work that may be long: `progress` itself, or one that shows a bar once a second has gone by.
 
     Args:
@@ -127,7 +127,7 @@ def told(progress: Progress | bool, what: str, unit: str) -> Iterator[Progress]:
 
 
 @contextmanager
-def rows_told(what: str, maker: Any, n: int, batch_size: int) -> Iterator[Progress]:
+def reporting_rows(what: str, maker: Any, n: int, batch_size: int) -> Iterator[Progress]:
     """A callback (done, in total) for n rows of `maker`, a part of other work, with the steps of a diffusion.
 
     The display that is there shows it, else a bar of its own, once a second has gone by.
@@ -164,7 +164,7 @@ def watched(maker: Any, progress: bool) -> Iterator[None]:
     if _shown or not (progress and hasattr(maker, "watch") and looked_at()):
         yield
         return
-    with told(True, "sampling", "step") as tell, _steps_told(maker, tell):
+    with reporting(True, "sampling", "step") as tell, _reporting_steps(maker, tell):
         yield
 
 
@@ -189,12 +189,12 @@ def rows_watched(progress: Progress, maker: Any, n: int, batch_size: int) -> Ite
         if i < steps:
             progress(done + min(batch_size, total - done) * i // steps, total)
 
-    with _steps_told(maker, steps):
+    with _reporting_steps(maker, steps):
         yield rows
 
 
 @contextmanager
-def _steps_told(maker: Any, tell: Progress) -> Iterator[None]:
+def _reporting_steps(maker: Any, tell: Progress) -> Iterator[None]:
     """`maker` tells its steps to `tell`, if it tells them to anybody, and afterwards to whom it told them before."""
     before = getattr(maker, "watch", None)
     if before is None:

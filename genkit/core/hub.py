@@ -51,7 +51,7 @@ def fetch(source: str) -> Path:
     """
     check_id(source)
     name, _, revision = source.partition("@")
-    with _told_in_one_line(source):
+    with _explaining(source):
         from huggingface_hub import snapshot_download
 
         _check_ours(Path(snapshot_download(name, revision=revision or None, allow_patterns=[CONFIG])), source)
@@ -88,7 +88,7 @@ def push(folder: Path, card: str, target: str, *, private: bool = False) -> str:
     """
     check_id(target)
     name, _, branch = target.partition("@")
-    with _told_in_one_line(target), TemporaryDirectory() as temporary:
+    with _explaining(target), TemporaryDirectory() as temporary:
         from huggingface_hub import HfApi, get_token
 
         if not get_token():
@@ -145,16 +145,16 @@ def _check_ours(folder: Path, source: str) -> None:
 
 
 @contextmanager
-def _told_in_one_line(source: str) -> Iterator[None]:
+def _explaining(source: str) -> Iterator[None]:
     try:
         yield
     except GenkitError:
         raise
     except Exception as failure:  # the hub's client raises a dozen unrelated types
-        raise WeightsError(_told(failure, source)) from failure
+        raise WeightsError(_explained(failure, source)) from failure
 
 
-def _told(failure: Exception, source: str) -> str:
+def _explained(failure: Exception, source: str) -> str:
     from huggingface_hub import errors
 
     status = getattr(getattr(failure, "response", None), "status_code", 0)

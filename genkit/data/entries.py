@@ -59,7 +59,7 @@ ENTRIES: Entries = {
             ("gulrajani2017wgangp",),
         ),
         "outlier_mixture": Entry(
-            "genkit.data.outliers:outlier_mixture",
+            "genkit.data.outlier_mixture:outlier_mixture",
             "`data` with a share of its rows replaced; an outlier keeps the label of the row it replaced.",
         ),
         "part": Entry(
@@ -75,7 +75,7 @@ ENTRIES: Entries = {
             "One coloured shape on grey: disc, square, triangle or cross; all seven factors of every image are known.",
         ),
         "shifted": Entry(
-            "genkit.data.shifts:shifted",
+            "genkit.data.shifted:shifted",
             "`data` with every image changed alike, in the order of the arguments; labels stay.",
             ("ganin2015backprop",),
         ),

@@ -57,14 +57,14 @@ def solar_cells(
     probability = torch.tensor([known[name][0] for name in data.files])
     classes = CLASSES[label]
     truth = probability > LIKELY if label == "defect" else torch.tensor([known[n][1] == classes[1] for n in data.files])
-    told = replace(
+    named = replace(
         data,
         labels=truth.long(),
         classes=classes,
         attributes={"defect_probability": probability},
         columns={"defect_probability": PROBABILITY},
     )
-    return told.taken(f"solar_cells/{split}", _rows(len(told), split))
+    return named.taken(f"solar_cells/{split}", _rows(len(named), split))
 
 
 def _rows(n: int, split: str) -> Tensor:

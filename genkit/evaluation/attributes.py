@@ -53,7 +53,7 @@ def attribute_errors(
     """A score an attribute, as `Scores.to_json` gives scores.
 
     Classes are scored by accuracy; numbers by their mean absolute error in their own unit, the shorter way round where
-    they lie on a circle. "told" says the latter in degrees of the circle, or in standard deviations of uniform numbers.
+    they lie on a circle. "in words" gives the latter in degrees of the circle, or in deviations of uniform numbers.
 
     Args:
         predictor: its `conditions` are the attributes.
@@ -82,7 +82,7 @@ def attribute_errors(
             name: rows.std(correction=0).item() / math.sqrt(len(rows)) for name, rows in values.items()
         },
         "labels": {name: f"{name}: {_kind(column)}" for name, column in columns.items()},
-        "told": {name: told(column, values[name].mean().item()) for name, column in columns.items()},
+        "in words": {name: in_words(column, values[name].mean().item()) for name, column in columns.items()},
         "better": {name: "higher" if isinstance(column, Labels) else "lower" for name, column in columns.items()},
         "against": {"name": data.name, "n": len(chosen), "fingerprint": data.fingerprint},
         "seed": seed,
@@ -128,7 +128,7 @@ def known_columns(predictor: Predicting, data: Any) -> dict[str, Labels | Values
     return found
 
 
-def told(column: Labels | Values, error: float) -> str:
+def in_words(column: Labels | Values, error: float) -> str:
     """A mean error, or accuracy, as a person reads it."""
     if isinstance(column, Labels):
         return f"{100 * (1 - error):.2f} % wrong"

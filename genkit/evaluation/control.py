@@ -21,7 +21,7 @@ from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows, stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
 from genkit.evaluation.real_data import check_data, open_data
-from genkit.images.moves import AttributeJudge
+from genkit.images.property_changes import AttributeJudge
 
 T = TypeVar("T")
 
@@ -152,8 +152,8 @@ class _Test:
 
     def remarks(self) -> list[str]:
         unsaid = [name for name in self.names if name not in self.truth]
-        told = [f"the data do not say {', '.join(unsaid)}: what the judge sees in them stands in"] if unsaid else []
-        return [*told, *self.real.remarks()]
+        remarks = [f"the data do not say {', '.join(unsaid)}: what the judge sees in them stands in"] if unsaid else []
+        return [*remarks, *self.real.remarks()]
 
     @torch.no_grad()
     def read(self, x: Tensor) -> dict[str, Tensor]:

@@ -78,8 +78,8 @@ class BySamples:
         self.extractor: Extractor | None = None
 
     def check(self, asked: Asked) -> None:
-        from genkit.evaluation.extractors.features import check_extractor
-        from genkit.evaluation.metrics.computing import metric_named
+        from genkit.evaluation.extractors.choice import check_extractor
+        from genkit.evaluation.metrics.scores_by_name import metric_named
         from genkit.evaluation.possible import Wanted
         from genkit.evaluation.scoring import check_n
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from genkit.core.errors import EvaluationError
 from genkit.core.mixture import PointMixture
+from genkit.evaluation.extractors.choice import FEATURES_ALONE
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.evaluation.extractors.features import FEATURES_ALONE
-from genkit.evaluation.metrics.computing import Missing, check_metrics, metric_named
 from genkit.evaluation.metrics.metric import CENTRES, LOGITS, NO_LOGITS, SAMPLES
+from genkit.evaluation.metrics.scores_by_name import Missing, check_metrics, metric_named
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 

@@ -100,7 +100,7 @@ class Reader:
         if not side.fingerprint:
             return None
         if id(side) not in self.fingerprints:
-            self.fingerprints[id(side)] = self.crew.told("" if self.crew.rank else side.fingerprint())
+            self.fingerprints[id(side)] = self.crew.broadcast("" if self.crew.rank else side.fingerprint())
         return self.fingerprints[id(side)]
 
     def _may_cache(self) -> bool:

@@ -103,7 +103,7 @@ class Scores:
         Raises:
             EvaluationError: there is none of this name.
         """
-        from genkit.evaluation.metrics.computing import score_named
+        from genkit.evaluation.metrics.scores_by_name import score_named
 
         found = name if name in self.scores else score_named(str(name), self.scores)
         if found is None:

@@ -11,17 +11,17 @@ from torch import nn
 
 from genkit.core.computing import exact
 from genkit.core.crew import ALONE, Crew
-from genkit.core.display import told
+from genkit.core.display import reporting
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
+from genkit.evaluation.extractors.choice import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
-from genkit.evaluation.extractors.features import POINTS, check_extractor, default_extractor, extractor_for
-from genkit.evaluation.metrics.computing import ScoreValues, compute, label, metric_named
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
+from genkit.evaluation.metrics.scores_by_name import ScoreValues, compute, label, metric_named
 from genkit.evaluation.opening import open_sides, open_source
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Reader, side_of_statistics
@@ -78,7 +78,7 @@ def evaluate(
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
     judge = _judge(real, fake, extractor, weights, wanted)
-    with told(progress, "features", "sample") as tell:
+    with reporting(progress, "features", "sample") as tell:
         reader = Reader(judge, n, seed, batch_size, use_cache, tell, [real, fake], crew)
         sides = reader.read_all([real, fake])
     compared = Sides(sides[0].found, sides[1].found, seed, _mixture(real, judge))

@@ -20,8 +20,8 @@ from genkit.core.errors import EvaluationError, first_line
 from genkit.core.files import write_atomically
 from genkit.evaluation.extractors.extractor import Extractor, FeatureGaussian
 from genkit.evaluation.extractors.inception import SHA256 as INCEPTION_SHA256
-from genkit.evaluation.functional.checks import as_features
 from genkit.evaluation.functional.frechet import rank_of
+from genkit.evaluation.functional.matrices import as_features
 
 FORMAT = "genkit statistics 1"
 DIMENSIONS = 2**13

@@ -9,33 +9,33 @@ import torch
 from torch import Tensor
 
 from genkit.explain.words import percent
+from genkit.images.svg import canvas, inline, label_ends
 
 BINS = 31
 """Of a histogram, with the zero in the middle of one."""
+SIGNS = ("against", "none", "for")
+CURVES = ("rule", "alone", "random", "random dots", "chosen", "chosen dots")
+"""CSS classes of the page's style, the lowest layer first."""
 
 
 def histogram(effects: Tensor) -> str:
-    """The effects (N,) on single images: how many are how large, with a mark at zero and at the median."""
+    """The effects (N,) on single images: how many are how large, with a mark at zero and at both ends."""
     reach = float(effects.abs().max().clamp_min(1e-6))
     counts = torch.histc(effects.float(), BINS, -reach, reach)
-    width, tall, zero = 260 / BINS, 46, 130
-    bars = [
-        f'<rect class="{"for" if i > BINS // 2 else "none" if i == BINS // 2 else "against"}" x="{i * width:.1f}" '
-        f'y="{52 - height:.1f}" width="{width - 1:.1f}" height="{height:.1f}"/>'
-        for i, height in enumerate((counts / counts.max() * tall).tolist())
-        if height
-    ]
-    ends = [(0, "start", -reach), (260, "end", reach)]
-    texts = [f'<text x="{x}" y="66" text-anchor="{anchor}">{signed(v)}</text>' for x, anchor, v in ends]
-    middle = (
-        f'<line class="rule" x1="0" x2="260" y1="52.5" y2="52.5"/><text x="{zero}" y="66" text-anchor="middle">0</text>'
-    )
-    told = f"Effects from {signed(float(effects.min()))} to {signed(float(effects.max()))}"
-    return f'<svg viewBox="0 0 260 70" role="img" aria-label="{told}">{"".join(bars)}{middle}{"".join(texts)}</svg>'
+    width = 2 * reach / BINS
+    figure, axes = canvas((260, 70), (0, 0, 6, 18))
+    for sign, bins in zip(SIGNS, (range(BINS // 2), [BINS // 2], range(BINS // 2 + 1, BINS)), strict=True):
+        filled = [i for i in bins if counts[i]]
+        axes.bar([(i - BINS // 2) * width for i in filled], counts[filled].tolist(), 0.88 * width, gid=sign)
+    axes.axhline(0, gid="rule")
+    axes.set(xlim=(-reach, reach), ylim=(0, counts.max().item()), yticks=[])
+    label_ends(axes, {-reach: signed(-reach), 0: "0", reach: signed(reach)})
+    said = f"Effects from {signed(float(effects.min()))} to {signed(float(effects.max()))}"
+    return inline(figure, ("rule", *SIGNS), {"aria-label": said})
 
 
 def track(before: float, after: float) -> str:
-    """A probability before and after, as an arrow on a line from 0 to 1."""
+    """A probability before and after, as an arrow on a line from 0 to 1: of the page's text, not a chart."""
     a, b = 4 + 112 * before, 4 + 112 * after
     tip = 5 if b >= a else -5
     arrow = f'<line class="move" x1="{a:.1f}" x2="{b - tip:.1f}" y1="7" y2="7"/>' if abs(b - a) > 6 else ""
@@ -50,26 +50,18 @@ def track(before: float, after: float) -> str:
 def curves(chosen: Sequence[float], random: Sequence[float], only_probabilities: float) -> str:
     """The share of images flipped by the top 1, 2, ... together, beside random ones and the probabilities alone."""
     n = max(len(chosen), len(random), 2)
-    lines = [f'<line class="rule" x1="52" x2="400" y1="{_y(s)}" y2="{_y(s)}"/>' for s in (0, 0.5, 1)]
-    lines += [f'<text x="44" y="{_y(s) + 4}" text-anchor="end">{percent(s)}</text>' for s in (0, 0.5, 1)]
-    lines += [f'<text x="{_x(i, n):.1f}" y="196" text-anchor="middle">{i + 1}</text>' for i in range(n)]
+    figure, axes = canvas((410, 204), (52, 10, 12, 28))
     if not isnan(only_probabilities):
-        alone = _y(only_probabilities)
-        lines.append(f'<line class="alone" x1="52" x2="400" y1="{alone}" y2="{alone}"/>')
+        axes.axhline(only_probabilities, gid="alone", clip_on=False)
     for name, shares in (("random", random), ("chosen", chosen)):
-        places = [(f"{_x(i, n):.1f}", _y(share)) for i, share in enumerate(shares) if not isnan(share)]
-        lines.append(f'<polyline class="{name}" points="{" ".join(f"{x},{y}" for x, y in places)}"/>')
-        lines += [f'<circle class="{name}" cx="{x}" cy="{y}" r="3"/>' for x, y in places]
-    told = f"Share flipped: {', '.join(map(percent, chosen))}; at random: {', '.join(map(percent, random))}"
-    return f'<svg class="curves" viewBox="0 0 410 204" role="img" aria-label="{told}">{"".join(lines)}</svg>'
-
-
-def _x(i: int, n: int) -> float:
-    return 68 + 318 * i / (n - 1)
-
-
-def _y(share: float) -> float:
-    return round(176 - 164 * share, 1)
+        known = {i + 1: share for i, share in enumerate(shares) if not isnan(share)}
+        axes.plot([*known], [*known.values()], gid=name, clip_on=False)
+        axes.vlines([*known], [*known.values()], [*known.values()], gid=f"{name} dots", clip_on=False)
+    axes.set(xlim=(0.85, n + 0.15), ylim=(0, 1), xticks=range(1, n + 1))
+    axes.set_yticks((0, 0.5, 1), [percent(share) for share in (0, 0.5, 1)])
+    axes.grid(axis="y", gid="rule")
+    said = f"Share flipped: {', '.join(map(percent, chosen))}; at random: {', '.join(map(percent, random))}"
+    return inline(figure, CURVES, {"class": "curves", "aria-label": said})
 
 
 def signed(value: float) -> str:

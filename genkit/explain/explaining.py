@@ -22,8 +22,8 @@ from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explana
 from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
-from genkit.images.moves import AttributeJudge, PixelJudge, Properties
 from genkit.images.pixels import to_uint8
+from genkit.images.property_changes import AttributeJudge, PixelJudge, Properties
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class _Explaining:
             )
             for y in targets
         }
-        told = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
+        of_images = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
         return Explanation(
             names,
             {y: [self.attribute(effects, step, y) for step in steps[y]] for y in targets},
@@ -138,7 +138,7 @@ class _Explaining:
             only_probabilities(others),
             self.checked({y: names[y] for y in targets}, shares, chance),
             settings.to_json(),
-            {**data, **told, "searched": len(self.encoded), "others": len(others)},
+            {**data, **of_images, "searched": len(self.encoded), "others": len(others)},
             effects.range,
             weights_fingerprint(self.generator),
         )

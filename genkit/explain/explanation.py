@@ -116,10 +116,10 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tensors."""
-        told = {y: [_plain(a) for a in attributes] for y, attributes in self.attributes.items()}
+        found = {y: [_plain(a) for a in attributes] for y, attributes in self.attributes.items()}
         names = ("sufficiency", "random", "only_probabilities", "settings", "data", "generator")
         rest = {name: getattr(self, name) for name in names}
-        return {"classes": list(self.classes), "attributes": told, **rest, "checks": asdict(self.checks)}
+        return {"classes": list(self.classes), "attributes": found, **rest, "checks": asdict(self.checks)}
 
     def tensors(self) -> dict[str, Tensor]:
         """Effects, images and ranges by name."""
@@ -159,7 +159,7 @@ class Explanation:
             for name in ("attributes", "sufficiency", "random")
         }
         numbered["attributes"] = {
-            y: [Attribute(**told, effects=tensors[f"{y}.{i}.effects"]) for i, told in enumerate(found)]
+            y: [Attribute(**one, effects=tensors[f"{y}.{i}.effects"]) for i, one in enumerate(found)]
             for y, found in numbered["attributes"].items()
         }
         names = ("images", "before", "after")
@@ -183,8 +183,8 @@ class Explanation:
         """
         y = self.classes.index(name) if name in self.classes else int(name) if str(name).isdecimal() else -1
         if y not in self.attributes:
-            told = ", ".join(self.classes[k] for k in self.attributes)
-            raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {told}")
+            known = ", ".join(self.classes[k] for k in self.attributes)
+            raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {known}")
         return y
 
 

@@ -34,11 +34,11 @@ class Parts:
     """
 
     def __init__(self, folder: Path, belongs: Mapping[str, Any]):
-        self.folder, told = folder, json.dumps(belongs, indent=2, sort_keys=True)
-        self.key = hashlib.sha256(told.encode()).hexdigest()
+        self.folder, text = folder, json.dumps(belongs, indent=2, sort_keys=True)
+        self.key = hashlib.sha256(text.encode()).hexdigest()
         if (folder / ABOUT).exists():
             self._check(belongs)
-        write_atomically(folder / ABOUT, told.encode())
+        write_atomically(folder / ABOUT, text.encode())
 
     def _check(self, belongs: Mapping[str, Any]) -> None:
         path = self.folder / ABOUT
@@ -61,16 +61,18 @@ class Parts:
         """Part k; None where there is none, or one that is damaged, not finite, of another shape or computation."""
         try:
             with safe_open(self.path(k), "pt") as file:
-                told = file.metadata() or {}
+                metadata = file.metadata() or {}
                 found: Tensor = file.get_tensor("part")
         except (SafetensorError, OSError):
             return None
-        whole = told == self._told(k, found) and tuple(found.shape) == tuple(shape) and bool(found.isfinite().all())
+        whole = (
+            metadata == self._metadata(k, found) and tuple(found.shape) == tuple(shape) and bool(found.isfinite().all())
+        )
         return found if whole else None
 
-    def _told(self, k: int, part: Tensor) -> dict[str, str]:
+    def _metadata(self, k: int, part: Tensor) -> dict[str, str]:
         return {"belongs": f"{self.key}/{k}/{fingerprint(part)}"}
 
     def put(self, k: int, part: Tensor) -> None:
         """Writes part k in one piece; raises CheckpointError where it cannot be written."""
-        write_atomically(self.path(k), save({"part": part.contiguous()}, self._told(k, part)))
+        write_atomically(self.path(k), save({"part": part.contiguous()}, self._metadata(k, part)))

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import DataError
+from genkit.explain.difference import difference, on_white
 from genkit.explain.explanation import Explanation
-from genkit.explain.pictures import difference, on_white
 from genkit.images.grid import grid
 from genkit.images.pixels import to_channels, write_png
 

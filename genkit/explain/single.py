@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from genkit.core.errors import EvaluationError
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import evaluating
+from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
-from genkit.explain.pictures import difference, on_white
 from genkit.images.grid import grid
 from genkit.images.pixels import check_images, to_channels, to_uint8
 
@@ -163,12 +163,12 @@ def single_json(found: ImageExplanation) -> dict[str, Any]:
         "flipped": found.flipped,
         "probabilities": found.probabilities.tolist(),
         "reconstructed": found.reconstructed.tolist(),
-        "independent": [_told(change) for change in found.independent],
-        "subset": [_told(change) for change in found.subset],
+        "independent": [_json(change) for change in found.independent],
+        "subset": [_json(change) for change in found.subset],
     }
 
 
-def _told(change: Change) -> dict[str, Any]:
+def _json(change: Change) -> dict[str, Any]:
     attributes = [{k: getattr(a, k) for k in ("layer", "channel", "s", "direction")} for a in change.attributes]
     rest = {k: getattr(change, k) for k in ("effect", "probability", "decision")}
     return {"attributes": attributes, **rest}

@@ -7,10 +7,20 @@ from math import isnan
 
 from genkit.explain.checks import DISAGREES, FAINT
 from genkit.explain.explanation import Attribute, Checks
-from genkit.images.moves import MORE_AND_LESS
+from genkit.images.property_changes import IN_WORDS
 
 HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
 """Changes in deviations from which on they are named a little, clear and strong."""
+
+MORE_AND_LESS = {
+    "brightness": ("the image is {} brighter", "the image is {} darker"),
+    "saturation": ("the image is {} more colourful", "the image is {} greyer"),
+    IN_WORDS["area"]: ("{} more of it stands out", "{} less of it stands out"),
+    IN_WORDS["aspect"]: ("it is {} taller for its width", "it is {} wider for its height"),
+    IN_WORDS["across"]: ("it lies {} further right", "it lies {} further left"),
+    IN_WORDS["down"]: ("it lies {} lower", "it lies {} higher"),
+}
+"""Sentences about an image of which there is more, or less, of a property; {} takes "a little", "clearly" or "much"."""
 
 NAMED = 6
 """Classes that a sentence names at most."""

@@ -41,12 +41,12 @@ def points_png(
     below = None if data is None else _checked_points(data)
     extent = extent or (1.05 * _reach(points) if below is None else 1.25 * _reach(below))
     picture = Image.new("RGB", (size, size), "white")
-    draw, told = ImageDraw.Draw(picture), []
+    draw, legend = ImageDraw.Draw(picture), []
     for what, some, colour in (("data", below, GREY), ("samples", points, BLUE)):
         if some is not None:
             outside = _dots(draw, some, extent, size, colour)
-            told.append((what + (f", {outside} of {len(some)} outside" if outside else ""), colour))
-    for k, (text, colour) in enumerate(told if below is not None else ()):
+            legend.append((what + (f", {outside} of {len(some)} outside" if outside else ""), colour))
+    for k, (text, colour) in enumerate(legend if below is not None else ()):
         draw.text((6, 4 + LINE * k), text, fill=colour)
     content = encoded_png(picture)
     if path is not None:

@@ -12,7 +12,7 @@ from genkit.core.generator import Generator
 from genkit.core.location import RECIPE, locate
 from genkit.core.pretrained import configuration
 from genkit.starters.plans import Shape
-from genkit.starters.starter import SHARE, Starter, Timing, Wish, data_of, name_of, starter, told_classes
+from genkit.starters.starter import SHARE, Starter, Timing, Wish, data_of, enough_of_each, name_of, starter
 from genkit.starters.survey import Survey
 from genkit.training.recipe import Recipe
 
@@ -53,7 +53,7 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
 
 def _check_classes(found: Survey, generator: Any, start: str) -> None:
     wanted = generator.conditions.classes
-    if wanted and not (told_classes(found) and len(found.classes) == wanted):
+    if wanted and not (enough_of_each(found) and len(found.classes) == wanted):
         raise RecipeError(
             f"--from {start}: it makes {wanted} classes, and the images have {len(found.classes) or 'none'}; give "
             f"images in {wanted} class folders, or weights without classes"

@@ -100,7 +100,7 @@ def _text(system: str, values: Mapping[str, Any], steps: int) -> str:
 
 def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -> dict[str, Any]:
     """All that the templates name, but for the steps."""
-    labelled = told_classes(found) and asked.system != "vae"
+    labelled = enough_of_each(found) and asked.system != "vae"
     classes = f", classes: {len(found.classes)}" if labelled else ""
     files = found.fixed is None
     return {
@@ -127,7 +127,7 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
     }
 
 
-def told_classes(found: Survey) -> bool:
+def enough_of_each(found: Survey) -> bool:
     """Whether there are classes, and enough images of each for a generator to be told them."""
     return len(found.classes) >= 2 and min(found.classes.values()) >= A_CLASS
 
@@ -145,7 +145,7 @@ def data_of(found: Survey, shape: Shape) -> dict[str, Any]:
     spec = {**found.spec, "size": shape.size, "channels": shape.channels}
     spec |= {"enlarge": True} if shape.enlarge else {}
     spec |= {"skip_bad": True} if found.rejected else {}
-    return spec | ({} if told_classes(found) or not found.classes else {"labels": False})
+    return spec | ({} if enough_of_each(found) or not found.classes else {"labels": False})
 
 
 def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:

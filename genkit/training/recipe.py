@@ -114,7 +114,7 @@ class Evaluate:
 
     def __post_init__(self) -> None:
         if self.best not in self.metrics and self.best != "fd":
-            from genkit.evaluation.metrics.computing import given_scores, score_named
+            from genkit.evaluation.metrics.scores_by_name import given_scores, score_named
 
             object.__setattr__(self, "best", score_named(self.best, given_scores(self.metrics)) or self.best)
 

@@ -68,12 +68,12 @@ def write_report_of_stages(folder: RunFolder, recipe: StagedRecipe, under_way: b
     write_text_atomically(folder.report, _page(whole, stages, under_way))
 
 
-def renewed(write: Callable[[], None], told: Callable[[str], None], what: str = "the report") -> None:
+def renewed(write: Callable[[], None], note: Callable[[str], None], what: str = "the report") -> None:
     """Writes something to read; what cannot be written costs a line, and never a training."""
     try:
         write()
     except Exception as failure:
-        told(f"{what} was not written, all else goes on: {first_line(failure)}")
+        note(f"{what} was not written, all else goes on: {first_line(failure)}")
 
 
 def report_html(folder: RunFolder, recipe: Recipe, under_way: bool = False) -> str:

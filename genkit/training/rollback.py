@@ -76,7 +76,7 @@ def falls_of(checkpoints: Path) -> list[Fall]:
     return found if isinstance(found, list) else []
 
 
-def told(falls: Sequence[Fall], rule: Rollback) -> str:
+def last_fall(falls: Sequence[Fall], rule: Rollback) -> str:
     """The last fall in one line."""
     last = falls[-1]
     then = "where the run ends" if ended(falls, rule) else f"on with learning rates x {slower(falls):.3g}"

@@ -27,7 +27,7 @@ from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
 from genkit.training.report import renewed, write_report
-from genkit.training.rollback import Fall, check_learned, ended, good_before, slower, told
+from genkit.training.rollback import Fall, check_learned, ended, good_before, last_fall, slower
 from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.saving import Saving
@@ -109,7 +109,7 @@ class Run:
             self.folder.discard_results()
             self.log.rewind(lines)
             self.log.write(self.trainer.step, {"rollback/rates": self.trainer.slower})
-        self.watcher.note(told(self.falls, rule))
+        self.watcher.note(last_fall(self.falls, rule))
         self._checkpoint()
 
     def _iterate(self, stop: StopFlag) -> None:

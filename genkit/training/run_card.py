@@ -36,10 +36,10 @@ def write_card(folder: RunFolder, recipe: Recipe | StagedRecipe, product: nn.Mod
     rows = [*data, ("parameters", size), *_trained(recipe), ("batch", f"{last.train.batch_size}")]
     rows += [("seed", f"{last.train.seed}"), ("by", versions)]
     spec = [recipe.to_dict().get(key) for key in ("data", "system", "stages", "product")]
-    told = [(name, f"{value} {error}".strip(), says) for name, value, error, says in scores["values"]]
+    values = [(name, f"{value} {error}".strip(), says) for name, value, error, says in scores["values"]]
     about = f"{recipe.description.rstrip('.')}." if recipe.description else ""
     lines = [*filter(None, [scores["floor"].rstrip(".")]), *scores["warnings"]]
-    facts = CardFacts(about, USE if isinstance(product, Generator) else (), rows, told, lines, papers_of(spec))
+    facts = CardFacts(about, USE if isinstance(product, Generator) else (), rows, values, lines, papers_of(spec))
     kind: Any = getattr(product, "config", {}).get("type", type(product).__name__)
     write_text_atomically(folder.card, card(recipe.name, str(kind).replace("_", " "), facts))
 

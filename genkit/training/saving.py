@@ -105,17 +105,17 @@ class Saving:
         several, first = self._accelerator.num_processes > 1, self._accelerator.is_main_process
         if not first or not several:
             writing.join()
-        told = _told(gather_object([str(writing.failure or "")])) if several else []
-        if told:
+        reasons = _reasons(gather_object([str(writing.failure or "")])) if several else []
+        if reasons:
             writing.leave(0)
         writing.join()
-        told += _told(gather_object([str(writing.failure or "") if first else ""])) if several else []
-        if first and (told or writing.failure):
+        reasons += _reasons(gather_object([str(writing.failure or "") if first else ""])) if several else []
+        if first and (reasons or writing.failure):
             writing.discard()
         if writing.failure:
             raise writing.failure
-        if told:
-            raise CheckpointError(told[0])
+        if reasons:
+            raise CheckpointError(reasons[0])
 
     def close(self) -> None:
         """Ends what is under way without a word to other processes, which may be gone."""
@@ -237,5 +237,5 @@ def _temporary(final: Path) -> Path:
     return final.with_name(f".{final.name}.tmp")
 
 
-def _told(failures: list[str]) -> list[str]:
+def _reasons(failures: list[str]) -> list[str]:
     return [failure for failure in failures if failure]

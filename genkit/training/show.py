@@ -55,7 +55,7 @@ class Scoring:
         made = self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring, crew)
         if self._floor is None and hasattr(self.judge, "floor"):
             self._floor = self.judge.floor(self.data, self.against, self.wanted, 0, watcher.scoring, crew)
-        return crew.told(made | ({"floor": self._floor} if self._floor else {}))
+        return crew.broadcast(made | ({"floor": self._floor} if self._floor else {}))
 
 
 class Show:
@@ -113,7 +113,7 @@ class Show:
 
         def score(product: Any, crew: Crew) -> tuple[dict[str, Any], bool]:
             scores = scoring.scores(product, seed, self.watcher, crew)
-            return scores, crew.told(is_better(scores, wanted.best, best))
+            return scores, crew.broadcast(is_better(scores, wanted.best, best))
 
         scores, better = self.to(score, stop)
         if self.accelerator.is_main_process:

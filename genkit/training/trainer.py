@@ -170,8 +170,8 @@ class Trainer:
         sound = self._average(gradients, 0 * _sum(means.values()))
         self.loss_scale.unscale(self.optimizers[update.learner])
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        told = self.loss_scale.forgiven(norm, sound)
-        self._reports.keep(self.step, update.learner, {**means, "gradient norm": told}, sound)
+        forgiven = self.loss_scale.forgiven(norm, sound)
+        self._reports.keep(self.step, update.learner, {**means, "gradient norm": forgiven}, sound)
         if rule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, rule.clip_norm, norm)
         total = norm + sound
@@ -179,7 +179,7 @@ class Trainer:
         self.loss_scale.update()
         for parameter in parameters:
             parameter.grad = None
-        return {**report, "gradient_norm": told}
+        return {**report, "gradient_norm": forgiven}
 
     def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
         pieces: dict[str, list[Tensor]] = defaultdict(list)

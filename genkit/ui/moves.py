@@ -46,7 +46,7 @@ class Moves:
 
 def moves_of(library: Library, generator: Generator) -> Moves:
     """All directions of `generator` that `library` lists; folders that cannot be read are passed over."""
-    from genkit.posthoc.directions.folder import of_generator, read_directions
+    from genkit.posthoc.directions.directions_folder import of_generator, read_directions
 
     found = dict[str, tuple[str, int]]()
     if not isinstance(generator, LatentGenerator):

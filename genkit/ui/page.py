@@ -26,11 +26,11 @@ def page(library: Library) -> gr.Blocks:
         with gr.Row(equal_height=True):
             gr.Markdown(f"# genkit\nversion {__version__}")
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)
-        told = gr.HTML(elem_id="about")
+        line = gr.HTML(elem_id="about")
         taken = gr.State()  # the list says that it has changed when it is left, too; this does so once
         weights.change(lambda name: name, weights, taken, show_progress="hidden")
         taken.change(
-            lambda name: note(about(library.generators().get(name or "", ""))), taken, told, show_progress="hidden"
+            lambda name: note(about(library.generators().get(name or "", ""))), taken, line, show_progress="hidden"
         )
         with gr.Tabs() as tabs:
             with gr.Tab(SAMPLES):

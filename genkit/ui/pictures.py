@@ -100,7 +100,7 @@ def samples(place: str, wishes: Wishes, progress: Progress | None = None) -> Pag
     return PagePicture(_png(drawn, place), f"{wishes.n} samples, {words}", wishes.command(place))
 
 
-def way(place: str, wishes: Wishes, last: int, n: int) -> PagePicture:
+def interpolation(place: str, wishes: Wishes, last: int, n: int) -> PagePicture:
     """n samples from the one that the seed of `wishes` gives to the one of the seed `last`."""
     from genkit.posthoc.between import between
 

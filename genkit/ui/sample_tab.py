@@ -14,7 +14,7 @@ from genkit.ui.knobs import Knob, Slide, condition_knobs, option_knobs
 from genkit.ui.library import Library, chosen
 from genkit.ui.markup import figure, refusal
 from genkit.ui.moves import moves_of
-from genkit.ui.pictures import joins, opened, samples, way
+from genkit.ui.pictures import interpolation, joins, opened, samples
 from genkit.ui.wishes import Wishes
 
 MOST, FIRST, LATEST = 64, 9, 2**31 - 1
@@ -50,7 +50,9 @@ def sample_tab(library: Library, weights: gr.State) -> None:
     def first(name: str | None, seed: Any, n: Any, progress: Any = SHOWN) -> str:
         if not name:
             return refusal("there are no weights here yet: genkit train makes some")
-        return refusing(lambda: figure(samples(place(library, name), Wishes(*counted(seed, n)), told(progress))))
+        return refusing(
+            lambda: figure(samples(place(library, name), Wishes(*counted(seed, n)), over_picture(progress)))
+        )
 
     weights.change(first, [weights, seed, n], picture, concurrency_id=IN_TURN)
 
@@ -80,7 +82,7 @@ def _knobs(library: Library, weights: gr.State, name: str, always: list[Any], pi
         )
 
     def draw(name: str, *given: Any, progress: Any = SHOWN) -> str:
-        return refusing(lambda: figure(samples(place(library, name), wishes(*given), told(progress))))
+        return refusing(lambda: figure(samples(place(library, name), wishes(*given), over_picture(progress))))
 
     with gr.Row():
         button = gr.Button("Draw", variant="primary", elem_id="draw")
@@ -109,7 +111,7 @@ def _knobs(library: Library, weights: gr.State, name: str, always: list[Any], pi
         def join(name: str, last: Any, frames: Any, *given: Any) -> str:
             def made() -> str:
                 ends = int(number(last, SEED)), int(number(frames, FRAMES))
-                return figure(way(place(library, name), wishes(*given), *ends))
+                return figure(interpolation(place(library, name), wishes(*given), *ends))
 
             return refusing(made)
 
@@ -145,7 +147,7 @@ def text(knob: Knob, value: str | float) -> str:
     return knob.text(float(value)) if isinstance(knob, Slide) else str(value)
 
 
-def told(progress: Any) -> Progress:
+def over_picture(progress: Any) -> Progress:
     """Progress of drawing, shown over the picture."""
     return lambda done, total: progress((done, total), unit="samples")
 

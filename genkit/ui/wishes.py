@@ -44,7 +44,7 @@ class Move:
         from pathlib import Path
 
         from genkit.core.generator import LatentGenerator
-        from genkit.posthoc.directions.folder import read_directions
+        from genkit.posthoc.directions.directions_folder import read_directions
 
         if not isinstance(generator, LatentGenerator):
             raise GenkitError(f"a {type(generator).__name__} cannot be moved along a direction; take the options back")

@@ -51,7 +51,7 @@ def test_it_learns_classes_numbers_and_circles() -> None:
     assert before["shape"] < 0.5 < 0.7 < found["shape"] and before["hue"] > 0.15 and found["hue"] < 0.04
     assert found["size"] < 0.06 < before["size"], "of a deviation of 0.115"
     assert after["better"] == {"shape": "higher", "hue": "lower", "size": "lower"}
-    assert after["told"]["shape"].endswith("% wrong") and after["told"]["hue"].endswith("degrees of the circle")
+    assert after["in words"]["shape"].endswith("% wrong") and after["in words"]["hue"].endswith("degrees of the circle")
 
 
 def test_every_attribute_has_its_head_and_its_embedding(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from PIL import Image
 from genkit.core.generator import Generator
 from genkit.images.grid import LINE
 from genkit.posthoc.directions.directions import samples_of
+from genkit.posthoc.directions.directions_folder import read_directions
 from genkit.posthoc.directions.edited import Edited
-from genkit.posthoc.directions.folder import read_directions
-from genkit.posthoc.directions.page import WAYS
+from genkit.posthoc.directions.gallery import WAYS
 from tests.cli.console import refusal, run
 from tests.contracts.specs import DCGAN_G, MLP_G, PLAIN_DDPM, STYLEGAN2_G, seeded
 from tests.training.tiny import on_processes

@@ -14,7 +14,7 @@ import torch
 
 from genkit import evaluate, train
 from genkit.core import display
-from genkit.core.display import Silent, bar, rows_watched, told
+from genkit.core.display import Silent, bar, reporting, rows_watched
 from genkit.data.digits import digits
 from genkit.training.recipe import Recipe
 from tests.contracts.specs import DDPM, seeded
@@ -107,7 +107,7 @@ def test_a_bar_within_another_is_silent(terminal: Terminal) -> None:
 
 
 def work() -> None:
-    with told(True, "work", "step") as tell:
+    with reporting(True, "work", "step") as tell:
         tell(1, 2)
 
 

@@ -14,7 +14,7 @@ from genkit.core.entry import Entry
 from genkit.core.errors import BrokenPlugin, RecipeError
 from genkit.core.papers import bibtex, papers_of, short
 from genkit.core.table import KINDS, load_plugins, lookup, register
-from genkit.evaluation.metrics.computing import check_metrics, metric_named
+from genkit.evaluation.metrics.scores_by_name import check_metrics, metric_named
 from tests.plugins import install, untouched_table
 
 PAPER = "@article{someone2026,\n  author = {One, Some},\n  title = {Some Thing},\n  year = {2026}\n}"

@@ -7,7 +7,7 @@ import torch
 
 from genkit.core.catalog import build
 from genkit.core.errors import DataError, RecipeError
-from genkit.data.outliers import outlier_mixture
+from genkit.data.outlier_mixture import outlier_mixture
 from genkit.data.part import part
 from genkit.data.points import CENTRES, gaussians8, gaussians25, swiss_roll
 

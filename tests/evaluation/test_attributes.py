@@ -14,8 +14,8 @@ from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
-from genkit.evaluation.attributes import attribute_errors, told
-from genkit.evaluation.calibration import Calibration, calibrate, distances
+from genkit.evaluation.attribute_calibration import Calibration, calibrate, distances
+from genkit.evaluation.attributes import attribute_errors, in_words
 from genkit.evaluation.judges import ByAttributes, judge_of
 from tests.contracts.specs import PREDICTOR, seeded
 
@@ -54,15 +54,15 @@ def test_errors_are_absolute_circular_and_of_classes() -> None:
     assert found["standard_errors"]["kind"] == pytest.approx(0.5 / 8**0.5)
     assert found["standard_errors"]["size"] == pytest.approx(torch.arange(8.0).std(correction=0).item() / 8**0.5)
     assert found["labels"]["size"] == "size: mean absolute error cm" and found["better"]["kind"] == "higher"
-    assert found["told"]["hue"] == "36.00 degrees of the circle" and found["against"]["n"] == 8
+    assert found["in words"]["hue"] == "36.00 degrees of the circle" and found["against"]["n"] == 8
     assert oracle.training, "left as it was"
     assert attribute_errors(oracle, data(), n=3)["against"]["n"] == 3
 
 
 def test_errors_are_told_in_words() -> None:
-    assert told(Labels(3), 0.9995) == "0.05 % wrong"
-    assert told(Values(-180, 180, cyclic=True), 2) == "2.00 degrees of the circle"
-    assert told(Values(0, 12**0.5), 0.08) == "0.080 of the deviation"
+    assert in_words(Labels(3), 0.9995) == "0.05 % wrong"
+    assert in_words(Values(-180, 180, cyclic=True), 2) == "2.00 degrees of the circle"
+    assert in_words(Values(0, 12**0.5), 0.08) == "0.080 of the deviation"
 
 
 @pytest.mark.parametrize(

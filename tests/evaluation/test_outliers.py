@@ -17,7 +17,7 @@ from genkit.core.chi_square import closed_form
 from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
 from genkit.data.digits import digits
-from genkit.data.outliers import outlier_mixture
+from genkit.data.outlier_mixture import outlier_mixture
 from genkit.evaluation.outliers import Ranking, rank_outliers, write_ranking
 from genkit.training.recipe import Recipe
 from genkit.training.stream import Stream

@@ -21,8 +21,8 @@ from genkit.core.errors import DataError, EvaluationError
 from genkit.core.generator import LatentGenerator
 from genkit.data.dataset import DataSet
 from genkit.evaluation import cache, evaluate, statistics
+from genkit.evaluation.extractors.choice import extractor_for
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.evaluation.extractors.features import extractor_for
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import of_files

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from genkit.core.table import CATALOG
-from genkit.evaluation.metrics.computing import metric_named
 from genkit.evaluation.metrics.metric import Scale
+from genkit.evaluation.metrics.scores_by_name import metric_named
 from genkit.evaluation.verdicts import DISTANCES, FAR, SHARES, WORST, verdict
 
 SCALES = [scale for name in CATALOG["metrics"] for scale in metric_named(name).scores]

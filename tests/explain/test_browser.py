@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genkit.explain.page import About, write_page
+from genkit.explain.explanation_page import About, write_page
 from tests.explain.chromium import Tab, program, started
 from tests.explain.made import explanation
 

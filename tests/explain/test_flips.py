@@ -7,7 +7,7 @@ from genkit.explain.effects import find_effects
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.flips import flipped, only_probabilities, random_steps, random_sufficiency, sufficiency
 from genkit.explain.realism import Realism
-from genkit.images.moves import Properties
+from genkit.images.property_changes import Properties
 from tests.explain.toy import DRIVER, Judge, Pixels, binary, images
 
 

@@ -66,6 +66,28 @@ def test_no_drawer_for_everything() -> None:
     assert not list(PACKAGE.rglob("util*.py")) + list(PACKAGE.rglob("helper*.py")) + list(PACKAGE.rglob("misc*.py"))
 
 
+ONE_PLACE = {
+    "Callable[[int, int], None]": {"core.progress"},
+    "rich.table": {"cli.console"},
+    ".topk(": {"core.nearest"},
+    ".kthvalue(": {"core.nearest"},
+    "torch.autograd.grad(": {
+        "core.input_gradient",
+        "classifiers.fitness",  # whether there is a gradient at all
+        "diffusion.networks.group_norm",  # of a layer, by hand
+        "gan.stylegan2.path_length",  # along an image that is drawn already
+    },
+    "add_axes(": {"images.svg"},
+}
+"""Text -> the files of genkit that have it: one progress type, table printer, search and gradient by the input."""
+
+
+@pytest.mark.parametrize("text", ONE_PLACE)
+def test_one_place_does_it(text: str) -> None:
+    users = {own_name(path).removeprefix("genkit.") for path in modules() if text in path.read_text(encoding="utf-8")}
+    assert users == ONE_PLACE[text]
+
+
 MODES = {"no_grad", "inference_mode", "evaluating", "enable_grad"}
 
 

@@ -11,7 +11,7 @@ import torch
 from genkit.cli.places import write_json
 from genkit.posthoc.directions.deformators import FixedDirections
 from genkit.posthoc.directions.directions import Directions
-from genkit.posthoc.directions.folder import write_directions
+from genkit.posthoc.directions.directions_folder import write_directions
 from genkit.ui.library import Library
 from genkit.ui.moves import MOST, SCORES, moves_of
 from genkit.ui.pictures import samples

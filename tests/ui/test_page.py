@@ -94,7 +94,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory, finished: Path, vae: Path) -> Iterator[Path]:  # noqa: F811
     """A folder with a finished run, weights of some kinds, pages and an image; the current one meanwhile."""
-    from genkit.explain.page import About, write_page
+    from genkit.explain.explanation_page import About, write_page
     from genkit.images.pixels import write_png
 
     folder, before = tmp_path_factory.mktemp("here"), Path.cwd()

@@ -141,8 +141,8 @@ class Values(Column):
         got = self.shown(rows[beyond][0].item())
         if not self.free:
             raise ConditionError(f"condition {shown(name)} takes {self.about}; got {got}")
-        told = f"condition {shown(name)}: {got} is beyond what was learned, {self.low:g} to {self.shown(self.high)}"
-        warnings.warn(BeyondTraining(told), stacklevel=2)
+        message = f"condition {shown(name)}: {got} is beyond what was learned, {self.low:g} to {self.shown(self.high)}"
+        warnings.warn(BeyondTraining(message), stacklevel=2)
 
     def wrapped(self, rows: Tensor) -> Tensor:
         """On a circle the same in [low, high), float32; else as they are."""

@@ -21,13 +21,13 @@ from genkit.core.errors import EvaluationError
 from genkit.core.files import check_place, only_writer, write_atomically
 from genkit.core.location import locate, sha256_of_weights
 from genkit.core.progress import Progress
+from genkit.evaluation.bench.figures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.kept_draw import KeptDraw
-from genkit.evaluation.bench.pictures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.report_page import write_reports
 from genkit.evaluation.bench.spec import Bench, BenchEntry
 from genkit.evaluation.bench.summary import summarise
+from genkit.evaluation.extractors.choice import check_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import Extractor
-from genkit.evaluation.extractors.features import check_extractor, extractor_for
 from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.possible import Wanted
 from genkit.evaluation.scores import versions
@@ -148,7 +148,7 @@ class Benchmark:
         what = self._trained(entry, seed, stem)
         source = _samples(what, entry.name)
         path = self.out / "results" / f"{stem}.json"
-        key, kept = self.crew.told(("", {}) if self.crew.rank else self._found(entry, what, source, seed, path))
+        key, kept = self.crew.broadcast(("", {}) if self.crew.rank else self._found(entry, what, source, seed, path))
         if kept:
             self.note(f"{entry.name}, seed {seed}: kept from before")
         else:
@@ -193,9 +193,9 @@ class Benchmark:
             found = evaluate(
                 side, self.reference, metrics, bench.n, extractor, seed, bench.batch_size, tell, crew=self.crew
             )
-            scores.append(self.crew.told(found.to_json()))
+            scores.append(self.crew.broadcast(found.to_json()))
         pictures = self._pictures(side, seed, stem) if seed == bench.seeds[0] else {}
-        seconds = self.crew.told(None if self.crew.rank else _seconds_per_1000(source, seed))
+        seconds = self.crew.broadcast(None if self.crew.rank else _seconds_per_1000(source, seed))
         if drawn:
             drawn.forget()
         return {"scores": scores, "seconds": seconds, "pictures": pictures}

@@ -56,7 +56,7 @@ class KeptDraw:
         """Samples from `start` on: as an earlier run has left them, else made now."""
         numbers = range(start, min(self.n, start + BATCHES * self.batch_size))
         path = self.folder / f"{start:08}.safetensors"
-        kept = self.crew.told(None if self.crew.rank else _read(path))
+        kept = self.crew.broadcast(None if self.crew.rank else _read(path))
         if kept is not None and len(kept) == len(numbers):
             return kept
         assert self.source.share

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit.core.files import write_text_atomically
-from genkit.evaluation.bench.pictures import plots
+from genkit.evaluation.bench.figures import plots
 from genkit.evaluation.bench.summary import best
 from genkit.images.pixels import data_url
 
@@ -74,7 +74,7 @@ def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]
         [
             (e["name"], False),
             *((_cell(e["summary"].get(n)), winners[n] == i) for n in names),
-            *((_told(e[key]), False) for key in known),
+            *((_text(e[key]), False) for key in known),
             ("" if e["cost"] is None else f"{e['cost']:.3g}", False),
         ]
         for i, e in enumerate(entries)
@@ -82,7 +82,7 @@ def table(result: dict[str, Any]) -> tuple[list[str], list[list[tuple[str, bool]
     return [*header, result["bench"]["cost"]], rows
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from genkit.evaluation.metrics.computing import scale_of
 from genkit.evaluation.metrics.metric import Scale
+from genkit.evaluation.metrics.scores_by_name import scale_of
 
 NORMAL = 1.959964
 

@@ -4,7 +4,7 @@ Arrays or tensors in, Python floats out; values that are not finite are refused 
 """
 
 from genkit.evaluation.functional.frechet import frechet_distance, frechet_distance_from_features
-from genkit.evaluation.functional.inception import inception_score
+from genkit.evaluation.functional.inception_score import inception_score
 from genkit.evaluation.functional.kernel import kernel_distance, kernel_distance_subsets
 from genkit.evaluation.functional.neighbours import (
     authenticity,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.evaluation.functional.checks import Features, as_float64, as_pair
+from genkit.evaluation.functional.matrices import Features, as_float64, as_pair
 
 _EPS = torch.finfo(torch.float64).eps
 _SAFE_PIVOT = 1e-6

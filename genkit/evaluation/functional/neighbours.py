@@ -16,7 +16,7 @@ from torch import Tensor
 
 from genkit.core.errors import EvaluationError
 from genkit.core.nearest import nearest
-from genkit.evaluation.functional.checks import Features, as_pair
+from genkit.evaluation.functional.matrices import Features, as_pair
 
 BLOCK = 512
 """Rows of the distance matrix held at a time."""

@@ -19,7 +19,7 @@ from genkit.core.chi_square import closed_form
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
 from genkit.core.randomness import seed_networks
-from genkit.evaluation.functional.checks import Features, as_pair
+from genkit.evaluation.functional.matrices import Features, as_pair
 
 LOOKS, AT_ONCE = 20, 65536
 """Evaluations on the whole sets, and rows at a time."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.evaluation.functional.checks import Features, as_pair
+from genkit.evaluation.functional.matrices import Features, as_pair
 
 
 @dataclass(frozen=True)

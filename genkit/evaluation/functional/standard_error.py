@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.evaluation.functional.checks import Features, as_features, as_float64, as_pair
 from genkit.evaluation.functional.frechet import centred_rows, factor, factor_of_rows
-from genkit.evaluation.functional.inception import divergences
+from genkit.evaluation.functional.inception_score import divergences
 from genkit.evaluation.functional.kernel import KernelSums, kernel_sums
+from genkit.evaluation.functional.matrices import Features, as_features, as_float64, as_pair
 
 
 def frechet_standard_error(real: Features, fake: Features) -> float:

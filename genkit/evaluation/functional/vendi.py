@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from genkit.core.errors import EvaluationError
-from genkit.evaluation.functional.checks import Features, as_features
+from genkit.evaluation.functional.matrices import Features, as_features
 
 
 def vendi_score(features: Features) -> float:

@@ -12,7 +12,7 @@ from genkit.evaluation.functional import (
     frechet_distance_from_features,
     frechet_standard_error,
 )
-from genkit.evaluation.functional.checks import as_pair
+from genkit.evaluation.functional.matrices import as_pair
 from genkit.evaluation.functional.standard_error import frechet_standard_error_to
 from genkit.evaluation.metrics.kept import Moments
 from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides

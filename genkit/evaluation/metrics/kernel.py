@@ -7,8 +7,8 @@ import math
 import torch
 
 from genkit.evaluation.functional import kernel_distance_subsets
-from genkit.evaluation.functional.checks import as_pair
 from genkit.evaluation.functional.kernel import kernel_sums
+from genkit.evaluation.functional.matrices import as_pair
 from genkit.evaluation.functional.standard_error import jackknife
 from genkit.evaluation.metrics.metric import Estimate, Metric, Scale, Sides
 

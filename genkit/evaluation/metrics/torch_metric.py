@@ -12,11 +12,11 @@ from torchmetrics.utilities import dim_zero_cat
 from genkit.core.errors import EvaluationError
 from genkit.core.mixture import PointMixture
 from genkit.evaluation.batches import check_batch
+from genkit.evaluation.extractors.choice import extractor_for
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
-from genkit.evaluation.extractors.features import extractor_for
-from genkit.evaluation.functional.checks import as_features
-from genkit.evaluation.metrics.computing import metric_named
+from genkit.evaluation.functional.matrices import as_features
 from genkit.evaluation.metrics.metric import LOGITS, Metric, Sides
+from genkit.evaluation.metrics.scores_by_name import metric_named
 
 
 class TorchMetric(TorchMetricsMetric):

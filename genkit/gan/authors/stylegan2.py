@@ -40,8 +40,8 @@ def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleG
     for i in range(network.config["depth"]):
         names |= layer_names(f"mapping.layers.{i}", f"style.{i + 1}")
     load_named(network, {**state, "w_avg": network.w_avg}, names)
-    told = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": network.config["depth"]}
-    _agree(config, lr_mlp=RATE, **told)
+    expected = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": network.config["depth"]}
+    _agree(config, lr_mlp=RATE, **expected)
     network.measure(Noise(MEAN_OF, torch.Generator().manual_seed(0)))
     return network
 
@@ -165,9 +165,9 @@ def _constructed(network: StyleGAN2Generator | StyleGAN2Critic) -> dict[str, int
     return {"c_dim": network.classes, "img_resolution": size, "img_channels": channels}
 
 
-def _agree(config: Mapping[str, Any], **told: float) -> None:
+def _agree(config: Mapping[str, Any], **expected: float) -> None:
     """Refuses settings that contradict the tensors; they may as well be left out."""
-    for name, value in told.items():
+    for name, value in expected.items():
         if config.get(name, value) != value:
             raise WeightsError(f"config.{name}: the tensors say {value}, got {shown(config[name])}")
 

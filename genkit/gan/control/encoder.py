@@ -52,7 +52,7 @@ class ControlEncoder(Configured, nn.Module):
             return 2 if self.column.cyclic else 1
         raise RecipeError(f"column: classes or numbers can be asked for, not {self.column.about}")
 
-    def told(self, rows: Tensor) -> Tensor:
+    def encoded(self, rows: Tensor) -> Tensor:
         """The input of the layers, of rows (B,) of the column or of the probabilities of its classes (B, classes)."""
         column = self.column
         if isinstance(column, Labels):
@@ -63,7 +63,7 @@ class ControlEncoder(Configured, nn.Module):
         return 2 * ((rows - column.low) / column.span)[:, None].float() - 1
 
     def forward(self, rows: Tensor) -> Tensor:
-        found: Tensor = self.layers(self.told(rows))
+        found: Tensor = self.layers(self.encoded(rows))
         return found
 
     def over(self, w: Tensor, rows: Tensor) -> Tensor:

@@ -51,8 +51,8 @@ class KeptProposals:
         self, generator: Generator, seeds: Sequence[int], given: Mapping[str, Tensor], make: Callable[[], Proposed]
     ) -> Proposed:
         """Samples of `generator`, one of each seed, for the conditions that are given."""
-        told = {name: fingerprint(rows) for name, rows in sorted(given.items())}
-        key = sha256(json.dumps([list(seeds), told]).encode()).hexdigest()
+        prints = {name: fingerprint(rows) for name, rows in sorted(given.items())}
+        key = sha256(json.dumps([list(seeds), prints]).encode()).hexdigest()
         if key in self.batches:
             return self.batches[key]
         folder = _folder.get()

@@ -92,7 +92,7 @@ class MetropolisHastings(RatioSampler):
 
     def remarks(self) -> list[str]:
         share = self.never / max(1, self.proposals.kept)
-        return [f"{self.proposals.told()}; {100 * share:.3g} % of the chains took nothing and started again"]
+        return [f"{self.proposals.summary()}; {100 * share:.3g} % of the chains took nothing and started again"]
 
 
 def log_alpha(new: Tensor, held: Tensor) -> Tensor:

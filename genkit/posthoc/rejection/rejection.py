@@ -185,7 +185,7 @@ class Rejection(RatioSampler):
         return x, log_u <= log_acceptance(odds, settled.gamma[which])
 
     def remarks(self) -> list[str]:
-        lines = [f"{self.proposals.told()}, log M {self.settled().log_m.max().item():.3g}"]
+        lines = [f"{self.proposals.summary()}, log M {self.settled().log_m.max().item():.3g}"]
         beyond = self.proposals.beyond / max(1, self.proposals.made)
         if beyond > MANY_BEYOND:
             lines.append(f"{100 * beyond:.2g} % of the proposals had a ratio beyond M; burn in with more samples")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
-from genkit.core.display import rows_told
+from genkit.core.display import reporting_rows
 from genkit.core.generator import Generator, Items, evaluating
 from genkit.core.precision import KeepsFloat64
 from genkit.core.randomness import Rows, seeds_of_rows
@@ -44,7 +44,7 @@ class Proposals:
     beyond: int = 0
     seconds: float = 0.0
 
-    def told(self) -> str:
+    def summary(self) -> str:
         if not self.kept:
             return "nothing sampled"
         rate, cost = self.kept / self.made, 1000 * self.seconds / self.kept
@@ -156,7 +156,7 @@ class RatioSampler(KeepsFloat64, Generator):
         """This process' batches of `index`, each told as done when the next is asked for."""
         seeds, mine = seeds_of_rows(len(index), rng), list(crew.my_batches(index, BATCH))
         total = sum(len(rows) for _, rows in mine)
-        with rows_told(what, self.generator, total, BATCH) as tell:
+        with reporting_rows(what, self.generator, total, BATCH) as tell:
 
             def batches() -> Iterator[SeededBatch]:
                 done = 0
@@ -174,4 +174,4 @@ class RatioSampler(KeepsFloat64, Generator):
 
     def remarks(self) -> list[str]:
         """The cost of sampling so far, in words."""
-        return [self.proposals.told()]
+        return [self.proposals.summary()]

@@ -21,12 +21,12 @@ from genkit.core.errors import EvaluationError, RecipeError, TrainingError
 from genkit.core.interruption import Stopped
 from genkit.evaluation.bench import benchmark as bench_module
 from genkit.evaluation.bench.benchmark import run_bench
-from genkit.evaluation.bench.pictures import neighbour_picture
+from genkit.evaluation.bench.figures import neighbour_picture
 from genkit.evaluation.bench.report_page import table
 from genkit.evaluation.bench.spec import Bench
 from genkit.evaluation.bench.summary import best, interval, summarise, within
-from genkit.evaluation.extractors.features import extractor_for
-from genkit.evaluation.metrics.computing import metric_named
+from genkit.evaluation.extractors.choice import extractor_for
+from genkit.evaluation.metrics.scores_by_name import metric_named
 from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.scoring import evaluate
 from genkit.images.pixels import decode, write_folder

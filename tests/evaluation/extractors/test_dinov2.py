@@ -8,7 +8,7 @@ import torch
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.evaluation.extractors import dinov2 as module
 from genkit.evaluation.extractors.dinov2 import DINOv2, dinov2
-from genkit.evaluation.metrics.computing import label
+from genkit.evaluation.metrics.scores_by_name import label
 
 WIDTH, DEPTH, GRID = 128, 2, 5
 

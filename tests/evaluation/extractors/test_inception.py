@@ -12,7 +12,7 @@ from genkit.core.errors import WeightsError
 from genkit.evaluation.extractors import inception
 from genkit.evaluation.extractors.fid_inception import FIDInception
 from genkit.evaluation.extractors.resize import clean
-from genkit.evaluation.metrics.computing import label
+from genkit.evaluation.metrics.scores_by_name import label
 
 
 @pytest.fixture(scope="module")

@@ -58,11 +58,11 @@ def test_the_recorded_encoder_its_image_and_one_step() -> None:
 
 
 def test_what_an_encoder_is_told() -> None:
-    assert ControlEncoder(SHAPE, 3).told(torch.tensor([2, 0])).equal(torch.tensor([[0.0, 0, 1], [1, 0, 0]]))
+    assert ControlEncoder(SHAPE, 3).encoded(torch.tensor([2, 0])).equal(torch.tensor([[0.0, 0, 1], [1, 0, 0]]))
     half = torch.full((1, 3), 1 / 3)
-    assert ControlEncoder(SHAPE, 3).told(half) is half, "probabilities, as measures read them"
-    torch.testing.assert_close(ControlEncoder(SIZE, 3).told(torch.tensor([2.0, 5.0])), torch.tensor([[-1.0], [0.5]]))
-    told = ControlEncoder(HUE, 3).told(torch.tensor([0.0, 0.25, 0.5]))
+    assert ControlEncoder(SHAPE, 3).encoded(half) is half, "probabilities, as measures read them"
+    torch.testing.assert_close(ControlEncoder(SIZE, 3).encoded(torch.tensor([2.0, 5.0])), torch.tensor([[-1.0], [0.5]]))
+    told = ControlEncoder(HUE, 3).encoded(torch.tensor([0.0, 0.25, 0.5]))
     torch.testing.assert_close(told, torch.tensor([[1.0, 0], [0, 1], [-1, 0]]), atol=1e-6, rtol=0)
 
 

@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from genkit.core.errors import DataError
-from genkit.explain.charts import curves, histogram
-from genkit.explain.pictures import BRIGHTER, DARKER, difference, on_white
+from genkit.explain.difference import BRIGHTER, DARKER, difference, on_white
 from genkit.explain.sheet import sheet, write_sheets
 from genkit.explain.strip import frames, strengths, write_strip
 from genkit.images.grid import TILE as SIDE
@@ -72,13 +71,3 @@ def test_animations_and_strips(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.png") as strip:
         assert strip.size == (5 * (SIDE + 2) - 2, 2 * (SIDE + 2) - 2)
         assert [strip.getpixel((i * (SIDE + 2), 0))[0] for i in range(5)] == [128, 159, 191, 223, 255]  # type: ignore[index]
-
-
-def test_charts_say_in_words_what_they_show() -> None:
-    drawn = histogram(torch.tensor([-1.0, 0.0, 1.0, 2.0]))
-    assert (
-        drawn.count("<rect") == 4 and drawn.count('class="for"') == 2 and "Effects from \N{MINUS SIGN}1 to +2" in drawn
-    )
-    assert "<svg" in histogram(torch.zeros(3))
-    drawn = curves([0.3, 0.5], [0.0, 0.01], 0.9)
-    assert drawn.count("<circle") == 4 and "Share flipped: 30" in drawn

@@ -14,8 +14,8 @@ from genkit.core.errors import EvaluationError
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
 from genkit.core.randomness import stable_seed
-from genkit.images.moves import Properties
 from genkit.images.properties import change, properties
+from genkit.images.property_changes import Properties
 from genkit.posthoc.directions.closed_form import closed_form
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.shifts import usual
@@ -108,13 +108,15 @@ def score(
     found = crew.gathered(mine)
     unique = uniqueness(torch.stack([one.effect for one in found]))
     rivals = enumerate(_rivals(directions, seed, done)) if steps else ()
-    told = dict(crew.gathered({k: (name, told_apart(of, steps, seed)) for k, (name, of) in rivals if crew.has(k)}))
+    accuracies = dict(
+        crew.gathered({k: (name, told_apart(of, steps, seed)) for k, (name, of) in rivals if crew.has(k)})
+    )
     each = tuple(
-        DirectionScores(one.size, unique[k].item(), one.moves, told["own"].each[k] if told else None)
+        DirectionScores(one.size, unique[k].item(), one.moves, accuracies["own"].each[k] if accuracies else None)
         for k, one in enumerate(found)
     )
     settings = {"steps": steps, "seeds": seeds, "reach": reach, "columns": columns, "seed": seed}
-    return Scored(each, {name: one.accuracy for name, one in told.items()}, settings)
+    return Scored(each, {name: one.accuracy for name, one in accuracies.items()}, settings)
 
 
 class _Counted:

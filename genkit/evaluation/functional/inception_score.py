@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.evaluation.functional.checks import Features, as_features
+from genkit.evaluation.functional.matrices import Features, as_features
 
 
 def inception_score(logits: Features, splits: int = 1) -> tuple[float, float]:

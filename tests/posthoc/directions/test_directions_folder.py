@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from genkit.core.errors import GenkitError, WeightsError
 from genkit.posthoc.directions.deformators import MLPDeformator, UnitColumns
 from genkit.posthoc.directions.directions import Directions
-from genkit.posthoc.directions.folder import TENSORS, TEXT, of_generator, read_directions, write_directions
+from genkit.posthoc.directions.directions_folder import TENSORS, TEXT, of_generator, read_directions, write_directions
 from tests.posthoc.directions.test_spaces import GAN, LABELLED, made
 
 

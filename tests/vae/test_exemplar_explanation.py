@@ -8,7 +8,7 @@ import torch
 
 from genkit.core.errors import GenkitError
 from genkit.images import pixels as images
-from genkit.vae.explanation import explained
+from genkit.vae.exemplar_explanation import explained
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.networks.gated_vae import GatedVAENetwork
 from genkit.vae.vae import VAE

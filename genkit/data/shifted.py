@@ -55,8 +55,8 @@ def shifted(
         x = (x - _backgrounds(x, rng)).abs() if background == "blended" else x
         x = x + noise * torch.randn(x.shape, generator=rng) if noise else x
         parts.append((x.clamp(0, 1) * 255).round().to(torch.uint8))
-    told = {"rotated": rotation, "inverted": inverted, "blended": background == "blended", "noisy": noise}
-    name = " ".join([data.name, *(word for word, there in told.items() if there)])
+    changes = {"rotated": rotation, "inverted": inverted, "blended": background == "blended", "noisy": noise}
+    name = " ".join([data.name, *(word for word, there in changes.items() if there)])
     return DataSet(name, torch.cat(parts), data.labels, data.classes, data.report, data.unlabelled, files=data.files)
 
 

@@ -25,15 +25,6 @@ IN_WORDS = {
     "down": "how far down it lies",
 }
 """Of the properties whose names alone say little to somebody who reads a page."""
-MORE_AND_LESS = {
-    "brightness": ("the image is {} brighter", "the image is {} darker"),
-    "saturation": ("the image is {} more colourful", "the image is {} greyer"),
-    IN_WORDS["area"]: ("{} more of it stands out", "{} less of it stands out"),
-    IN_WORDS["aspect"]: ("it is {} taller for its width", "it is {} wider for its height"),
-    IN_WORDS["across"]: ("it lies {} further right", "it lies {} further left"),
-    IN_WORDS["down"]: ("it lies {} lower", "it lies {} higher"),
-}
-"""Sentences about an image of which there is more, or less, of a property; {} takes "a little", "clearly" or "much"."""
 
 
 @runtime_checkable

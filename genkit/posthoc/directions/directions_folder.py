@@ -36,14 +36,14 @@ def write_directions(folder: Path, directions: Directions, method: str) -> None:
     state = {f"deformator.{k}": v for k, v in deformator.state_dict().items()} if not deformator.straight else {}
     tensors = {"directions": directions.rows(), "unit": directions.unit, "mean": directions.mean, **state}
     plain = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-    told = {
+    content = {
         "method": method,
         "space": directions.space.name,
         "generator": weights_fingerprint(directions.generator),
         **({} if deformator.straight else {"deformator": deformator.config}),
         "names": dict(enumerate(directions.names)),
     }
-    text = yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
     write_atomically(folder / TENSORS, save(plain, metadata={"format": "pt"}))
     write_atomically(folder / TEXT, (ABOUT + text).encode())
 
@@ -58,12 +58,12 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
     if not (folder / TENSORS).is_file() or not (folder / TEXT).is_file():
         raise WeightsError(f"{folder} holds no {TENSORS} and {TEXT}; 'genkit directions' writes them")
     try:
-        told, tensors = _told(folder), load_file(folder / TENSORS)
+        content, tensors = _content(folder), load_file(folder / TENSORS)
         rows, unit, mean = (tensors[name] for name in ("directions", "unit", "mean"))
         if not len(rows) or not (unit.isfinite().all() and (unit > 0).all() and mean.isfinite().all()):
             raise Unreadable("no direction, or a unit or mean that is none")
-        deformator = _deformator(told, tensors, rows)
-        found = Directions(generator, deformator, str(told["space"]), _names(told.get("names"), len(rows)))
+        deformator = _deformator(content, tensors, rows)
+        found = Directions(generator, deformator, str(content["space"]), _names(content.get("names"), len(rows)))
         found.unit.copy_(unit)
         found.mean.copy_(mean)
     except (Unreadable, SafetensorError, OSError, KeyError, RuntimeError) as damage:
@@ -75,7 +75,7 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
 
 def of_generator(folder: Path, generator: LatentGenerator) -> bool:
     """Whether the directions in a folder were found in the very weights of `generator`, or before it was edited."""
-    found = _told(folder).get("generator")
+    found = _content(folder).get("generator")
     while found != weights_fingerprint(generator):
         if not isinstance(generator, Edited):
             return False
@@ -83,17 +83,17 @@ def of_generator(folder: Path, generator: LatentGenerator) -> bool:
     return True
 
 
-def _told(folder: Path) -> dict[str, Any]:
-    told = read_yaml(folder / TEXT)
-    if not isinstance(told, dict):
-        raise Unreadable(f"it is no mapping but {shown(told)}")
-    return told
+def _content(folder: Path) -> dict[str, Any]:
+    content = read_yaml(folder / TEXT)
+    if not isinstance(content, dict):
+        raise Unreadable(f"it is no mapping but {shown(content)}")
+    return content
 
 
-def _deformator(told: dict[str, Any], tensors: dict[str, Any], rows: Any) -> Deformator:
-    if "deformator" not in told:
+def _deformator(content: dict[str, Any], tensors: dict[str, Any], rows: Any) -> Deformator:
+    if "deformator" not in content:
         return FixedDirections.of(rows)
-    made: Deformator = catalog.build(told["deformator"], makes=Deformator, where="deformator")
+    made: Deformator = catalog.build(content["deformator"], makes=Deformator, where="deformator")
     made.load_state_dict({k.removeprefix("deformator."): v for k, v in tensors.items() if k.startswith("deformator.")})
     return made
 

@@ -9,8 +9,8 @@ from typing import Any
 from genkit import __version__
 from genkit.core.files import write_text_atomically
 from genkit.explain.charts import curves, histogram, track
+from genkit.explain.difference import difference, url
 from genkit.explain.explanation import Attribute, ExampleImages, Explanation
-from genkit.explain.pictures import difference, url
 from genkit.explain.words import effect, enough, moved, percent, reading, sorts
 
 SHOWN = 5
@@ -49,7 +49,7 @@ def page(explanation: Explanation, about: About) -> str:
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
     checks = reading(explanation.checks)
     doubts = explanation.checks.reasons or [f"{what} No: {said}" for what, said, well in checks if not well]
-    return pages.get_template("page.html.j2").render(
+    return pages.get_template("explanation.html.j2").render(
         about=about,
         classes=sorts(explanation.classes),
         targets=[_target(explanation, target, about) for target in sorted(explanation.attributes)],

@@ -11,10 +11,10 @@ from genkit.core.catalog import CATALOG, build
 from genkit.core.errors import EvaluationError, WeightsError
 from genkit.core.files import sha256_of_file
 from genkit.core.location import WEIGHTS
+from genkit.evaluation.extractors.choice import default_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import sha256_of_state
-from genkit.evaluation.extractors.features import default_extractor, extractor_for
 from genkit.evaluation.extractors.resize import clean
-from genkit.evaluation.metrics.computing import label
+from genkit.evaluation.metrics.scores_by_name import label
 from genkit.images.pixels import from_uint8, to_channels, to_uint8
 
 

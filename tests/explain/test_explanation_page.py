@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from genkit.explain.explanation import Explanation
-from genkit.explain.page import SHOWN, About, page, write_page
+from genkit.explain.explanation_page import SHOWN, About, page, write_page
 from genkit.explain.words import enough, moved, percent
-from genkit.images.moves import IN_WORDS
+from genkit.images.property_changes import IN_WORDS
 from tests.explain.made import LARGE, SMALL, explanation
 
 ABOUT = About("the size classifier", (("generator", "runs/x"),))

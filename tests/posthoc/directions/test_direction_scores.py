@@ -5,12 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError, GenkitError
-from genkit.posthoc.directions import scores
+from genkit.posthoc.directions import direction_scores
 from genkit.posthoc.directions.closed_form import closed_form, ganspace_of, sefa_of, style_weights
 from genkit.posthoc.directions.deformators import FixedDirections
+from genkit.posthoc.directions.direction_scores import rival, score, spearman, uniqueness
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.reconstructors import LeNetReconstructor, ResNet18Reconstructor
-from genkit.posthoc.directions.scores import rival, score, spearman, uniqueness
 from genkit.posthoc.directions.spaces import space_of
 from genkit.posthoc.directions.telling import reconstructor_for, told_apart
 from tests.contracts.specs import DCGAN_G, STYLEGAN2_G, seeded
@@ -71,7 +71,7 @@ def test_few_pictures_at_a_time_give_the_same_scores(monkeypatch: pytest.MonkeyP
     generator, factors = renderer()
     found = Directions(generator, FixedDirections.of(factors))
     whole = score(found, steps=0, seeds=5)
-    monkeypatch.setattr(scores, "LOOKED_AT", 2 * 9 * 32 * 32)
+    monkeypatch.setattr(direction_scores, "LOOKED_AT", 2 * 9 * 32 * 32)
     for one, other in zip(whole.each, score(found, steps=0, seeds=5).each, strict=True):
         assert one.moves == pytest.approx(other.moves) and one.effect == pytest.approx(other.effect)
         assert one.uniqueness == pytest.approx(other.uniqueness)
@@ -81,7 +81,7 @@ def test_random_directions_are_compared_to_others() -> None:
     generator, _ = renderer()
     deformator = closed_form("random", space_of(generator), 3, seed=4)
     found = Directions(generator, deformator)
-    rows = {name: them.rows() for name, them in scores._rivals(found, 4, lambda: None)}
+    rows = {name: them.rows() for name, them in direction_scores._rivals(found, 4, lambda: None)}
     assert (rows["own"] - rows["random"]).abs().max() > 0.1
 
 

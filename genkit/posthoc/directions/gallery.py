@@ -12,8 +12,8 @@ from genkit import __version__
 from genkit.core.files import write_text_atomically
 from genkit.images.grid import grid
 from genkit.images.pixels import data_url, png_bytes
+from genkit.posthoc.directions.direction_scores import DirectionScores, Scored
 from genkit.posthoc.directions.directions import Directions
-from genkit.posthoc.directions.scores import DirectionScores, Scored
 
 PAGE = "directions.html"
 TOLD = 3
@@ -58,7 +58,7 @@ def _rendered(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
-    return pages.get_template("page.html.j2").render(
+    return pages.get_template("gallery.html.j2").render(
         title=title,
         way=WAYS.get(method, f"found by {method}"),
         space=directions.space.name,

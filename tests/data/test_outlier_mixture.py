@@ -8,7 +8,7 @@ import torch
 from genkit.core.catalog import build
 from genkit.core.errors import DataError
 from genkit.data.dataset import DataSet
-from genkit.data.outliers import outlier_mixture
+from genkit.data.outlier_mixture import outlier_mixture
 
 CLEAN = DataSet("clean", torch.full((40, 1, 2, 2), 7, dtype=torch.uint8), torch.arange(40) % 4)
 

@@ -8,7 +8,7 @@ import torch
 from genkit.core.catalog import build
 from genkit.core.errors import DataError, RecipeError
 from genkit.data.dataset import DataSet
-from genkit.data.shifts import shifted
+from genkit.data.shifted import shifted
 
 DIGITS = build({"type": "digits", "split": "test", "size": 16, "channels": 3})
 
