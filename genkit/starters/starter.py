@@ -159,7 +159,7 @@ def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
         yield f"Files that cannot be used are left out (skip_bad: true): {len(found.rejected):,} now."
     if labelled:
         yield f"{len(found.classes)} classes; samples of one are made by `genkit sample ... --label NAME`."
-    elif told_classes(found):
+    elif enough_of_each(found):
         yield f"{len(found.classes)} classes, of which this system is told none: its samples are of all."
     elif found.classes:
         yield f"{len(found.classes)} classes, some of fewer than {A_CLASS} images, which is few: labels are not used."
