@@ -135,17 +135,17 @@ class KeptMemory:
 
     def watching(self) -> saved_tensors_hooks:
         """A context in which all that autograd saves is followed until it is let go."""
-        return saved_tensors_hooks(self._keep, lambda kept: kept.tensor if isinstance(kept, Kept) else kept)
+        return saved_tensors_hooks(self._keep, lambda kept: kept.tensor if isinstance(kept, Held) else kept)
 
-    def _keep(self, tensor: Tensor) -> Kept | Tensor:
+    def _keep(self, tensor: Tensor) -> Held | Tensor:
         if _storage(tensor) in self._lasting:
             return tensor
-        kept = Kept(tensor, self)
+        kept = Held(tensor, self)
         self.most = max(self.most, self.now)
         return kept
 
 
-class Kept:
+class Held:
     """A saved tensor, which counts as long as it is kept; one of several on the same memory counts once."""
 
     def __init__(self, tensor: Tensor, memory: KeptMemory):
