@@ -14,7 +14,7 @@ from genkit.core.errors import EvaluationError
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
-from genkit.explain.checks import LEAST, check_given, checked, doubts
+from genkit.explain.checks import LEAST, check_given, checked, doubts, unseen
 from genkit.explain.effects import ROWS, Effects, find_effects
 from genkit.explain.encoded import BATCH, Encoded, Step
 from genkit.explain.explainable import Explainable, class_names
@@ -128,15 +128,16 @@ class _Explaining:
             )
             for y in targets
         }
+        examples = {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets}
         of_images = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
         return Explanation(
             names,
             {y: [self.attribute(effects, step, y) for step in steps[y]] for y in targets},
-            {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets},
+            examples,
             shares,
             chance,
             only_probabilities(others),
-            self.checked({y: names[y] for y in targets}, shares, chance),
+            self.checked({y: names[y] for y in targets}, shares, chance, examples),
             settings.to_json(),
             {**data, **of_images, "searched": len(self.encoded), "others": len(others)},
             effects.range,
@@ -147,8 +148,16 @@ class _Explaining:
         accept = Realism(self.critic, self.encoded, effects, y) if self.critic else anything
         return self.settings.selection(effects.towards(y), self.settings.most, accept)
 
-    def checked(self, names: dict[int, str], shares: dict[int, list[float]], chance: dict[int, list[float]]) -> Checks:
-        return replace(self.checks, reasons=[*self.checks.reasons, *doubts(names, shares, chance)])
+    def checked(
+        self,
+        names: dict[int, str],
+        shares: dict[int, list[float]],
+        chance: dict[int, list[float]],
+        examples: dict[int, list[ExampleImages]],
+    ) -> Checks:
+        images = {y: torch.cat([one.images for one in found]) for y, found in examples.items() if found}
+        reasons = [*self.checks.reasons, *doubts(names, shares, chance), *unseen(names, images)]
+        return replace(self.checks, reasons=reasons)
 
     def attribute(self, effects: Effects, step: Step, y: int) -> Attribute:
         layer, channel = effects.coordinates.place(step.s)
