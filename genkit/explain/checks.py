@@ -124,5 +124,5 @@ def unseen(names: dict[int, str], images: dict[int, Tensor]) -> Iterator[str]:
         if change < UNSEEN * lost:
             yield (
                 f"towards {names[y]}: an attribute changes the pictures by {change / lost:.0%} of what the "
-                "reconstructions lose of the images: what decides may be too faint to be seen, or what is not shown at all"
+                "reconstructions lose of the images: what decides may be too faint to be seen, or not shown at all"
             )

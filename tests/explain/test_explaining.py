@@ -247,7 +247,7 @@ def test_reasons_not_to_trust_it() -> None:
     assert "at random change" in reasons(
         Pixels(torch.stack([-20 * torch.ones(5), 20 * torch.ones(5)])), images(80), draws=40
     )
-    assert "what decides may be too faint to be seen" in reasons(binary(faithful=0.6), images(), shift=0.05)
+    assert "decides may be too faint to be seen" in reasons(binary(faithful=0.6), images(), shift=0.05)
     assert "too faint" not in reasons(binary(faithful=0.6), images())
     weights = binary().weights + torch.tensor([[0.0], [1.0]]) * torch.tensor([12.0, 0, 0, 0, 0])
 
