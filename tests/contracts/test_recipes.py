@@ -184,7 +184,9 @@ def test_two_processes_have_the_losses_of_one(name: str, undisturbed: Undisturbe
     assert_close(scalars(undisturbed(recipe)), scalars(tmp_path / "two"), MAGNIFIED.get(name, 3e-4))
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "mnist/exemplar_vae", "mnist/domain_adaptation"])
+@pytest.mark.parametrize(
+    "name", [*FAMILIES, "mnist/exemplar_vae", "mnist/domain_adaptation", "lsun_church64/vaebm", "shapes/styleex"]
+)
 def test_two_killed_processes_go_on_to_the_same_weights(name: str, tmp_path: Path) -> None:
     recipe = write(name, tmp_path)
     assert together(recipe, tmp_path / "straight") == [0, 0]
