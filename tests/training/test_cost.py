@@ -10,7 +10,8 @@ from genkit.core.input_gradient import input_gradient
 from genkit.training.cost import Cost, KeptMemory, cost_of
 from genkit.training.recipe import Recipe
 from genkit.training.rehearsal import rehearsals
-from tests.contracts.specs import DIGITS, GAUSSIAN_VAE, LANGEVIN, VAEBM, finished
+from tests.contracts.specs import LANGEVIN
+from tests.vae.energy.test_vaebm_training import recipe as tiny_vaebm
 
 
 def test_what_is_let_go_does_not_count_with_what_comes_after_it() -> None:
@@ -38,17 +39,9 @@ def cost(accumulate: int = 1, **system: object) -> Cost:
 
 
 def vaebm(accumulate: int = 1, **system: object) -> Recipe:
-    generator = {**VAEBM, "decoder": finished(GAUSSIAN_VAE)}
-    return Recipe.from_dict(
-        {
-            "name": "tiny",
-            "data": DIGITS,
-            "system": {"type": "vaebm_training", "generator": generator, "langevin": LANGEVIN, **system},
-            "optimizers": {"energy": {"type": "adam", "lr": 1e-2}},
-            "train": {"steps": 2, "batch_size": 64, "accumulate": accumulate, "trackers": []},
-            "every": {"log": 1, "grid": 0, "checkpoint": 2},
-        }
-    )
+    tree = tiny_vaebm(2, **system).to_dict()
+    tree["train"] |= {"batch_size": 64, "accumulate": accumulate}
+    return Recipe.from_dict(tree)
 
 
 def test_the_graph_of_langevin_steps_counts_and_is_not_split() -> None:
