@@ -171,7 +171,7 @@ def measured(data: str, method: str, learned: Directions, seed: int) -> Spec:
 
 
 def factors_moved(directions: Directions, seed: int, n: int = 64) -> dict[str, tuple[float, float]]:
-    """Factor -> how far the direction that moves it most beyond the others does, and the mean of the others."""
+    """Factor -> how far the direction that moves it most does so, and the mean of the others that it moves beside."""
     images = catalog.build({"type": "shapes", "split": "test"}).rows(torch.arange(1000))
     judge, reach = Properties(MeasuredShape(), images), usual(directions.space.dim).scale / 2
     each = [moved_by(directions, k, reach, judge, range(seed, seed + n)) for k in range(len(directions))]
@@ -179,7 +179,7 @@ def factors_moved(directions: Directions, seed: int, n: int = 64) -> dict[str, t
     found = {}
     for name in moved[0]:
         pairs = [(one[name], sum(v for k, v in one.items() if k != name) / (len(one) - 1)) for one in moved]
-        found[name] = max(pairs, key=lambda pair: pair[0] - pair[1])
+        found[name] = max(pairs)
     return found
 
 

@@ -144,7 +144,7 @@ class Directions(Pretrained, nn.Module):
         Raises:
             GenkitError: there is no direction of this number.
         """
-        at = torch.tensor(list(strengths), device=self.unit.device).repeat(len(seeds))
+        at = torch.tensor([float(s) for s in strengths], device=self.unit.device).repeat(len(seeds))
         with evaluating(self):
             shift = self.unit * self.deformator.along(number, at)
             latents, condition = samples_of(self.generator, seeds)

@@ -206,7 +206,7 @@ def test_two_methods_of_ones_own_are_enough() -> None:
     found = Directions(generator, UnitColumns(2, 5))
     found.measure()
     assert found.unit.item() == pytest.approx(2, abs=0.05)
-    strip = found.strip(0, [0.0, 1.0], [3])
+    strip = found.strip(0, [0, 1], [3])
     moved = (strip[0, 1] - strip[0, 0]).flatten() * 10
     torch.testing.assert_close(moved, found.unit * found.rows()[0, :4])
 
