@@ -14,10 +14,10 @@ from torch import Tensor
 from benchmarks.peers.contestant import MARGIN, Contestant, count
 from benchmarks.peers.settings import EVALUATIONS
 from genkit.images.pixels import to_uint8
-from genkit.starters.starter import SHARE, Wish, starter
-from genkit.starters.survey import survey
 from genkit.training.preparation import prepare
 from genkit.training.recipe import Recipe
+from genkit.training.starters.starter import SHARE, Wish, starter
+from genkit.training.starters.survey import survey
 
 DATA = {"type": "fashion_mnist", "split": "train"}
 TIMED, WARM = 4, 1

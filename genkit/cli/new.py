@@ -13,10 +13,10 @@ from click.core import ParameterSource
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing
 from genkit.core.errors import GenkitError
-from genkit.starters.plans import PLANS
+from genkit.training.starters.plans import PLANS
 
 if TYPE_CHECKING:
-    from genkit.starters.survey import Survey
+    from genkit.training.starters.survey import Survey
 
 SYSTEMS = tuple(PLANS)
 MINUTES, SHOWN = 30, 5
@@ -52,9 +52,9 @@ def command(
     from genkit.evaluation.real_data import read_name
     from genkit.images.grid import grid
     from genkit.images.pixels import png_bytes
-    from genkit.starters.fine_tuning import fine_tuned
-    from genkit.starters.starter import Wish, starter
-    from genkit.starters.survey import survey
+    from genkit.training.starters.fine_tuning import fine_tuned
+    from genkit.training.starters.starter import Wish, starter
+    from genkit.training.starters.survey import survey
 
     if start and ctx.get_parameter_source("system") is ParameterSource.COMMANDLINE:
         raise GenkitError("--system is that of the weights --from which the training goes on; leave it out")

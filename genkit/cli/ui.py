@@ -23,9 +23,9 @@ def command(host: str, port: int) -> None:
     """
     if find_spec(NEEDED) is None:
         raise GenkitError(f"the page needs {NEEDED}: pip install 'genkit[ui]'")
-    from genkit.ui.library import Library
-    from genkit.ui.pictures import prepare
-    from genkit.ui.server import application, bound, own_uploads, server
+    from genkit.cli.web.library import Library
+    from genkit.cli.web.pictures import prepare
+    from genkit.cli.web.server import application, bound, own_uploads, server
 
     with own_uploads(), bound(host, port) as listening:
         library = Library(Path())

@@ -48,7 +48,7 @@ LEFT_OUT = {
     "make test": "runs these tests",
     "genkit push runs/digits ada/digits --license mit --private": "tests/cli/test_hub.py, without the hub",
     "genkit pull ada/digits --out pulled": "tests/cli/test_hub.py, without the hub",
-    "genkit ui": "goes on until it is stopped; tests/ui opens the page in a browser",
+    "genkit ui": "goes on until it is stopped; tests/cli/web opens the page in a browser",
 }
 STAND_IN = {"make demo": "genkit train recipes/digits/wgan_ratio_clipping.yaml --out runs/demo --resume"}
 """`make demo` without its virtual environment."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from genkit.cli.web.library import DEPTH, Library, chosen
 from genkit.core.errors import GenkitError
-from genkit.ui.library import DEPTH, Library, chosen
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 import gradio as gr
 
 from genkit import __version__
-from genkit.ui.about import about
-from genkit.ui.confined import ConfinedBlocks
-from genkit.ui.image_tab import image_tab
-from genkit.ui.library import Library
-from genkit.ui.markup import note
-from genkit.ui.reading_tab import reading_tab
-from genkit.ui.sample_tab import sample_tab
-from genkit.ui.training_tab import training_tab
+from genkit.cli.web.about import about
+from genkit.cli.web.confined import ConfinedBlocks
+from genkit.cli.web.image_tab import image_tab
+from genkit.cli.web.library import Library
+from genkit.cli.web.markup import note
+from genkit.cli.web.reading_tab import reading_tab
+from genkit.cli.web.sample_tab import sample_tab
+from genkit.cli.web.training_tab import training_tab
 
 SAMPLES, IMAGE, TRAINING, PAGES = "Samples", "Your image", "Training", "Pages"
 

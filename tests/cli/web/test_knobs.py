@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, configured
+from genkit.cli.web.knobs import Choice, Picture, Slide, condition_knobs, of_column, option_knobs, shared_copy
+from genkit.cli.web.wishes import Wishes
 from genkit.core.columns.probabilities import Probabilities
 from genkit.core.columns.values import Values
 from genkit.core.errors import GenkitError
-from genkit.ui.knobs import Choice, Picture, Slide, condition_knobs, of_column, option_knobs, shared_copy
-from genkit.ui.wishes import Wishes
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 
 GIVEN: list[tuple[str, Any]] = [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from genkit.cli.web.watching import state_of, watched
 from genkit.images.pixels import write_png
-from genkit.ui.watching import state_of, watched
 
 
 def log(run: Path, *steps: tuple[int, float]) -> None:

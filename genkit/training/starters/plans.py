@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genkit.core.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
-    from genkit.starters.survey import Survey
+    from genkit.training.starters.survey import Survey
 
 FEW = 20_000
 """Images below which a critic learns them by heart unless it sees them augmented."""

@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from genkit.ui.library import Library, chosen
-from genkit.ui.markup import note
-from genkit.ui.sample_tab import refusing
+from genkit.cli.web.library import Library, chosen
+from genkit.cli.web.markup import note
+from genkit.cli.web.sample_tab import refusing
 
 ADDRESS = "pages"
-"""Below which the server gives them; see genkit.ui.server."""
+"""Below which the server gives them; see genkit.cli.web.server."""
 
 
 def reading_tab(library: Library) -> gr.Dropdown:

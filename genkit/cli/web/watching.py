@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from genkit.cli.web.markup import curves, note, picture
 from genkit.core.display import clock
 from genkit.core.documents import Unreadable, read_yaml
 from genkit.training.log import read_metrics
 from genkit.training.report import curves_of
 from genkit.training.run_folder import RunFolder
-from genkit.ui.markup import curves, note, picture
 
 RECENT = 10
 """Lines of the log by which the speed is told."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from genkit.cli.conditions import AskedConditions, asked
 from genkit.cli.sampler_options import configured
+from genkit.cli.web.knobs import shared_copy
 from genkit.core.errors import GenkitError
-from genkit.ui.knobs import shared_copy
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from genkit.core.documents import parse_yaml
-from genkit.starters.plans import A_CLASS, FEW, PLANS, Shape, shape_for
-from genkit.starters.survey import Survey
 from genkit.training.recipe import Recipe
+from genkit.training.starters.plans import A_CLASS, FEW, PLANS, Shape, shape_for
+from genkit.training.starters.survey import Survey
 
 SHARE = 0.85
 """Of the minutes, for iterations; the rest is for pictures, checkpoints and scores."""

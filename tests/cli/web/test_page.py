@@ -117,8 +117,8 @@ def here(tmp_path_factory: pytest.TempPathFactory, finished: Path, vae: Path) ->
 @pytest.fixture(scope="module")
 def address(here: Path) -> Iterator[str]:
     """The page of that folder, served by a thread."""
-    from genkit.ui.library import Library
-    from genkit.ui.server import application, bound, own_uploads, server
+    from genkit.cli.web.library import Library
+    from genkit.cli.web.server import application, bound, own_uploads, server
 
     with own_uploads(), bound("127.0.0.1", 0) as listening:
         made = server(application(Library(Path()), "127.0.0.1"))

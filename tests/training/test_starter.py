@@ -10,11 +10,11 @@ import torch
 
 from genkit.core.errors import DataError, RecipeError
 from genkit.images.pixels import write_folder
-from genkit.starters import survey as module
-from genkit.starters.plans import PLANS
-from genkit.starters.starter import Wish, starter
-from genkit.starters.survey import survey
 from genkit.training import train
+from genkit.training.starters import survey as module
+from genkit.training.starters.plans import PLANS
+from genkit.training.starters.starter import Wish, starter
+from genkit.training.starters.survey import survey
 
 DIGITS = {"type": "digits", "split": "test"}
 
@@ -95,7 +95,7 @@ def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: 
     for system, view in (("gan", "diff_augment"), ("stylegan2", "adaptive_augment")):
         made = starter(found, Wish(system, Path("x.yaml"), 30), lambda recipe: 0.1)
         assert made.recipe.system["view"]["type"] == view and "60 images are few" in made.text
-    monkeypatch.setattr("genkit.starters.starter.FEW", 10)
+    monkeypatch.setattr("genkit.training.starters.starter.FEW", 10)
     assert "view" not in starter(found, Wish("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
 
 

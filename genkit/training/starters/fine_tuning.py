@@ -11,10 +11,10 @@ from genkit.core.errors import GenkitError, RecipeError, WeightsError
 from genkit.core.generator import Generator
 from genkit.core.location import RECIPE, locate
 from genkit.core.pretrained import configuration
-from genkit.starters.plans import Shape
-from genkit.starters.starter import SHARE, Starter, Timing, Wish, data_of, enough_of_each, name_of, starter
-from genkit.starters.survey import Survey
 from genkit.training.recipe import Recipe
+from genkit.training.starters.plans import Shape
+from genkit.training.starters.starter import SHARE, Starter, Timing, Wish, data_of, enough_of_each, name_of, starter
+from genkit.training.starters.survey import Survey
 
 KINDS = {"ddpm": "ddpm", "vae": "vae", "dcgan_generator": "gan", "stylegan2_generator": "stylegan2"}
 """Type of a generator, or of a GAN's network -> the plan that trains it."""

@@ -7,15 +7,15 @@ from typing import Any
 
 import gradio as gr
 
+from genkit.cli.web.controls import Control, control, number
+from genkit.cli.web.knobs import Knob, Slide, condition_knobs, option_knobs
+from genkit.cli.web.library import Library, chosen
+from genkit.cli.web.markup import figure, refusal
+from genkit.cli.web.moves import moves_of
+from genkit.cli.web.pictures import interpolation, joins, opened, samples
+from genkit.cli.web.wishes import Wishes
 from genkit.core.errors import GenkitError
 from genkit.core.progress import Progress
-from genkit.ui.controls import Control, control, number
-from genkit.ui.knobs import Knob, Slide, condition_knobs, option_knobs
-from genkit.ui.library import Library, chosen
-from genkit.ui.markup import figure, refusal
-from genkit.ui.moves import moves_of
-from genkit.ui.pictures import interpolation, joins, opened, samples
-from genkit.ui.wishes import Wishes
 
 MOST, FIRST, LATEST = 64, 9, 2**31 - 1
 """Samples at most, and at first; the largest seed."""

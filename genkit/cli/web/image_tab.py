@@ -7,13 +7,13 @@ from typing import Any
 
 import gradio as gr
 
+from genkit.cli.web.controls import dropped
+from genkit.cli.web.library import Library
+from genkit.cli.web.markup import figure, note, numbers, refusal
+from genkit.cli.web.pictures import edits, opened, score_of, scores, varies
+from genkit.cli.web.sample_tab import COUNT, LATEST, counted, place, refusing
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
-from genkit.ui.controls import dropped
-from genkit.ui.library import Library
-from genkit.ui.markup import figure, note, numbers, refusal
-from genkit.ui.pictures import edits, opened, score_of, scores, varies
-from genkit.ui.sample_tab import COUNT, LATEST, counted, place, refusing
 
 SIDE = 240
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from genkit.cli.places import write_json
+from genkit.cli.web.library import Library
+from genkit.cli.web.moves import MOST, SCORES, moves_of
+from genkit.cli.web.pictures import samples
+from genkit.cli.web.wishes import Wishes
 from genkit.posthoc.directions.deformators import FixedDirections
 from genkit.posthoc.directions.directions import Directions
 from genkit.posthoc.directions.directions_folder import write_directions
-from genkit.ui.library import Library
-from genkit.ui.moves import MOST, SCORES, moves_of
-from genkit.ui.pictures import samples
-from genkit.ui.wishes import Wishes
 from tests.cli.console import run
 from tests.contracts.specs import GENERATOR_SPECS, seeded
 

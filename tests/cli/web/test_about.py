@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genkit.ui.about import about
+from genkit.cli.web.about import about
 
 
 def test_of_shipped_weights() -> None:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from genkit.cli.web.library import Library, chosen
+from genkit.cli.web.markup import STYLE
 from genkit.core.errors import GenkitError
-from genkit.ui.library import Library, chosen
-from genkit.ui.markup import STYLE
 
 LOOPBACK, EVERYWHERE = ("127.0.0.1", "localhost"), ("0.0.0.0", "::")
 LARGEST = "64mb"
@@ -52,8 +52,8 @@ def application(library: Library, host: str) -> Any:
     from fastapi.responses import HTMLResponse
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from genkit.ui.page import page
-    from genkit.ui.reading_tab import ADDRESS
+    from genkit.cli.web.page import page
+    from genkit.cli.web.reading_tab import ADDRESS
 
     served = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if host not in EVERYWHERE:

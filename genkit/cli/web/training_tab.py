@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from genkit.ui.library import Library, chosen
-from genkit.ui.markup import note
-from genkit.ui.sample_tab import refusing
-from genkit.ui.watching import state_of, watched
+from genkit.cli.web.library import Library, chosen
+from genkit.cli.web.markup import note
+from genkit.cli.web.sample_tab import refusing
+from genkit.cli.web.watching import state_of, watched
 
 EVERY_S = 3.0
 

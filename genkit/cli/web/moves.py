@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genkit.cli.web.knobs import Knob, Moving, Slide
+from genkit.cli.web.wishes import Move
 from genkit.core.documents import read_mapping
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
-from genkit.ui.knobs import Knob, Moving, Slide
-from genkit.ui.wishes import Move
 
 if TYPE_CHECKING:
+    from genkit.cli.web.library import Library
     from genkit.core.generator import Generator
-    from genkit.ui.library import Library
 
 SCORES = "scores.json"
 STRENGTH, MOST = 2.0, 6.0

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from genkit.cli.web.wishes import BATCH, Wishes
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Density, Generator, LatentGenerator
 from genkit.core.progress import Progress
 from genkit.core.scores_images import ScoresImages
 from genkit.images import pixels
 from genkit.images.grid import grid
-from genkit.ui.wishes import BATCH, Wishes
 
 if TYPE_CHECKING:
     from torch import Tensor

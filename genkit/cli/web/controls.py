@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from genkit.cli.web.knobs import Choice, Knob, Line, Moving, Picture, Slide
 from genkit.core.errors import GenkitError, shown
-from genkit.ui.knobs import Choice, Knob, Line, Moving, Picture, Slide
 
 ANY = "not set"
 """Of a list: nothing is asked for."""

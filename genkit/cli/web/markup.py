@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from genkit.cli.web.pictures import PagePicture
 from genkit.images.pixels import data_url
-from genkit.ui.pictures import PagePicture
 
 WIDE = 640
 """Width in pixels that a small picture is enlarged to at most, by a whole factor."""
