@@ -77,6 +77,33 @@ class Styled(Protocol):
         ...
 
 
+class MovedStyles(NamedTuple):
+    """The styles of images, as every edit so far has moved them.
+
+    Attributes:
+        w: W+ (n, layers, style_dim).
+        added: layer -> what is added to its style of w, (n, channels).
+    """
+
+    w: Tensor
+    added: Mapping[str, Tensor]
+
+
+@runtime_checkable
+class MovesStyles(Protocol):
+    """A generator whose images have other styles than its network gives its latents: it was edited or truncated.
+
+    Attributes:
+        generator: as it was before.
+    """
+
+    generator: Any
+
+    def moved_styles(self, latents: Tree, condition: Condition) -> MovedStyles:
+        """The styles of latents as they are moved, of a generator with styles."""
+        ...
+
+
 def named_slices(network: object) -> Mapping[str, slice]:
     """Parts of z, and of w, where a network has a mapping of its own for each: `slices`, by name; empty for others."""
     found: Mapping[str, slice] = getattr(network, "slices", {})

@@ -13,7 +13,7 @@ from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Randomness
-from genkit.core.styled import Styled, joined, named_slices, noise_of
+from genkit.core.styled import MovedStyles, Styled, joined, named_slices, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.gan import GAN
 
@@ -84,7 +84,15 @@ class Truncated(LatentGenerator):
         return self.generator.latents(randomness)
 
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
-        network: Any = self.generator.network
-        w = truncated(network.to_w(z, condition), network.w_avg, psi_of(self.psi, network), self.layers)
-        images: Tensor = network.synthesise(joined(network, w, condition), noise_of(z))
+        w = self.moved_styles(z, condition or {}).w
+        images: Tensor = self.network.synthesise(joined(self.network, w, condition), noise_of(z))
         return images.float()
+
+    @property
+    def network(self) -> Any:
+        """Of the generator, with styles."""
+        return self.generator.network
+
+    def moved_styles(self, z: Any, condition: Condition) -> MovedStyles:
+        w = self.network.to_w(z, condition)
+        return MovedStyles(truncated(w, self.network.w_avg, psi_of(self.psi, self.network), self.layers), {})

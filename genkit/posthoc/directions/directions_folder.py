@@ -15,9 +15,9 @@ from genkit.core.errors import GenkitError, WeightsError, shown
 from genkit.core.files import write_atomically
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import LatentGenerator
+from genkit.core.styled import MovesStyles
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections
 from genkit.posthoc.directions.directions import Directions
-from genkit.posthoc.directions.edited import Edited
 
 TENSORS, TEXT = "directions.safetensors", "directions.yaml"
 ABOUT = (
@@ -74,10 +74,10 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
 
 
 def of_generator(folder: Path, generator: LatentGenerator) -> bool:
-    """Whether the directions in a folder were found in the very weights of `generator`, or before it was edited."""
+    """Whether the directions in a folder were found in the weights of `generator`, or before edits and truncation."""
     found = _content(folder).get("generator")
     while found != weights_fingerprint(generator):
-        if not isinstance(generator, Edited):
+        if not isinstance(generator, MovesStyles):
             return False
         generator = generator.generator
     return True

@@ -14,9 +14,10 @@ from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Randomness
+from genkit.core.styled import MovedStyles
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import Deformator, check_number
-from genkit.posthoc.directions.spaces import MovedStyles, space_of
+from genkit.posthoc.directions.spaces import space_of
 
 Strength = Annotated[float, Field(ge=-1000, le=1000)]
 Unit = Annotated[float, Field(gt=0)]
@@ -73,8 +74,7 @@ class Edited(LatentGenerator):
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         return self.space.images(z, condition or {}, self._shift(z))
 
-    def edited_styles(self, z: Any, condition: Condition) -> MovedStyles:
-        """The styles of latents as they are moved, of a generator with styles."""
+    def moved_styles(self, z: Any, condition: Condition) -> MovedStyles:
         return self.space.moved_styles(z, condition, self._shift(z))
 
     def _shift(self, z: Any) -> Tensor:

@@ -16,24 +16,12 @@ from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator, evaluating
 from genkit.core.precision import wide
 from genkit.core.randomness import Noise, stable_seed
-from genkit.core.styled import Styled, Styles, joined, noise_of
+from genkit.core.styled import MovedStyles, MovesStyles, Styled, Styles, joined, noise_of
 from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import laid_out
 
 MEASURED, BATCH, NUMBERS = 4096, 256, 2**24
 """Latents by which the unit of a space is measured; images or latents at a time, and numbers in them at most."""
-
-
-class MovedStyles(NamedTuple):
-    """The styles of images, as every edit so far has moved them.
-
-    Attributes:
-        w: W+ (n, layers, style_dim).
-        added: layer -> what is added to its style of w, (n, channels).
-    """
-
-    w: Tensor
-    added: Mapping[str, Tensor]
 
 
 class Space(ABC):
@@ -228,10 +216,8 @@ def styled_network(generator: LatentGenerator) -> Styled:
 
 def styles_of(generator: LatentGenerator, latents: Tree, condition: Condition) -> MovedStyles:
     """The styles of latents: as the generator itself has been moved, where it is one that was."""
-    before = getattr(generator, "edited_styles", None)
-    if before:
-        found: MovedStyles = before(latents, condition)
-        return found
+    if isinstance(generator, MovesStyles):
+        return generator.moved_styles(latents, condition)
     network: Any = styled_network(generator)
     return MovedStyles(network.to_w(latents, condition), {})
 

@@ -36,6 +36,7 @@ def test_round_trip_with_names_that_a_person_gives(kind: type, tmp_path: Path) -
             again.edited(number, 2.0).sample(2, rng=sample(1)).equal(found.edited(number, 2.0).sample(2, rng=sample(1)))
         )
     assert of_generator(tmp_path, generator)
+    assert of_generator(tmp_path, found.edited(0, 1.0))
     generator.network.stem.weight.data += 1  # type: ignore[union-attr, operator]
     assert not of_generator(tmp_path, generator)
 

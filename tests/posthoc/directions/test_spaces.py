@@ -12,6 +12,7 @@ from torch import Tensor
 from genkit.core.errors import GenkitError
 from genkit.core.generator import LatentGenerator
 from genkit.core.styled import joined, noise_of
+from genkit.gan.stylegan2.truncated import Truncated, truncated
 from genkit.posthoc.directions.deformators import LatentCoordinates, UnitColumns
 from genkit.posthoc.directions.directions import Directions, samples_of
 from genkit.posthoc.directions.edited import Edited
@@ -127,7 +128,7 @@ def test_edits_add_up() -> None:
     outer = Edited(inner, UnitColumns(1, 4), 2.0, space="w")
     z = {"z": torch.ones(1, 3)}
     w = generator.network.to_w({"z": z["z"] + inner._shift(z)})  # type: ignore[operator]
-    torch.testing.assert_close(outer.edited_styles(z, {}).w, w + outer._shift(z)[:, None])
+    torch.testing.assert_close(outer.moved_styles(z, {}).w, w + outer._shift(z)[:, None])
 
 
 @pytest.mark.parametrize("order", list(permutations(["z", "w.1-2", "b8.conv0", "b8.conv1", "b8.conv0"]))[::13])
@@ -151,6 +152,27 @@ def test_edits_of_different_spaces_add_up_in_any_order(
         again = Edited.from_pretrained(edited.save_pretrained(tmp_path))
         torch.testing.assert_close(again(z, condition), wanted)
         torch.testing.assert_close(space_of(edited, "b8.conv0").vectors(z, condition), styles["b8.conv0"])
+
+
+@pytest.mark.parametrize("spec", [STYLED, LABELLED], ids=["plain", "labelled"])
+def test_what_is_truncated_is_edited_from_where_it_is(spec: dict[str, Any], tmp_path: Path) -> None:
+    whole = made(spec)
+    network: Any = whole.network
+    with torch.no_grad():
+        network.w_avg.add_(0.5)
+    near = Truncated(whole, 0.5)  # type: ignore[arg-type]
+    edited = Edited(Edited(near, LatentCoordinates(2, 4), 2.0, 1, "w"), LatentCoordinates(2, 4), 2.0, 0, "b8.conv1")
+    z, condition = samples_of(whole, [1, 2])
+    with torch.no_grad():
+        w = truncated(network.to_w(z, condition), network.w_avg, 0.5)
+        w[..., 1] += 2
+        styles = network.styles(joined(network, w, condition))
+        styles = {**styles, "b8.conv1": styles["b8.conv1"] + torch.tensor([2.0, 0, 0, 0])}
+        wanted = network.synthesise(styles, noise_of(z))
+        torch.testing.assert_close(edited(z, condition), wanted)
+        again = Edited.from_pretrained(edited.save_pretrained(tmp_path))
+        torch.testing.assert_close(again(z, condition), wanted)
+    assert measured(space_of(near, "w")).unit == pytest.approx(0.5 * measured(space_of(whole, "w")).unit.item())
 
 
 def test_an_edit_of_another_latent() -> None:
