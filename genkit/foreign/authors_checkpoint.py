@@ -25,8 +25,8 @@ def read_checkpoint(path: str | Path, part: str | None = None) -> dict[str, Tens
         part: dotted place of the state dict (`state_dict`, `netG`, `model.ema`); needed only if there are several.
 
     Raises:
-        WeightsError: no file, a damaged one, one whose pickle holds more than tensors, no state dict, or several; sparse
-            or quantized tensors, or such without content.
+        WeightsError: no file, a damaged one, one whose pickle holds more than tensors, no state dict, or several;
+            sparse or quantized tensors, or such without content.
     """
     path = Path(path)
     if not path.is_file():
