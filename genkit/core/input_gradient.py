@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import GenkitError
+from genkit.core.precision import full_precision
 
 
 def input_gradient(f: Callable[[Tensor], Tensor], x: Tensor, *, create_graph: bool = False) -> Tensor:
@@ -32,9 +33,13 @@ def input_gradient(f: Callable[[Tensor], Tensor], x: Tensor, *, create_graph: bo
         if values.shape != x.shape[:1]:
             raise GenkitError(f"a gradient by input needs one value a sample, ({len(x)},); got {tuple(values.shape)}")
         total = values.sum()
-        found = (
-            torch.autograd.grad(total, x, create_graph=create_graph, allow_unused=True) if total.grad_fn else (None,)
-        )
+        # Outside autocast, which would lower what f computes at full precision on the way back alone.
+        with full_precision(x):
+            found = (
+                torch.autograd.grad(total, x, create_graph=create_graph, allow_unused=True)
+                if total.grad_fn
+                else (None,)
+            )
     if found[0] is None:
         raise GenkitError(
             "a gradient by input needs values that depend on the input; here no graph leads back to it: "

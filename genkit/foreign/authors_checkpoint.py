@@ -25,12 +25,17 @@ def read_checkpoint(path: str | Path, part: str | None = None) -> dict[str, Tens
         part: dotted place of the state dict (`state_dict`, `netG`, `model.ema`); needed only if there are several.
 
     Raises:
-        WeightsError: no file, a damaged one, one whose pickle holds more than tensors, no state dict, or several.
+        WeightsError: no file, a damaged one, one whose pickle holds more than tensors, no state dict, or several;
+            sparse or quantized tensors, or such without content.
     """
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path} is {'a folder' if path.is_dir() else 'missing'}; give a checkpoint file")
-    return _choose(path, dict(_state_dicts(_read(path))), part)
+    state = _choose(path, dict(_state_dicts(_read(path))), part)
+    for name, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise WeightsError(f"{path}: {name} is sparse, quantized, or without content; save plain dense tensors")
+    return state
 
 
 def _read(path: Path) -> Any:
@@ -55,7 +60,7 @@ def _read_torch(path: Path) -> Any:
     try:
         # Many training scripts keep their arguments beside the tensors: a Namespace, which holds names and values.
         with warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
-            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            warnings.filterwarnings("ignore", "Detected pickle protocol|Validating sparse tensor", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as refusal:
         raise WeightsError(

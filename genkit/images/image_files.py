@@ -281,8 +281,11 @@ def _fitted(image: Tensor, size: int, crop: str, enlarge: bool, name: str) -> Fi
     height, width = image.shape[-2:]
     small = min(height, width) < size
     if small and not enlarge:
+        enlarging = f"{{type: folder, path: PATH, size: {size}, channels: {len(image)}, enlarge: true}}"
         raise refusal(
-            name, f"{width} x {height} pixels are smaller than size {size}; choose a smaller size, or enlarge: true"
+            name,
+            f"{width} x {height} pixels are smaller than size {size}; choose a smaller size, or name the data as "
+            f"{enlarging}",
         )
     if crop == "none" and height != width:
         raise refusal(name, f"{width} x {height} pixels are not square; choose crop: centre")

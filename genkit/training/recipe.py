@@ -124,11 +124,11 @@ class Rollback:
     """Going back from a useless state: to the last good checkpoint, and on more slowly.
 
     Attributes:
-        lr: factor of all learning rates, each time.
+        lr: factor of all learning rates, each time; below 1, since at the same rates the same would happen again.
         at_most: number of times; at the next one the run ends with the last good state.
     """
 
-    lr: Annotated[float, Field(gt=0, le=1)] = 0.5
+    lr: Annotated[float, Field(gt=0, lt=1)] = 0.5
     at_most: Annotated[int, Field(ge=1, le=1000)] = 20
 
 

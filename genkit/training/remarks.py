@@ -22,6 +22,9 @@ def remarks(recipe: Recipe, data: Any) -> Iterator[str]:
             yield f"train.batch_size: {batch} is more than the {there}, so every batch holds samples more than once"
     if recipe.train.mirror and (kept := ", ".join(data.attributes)):
         yield f"train.mirror: a mirrored image keeps {kept} of the one that it was made of"
+    every = recipe.every
+    if recipe.rollback and not 0 < every.checkpoint < recipe.train.steps and not (recipe.evaluate and every.evaluate):
+        yield "rollback: there is no checkpoint on the way (every.checkpoint), so the run would go back to its start"
     yield from _colours(recipe, data)
 
 

@@ -74,6 +74,16 @@ def test_it_says_what_was_done_to_images(capsys: Capture, weights: Path, tmp_pat
         assert "warning: images: 1 of 4 images are 16-bit files that use 12 bits or fewer" in ran.out
 
 
+def test_the_advice_for_small_images_can_be_followed(capsys: Capture, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    write_png(tmp_path / "images" / "small.png", torch.zeros(1, 5, 6, dtype=torch.uint8))
+    said = refusal(capsys, "score-images", weights, tmp_path / "images", "--out", tmp_path / "a.csv")
+    assert "small.png: 6 x 5 pixels are smaller than size 8" in said
+    advised = said[said.index("{type") : said.index("}") + 1].replace("PATH", str(tmp_path / "images"))
+    assert run(capsys, "score-images", weights, advised, "--out", tmp_path / "a.csv").code == 0
+    assert len(read(tmp_path / "a.csv")) == 1
+
+
 def test_a_likelihood_alone_is_enough(capsys: Capture, tmp_path: Path) -> None:
     folder = seeded(GAUSSIAN_VAE).save_pretrained(tmp_path / "vae")
     assert run(capsys, "score-images", folder, SPEC, "--out", tmp_path / "a.csv").code == 0

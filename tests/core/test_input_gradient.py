@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
 from genkit.core.input_gradient import input_gradient
+from genkit.core.precision import full_precision
 
 W = nn.Parameter(torch.tensor([1.0, -2.0, 3.0]))
 
@@ -32,6 +33,18 @@ def test_it_can_be_differentiated_where_asked() -> None:
     torch.testing.assert_close(W.grad, (3 * x.detach() ** 2).sum(0))
     assert x.grad is None, "the input is a leaf of its own"
     W.grad = None
+
+
+def test_what_is_computed_at_full_precision_is_so_on_the_way_back_too() -> None:
+    x, w = torch.randn(4, 300), torch.randn(300, 300)
+
+    def f(x: Tensor) -> Tensor:
+        with full_precision(x):
+            return (x @ w).sin().sum(1)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        lowered = input_gradient(f, x)
+    assert lowered.equal(input_gradient(f, x))
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,20 @@ def test_a_whole_module_is_refused_with_the_way_out(tmp_path):
         read_checkpoint(tmp_path / "G.cpt")
 
 
+@pytest.mark.parametrize(
+    "unusual",
+    [
+        torch.ones(2).to_sparse(),
+        torch.ones(2, device="meta"),
+        torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers_are_refused(unusual, tmp_path):
+    torch.save({**STATE, "a.bias": unusual}, tmp_path / "c.pt")
+    with pytest.raises(WeightsError, match=r"c\.pt: a\.bias is sparse, quantized, or without content; save plain"):
+        read_checkpoint(tmp_path / "c.pt")
+
+
 def test_damage_is_one_line(tmp_path):
     torch.save(STATE, tmp_path / "c.pt")
     save_file(STATE, tmp_path / "c.safetensors")

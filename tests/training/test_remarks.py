@@ -32,6 +32,14 @@ def test_what_a_mirrored_image_keeps_is_told() -> None:
     assert not list(remarks(points(), data))
 
 
+def test_a_rollback_without_checkpoints_is_told() -> None:
+    for every in ({"checkpoint": 0}, {"checkpoint": 20}):
+        (line,) = told(points(20, rollback={"lr": 0.5}, every=every))
+        assert line.startswith("rollback: there is no checkpoint on the way (every.checkpoint)")
+    assert not told(points(20, rollback={"lr": 0.5}, every={"checkpoint": 19}))
+    assert not told(points(20, every={"checkpoint": 0}))
+
+
 def test_so_is_one_larger_than_the_target() -> None:
     source = DataSet("source", torch.zeros(60, 2), torch.arange(60) % 2)
     both = domains(source, DataSet("target", torch.zeros(50, 2)))

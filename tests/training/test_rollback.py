@@ -342,6 +342,7 @@ def test_what_cannot_be_shown_is_gone_back_from(
     ("section", "message"),
     [
         ({"lr": 0}, r"^rollback\.lr: "),
+        ({"lr": 1}, r"^rollback\.lr: input should be less than 1, got 1$"),
         ({"lr": 2}, r"^rollback\.lr: "),
         ({"at_most": 0}, r"^rollback\.at_most: "),
         ({"rate": 0.5}, r"^rollback\.rate: "),

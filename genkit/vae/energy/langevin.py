@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.catalog import check_arguments
 from genkit.core.errors import BadState
 from genkit.core.input_gradient import input_gradient
 from genkit.core.known import known
@@ -87,6 +88,9 @@ class Langevin(Configured):
             chains lean towards latents with small standard deviations.
         metropolis: accept or refuse each step, so that the limit is exact at any step size (Roberts & Tweedie 1996).
             Costs one gradient more.
+
+    Raises:
+        RecipeError: an argument out of range.
     """
 
     def __init__(
@@ -96,6 +100,8 @@ class Langevin(Configured):
         target: Target = "exact",
         metropolis: bool = False,
     ):
+        given = {"steps": steps, "step_size": step_size, "target": target, "metropolis": metropolis}
+        check_arguments(Langevin, given, where="langevin")
         self.steps, self.step_size, self.target, self.metropolis = steps, step_size, target, metropolis
 
     def refine(self, energy: Energy, decoder: NoisyDecoder, start: Coordinates, randomness: Randomness) -> Refined:

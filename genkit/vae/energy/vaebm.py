@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.catalog import convert
 from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Density, Generator, evaluating
@@ -21,6 +22,7 @@ from genkit.vae.energy.energy_network import EnergyNetwork
 from genkit.vae.energy.langevin import Coordinates, Langevin, check_finite, fresh
 
 Shown = Literal["mean", "sample"]
+Candidates = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class VAEBM(Generator):
@@ -37,7 +39,7 @@ class VAEBM(Generator):
             to exp(-E), which costs no gradient (sampling importance resampling).
 
     Raises:
-        RecipeError: decoder and energy are of other shapes, or the decoder is none.
+        RecipeError: decoder and energy are of other shapes, the decoder is none, or candidates are out of range.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class VAEBM(Generator):
         energy: EnergyNetwork,
         langevin: Langevin | None = None,
         shown: Shown = "mean",
-        candidates: Annotated[int, Field(ge=1, le=10_000)] = 1,
+        candidates: Candidates = 1,
     ):
         super().__init__()
         self.given_finished = is_frozen(decoder)
@@ -80,9 +82,7 @@ class VAEBM(Generator):
 
     @candidates.setter
     def candidates(self, candidates: int) -> None:
-        if candidates < 1:
-            raise RecipeError(f"candidates: got {candidates}; a chain starts at one sample at least")
-        self._candidates = self.config["candidates"] = candidates
+        self._candidates = self.config["candidates"] = convert(Candidates, candidates, where="candidates")
 
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         latents, noise = self._start(rows)

@@ -69,6 +69,22 @@ def test_a_chain_is_its_steps_one_after_the_other():
     assert packed((found.latents, found.noise)).equal(flat)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 0.1), r"steps: .*, got 0"),
+        ((-1, 0.1), r"steps: .*, got -1"),
+        ((2, 0.0), r"step_size: .*, got 0\.0"),
+        ((2, -1.0), r"step_size: .*, got -1\.0"),
+        ((2, math.nan), r"step_size: .*, got nan"),
+        ((2, 0.1, "publishd"), r"target: .*'exact' or 'published', got 'publishd'"),
+    ],
+)
+def test_settings_out_of_range_are_refused_from_python_too(arguments, message):
+    with pytest.raises(RecipeError, match=rf"^langevin\.{message}$"):
+        Langevin(*arguments)
+
+
 def precision() -> Tensor:
     """Of (z, noise) under exp(-U*): the identity and A (1, 2) (1, 2)'."""
     return torch.eye(2) + A * torch.tensor([[1.0, 2.0], [2.0, 4.0]])

@@ -84,10 +84,11 @@ def test_candidates_are_drawn_in_proportion_to_exp_minus_energy():
 
 
 def test_a_chain_starts_at_one_sample_at_least():
-    with pytest.raises(RecipeError, match="candidates: got 0"):
-        VAEBM(Flat(), Bright(0.0), candidates=0)
-    with pytest.raises(RecipeError, match="candidates: got 0"):
-        model().candidates = 0
+    for wrong in (0, 1.5, 10_001):
+        with pytest.raises(RecipeError, match=rf"^candidates: input should be .*, got {wrong}$"):
+            VAEBM(Flat(), Bright(0.0), candidates=wrong)
+        with pytest.raises(RecipeError, match=r"^candidates: "):
+            model().candidates = wrong
 
 
 def test_energies_that_are_not_finite_choose_and_score_nothing():

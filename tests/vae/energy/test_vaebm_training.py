@@ -171,6 +171,13 @@ def recipe(steps: int = 12, **system) -> Recipe:
     )
 
 
+def test_chains_at_a_lower_precision(tmp_path: Path):
+    tree = recipe(2, langevin={**LANGEVIN, "metropolis": True}).to_dict()
+    lower = Recipe.from_dict({**tree, "train": {**tree["train"], "precision": "bf16"}})
+    rows = read_metrics(train(lower, tmp_path / "run") / "metrics.jsonl")
+    assert len(rows) == 2 and all(row["energy/moved_latents"] > 0 for row in rows)
+
+
 def test_what_is_logged(tmp_path: Path):
     rows = read_metrics(train(recipe(2, langevin={**LANGEVIN, "metropolis": True}), tmp_path / "run") / "metrics.jsonl")
     names = {name.partition("/")[2] for name in rows[0] if name.startswith("energy/")}
