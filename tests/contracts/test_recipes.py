@@ -128,6 +128,21 @@ def test_so_it_does_with_micro_batches(undisturbed: Undisturbed, tmp_path: Path)
     check_killed_and_resumed(recipe, undisturbed(recipe))
 
 
+def one_of_each() -> list[str]:
+    """A shipped recipe for each system, or list of systems of its stages."""
+    found = {
+        tuple(part["system"]["type"] for part in trainings(read(name)) if "system" in part): name
+        for name in shipped_recipes()
+    }
+    return list(found.values())
+
+
+@pytest.mark.parametrize("name", one_of_each())
+def test_every_system_trains_in_bf16(name: str, tmp_path: Path) -> None:
+    recipe = write(name, tmp_path, precision="bf16")
+    assert alone(recipe, tmp_path / "run") == 0
+
+
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_so_it_does_compiled(undisturbed: Undisturbed, tmp_path: Path) -> None:
     recipe = write("fashion_mnist/vae", tmp_path, compile=True)
