@@ -28,13 +28,14 @@ def page(library: Library) -> gr.Blocks:
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)
         line = gr.HTML(elem_id="about")
         taken = gr.State()  # the list says that it has changed when it is left, too; this does so once
+        directions = gr.State(())
         weights.change(lambda name: name, weights, taken, show_progress="hidden")
         taken.change(
             lambda name: note(about(library.generators().get(name or "", ""))), taken, line, show_progress="hidden"
         )
         with gr.Tabs() as tabs:
             with gr.Tab(SAMPLES):
-                sample_tab(library, taken)
+                sample_tab(library, taken, directions)
             with gr.Tab(IMAGE):
                 image_tab(library, taken)
             with gr.Tab(TRAINING):
@@ -45,13 +46,13 @@ def page(library: Library) -> gr.Blocks:
 
         def listed(*chosen: str | None) -> list[Any]:
             names = [list(names) for names in (library.generators(), library.runs(), library.pages())]
-            return [relisted(*pair) for pair in zip(names, chosen, strict=True)]
+            return [tuple(library.directions()), *(relisted(*pair) for pair in zip(names, chosen, strict=True))]
 
         def selected(tab: gr.SelectData, *chosen: str | None) -> list[Any]:
             return [gr.Timer(active=tab.value == TRAINING), *listed(*chosen)]
 
-        tabs.select(selected, lists, [watch, *lists], show_progress="hidden")
-        blocks.load(listed, lists, lists, show_progress="hidden")
+        tabs.select(selected, lists, [watch, directions, *lists], show_progress="hidden")
+        blocks.load(listed, lists, [directions, *lists], show_progress="hidden")
     return blocks
 
 

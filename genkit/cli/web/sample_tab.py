@@ -28,8 +28,8 @@ COUNT = Slide("samples", "", 1, MOST, FIRST, True)
 SEED = Slide("seed", "", 0, LATEST, 0, True)
 
 
-def sample_tab(library: Library, weights: gr.State) -> None:
-    """Builds the tab."""
+def sample_tab(library: Library, weights: gr.State, directions: gr.State) -> None:
+    """Builds the tab, and its knobs anew for other weights and when other directions are there."""
     picture = gr.HTML(elem_id="picture", render=False)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -39,8 +39,8 @@ def sample_tab(library: Library, weights: gr.State) -> None:
                 )
                 n = gr.Slider(1, MOST, FIRST, step=1, interactive=True, label="samples", elem_id="samples")
 
-            @gr.render(inputs=weights, show_progress="hidden")
-            def knobs(name: str | None) -> None:
+            @gr.render(inputs=[weights, directions], show_progress="hidden")
+            def knobs(name: str | None, _: Any) -> None:
                 if name:
                     _knobs(library, weights, name, [seed, n], picture)
 

@@ -234,6 +234,26 @@ def test_directions_are_found_moved_along_and_read(visit: Visit, capsys: pytest.
     assert frame.locator("article").count() == pictures(frame) == 2
 
 
+def test_directions_that_are_found_later_are_listed(visit: Visit, here: Path) -> None:
+    visit.choose("Weights", "gan")
+    visit.png("#picture")
+    shutil.copytree(here / "found", here / "later")
+    visit.page.get_by_role("tab", name="Pages").click()
+    visit.page.get_by_role("tab", name="Samples").click()
+    listed = visit.page.get_by_label("direction", exact=True)
+    listed.wait_for()
+    later = visit.page.get_by_role("option", name="later: direction 1")
+    for _ in range(20):
+        listed.click()
+        if later.count():
+            break
+        listed.press("Escape")
+        visit.page.wait_for_timeout(500)
+    later.click()
+    visit.shows("moved by 2 along direction 1 of later")
+    shutil.rmtree(here / "later")
+
+
 def test_an_explanation_is_read(visit: Visit) -> None:
     visit.page.get_by_role("tab", name="Pages").click()
     visit.choose("Page", "explained/explanation.html")
