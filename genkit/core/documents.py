@@ -24,7 +24,7 @@ NODES = 100_000
 """Values in YAML, aliases counted as often as they are used."""
 NAME = 60
 """Characters of a key that a path shows."""
-YAML_BYTES, JSON_BYTES = 2**18, 2**26
+YAML_BYTES, JSON_BYTES = 2**18, 2**28
 
 TAGS = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
 TUPLE = "tag:yaml.org,2002:python/tuple"
@@ -120,9 +120,18 @@ def parse_json(text: str) -> Any:
         raise Unreadable(f"{error.msg}, column {error.colno}", error.lineno) from error
     except RecursionError as error:
         raise Unreadable(f"nested more than {DEPTH} deep") from error
-    for _ in _walk(tree, "", DEPTH):
-        pass
+    level = [tree]
+    for _ in range(DEPTH):
+        level = [part for node in level for part in _containers(node)]
+    if level:
+        raise Unreadable(f"nested more than {DEPTH} deep")
     return tree
+
+
+def _containers(node: Any) -> list[Any]:
+    """The mappings and lists that a mapping or list holds: long lists of plain values are passed over at once."""
+    parts = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [part for part in parts if isinstance(part, (dict, list))]
 
 
 def check_plain(tree: Any) -> None:
