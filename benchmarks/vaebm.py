@@ -29,6 +29,7 @@ from genkit.core.generator import Generator
 from genkit.data.folder import folder
 from genkit.data.stacked_mnist import stacked_mnist
 from genkit.data.torchvision_sets import fashion_mnist, mnist
+from genkit.diffusion.ddpm import DDPM
 from genkit.evaluation import evaluate
 from genkit.evaluation.image_scores import image_scores
 from genkit.images.grid import grid
@@ -40,7 +41,7 @@ from genkit.vae.energy.langevin import Langevin, Runaway
 from genkit.vae.energy.vaebm import VAEBM
 
 JUDGE, BATCH = "fashion-mnist-classifier", 100
-STEPS, CANDIDATES, BOUND_STEPS = (5, 8, 10, 16, 32), 16, "25"
+STEPS, CANDIDATES, BOUND_STEPS = (5, 8, 10, 16, 32), 16, "100"
 PHOTOGRAPHS = "CIFAR10-jpeg"
 
 Values = Mapping[str, float]
@@ -138,8 +139,8 @@ def unusual(bench: Bench) -> None:
         for score, title in {"energy": "E(x)", "decoder_bound": "VAE's bound", "outlier_score": "E - bound"}.items():
             values = {name: found[f"{score}: {name}"] for name in others}
             rows.setdefault(title, []).append(values)
-    ddpm: Generator = Generator.from_pretrained("fashion-mnist-ddpm")
-    ddpm.process.with_settings(kept=BOUND_STEPS)  # type: ignore[attr-defined]
+    ddpm = DDPM.from_pretrained("fashion-mnist-ddpm")
+    ddpm.process = ddpm.process.with_settings(kept=BOUND_STEPS)
     few = bench.n // 4
     for seed in bench.seeds:
         part = slice(few * seed, few * (seed + 1))
@@ -148,7 +149,7 @@ def unusual(bench: Bench) -> None:
             own = scored(ddpm, usual[part], seed)["outlier_score"]
             return {name: area(own, scored(ddpm, x[part], seed)["outlier_score"]) for name, x in others.items()}
 
-        found = bench.kept(bench.out, f"unusual ddpm {seed}", of_ddpm)
+        found = bench.kept(bench.out, f"unusual ddpm {BOUND_STEPS} {seed}", of_ddpm)
         rows.setdefault(f"DDPM's bound, {BOUND_STEPS} steps, {few} other images by seed", []).append(found)
     bench.table(rows)
 
