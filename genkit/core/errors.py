@@ -31,6 +31,14 @@ def shown(value: object) -> str:
     return text if len(text) <= VALUE else f"{text[: VALUE - 3]}..."
 
 
+def kind_of(value: object) -> str:
+    """'an EnergyNetwork', 'a list': the type of `value` with its article; None is 'nothing'."""
+    if value is None:
+        return "nothing"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, at most 120 characters; its type if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from genkit.core.errors import LINE, DataError, GenkitError, one_line, shown, suggest
+from genkit.core.errors import LINE, DataError, GenkitError, kind_of, one_line, shown, suggest
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,17 @@ def test_the_nearest_name() -> None:
     assert suggest("wigth", ["width", "depth"]) == "; did you mean 'width'?"
     assert suggest("x" * 10**6, ["width", "depth"]) == "; accepted: depth, width"
     assert suggest(10**5000, ["width"]) == "; accepted: width"
+
+
+def test_a_kind_has_its_article() -> None:
+    class EnergyNetwork: ...
+
+    class GAN: ...
+
+    assert [kind_of(x) for x in (EnergyNetwork(), GAN(), [], 3, None)] == [
+        "an EnergyNetwork",
+        "a GAN",
+        "a list",
+        "an int",
+        "nothing",
+    ]
