@@ -111,7 +111,7 @@ def _run(found: Subject) -> list[Section]:
 
 def _run_of_stages(found: Subject, folder: RunFolder, recipe: StagedRecipe) -> list[Section]:
     """The run as a whole, then each of its stages."""
-    state = "finished" if folder.report.is_file() else "not finished: go on with --resume"
+    state = "finished" if folder.reported else "not finished: go on with --resume"
     own = _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else []
     sections = [(f"run {found.path}", [("state", state), ("stages", ", ".join(recipe.stages))]), *own]
     for path in (folder.path / name for name in recipe.trainings):
