@@ -51,7 +51,9 @@ def extractor_for(
     if chosen == POINTS:
         return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()), logits=False)
     make, given = _maker(chosen), {"weights": weights} if weights else {}
-    made = make(**check_arguments(make, given, where=f"extractor {chosen}"))
+    if has("extractors", chosen):
+        given = check_arguments(make, given, where=f"extractor {chosen}")
+    made = make(**given)
     if isinstance(made, nn.Module):
         made = _of_module(made, chosen)
     if not isinstance(made, Extractor):
