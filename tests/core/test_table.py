@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,6 +60,43 @@ def test_a_paper_that_could_not_be_cited_is_refused(papers: tuple[str, ...], mes
     with pytest.raises(RecipeError, match=message):
         register("networks", "my_own", "somewhere:Thing", papers=papers)
     assert lookup("my_own") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("networks", None, "a:b"), "None is no name: letters, digits"),
+        (("networks", "", "a:b"), "'' is no name"),
+        (("networks", "my own", "a:b"), "'my own' is no name"),
+        ((["networks"], "mine", "a:b"), r"no kind \['networks'\]"),
+        (("networks", "fd", CATALOG["metrics"]["fd"].target), "already has 'fd' among metrics"),
+    ],
+)
+def test_what_is_no_name_is_refused(given: tuple[Any, Any, str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        register(*given)
+
+
+def test_a_description_is_one_line_and_a_single_paper_may_stand_alone() -> None:
+    register("networks", "mine", "a:b", about="Two\n  lines.", papers="ho2020ddpm")
+    assert CATALOG["networks"]["mine"] == Entry("a:b", "Two lines.", ("ho2020ddpm",))
+    with pytest.raises(RecipeError, match="ours: about is a text, got 3"):
+        register("networks", "ours", "a:b", about=3)  # type: ignore[arg-type]
+
+
+def test_of_two_packages_with_one_name_the_first_by_its_own_name_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the order on the disk."""
+    for package, target in (("zebra", "MLPCritic"), ("ant", "MLPGenerator"), ("mole", "MLPCritic")):
+        text = f"point = {{'networks': {{'theirs': ('genkit.gan.networks.mlp:{target}', '', ())}}}}\n"
+        module(tmp_path, monkeypatch, f"{package}_code", text)
+        install(tmp_path / package, monkeypatch, package, f"point = {package}_code:point")
+    with pytest.warns(
+        BrokenPlugin, match="package (mole|zebra) adds nothing to genkit: .*already has 'theirs'"
+    ) as told:
+        assert find("theirs") is find("mlp_generator")
+    assert len(told) == 2
 
 
 def test_a_metric_is_no_type_of_a_recipe() -> None:
