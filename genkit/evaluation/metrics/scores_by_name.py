@@ -69,16 +69,23 @@ def metric_named(name: str) -> Metric:
         EvaluationError: there is none.
         RecipeError: it cannot be imported, does not fulfil its contract, or gives a score of another one's name.
     """
-    if lookup(name, ("metrics",)) is None:
+    found = lookup(name, ("metrics",))
+    if found is None:
         raise EvaluationError(f"no metric {shown(name)}{suggest(name, CATALOG['metrics'])}")
     metric = _made(name)
+    if not found[1].target.startswith("genkit."):
+        _check_names(name, metric)
+    return metric
+
+
+def _check_names(name: str, metric: Metric) -> None:
+    """Raises RecipeError where a metric of others gives a score that is called as one of a metric before it."""
     own = {word for scale in metric.scores for word in (scale.name, scale.published) if word}
     for other, scale in takewhile(lambda found: found[0] != name, _all_scales()):
         if taken := own & {scale.name, scale.published}:
             raise RecipeError(
                 f"metric {name}: {min(taken)!r} is a score of {other} already; give its score another name"
             )
-    return metric
 
 
 def _made(name: str) -> Metric:
