@@ -160,7 +160,7 @@ def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, d
     """The class or function that `spec` names, and its arguments."""
     names = _names(kind)
     if hasattr(spec, "config"):
-        raise RecipeError(f"{at(where)}needs a {makes.__name__}, got a {type(spec).__name__}")
+        raise RecipeError(f"{at(where)}needs {kind_of(makes)}, got {kind_of(spec)}")
     if not isinstance(spec, Mapping):
         raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
@@ -168,7 +168,7 @@ def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, d
     make = find(spec["type"], kind=kind, makes=makes, where=join(where, "type"))
     if not may_make(make, makes):
         near = suggest(spec["type"], _fitting(names, makes))
-        raise RecipeError(f"{at(where)}{spec['type']!r} does not make a {makes.__name__}{near}")
+        raise RecipeError(f"{at(where)}{spec['type']!r} does not make {kind_of(makes)}{near}")
     return make, {k: v for k, v in spec.items() if k != "type"}
 
 
@@ -194,7 +194,7 @@ def _built(hint: type, value: Any, where: str) -> Any:
 def _fulfilling(wanted: type, made: Any, spec: Any, where: str) -> Any:
     """`made`, if it is a `wanted`: a function may not say what it makes, and a protocol is seen by instances alone."""
     if not isinstance(made, wanted):
-        raise RecipeError(f"{at(where)}{shown(spec['type'])} does not make a {wanted.__name__}{lacking(made, wanted)}")
+        raise RecipeError(f"{at(where)}{shown(spec['type'])} does not make {kind_of(wanted)}{lacking(made, wanted)}")
     return made
 
 
@@ -231,7 +231,7 @@ def check_contract(make: Any, name: str, contract: type, where: str = "") -> Non
     if not issubclass(make, contract):
         lacks = _list(m for m in getattr(contract, "__abstractmethods__", ()) if not hasattr(make, m))
         raise RecipeError(
-            f"{where}{name!r} does not make a {contract.__name__}: {make.__qualname__} does not derive from it"
+            f"{where}{name!r} does not make {kind_of(contract)}: {make.__qualname__} does not derive from it"
             f"{f' and lacks {lacks}' if lacks else ''}; {documented(contract)}"
         )
     if methods := getattr(make, "__abstractmethods__", None):

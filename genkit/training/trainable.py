@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from genkit.core.catalog import documented, name_of
-from genkit.core.errors import RecipeError, kind_of, shown, suggest
+from genkit.core.errors import RecipeError, kind_of, shown, suggest, with_article
 from genkit.core.frozen import is_frozen, learnable
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import System, mixing_layer
@@ -52,7 +52,7 @@ def check_split(system: System, share: int, accumulate: int) -> None:
     if share % accumulate:
         raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
     if accumulate > 1 and (layer := mixing_layer(system)):
-        raise unsplittable(f"a {layer}", accumulate)
+        raise unsplittable(with_article(layer), accumulate)
 
 
 def unsplittable(what: str, accumulate: int) -> RecipeError:

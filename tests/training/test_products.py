@@ -97,7 +97,7 @@ def test_one_product_needs_no_names(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_scored_is_told() -> None:
-    with pytest.raises(RecipeError, match="evaluate: nothing can be scored of a MLPCritic; leave it out"):
+    with pytest.raises(RecipeError, match="evaluate: nothing can be scored of an MLPCritic; leave it out"):
         judge_of(MLPCritic(2, 4, 2))
 
 

@@ -65,7 +65,7 @@ def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Pat
     """Checks an extractor as far as possible without reading its weights; errors as `extractor_for`."""
     if isinstance(spec, (Extractor, nn.Module)):
         if weights is not None:
-            raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
+            raise EvaluationError(f"{kind_of(spec)} has its weights already; give it or a file, not both")
     elif spec != POINTS:
         if weights is not None and "weights" not in signature(_maker(str(spec))).parameters:
             raise EvaluationError(
