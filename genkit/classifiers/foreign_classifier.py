@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genkit.classifiers.image_classifier import ImageClassifier
 from genkit.classifiers.preprocessing import Preprocessing
-from genkit.core.errors import WeightsError
+from genkit.core.errors import WeightsError, kind_of
 
 
 class ForeignClassifier(ImageClassifier):
@@ -51,7 +51,7 @@ def logits_of(output: Any) -> Tensor:
     """
     found = getattr(output, "logits", output)
     if not isinstance(found, Tensor):
-        raise WeightsError(f"the classifier gives a {type(found).__name__}; logits are needed, a tensor (B, classes)")
+        raise WeightsError(f"the classifier gives {kind_of(found)}; logits are needed, a tensor (B, classes)")
     logits = found[:, None] if found.dim() == 1 else found
     if logits.dim() > 2 and logits[0].numel() == logits.shape[1]:
         logits = logits.flatten(1)

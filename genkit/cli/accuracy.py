@@ -10,7 +10,7 @@ import click
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 
 
 def score(
@@ -31,7 +31,7 @@ def score(
     product: Any = loaded(Pretrained, weights)
     classifies: bool = isinstance(product, Classifying)
     if not classifies:
-        raise GenkitError(f"{weights} holds a {type(product).__name__}; accuracy is of classifiers")
+        raise GenkitError(f"{weights} holds {kind_of(product)}; accuracy is of classifiers")
     data = open_data(against, tuple(product.sample_shape), "--against", skip_bad)
     crew = crew_of_launch()
     with display() as shown:

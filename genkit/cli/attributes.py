@@ -10,7 +10,7 @@ import click
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 
 
 def score(
@@ -55,5 +55,5 @@ def predicting(weights: str) -> Any:
 
     product: Any = loaded(Pretrained, weights)
     if not isinstance(product, Predicting):
-        raise GenkitError(f"{weights} holds a {type(product).__name__}; attributes are read by a predictor of them")
+        raise GenkitError(f"{weights} holds {kind_of(product)}; attributes are read by a predictor of them")
     return product

@@ -24,7 +24,7 @@ from genkit.cli.places import (
     skip_bad_option,
 )
 from genkit.cli.sample_files import GRID, SAMPLES, write_samples
-from genkit.core.errors import DataError, GenkitError
+from genkit.core.errors import DataError, GenkitError, kind_of
 from genkit.core.files import read_regular
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def given_images(generator: Generator, images: Sequence[Path], role: str) -> lis
         DataError: a file that is no image.
     """
     if not takes_images(generator):
-        raise GenkitError(f"{role} needs a VAE, which encodes images; this is a {type(generator).__name__}")
+        raise GenkitError(f"{role} needs a VAE, which encodes images; this is {kind_of(generator)}")
     return [read_image(path, generator) for path in images]
 
 

@@ -16,7 +16,7 @@ from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
 from genkit.cli.places import loaded, write_json
 from genkit.core.display import is_first_process
-from genkit.core.errors import GenkitError, WeightsError
+from genkit.core.errors import GenkitError, WeightsError, kind_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -201,7 +201,7 @@ def loaded_judge(weights: str | None) -> Any:
         return None
     judge: Any = loaded(Pretrained, weights)
     if not hasattr(judge, "predict") or not hasattr(judge, "conditions"):
-        raise WeightsError(f"--judge {weights} holds a {type(judge).__name__}, which reads no attributes of images")
+        raise WeightsError(f"--judge {weights} holds {kind_of(judge)}, which reads no attributes of images")
     return judge
 
 

@@ -23,6 +23,7 @@ def command(weights: str, library: str, out: Path) -> None:
     edited) becomes model.pt2 (torch.export) or model.onnx, a function of latents and conditions for any number of
     samples; of a diffusion model it is the denoiser. The file is compared with the generator before it is left.
     """
+    from genkit.core.errors import kind_of
     from genkit.core.files import new_folder
     from genkit.core.generator import Generator
     from genkit.core.pretrained import Pretrained
@@ -37,6 +38,6 @@ def command(weights: str, library: str, out: Path) -> None:
     generator = Generator.from_pretrained(weights)
     difference = export_graph(generator, library, out)
     click.echo(
-        f"{out}: a {type(generator).__name__} for {library}, which differs from it by {difference:.1g} at most; "
+        f"{out}: {kind_of(generator)} for {library}, which differs from it by {difference:.1g} at most; "
         f"{out / 'README.md'} says what it takes"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.own_module import imported, is_source, refuse_file
-from genkit.core.errors import GenkitError, RecipeError, WeightsError
+from genkit.core.errors import GenkitError, RecipeError, WeightsError, kind_of
 
 if TYPE_CHECKING:
     from genkit.classifiers.preprocessing import Preprocessing
@@ -185,7 +185,7 @@ def of_weights(name: str) -> Pretrained:
 
     found: Any = Pretrained.from_pretrained(name)
     if not isinstance(getattr(found, "classes", None), int) or not hasattr(found, "features"):
-        raise WeightsError(f"{name} holds a {type(found).__name__}, which is no classifier of images")
+        raise WeightsError(f"{name} holds {kind_of(found)}, which is no classifier of images")
     classifier: Pretrained = freeze(found)
     return classifier
 

@@ -111,7 +111,7 @@ def _run(found: Subject) -> list[Section]:
 
 def _run_of_stages(found: Subject, folder: RunFolder, recipe: StagedRecipe) -> list[Section]:
     """The run as a whole, then each of its stages."""
-    state = "finished" if folder.report.is_file() else "not finished: go on with --resume"
+    state = "finished" if folder.reported else "not finished: go on with --resume"
     own = _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else []
     sections = [(f"run {found.path}", [("state", state), ("stages", ", ".join(recipe.stages))]), *own]
     for path in (folder.path / name for name in recipe.trainings):
@@ -169,7 +169,7 @@ def _name(found: Subject) -> list[Section]:
     if known is None:  # a source of layouts, which has papers alone
         return [(found.name, [])]
     kind, entry = known
-    made = catalog.load(entry.target)
+    made = catalog.target_of(found.name, entry)
     shared = (base for cls, _ in shared_of(made).values() for base in cls.__mro__[:-2] if base.__doc__)
     text = "\n\n".join(inspect.cleandoc(doc) for doc in (made.__doc__ or entry.about, *(c.__doc__ for c in shared)))
     about: Section = (f"{found.name} ({kind}, {entry.target})", [(line,) for line in text.splitlines()])

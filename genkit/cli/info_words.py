@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from genkit.core.conversion import is_built, signature
+from genkit.core.errors import with_article
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
@@ -32,7 +33,7 @@ def words(hint: Any) -> str:
         parts = [words(part) for part in inner if part is not Ellipsis]
         return f"{'dict' if origin is dict else 'list'} of {', '.join(dict.fromkeys(parts))}"
     name: str = getattr(hint, "__name__", str(hint))
-    return f"a {name} (type: ...)" if is_built(hint) else name
+    return f"{with_article(name)} (type: ...)" if is_built(hint) else name
 
 
 def _bounds(metadata: tuple[Any, ...]) -> Iterator[str]:

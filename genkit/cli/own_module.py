@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genkit.core.errors import GenkitError, WeightsError, first_line, shown, suggest
+from genkit.core.errors import GenkitError, WeightsError, first_line, kind_of, shown, suggest
 from genkit.core.others_code import note_others
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def imported(source: str) -> nn.Module:
     if isinstance(module, jit.ScriptModule):
         raise WeightsError(f"{source} gives an exported TorchScript, no module of Python; give the module itself")
     if not isinstance(module, nn.Module):
-        raise WeightsError(f"{source} gives a {type(module).__name__}; a torch.nn.Module is needed")
+        raise WeightsError(f"{source} gives {kind_of(module)}; a torch.nn.Module is needed")
     return module
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import click
 
 from genkit.core.documents import Unreadable, parse_yaml
-from genkit.core.errors import GenkitError, WeightsError
+from genkit.core.errors import GenkitError, WeightsError, kind_of
 from genkit.core.files import check_place, write_atomically
 
 
@@ -206,5 +206,5 @@ def loaded(kind: Any, weights: str) -> Any:
     if not isinstance(module, kind):
         takers = "; 'genkit evaluate' scores it, 'genkit explain train' explains it"
         use = takers if isinstance(module, ImageClassifier) else ""
-        raise WeightsError(f"{weights} holds a {type(module).__name__}, not a {kind.__name__}{use}")
+        raise WeightsError(f"{weights} holds {kind_of(module)}, not {kind_of(kind)}{use}")
     return computing().ready(module)

@@ -30,7 +30,7 @@ from genkit.cli.places import (
 )
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 from genkit.core.files import write_atomically
 
 if TYPE_CHECKING:
@@ -140,9 +140,7 @@ def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> 
 
     given = {"solver": solver, "steps": steps}
     if isinstance(generator, RatioSampler) and any(value is not None for value in given.values()):
-        raise GenkitError(
-            f"--sampling-steps and --solver are for diffusion models; this is a {type(generator).__name__}"
-        )
+        raise GenkitError(f"--sampling-steps and --solver are for diffusion models; this is {kind_of(generator)}")
     return configured(generator, given, "--sampling-steps")
 
 

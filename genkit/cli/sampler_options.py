@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.places import WEIGHTS
-from genkit.core.errors import GenkitError, shown
+from genkit.core.errors import GenkitError, kind_of, shown
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
@@ -109,13 +109,13 @@ def configured(generator: Generator, given: dict[str, Any], steps: str = "--step
     if isinstance(generator, VAEBM):
         return _configured_chains(generator, asked, steps)
     if "candidates" in asked:
-        raise GenkitError(f"--candidates is for a VAEBM; this is a {type(generator).__name__}")
+        raise GenkitError(f"--candidates is for a VAEBM; this is {kind_of(generator)}")
     if isinstance(generator, Cascade):
         return _configured_cascade(generator, asked, steps)
     if not isinstance(generator, DiffusionGenerator):
         first = next(iter(asked))
         option = steps if first == "steps" else f"--{first}"
-        raise GenkitError(f"{option} is for diffusion models; this is a {type(generator).__name__}")
+        raise GenkitError(f"{option} is for diffusion models; this is {kind_of(generator)}")
     _set_solver(generator, asked.get("solver"), asked.get("steps"), steps)
     return _named_as(generator, _guided(generator, asked.get("classifier"), asked.get("scale")))
 
@@ -126,9 +126,7 @@ def _resampled(generator: RatioSampler, asked: dict[str, Any]) -> Generator:
 
     for name in asked:
         if name not in ("sampler", "rate", "steps"):
-            raise GenkitError(
-                f"--{name} is not for a {type(generator).__name__}, which takes --sampler, --rate, --steps"
-            )
+            raise GenkitError(f"--{name} is not for {kind_of(generator)}, which takes --sampler, --rate, --steps")
     steps = asked.get("steps")
     if steps is not None and (not steps.isdecimal() or len(steps) > 6):
         raise GenkitError(f"--steps: of a chain, a whole number up to 999,999, got {shown(steps)}")
@@ -157,7 +155,7 @@ def _truncated(generator: Generator, truncation: float | dict[str, float], **oth
         return generator.with_psi(truncation)
     whole = generator.generator if isinstance(generator, Truncated) else generator
     if not isinstance(whole, GAN):
-        raise GenkitError(f"--truncation is for GANs with styles; this is a {type(generator).__name__}")
+        raise GenkitError(f"--truncation is for GANs with styles; this is {kind_of(generator)}")
     if others:
         raise GenkitError(f"--{next(iter(others))} is not for GANs; leave it out")
     layers = generator.layers if isinstance(generator, Truncated) else None

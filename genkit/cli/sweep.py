@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.conditions import asked
-from genkit.core.errors import ConditionError, GenkitError, shown, suggest
+from genkit.core.errors import ConditionError, GenkitError, kind_of, shown, suggest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,7 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     generator = loaded(Generator, weights)
     seeds = seeds_of_picture(n, seed)
     if not isinstance(generator, Controlled):
-        raise GenkitError(f"--sweep needs a generator with controls; this is a {type(generator).__name__}")
+        raise GenkitError(f"--sweep needs a generator with controls; this is {kind_of(generator)}")
     name, values, heads = swept(generator, text)
     fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
     if name in fixed:

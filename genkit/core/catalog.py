@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from genkit.core.conversion import arguments, at, converted, join
 from genkit.core.entry import Entry
-from genkit.core.errors import GenkitError, RecipeError, shown, suggest
+from genkit.core.errors import GenkitError, RecipeError, kind_of, shown, suggest
 from genkit.core.reference import check_reference, is_reference, load_reference
 from genkit.core.table import CATALOG, TYPES, load_plugins, lookup
 
@@ -18,8 +18,9 @@ CONTRACTS = {
     "generators": "genkit.core.generator:Generator",
     "systems": "genkit.core.system:System",
     "metrics": "genkit.evaluation.metrics.metric:Metric",
+    "data": "genkit.data.dataset:DataSet",
 }
-"""kind -> the class that all of its classes derive from."""
+"""kind -> the class of all that its names make."""
 
 
 def find(name: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> Any:
@@ -51,12 +52,24 @@ def imported(name: str, found: tuple[str, Entry], where: str = "") -> Any:
         RecipeError: it cannot be imported, or does not fulfil the contract of its kind.
     """
     kind, entry = found
+    make = target_of(name, entry, where)
+    check_contract(make, name, _contract(kind), where)
+    return make
+
+
+def target_of(name: str, entry: Entry, where: str = "") -> Any:
+    """The class or function of a name's entry, as `imported`, whatever it makes."""
     try:
         make = load(entry.target)
     except (ImportError, AttributeError) as failure:
         raise RecipeError(f"{where}{name!r} cannot be imported from {entry.target}: {failure}") from failure
-    check_contract(make, name, load(CONTRACTS[kind]) if kind in CONTRACTS else None, where)
+    if not callable(make):
+        raise RecipeError(f"{where}{name!r} is {kind_of(make)} ({entry.target}), no class and no function")
     return make
+
+
+def _contract(kind: str | None) -> type:
+    return load(CONTRACTS[kind]) if kind in CONTRACTS else object  # type: ignore[no-any-return]
 
 
 def _names(kind: str | None) -> dict[str, Entry]:
@@ -84,7 +97,15 @@ def may_make(make: Any, wanted: type) -> bool:
 
 def _fitting(names: Mapping[str, Entry], wanted: type) -> list[str]:
     """The `names` that may make a `wanted`; all are imported to find out, so this is for messages."""
-    return [name for name, entry in names.items() if wanted is object or may_make(load(entry.target), wanted)]
+    return [name for name, entry in names.items() if wanted is object or _may_make(entry, wanted)]
+
+
+def _may_make(entry: Entry, wanted: type) -> bool:
+    """As `may_make`; a plugin that fails makes nothing."""
+    try:
+        return may_make(load(entry.target), wanted)
+    except Exception:
+        return False
 
 
 def name_of(cls: type) -> str:
@@ -114,7 +135,7 @@ def build(spec: Any, *, kind: str | None = None, makes: type = object, where: st
         RecipeError: `where.key: the value that was got; the values that are accepted`.
     """
     check(spec, kind=kind, makes=makes, where=where)
-    return _made(spec, kind, makes, where)
+    return _fulfilling(_contract(kind), _made(spec, kind, makes, where), spec, where)
 
 
 def check(spec: Any, *, kind: str | None = None, makes: type = object, where: str = "") -> None:
@@ -139,7 +160,7 @@ def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, d
     """The class or function that `spec` names, and its arguments."""
     names = _names(kind)
     if hasattr(spec, "config"):
-        raise RecipeError(f"{at(where)}needs a {makes.__name__}, got a {type(spec).__name__}")
+        raise RecipeError(f"{at(where)}needs {kind_of(makes)}, got {kind_of(spec)}")
     if not isinstance(spec, Mapping):
         raise RecipeError(f"{at(where)}needs a mapping with the key 'type', got {shown(spec)}")
     if "type" not in spec:
@@ -147,7 +168,7 @@ def _named(spec: Any, kind: str | None, makes: type, where: str) -> tuple[Any, d
     make = find(spec["type"], kind=kind, makes=makes, where=join(where, "type"))
     if not may_make(make, makes):
         near = suggest(spec["type"], _fitting(names, makes))
-        raise RecipeError(f"{at(where)}{spec['type']!r} does not make a {makes.__name__}{near}")
+        raise RecipeError(f"{at(where)}{spec['type']!r} does not make {kind_of(makes)}{near}")
     return make, {k: v for k, v in spec.items() if k != "type"}
 
 
@@ -167,9 +188,13 @@ def _made(spec: Any, kind: str | None, makes: type, where: str) -> Any:
 def _built(hint: type, value: Any, where: str) -> Any:
     if is_reference(value):
         return load_reference(hint, value, where)
-    made = value if isinstance(value, hint) else _made(value, None, hint, where)
-    if not isinstance(made, hint):  # of a function that does not say what it makes, or a protocol
-        raise RecipeError(f"{at(where)}{shown(value['type'])} does not make a {hint.__name__}{lacking(made, hint)}")
+    return value if isinstance(value, hint) else _fulfilling(hint, _made(value, None, hint, where), value, where)
+
+
+def _fulfilling(wanted: type, made: Any, spec: Any, where: str) -> Any:
+    """`made`, if it is a `wanted`: a function may not say what it makes, and a protocol is seen by instances alone."""
+    if not isinstance(made, wanted):
+        raise RecipeError(f"{at(where)}{shown(spec['type'])} does not make {kind_of(wanted)}{lacking(made, wanted)}")
     return made
 
 
@@ -193,20 +218,20 @@ def shipped(folder: str) -> Path:
     return inside if inside.is_dir() else package.parent / folder
 
 
-def check_contract(make: Any, name: str, contract: type | None, where: str = "") -> None:
+def check_contract(make: Any, name: str, contract: type, where: str = "") -> None:
     """Raises RecipeError for a class that does not derive from its contract, or lacks methods of one it derives from.
 
     Args:
         make: class or function of the name; a function is judged by its return type.
-        contract: the class that all classes of this kind derive from, if there is one.
+        contract: the class that all classes of this kind derive from; object for none.
         where: the beginning of the message.
     """
     if not inspect.isclass(make):
         return
-    if contract and not issubclass(make, contract):
-        lacks = _list(m for m in contract.__abstractmethods__ if not hasattr(make, m))  # type: ignore[attr-defined]
+    if not issubclass(make, contract):
+        lacks = _list(m for m in getattr(contract, "__abstractmethods__", ()) if not hasattr(make, m))
         raise RecipeError(
-            f"{where}{name!r} does not make a {contract.__name__}: {make.__qualname__} does not derive from it"
+            f"{where}{name!r} does not make {kind_of(contract)}: {make.__qualname__} does not derive from it"
             f"{f' and lacks {lacks}' if lacks else ''}; {documented(contract)}"
         )
     if methods := getattr(make, "__abstractmethods__", None):
@@ -218,7 +243,9 @@ def check_contract(make: Any, name: str, contract: type | None, where: str = "")
 
 
 def lacking(made: object, contract: type) -> str:
-    """'; it lacks f() of the contract C, documented in ...', for a Protocol that an object does not fulfil."""
+    """': it lacks f(); the contract is documented in ...', for a contract that an object does not fulfil."""
+    if not getattr(contract, "_is_protocol", False):
+        return f": it is {kind_of(made)}; {documented(contract)}"
     lacks = _list(m for m in vars(contract) if not m.startswith("_") and not hasattr(made, m))
     return f": it lacks {lacks}; {documented(contract)}" if lacks else ""
 

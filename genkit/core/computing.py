@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from genkit.core.catalog import name_of
-from genkit.core.errors import GenkitError, shown
+from genkit.core.errors import GenkitError, kind_of, shown
 from genkit.core.table import CATALOG
 
 M = TypeVar("M", bound=nn.Module)
@@ -55,7 +55,7 @@ class Computing:
         if self.compile:
             called = [network for network in networks_of(module) if type(network).forward is not NOT_CALLED]
             if not called:
-                raise GenkitError(f"--compile: a {type(module).__name__} has no network that is called as a whole")
+                raise GenkitError(f"--compile: {kind_of(module)} has no network that is called as a whole")
             for network in called:
                 network.compile()
         return module.to(self.device)

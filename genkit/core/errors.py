@@ -27,8 +27,24 @@ def shown(value: object) -> str:
     try:
         text = repr(start)
     except (ValueError, RecursionError):  # an integer of thousands of digits, a deep nest
-        return f"a {type(value).__name__} too large to show"
+        return f"{kind_of(value)} too large to show"
     return text if len(text) <= VALUE else f"{text[: VALUE - 3]}..."
+
+
+AN = re.compile(r"[aeio]|u(?!n[ei]|se)|[AEIO]|U(?!n[ei]|se|[A-Z])|[FHLMNRSX][A-Z]")
+"""Beginnings of names that are spoken with a vowel: Edited, Upsampler and MLPCritic, not UNet."""
+
+
+def with_article(name: str) -> str:
+    """'an edited', 'a GAN'."""
+    return f"{'an' if AN.match(name) else 'a'} {name}"
+
+
+def kind_of(value: object) -> str:
+    """'an EnergyNetwork', 'a list': the type of `value` with its article; a class is its own, None is 'nothing'."""
+    if value is None:
+        return "nothing"
+    return with_article((value if isinstance(value, type) else type(value)).__name__)
 
 
 def first_line(error: BaseException) -> str:
@@ -111,7 +127,7 @@ LISTED = 60
 def suggest(got: object, accepted: Iterable[str]) -> str:
     """'; did you mean 'x'?' for the nearest accepted name, else the accepted names."""
     names = sorted(accepted)
-    near = get_close_matches(got[:LINE] if isinstance(got, str) else shown(got), names, n=1)
+    near = [] if got is None else get_close_matches(got[:LINE] if isinstance(got, str) else shown(got), names, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     if len(names) > LISTED:

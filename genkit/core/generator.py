@@ -16,7 +16,7 @@ from genkit.core import tree
 from genkit.core.condition import Condition, Conditioned
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import watched
-from genkit.core.errors import GenkitError, shown
+from genkit.core.errors import GenkitError, shown, with_article
 from genkit.core.graph import Graph, latent_graph
 from genkit.core.known import on_host
 from genkit.core.pretrained import Pretrained
@@ -177,8 +177,8 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             GenkitError: its samples are no such function, with the reason.
         """
         raise GenkitError(
-            f"a {self.config['type']} cannot be exported: its samples are not one pass through a network but chains, "
-            "choices or several models; export what it is made of"
+            f"{with_article(self.config['type'])} cannot be exported: its samples are not one pass through a network "
+            "but chains, choices or several models; export what it is made of"
         )
 
     @abstractmethod

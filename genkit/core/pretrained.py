@@ -19,7 +19,7 @@ from torch import nn
 from genkit.core import catalog
 from genkit.core.conversion import SharedArguments
 from genkit.core.documents import Unreadable, check_plain, read_json
-from genkit.core.errors import ConditionError, GenkitError, WeightsError
+from genkit.core.errors import ConditionError, GenkitError, WeightsError, kind_of
 from genkit.core.files import only_writer, write_atomically
 from genkit.core.frozen import is_frozen
 from genkit.core.location import CONFIG, PICKLES, PRODUCTS, WEIGHTS, Unfinished, about_pickle, locate
@@ -98,7 +98,7 @@ class Pretrained(Configured):
         module = loaded(found)
         if not isinstance(module, cls) or not isinstance(module, nn.Module):
             place = found if isinstance(found, Path) else found.checkpoint
-            raise WeightsError(f"{place} holds a {type(module).__name__}, not a {cls.__name__}")
+            raise WeightsError(f"{place} holds {kind_of(module)}, not {kind_of(cls)}")
         return module.eval()
 
 

@@ -10,7 +10,7 @@ from os.path import exists
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genkit.core.errors import RecipeError, WeightsError, shown
+from genkit.core.errors import RecipeError, WeightsError, kind_of, shown
 
 if TYPE_CHECKING:
     from genkit.core.location import Unfinished
@@ -95,7 +95,7 @@ def check_reference(wanted: type, value: Mapping[str, Any], where: str) -> None:
         return
     make = catalog.find(config.get("type") if isinstance(config, Mapping) else None, where=join(where, WEIGHTS))
     if not catalog.may_make(make, wanted):
-        raise RecipeError(f"{at(where)}{value[WEIGHTS]} holds a {make.__name__}, not a {wanted.__name__}")
+        raise RecipeError(f"{at(where)}{value[WEIGHTS]} holds {kind_of(make)}, not {kind_of(wanted)}")
 
 
 def load_reference(wanted: type, value: Mapping[str, Any], where: str) -> Any:
@@ -114,7 +114,7 @@ def load_reference(wanted: type, value: Mapping[str, Any], where: str) -> Any:
     with torch.random.fork_rng(devices=[]):
         module = loaded(_locate(value, where))
     if not isinstance(module, wanted) or not isinstance(module, nn.Module):
-        raise RecipeError(f"{at(where)}{value[WEIGHTS]} holds a {type(module).__name__}, not a {wanted.__name__}")
+        raise RecipeError(f"{at(where)}{value[WEIGHTS]} holds {kind_of(module)}, not {kind_of(wanted)}")
     return freeze(module)
 
 

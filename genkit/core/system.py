@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import RecipeError
+from genkit.core.errors import RecipeError, TrainingError, kind_of, shown
 from genkit.core.frozen import is_frozen
 from genkit.core.generator import Generator, Items, LatentGenerator
 from genkit.core.pretrained import Pretrained
@@ -39,6 +39,8 @@ class Terms(dict[str, Tensor]):
     def __or__(self, other: Mapping[str, Tensor]) -> Terms:  # type: ignore[override]
         if not other:
             return self
+        if twice := self.keys() & other.keys():
+            raise TrainingError(f"two terms of a loss are called {shown(min(twice))}, and one would hide the other")
         return Terms({**self, **other}, self.observed | getattr(other, "observed", frozenset()))
 
 
@@ -141,7 +143,7 @@ def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
     if is_frozen(module):
         return {}
     own = module.learners if isinstance(module, Learning) else {}
-    found = {name: [module.get_submodule(path) for path in paths] for name, paths in own.items()}
+    found = {name: [_learning_part(module, name, path) for path in paths] for name, paths in own.items()}
     for path, child in module.named_children():
         for inner, modules in _learners(child).items():
             name = module.learner_of(path, inner) if isinstance(module, Learning) else inner
@@ -149,6 +151,18 @@ def _learners(module: nn.Module) -> dict[str, list[nn.Module]]:
                 raise RecipeError(f"two learners of {type(module).__name__} are called {name!r}")
             found[name] = modules
     return found
+
+
+def _learning_part(module: nn.Module, name: str, path: str) -> nn.Module:
+    try:
+        return module.get_submodule(path)
+    except AttributeError as missing:
+        found = getattr(module, path, None)
+        raise RecipeError(
+            f"{type(module).__name__}: learner {name!r} has the part {path!r}, which is "
+            f"{'no attribute of it' if found is None else kind_of(found) + ', no module'}; `learners` gives each a "
+            "tuple of attributes, and a constructor's type hint is what makes a module of a spec"
+        ) from missing
 
 
 class System(Learning, ABC):

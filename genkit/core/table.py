@@ -1,24 +1,27 @@
 """The one table of names: everything that a recipe, a configuration or a command may name, by kind.
 
 Each floor lists its own names in `entries.py`; code adds more with `register`, and installed packages through the entry
-points of the group "genkit", which are read when a name is not found and by `genkit list`.
+points of the group "genkit", which are read, in the order of the packages' names, when a name is not found and by
+`genkit list`.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 from genkit.core.entry import Entries, Entry
-from genkit.core.errors import BrokenPlugin, RecipeError, suggest
+from genkit.core.errors import BrokenPlugin, RecipeError, shown, suggest
 from genkit.core.others_code import note_others
 
 FLOORS = ("core", "gan", "vae", "diffusion", "classifiers", "posthoc", "training", "data", "evaluation")
 TYPES = ("generators", "systems", "networks", "vae", "diffusion", "techniques", "optimizers", "data", "columns")
 """Kinds whose names a recipe or config.json may use as `type`."""
 
+NAME = re.compile(r"[\w./-]+")
 KINDS = ("metrics", "extractors", "layouts", *TYPES)
 GROUP = "genkit"
 """Entry points of installed packages: a function that calls `genkit.register`, or a mapping kind -> name -> Entry."""
@@ -46,22 +49,29 @@ def register(kind: str, name: str, target: str, *, about: str = "", papers: Iter
         name: unique in the whole table.
         target: "package.module:name", imported when it is first used.
         about: one line for `genkit list`.
-        papers: keys of papers.bib, or BibTeX entries, for `genkit cite`.
+        papers: keys of papers.bib, or BibTeX entries, for `genkit cite`; a text is one.
 
     Raises:
-        RecipeError: the kind is unknown, the target is none, the name is taken, or a paper is not known.
+        RecipeError: the kind is unknown, the target or the name is none, the name is taken, or a paper is not known.
     """
     from genkit.core.papers import check_papers
 
     if not isinstance(target, str) or ":" not in target:
         raise RecipeError(f"{name}: the target is a text 'package.module:name', got {target!r}")
-    if kind not in CATALOG:
-        raise RecipeError(f"no kind {kind!r} in the catalog{suggest(kind, CATALOG)}")
-    taken = {n: e.target for names in CATALOG.values() for n, e in names.items()}
-    if taken.get(name, target) != target:
-        raise RecipeError(f"the catalog already has {name!r} ({taken[name]}); choose another name")
+    if not isinstance(kind, str) or kind not in CATALOG:
+        raise RecipeError(f"no kind {shown(kind)} in the catalog{suggest(kind, CATALOG)}")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise RecipeError(f"{shown(name)} is no name: letters, digits and . _ - /")
+    if not isinstance(about, str):
+        raise RecipeError(f"{name}: about is a text, got {shown(about)}")
+    for other, names in CATALOG.items():
+        if name in names and (other, names[name].target) != (kind, target):
+            raise RecipeError(
+                f"the catalog already has {name!r} among {other} ({names[name].target}); choose another name"
+            )
+    keys = check_papers([papers] if isinstance(papers, str) else papers)
     note_others(target.partition(":")[0])
-    CATALOG[kind][name] = Entry(target, about, check_papers(papers))
+    CATALOG[kind][name] = Entry(target, " ".join(about.split()), keys)
 
 
 def lookup(name: Any, kinds: Iterable[str] = KINDS) -> tuple[str, Entry] | None:
@@ -94,8 +104,8 @@ def load_plugins() -> bool:
     from importlib.metadata import entry_points
 
     _loaded.append("genkit")
-    for point in entry_points(group=GROUP):
-        package = point.dist.name if point.dist else point.value
+    found = ((point.dist.name if point.dist else point.value, point) for point in entry_points(group=GROUP))
+    for package, point in sorted(found, key=lambda pair: (pair[0], pair[1].name)):
         before = {kind: dict(entries) for kind, entries in CATALOG.items()}
         try:
             _add(point.load())

@@ -35,8 +35,8 @@ class Attributes:
 def read_attributes(path: Path, images: Sequence[str], columns: Mapping[str, Column] | None = None) -> Attributes:
     """The attributes of `images`, by their names.
 
-    A column of numbers is `Values` from the least to the greatest of them, any other is `Labels` with its texts as
-    names, in the order of the alphabet.
+    A column of numbers is `Values` from the least to the greatest of them, one of other texts is `Labels` with these as
+    names, in the order of the alphabet; a mixture is a mistake, unless `columns` says what it is.
 
     Args:
         path: a CSV whose first column is the name of the file, as a path inside the folder or zip, with '/'.
@@ -50,7 +50,10 @@ def read_attributes(path: Path, images: Sequence[str], columns: Mapping[str, Col
     """
     header, lines = _table(path)
     if missing := [name for name in images if name not in lines]:
-        raise DataError(f"{path}: no line is of {missing[0]} ({len(missing):,} of {len(images):,} images are missing)")
+        written = f"; a line is of {next(iter(lines))}" if lines and len(missing) == len(images) else ""
+        raise DataError(
+            f"{path}: no line is of {missing[0]} ({len(missing):,} of {len(images):,} images are missing{written})"
+        )
     if unknown := [name for name in columns or {} if name not in header]:
         raise DataError(f"{path}: no column is called {shown(unknown[0])}{suggest(unknown[0], header)}")
     found = Attributes({}, {}, len(lines) - len(images))
@@ -69,8 +72,13 @@ def _column(path: Path, name: str, texts: Sequence[str]) -> Column:
     """The column that fits `texts`."""
     if len(set(texts)) < 2:
         raise DataError(f"{path}: {shown(name)} is {shown(texts[0])} of all images, which says nothing; leave it out")
-    if not all(map(_is_number, texts)):
+    if others := sorted({text for text in texts if not _is_number(text)}):
         names = sorted(set(texts))
+        if len(others) < len(names):
+            raise DataError(
+                f"{path}: {shown(name)} is a number of some images and {shown(others[0])} of others; give numbers, or "
+                f"say that all are names: columns: {{{name}: {{type: labels, classes: {len(names)}, names: [...]}}}}"
+            )
         return Labels(len(names), names)
     numbers = torch.tensor([float(text) for text in texts])
     low, high = numbers.min().item(), numbers.max().item()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 from genkit.core.input_gradient import input_gradient
 from genkit.diffusion.diffusion_generator import DiffusionGenerator, DiffusionWrapper
 from genkit.diffusion.noisy_classifier import NoisyClassifier
@@ -74,9 +74,7 @@ class ClassifierGuided(DiffusionWrapper):
 
 def _check_fit(generator: DiffusionGenerator, classifier: NoisyClassifier) -> None:
     if not isinstance(classifier, NoisyClassifier):
-        raise GenkitError(
-            f"guidance takes a noisy_classifier, which sees the timestep; got a {type(classifier).__name__}"
-        )
+        raise GenkitError(f"guidance takes a noisy_classifier, which sees the timestep; got {kind_of(classifier)}")
     if not classifier.process.same_noise(generator.process):
         noise = [_noise(p) for p in (classifier.process, generator.process)]
         raise GenkitError(f"the classifier was trained on another process ({noise[0]}) than the generator ({noise[1]})")

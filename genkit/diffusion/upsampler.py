@@ -12,7 +12,7 @@ from torch import Tensor
 from genkit.core.columns.images import Images
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 from genkit.core.generator import Generator
 from genkit.core.progress import Progress
 from genkit.core.randomness import Rows
@@ -108,7 +108,7 @@ class Cascade(Generator):
 def _check_fit(base: Generator, upsampler: DiffusionGenerator) -> None:
     taken = upsampler.conditions.get(LOW_RES)
     if not isinstance(taken, Images):
-        raise GenkitError(f"upsampler: a {type(upsampler).__name__} takes no {LOW_RES}; give an upsampler")
+        raise GenkitError(f"upsampler: {kind_of(upsampler)} takes no {LOW_RES}; give an upsampler")
     if tuple(base.sample_shape) != taken.shape:
         raise GenkitError(f"the base makes {list(base.sample_shape)}, but the upsampler takes {list(taken.shape)}")
     classes = base.conditions.classes, upsampler.conditions.classes

@@ -16,7 +16,7 @@ from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, kind_of
 from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows, stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
@@ -74,9 +74,9 @@ def control_scores(
         DataError: data of another shape.
     """
     if not isinstance(generator, Steerable):
-        raise EvaluationError(f"a {type(generator).__name__} has no controls; a GAN-Control has")
+        raise EvaluationError(f"{kind_of(generator)} has no controls; a GAN-Control has")
     if not isinstance(judge, AttributeJudge):
-        raise EvaluationError(f"--judge: a {type(judge).__name__} reads no attributes of images")
+        raise EvaluationError(f"--judge: {kind_of(judge)} reads no attributes of images")
     if tuple(judge.sample_shape) != tuple(generator.sample_shape):
         raise EvaluationError(
             f"--judge: it takes images of {list(judge.sample_shape)}, and the generator makes "

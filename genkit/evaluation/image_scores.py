@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, kind_of
 from genkit.core.generator import Density, Generator
 from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows
@@ -43,9 +43,7 @@ def image_scores(
         DataError: data of another shape, or files that cannot be read.
     """
     if not isinstance(generator, (ScoresImages, Density)):
-        raise EvaluationError(
-            f"a {type(generator).__name__} says nothing of images: it has neither an energy nor a likelihood"
-        )
+        raise EvaluationError(f"{kind_of(generator)} says nothing of images: it has neither an energy nor a likelihood")
     data, rng = open_data(images, generator.sample_shape, "IMAGES", skip_bad), torch.Generator().manual_seed(seed)
     made = dict[int, dict[str, Tensor]]()
     for k, index in enumerate(torch.arange(len(data)).split(batch_size)):

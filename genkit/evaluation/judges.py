@@ -10,7 +10,7 @@ import torch
 
 from genkit.core.catalog import load
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, shown, suggest
+from genkit.core.errors import DataError, EvaluationError, RecipeError, WeightsError, kind_of, shown, suggest
 from genkit.core.progress import Progress
 from genkit.evaluation.scores import versions
 
@@ -62,7 +62,7 @@ def judge_of(product: Any) -> Judge:
     """Raises RecipeError where there is none."""
     name = getattr(product, "judged_by", "")
     if not name:
-        raise RecipeError(f"evaluate: nothing can be scored of a {type(product).__name__}; leave it out")
+        raise RecipeError(f"evaluate: nothing can be scored of {kind_of(product)}; leave it out")
     judge: Judge = load(name)()
     return judge
 

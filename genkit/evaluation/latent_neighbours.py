@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, kind_of
 from genkit.core.interruption import beside
 from genkit.core.nearest import nearest
 from genkit.core.progress import Progress
@@ -103,7 +103,7 @@ def latent_knn(
         DataError: data of another shape.
     """
     if not isinstance(encoder, Encoder):
-        raise EvaluationError(f"a {type(encoder).__name__} has no latents to compare; a VAE has")
+        raise EvaluationError(f"{kind_of(encoder)} has no latents to compare; a VAE has")
     started, k = time.monotonic(), _checked(k)
     named = ((train, "the training set"), (test, "the test set"))
     for what, role in named:

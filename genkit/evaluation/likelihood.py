@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genkit.core.catalog import convert
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError, shown
+from genkit.core.errors import EvaluationError, kind_of, shown
 from genkit.core.generator import Density, Generator
 from genkit.core.generator import Likelihood as Found
 from genkit.core.progress import Progress
@@ -170,7 +170,7 @@ def binarised(x: Tensor, rows: Tensor) -> Tensor:
 def _checked(generator: Generator, n: int, settings: dict[str, Any]) -> tuple[Density, dict[str, Any]]:
     if not isinstance(generator, Density):
         raise EvaluationError(
-            f"a {type(generator).__name__} cannot say how probable a sample is; a VAE or a diffusion model can"
+            f"{kind_of(generator)} cannot say how probable a sample is; a VAE or a diffusion model can"
         )
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise EvaluationError(f"the number of samples must be a whole number of at least 1, got {shown(n)}")
@@ -178,7 +178,7 @@ def _checked(generator: Generator, n: int, settings: dict[str, Any]) -> tuple[De
     for name in settings:
         if name not in takes:
             raise EvaluationError(
-                f"the likelihood of a {type(generator).__name__} takes no {name!r}; it takes: {', '.join(takes) or '-'}"
+                f"the likelihood of {kind_of(generator)} takes no {name!r}; it takes: {', '.join(takes) or '-'}"
             )
     hints = get_type_hints(generator.log_likelihood, include_extras=True)
     return generator, {name: convert(hints[name], value, where=name) for name, value in settings.items()}

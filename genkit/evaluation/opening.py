@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genkit.core.catalog import build, check, shipped
 from genkit.core.computing import computing
-from genkit.core.errors import EvaluationError, shown, suggest
+from genkit.core.errors import EvaluationError, kind_of, shown, suggest
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
 from genkit.core.table import CATALOG
@@ -82,7 +82,7 @@ def _of_object(what: Any, role: str) -> Source | Statistics:
     if isinstance(what, Iterable):
         return of_batches(what, type(what).__name__)
     raise EvaluationError(
-        f"{role}: a {type(what).__name__} cannot be scored; accepted: a Generator, a data set, batches of images, "
+        f"{role}: {kind_of(what)} cannot be scored; accepted: a Generator, a data set, batches of images, "
         "a path or the name of a data set"
     )
 

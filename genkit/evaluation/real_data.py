@@ -9,7 +9,7 @@ from typing import Any
 
 from genkit.core.catalog import build, check
 from genkit.core.documents import Unreadable, parse_yaml
-from genkit.core.errors import DataError, shown, suggest
+from genkit.core.errors import DataError, kind_of, shown, suggest
 from genkit.core.foresight import promised_shape
 from genkit.core.table import CATALOG, has
 
@@ -67,7 +67,7 @@ def open_data(what: Any, sample_shape: tuple[int, ...], role: str = "the data", 
     spec = check_data(what, sample_shape, role, skip_bad)
     data = what if spec is None else build(spec, kind="data", where=role)
     if not all(hasattr(data, name) for name in ("rows", "condition", "fingerprint", "sample_shape")):
-        raise DataError(f"{role}: a {type(data).__name__} is no data set; accepted: a data set, its name, or a folder")
+        raise DataError(f"{role}: {kind_of(data)} is no data set; accepted: a data set, its name, or a folder")
     if tuple(data.sample_shape) != tuple(sample_shape):
         raise DataError(f"{role}: samples of {data.name} are {list(data.sample_shape)}, wanted {list(sample_shape)}")
     return data

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from genkit.core.errors import DataError, EvaluationError
+from genkit.core.errors import DataError, EvaluationError, kind_of
 from genkit.explain.encoded import Encoded
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Checks
@@ -25,7 +25,7 @@ NAMED = 8
 def check_given(generator: Explainable, images: Tensor) -> None:
     """Raises DataError for images that the generator does not take, EvaluationError for a generator of another kind."""
     if not isinstance(generator, Explainable):
-        raise EvaluationError(f"a {type(generator).__name__} explains no classifier; a StyleEx does")
+        raise EvaluationError(f"{kind_of(generator)} explains no classifier; a StyleEx does")
     check_images(images, generator.sample_shape)
     if len(images) < 2 * LEAST:
         raise DataError(

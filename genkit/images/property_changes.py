@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.core.columns.column import Column
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, kind_of
 from genkit.images.properties import CYCLIC, properties
 
 BATCH = 64
@@ -69,7 +69,7 @@ class Properties:
 
     def __init__(self, judge: AttributeJudge, images: Tensor):
         if not isinstance(judge, AttributeJudge):
-            raise EvaluationError(f"judge: a {type(judge).__name__} reads no attributes of images")
+            raise EvaluationError(f"judge: {kind_of(judge)} reads no attributes of images")
         if tuple(judge.sample_shape) != tuple(images.shape[1:]):
             raise EvaluationError(
                 f"judge: it takes images of {list(judge.sample_shape)}, and these are {list(images.shape[1:])}"

@@ -72,6 +72,8 @@ class RecipePlace:
         return changed(spec, lambda node: self._product(node, where) if _names_a_stage(node) else node)
 
     def _product(self, node: Mapping[str, Any], where: str) -> Any:
+        for key in node.keys() - {STAGE, PRODUCT}:
+            raise RecipeError(f"{where}: {shown(key)} beside {STAGE}: unknown key; a stage takes nothing but a product")
         name, product = node[STAGE], node.get(PRODUCT)
         stage = self._stage(name, where)
         if not is_reference(stage):
@@ -90,7 +92,7 @@ class RecipePlace:
 
 
 def _names_a_stage(node: Mapping[str, Any]) -> bool:
-    return STAGE in node and node.keys() <= {STAGE, PRODUCT}
+    return STAGE in node and "type" not in node
 
 
 NOWHERE = RecipePlace()

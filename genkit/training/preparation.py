@@ -17,7 +17,7 @@ from genkit.training.optimizers import Optimizer
 from genkit.training.recipe import Evaluate, Recipe
 from genkit.training.show import Scoring
 from genkit.training.stream import Stream, share_of
-from genkit.training.trainable import check_compiled, check_learners, check_split
+from genkit.training.trainable import check_compiled, check_learners, check_products, check_split
 from genkit.training.trainer import Trainer
 
 AHEAD = 2
@@ -80,6 +80,7 @@ def checked(recipe: Recipe, processes: int = 1) -> tuple[System, dict[str, Optim
     recipe.check()
     train, system, optimizers = recipe.train, recipe.build_system(), recipe.build_optimizers()
     check_learners(system.all_learners(), optimizers)
+    check_products(system.products)
     check_split(system, share_of(train.batch_size, processes), train.accumulate)
     check_compiled(system, train.compile)
     check_scaled(system, train.precision)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from genkit.core.documents import read_mapping
-from genkit.core.errors import BadState
+from genkit.core.errors import BadState, one_line
 from genkit.training.checkpoint import complete, newest_good, step_of
 from genkit.training.recipe import Rollback
 from genkit.training.unfinished import STATE
@@ -56,6 +56,14 @@ def good_before(checkpoints: Path, falls: Sequence[Fall], warn: Callable[[str], 
     return found
 
 
+def advised(fault: BadState, step: int, rule: Rollback | None) -> BadState:
+    """`fault`, which ends a run in iteration `step`, with what can be done where the recipe does not go back."""
+    if rule is None:
+        began = "" if str(fault).startswith("iteration ") else f"iteration {step:,}: "
+        fault.args = (one_line(f"{began}{fault}, or go on with --resume rollback.lr=0.5"),)
+    return fault
+
+
 def check_learned(step: int, falls: Sequence[Fall]) -> None:
     """Refuses to hand over weights of iteration `step` that nothing was learned in, however often a run tried.
 
@@ -80,4 +88,5 @@ def last_fall(falls: Sequence[Fall], rule: Rollback) -> str:
     """The last fall in one line."""
     last = falls[-1]
     then = "where the run ends" if ended(falls, rule) else f"on with learning rates x {slower(falls):.3g}"
-    return f"iteration {last['at']:,}: {last['why']}; back to iteration {last['to']:,}, {then}"
+    why = last["why"].removeprefix(f"iteration {last['at']}: ")
+    return f"iteration {last['at']:,}: {why}; back to iteration {last['to']:,}, {then}"

@@ -27,7 +27,7 @@ from genkit.training.preparation import prepare_run
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.remarks import remarks
 from genkit.training.report import renewed, write_report
-from genkit.training.rollback import Fall, check_learned, ended, good_before, last_fall, slower
+from genkit.training.rollback import Fall, advised, check_learned, ended, good_before, last_fall, slower
 from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.saving import Saving
@@ -91,7 +91,7 @@ class Run:
         except BadState as fault:
             self.saving.wait()
             if (rule := self.recipe.rollback) is None or ended(self.falls, rule):
-                raise
+                raise advised(fault, self.trainer.step, rule) from None
             self._go_back(fault, rule)
             return False
         return True

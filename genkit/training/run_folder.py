@@ -76,11 +76,7 @@ class RunFolder:
         if start and start != self.started_from:
             began = f"from {self.started_from}" if self.started_from else "without --from"
             raise CheckpointError(f"{self.path} was started {began}; leave --from out, or choose another --out")
-        try:
-            old = self._kept()
-        except Unreadable as damage:
-            raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
-        done = complete(self.checkpoints)
+        old, done = self._kept(), complete(self.checkpoints)
         step = step_of(done[-1]) if done else 0
         return check_recipe(old, parse_yaml(recipe.to_yaml()), step, self.path)
 
@@ -107,9 +103,20 @@ class RunFolder:
             )
 
     def _kept(self) -> dict[str, Any]:
-        """The run's recipe, brought up to today's keys; raises Unreadable."""
-        tree = read_yaml(self.recipe)
-        return with_todays_defaults(as_written_today(tree)) if isinstance(tree, dict) else {}
+        """The run's recipe, brought up to today's keys; raises CheckpointError."""
+        return with_todays_defaults(as_written_today(self.written()))
+
+    def written(self) -> dict[str, Any]:
+        """The run's recipe as its file has it.
+
+        Raises:
+            CheckpointError: it cannot be read.
+        """
+        try:
+            tree = read_yaml(self.recipe)
+        except Unreadable as damage:
+            raise CheckpointError(f"{self.recipe} cannot be read, so the run cannot go on safely") from damage
+        return tree if isinstance(tree, dict) else {}
 
     @property
     def started_from(self) -> str | None:
@@ -230,7 +237,7 @@ class RunFolder:
     def _holds(self, recipe: Recipe) -> bool:
         try:
             return self._kept() == parse_yaml(recipe.to_yaml())
-        except Unreadable:
+        except (CheckpointError, Unreadable):
             return False
 
 

@@ -167,8 +167,10 @@ def _check_tree(tree: Mapping[str, Any]) -> None:
     stages, product = tree[STAGES], tree.get("product")
     if not isinstance(stages, Mapping) or not stages:
         raise RecipeError(f"{STAGES}: needs a mapping of names to trainings, got {shown(stages)}")
-    if product is not None and not isinstance(product, Mapping):
-        raise RecipeError(f"product: needs a mapping with the key 'type', got {shown(product)}")
+    if product is not None and (not isinstance(product, Mapping) or "type" not in product):
+        raise RecipeError(
+            f"product: needs a mapping with the key 'type', built of what stages leave; got {shown(product)}"
+        )
     if all(map(is_reference, stages.values())):
         raise RecipeError(f"{STAGES}: all are given as weights; there is nothing to train")
     for name, stage in stages.items():

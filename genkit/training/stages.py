@@ -26,6 +26,7 @@ from genkit.training.one_run import train_one
 from genkit.training.peers import among_peers
 from genkit.training.place import STAGE
 from genkit.training.recipe import Recipe
+from genkit.training.recipe_file import STAGES
 from genkit.training.report import renewed, write_report_of_stages
 from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
@@ -43,7 +44,8 @@ class StagedFolder(RunFolder):
 
     def check_stages(self, recipe: StagedRecipe, resume: bool) -> None:
         """Raises CheckpointError unless every stage that was begun may go on, after stages that are done."""
-        self.holds_run(resume)
+        if self.holds_run(resume) and STAGES not in self.written():
+            raise CheckpointError(f"{self.path} holds a run of one training, not of stages; choose another --out")
         undone = ""
         for name, stage in recipe.in_run(self.path).items():
             folder = self.stage(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import nn
 
-from genkit.core.errors import CheckpointError, WeightsError
+from genkit.core.errors import CheckpointError, WeightsError, kind_of
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import System
@@ -40,7 +40,7 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
         return f"starts from {source}, iteration {step_of(checkpoint):,}: all its networks"
     made, product = Pretrained.from_pretrained(source), trainer.system.product
     if type(made) is not type(product):
-        raise WeightsError(f"{source} holds a {type(made).__name__}, and this recipe trains a {type(product).__name__}")
+        raise WeightsError(f"{source} holds {kind_of(made)}, and this recipe trains {kind_of(product)}")
     assert isinstance(made, nn.Module) and isinstance(product, nn.Module)
     for module in (product, trainer.ema.module):
         _fill(module, made, source)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import nn
 
-from genkit.core.catalog import name_of
-from genkit.core.errors import RecipeError, suggest
+from genkit.core.catalog import documented, name_of
+from genkit.core.errors import RecipeError, kind_of, shown, suggest, with_article
 from genkit.core.frozen import is_frozen, learnable
+from genkit.core.pretrained import Pretrained
 from genkit.core.system import System, mixing_layer
+
+PLAIN = re.compile(r"[\w-]+", re.ASCII)
+"""Names of folders, on any file system."""
 
 
 def check_learners(learners: Mapping[str, Sequence[nn.Module]], optimizers: Mapping[str, object]) -> None:
@@ -28,12 +34,25 @@ def check_learners(learners: Mapping[str, Sequence[nn.Module]], optimizers: Mapp
             )
 
 
+def check_products(products: Any) -> None:
+    """Raises RecipeError unless the results of a system, main one first, can be saved under their names."""
+    if not isinstance(products, Mapping) or not products:
+        raise RecipeError(f"products of the system: needs names with what is left, got {shown(products)}")
+    for name, product in products.items():
+        if not isinstance(name, str) or not PLAIN.fullmatch(name):
+            raise RecipeError(f"products of the system: {shown(name)} names a folder: letters, digits, - and _")
+        if not isinstance(product, Pretrained) or not isinstance(product, nn.Module):
+            raise RecipeError(
+                f"products of the system: {name} is {kind_of(product)}, which cannot be saved; {documented(Pretrained)}"
+            )
+
+
 def check_split(system: System, share: int, accumulate: int) -> None:
     """Raises RecipeError if a batch cannot be split into equal micro-batches, or a layer mixes its samples."""
     if share % accumulate:
         raise RecipeError(f"train.accumulate: {share} rows a process cannot be split into {accumulate} equal parts")
     if accumulate > 1 and (layer := mixing_layer(system)):
-        raise unsplittable(f"a {layer}", accumulate)
+        raise unsplittable(with_article(layer), accumulate)
 
 
 def unsplittable(what: str, accumulate: int) -> RecipeError:

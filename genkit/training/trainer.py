@@ -17,8 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from genkit.core import tree
-from genkit.core.errors import BadState, TrainingError
+from genkit.core.errors import BadState
 from genkit.core.frozen import learnable
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import seed_networks, stable_seed
@@ -30,7 +29,8 @@ from genkit.training.optimizers import Optimizer
 from genkit.training.repeatable import repeatable
 from genkit.training.reports import Reports
 from genkit.training.stream import Stream
-from genkit.training.trainable import check_compiled, check_learners, check_split, unsplittable
+from genkit.training.trainable import check_compiled, check_learners, check_split
+from genkit.training.updates import check_turns, check_update, descended, pieces
 
 
 class Trainer:
@@ -138,7 +138,7 @@ class Trainer:
 
     def _play(self) -> dict[str, Tensor]:
         seen: dict[str, list[Tensor]] = defaultdict(list)
-        turns = self.system.iteration(self.stream, self.step)
+        turns = check_turns(self.system.iteration(self.stream, self.step))
         report: Report | None = None
         try:
             while (update := self._next(turns, report)) is not None:
@@ -163,6 +163,7 @@ class Trainer:
         """One optimiser step; the terms of the loss, and the norm of the gradient before clipping.
 
         A step whose gradient has overflown in fp16 is left out, and the norm is 0."""
+        check_update(update, self.parameters)
         parameters, rule = self.parameters[update.learner], self.rules[update.learner]
         report = self._descend(update, parameters)
         means = {name: _mean(value) for name, value in report.items()}
@@ -182,29 +183,20 @@ class Trainer:
         return {**report, "gradient_norm": forgiven}
 
     def _descend(self, update: Update, parameters: list[nn.Parameter]) -> dict[str, Tensor]:
-        pieces: dict[str, list[Tensor]] = defaultdict(list)
+        found: dict[str, list[Tensor]] = defaultdict(list)
         _thaw(parameters, True)
         try:
-            for on in self._pieces(update):
+            for on in pieces(update, self.accumulate):
                 with self._precision():
                     terms = update.loss(**on, **update.shared)
-                descended = _descended(update, terms)
-                mean = descended if self.accumulate == 1 else descended / self.accumulate
+                loss = descended(update, terms)
+                mean = loss if self.accumulate == 1 else loss / self.accumulate
                 self.loss_scale.scaled(mean).backward()
                 for name, term in terms.items():
-                    pieces[name].append(term.detach().float())
+                    found[name].append(term.detach().float())
         finally:
             _thaw(parameters, False)
-        return {name: _whole(parts) for name, parts in pieces.items()}
-
-    def _pieces(self, update: Update) -> Iterator[dict[str, Any]]:
-        if self.accumulate == 1:
-            yield dict(update.on)
-            return
-        if update.coupled:
-            raise unsplittable(_name(update), self.accumulate)
-        for i in range(self.accumulate):
-            yield tree.map(partial(_chunk, self.accumulate, i), dict(update.on))
+        return {name: _whole(parts) for name, parts in found.items()}
 
     def _average(self, gradients: list[Tensor], sound: Tensor) -> Tensor:
         """Averages gradients over processes; 0, or not a number where `sound` is not 0 in one of them."""
@@ -228,25 +220,6 @@ class Trainer:
             for name, tensor in self.system.state_dict().items():
                 if name not in self.system.local_state:
                     torch.distributed.broadcast(tensor, 0)
-
-
-def _descended(update: Update, terms: Mapping[str, Tensor]) -> Tensor:
-    """The sum of the terms that are not observed.
-
-    Raises:
-        TrainingError: there is none, or one has no graph.
-    """
-    observed: frozenset[str] = getattr(terms, "observed", frozenset())
-    descended = {name: term for name, term in terms.items() if name not in observed}
-    for name, term in descended.items():
-        if not term.requires_grad:
-            raise TrainingError(
-                f"term {name!r} of {_name(update)} does not depend on the {update.learner}; what is only to be logged "
-                "is returned by observe(...)"
-            )
-    if not descended:
-        raise TrainingError(f"{_name(update)} has no term to descend; return one by descend(...)")
-    return _sum(descended.values())
 
 
 def _sum(terms: Iterable[Tensor]) -> Tensor:
@@ -278,15 +251,6 @@ def _whole(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts) if parts[0].dim() else torch.stack(parts).mean()
 
 
-def _chunk(pieces: int, i: int, rows: Tensor) -> Tensor:
-    return rows.chunk(pieces)[i]
-
-
 def _thaw(parameters: list[nn.Parameter], thawed: bool) -> None:
     for parameter in parameters:
         parameter.requires_grad_(thawed)
-
-
-def _name(update: Update) -> str:
-    function = getattr(update.loss, "func", update.loss)
-    return getattr(function, "__qualname__", type(function).__name__)

@@ -118,7 +118,7 @@ def test_files_are_refused_with_the_reason(
         ("absent_net:make", "there is no module 'absent_net' in this folder or among installed packages"),
         ("broken_net:make", "broken_net cannot be imported: ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("own_net:mak", "own_net has no 'mak'; did you mean 'make'?"),
-        ("own_net:number", "gives a int; a torch.nn.Module is needed"),
+        ("own_net:number", "gives an int; a torch.nn.Module is needed"),
         ("own_net:fails", "calling it without arguments fails: OSError: no weights here"),
         ("own_net:scripted", "an exported TorchScript"),
     ],

@@ -15,8 +15,9 @@ from genkit.cli.list_ import kinds
 from genkit.cli.main import COMMANDS
 from genkit.core.catalog import CATALOG, load, shipped
 from genkit.core.entry import Entry
+from genkit.core.table import register
 from genkit.training.recipe_file import shipped_recipes
-from tests.cli.console import run
+from tests.cli.console import refusal, run
 from tests.plugins import install, untouched_table
 
 Capture = pytest.CaptureFixture[str]
@@ -66,6 +67,16 @@ def test_info_knows_every_name(capsys: Capture, name: str, entry: Entry) -> None
         name in CATALOG["layouts"] and ("FILE, such as" in ran.out or "settings" in ran.out)
     )
     assert (load(entry.target).__doc__ or "").split("\n")[0] in ran.out
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [("genkit.core.tree:absent", "cannot be imported"), ("genkit.core.errors:LINE", "is an int .* no class")],
+)
+def test_info_of_a_name_behind_which_nothing_is(capsys: Capture, target: str, reason: str) -> None:
+    with untouched_table():
+        register("networks", "my_own", target)
+        assert re.search(reason, refusal(capsys, "info", "my_own"))
 
 
 def test_info_of_a_recipe_a_run_and_weights(capsys: Capture, recipe: Path, finished: Path) -> None:

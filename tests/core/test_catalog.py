@@ -135,7 +135,7 @@ def test_an_object_that_is_built_already_stays() -> None:
         ),
         (
             {"objective": {"type": "linear"}},
-            "s.objective: 'linear' does not make a Objective; accepted: hinge, non_saturating, wasserstein",
+            "s.objective: 'linear' does not make an Objective; accepted: hinge, non_saturating, wasserstein",
         ),
         ({"generator": {"type": "gann"}}, "s.generator.type: unknown type 'gann'; did you mean 'gan'?"),
         ({"objective": {}}, "s.objective: needs the key 'type'; accepted: hinge, non_saturating, wasserstein"),

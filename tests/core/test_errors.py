@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from genkit.core.errors import LINE, DataError, GenkitError, one_line, shown, suggest
+from genkit.core.errors import LINE, DataError, GenkitError, kind_of, one_line, shown, suggest, with_article
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_short_messages_stay_as_they_are() -> None:
 def test_values_are_cut() -> None:
     assert shown("a") == "'a'" and shown([1, None]) == "[1, None]"
     assert len(shown("x" * 10**6)) == len(shown([0] * 1000)) == 60 and shown("x" * 100).endswith("...")
-    assert shown(10**5000) == "a int too large to show"
+    assert shown(10**5000) == "an int too large to show"
     nest: list[object] = []
     for _ in range(10**5):
         nest = [nest]
@@ -36,3 +36,15 @@ def test_the_nearest_name() -> None:
     assert suggest("wigth", ["width", "depth"]) == "; did you mean 'width'?"
     assert suggest("x" * 10**6, ["width", "depth"]) == "; accepted: depth, width"
     assert suggest(10**5000, ["width"]) == "; accepted: width"
+
+
+def test_a_kind_has_its_article() -> None:
+    assert [kind_of(x) for x in ([], 3, None, GenkitError)] == ["a list", "an int", "nothing", "a GenkitError"]
+    spoken = ["EnergyNetwork", "Upsampler", "MLPCritic", "HVAENetwork", "NVAE", "edited", "unpaired"]
+    assert [with_article(name) for name in spoken] == [f"an {name}" for name in spoken]
+    plain = ["GAN", "UNet", "UnitColumns", "VAE", "Metric", "MinibatchDeviation", "StyleEx", "DDPM", "unet", "batch"]
+    assert [with_article(name) for name in plain] == [f"a {name}" for name in plain]
+
+
+def test_nothing_is_like_no_name() -> None:
+    assert suggest(None, ["cosine"]) == "; accepted: cosine"

@@ -39,7 +39,7 @@ def test_a_run_folder_gives_its_weights(saved: Path) -> None:
 
 
 def test_another_class_is_refused(saved: Path) -> None:
-    with pytest.raises(WeightsError, match="holds a GAN, not a MLPCritic"):
+    with pytest.raises(WeightsError, match="holds a GAN, not an MLPCritic"):
         MLPCritic.from_pretrained(saved)
 
 

@@ -51,6 +51,8 @@ def test_what_a_column_is_may_be_said(faces: Path) -> None:
     columns = {"hue": Values(0, 1, cyclic=True), "mood": Labels(3, ["sad", "bored", "glad"])}
     found = read_attributes(known(faces), NAMES, columns)
     assert found.columns["hue"] is columns["hue"] and found.rows["mood"].tolist() == [2, 0, 0]
+    mixed = known(faces, "file,size\na.png,38\nb.png,40\nsub/c.png,XL\n")
+    assert read_attributes(mixed, NAMES, {"size": Labels(3, ["38", "40", "XL"])}).rows["size"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -109,6 +111,9 @@ def test_columns_of_nothing_are_refused(faces: Path) -> None:
         ("b.png", "a.png", r"line 3: a\.png has a line already"),
         ("20.5", "nan", r"line 3: 'age' of a\.png is 'nan'; give a value"),
         ("20.5", "", r"line 3: 'age' of a\.png is ''; give a value"),
+        ("20.5", "NA", r"'age' is a number of some images and 'NA' of others; .*columns: \{age: \{type: labels"),
+        (CSV, CSV.replace("\na", "\n./a").replace("\nb", "\n./b"), r"a\.png \(2 of 3 images are missing\)"),
+        (CSV, "file,age\n./a.png,3", r"no line is of a\.png \(3 of 3 images are missing; a line is of \./a\.png\)"),
         ("20.5", "inf", "'age' goes from 10 to inf; its numbers must be finite"),
         ("0.75", "0.75,1", "line 5: 5 values under 4 columns"),
         ("mood", "age", "two columns are called 'age'"),

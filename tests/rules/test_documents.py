@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from benchmarks.small_recipes import read
+from genkit.cli.list_ import kinds
 from genkit.cli.main import COMMANDS, RENAMED, genkit
 from genkit.diffusion.authors.diffusion_settings import DiffusionSettings
 from genkit.diffusion.authors.guided_diffusion import UNetSettings
@@ -90,6 +91,14 @@ def unfolded(word: str) -> Iterator[str]:
 def test_modules_exist(path: Path) -> None:
     for module in re.findall(r"python -m ([\w.]+)", path.read_text(encoding="utf-8")):
         assert find_spec(module), f"no module {module}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_what_is_listed_can_be(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    code = "\n".join([*fenced_lines(text), *inline_code(text)])
+    for kind in re.findall(r"genkit list ([a-z]+)", code):
+        assert kind in kinds(), f"nothing is listed by genkit list {kind}"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)

@@ -43,6 +43,12 @@ def packages(requirements: str) -> set[str]:
     return {re.split(r"[>=<\[]", line)[0].strip() for line in requirements.strip().splitlines()}
 
 
+def test_the_page_says_of_every_dependency_what_it_is_for() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("## Why these libraries")[2]
+    for line in setup()["options"]["install_requires"].split():
+        assert re.search(rf"\b{line.partition('>')[0]}\b", page), line
+
+
 def test_only_tests_need_what_only_tests_use() -> None:
     options = setup()["options"]
     dev = packages(setup()["options.extras_require"]["dev"])

@@ -44,7 +44,7 @@ def test_arguments_reach_torch(spec: dict, kind: type[torch.optim.Optimizer]) ->
         ({"beta": 1}, r"o\.beta: unknown key; did you mean 'betas'"),
         ({"clip_norm": -1}, r"o\.clip_norm"),
         ({"schedule": {"type": "linear", "floor": 2}}, r"o\.schedule\.floor"),
-        ({"type": "mlp_critic"}, r"o: 'mlp_critic' does not make a Optimizer; accepted: adam"),
+        ({"type": "mlp_critic"}, r"o: 'mlp_critic' does not make an Optimizer; accepted: adam"),
     ],
 )
 def test_wrong_arguments_are_refused_by_key(change: dict, message: str) -> None:

@@ -15,15 +15,18 @@ from torch import Tensor
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.pretrained import Pretrained
+from genkit.core.table import register
 from genkit.evaluation import judges
 from genkit.evaluation.judges import judge_of
-from genkit.gan.gan import GAN
+from genkit.gan.gan import GAN, GANTraining
 from genkit.gan.networks.critic import Critic
 from genkit.gan.networks.mlp import MLPCritic
 from genkit.training import train
+from genkit.training.recipe import Recipe
 from genkit.training.show import draw_samples
 from genkit.vae.vae import VAE
 from tests.contracts.specs import SYSTEM_CASES, make_trainer
+from tests.plugins import untouched_table
 from tests.training.tiny import adapted, by_example, points
 
 NAMES = {
@@ -51,6 +54,30 @@ def test_names(case: Any) -> None:
     assert all(isinstance(product, Pretrained) for product in system.products.values())
 
 
+@pytest.mark.parametrize(
+    ("products", "message"),
+    [
+        ({}, "needs names with what is left, got {}"),
+        ([1], r"needs names with what is left, got \[1\]"),
+        ({"generator": torch.nn.Linear(2, 2)}, r"generator is a Linear, which cannot be saved; .*Pretrained"),
+        ({"generator": MLPCritic(2, 4, 1), "../critic": MLPCritic(2, 4, 1)}, r"'\.\./critic' names a folder"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_before_training(products: Any, message: str, tmp_path: Path) -> None:
+    class Leaving(GANTraining):
+        @property
+        def products(self) -> Any:
+            return products
+
+    with untouched_table():
+        register("systems", "leaving", "tests.training.test_products:LEAVING")
+        globals()["LEAVING"] = Leaving
+        tree = points(4).to_dict()
+        with pytest.raises(RecipeError, match=f"products of the system: {message}"):
+            train(Recipe.from_dict({**tree, "system": {**tree["system"], "type": "leaving"}}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("recipe", [points(4), adapted(4)], ids=["gan", "adaptation"])
 def test_every_product_is_kept(recipe: Any, tmp_path: Path) -> None:
     run = train(recipe, tmp_path / "run")
@@ -70,7 +97,7 @@ def test_one_product_needs_no_names(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_scored_is_told() -> None:
-    with pytest.raises(RecipeError, match="evaluate: nothing can be scored of a MLPCritic; leave it out"):
+    with pytest.raises(RecipeError, match="evaluate: nothing can be scored of an MLPCritic; leave it out"):
         judge_of(MLPCritic(2, 4, 2))
 
 

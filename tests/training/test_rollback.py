@@ -17,8 +17,8 @@ from benchmarks.run_contents import contents
 from genkit.core.errors import BadState, RecipeError
 from genkit.training import checkpoint, show, train
 from genkit.training.checkpoint import complete
-from genkit.training.recipe import Recipe
-from genkit.training.rollback import falls_of
+from genkit.training.recipe import Recipe, Rollback
+from genkit.training.rollback import Fall, advised, falls_of, last_fall
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 from tests.training.test_faults import kill_once
@@ -171,6 +171,15 @@ def test_without_the_section_it_is_an_error_that_names_it(tmp_path: Path) -> Non
     recipe = points(20, clipped=False, optimizers={"critic": sgd, "generator": sgd})
     with pytest.raises(BadState, match=r"not finite .* --resume rollback\.lr=0\.5$"):
         train(recipe, tmp_path / "run")
+
+
+def test_the_end_of_a_run_is_told_with_its_iteration_and_what_to_do() -> None:
+    told = "iteration 1,204: the energy runs away, or go on with --resume rollback.lr=0.5"
+    assert str(advised(BadState("the energy runs away"), 1204, None)) == told
+    assert str(advised(BadState("iteration 7: not finite"), 8, None)).startswith("iteration 7: not finite, or go on")
+    assert str(advised(BadState("the energy runs away"), 1204, Rollback())) == "the energy runs away"
+    fall = Fall(at=7, to=4, lr=0.5, why="iteration 7: not finite")
+    assert last_fall([fall], Rollback()).startswith("iteration 7: not finite; back to iteration 4, on with")
 
 
 def test_a_run_that_never_left_its_start_hands_nothing_over(tmp_path: Path) -> None:

@@ -25,8 +25,11 @@ from genkit.gan.gan import GAN
 from genkit.gan.networks.critic import Critic
 from genkit.training import train
 from genkit.training.recipe import Recipe
+from genkit.training.report import write_report_of_stages
 from genkit.training.run_folder import RunFolder
 from genkit.training.staged import StagedRecipe, load_recipe, recipe_of
+from genkit.training.stages import StagedFolder
+from tests.cli.console import run
 from tests.contracts.specs import DDPM, NOISY, seeded
 from tests.training.tiny import ADAM, by_example, child, on_processes, points, wait_for_checkpoints
 
@@ -270,6 +273,29 @@ def test_a_changed_stage_is_refused_where_a_later_one_has_learned_of_it(
         train(changed(AUGMENTED, "vae", train={"steps": STEPS, "seed": 5}), tmp_path / "run", resume=True)
 
 
+def test_a_run_of_one_training_is_no_place_for_stages(finished: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(finished["augmented"], tmp_path / "run")
+    before = (tmp_path / "run/vae/recipe.yaml").read_bytes()
+    with pytest.raises(CheckpointError, match="vae holds a run of one training, not of stages"):
+        resume("augmented", tmp_path / "run/vae")
+    with pytest.raises(CheckpointError, match="started with another recipe"):
+        train(recipe_of(yaml.safe_load(before)), tmp_path / "run", resume=True)
+    assert (tmp_path / "run/vae/recipe.yaml").read_bytes() == before
+    (tmp_path / "run/recipe.yaml").write_text("{")
+    with pytest.raises(CheckpointError, match=r"recipe\.yaml cannot be read"):
+        resume("augmented", tmp_path / "run")
+
+
+def test_a_run_under_way_is_not_told_as_finished(
+    finished: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its report is there from the start of the first stage."""
+    shutil.copytree(finished["augmented"], tmp_path / "run")
+    assert run(capsys, "info", tmp_path / "run").out.count("state   finished") == 1
+    write_report_of_stages(StagedFolder(tmp_path / "run"), staged(AUGMENTED), under_way=True)
+    assert "state   not finished" in run(capsys, "info", tmp_path / "run").out
+
+
 def test_a_product_may_change(finished: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(finished["guided"], tmp_path / "run")
     train(staged(GUIDED, product={**GUIDED["product"], "scale": 7.0}), tmp_path / "run", resume=True)
@@ -318,6 +344,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         r"^stages\.a\.system\.genr",
     ),
     ({"product": 3}, "product: needs a mapping"),
+    ({"product": {"stage": "ddpm"}}, "product: needs a mapping with the key 'type', built of what stages leave"),
     ({"product": {"type": "classifier_guided"}}, "product: missing key 'generator'"),
     ({"product": {"type": "digits"}}, "product: 'digits' does not make a Pretrained"),
     ({"product": {**GUIDED["product"], "classifier": {"stage": "clasifier"}}}, "product: no stage 'clasifier' comes"),
@@ -329,6 +356,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"product": {**GUIDED["product"], "classifier": {"stage": "classifier", "product": "critic"}}},
         "stage classifier has no product 'critic'; it has classifier",
+    ),
+    (
+        {"product": {**GUIDED["product"], "classifier": {"stage": "classifier", "prodct": "critic"}}},
+        "product: 'prodct' beside stage: unknown key; a stage takes nothing but a product",
     ),
     ({"optimizers": {}}, "optimizers: unknown key of a recipe with stages"),
     ({"name": "a/b"}, "must be a plain file name"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genkit.cli.conditions import AskedConditions, asked
 from genkit.cli.sampler_options import configured
 from genkit.cli.web.knobs import shared_copy
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
@@ -47,7 +47,7 @@ class Move:
         from genkit.posthoc.directions.directions_folder import read_directions
 
         if not isinstance(generator, LatentGenerator):
-            raise GenkitError(f"a {type(generator).__name__} cannot be moved along a direction; take the options back")
+            raise GenkitError(f"{kind_of(generator)} cannot be moved along a direction; take the options back")
         moved = read_directions(Path(self.folder), generator).edited(self.number, self.strength)
         if generator.class_names:
             moved.class_names = generator.class_names

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genkit.core.catalog import build
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import RecipeError, WeightsError
+from genkit.core.errors import RecipeError, WeightsError, kind_of
 from genkit.diffusion.authors.diffusers_note import NOTE, noted_generator, with_variance
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
@@ -106,7 +106,7 @@ def _noted(config: Any) -> DDPM:
     with networks_of(""):
         generator = build(config, where=NOTE)
     if not isinstance(generator, DDPM) or not isinstance(generator.network, (UNet, DiffusersUNet)):
-        raise WeightsError(f"{NOTE}: a ddpm over a unet or diffusers_unet is needed, got a {type(generator).__name__}")
+        raise WeightsError(f"{NOTE}: a ddpm over a unet or diffusers_unet is needed, got {kind_of(generator)}")
     return generator
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from genkit.core.errors import WeightsError
+from genkit.core.errors import WeightsError, kind_of
 from genkit.core.files import new_folder, whole_folder
 from genkit.diffusion.authors.diffusers_chain import Chain, chain_of
 from genkit.diffusion.authors.diffusers_note import write_note
@@ -53,14 +53,12 @@ def _network(generator: Any) -> Denoiser:
     """The network of the generator, checked that diffusers can express it."""
     if isinstance(generator, DiffusionWrapper):
         raise WeightsError(
-            f"a {type(generator).__name__} cannot become a pipeline of diffusers; export the generator that it guides"
+            f"{kind_of(generator)} cannot become a pipeline of diffusers; export the generator that it guides"
         )
     if type(generator) is not DDPM:  # an upsampler is one, and asks for images
-        raise WeightsError(f"only a ddpm becomes a pipeline of diffusers, got a {type(generator).__name__}")
+        raise WeightsError(f"only a ddpm becomes a pipeline of diffusers, got {kind_of(generator)}")
     if type(generator.network) is not UNet and not isinstance(generator.network, DiffusersUNet):
-        raise WeightsError(
-            f"network: a unet or diffusers_unet can be exported, got a {type(generator.network).__name__}"
-        )
+        raise WeightsError(f"network: a unet or diffusers_unet can be exported, got {kind_of(generator.network)}")
     return generator.network
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from genkit.core.catalog import imported
+from genkit.core.catalog import check_arguments, documented, imported
 from genkit.core.computing import computing
-from genkit.core.errors import EvaluationError, WeightsError, suggest
+from genkit.core.errors import EvaluationError, WeightsError, kind_of, suggest
 from genkit.core.location import locate
 from genkit.core.table import CATALOG, has, lookup
 from genkit.evaluation.extractors.classifier import is_classifier, of_classifier, saved_classifier
@@ -46,10 +47,17 @@ def extractor_for(
     chosen = default_extractor(name, sample_shape) if spec is None else str(spec) if isinstance(spec, Path) else spec
     check_extractor(chosen, weights)
     if isinstance(chosen, (Extractor, nn.Module)):
-        return chosen if isinstance(chosen, Extractor) else _of_module(chosen)
+        return chosen if isinstance(chosen, Extractor) else _of_module(chosen, type(chosen).__name__)
     if chosen == POINTS:
         return Extractor(POINTS, nn.Identity(), sha256_of_state(nn.Identity()), logits=False)
-    made = _maker(chosen)(**({"weights": weights} if weights else {}))
+    make, given = _maker(chosen), {"weights": weights} if weights else {}
+    if has("extractors", chosen):
+        given = check_arguments(make, given, where=f"extractor {chosen}")
+    made = make(**given)
+    if isinstance(made, nn.Module):
+        made = _of_module(made, chosen)
+    if not isinstance(made, Extractor):
+        raise EvaluationError(f"extractor {chosen} is {kind_of(made)}; {documented(Extractor)}, a module will do")
     return made.to(computing().device)
 
 
@@ -57,7 +65,7 @@ def check_extractor(spec: Extractor | nn.Module | str | Path, weights: str | Pat
     """Checks an extractor as far as possible without reading its weights; errors as `extractor_for`."""
     if isinstance(spec, (Extractor, nn.Module)):
         if weights is not None:
-            raise EvaluationError(f"a {type(spec).__name__} has its weights already; give it or a file, not both")
+            raise EvaluationError(f"{kind_of(spec)} has its weights already; give it or a file, not both")
     elif spec != POINTS:
         if weights is not None and "weights" not in signature(_maker(str(spec))).parameters:
             raise EvaluationError(
@@ -92,14 +100,14 @@ def default_extractor(name: str, sample_shape: tuple[int, ...] | None) -> str:
     return "efficientnet-lite0"
 
 
-def _maker(name: str) -> Callable[..., Extractor]:
+def _maker(name: str) -> Callable[..., Any]:
     """The constructor of the extractor of this name, or of the classifier in this folder."""
     found = lookup(name, ("extractors",))
     return imported(name, found) if found else partial(saved_classifier, name)  # type: ignore[no-any-return]
 
 
-def _of_module(module: nn.Module) -> Extractor:
-    name, digest = type(module).__name__, sha256_of_state(module)
+def _of_module(module: nn.Module, name: str) -> Extractor:
+    digest = sha256_of_state(module)
     if is_classifier(module):
         return of_classifier(module, name, digest, by_content=False)
     return Extractor(name, module, digest, by_content=False)

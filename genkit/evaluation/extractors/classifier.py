@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, kind_of
 from genkit.core.location import sha256_of_weights
 from genkit.core.pretrained import Pretrained
 from genkit.evaluation.extractors.extractor import Extractor
@@ -42,7 +42,7 @@ def saved_classifier(source: str) -> Extractor:
     """
     module = Pretrained.from_pretrained(source)
     if not is_classifier(module):
-        raise EvaluationError(f"{source} holds a {type(module).__name__}, which has no features; give a classifier")
+        raise EvaluationError(f"{source} holds {kind_of(module)}, which has no features; give a classifier")
     return of_classifier(module, Path(source).name, sha256_of_weights(source), by_content=True)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import takewhile
 
 import torch
 
-from genkit.core.catalog import imported
-from genkit.core.errors import EvaluationError, shown, suggest
+from genkit.core.catalog import build, documented
+from genkit.core.errors import EvaluationError, RecipeError, kind_of, shown, suggest
 from genkit.core.table import CATALOG, lookup
-from genkit.evaluation.metrics.metric import SAMPLES, Metric, Scale, Sides
+from genkit.evaluation.metrics.metric import SAMPLES, Estimate, Metric, Scale, Sides
 
 ScoreValues = dict[str, tuple[float, float | None]]
 """Score -> (value, standard error)."""
@@ -44,14 +46,20 @@ def check_metrics(metrics: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
 def _by_score(asked: str) -> tuple[str, str]:
     """The metric with the score `asked`, or with one that is published under this name, and a line that says so."""
-    for name in CATALOG["metrics"]:
-        for scale in metric_named(name).scores:
-            if asked.lower() == scale.name:
-                return name, f"{asked} is a score of {name}, which is given whole"
-            if scale.published and asked.lower() == scale.published.lower():
-                only = "with the published Inception weights (extractor inception)"
-                return name, f"{asked} is given as {name}, and called {scale.published} {only} alone"
+    for name, scale in _all_scales():
+        if asked.lower() == scale.name:
+            return name, f"{asked} is a score of {name}, which is given whole"
+        if scale.published and asked.lower() == scale.published.lower():
+            only = "with the published Inception weights (extractor inception)"
+            return name, f"{asked} is given as {name}, and called {scale.published} {only} alone"
     return asked, ""
+
+
+def _all_scales() -> Iterator[tuple[str, Scale]]:
+    """The scores of every metric in the table, with its name; a plugin that fails gives none."""
+    for name in tuple(CATALOG["metrics"]):
+        with suppress(Exception):
+            yield from [(name, scale) for scale in _made(name).scores]
 
 
 def metric_named(name: str) -> Metric:
@@ -59,19 +67,37 @@ def metric_named(name: str) -> Metric:
 
     Raises:
         EvaluationError: there is none.
-        RecipeError: it cannot be imported, or does not fulfil its contract.
+        RecipeError: it cannot be imported, does not fulfil its contract, or gives a score of another one's name.
     """
     found = lookup(name, ("metrics",))
     if found is None:
         raise EvaluationError(f"no metric {shown(name)}{suggest(name, CATALOG['metrics'])}")
-    metric: Metric = imported(name, found)()
+    metric = _made(name)
+    if not found[1].target.startswith("genkit."):
+        _check_names(name, metric)
+    return metric
+
+
+def _check_names(name: str, metric: Metric) -> None:
+    """Raises RecipeError where a metric of others gives a score that is called as one of a metric before it."""
+    own = {word for scale in metric.scores for word in (scale.name, scale.published) if word}
+    for other, scale in takewhile(lambda found: found[0] != name, _all_scales()):
+        if taken := own & {scale.name, scale.published}:
+            raise RecipeError(
+                f"metric {name}: {min(taken)!r} is a score of {other} already; give its score another name"
+            )
+
+
+def _made(name: str) -> Metric:
+    metric: Metric = build({"type": name}, kind="metrics", where=f"metric {name}")
+    if not getattr(metric, "scores", ()) or not all(isinstance(scale, Scale) for scale in metric.scores):
+        raise RecipeError(f"metric {name}: {type(metric).__name__}.scores must name its scores; {documented(Metric)}")
     return metric
 
 
 def scale_of(score: str) -> Scale | None:
     """The scale of a score, by its name alone; None for one that no metric gives."""
-    scales = (scale for name in CATALOG["metrics"] for scale in metric_named(name).scores)
-    return next((scale for scale in scales if scale.name == score), None)
+    return next((scale for _, scale in _all_scales() if scale.name == score), None)
 
 
 def given_scores(metrics: Sequence[str]) -> list[str]:
@@ -140,6 +166,11 @@ def _values(name: str, metric: Metric, sides: Sides) -> ScoreValues:
         raise EvaluationError(f"{name}: statistics hold a mean and a covariance only, and no samples")
     found = metric(sides)
     for score, estimate in found.items():
+        if score not in {scale.name for scale in metric.scores} or not isinstance(estimate, Estimate):
+            names = ", ".join(scale.name for scale in metric.scores)
+            raise RecipeError(
+                f"metric {name} gave {kind_of(estimate)} as {shown(score)}; it gives an Estimate of {names}"
+            )
         if not math.isfinite(estimate.value):
             raise EvaluationError(f"{score} is {estimate.value}: the features are too large for it")
     return {score: (estimate.value, estimate.error()) for score, estimate in found.items()}

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.columns.labels import Labels
-from genkit.core.errors import RecipeError
+from genkit.core.errors import RecipeError, kind_of
 from genkit.core.frozen import freeze
 from genkit.core.processes import whole_batch_with_graph
 from genkit.gan.control.measures import Readable, check_measure, reduced
@@ -56,7 +56,7 @@ class ClassBalance(Term):
         super().__init__(every)
         column = getattr(measure, "column", None)
         if not isinstance(column, Labels):
-            raise RecipeError(f"class_balance.measure: a {type(measure).__name__} reads no class of {attribute}")
+            raise RecipeError(f"class_balance.measure: {kind_of(measure)} reads no class of {attribute}")
         given = list(shares or [1 / column.classes] * column.classes)
         if len(given) != column.classes or not math.isclose(sum(given), 1, rel_tol=1e-3):
             raise RecipeError(

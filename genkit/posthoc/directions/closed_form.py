@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 from genkit.core.generator import evaluating
 from genkit.core.precision import wide
 from genkit.core.styled import joined
@@ -111,7 +111,7 @@ class FirstLayer:
             found = self._weight() if self.calls else None
         if found is None:
             raise GenkitError(
-                f"a {type(generator).__name__} gives its latent {space.name} to no affine layer first, which SeFa and "
+                f"{kind_of(generator)} gives its latent {space.name} to no affine layer first, which SeFa and "
                 "GANSpace look at; of a generator with styles they are in the space w"
             )
         self.weight = found

@@ -12,7 +12,7 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import GenkitError, shown, suggest
+from genkit.core.errors import GenkitError, kind_of, shown, suggest
 from genkit.core.generator import LatentGenerator, evaluating
 from genkit.core.precision import wide
 from genkit.core.randomness import Noise, stable_seed
@@ -124,7 +124,7 @@ def space_of(generator: object, name: str = "z") -> Space:
     """
     if not isinstance(generator, LatentGenerator):
         raise GenkitError(
-            f"directions are of a latent, and a {type(generator).__name__} has none; give a GAN, a VAE, or of a "
+            f"directions are of a latent, and {kind_of(generator)} has none; give a GAN, a VAE, or of a "
             "diffusion model the weights of ddim_latents around it"
         )
     styled = _styled(generator)
@@ -136,7 +136,7 @@ def space_of(generator: object, name: str = "z") -> Space:
     if styled is not None and name in styled.style_channels:
         return LayerSpace(generator, name)
     known = ["z", *(["w", *styled.style_channels] if styled is not None else [])]
-    why = "" if styled is not None or kind != "w" else f": a {type(generator).__name__} has no styles"
+    why = "" if styled is not None or kind != "w" else f": {kind_of(generator)} has no styles"
     raise GenkitError(f"no space {shown(name)}{why or suggest(name, known)}")
 
 
@@ -210,7 +210,7 @@ def styled_network(generator: LatentGenerator) -> Styled:
     """
     found = _styled(generator)
     if found is None:
-        raise GenkitError(f"a {type(generator).__name__} has no styles; directions of it are in z")
+        raise GenkitError(f"{kind_of(generator)} has no styles; directions of it are in z")
     return found
 
 

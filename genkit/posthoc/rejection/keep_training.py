@@ -18,7 +18,7 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import RecipeError
+from genkit.core.errors import RecipeError, kind_of
 from genkit.core.frozen import check_finished, freeze, is_frozen, thaw
 from genkit.core.generator import Generator, LatentGenerator, evaluating, within_range
 from genkit.core.pretrained import Pretrained
@@ -69,7 +69,7 @@ class KeepTraining(System):
         super().__init__()
         check_finished(is_frozen(generator), "generator: a critic is kept training against a finished generator")
         if not pool and not isinstance(generator, LatentGenerator):
-            raise RecipeError(f"pool: fresh samples of a {type(generator).__name__} cost too much; give e.g. 10000")
+            raise RecipeError(f"pool: fresh samples of {kind_of(generator)} cost too much; give e.g. 10000")
         if ratio.calibration:
             raise RecipeError("ratio.calibration: a calibration comes after the training; leave it out")
         self.rejection = Rejection(generator, _learning(ratio), rate, percentile, gamma, eps, samples)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.catalog import convert
-from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.errors import GenkitError, RecipeError, kind_of
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Density, Generator, evaluating
 from genkit.core.precision import wide
@@ -154,7 +154,7 @@ class VAEBM(Generator):
         """
         scores = self.image_scores(x, rng=rng)
         if "unnormalised_log_prob" not in scores:
-            raise GenkitError(f"a {type(self.decoder).__name__} says no likelihood, and the energy alone is none")
+            raise GenkitError(f"{kind_of(self.decoder)} says no likelihood, and the energy alone is none")
         return scores["unnormalised_log_prob"]
 
 
