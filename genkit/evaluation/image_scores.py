@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError, kind_of
+from genkit.core.errors import EvaluationError, GenkitError, kind_of
 from genkit.core.generator import Density, Generator
 from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows
@@ -52,7 +52,11 @@ def image_scores(
             continue
         x = data.rows(index).to(generator.device)
         condition = {k: v for k, v in data.condition(index).items() if k in generator.conditions}
-        made[k] = {name: of.cpu().double() for name, of in _scores(generator, x, condition, rng).items()}
+        try:
+            scores = _scores(generator, x, condition, rng)
+        except GenkitError as failure:
+            raise EvaluationError(f"{data.name}, rows {index[0]} to {index[-1]}: {failure}") from failure
+        made[k] = {name: of.cpu().double() for name, of in scores.items()}
         if progress:
             progress(int(index[-1]) + 1, len(data))
     parts = crew.gathered(made)

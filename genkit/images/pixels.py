@@ -87,12 +87,12 @@ def check_range(x: Tensor) -> Tensor:
 
 
 def check_images(x: Tensor, shape: Sequence[int]) -> Tensor:
-    """x, (B, *shape).
+    """x, (B, *shape), as float32.
 
     Raises:
         DataError: not floats in [-1, 1] of that shape.
     """
-    return check_range(check_shape(x, shape))
+    return check_range(check_shape(x, shape)).float()
 
 
 def check_shape(x: Tensor, shape: Sequence[int]) -> Tensor:

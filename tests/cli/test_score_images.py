@@ -84,6 +84,16 @@ def test_the_advice_for_small_images_can_be_followed(capsys: Capture, weights: P
     assert len(read(tmp_path / "a.csv")) == 1
 
 
+def test_an_energy_that_is_not_finite_says_of_which_rows(capsys: Capture, tmp_path: Path) -> None:
+    generator = seeded(VAEBM)
+    with torch.no_grad():
+        [*generator.energy.parameters()][-1].fill_(3e38)  # type: ignore[union-attr]
+        [*generator.energy.parameters()][-2].fill_(3e38)  # type: ignore[union-attr]
+    weights = generator.save_pretrained(tmp_path / "loud")
+    told = refusal(capsys, "score-images", weights, SPEC, "--batch-size", 4, "--out", tmp_path / "a.csv")
+    assert "rows 0 to 3: the energy of sample" in told and not (tmp_path / "a.csv").exists()
+
+
 def test_a_likelihood_alone_is_enough(capsys: Capture, tmp_path: Path) -> None:
     folder = seeded(GAUSSIAN_VAE).save_pretrained(tmp_path / "vae")
     assert run(capsys, "score-images", folder, SPEC, "--out", tmp_path / "a.csv").code == 0

@@ -130,6 +130,7 @@ def test_energies_and_log_probabilities_of_images():
     bound = generator.decoder.log_likelihood(x, rng=rng()).nats
     torch.testing.assert_close(found, bound - energy.double())
     torch.testing.assert_close(generator.unnormalised_log_prob(x[:2], rng())[:2], found[:2])
+    torch.testing.assert_close(generator.unnormalised_log_prob(x.double(), rng()), found)
     with pytest.raises(DataError, match=r"images are float \(B, 1, 8, 8\), got \(6, 8, 8\)"):
         generator.energy_of(x[:, 0])
     with pytest.raises(DataError):
