@@ -283,6 +283,8 @@ def test_faults_of_genkit_are_one_line_too(capsys: Capture, monkeypatch: pytest.
     def fault(*_: Any) -> Any:
         raise RuntimeError("a\nfault")
 
+    monkeypatch.setattr("genkit.core.others_code._packages", set())  # other tests register names of theirs
+
     monkeypatch.setattr(list_, "kinds", fault)
     ran = run(capsys, "list")
     assert ran.code == 1 and ran.err.count("\n") == 1 and "internal error: RuntimeError: a fault" in ran.err

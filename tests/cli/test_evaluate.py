@@ -250,6 +250,7 @@ def test_a_fault_of_other_code_is_told_as_that(capsys, tmp_path, monkeypatch):
     from genkit import register
     from genkit.core.table import CATALOG
 
+    monkeypatch.setattr("genkit.core.others_code._packages", set())  # other tests register names of theirs
     (tmp_path / "somebodys.py").write_text("def made(n: int = 3):\n    return {}['key']\n")
     (tmp_path / "untidy.py").write_text("def made(:\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -220,5 +220,5 @@ def test_the_command_names_what_it_cannot_export(capsys: Capture, tmp_path: Path
     assert len(kinds) >= 5
     for folder in (folder for kind, folder in kinds.items() if kind != "ddpm"):
         said = refusal(capsys, "export", folder, "--to", "diffusers", "--out", tmp_path / "p")
-        assert said.startswith("only a ddpm becomes a pipeline of diffusers, got a "), said
+        assert said.startswith("only a ddpm becomes a pipeline of diffusers, got a"), said
     assert not list(tmp_path.iterdir())
