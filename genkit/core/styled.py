@@ -93,11 +93,8 @@ class MovedStyles(NamedTuple):
 class MovesStyles(Protocol):
     """A generator whose images have other styles than its network gives its latents: it was edited or truncated.
 
-    Attributes:
-        generator: as it was before.
+    Its `generator` is what it was before.
     """
-
-    generator: Any
 
     def moved_styles(self, latents: Tree, condition: Condition) -> MovedStyles:
         """The styles of latents as they are moved, of a generator with styles."""

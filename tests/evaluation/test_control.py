@@ -150,8 +150,8 @@ def test_progress_ends_at_its_total() -> None:
 @pytest.mark.parametrize(
     ("generator", "judge", "told"),
     [
-        (nn.Identity(), Reader(), "a Identity has no controls"),
-        (Painter(), nn.Identity(), "--judge: a Identity reads no attributes"),
+        (nn.Identity(), Reader(), "an Identity has no controls"),
+        (Painter(), nn.Identity(), "--judge: an Identity reads no attributes"),
         (
             Painter(),
             Reader(age=Values(0, 99)),

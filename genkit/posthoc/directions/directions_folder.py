@@ -79,7 +79,7 @@ def of_generator(folder: Path, generator: LatentGenerator) -> bool:
     while found != weights_fingerprint(generator):
         if not isinstance(generator, MovesStyles):
             return False
-        generator = generator.generator
+        generator = generator.generator  # type: ignore[attr-defined, assignment]
     return True
 
 
