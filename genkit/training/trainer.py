@@ -8,7 +8,7 @@ unsynchronised gradients without an error.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -30,7 +30,7 @@ from genkit.training.repeatable import repeatable
 from genkit.training.reports import Reports
 from genkit.training.stream import Stream
 from genkit.training.trainable import check_compiled, check_learners, check_split
-from genkit.training.updates import check_turns, check_update, descended, pieces
+from genkit.training.updates import check_turns, check_update, descended, pieces, summed
 
 
 class Trainer:
@@ -168,7 +168,7 @@ class Trainer:
         report = self._descend(update, parameters)
         means = {name: _mean(value) for name, value in report.items()}
         gradients = [p.grad for p in parameters if p.grad is not None]
-        sound = self._average(gradients, 0 * _sum(means.values()))
+        sound = self._average(gradients, 0 * summed(means.values()))
         self.loss_scale.unscale(self.optimizers[update.learner])
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         forgiven = self.loss_scale.forgiven(norm, sound)
@@ -220,11 +220,6 @@ class Trainer:
             for name, tensor in self.system.state_dict().items():
                 if name not in self.system.local_state:
                     torch.distributed.broadcast(tensor, 0)
-
-
-def _sum(terms: Iterable[Tensor]) -> Tensor:
-    first, *others = terms
-    return sum(others, first)
 
 
 def _step(optimizer: torch.optim.Optimizer, gradients: list[Tensor], unsound: Tensor) -> None:

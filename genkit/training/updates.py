@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -75,7 +75,12 @@ def descended(update: Update, terms: Any) -> Tensor:
         _check_term(name, term, update)
     if not found:
         raise TrainingError(f"{loss_name(update)} has no term to descend; return one by descend(...)")
-    first, *others = found.values()
+    return summed(found.values())
+
+
+def summed(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of one term or more, in their order."""
+    first, *others = terms
     return sum(others, first)
 
 
