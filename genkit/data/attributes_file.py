@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -49,16 +50,17 @@ def read_attributes(path: Path, images: Sequence[str], columns: Mapping[str, Col
             says the same of all.
     """
     header, lines = _table(path)
-    if missing := [name for name in images if name not in lines]:
+    names = [_composed(name) for name in images]
+    if missing := [image for image, name in zip(images, names, strict=True) if name not in lines]:
         written = f"; a line is of {next(iter(lines))}" if lines and len(missing) == len(images) else ""
         raise DataError(
             f"{path}: no line is of {missing[0]} ({len(missing):,} of {len(images):,} images are missing{written})"
         )
     if unknown := [name for name in columns or {} if name not in header]:
         raise DataError(f"{path}: no column is called {shown(unknown[0])}{suggest(unknown[0], header)}")
-    found = Attributes({}, {}, len(lines) - len(images))
+    found = Attributes({}, {}, len(lines) - len(set(names)))
     for at, name in enumerate(header):
-        texts = [lines[image][at] for image in images]
+        texts = [lines[image][at] for image in names]
         column = (columns or {}).get(name) or _column(path, name, texts)
         try:
             found.rows[name] = column.check(name, texts, len(texts))
@@ -110,13 +112,18 @@ def _table(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     for number, (image, *texts) in lines:
         if len(texts) != len(header) - 1:
             raise DataError(f"{path}, line {number}: {len(texts) + 1} values under {len(header)} columns")
-        if image in found:
+        if _composed(image) in found:
             raise DataError(f"{path}, line {number}: {image} has a line already")
         for name, text in zip(header[1:], texts, strict=True):
             if text.lower() in ("", "nan"):
                 raise DataError(f"{path}, line {number}: {shown(name)} of {image} is {shown(text)}; give a value")
-        found[image] = texts
+        found[_composed(image)] = texts
     return header[1:], found
+
+
+def _composed(name: str) -> str:
+    """One text for names that look alike: macOS writes a letter and its accent as two characters."""
+    return normalize("NFC", name)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -90,6 +90,15 @@ def test_lines_of_no_image_are_told(faces: Path) -> None:
     assert data.conditions["age"].low == 10, "nor do they count"
 
 
+def test_names_that_look_alike_are_one_name(faces: Path) -> None:
+    """A folder from macOS writes ü as two characters, a table by hand as one."""
+    text = CSV.replace("a.png", "gr\u00fcn.png")
+    found = read_attributes(known(faces, text), ["gru\u0308n.png", *NAMES[1:]])
+    assert found.rows["age"].tolist() == [20.5, 30, 10] and found.unused == 0
+    with pytest.raises(DataError, match=r"line 6: gru\u0308n\.png has a line already"):
+        read_attributes(known(faces, text + "gru\u0308n.png,1,sad,0.1\n"), NAMES[1:])
+
+
 def test_a_column_called_label_is_the_labels(faces: Path) -> None:
     data = folder(faces, 4, attributes=known(faces, CSV.replace("mood", "label")))
     assert data.classes == ("glad", "sad") and data.labels is not None and data.labels.tolist() == [0, 1, 1]
