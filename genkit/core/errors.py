@@ -96,12 +96,16 @@ class BadState(TrainingError):
     It must be raised in all processes alike, so decided by numbers of the whole batch or by shared weights.
 
     Attributes:
+        why: what is wrong.
         step: the iteration that it came in, from 0; None where that is the one under way.
     """
 
-    def __init__(self, message: str = "", step: int | None = None) -> None:
-        super().__init__(message)
-        self.step = step
+    def __init__(self, why: str = "", step: int | None = None) -> None:
+        super().__init__(why)
+        self.why, self.step = why, step
+
+    def __str__(self) -> str:
+        return self.why if self.step is None else f"iteration {self.step:,}: {self.why}"
 
 
 class EvaluationError(GenkitError):

@@ -22,7 +22,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import BadState, CheckpointError, shown
+from genkit.core.errors import CheckpointError, shown
 from genkit.core.files import sha256_of_file, sync_folder
 from genkit.core.tensors import load_into
 from genkit.training.trainer import Trainer
@@ -45,17 +45,14 @@ def publish(temporary: Path, final: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def refuse_non_finite(state: dict[str, Tensor], where: str, processes: int = 1) -> None:
-    """Raises BadState, in all processes if the state of one is bad."""
+def first_non_finite(state: dict[str, Tensor], processes: int = 1) -> str:
+    """The name of a tensor that is not finite, in all processes if the state of one has it; "" where there is none."""
     floats = {name: value for name, value in state.items() if value.is_floating_point() and value.numel()}
     sound = [torch.stack(value.aminmax()).isfinite().all() for value in floats.values()]
     finite = torch.stack(sound).tolist() if sound else []
     bad = [name for name, well in zip(floats, finite, strict=True) if not well]
     found = gather_object([bad[:1]]) if processes > 1 else [bad]
-    if names := [name for names in found for name in names]:
-        raise BadState(
-            f"{where}: {names[0]} holds numbers that are not finite; lower the learning rates in a run --from this one"
-        )
+    return next((name for names in found for name in names), "")
 
 
 def load_checkpoint(trainer: Trainer, folder: Path) -> dict[str, Any]:
@@ -108,10 +105,8 @@ def verify(folder: Path) -> None:
             raise CheckpointError(f"{folder.name}/{name} has changed since it was written (sha256 differs)")
     _state(folder)
     for name in ("system.safetensors", "ema.safetensors"):
-        try:
-            refuse_non_finite(_unpacked(folder / name), f"{folder.name}/{name}")
-        except BadState as damage:
-            raise CheckpointError(str(damage).partition(";")[0]) from damage
+        if bad := first_non_finite(_unpacked(folder / name)):
+            raise CheckpointError(f"{folder.name}/{name}: {bad} is not finite")
 
 
 def _manifest(folder: Path) -> dict[str, tuple[int, str]]:

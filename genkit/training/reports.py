@@ -59,7 +59,7 @@ class Reports:
 def _not_finite(report: _Report, found: Mapping[str, float]) -> BadState:
     learner, values = report.learner, ", ".join(f"{name} {value:.4g}" for name, value in found.items())
     return BadState(
-        f"iteration {report.step}: the {learner}'s loss is not finite ({values}); lower optimizers.{learner}.lr or set "
+        f"the {learner}'s loss is not finite ({values}); lower optimizers.{learner}.lr or set "
         "its clip_norm in a new run --from this one, whose last checkpoint is whole",
         report.step,
     )

@@ -58,10 +58,10 @@ def good_before(checkpoints: Path, falls: Sequence[Fall], warn: Callable[[str], 
 
 def advised(fault: BadState, step: int, rule: Rollback | None) -> BadState:
     """`fault`, which ends a run in iteration `step`, with what can be done where the recipe does not go back."""
-    if rule is None:
-        began = "" if str(fault).startswith("iteration ") else f"iteration {step:,}: "
-        fault.args = (one_line(f"{began}{fault}, or go on with --resume rollback.lr=0.5"),)
-    return fault
+    if rule is not None:
+        return fault
+    why = one_line(f"{fault.why}, or go on with --resume rollback.lr=0.5")
+    return BadState(why, step if fault.step is None else fault.step)
 
 
 def check_learned(step: int, falls: Sequence[Fall]) -> None:
@@ -88,5 +88,4 @@ def last_fall(falls: Sequence[Fall], rule: Rollback) -> str:
     """The last fall in one line."""
     last = falls[-1]
     then = "where the run ends" if ended(falls, rule) else f"on with learning rates x {slower(falls):.3g}"
-    why = last["why"].removeprefix(f"iteration {last['at']}: ")
-    return f"iteration {last['at']:,}: {why}; back to iteration {last['to']:,}, {then}"
+    return f"iteration {last['at']:,}: {last['why']}; back to iteration {last['to']:,}, {then}"

@@ -103,7 +103,7 @@ class Run:
         at = self.trainer.step if fault.step is None else fault.step
         lines = self._load(Path(from_main(self.accelerator, str(good))))
         self.best, self.due = best, ()
-        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=str(fault))]
+        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=fault.why)]
         self.trainer.slower = slower(self.falls)
         if self.main:
             self.folder.discard_results()

@@ -23,11 +23,11 @@ from accelerate.utils import gather_object
 from torch import Tensor
 
 from genkit.core.documents import read_json
-from genkit.core.errors import CheckpointError
+from genkit.core.errors import BadState, CheckpointError
 from genkit.core.files import cannot_write, write_synced
 from genkit.core.pretrained import Pretrained, described
 from genkit.core.usable_memory import usable_memory
-from genkit.training.checkpoint import MANIFEST, flatten, publish, refuse_non_finite
+from genkit.training.checkpoint import MANIFEST, first_non_finite, flatten, publish
 from genkit.training.tensor_file import Listed, write_file
 from genkit.training.trainer import Trainer
 
@@ -76,7 +76,8 @@ class Saving:
         final = folder / f"step-{trainer.step:08d}"
         if rank == 0:
             shutil.rmtree(_temporary(final), ignore_errors=True)
-        refuse_non_finite(trainer.system.state_dict(), f"iteration {trainer.step}", count)
+        if bad := first_non_finite(trainer.system.state_dict(), count):
+            raise BadState(f"{bad} is not finite; lower the learning rates in a run --from this one")
         second = self._second(count)
         files = _share(trainer, extra or {}, second)
         room = sum(_size(content) for content in files.values()) < SHARE * usable_memory() / (1 + second)

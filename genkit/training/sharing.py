@@ -45,14 +45,13 @@ class SharedWork(Crew):
     def end(self, reason: BaseException | None) -> None:
         """The last exchange: says in all processes for which reason one has left, and raises it."""
         if not self.reasons:
-            said = _said(reason)
-            found = super().exchanged((None, said))
-            self.reasons.extend(_meant(said) for _, said in found if said)
+            found = super().exchanged((None, None if isinstance(reason, _Left) else reason))
+            self.reasons.extend(said for _, said in found if said)
         if self.reasons:
             self._raise()
 
     def _note(self, said: list[Any]) -> None:
-        self.reasons.extend(_meant(reason) for reason in said if reason)
+        self.reasons.extend(reason for reason in said if reason)
         if self.reasons:
             raise _Left
 
@@ -76,14 +75,3 @@ def shared(accelerator: Accelerator, work: Callable[[Crew], T], stop: StopFlag) 
         reason = left
     crew.end(reason)
     return made[0]
-
-
-def _said(reason: BaseException | None) -> int | str | None:
-    """A reason as it is sent: the number of a signal, or a message."""
-    if isinstance(reason, Interrupted):
-        return reason.exit_code - 128
-    return None if reason is None else str(reason)
-
-
-def _meant(said: int | str) -> BaseException:
-    return Interrupted(said) if isinstance(said, int) else BadState(said)

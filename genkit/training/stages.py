@@ -14,7 +14,7 @@ from accelerate import Accelerator
 
 from genkit.core.crew import Crew
 from genkit.core.display import bar
-from genkit.core.errors import CheckpointError, RecipeError
+from genkit.core.errors import CheckpointError, RecipeError, suggest
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
 from genkit.core.interruption import Interrupted, Stopped, stop_flag
@@ -46,6 +46,13 @@ class StagedFolder(RunFolder):
         """Raises CheckpointError unless every stage that was begun may go on, after stages that are done."""
         if self.holds_run(resume) and STAGES not in self.written():
             raise CheckpointError(f"{self.path} holds a run of one training, not of stages; choose another --out")
+        before = self.written().get(STAGES) if self.recipe.is_file() else None
+        for name in before if isinstance(before, Mapping) else ():
+            if name not in recipe.stages and self.stage(name).recipe.is_file():
+                raise CheckpointError(
+                    f"{self.path} has trained a stage {name}, which the recipe does not have"
+                    f"{suggest(name, recipe.stages)}; choose another --out"
+                )
         undone = ""
         for name, stage in recipe.in_run(self.path).items():
             folder = self.stage(name)

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from genkit.core.errors import BadState
+from genkit.core.errors import BadState, TrainingError
 from genkit.core.frozen import learnable
 from genkit.core.processes import shared_noise, synchronise
 from genkit.core.randomness import seed_networks, stable_seed
@@ -123,6 +123,10 @@ class Trainer:
         """One iteration of the system; its logged terms, averaged over the updates that logged them, on the device.
 
         An update that is not finite moves nothing; `check` tells of it.
+
+        Raises:
+            TrainingError: the system yields no Update, or what is none.
+            BadState: as `check`, now and then.
         """
         self._set_rates()
         self.stream.begin(self.step)
@@ -149,6 +153,8 @@ class Trainer:
             if isinstance(fault, BadState) or self.accelerator.num_processes == 1:
                 self.check()  # what is not finite may be the cause, and came first
             raise
+        if report is None:
+            raise TrainingError("iteration() of the system yielded no Update, so nothing was trained")
         return {name: _mean(torch.stack(values)) if len(values) > 1 else values[0] for name, values in seen.items()}
 
     def _next(self, turns: Iterator[Update], report: Report | None) -> Update | None:

@@ -176,9 +176,9 @@ def test_without_the_section_it_is_an_error_that_names_it(tmp_path: Path) -> Non
 def test_the_end_of_a_run_is_told_with_its_iteration_and_what_to_do() -> None:
     told = "iteration 1,204: the energy runs away, or go on with --resume rollback.lr=0.5"
     assert str(advised(BadState("the energy runs away"), 1204, None)) == told
-    assert str(advised(BadState("iteration 7: not finite"), 8, None)).startswith("iteration 7: not finite, or go on")
+    assert str(advised(BadState("not finite", 7), 8, None)).startswith("iteration 7: not finite, or go on")
     assert str(advised(BadState("the energy runs away"), 1204, Rollback())) == "the energy runs away"
-    fall = Fall(at=7, to=4, lr=0.5, why="iteration 7: not finite")
+    fall = Fall(at=7, to=4, lr=0.5, why="not finite")
     assert last_fall([fall], Rollback()).startswith("iteration 7: not finite; back to iteration 4, on with")
 
 
@@ -238,7 +238,7 @@ def test_a_loss_that_is_not_finite_is_gone_back_from_as_of_when_it_came(stop_aft
     """Noticed late, but at whatever is made next; a run that is stopped before leaves no checkpoint of it."""
     assert trained(SELDOM, tmp_path / "straight", not_finite) == 0
     (fall,) = falls_of(tmp_path / "straight" / "checkpoints")
-    assert (fall["at"], fall["to"]) == (9, 8) and fall["why"].startswith("iteration 9: the critic's loss is not finite")
+    assert (fall["at"], fall["to"]) == (9, 8) and fall["why"].startswith("the critic's loss is not finite")
     assert "loss nan" in fall["why"]
     assert trained(SELDOM, tmp_path / "run", partial(not_finite, stop_after=stop_after)) == 128 + signal.SIGTERM
     assert trained(SELDOM, tmp_path / "run", not_finite) == 0

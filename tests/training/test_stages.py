@@ -273,6 +273,15 @@ def test_a_changed_stage_is_refused_where_a_later_one_has_learned_of_it(
         train(changed(AUGMENTED, "vae", train={"steps": STEPS, "seed": 5}), tmp_path / "run", resume=True)
 
 
+def test_a_stage_that_was_trained_keeps_its_name(finished: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(finished["guided"], tmp_path / "run")
+    stages = {"clasifier" if name == "classifier" else name: stage for name, stage in GUIDED["stages"].items()}
+    product = GUIDED["product"] | {"classifier": {"stage": "clasifier"}}
+    with pytest.raises(CheckpointError, match="trained a stage classifier, which the recipe does not have; did you"):
+        train(staged({**GUIDED, "stages": stages, "product": product}), tmp_path / "run", resume=True)
+    assert not (tmp_path / "run/clasifier").exists()
+
+
 def test_a_run_of_one_training_is_no_place_for_stages(finished: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(finished["augmented"], tmp_path / "run")
     before = (tmp_path / "run/vae/recipe.yaml").read_bytes()

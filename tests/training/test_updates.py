@@ -59,6 +59,7 @@ class Yielding(Toy):
     [
         (lambda update: [update], "returned a list; it yields Updates, one by one"),
         (lambda update: None, "returned nothing"),
+        (lambda update: (_ for _ in ()), "yielded no Update, so nothing was trained"),
         (lambda update: (yield 3), "yielded an int; it yields Updates"),
         (lambda update: (yield Update("critc", update.loss, {})), "by Toy.loss moves no learner: 'critc'; accepted"),
     ],
