@@ -45,11 +45,11 @@ class Gaussian:
 
     def network(self, process: Process) -> Answer:
         """The ideal answer in what `process` predicts; with the logarithm of the true variance when it is learned."""
-        kept = {float(told): i for i, told in enumerate(process.timesteps)}
+        kept = {float(timestep): i for i, timestep in enumerate(process.timesteps)}
         log_variance = self.step_variance(process).log()
 
-        def answer(x_t: Tensor, told: Tensor) -> Tensor:
-            i = torch.tensor([kept[t] for t in told.unique().tolist()])
+        def answer(x_t: Tensor, timestep: Tensor) -> Tensor:
+            i = torch.tensor([kept[t] for t in timestep.unique().tolist()])
             assert len(i) == 1, "one step at a time"
             abar = process.abar[i].view(-1, *[1] * (x_t.dim() - 1))
             said = self.predictions(abar, x_t.double())[process.prediction]
@@ -59,7 +59,7 @@ class Gaussian:
 
         return answer
 
-    def way(self, process: Process) -> Denoising:
+    def denoising(self, process: Process) -> Denoising:
         return Denoising(process, self.network(process), clip=False)
 
 
@@ -86,11 +86,11 @@ class Impulses(Randomness):
         return noise
 
 
-def moments(solver: Solver, way: Denoising, draws: int) -> tuple[float, float]:
+def moments(solver: Solver, denoising: Denoising, draws: int) -> tuple[float, float]:
     """Exact mean and standard deviation of what a solver makes, `draws` times told noise, of an affine chain."""
     impulses = Impulses(draws)
     with torch.no_grad():
-        x = solver.run(way, impulses, (1,)).double().flatten()
+        x = solver.run(denoising, impulses, (1,)).double().flatten()
     assert impulses.done == draws, f"noise was drawn {impulses.done} times"
     return x[0].item(), (x[1:] - x[0]).square().sum().sqrt().item()
 
@@ -99,9 +99,9 @@ class Counted:
     """Counts the calls of a network and remembers what it was told."""
 
     def __init__(self, answer: Answer):
-        self.answer, self.told = answer, list[float]()
+        self.answer, self.timesteps = answer, list[float]()
 
-    def __call__(self, x_t: Tensor, told: Tensor) -> Tensor:
-        assert (told == told[0]).all()
-        self.told.append(told[0].item())
-        return self.answer(x_t, told)
+    def __call__(self, x_t: Tensor, timestep: Tensor) -> Tensor:
+        assert (timestep == timestep[0]).all()
+        self.timesteps.append(timestep[0].item())
+        return self.answer(x_t, timestep)

@@ -43,7 +43,7 @@ def true_bits(x: Tensor, data: Gaussian = DATA) -> Tensor:
 def test_an_ideal_network_reaches_the_likelihood() -> None:
     """With the true variance the chain is the data's own, and what the bound loses over the likelihood is nothing."""
     x, process = images(6000), Process(40, variance="learned")
-    terms = bound_terms(DATA.way(process), x, rows(x))
+    terms = bound_terms(DATA.denoising(process), x, rows(x))
     assert terms["bound"].shape == (len(x), 40) and terms["prior"].shape == (len(x),)
     bits = (terms["bound"].sum(1) + terms["prior"]).view(3, -1)
     error = bits.std(1) / 6000**0.5
@@ -56,7 +56,7 @@ def test_an_ideal_network_reaches_the_likelihood() -> None:
 def test_a_wrong_idea_of_the_data_costs_bits(wrong: Gaussian) -> None:
     """As many as the likelihood says, in the mean over the data."""
     x, process = drawn(5000), Process(40, variance="learned")
-    right, mistaken = (variational_bound(g.way(process), x, rows(x)).nats.mean() for g in (DATA, wrong))
+    right, mistaken = (variational_bound(g.denoising(process), x, rows(x)).nats.mean() for g in (DATA, wrong))
     want = (true_bits(x, wrong) - true_bits(x)).mean() * math.log(2)
     assert (right - mistaken).item() == pytest.approx(want.item(), rel=0.1)
 
@@ -64,7 +64,7 @@ def test_a_wrong_idea_of_the_data_costs_bits(wrong: Gaussian) -> None:
 def test_the_true_variance_is_better_than_the_fixed_ones() -> None:
     x = drawn(5000)
     nats = {
-        variance: variational_bound(DATA.way(Process(40, variance=variance)), x, rows(x)).nats.mean().item()
+        variance: variational_bound(DATA.denoising(Process(40, variance=variance)), x, rows(x)).nats.mean().item()
         for variance in ("learned", "fixed_small", "fixed_large")
     }
     assert nats["learned"] > max(nats["fixed_small"], nats["fixed_large"]) + 0.01
@@ -80,26 +80,26 @@ def test_prior() -> None:
 
 def test_parts_sum_to_the_whole_in_nats_an_image() -> None:
     x, process = images(2, channels=6).view(6, 6), Process(30, variance="learned")
-    found, terms = (f(DATA.way(process), x, rows(x)) for f in (variational_bound, bound_terms))
+    found, terms = (f(DATA.denoising(process), x, rows(x)) for f in (variational_bound, bound_terms))
     parts = found.parts
     torch.testing.assert_close(parts["reconstruction"] + parts["steps"] + parts["prior"], found.nats)
     torch.testing.assert_close(parts["reconstruction"], -terms["bound"][:, -1].double() * 6 * math.log(2))
     assert found.nats.dtype == torch.float64 and found.bound == "variational lower bound, 30 steps"
-    dimension = variational_bound(DATA.way(process), x[:, :1], rows(x)).nats
+    dimension = variational_bound(DATA.denoising(process), x[:, :1], rows(x)).nats
     torch.testing.assert_close(found.nats, 6 * dimension, rtol=0.5, atol=0)
 
 
 def test_every_step_is_evaluated_once_from_the_noisiest_and_told_as_in_training() -> None:
     process, seen = Process(100, prediction="x0", variance="fixed_large", kept="4"), []
-    network = Counted(lambda x_t, told: torch.full_like(x_t, 3.0))
+    network = Counted(lambda x_t, timestep: torch.full_like(x_t, 3.0))
     terms = bound_terms(Denoising(process, network), images(1), rows(images(1)), lambda *done: seen.append(done))
-    assert network.told == [99, 66, 33, 0] and seen == [(k, 4) for k in (1, 2, 3, 4)]
+    assert network.timesteps == [99, 66, 33, 0] and seen == [(k, 4) for k in (1, 2, 3, 4)]
     torch.testing.assert_close(terms["x0_mse"], ((images(1) - 1) ** 2).expand(3, 4)), "the image is clipped"
 
 
 def test_errors_of_the_prediction_are_told() -> None:
     process, x = Process(100, variance="fixed_large", kept="4"), images(1)
-    terms = bound_terms(Denoising(process, lambda x_t, told: torch.zeros_like(x_t), clip=False), x, rows(x))
+    terms = bound_terms(Denoising(process, lambda x_t, timestep: torch.zeros_like(x_t), clip=False), x, rows(x))
     noise = rows(x)
     want = torch.stack([noise.normal(1).square().squeeze(1) for _ in range(4)], 1)
     torch.testing.assert_close(terms["eps_mse"], want, rtol=1e-3, atol=1e-4)

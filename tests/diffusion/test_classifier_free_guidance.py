@@ -39,9 +39,9 @@ def test_the_guided_answer_against_two_calls(scale: float, variance: bool) -> No
     model = ddpm(variance)
     guided = ClassifierFreeGuided(model, scale)
     torch.manual_seed(0)
-    x, told, label = torch.randn(4, 1, 4, 4), torch.tensor([3.0, 50, 99, 0]), torch.tensor([0, 1, 2, 0])
-    got = guided.output(x, told, label)
-    with_label, without = model.output(x, told, label), model.output(x, told, torch.full((4,), CLASSES))
+    x, timestep, label = torch.randn(4, 1, 4, 4), torch.tensor([3.0, 50, 99, 0]), torch.tensor([0, 1, 2, 0])
+    got = guided.output(x, timestep, label)
+    with_label, without = model.output(x, timestep, label), model.output(x, timestep, torch.full((4,), CLASSES))
     torch.testing.assert_close(got[:, :1], (1 - scale) * without[:, :1] + scale * with_label[:, :1])
     assert got[:, 1:].equal(with_label[:, 1:]), "a learned variance is the labelled one's"
     assert got.shape == (4, 1 + variance, 4, 4) and not got.allclose(with_label)
@@ -74,9 +74,9 @@ def test_scale_zero_is_the_model_without_a_label() -> None:
     with pytest.raises(ConditionError, match="takes no condition 'label'"):
         guided.sample(2, condition={"label": 1})
     none = torch.full((2,), CLASSES)
-    way = Denoising(model.process, lambda x_t, told: model.output(x_t, told, none))
+    denoising = Denoising(model.process, lambda x_t, timestep: model.output(x_t, timestep, none))
     with torch.no_grad():
-        want = model.solver.run(way, Rows(2, rng()), (1, 4, 4)).clamp(-1, 1)
+        want = model.solver.run(denoising, Rows(2, rng()), (1, 4, 4)).clamp(-1, 1)
     assert guided.sample(2, rng=rng()).equal(want)
     end, near = (ClassifierFreeGuided(ddpm(variance=False), scale) for scale in (0.0, 1e-6))
     same = near.sample(2, condition={"label": 0}, rng=rng())

@@ -65,11 +65,11 @@ def test_the_gradient_is_that_of_the_labels_log_probability(at: Any) -> None:
     guided = ClassifierGuided(seeded(spec), classifier, 2.5, at)
     torch.manual_seed(0)
     x_t, mean = torch.randn(4, 1, 8, 8), torch.randn(4, 1, 8, 8)
-    told, label = torch.tensor([0.0, 3, 10, 19]), torch.tensor([0, 9, 3, 3])
+    timestep, label = torch.tensor([0.0, 3, 10, 19]), torch.tensor([0, 9, 3, 3])
     with torch.no_grad():
-        got = guided.gradient(x_t, mean, told, label)
+        got = guided.gradient(x_t, mean, timestep, label)
     x = {"x_t": x_t, "mean": mean}[at].clone().requires_grad_()
-    log_p = torch.log(classifier.network(x, told).softmax(1))
+    log_p = torch.log(classifier.network(x, timestep).softmax(1))
     (want,) = torch.autograd.grad(sum(log_p[k, y] for k, y in enumerate(label.tolist())), x)
     torch.testing.assert_close(got, 2.5 * want, rtol=1e-4, atol=1e-6)
     assert not got.requires_grad and got.abs().max() > 1e-3
@@ -78,11 +78,11 @@ def test_the_gradient_is_that_of_the_labels_log_probability(at: Any) -> None:
 def test_samples_do_not_interact() -> None:
     guided = ClassifierGuided(warmed(DDPM_SPEC), warmed(NOISY), 5.0)
     torch.manual_seed(0)
-    x, told, label = torch.randn(3, 1, 8, 8), torch.full((3,), 7.0), torch.tensor([0, 4, 9])
-    whole = guided.gradient(x, x, told, label)
+    x, timestep, label = torch.randn(3, 1, 8, 8), torch.full((3,), 7.0), torch.tensor([0, 4, 9])
+    whole = guided.gradient(x, x, timestep, label)
     for k in range(3):
         one = slice(k, k + 1)
-        torch.testing.assert_close(guided.gradient(x[one], x[one], told[one], label[one]), whole[one])
+        torch.testing.assert_close(guided.gradient(x[one], x[one], timestep[one], label[one]), whole[one])
     guided.solver = Ancestral("4")
     together = guided.sample(3, condition={"label": [0, 4, 9]}, rng=rng())
     seeds = rng()
@@ -114,8 +114,8 @@ def test_where_the_gradient_is_taken() -> None:
     at_x, at_mean = guide(), guide()
     ClassifierGuided(model, at_x, 1.0).sample(2, condition={"label": 1}, rng=rng())
     ClassifierGuided(model, at_mean, 1.0, "mean").sample(2, condition={"label": 1}, rng=rng())
-    assert [t[0].item() for t in at_x.network.told] == list(range(99, -1, -11))
-    assert all(a.equal(b) for a, b in zip(at_x.network.told, at_mean.network.told, strict=True))
+    assert [t[0].item() for t in at_x.network.timesteps] == list(range(99, -1, -11))
+    assert all(a.equal(b) for a, b in zip(at_x.network.timesteps, at_mean.network.timesteps, strict=True))
     start = at_x.network.seen[0]
     process = model.process.with_settings(kept="10")
     i = torch.full((2,), 9)

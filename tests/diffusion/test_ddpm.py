@@ -174,9 +174,9 @@ def test_log_likelihood_is_the_bound_of_the_respaced_process_and_sees_every_step
     model.watch = lambda done, total: seen.append((done, total))
     got = model.log_likelihood(x, rng=rng(), steps="5")
     assert seen == [(k, 5) for k in range(1, 6)] and got.bound == "variational lower bound, 5 steps"
-    way = model.denoising({}).on(model.process.with_settings(kept="5"))
+    denoising = model.denoising({}).on(model.process.with_settings(kept="5"))
     with torch.no_grad():
-        assert variational_bound(way, x, Rows(4, rng())).nats.equal(got.nats)
+        assert variational_bound(denoising, x, Rows(4, rng())).nats.equal(got.nats)
     assert model.log_likelihood(x, rng=rng(), steps=5).nats.equal(got.nats)
     assert model.log_likelihood(x, rng=rng()).bound == "variational lower bound, 100 steps"
     for impossible in ("0", 0, "1", "ddim400"):

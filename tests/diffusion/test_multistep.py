@@ -22,9 +22,9 @@ kinds = pytest.mark.parametrize(("ours", "theirs"), KINDS, ids=["dpm_solver", "u
 LINEAR: dict[str, Any] = {"schedule": "linear", "variance": "fixed_small"}
 
 
-def crooked(x_t: Tensor, told: Tensor) -> Tensor:
+def crooked(x_t: Tensor, timestep: Tensor) -> Tensor:
     """Some noise, neither linear nor the same at all steps."""
-    return (x_t + 0.001 * told.view(-1, 1, 1, 1)).tanh()
+    return (x_t + 0.001 * timestep.view(-1, 1, 1, 1)).tanh()
 
 
 def rows(n: int = 3) -> Rows:
@@ -55,12 +55,12 @@ def test_a_plain_loop_over_the_scheduler(ours: Any, theirs: Any, steps: int, ord
 def test_guidance_shifts_the_noise(ours: Any, theirs: Any) -> None:
     process = Process(1000, **LINEAR)
 
-    def gradient(x_t: Tensor, mean: Tensor, told: Tensor) -> Tensor:
+    def gradient(x_t: Tensor, mean: Tensor, timestep: Tensor) -> Tensor:
         return 0.7 - 0.2 * x_t
 
-    def shifted(x_t: Tensor, told: Tensor) -> Tensor:
-        noise = (1 - process.abar[told.long()]).sqrt().float().view(-1, 1, 1, 1)
-        return crooked(x_t, told) - noise * gradient(x_t, x_t, told)
+    def shifted(x_t: Tensor, timestep: Tensor) -> Tensor:
+        noise = (1 - process.abar[timestep.long()]).sqrt().float().view(-1, 1, 1, 1)
+        return crooked(x_t, timestep) - noise * gradient(x_t, x_t, timestep)
 
     want = plain_loop(theirs(1000, beta_start=1e-4, beta_end=0.02, beta_schedule="linear"), shifted, 12)
     got = ours(12).run(Denoising(process, crooked, gradient, clip=False), rows(), (1, 4, 4))
@@ -75,10 +75,12 @@ def test_evaluations_are_what_was_asked_for(ours: Any, theirs: Any, steps: int, 
     network, seen = Counted(crooked), []
     process = Process(1000, prediction="eps", variance="fixed_small")
     ours(steps, order).run(Denoising(process, network), rows(2), (1, 4, 4), lambda *done: seen.append(done))
-    assert len(network.told) == len(set(network.told)) == steps and network.told == sorted(network.told, reverse=True)
+    assert len(network.timesteps) == len(set(network.timesteps)) == steps and network.timesteps == sorted(
+        network.timesteps, reverse=True
+    )
     assert seen == [(k, steps) for k in range(1, steps + 1)]
     log_snr = (process.abar / (1 - process.abar)).log() / 2
-    first = int(network.told[0])
+    first = int(network.timesteps[0])
     assert log_snr[first] >= NOISIEST > log_snr[first + 1], "starts at the first step that tells something"
 
 
@@ -86,20 +88,20 @@ def test_evaluations_are_what_was_asked_for(ours: Any, theirs: Any, steps: int, 
 def test_a_respaced_process_tells_its_own_steps(ours: Any, theirs: Any) -> None:
     network, process = Counted(crooked), Process(1000, variance="fixed_small", kept="50")
     ours(10).run(Denoising(process, network), rows(2), (1, 4, 4))
-    assert set(network.told) <= set(process.kept) and max(network.told) > 900
+    assert set(network.timesteps) <= set(process.kept) and max(network.timesteps) > 900
 
 
 @kinds
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_as_many_steps_as_are_accepted_work_and_more_are_refused(ours: Any, theirs: Any, order: int) -> None:
     process = Process(20, variance="fixed_small")
-    way = Denoising(process, crooked)
+    denoising = Denoising(process, crooked)
     with pytest.raises(
         RecipeError, match=r"steps: 20 evaluations are too many for this process; use at most (\d+)"
     ) as no:
-        ours(20, order).run(way, rows(), (1, 4, 4))
+        ours(20, order).run(denoising, rows(), (1, 4, 4))
     most = int(str(no.value).split()[-1])
-    assert ours(most, order).run(way, rows(), (1, 4, 4)).isfinite().all() and most >= 17
+    assert ours(most, order).run(denoising, rows(), (1, 4, 4)).isfinite().all() and most >= 17
     ours(most, order).check(process)
     with pytest.raises(RecipeError):
         ours(most + 1, order).check(process)
@@ -110,7 +112,7 @@ def test_the_error_falls_with_the_order(ours: Any, theirs: Any) -> None:
     data, process = Gaussian(0.3, 0.5), Process(1000, **LINEAR)
     want = 0.3 + 0.5 * rows(8).normal(1)
     first, second = (
-        (ours(30, order).run(data.way(process), rows(8), (1,)) - want).abs().max().item() for order in (1, 2)
+        (ours(30, order).run(data.denoising(process), rows(8), (1,)) - want).abs().max().item() for order in (1, 2)
     )
     assert second < first / 3 and second < 0.02
 

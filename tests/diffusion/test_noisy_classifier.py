@@ -49,7 +49,7 @@ def test_levels_carry_the_numbers_of_training_and_the_network_is_told_them() -> 
     network = Brightness()
     right = NoisyClassifier(network, Process(4000, rescale_steps=True, kept="9")).right(*images(4), rng())
     assert list(right)[1:] == [f"accuracy_at_{t}" for t in (0, 1000, 2000, 2999, 3999)]
-    assert [t[0].item() for t in network.told[1:]] == [0, 250, 500, 749.75, 999.75]
+    assert [t[0].item() for t in network.timesteps[1:]] == [0, 250, 500, 749.75, 999.75]
 
 
 def test_two_steps_are_enough() -> None:

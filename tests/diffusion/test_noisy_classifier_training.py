@@ -84,7 +84,7 @@ def test_the_loss_is_the_cross_entropy_of_noised_crops() -> None:
     abar = system.classifier.process.abar[on["i"]].float().view(-1, 1, 1, 1)
     x_t = abar.sqrt() * cropped(x0, on["crop"], 0.8) + (1 - abar).sqrt() * noise
     torch.testing.assert_close(system.classifier.network.seen[0], x_t, rtol=1e-5, atol=1e-6)
-    assert system.classifier.network.told[0].tolist() == on["i"].tolist()
+    assert system.classifier.network.timesteps[0].tolist() == on["i"].tolist()
     p = torch.stack([-5 * x_t.mean((1, 2, 3)), 5 * x_t.mean((1, 2, 3))], 1).softmax(1)
     torch.testing.assert_close(terms["cross_entropy"], -p[torch.arange(n), on["label"]].log().mean())
     right = (p.argmax(1) == on["label"]).float()

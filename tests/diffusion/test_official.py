@@ -157,33 +157,35 @@ def case(request: pytest.FixtureRequest, io: dict[str, Tensor], config: dict[str
     """One step from recorded x_t at recorded steps with the recorded output."""
     settings, name = config["sample"], request.param
     process = Process(steps=settings["T"], schedule=settings["schedule"], kept=settings[name])
-    way = Denoising(process, lambda x_t, told: io["step.model_output"])
+    denoising = Denoising(process, lambda x_t, timestep: io["step.model_output"])
     at = {key.removeprefix(f"sample.{name}."): value for key, value in io.items() if key.startswith(f"sample.{name}.")}
-    return way, at
+    return denoising, at
 
 
-def rowwise(step: Any, way: Denoising, at: dict[str, Tensor], io: dict[str, Tensor], guided: bool = False) -> Tensor:
+def rowwise(
+    step: Any, denoising: Denoising, at: dict[str, Tensor], io: dict[str, Tensor], guided: bool = False
+) -> Tensor:
     """`step` of each row alone, since every row is at another step."""
     rows = []
     for k, i in enumerate(at["t_index"].tolist()):
         one = slice(k, k + 1)
-        gradient = (lambda x_t, mean, told, one=one: io["step.cond_grad"][one]) if guided else None
-        mine = replace(way, output=lambda x_t, told, one=one: io["step.model_output"][one], gradient=gradient)
+        gradient = (lambda x_t, mean, timestep, one=one: io["step.cond_grad"][one]) if guided else None
+        mine = replace(denoising, output=lambda x_t, timestep, one=one: io["step.model_output"][one], gradient=gradient)
         rows.append(step(mine, at["x_t"][one], i, Given(at["step_noise"][one])))
     return torch.cat(rows)
 
 
 def test_the_network_is_told_original_steps(case: Any) -> None:
-    way, at = case
-    assert way.process.timesteps[at["t_index"]].tolist() == at["t_network"].tolist()
+    denoising, at = case
+    assert denoising.process.timesteps[at["t_index"]].tolist() == at["t_network"].tolist()
 
 
 def test_ancestral_step(case: Any, io: dict[str, Tensor]) -> None:
-    way, at = case
-    torch.testing.assert_close(rowwise(Ancestral().step, way, at, io), at["ddpm.sample"], **CLOSE)
-    guided = rowwise(Ancestral().step, way, at, io, guided=True)
+    denoising, at = case
+    torch.testing.assert_close(rowwise(Ancestral().step, denoising, at, io), at["ddpm.sample"], **CLOSE)
+    guided = rowwise(Ancestral().step, denoising, at, io, guided=True)
     torch.testing.assert_close(guided, at["guided.ddpm.sample"], **CLOSE)
-    with_gradient = replace(way, gradient=lambda x_t, mean, told: io["step.cond_grad"])
+    with_gradient = replace(denoising, gradient=lambda x_t, mean, timestep: io["step.cond_grad"])
     p = with_gradient.predict(at["x_t"], at["t_index"])
     mean = with_gradient.guided_mean(p, at["x_t"], at["t_index"])
     torch.testing.assert_close(mean, at["guided.condition_mean"], **CLOSE)
@@ -191,27 +193,27 @@ def test_ancestral_step(case: Any, io: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_ddim_step(eta: float, case: Any, io: dict[str, Tensor]) -> None:
-    way, at = case
-    torch.testing.assert_close(rowwise(DDIM(eta=eta).step, way, at, io), at[f"ddim.eta{eta}.sample"], **CLOSE)
-    guided = rowwise(DDIM(eta=eta).step, way, at, io, guided=True)
+    denoising, at = case
+    torch.testing.assert_close(rowwise(DDIM(eta=eta).step, denoising, at, io), at[f"ddim.eta{eta}.sample"], **CLOSE)
+    guided = rowwise(DDIM(eta=eta).step, denoising, at, io, guided=True)
     torch.testing.assert_close(guided, at[f"guided.ddim.eta{eta}.sample"], **CLOSE)
 
 
 def test_ddim_without_clipping_and_backwards(case: Any, io: dict[str, Tensor]) -> None:
-    way, at = case
-    unclipped = rowwise(DDIM().step, replace(way, clip=False), at, io)
+    denoising, at = case
+    unclipped = rowwise(DDIM().step, replace(denoising, clip=False), at, io)
     torch.testing.assert_close(unclipped, at["ddim_noclip.eta0.0.sample"], **CLOSE)
-    up = rowwise(lambda way, x, i, noise: DDIM().step_up(way, x, i), way, at, io)
+    up = rowwise(lambda denoising, x, i, noise: DDIM().step_up(denoising, x, i), denoising, at, io)
     torch.testing.assert_close(up, at["ddim_reverse.sample"], **CLOSE)
 
 
 def test_guided_image_is_not_clipped_again(case: Any, io: dict[str, Tensor]) -> None:
-    way, at = case
-    way = replace(way, gradient=lambda x_t, mean, told: io["step.cond_grad"])
-    p = way.predict(at["x_t"], at["t_index"])
-    x0 = way.process.x0_from_eps(way.guided_eps(p, at["x_t"], at["t_index"]), at["x_t"], at["t_index"])
+    denoising, at = case
+    denoising = replace(denoising, gradient=lambda x_t, mean, timestep: io["step.cond_grad"])
+    p = denoising.predict(at["x_t"], at["t_index"])
+    x0 = denoising.process.x0_from_eps(denoising.guided_eps(p, at["x_t"], at["t_index"]), at["x_t"], at["t_index"])
     torch.testing.assert_close(x0, at["guided.condition_score.pred_xstart"], **CLOSE)
-    mean = way.process.posterior_mean(x0, at["x_t"], at["t_index"])
+    mean = denoising.process.posterior_mean(x0, at["x_t"], at["t_index"])
     torch.testing.assert_close(mean, at["guided.condition_score.mean"], **CLOSE)
 
 
@@ -256,8 +258,8 @@ def test_the_bound_does_not_reach_the_prediction(io: dict[str, Tensor], config: 
 def test_bits_per_dimension(io: dict[str, Tensor], config: dict[str, Any], unet: Any) -> None:
     settings = config["bpd"]
     process = Process(steps=settings["T"], schedule=settings["schedule"], kept=settings["respacing"])
-    way = Denoising(process, lambda x_t, told: unet(x_t, told, io["bpd.y"]))
-    terms = bound_terms(way, io["bpd.x0"], Given(*io["bpd.noise"]))
+    denoising = Denoising(process, lambda x_t, timestep: unet(x_t, timestep, io["bpd.y"]))
+    terms = bound_terms(denoising, io["bpd.x0"], Given(*io["bpd.noise"]))
     for ours, theirs in {"bound": "vb", "x0_mse": "xstart_mse", "eps_mse": "mse", "prior": "prior_bpd"}.items():
         torch.testing.assert_close(terms[ours], io[f"bpd.{theirs}"], **BOUND)
     torch.testing.assert_close(terms["bound"].sum(1) + terms["prior"], io["bpd.total_bpd"], **BOUND)
@@ -291,14 +293,17 @@ def test_whole_chains(io: dict[str, Tensor], config: dict[str, Any], unet: Any, 
         solver = solver or Ancestral(settings["respacing"])
         scale = settings["classifier_scale"]
 
-        def gradient(x_t: Tensor, mean: Tensor, told: Tensor, scale: float = scale) -> Tensor:
+        def gradient(x_t: Tensor, mean: Tensor, timestep: Tensor, scale: float = scale) -> Tensor:
             x = x_t.detach().requires_grad_()
-            log_p = classifier(x, told).log_softmax(1).gather(1, y[:, None]).sum()
+            log_p = classifier(x, timestep).log_softmax(1).gather(1, y[:, None]).sum()
             return scale * torch.autograd.grad(log_p, x)[0]
 
         process = Process(steps=settings["T"], schedule=settings["schedule"])
-        way = Denoising(
-            process, lambda x_t, told: unet(x_t, told, y), gradient if scale else None, settings["clip_denoised"]
+        denoising = Denoising(
+            process,
+            lambda x_t, timestep: unet(x_t, timestep, y),
+            gradient if scale else None,
+            settings["clip_denoised"],
         )
         noise = io.get(f"chain.{name}.noise", torch.zeros(0))
         seen: list[Tensor] = []
@@ -308,7 +313,7 @@ def test_whole_chains(io: dict[str, Tensor], config: dict[str, Any], unet: Any, 
         with torch.no_grad():
             grad_on = torch.enable_grad()
             with grad_on:
-                solver.run(way, given, io["chain.x_T"].shape[1:])
+                solver.run(denoising, given, io["chain.x_T"].shape[1:])
         want = io[f"chain.{name}.samples"]
         got = torch.stack(seen)
         assert (got - want).abs().max() <= 2e-3 * want.abs().max(), name

@@ -89,17 +89,17 @@ def test_steps_are_told_on_the_scale_of_a_thousand_where_asked() -> None:
 def test_the_same_knowledge_in_eps_x0_and_v_gives_the_same_prediction(clip: bool) -> None:
     torch.manual_seed(0)
     data, x_t, i = Gaussian(0.6, 0.4), 1.5 * torch.randn(6, 1, 2, 2), torch.tensor([0, 1, 20, 200, 700, 900])
-    told = {}
+    given = {}
     for kind in ("eps", "x0", "v"):
         p = Process(1000, prediction=kind, **FIXED)
         said = data.predictions(p.abar[i].view(-1, 1, 1, 1), x_t.double())[kind].float()
-        told[kind] = p.predict(said, x_t, i, clip=clip)
+        given[kind] = p.predict(said, x_t, i, clip=clip)
     want = data.image(p.abar[i].view(-1, 1, 1, 1), x_t.double())
     want = want.clamp(-1, 1) if clip else want
-    for p in told.values():
+    for p in given.values():
         torch.testing.assert_close(p.x0, want.float(), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(p.mean, told["x0"].mean, rtol=1e-4, atol=1e-5)
-        assert p.variance.equal(told["x0"].variance) and p.log_variance.equal(told["x0"].log_variance)
+        torch.testing.assert_close(p.mean, given["x0"].mean, rtol=1e-4, atol=1e-5)
+        assert p.variance.equal(given["x0"].variance) and p.log_variance.equal(given["x0"].log_variance)
 
 
 @pytest.mark.parametrize("kind", ["eps", "x0", "v"])

@@ -25,7 +25,7 @@ FIXED = {"variance": "fixed_small"}
 @pytest.mark.parametrize("kept", ["2", "10", "ddim25", "5,10,20"])
 def test_ancestral_sampling_with_the_true_variance_is_exact_in_any_number_of_steps(prediction: str, kept: str) -> None:
     process = Process(1000, prediction=prediction, variance="learned", kept=kept)
-    mean, spread = moments(Ancestral(), DATA.way(process), len(process))
+    mean, spread = moments(Ancestral(), DATA.denoising(process), len(process))
     lost = DATA.spread(process.abar[0]).item() / DATA.std**2  # the last step adds no noise
     start = process.abar[-1].item() * DATA.mean  # what is left of the image at the start, where pure noise is taken
     assert mean == pytest.approx(0.3, abs=1e-3 + start)
@@ -48,15 +48,15 @@ SOLVERS: list[tuple[Solver, int, float]] = [
 
 @pytest.mark.parametrize(("solver", "draws", "within"), SOLVERS, ids=lambda v: str(getattr(v, "config", v)))
 def test_mean_and_spread_of_the_data(solver: Solver, draws: int, within: float) -> None:
-    mean, spread = moments(solver, DATA.way(Process(1000, **FIXED)), draws)
+    mean, spread = moments(solver, DATA.denoising(Process(1000, **FIXED)), draws)
     assert mean == pytest.approx(0.3, abs=0.5 * within) and spread == pytest.approx(0.5, rel=within)
 
 
 def towards(target: float, width: float, process: Process) -> Any:
     """grad log p(y | x_t) where y says that x_0 was measured as `target`, with error N(0, width^2)."""
 
-    def gradient(x_t: Tensor, mean: Tensor, told: Tensor) -> Tensor:
-        abar = process.abar[told.long()].view(-1, 1)
+    def gradient(x_t: Tensor, mean: Tensor, timestep: Tensor) -> Tensor:
+        abar = process.abar[timestep.long()].view(-1, 1)
         slope = abar.sqrt() * DATA.std**2 / (abar * DATA.std**2 + 1 - abar)
         said = DATA.image(abar, x_t.double())
         return ((target - said) / (DATA.spread(abar) + width**2) * slope).float()
@@ -71,19 +71,22 @@ def towards(target: float, width: float, process: Process) -> Any:
 )
 def test_a_true_classifier_guides_to_the_posterior(solver: Solver, draws: int, within: float) -> None:
     process, width, target = Process(1000, **FIXED), 0.3, -0.7
-    way = replace(DATA.way(process), gradient=towards(target, width, process))
+    denoising = replace(DATA.denoising(process), gradient=towards(target, width, process))
     precision = 1 / 0.5**2 + 1 / width**2
-    mean, spread = moments(solver, way, draws)
+    mean, spread = moments(solver, denoising, draws)
     assert mean == pytest.approx((0.3 / 0.5**2 + target / width**2) / precision, abs=within)
     assert spread == pytest.approx(precision**-0.5, rel=within)
 
 
 def test_ddim_with_eta_1_is_ancestral_sampling_with_the_small_variance() -> None:
-    way, rows = DATA.way(Process(1000, **FIXED)), [Rows(3, torch.Generator().manual_seed(1)) for _ in range(2)]
-    a = Ancestral("20").run(way, rows[0], (4,))
-    b = DDIM("20", eta=1).run(way, rows[1], (4,))
+    denoising, rows = (
+        DATA.denoising(Process(1000, **FIXED)),
+        [Rows(3, torch.Generator().manual_seed(1)) for _ in range(2)],
+    )
+    a = Ancestral("20").run(denoising, rows[0], (4,))
+    b = DDIM("20", eta=1).run(denoising, rows[1], (4,))
     torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
-    assert (DDIM("20").run(way, Rows(3, torch.Generator().manual_seed(1)), (4,)) - a).abs().max() > 0.05
+    assert (DDIM("20").run(denoising, Rows(3, torch.Generator().manual_seed(1)), (4,)) - a).abs().max() > 0.05
 
 
 def test_inversion_finds_the_noise() -> None:
@@ -91,9 +94,9 @@ def test_inversion_finds_the_noise() -> None:
     x0 = torch.tensor([[-0.9], [0.3], [0.8]])
     errors = {}
     for kept in ("50", "250"):
-        solver, way = DDIM(kept), DATA.way(Process(1000, **FIXED))
-        noise = solver.invert(way, x0)
-        back = solver.run(way, Replay(noise), (1,))
+        solver, denoising = DDIM(kept), DATA.denoising(Process(1000, **FIXED))
+        noise = solver.invert(denoising, x0)
+        back = solver.run(denoising, Replay(noise), (1,))
         errors[kept] = [(noise - (x0 - 0.3) / 0.5).abs().max().item(), (back - x0).abs().max().item()]
     assert max(errors["250"]) < 0.02
     assert all(few > 3 * many for few, many in zip(errors["50"], errors["250"], strict=True)), errors
@@ -111,13 +114,13 @@ class Replay(Rows):
 
 def test_inversion_keeps_no_graph_and_counts() -> None:
     weight, seen = torch.ones((), requires_grad=True), []
-    way = Denoising(Process(100, **FIXED), lambda x, told: weight * x)
-    found = DDIM("10").invert(way, torch.zeros(1, 2), lambda done, total: seen.append((done, total)))
+    denoising = Denoising(Process(100, **FIXED), lambda x, timestep: weight * x)
+    found = DDIM("10").invert(denoising, torch.zeros(1, 2), lambda done, total: seen.append((done, total)))
     assert not found.requires_grad and seen == [(k, 10) for k in range(1, 11)]
 
 
 @pytest.mark.parametrize(
-    ("solver", "told"),
+    ("solver", "timesteps"),
     [
         (Ancestral("4"), [99, 66, 33, 0]),
         (Ancestral("4", variance="fixed_large"), [99, 66, 33, 0]),
@@ -127,19 +130,21 @@ def test_inversion_keeps_no_graph_and_counts() -> None:
     ],
     ids=["ancestral", "another variance", "ddim notation", "ddim", "every step"],
 )
-def test_the_network_is_called_once_a_step_and_told_its_number_in_training(solver: Solver, told: list[int]) -> None:
-    network, seen = Counted(lambda x_t, told: x_t), []
-    way = Denoising(Process(100, **FIXED), network)
-    x = solver.run(way, Rows(2), (1, 3, 3), lambda done, total: seen.append((done, total)))
-    assert network.told == told and x.shape == (2, 1, 3, 3)
-    assert seen == [(k, len(told)) for k in range(1, len(told) + 1)]
+def test_the_network_is_called_once_a_step_and_told_its_number_in_training(
+    solver: Solver, timesteps: list[int]
+) -> None:
+    network, seen = Counted(lambda x_t, timestep: x_t), []
+    denoising = Denoising(Process(100, **FIXED), network)
+    x = solver.run(denoising, Rows(2), (1, 3, 3), lambda done, total: seen.append((done, total)))
+    assert network.timesteps == timesteps and x.shape == (2, 1, 3, 3)
+    assert seen == [(k, len(timesteps)) for k in range(1, len(timesteps) + 1)]
 
 
 def test_images_are_clipped_where_asked() -> None:
     process = Process(100, prediction="x0", **FIXED)
     for solver in (Ancestral("5"), DDIM("5"), DPMSolver(5), UniPC(5)):
         clipped, free = (
-            solver.run(Denoising(process, lambda x_t, told: torch.full_like(x_t, 3.0), clip=clip), Rows(1), (2,))
+            solver.run(Denoising(process, lambda x_t, timestep: torch.full_like(x_t, 3.0), clip=clip), Rows(1), (2,))
             for clip in (True, False)
         )
         assert clipped.max() < 1.001 and free.min() > 2.5
@@ -152,7 +157,7 @@ def test_steps_that_cannot_be_taken_are_refused_in_one_line(kind: str, steps: An
     process = Process(1000, **FIXED)
     for refused in (
         lambda: solver.check(process),
-        lambda: solver.run(Denoising(process, lambda x_t, told: x_t), Rows(1), (1,)),
+        lambda: solver.run(Denoising(process, lambda x_t, timestep: x_t), Rows(1), (1,)),
     ):
         with pytest.raises(RecipeError, match=r"^steps '") as refusal:
             refused()
@@ -170,7 +175,7 @@ def test_a_solver_is_read_back_from_its_config() -> None:
 def test_ancestral_sampling_may_replace_a_learned_variance() -> None:
     process = Process(100)
 
-    def network(x_t: Tensor, told: Tensor) -> Tensor:
+    def network(x_t: Tensor, timestep: Tensor) -> Tensor:
         return torch.cat([0.2 * x_t, torch.full_like(x_t, 9.0)], 1)
 
     def run(solver: Solver, process: Process = process) -> Tensor:

@@ -54,8 +54,8 @@ def test_small_images_are_means_over_areas_and_are_seen_bilinearly() -> None:
     torch.testing.assert_close(low, x.view(3, 1, 4, 2, 4, 2).mean((3, 5)))
     seen: list[Tensor] = []
     model.network.unet.conv_in.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    told, label = torch.tensor([0.0, 5.0, 9.0]), torch.tensor([1, 2, 3])
-    model.output(x, told, label, low_res=low)
+    timestep, label = torch.tensor([0.0, 5.0, 9.0]), torch.tensor([1, 2, 3])
+    model.output(x, timestep, label, low_res=low)
     want = F.interpolate(low, (8, 8), mode="bilinear", align_corners=False)
     torch.testing.assert_close(seen[0], torch.cat([x, want], 1))
 
@@ -227,10 +227,10 @@ def test_a_cascade_is_scored_like_any_generator() -> None:
 
 
 def test_every_step_of_both_stages_is_told() -> None:
-    model, told = cascade(), list[float]()
-    model.watch = lambda done, total: told.append(done / total)
+    model, timestep = cascade(), list[float]()
+    model.watch = lambda done, total: timestep.append(done / total)
     model.sample(1, rng=rng())
-    assert told == [1 / 6, 2 / 6, 3 / 6, 5 / 8, 6 / 8, 7 / 8, 1.0]
+    assert timestep == [1 / 6, 2 / 6, 3 / 6, 5 / 8, 6 / 8, 7 / 8, 1.0]
 
 
 def test_options_reach_the_stages() -> None:
