@@ -45,14 +45,20 @@ def open_source(what: Any, role: str, skip_bad: bool = False) -> Source | Statis
 
 
 def open_sides(
-    sides: Sequence[tuple[Any, str]], skip_bad: bool, known: Callable[[Source | Statistics], None]
+    sides: Sequence[tuple[Any, str]],
+    skip_bad: bool,
+    known: Callable[[Source | Statistics], None],
+    statistics: Callable[[str], None],
 ) -> list[Source | Statistics]:
     """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
 
     Args:
         known: called with each side as soon as it is open, so that it can refuse before the next one is.
+        statistics: called before any is opened with the names of those that are statistics.
     """
     openings = [opening(what, role, skip_bad) for what, role in sides]
+    for name in filter(None, (found.statistics for found in openings)):
+        statistics(name)
     opened: dict[int, Source | Statistics] = {}
     for i in sorted(range(len(openings)), key=lambda i: openings[i].cost):
         opened[i] = openings[i].open()
@@ -94,10 +100,12 @@ class Opening:
     Attributes:
         cost: of opening it: 0 reads little, 1 loads weights, 2 may decode or download a data set.
         open: opens it.
+        statistics: the name of published statistics, whose file may have to be downloaded; "" for all else.
     """
 
     cost: int
     open: Callable[[], Source | Statistics]
+    statistics: str = ""
 
 
 def _opening(text: str, role: str, skip_bad: bool) -> Opening:
@@ -107,7 +115,7 @@ def _opening(text: str, role: str, skip_bad: bool) -> Opening:
         return _named(text, role, skip_bad)
     if text.startswith(PREFIX):
         published = CleanFidStatistics.named(text, role)
-        return Opening(1, published.read)
+        return Opening(1, published.read, published.name)
     if path.suffix == ".npz" and path.is_file():
         return Opening(0, lambda: Statistics.load(path))
     if any((folder / name).is_file() for folder in (path, path / "weights") for name in (CONFIG, RECIPE)):

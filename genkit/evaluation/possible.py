@@ -53,10 +53,14 @@ class Wanted:
             EvaluationError: it cannot give a metric that was asked for, or none at all.
         """
         if isinstance(side, Statistics):
-            none = f"{side.name} holds a mean and a covariance only, and no samples"
-            self._narrow(lambda name: none if _needs(name, SAMPLES) else "")
+            self.of_statistics(side.name)
         elif side.available is not None:
             self.of_rows(side.available, side.name)
+
+    def of_statistics(self, side: str) -> None:
+        """Narrows the metrics once it is known that a side of this name is statistics, even before they are read."""
+        none = f"{side} holds a mean and a covariance only, and no samples"
+        self._narrow(lambda name: none if _needs(name, SAMPLES) else "")
 
     def of_rows(self, available: int, name: str) -> None:
         """Narrows the metrics once the number of samples of a side is known."""

@@ -128,7 +128,8 @@ def _opened(
     wanted = Wanted(metrics, check_n(n))
     if extractor is not None:
         check_extractor(extractor, weights)
-    fake, real = open_sides([(a, "the set to score"), (against, "the reference")], skip_bad, wanted.of)
+    sides = [(a, "the set to score"), (against, "the reference")]
+    fake, real = open_sides(sides, skip_bad, wanted.of, wanted.of_statistics)
     _check_alone(real)
     return wanted, fake.over(real) if isinstance(fake, Source) else fake, real
 

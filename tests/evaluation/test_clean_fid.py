@@ -99,6 +99,11 @@ def test_without_a_network_it_says_what_to_fetch(stats: Path, capsys: pytest.Cap
     assert not list(stats.iterdir())
 
 
+def test_what_needs_samples_is_refused_before_a_download(stats: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refusal(capsys, "evaluate", "digits", "--against", "clean-fid:cifar10/train", "--metrics", "kd")
+    assert "kd: clean-fid:cifar10/train/32 holds a mean and a covariance only" in line
+
+
 def test_half_a_download_is_not_kept(stats: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Answer:
         def __enter__(self) -> Answer:
