@@ -112,12 +112,13 @@ def _table(path: Path) -> tuple[list[str], dict[str, list[str]]]:
     for number, (image, *texts) in lines:
         if len(texts) != len(header) - 1:
             raise DataError(f"{path}, line {number}: {len(texts) + 1} values under {len(header)} columns")
-        if _composed(image) in found:
+        key = _composed(image)
+        if key in found:
             raise DataError(f"{path}, line {number}: {image} has a line already")
         for name, text in zip(header[1:], texts, strict=True):
             if text.lower() in ("", "nan"):
                 raise DataError(f"{path}, line {number}: {shown(name)} of {image} is {shown(text)}; give a value")
-        found[_composed(image)] = texts
+        found[key] = texts
     return header[1:], found
 
 

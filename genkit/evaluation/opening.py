@@ -20,6 +20,7 @@ from genkit.core.location import CONFIG, RECIPE
 from genkit.core.table import CATALOG
 from genkit.evaluation.clean_fid import PREFIX, CleanFidStatistics
 from genkit.evaluation.points_file import points_file
+from genkit.evaluation.possible import Wanted
 from genkit.evaluation.real_data import find_name
 from genkit.evaluation.sources import Source, of_batches, of_data_set, of_files, of_generator, of_points
 from genkit.evaluation.statistics_file import Statistics
@@ -44,25 +45,20 @@ def open_source(what: Any, role: str, skip_bad: bool = False) -> Source | Statis
     return opening(what, role, skip_bad).open()
 
 
-def open_sides(
-    sides: Sequence[tuple[Any, str]],
-    skip_bad: bool,
-    known: Callable[[Source | Statistics], None],
-    statistics: Callable[[str], None],
-) -> list[Source | Statistics]:
+def open_sides(sides: Sequence[tuple[Any, str]], skip_bad: bool, wanted: Wanted) -> list[Source | Statistics]:
     """(what, role) of each as `open_source` opens them; all are checked first, then the cheapest is opened first.
 
     Args:
-        known: called with each side as soon as it is open, so that it can refuse before the next one is.
-        statistics: called before any is opened with the names of those that are statistics.
+        wanted: narrowed by what is known of a side before it is opened, and once it is open, so that it can refuse
+            before the next one is.
     """
     openings = [opening(what, role, skip_bad) for what, role in sides]
     for name in filter(None, (found.statistics for found in openings)):
-        statistics(name)
+        wanted.of_statistics(name)
     opened: dict[int, Source | Statistics] = {}
     for i in sorted(range(len(openings)), key=lambda i: openings[i].cost):
         opened[i] = openings[i].open()
-        known(opened[i])
+        wanted.of(opened[i])
     return [opened[i] for i in range(len(openings))]
 
 

@@ -129,7 +129,7 @@ def _opened(
     if extractor is not None:
         check_extractor(extractor, weights)
     sides = [(a, "the set to score"), (against, "the reference")]
-    fake, real = open_sides(sides, skip_bad, wanted.of, wanted.of_statistics)
+    fake, real = open_sides(sides, skip_bad, wanted)
     _check_alone(real)
     return wanted, fake.over(real) if isinstance(fake, Source) else fake, real
 

@@ -106,7 +106,7 @@ def verify(folder: Path) -> None:
     _state(folder)
     for name in ("system.safetensors", "ema.safetensors"):
         if bad := first_non_finite(_unpacked(folder / name)):
-            raise CheckpointError(f"{folder.name}/{name}: {bad} is not finite")
+            raise CheckpointError(f"{folder.name}/{name}: {bad} holds numbers that are not finite")
 
 
 def _manifest(folder: Path) -> dict[str, tuple[int, str]]:

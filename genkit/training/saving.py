@@ -77,7 +77,8 @@ class Saving:
         if rank == 0:
             shutil.rmtree(_temporary(final), ignore_errors=True)
         if bad := first_non_finite(trainer.system.state_dict(), count):
-            raise BadState(f"{bad} is not finite; lower the learning rates in a run --from this one")
+            why = f"{bad} holds numbers that are not finite; lower the learning rates in a run --from this one"
+            raise BadState(why, trainer.step)
         second = self._second(count)
         files = _share(trainer, extra or {}, second)
         room = sum(_size(content) for content in files.values()) < SHARE * usable_memory() / (1 + second)

@@ -45,13 +45,13 @@ class SharedWork(Crew):
     def end(self, reason: BaseException | None) -> None:
         """The last exchange: says in all processes for which reason one has left, and raises it."""
         if not self.reasons:
-            found = super().exchanged((None, None if isinstance(reason, _Left) else reason))
+            found = super().exchanged((None, reason))
             self.reasons.extend(said for _, said in found if said)
         if self.reasons:
             self._raise()
 
     def _note(self, said: list[Any]) -> None:
-        self.reasons.extend(reason for reason in said if reason)
+        self.reasons.extend(filter(None, said))
         if self.reasons:
             raise _Left
 
@@ -67,11 +67,14 @@ def shared(accelerator: Accelerator, work: Callable[[Crew], T], stop: StopFlag) 
         BadState: in all, when one found what it looks at to be of no use.
     """
     crew = SharedWork(accelerator.process_index, accelerator.num_processes, stop)
-    made, reason = list[T](), None
+    made = list[T]()
+    reason: BaseException | None = None
     try:
         with stop:
             made.append(work(crew))
-    except (Interrupted, BadState, _Left) as left:
+    except (Interrupted, _Left) as left:
         reason = left
+    except BadState as fault:
+        reason = BadState(fault.why, fault.step)  # it is sent, and one of somebody else's class need not be picklable
     crew.end(reason)
     return made[0]

@@ -44,10 +44,11 @@ class StagedFolder(RunFolder):
 
     def check_stages(self, recipe: StagedRecipe, resume: bool) -> None:
         """Raises CheckpointError unless every stage that was begun may go on, after stages that are done."""
-        if self.holds_run(resume) and STAGES not in self.written():
+        written = self.written() if self.holds_run(resume) else {STAGES: {}}
+        if STAGES not in written:
             raise CheckpointError(f"{self.path} holds a run of one training, not of stages; choose another --out")
-        before = self.written().get(STAGES) if self.recipe.is_file() else None
-        for name in before if isinstance(before, Mapping) else ():
+        before = written[STAGES]
+        for name in map(str, before) if isinstance(before, Mapping) else ():
             if name not in recipe.stages and self.stage(name).recipe.is_file():
                 raise CheckpointError(
                     f"{self.path} has trained a stage {name}, which the recipe does not have"

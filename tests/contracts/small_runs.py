@@ -17,6 +17,7 @@ from benchmarks.small_recipes import few_statistics, read, shrunk, trainings
 from tests.training.tiny import child, wait_for_checkpoints
 
 STEPS, CHECKPOINT, DEATH = 3, 1, 1
+FAMILIES = ("digits/wgan_ratio_clipping", "fashion_mnist/transgan", "mnist/classifier")
 
 
 def write(name: str, folder: Path, *, eps: float = 0.0, **train: Any) -> Path:

@@ -15,7 +15,7 @@ from benchmarks.small_recipes import read, shrunk, trainings
 from genkit.core.pretrained import Pretrained
 from genkit.training.log import read_metrics
 from genkit.training.recipe_file import shipped_recipes
-from tests.contracts.small_runs import DEATH, alone, command_line, write
+from tests.contracts.small_runs import DEATH, FAMILIES, alone, command_line, write
 from tests.training.tiny import child
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "no average": {"ema": 0},
 }
 """Beside those that the recipes have: diffusion is channels_last, most of it bf16 and mirrored."""
-
-FAMILIES = ("digits/wgan_ratio_clipping", "fashion_mnist/transgan", "mnist/classifier")
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +87,9 @@ def one_of_each() -> list[str]:
     """A shipped recipe for each system, or list of systems of its stages, of which none is in bf16 and tested above."""
     found = dict[tuple[str, ...], str]()
     for name in shipped_recipes():
-        systems = tuple(part["system"]["type"] for part in trainings(read(name)) if "system" in part)
-        precisions = {part["train"].get("precision") for part in trainings(shrunk(read(name)))}
+        tree = read(name)
+        systems = tuple(part["system"]["type"] for part in trainings(tree) if "system" in part)
+        precisions = {part["train"].get("precision") for part in trainings(shrunk(tree))}
         if precisions == {"bf16"}:
             found[systems] = ""
         elif "no" not in precisions:  # of small networks that bf16 does not take

@@ -12,8 +12,7 @@ import pytest
 from benchmarks.run_contents import contents
 from genkit.training.log import read_metrics
 from genkit.training.recipe_file import shipped_recipes
-from tests.contracts.small_runs import DEATH, alone, command_line, write
-from tests.contracts.test_recipes import FAMILIES
+from tests.contracts.small_runs import DEATH, FAMILIES, alone, command_line, write
 from tests.training.tiny import on_processes
 
 pytestmark = pytest.mark.slow

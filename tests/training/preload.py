@@ -8,8 +8,7 @@ torch._dynamo torchvision.models genkit.cli.main genkit.cli.train genkit.data.di
 genkit.classifiers.domain_adaptation genkit.vae.vae_training genkit.diffusion.networks.diffusers_unet
 genkit.diffusion.networks.unet genkit.gan.gan genkit.gan.stylegan2.generator genkit.training.curves genkit.training.run
 genkit.vae.energy.vaebm_training genkit.vae.hierarchical.nvae genkit.vae.energy.energy_network
-genkit.diffusion.ddpm
-matplotlib.backends.backend_svg matplotlib.figure PIL.PngImagePlugin
+genkit.diffusion.ddpm matplotlib.backends.backend_svg matplotlib.figure PIL.PngImagePlugin
 pydantic pytest rich.table tests.contracts.small_runs tests.training.tiny
 """
 modules = {name: import_module(name) for name in MODULES.split()}

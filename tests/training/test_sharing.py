@@ -48,8 +48,15 @@ def signalled() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+class OwnFault(BadState):
+    """Of a class that cannot be unpickled, as that of a plug-in may be."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}", 7)
+
+
 def spoilt() -> None:
-    raise BadState("nothing can be drawn")
+    raise OwnFault("a picture", "nothing can be drawn")
 
 
 def check_leaving(folder: Path) -> None:
@@ -61,6 +68,7 @@ def check_leaving(folder: Path) -> None:
                 with stop_flag() as stop, pytest.raises(kind) as left:
                     shared(accelerator, left_by_one(of, leave, at), stop)
                 assert getattr(left.value, "exit_code", 143) == 143
+                assert str(left.value) in ("stopped by SIGTERM", "iteration 7: a picture: nothing can be drawn")
                 total = torch.ones(())
                 dist.all_reduce(total)
                 assert total == 2, "both can go on together"
