@@ -37,11 +37,11 @@ class Brightness(NoisyEncoder):
         super().__init__()
         self.sample_shape, self.classes, self.gain = (1, size, size), classes, gain
         self.seen: list[Tensor] = []
-        self.timestep: list[Tensor] = []
+        self.timesteps: list[Tensor] = []
         self.dropout = nn.Dropout(0.9)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         self.seen.append(x.detach().clone())
-        self.timestep.append(t)
+        self.timesteps.append(t)
         bright = self.gain * self.dropout(x).mean((1, 2, 3))
         return torch.stack([-bright, bright], 1).double()
