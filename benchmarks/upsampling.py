@@ -1,14 +1,16 @@
 """An upsampler and a cascade beside bilinear interpolation, on Fashion-MNIST.
 
-    python -m benchmarks.upsampling images  UPSAMPLER [-n 1000] [--seeds 3]
-    python -m benchmarks.upsampling cascade UPSAMPLER --base BASE [-n 1000] [--seeds 3]
+    python -m benchmarks.upsampling images  UPSAMPLER... [-n 1000] [--seeds 3]
+    python -m benchmarks.upsampling cascade UPSAMPLER... --base BASE... [-n 1000] [--seeds 3]
     python -m benchmarks.upsampling picture UPSAMPLER [--base BASE]
 
 UPSAMPLER is a run or the weights of recipes/fashion_mnist/ddpm_upsampler, BASE those of the 14-pixel base of
-recipes/fashion_mnist/cascade (a run of that has them as RUN/upsampler and RUN/base). Small images are test images made
-small as in training. `images` gives the error of the enlarged images, and the Frechet distance to the test images in
-features of the shipped fashion-mnist-classifier; `cascade` the distance of samples. Each prints a Markdown table, means
-over seeds and their standard deviation. What was measured is kept in --out: a call that was stopped measures the rest.
+recipes/fashion_mnist/cascade (a run of that has them as RUN/upsampler and RUN/base); several are trainings with several
+seeds. Small images are test images made small as in training, or, in the rows "of bicubic ones", as `data: {size: 14}`
+makes those that the base learns from. `images` gives the error of the enlarged images, and the Frechet distance to the
+test images in features of the shipped fashion-mnist-classifier; `cascade` the distance of samples. Each prints a
+Markdown table, means over the seeds of the samples and their standard deviation; of several trainings means over
+trainings, each itself a mean over seeds. What was measured is kept in --out: a call that was stopped measures the rest.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,9 +35,10 @@ from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
 from genkit.diffusion.upsampler import LOW_RES, Cascade, Upsampler
 from genkit.evaluation import evaluate
 from genkit.images.grid import grid
-from genkit.images.pixels import from_uint8, to_uint8, write_png
+from genkit.images.pixels import from_uint8, resize, to_uint8, write_png
 
 JUDGE, SCALE, BATCH = "fashion-mnist-classifier", 2.0, 100
+OTHERWISE = ", of bicubic ones"
 DATA = {"type": "fashion_mnist", "split": "test"}
 
 Values = Mapping[str, float]
@@ -69,19 +73,19 @@ def distances(x: Tensor) -> Values:
 
 
 class Bench:
-    """Both models, the test images of a seed, and what was measured before.
+    """Both models of one training, the test images of a seed, and what was measured before.
 
     Args:
         given: the command line.
+        upsampler, base: places of their weights.
     """
 
-    def __init__(self, given: argparse.Namespace):
+    def __init__(self, given: argparse.Namespace, upsampler: str, base: str | None):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.upsampler = Upsampler.from_pretrained(given.upsampler).to(self.device)
-        self.base = Generator.from_pretrained(given.base).to(self.device) if given.base else None
+        self.upsampler = Upsampler.from_pretrained(upsampler).to(self.device)
+        self.base = Generator.from_pretrained(base).to(self.device) if base else None
         self.n, self.seeds, self.out, self.data = given.n, given.seeds, given.out, fashion_mnist("test")
-        paths = [given.upsampler, *([given.base] if given.base else [])]
-        self.version = "-".join(sha256_of_weights(path)[:8] for path in paths)
+        self.version = "-".join(sha256_of_weights(path)[:8] for path in (upsampler, base) if path)
 
     def test_images(self, seed: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
         """Real ones, made small, and their labels."""
@@ -89,44 +93,44 @@ class Bench:
         real = self.data.rows(index)
         return real, self.upsampler.condition_of(real)[LOW_RES], labels(self.data, index)
 
+    def measured(self, name: str, measure: Callable[[int], Values]) -> list[Values]:
+        """The results of `measure` for all seeds, each from its file if the same weights were measured before."""
+        folder = self.out / "upsampling" / f"{self.version}-{self.n}"
+        file = name.replace(" ", "-")
+        return [kept(folder / f"{file}-{k}.json", lambda k=k: measure(k)) for k in range(self.seeds)]  # type: ignore[misc]
+
     def guided(self) -> Generator:
         return ClassifierFreeGuided(self.upsampler, SCALE)
-
-    def kept(self, name: str, seed: int, measure: Callable[[], Values]) -> Values:
-        """The result of `measure`, from its file if the same weights were measured before."""
-        folder = self.out / "upsampling" / f"{self.version}-{self.n}"
-        return kept(folder / f"{name.replace(' ', '-')}-{seed}.json", measure)
 
 
 def labels(data: DataSet, index: Tensor) -> Tensor:
     return data.condition(index)["label"]
 
 
-def images(bench: Bench) -> None:
+def images(trainings: Sequence[Bench]) -> None:
     """Test images made small and large again."""
-
-    def upsampled(generator: Generator) -> Callable[[Tensor, Tensor, int], Tensor]:
-        return lambda low, label, seed: made(generator, {LOW_RES: low, "label": label}, len(low), seed)
-
-    size = bench.upsampler.sample_shape[1:]
-    ways: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
-        "nearest": lambda low, label, seed: eight_bit(enlarged(low, "nearest", size)),
-        "bilinear": lambda low, label, seed: eight_bit(enlarged(low, "bilinear", size)),
-        "bicubic": lambda low, label, seed: eight_bit(enlarged(low, "bicubic", size)),
-        "upsampler": upsampled(bench.upsampler),
-        "upsampler, mean of 8": lambda low, label, seed: mean_of(upsampled(bench.upsampler), low, label, seed),
-        f"upsampler, guided at {SCALE:g}": upsampled(bench.guided()),
+    size = trainings[0].upsampler.sample_shape[1:]
+    ways: dict[str, Callable[[Bench, Tensor, Tensor, int], Tensor]] = {
+        "nearest": lambda _, low, label, seed: eight_bit(enlarged(low, "nearest", size)),
+        "bilinear": lambda _, low, label, seed: eight_bit(enlarged(low, "bilinear", size)),
+        "bicubic": lambda _, low, label, seed: eight_bit(enlarged(low, "bicubic", size)),
+        "upsampler": lambda bench, *asked: upsampled(bench.upsampler, *asked),
+        "upsampler, mean of 8": lambda bench, *asked: mean_of_eight(bench.upsampler, *asked),
+        f"upsampler, guided at {SCALE:g}": lambda bench, *asked: upsampled(bench.guided(), *asked),
     }
-
-    def measured(way: Callable[[Tensor, Tensor, int], Tensor], seed: int) -> Values:
-        real, low, label = bench.test_images(seed, bench.n)
-        x = way(low, label, seed)
-        return {**errors(x, real), **distances(x), "low_res_rmse": low_error(bench.upsampler, x, low)}
-
     print("| test images from 14 to 28 pixels | RMSE | PSNR, dB | FD | KD x 1000 | precision | recall | RMSE at 14 |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, way in ways.items():
-        rows = [bench.kept(name, seed, lambda way=way, seed=seed: measured(way, seed)) for seed in range(bench.seeds)]  # type: ignore[misc]
+    for name in (*ways, f"bicubic{OTHERWISE}", f"upsampler{OTHERWISE}"):
+        way = ways[name.removesuffix(OTHERWISE)]
+
+        def measure(bench: Bench, seed: int, name: str = name, way: Any = way) -> Values:
+            real, low, label = bench.test_images(seed, bench.n)
+            if name.endswith(OTHERWISE):
+                low = from_uint8(resize(to_uint8(real), low.shape[-1]))
+            x = way(bench, low, label, seed)
+            return {**errors(x, real), **distances(x), "low_res_rmse": low_error(bench.upsampler, x, low)}
+
+        rows = measured(trainings, name, measure)
         told = [spread(rows, "rmse", 2), spread(rows, "psnr", 2), *of_distances(rows), spread(rows, "low_res_rmse", 2)]
         print(f"| {name} | {' | '.join(told)} |", flush=True)
 
@@ -136,42 +140,55 @@ def low_error(upsampler: Upsampler, x: Tensor, low: Tensor) -> float:
     return errors(upsampler.condition_of(x)[LOW_RES], low)["rmse"]
 
 
-def mean_of(way: Callable[[Tensor, Tensor, int], Tensor], low: Tensor, label: Tensor, seed: int) -> Tensor:
+def upsampled(generator: Generator, low: Tensor, label: Tensor, seed: int) -> Tensor:
+    return made(generator, {LOW_RES: low, "label": label}, len(low), seed)
+
+
+def mean_of_eight(generator: Generator, low: Tensor, label: Tensor, seed: int) -> Tensor:
     """The mean of eight draws, which has the least error and is soft."""
-    return torch.stack([way(low, label, 100 * (k + 1) + seed) for k in range(8)]).mean(0)
+    return torch.stack([upsampled(generator, low, label, 100 * (k + 1) + seed) for k in range(8)]).mean(0)
 
 
-def cascade(bench: Bench) -> None:
+def cascade(trainings: Sequence[Bench]) -> None:
     """Samples of the base made large in three ways, evenly many of each class."""
-    base = with_base(bench)
-    label, size = torch.arange(bench.n) % 10, bench.upsampler.sample_shape[1:]
-    ways: dict[str, Callable[[int], Tensor]] = {
-        "base alone, bilinear": lambda seed: enlarged(made(base, {"label": label}, bench.n, seed), "bilinear", size),
-        "base alone, bicubic": lambda seed: enlarged(made(base, {"label": label}, bench.n, seed), "bicubic", size),
-        "cascade": lambda seed: made(Cascade(base, bench.upsampler), {"label": label}, bench.n, seed),
-        f"cascade, upsampler guided at {SCALE:g}": lambda seed: made(
-            Cascade(base, bench.guided()),
-            {"label": label},
-            bench.n,
-            seed,  # type: ignore[arg-type]
-        ),
-        "fashion-mnist-ddpm, at 28 at once": lambda seed: made(
-            Generator.from_pretrained("fashion-mnist-ddpm").to(bench.device), {"label": label}, bench.n, seed
+    n, size = trainings[0].n, trainings[0].upsampler.sample_shape[1:]
+    label = torch.arange(n) % 10
+
+    def sampled(generator: Generator, seed: int) -> Tensor:
+        return made(generator, {"label": label}, n, seed)
+
+    ways: dict[str, Callable[[Bench, int], Tensor]] = {
+        "base alone, bilinear": lambda bench, seed: enlarged(sampled(with_base(bench), seed), "bilinear", size),
+        "base alone, bicubic": lambda bench, seed: enlarged(sampled(with_base(bench), seed), "bicubic", size),
+        "cascade": lambda bench, seed: sampled(Cascade(with_base(bench), bench.upsampler), seed),
+        f"cascade, upsampler guided at {SCALE:g}": lambda bench, seed: sampled(
+            Cascade(with_base(bench), bench.guided()),  # type: ignore[arg-type]
+            seed,
         ),
     }
+    whole = "fashion-mnist-ddpm"
+    shipped: dict[str, Callable[[Bench, int], Tensor]] = {
+        f"{whole}, at 28 at once": lambda bench, seed: sampled(Generator.from_pretrained(whole).to(bench.device), seed),
+    }
     print("| samples at 28 pixels | FD | KD x 1000 | precision | recall |\n|---|---|---|---|---|")
-    for name, way in ways.items():
-        rows = [
-            bench.kept(name, seed, lambda way=way, seed=seed: distances(eight_bit(way(seed))))  # type: ignore[misc]
-            for seed in range(bench.seeds)
-        ]
-        print(f"| {name} | {' | '.join(of_distances(rows))} |", flush=True)
+    for some, of_them in ((trainings, ways), (trainings[:1], shipped)):
+        for name, way in of_them.items():
+            rows = measured(some, name, lambda bench, seed, way=way: distances(eight_bit(way(bench, seed))))  # type: ignore[misc]
+            print(f"| {name} | {' | '.join(of_distances(rows))} |", flush=True)
 
 
 def with_base(bench: Bench) -> Generator:
     if bench.base is None:
         raise SystemExit("cascade: give the base by --base")
     return bench.base
+
+
+def measured(trainings: Sequence[Bench], name: str, measure: Callable[[Bench, int], Values]) -> list[Values]:
+    """Of one training a row a seed, of several a row a training: its mean over seeds."""
+    of_each = [bench.measured(name, lambda seed, bench=bench: measure(bench, seed)) for bench in trainings]  # type: ignore[misc]
+    if len(of_each) == 1:
+        return of_each[0]
+    return [{key: statistics.mean(row[key] for row in rows) for key in rows[0]} for rows in of_each]
 
 
 def of_distances(rows: list[Values]) -> list[str]:
@@ -187,8 +204,9 @@ def spread(rows: list[Values], name: str, digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f} ± {deviation:.{digits}f}"
 
 
-def picture(bench: Bench) -> None:
+def picture(trainings: Sequence[Bench]) -> None:
     """Ten test images: small, bilinear, upsampled twice, real; and the cascade's samples below what its base made."""
+    bench = trainings[0]
     real, low, label = (part[:10] for part in bench.test_images(0, 10))
     size, asked = bench.upsampler.sample_shape[1:], {LOW_RES: low, "label": label}
     rows = [enlarged(low, "nearest", size), enlarged(low, "bilinear", size)]
@@ -215,13 +233,16 @@ COMMANDS = {"images": images, "cascade": cascade, "picture": picture}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=list(COMMANDS))
-    parser.add_argument("upsampler")
-    parser.add_argument("--base")
+    parser.add_argument("upsampler", nargs="+")
+    parser.add_argument("--base", nargs="+", default=[])
     parser.add_argument("-n", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     given = parser.parse_args()
-    COMMANDS[given.what](Bench(given))
+    bases = given.base or [None] * len(given.upsampler)
+    if len(bases) != len(given.upsampler):
+        parser.error("--base: give as many as there are upsamplers")
+    COMMANDS[given.what]([Bench(given, *places) for places in zip(given.upsampler, bases, strict=True)])
 
 
 if __name__ == "__main__":
