@@ -162,6 +162,16 @@ def _truncated(generator: Generator, truncation: float | dict[str, float], **oth
     return _named_as(generator, Truncated(whole, truncation, layers).to(generator.device))  # type: ignore[no-any-return]
 
 
+def slices_of(generator: Generator) -> tuple[str, ...]:
+    """Slices of w that --truncation may name; none of a generator that has none."""
+    from genkit.core.styled import named_slices
+    from genkit.gan.control.controlled import Controlled
+    from genkit.gan.stylegan2.truncated import Truncated
+
+    whole = generator.generator if isinstance(generator, (Controlled, Truncated)) else generator
+    return tuple(named_slices(getattr(whole, "network", None)))
+
+
 def _configured_chains(vaebm: VAEBM, asked: dict[str, Any], option: str) -> VAEBM:
     for name in asked:
         if name not in ("steps", "candidates"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from genkit.cli.web.knobs import Choice, Knob, Line, Moving, Picture, Slide
+from genkit.cli.web.knobs import Choice, Knob, Line, Moving, PartSlide, Picture, Slide
 from genkit.core.errors import GenkitError, shown
 
 ANY = "not set"
@@ -71,6 +71,8 @@ def number(given: Any, knob: Slide) -> int | float:
 def control(knob: Knob) -> Control:
     """The components of a knob, made where the page is being built."""
     title = knob.name.replace("_", " ")
+    if isinstance(knob, PartSlide):
+        return _slide(knob, f"{title} of {knob.part}")
     if isinstance(knob, Slide):
         return _slide(knob, title)
     if isinstance(knob, Moving):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from genkit.cli.places import WEIGHTS
-from genkit.cli.sampler_options import configured, sampler_options
+from genkit.cli.sampler_options import Truncation, configured, sampler_options, slices_of
 from genkit.core.columns.images import Images
 from genkit.core.columns.probabilities import Probabilities
 from genkit.core.columns.values import Values
@@ -64,6 +64,13 @@ class TwoClassSlide(Slide):
 
 
 @dataclass(frozen=True)
+class PartSlide(Slide):
+    """A number of an option, for one of the parts of a latent alone."""
+
+    part: str = ""
+
+
+@dataclass(frozen=True)
 class Moving(Choice):
     """One of some directions, and how far.
 
@@ -104,7 +111,25 @@ def option_knobs(generator: Generator, weights: Iterable[str]) -> list[Knob]:
     Args:
         weights: places of what may be given where an option takes weights.
     """
-    return [knob for option in _options() if (knob := _of_option(generator, option, tuple(weights)))]
+    found = [(option, _of_option(generator, option, tuple(weights))) for option in _options()]
+    return [knob for option, whole in found if whole for knob in (whole, *_of_parts(generator, option, whole))]
+
+
+def options_of(chosen: Iterable[tuple[Knob, Any]], knobs: Iterable[Knob]) -> dict[str, Any]:
+    """Options as genkit sample reads them, of what knobs are set to; a part goes before the whole.
+
+    Args:
+        chosen: knobs that are set.
+        knobs: all that there are.
+    """
+    values = list(chosen)
+    options: dict[str, Any] = {knob.name: value for knob, value in values if not isinstance(knob, PartSlide)}
+    for name in dict.fromkeys(knob.name for knob, _ in values if isinstance(knob, PartSlide)):
+        whole = options.get(name)
+        parts = {knob.part: whole for knob in knobs if isinstance(knob, PartSlide) and knob.name == name}
+        parts |= {knob.part: value for knob, value in values if isinstance(knob, PartSlide) and knob.name == name}
+        options[name] = {part: value for part, value in parts.items() if value is not None}
+    return options
 
 
 def shared_copy(generator: Generator) -> Generator:
@@ -140,6 +165,14 @@ def _options() -> Iterator[click.Option]:
     """The options in the order of `genkit sample --help`."""
     carrier = sampler_options(lambda: None)  # type: ignore[arg-type, return-value]
     yield from reversed(carrier.__click_params__)  # type: ignore[attr-defined]
+
+
+def _of_parts(generator: Generator, option: click.Option, whole: Knob) -> list[Knob]:
+    """Knobs of the parts that an option may name, beside that of the whole."""
+    if not isinstance(option.type, Truncation) or not isinstance(whole, Slide):
+        return []
+    slide = whole.low, whole.high, whole.start
+    return [PartSlide(whole.name, "", *slide, part=part) for part in slices_of(generator)]
 
 
 def _of_option(generator: Generator, option: click.Option, weights: tuple[str, ...]) -> Knob | None:

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from genkit.cli.web.controls import Control, control, number
-from genkit.cli.web.knobs import Knob, Slide, condition_knobs, option_knobs
+from genkit.cli.web.knobs import Knob, PartSlide, Slide, condition_knobs, option_knobs, options_of
 from genkit.cli.web.library import Library, chosen
 from genkit.cli.web.markup import figure, refusal
 from genkit.cli.web.moves import moves_of
@@ -62,7 +62,11 @@ def _knobs(library: Library, weights: gr.State, name: str, always: list[Any], pi
     try:
         plain = opened(place(library, name))
         conditions = [control(knob) for knob in condition_knobs(plain)]
-        options = [control(knob) for knob in option_knobs(plain, library.others().values())]
+        knobs = option_knobs(plain, library.others().values())
+        options = [control(knob) for knob in knobs if not isinstance(knob, PartSlide)]
+        if parts := [knob for knob in knobs if isinstance(knob, PartSlide)]:
+            with gr.Accordion(f"{parts[0].name} of parts".capitalize(), open=False):
+                options += [control(knob) for knob in parts]
         moves = moves_of(library, plain)
     except GenkitError as refused:
         gr.HTML(refusal(str(refused)))
@@ -77,7 +81,7 @@ def _knobs(library: Library, weights: gr.State, name: str, always: list[Any], pi
         return Wishes(
             *counted(seed, n),
             conditions={knob.name: text(knob, value) for knob, value in asked},
-            options={knob.name: value for knob, value in chosen},
+            options=options_of(chosen, knobs),
             move=moves.move(moved[0][1]) if moved else None,
         )
 

@@ -101,10 +101,15 @@ class Wishes:
             dropped = os.path.isabs(value) and os.path.isfile(value)
             words += ["--condition", f"{name}={os.path.basename(value) if dropped else value}"]
         for name, value in self.options.items():
-            words += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+            parts = [f"{part}={psi:g}" for part, psi in value.items()] if isinstance(value, Mapping) else [_text(value)]
+            words += [f"--{name}", ",".join(parts)]
         if not self.move:
             return shlex.join([*words, "--out", "samples", "--grid"])
         first = ["genkit", "edit", weights, "--directions", self.move.folder, "--direction"]
         first += [f"{self.move.number}={self.move.strength:g}", "--out", "moved"]
         words[2] = "moved"
         return shlex.join(first) + "\n" + shlex.join([*words, "--out", "samples", "--grid"])
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 import torch
 
-from genkit.cli.sampler_options import SAMPLERS, SOLVERS, configured
-from genkit.cli.web.knobs import Choice, Picture, Slide, condition_knobs, of_column, option_knobs, shared_copy
+from genkit.cli.sampler_options import SAMPLERS, SOLVERS, configured, slices_of
+from genkit.cli.web.knobs import (
+    Choice,
+    PartSlide,
+    Picture,
+    Slide,
+    condition_knobs,
+    of_column,
+    option_knobs,
+    options_of,
+    shared_copy,
+)
 from genkit.cli.web.wishes import Wishes
 from genkit.core.columns.probabilities import Probabilities
 from genkit.core.columns.values import Values
@@ -96,6 +106,34 @@ def test_a_slider_starts_where_it_changes_something() -> None:
     made = configured(shared_copy(generator), {knob.name: knob.start})
     plain, changed = (one.sample(4, rng=torch.Generator().manual_seed(0)) for one in (generator, made))
     assert not torch.equal(plain, changed)
+
+
+@pytest.mark.parametrize("name", GENERATOR_SPECS)
+def test_a_slider_for_each_part_that_is_taken(name: str) -> None:
+    generator = seeded(GENERATOR_SPECS[name])
+    parts = [knob for knob in option_knobs(generator, []) if isinstance(knob, PartSlide)]
+    assert [knob.part for knob in parts] == list(slices_of(generator))
+    for knob in parts:
+        options = options_of([(knob, knob.start)], parts)
+        assert options == {"truncation": {knob.part: knob.start}}
+        plain, changed = (
+            Wishes(options=asked).generator(generator).sample(4, rng=torch.Generator().manual_seed(0))
+            for asked in ({}, options)
+        )
+        assert not torch.equal(plain, changed)
+
+
+def test_a_controlled_gan_has_them() -> None:
+    assert slices_of(seeded(GENERATOR_SPECS["controlled-0"])) == ("shape", "rest")
+
+
+def test_a_part_goes_before_the_whole() -> None:
+    whole, *parts = (Slide("psi", "", 0, 1, 0.7), *(PartSlide("psi", "", 0, 1, 0.7, part=part) for part in "ab"))
+    assert options_of([(whole, 0.5)], [whole, *parts]) == {"psi": 0.5}
+    assert options_of([(whole, 0.5), (parts[1], 0.2)], [whole, *parts]) == {"psi": {"a": 0.5, "b": 0.2}}
+    assert options_of([(parts[1], 0.2)], [whole, *parts]) == {"psi": {"b": 0.2}}
+    command = Wishes(options={"psi": {"a": 0.5, "b": 0.2}}).command("w")
+    assert "--psi a=0.5,b=0.2 " in command
 
 
 def test_two_probabilities_are_one_slider() -> None:
