@@ -185,7 +185,7 @@ def test_samples_are_those_of_the_command_line(visit: Visit, capsys: pytest.Capt
 
 def test_controls_are_those_of_the_command_line(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
     visit.choose("Weights", "controlled")
-    ticked = visit.page.get_by_role("checkbox", name="rest")
+    ticked = visit.page.get_by_role("checkbox", name="rest", exact=True)
     ticked.wait_for()
     assert not visit.page.get_by_role("slider", name="rest").count()
     ticked.check()
@@ -202,6 +202,17 @@ def test_controls_are_those_of_the_command_line(visit: Visit, capsys: pytest.Cap
     visit.page.locator("#again").click()
     visit.shows("seed 1, rest 0.25")
     assert visit.png("#picture") == written(capsys, visit.command("#picture"), "samples")
+
+
+def test_one_part_of_a_latent_is_truncated(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
+    visit.choose("Weights", "controlled")
+    visit.page.get_by_role("button", name="Truncation of parts").click()
+    whole = visit.png("#picture")
+    visit.page.get_by_role("checkbox", name="truncation of rest").check()
+    part = visit.png("#picture", whole)
+    words = visit.command("#picture")
+    assert words[words.index("--truncation") + 1] == "rest=0.7"
+    assert part == written(capsys, words, "samples")
 
 
 def test_what_a_classifier_sees_is_asked_for(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
