@@ -1,13 +1,14 @@
-"""genkit beside other packages, on Fashion-MNIST.
+"""genkit beside other packages, on Fashion-MNIST or on somebody's own photographs.
 
-    python -m benchmarks.peers quality [--minutes 2 8 30] [--seeds 0 1 2] [--only WORDS] [--out runs/bench/peers]
-    python -m benchmarks.peers table   [--minutes 2 8 30] [--seeds 0 1 2]
+    python -m benchmarks.peers quality [--minutes 2 8 30] [--seeds 0 1 2] [--only WORDS] [--photos FOLDER_OR_ZIP]
+    python -m benchmarks.peers table   [--minutes 2 8 30] [--seeds 0 1 2] [--only WORDS] [--photos FOLDER_OR_ZIP]
     python -m benchmarks.peers speed   [--rounds 3]
 
 `quality` trains every arm of benchmarks/peers/settings.py for the same CPU minutes of this process (steps and their
 batches; not the imports, checkpoints and scores) with one thread, and scores its samples against the test images by
-fashion-mnist-classifier. What was measured is kept in --out; a training that was killed goes on,
-or begins anew where its length was planned by timing. Settings that know
+fashion-mnist-classifier. With --photos it trains on these, at 32 pixels, genkit as `genkit new` plans it and the others
+by their own defaults, and scores 500 samples against all of them by efficientnet-lite0. What was measured is kept in
+--out; a training that was killed goes on, or begins anew where its length was planned by timing. Settings that know
 nothing of the budget are trained once and scored on the way; others once a budget. `table` prints what there is;
 `speed` times training steps of equal networks in turns.
 
@@ -24,23 +25,43 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.peers.contestant import SIDE, Images
 from benchmarks.peers.quality import Quality
-from benchmarks.peers.settings import ARMS
+from benchmarks.peers.settings import ARMS, FOR_PHOTOS
 from benchmarks.peers.table import tables
 from genkit.cli.memory import keep_memory
 from genkit.core.catalog import build
 from genkit.evaluation import evaluate
 
-TEST = {"type": "fashion_mnist", "split": "test"}
+CLOTHES, TEST = ({"type": "fashion_mnist", "split": split} for split in ("train", "test"))
 
 
-def score(x: Tensor) -> dict[str, float]:
-    scores = evaluate(x, TEST, metrics=["fd", "pr"], n=len(x), extractor="fashion-mnist-classifier", progress=False)
-    return {name: float(score.value) for name, score in scores.scores.items()}
+def clothes() -> Images:
+    return Images(built(CLOTHES).x, CLOTHES)
+
+
+def photographs(place: Path) -> Images:
+    return Images(built({"type": "folder", "path": str(place), "size": SIDE, "channels": 3}).x, place)
+
+
+def built(spec: dict[str, Any]) -> Any:
+    return build(spec, kind="data", where="data")
+
+
+class Judge:
+    """FD, precision and recall of samples beside images."""
+
+    def __init__(self, against: Any, extractor: str):
+        self.against, self.extractor = against, extractor
+
+    def __call__(self, x: Tensor) -> dict[str, float]:
+        found = evaluate(x, self.against, metrics=["fd", "pr"], n=len(x), extractor=self.extractor, progress=False)
+        return {name: float(score.value) for name, score in found.scores.items()}
 
 
 def main() -> None:
@@ -49,20 +70,26 @@ def main() -> None:
     parser.add_argument("--minutes", nargs="+", type=float, default=[2, 8, 30])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], help="Arms whose name has one of these words.")
+    parser.add_argument("--photos", type=Path, help="Train on these; at least 500.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/bench/peers"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    arms = [arm for arm in ARMS if not given.only or any(word in arm.name for word in given.only)]
+    arms = [
+        arm
+        for arm in (FOR_PHOTOS if given.photos else ARMS)
+        if not given.only or any(word in arm.name for word in given.only)
+    ]
     if given.what == "speed":
         from benchmarks.peers.speed import compare
 
         compare(given.rounds)
         return
     if given.what == "quality":
-        images = build({"type": "fashion_mnist", "split": "train"}, kind="data", where="data").x
-        Quality(given.out, images, score, lambda line: print(line, flush=True)).run(arms, given.minutes, given.seeds)
+        images = photographs(given.photos) if given.photos else clothes()
+        judge = Judge(images.x, "efficientnet-lite0") if given.photos else Judge(TEST, "fashion-mnist-classifier")
+        Quality(given.out, images, judge, lambda line: print(line, flush=True)).run(arms, given.minutes, given.seeds)
     print("\n".join(tables(given.out, arms, given.minutes, given.seeds)))
 
 

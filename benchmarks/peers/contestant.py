@@ -21,8 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SIZE, PADDING = 28, 2
-"""Side of the images, and pixels of black around them where a package needs 32; samples are cut back to 28."""
+SIDE = 32
+"""Pixels that some packages need: smaller images get black around them, and samples are cut back."""
 MARGIN = 0.96
 """Of the budget that a schedule is planned with, so that it comes to its end."""
 
@@ -48,7 +48,7 @@ class Contestant(ABC):
 
     @abstractmethod
     def sample(self, n: int) -> Tensor:
-        """(n, 1, 28, 28) uint8, drawn with torch's global generator."""
+        """(n, C, S, S) uint8 as the images are, drawn with torch's global generator."""
 
     @property
     def done(self) -> bool:
@@ -79,8 +79,32 @@ class Contestant(ABC):
         return float(found["spent"])
 
 
-Build = Callable[[Tensor, int, float], Contestant]
-"""From the images (60000, 1, 28, 28) uint8, a seed and the CPU seconds of the budget."""
+@dataclass(frozen=True)
+class Images:
+    """What all train on.
+
+    Attributes:
+        x: (N, C, S, S) uint8, S at most 32.
+        named: the same as genkit's command line names it: the spec of a set, or the path of a folder or zip.
+    """
+
+    x: Tensor
+    named: Mapping[str, Any] | Path
+
+    @property
+    def channels(self) -> int:
+        return self.x.shape[1]
+
+    @property
+    def size(self) -> int:
+        return self.x.shape[-1]
+
+    def like(self, x: Tensor) -> Tensor:
+        """Samples in [0, 1] of one or three channels and S or 32 pixels -> (n, C, S, S) uint8."""
+        x = x.float().mean(1, keepdim=True) if self.channels == 1 else x.float()
+        edge = (x.shape[-1] - self.size) // 2
+        x = F.pad(x, [-edge] * 4)
+        return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -106,8 +130,8 @@ class Arm:
     n: int = 2000
     planned: bool = False
 
-    def build(self, images: Tensor, seed: int, seconds: float) -> Contestant:
-        """A contestant at step 0.
+    def build(self, images: Images, seed: int, seconds: float) -> Contestant:
+        """A contestant at step 0, of the CPU seconds of a budget.
 
         Raises:
             ImportError: its package is not installed.
@@ -130,11 +154,12 @@ class Batches:
 
     Args:
         padded: with black to 32 pixels.
-        colour: three equal channels.
+        colour: three channels, equal ones of a grey image.
     """
 
     def __init__(self, images: Tensor, size: int, padded: bool = False, colour: bool = False):
-        self.images, self.size, self.padded, self.colour = images, size, padded, colour
+        self.images, self.size, self.colour = images, size, colour
+        self.edge = (SIDE - images.shape[-1]) // 2 if padded else 0
         self._rows = self._order()
 
     def _order(self) -> Iterator[Tensor]:
@@ -143,19 +168,11 @@ class Batches:
 
     def __next__(self) -> Tensor:
         x = self.images[next(self._rows)].float() / 255
-        x = F.pad(x, [PADDING] * 4) if self.padded else x
+        x = F.pad(x, [self.edge] * 4)
         return x.expand(-1, 3, -1, -1).contiguous() if self.colour else x
 
     def __iter__(self) -> Batches:
         return self
-
-
-def grey(x: Tensor) -> Tensor:
-    """Images in [0, 1] of one or three channels and 28 or 32 pixels -> (n, 1, 28, 28) uint8."""
-    x = x.float().mean(1, keepdim=True)
-    if x.shape[-1] != SIZE:
-        x = x[..., PADDING:-PADDING, PADDING:-PADDING]
-    return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def in_parts(n: int, size: int, draw: Callable[[int], Tensor]) -> Tensor:

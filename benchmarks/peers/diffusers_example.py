@@ -8,18 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.peers.contestant import MARGIN, Batches, Contestant, count, grey, in_parts
+from benchmarks.peers.contestant import MARGIN, SIDE, Batches, Contestant, Images, count, in_parts
 from benchmarks.peers.settings import EVALUATIONS
 
 OWN = {
-    "sample_size": 32,
     "layers_per_block": 2,
     "block_out_channels": (128, 128, 256, 256, 512, 512),
     "down_block_types": (*["DownBlock2D"] * 4, "AttnDownBlock2D", "DownBlock2D"),
     "up_block_types": ("UpBlock2D", "AttnUpBlock2D", *["UpBlock2D"] * 4),
 }
 OURS = {
-    "sample_size": 28,
     "layers_per_block": 1,
     "block_out_channels": (32, 64),
     "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
@@ -34,13 +32,14 @@ TIMED = 8
 class UnconditionalExample(Contestant):
     """AdamW (0.95, 0.999), weight decay 1e-6, cosine schedule after a warm-up, clipping at 1, EMAModel up to 0.9999."""
 
-    def __init__(self, images: Tensor, own: bool, length: int):
+    def __init__(self, images: Images, own: bool, length: int):
         from diffusers import DDPMScheduler, UNet2DModel
         from diffusers.optimization import get_scheduler
         from diffusers.training_utils import EMAModel
 
         rate, warmup = (1e-4, 500) if own else (1e-3, 50)
-        self.unet = UNet2DModel(**(OWN if own else OURS), in_channels=1, out_channels=1)
+        plan, size, channels = (OWN, SIDE, images.channels) if own else (OURS, images.size, images.channels)
+        self.unet = UNet2DModel(**plan, sample_size=size, in_channels=channels, out_channels=channels)
         self.about = (
             f"UNet2DModel{self.unet.config.block_out_channels}, {self.unet.config.sample_size} pixels, "
             f"batch {BATCH}, rate {rate:g}, cosine over {length:,} steps"
@@ -50,7 +49,7 @@ class UnconditionalExample(Contestant):
         self.rate = get_scheduler("cosine", self.optimizer, num_warmup_steps=warmup, num_training_steps=length)
         self.average = EMAModel(self.unet.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
         self.parts = {"unet": self.unet, "optimizer": self.optimizer, "rate": self.rate, "average": self.average}
-        self.batches, self.length, self.own = Batches(images, BATCH, padded=own), length, own
+        self.batches, self.length, self.images = Batches(images.x, BATCH, padded=own), length, images
 
     @property
     def parameters(self) -> int:
@@ -80,7 +79,7 @@ class UnconditionalExample(Contestant):
 
         def draw(k: int) -> Tensor:
             made = pipeline(batch_size=k, num_inference_steps=EVALUATIONS, output_type="np").images
-            return grey(torch.from_numpy(made).movedim(-1, 1))
+            return self.images.like(torch.from_numpy(made).movedim(-1, 1))
 
         self.average.store(self.unet.parameters())
         self.average.copy_to(self.unet.parameters())
@@ -90,9 +89,9 @@ class UnconditionalExample(Contestant):
             self.average.restore(self.unet.parameters())
 
 
-def build(images: Tensor, seed: int, seconds: float, settings: str) -> Contestant:
+def build(images: Images, seed: int, seconds: float, settings: str) -> Contestant:
     if settings == "own":
-        return UnconditionalExample(images, True, EPOCHS * (len(images) // BATCH))
+        return UnconditionalExample(images, True, EPOCHS * (len(images.x) // BATCH))
     trial = UnconditionalExample(images, False, 1000)
     trial.step()
     start = time.process_time()

@@ -1,4 +1,4 @@
-"""genkit as `genkit new fashion_mnist --minutes N --system SYSTEM` plans it, without labels; and a VampPrior."""
+"""genkit as `genkit new DATA --minutes N --system SYSTEM` plans it, without labels; and a VampPrior."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from benchmarks.peers.contestant import MARGIN, Contestant, count
+from benchmarks.peers.contestant import MARGIN, Contestant, Images, count
 from benchmarks.peers.settings import EVALUATIONS
 from genkit.images.pixels import to_uint8
 from genkit.training.preparation import prepare
@@ -19,7 +19,6 @@ from genkit.training.recipe import Recipe
 from genkit.training.starters.starter import SHARE, Wish, starter
 from genkit.training.starters.survey import survey
 
-DATA = {"type": "fashion_mnist", "split": "train"}
 TIMED, WARM = 4, 1
 """Iterations that are timed, as many as those after which a penalty comes, and those before."""
 BATCH = 250
@@ -69,9 +68,9 @@ class Timing:
         return (end - middle) / TIMED
 
 
-def build(images: Tensor, seed: int, seconds: float, system: str) -> Contestant:
+def build(images: Images, seed: int, seconds: float, system: str) -> Contestant:
     timing = Timing()
-    found = replace(survey(DATA), classes={})
+    found = replace(survey(images.named), classes={})
     made = starter(found, Wish(system, Path(f"{system}.yaml"), MARGIN * seconds / 60 / SHARE, seed=seed), timing)  # type: ignore[arg-type]
     tree = made.recipe.to_dict()
     if "solver" in tree["system"]["generator"]:
@@ -79,7 +78,7 @@ def build(images: Tensor, seed: int, seconds: float, system: str) -> Contestant:
     return Planned(Recipe.from_dict(tree), timing.spent)
 
 
-def vamp(images: Tensor, seed: int, seconds: float, name: str) -> Contestant:
+def vamp(images: Images, seed: int, seconds: float, name: str) -> Contestant:
     """A shipped recipe with a VampPrior, its length and schedules those of the budget."""
     recipe, timing = Recipe.load(name), Timing()
     steps = int(MARGIN * seconds / timing(recipe))

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from benchmarks.peers.contestant import Batches, Contestant, count, grey, in_parts, without
+from benchmarks.peers.contestant import SIDE, Batches, Contestant, Images, count, in_parts, without
 
 NEVER = 10**9
 
@@ -30,7 +30,7 @@ class StyleGAN2(Contestant):
     Samples are of the weights as they are, without truncation: its average is first begun at step 20,000.
     """
 
-    def __init__(self, images: Tensor, own: bool):
+    def __init__(self, images: Images, own: bool):
         with without("aim"), patch("torch.cuda.is_available", lambda: True):
             import stylegan2_pytorch.stylegan2_pytorch as package
 
@@ -40,7 +40,7 @@ class StyleGAN2(Contestant):
         with on_cpu():
             self.trainer = package.Trainer(
                 base_dir=self.folder.name,
-                image_size=32,
+                image_size=SIDE,
                 network_capacity=capacity,
                 batch_size=batch,
                 gradient_accumulate_every=parts,
@@ -50,9 +50,9 @@ class StyleGAN2(Contestant):
                 evaluate_every=NEVER,
             )
             self.trainer.init_GAN()
-        self.trainer.loader = Batches(images, batch, padded=True, colour=True)
+        self.trainer.loader = Batches(images.x, batch, padded=True, colour=True)
         self.trainer.save = self.trainer.evaluate = lambda *_: None
-        gan = self.trainer.GAN
+        gan, self.images = self.trainer.GAN, images
         self.parts = {"GAN": gan, "optimizer of G": gan.G_opt, "optimizer of D": gan.D_opt}
 
     @property
@@ -71,11 +71,11 @@ class StyleGAN2(Contestant):
         def draw(k: int) -> Tensor:
             latents = package.noise_list(k, gan.G.num_layers, gan.G.latent_dim, device=0)
             styles = package.styles_def_to_tensor(package.latent_to_w(gan.S, latents))
-            return grey(gan.G(styles, package.image_noise(k, 32, device=0)))
+            return self.images.like(gan.G(styles, package.image_noise(k, SIDE, device=0)))
 
         with on_cpu():
             return in_parts(n, 100, draw)
 
 
-def build(images: Tensor, seed: int, seconds: float, settings: str) -> Contestant:
+def build(images: Images, seed: int, seconds: float, settings: str) -> Contestant:
     return StyleGAN2(images, settings == "own")

@@ -7,7 +7,7 @@ import importlib
 import torch
 from torch import Tensor
 
-from benchmarks.peers.contestant import Batches, Contestant, count, grey, in_parts, without
+from benchmarks.peers.contestant import Batches, Contestant, Images, count, in_parts, without
 
 LENGTH = 100_000
 """Steps over which its example lets the rates fall to 0."""
@@ -16,7 +16,7 @@ LENGTH = 100_000
 class SNGAN(Contestant):
     """Hinge loss, spectral norm, five critic steps a generator step, Adam (0, 0.9): its README's example."""
 
-    def __init__(self, images: Tensor, own: bool):
+    def __init__(self, images: Images, own: bool):
         importlib.import_module("torch.utils.tensorboard")  # which would look into the hollow tensorflow
 
         with without("tensorflow", "skimage", "lmdb", "torch._six"):
@@ -36,7 +36,7 @@ class SNGAN(Contestant):
             "optimizer of generator": self.of_generator,
             "optimizer of critic": self.of_critic,
         }
-        self.batches = Batches(images, batch, padded=True, colour=True)
+        self.batches, self.images = Batches(images.x, batch, padded=True, colour=True), images
 
     @property
     def parameters(self) -> int:
@@ -54,8 +54,8 @@ class SNGAN(Contestant):
 
     def sample(self, n: int) -> Tensor:
         self.generator.eval()
-        return in_parts(n, 100, lambda k: grey(self.generator.generate_images(k) / 2 + 0.5))
+        return in_parts(n, 100, lambda k: self.images.like(self.generator.generate_images(k) / 2 + 0.5))
 
 
-def build(images: Tensor, seed: int, seconds: float, settings: str) -> Contestant:
+def build(images: Images, seed: int, seconds: float, settings: str) -> Contestant:
     return SNGAN(images, settings == "own")

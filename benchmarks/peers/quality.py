@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.peers.contestant import Arm, Contestant, reseed
+from benchmarks.peers.contestant import Arm, Contestant, Images, reseed
 from benchmarks.peers.settings import FEW
 from benchmarks.runs import kept
 
 Score = Callable[[Tensor], dict[str, float]]
-"""Of samples (n, 1, 28, 28) uint8."""
+"""Of samples, uint8."""
 EVERY = 60.0
 """CPU seconds from one checkpoint to the next."""
 
@@ -26,7 +26,7 @@ class Quality:
 
     Args:
         out: keeps a file of results for each arm, budget and seed, and checkpoints of what is under way.
-        images: all training images, (N, 1, 28, 28) uint8.
+        images: all that is trained on.
         score: of samples.
         note: told a line for each result.
         clock: CPU seconds of this process.
@@ -35,7 +35,7 @@ class Quality:
     def __init__(
         self,
         out: Path,
-        images: Tensor,
+        images: Images,
         score: Score,
         note: Callable[[str], None],
         clock: Callable[[], float] = time.process_time,

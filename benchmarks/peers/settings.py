@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks.peers.contestant import Arm
 
 EVALUATIONS = 15
@@ -37,3 +39,11 @@ ARMS = (
     _peer("denoising-diffusion-pytorch", DIFFUSION, "lucidrains_diffusion", "own", n=FEW),
     _peer("diffusers", DIFFUSION, "diffusers_example", "own", n=FEW),
 )
+
+FOR_PHOTOS = tuple(
+    replace(arm, n=FEW)
+    for arm in ARMS
+    if arm.name in ("genkit gan", "genkit ddpm")
+    or (arm.settings == "own" and arm.package in ("stylegan2-pytorch", "denoising-diffusion-pytorch", "diffusers"))
+)
+"""Those that a newcomer with photographs would try, as they come."""

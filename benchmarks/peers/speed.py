@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.diffusion_speed import HEAD, SIZE, in_turns, noise, ours, theirs
-from benchmarks.peers.contestant import Batches
+from benchmarks.peers.contestant import Batches, Images
 from genkit.data.dataset import DataSet
 from genkit.training.optimizers import Adam
 from genkit.training.stream import Stream
@@ -93,7 +93,7 @@ def pythae(vamp: bool, images: Tensor) -> Step:
         def forward(self, z: Tensor) -> Any:
             return ModelOutput(reconstruction=self.mean(self.part(z)).sigmoid().unflatten(1, (1, 28, 28)))
 
-    return Pythae(images, False, vamp, Encoder(), Decoder(), LATENT).step
+    return Pythae(Images(images, {}), False, vamp, Encoder(), Decoder(), LATENT).step
 
 
 def compare(rounds: int) -> None:

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.peers.contestant import Arm, Batches, Contestant, grey
+from benchmarks.peers.contestant import Arm, Batches, Contestant, Images
 from benchmarks.peers.quality import Quality, result_file
 from benchmarks.peers.table import tables
 
-IMAGES = torch.arange(8 * 784).view(8, 1, 28, 28).to(torch.uint8)
+IMAGES = Images(torch.arange(8 * 784).view(8, 1, 28, 28).to(torch.uint8), {})
+COLOUR = Images(torch.arange(8 * 3 * 784).view(8, 3, 28, 28).to(torch.uint8), {})
 THEIRS = Arm("theirs", "GAN", __name__, "their-package", n=500)
 OURS = replace(THEIRS, name="ours", package="", planned=True)
 MISSING = replace(THEIRS, name="missing", builder="build_missing")
@@ -45,15 +46,15 @@ class Walk(Contestant):
 
     def sample(self, n: int) -> Tensor:
         torch.randn(())
-        return grey(self.layer.weight.detach().sigmoid().expand(n, 1, 28, 28))
+        return IMAGES.like(self.layer.weight.detach().sigmoid().expand(n, 1, 28, 28))
 
 
-def build(images: Tensor, seed: int, seconds: float, settings: str) -> Contestant:
+def build(images: Images, seed: int, seconds: float, settings: str) -> Contestant:
     Walk.built.append(seconds)
     return Walk()
 
 
-def build_missing(images: Tensor, seed: int, seconds: float, settings: str) -> Contestant:
+def build_missing(images: Images, seed: int, seconds: float, settings: str) -> Contestant:
     raise ImportError("No module named 'their_package'", name="their_package")
 
 
@@ -142,7 +143,8 @@ def test_the_table_has_means_deviations_ratios_and_what_was_not_run(tmp_path):
     assert "| theirs | a walk | 1,000 | 2: 5 | 2 |" in lines
 
 
-def test_padding_and_colour_come_off_again():
-    x = next(Batches(IMAGES, 8, padded=True, colour=True))
+@pytest.mark.parametrize("images", [IMAGES, COLOUR])
+def test_padding_and_colour_come_off_again(images):
+    x = next(Batches(images.x, 8, padded=True, colour=True))
     assert x.shape == (8, 3, 32, 32)
-    assert sorted(grey(x).flatten(1).tolist()) == sorted(IMAGES.flatten(1).tolist())
+    assert sorted(images.like(x).flatten(1).tolist()) == sorted(images.x.flatten(1).tolist())
