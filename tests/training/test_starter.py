@@ -94,13 +94,22 @@ def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: 
     found = survey(photos(tmp_path))
     for system, view in (("gan", "diff_augment"), ("stylegan2", "adaptive_augment")):
         made = starter(found, Wish(system, Path("x.yaml"), 30), lambda recipe: 0.1)
+        assert ("recoloured" in made.text) == ("color" in made.recipe.system["view"].get("policy", []))
         assert made.recipe.system["view"]["type"] == view and "60 images are few" in made.text
     monkeypatch.setattr("genkit.training.starters.starter.FEW", 10)
     assert "view" not in starter(found, Wish("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
 
 
 @pytest.mark.parametrize(
-    ("side", "minutes", "size", "enlarge"), [(20, 30, 32, True), (100, 30, 32, False), (100, 600, 64, False)]
+    ("side", "minutes", "size", "enlarge"),
+    [
+        (12, 30, 32, True),
+        (20, 30, 20, False),
+        (28, 30, 28, False),
+        (30, 30, 32, True),
+        (100, 30, 32, False),
+        (100, 600, 64, False),
+    ],
 )
 def test_the_size_goes_with_the_images_and_the_time(
     tmp_path: Path, side: int, minutes: int, size: int, enlarge: bool
@@ -108,6 +117,17 @@ def test_the_size_goes_with_the_images_and_the_time(
     made = starter(survey(photos(tmp_path, side=side)), Wish("gan", Path("x.yaml"), minutes), lambda recipe: 0.1)
     assert made.recipe.data["size"] == size and made.recipe.data.get("enlarge", False) is enlarge
     assert len(made.recipe.build_data()) == 60
+
+
+def test_images_of_one_small_size_keep_it_where_the_system_can(tmp_path: Path) -> None:
+    found = survey(photos(tmp_path / "mine", side=28))
+    for system in PLANS:
+        made = starter(found, Wish(system, tmp_path / "x.yaml", 1), lambda recipe: 20.0)
+        assert made.recipe.data["size"] == (32 if system == "stylegan2" else 28), system
+        changed = {**made.recipe.to_dict(), "evaluate": None, "every": {"grid": 0, "checkpoint": 0}}
+        changed["train"] |= {"batch_size": 8, "steps": 1}
+        run = train(type(made.recipe).from_dict(changed), tmp_path / system)
+        assert (run / "weights/model.safetensors").is_file()
 
 
 def test_sizes_that_cannot_be() -> None:

@@ -16,6 +16,8 @@ FEW = 20_000
 A_CLASS = 50
 """Images of the smallest class from which on a generator is told the class."""
 SIDES = (32, 64, 128, 256)
+LEAST_SIDE, HALVED = 16, 4
+"""Images that all have one side keep it, from this one on, where 4 divides it: networks halve their maps twice."""
 PATIENT, VERY_PATIENT = 240, 1440
 """Minutes from which on images of 64, and of 128 pixels are worth the wait; with a GPU a tenth of them."""
 
@@ -113,8 +115,10 @@ def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -
     if size is None:
         scale = 1 if this_device().type == "cpu" else 10
         most = 128 if minutes * scale >= VERY_PATIENT else 64 if minutes * scale >= PATIENT else 32
-        middle = int(found.sides[(len(found.sides) - 1) // 2])
-        size = max((side for side in SIDES if side <= min(most, middle)), default=SIDES[0])
+        least, middle, largest = (int(found.sides[k]) for k in (0, (len(found.sides) - 1) // 2, -1))
+        usual = max((side for side in SIDES if side <= min(most, middle)), default=SIDES[0])
+        kept = LEAST_SIDE <= least == largest <= most and least % HALVED == 0 and least in sides
+        size = least if kept else usual
     if size not in sides:
         raise RecipeError(f"--size {size}: this system makes images of {', '.join(map(str, sides[:9]))} pixels")
     if found.fixed and found.fixed[-1] != size and found.spec["type"] not in RESIZED:
