@@ -1,7 +1,7 @@
 """An upsampler and a cascade beside bilinear interpolation, on Fashion-MNIST.
 
-    python -m benchmarks.upsampling images  UPSAMPLER... [-n 1000] [--seeds 3]
-    python -m benchmarks.upsampling cascade UPSAMPLER... --base BASE... [-n 1000] [--seeds 3]
+    python -m benchmarks.upsampling images  UPSAMPLER... [-n 1000] [--seeds 3] [--only ROW...]
+    python -m benchmarks.upsampling cascade UPSAMPLER... --base BASE... [-n 1000] [--seeds 3] [--only ROW...]
     python -m benchmarks.upsampling picture UPSAMPLER [--base BASE]
 
 UPSAMPLER is a run or the weights of recipes/fashion_mnist/ddpm_upsampler, BASE those of the 14-pixel base of
@@ -85,6 +85,7 @@ class Bench:
         self.upsampler = Upsampler.from_pretrained(upsampler).to(self.device)
         self.base = Generator.from_pretrained(base).to(self.device) if base else None
         self.n, self.seeds, self.out, self.data = given.n, given.seeds, given.out, fashion_mnist("test")
+        self.only = given.only
         self.version = "-".join(sha256_of_weights(path)[:8] for path in (upsampler, base) if path)
 
     def test_images(self, seed: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,6 +99,9 @@ class Bench:
         folder = self.out / "upsampling" / f"{self.version}-{self.n}"
         file = name.replace(" ", "-")
         return [kept(folder / f"{file}-{k}.json", lambda k=k: measure(k)) for k in range(self.seeds)]  # type: ignore[misc]
+
+    def asked(self, row: str) -> bool:
+        return not self.only or row in self.only
 
     def guided(self) -> Generator:
         return ClassifierFreeGuided(self.upsampler, SCALE)
@@ -120,7 +124,7 @@ def images(trainings: Sequence[Bench]) -> None:
     }
     print("| test images from 14 to 28 pixels | RMSE | PSNR, dB | FD | KD x 1000 | precision | recall | RMSE at 14 |")
     print("|---|---|---|---|---|---|---|---|")
-    for name in (*ways, f"bicubic{OTHERWISE}", f"upsampler{OTHERWISE}"):
+    for name in filter(trainings[0].asked, (*ways, f"bicubic{OTHERWISE}", f"upsampler{OTHERWISE}")):
         way = ways[name.removesuffix(OTHERWISE)]
 
         def measure(bench: Bench, seed: int, name: str = name, way: Any = way) -> Values:
@@ -172,7 +176,7 @@ def cascade(trainings: Sequence[Bench]) -> None:
     }
     print("| samples at 28 pixels | FD | KD x 1000 | precision | recall |\n|---|---|---|---|---|")
     for some, of_them in ((trainings, ways), (trainings[:1], shipped)):
-        for name, way in of_them.items():
+        for name, way in ((name, way) for name, way in of_them.items() if trainings[0].asked(name)):
             rows = measured(some, name, lambda bench, seed, way=way: distances(eight_bit(way(bench, seed))))  # type: ignore[misc]
             print(f"| {name} | {' | '.join(of_distances(rows))} |", flush=True)
 
@@ -237,6 +241,7 @@ def main() -> None:
     parser.add_argument("--base", nargs="+", default=[])
     parser.add_argument("-n", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="Rows of the table by name.")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     given = parser.parse_args()
     bases = given.base or [None] * len(given.upsampler)
