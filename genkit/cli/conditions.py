@@ -116,7 +116,7 @@ def _fitting(image: Tensor, name: str, column: Images) -> Tensor:
     if tuple(image.shape) != column.shape:
         channels, height, width = image.shape
         kind = {1: "grey", 3: "in colour"}[channels]
-        raise DataError(f"{name} is {height} x {width} and {kind}; {column.about} are taken, as they are")
+        raise DataError(f"{name} is {width} x {height} pixels and {kind}; give {column.about}: nothing is resized here")
     return image
 
 

@@ -204,8 +204,8 @@ def _tell(ranking: Ranking, items: Any, run: str | None) -> None:
         click.echo(f"{items.name}: {items.report.summary()}")
     junk = int(ranking.junk.sum())
     click.echo(
-        f"{junk} of {len(items)} images ({100 * junk / len(items):.1f} %) keep less than half of their weight "
-        f"({ranking.by}, rho {ranking.rho:.3g})"
+        f"of {len(items)} images {junk} ({100 * junk / len(items):.1f} %) look like junk: less than half of their "
+        f"weight is left ({ranking.by}, rho {ranking.rho:.3g})"
     )
     if ranking.doubt:
         warn(

@@ -94,10 +94,9 @@ def read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:
 def _train(recipe: Recipe | StagedRecipe, folder: RunFolder, start: str | None, resume: bool) -> None:
     from genkit.training import train
 
-    if is_first_process():
-        click.echo(f"training {recipe.name} into {folder.path}")
     with display() as shown:
-        train(recipe, folder.path, resume=resume, start=start, watcher=TrainingWatcher(shown))
+        watcher = TrainingWatcher(shown, f"training {recipe.name} into {folder.path}")
+        train(recipe, folder.path, resume=resume, start=start, watcher=watcher)
 
 
 def _tell(title: str, folder: RunFolder) -> None:

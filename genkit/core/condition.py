@@ -102,9 +102,8 @@ class ConditionSpace(Mapping[str, Column]):
         given = dict(condition or {})
         for name in given:
             if name not in self:
-                raise ConditionError(
-                    f"this generator takes no condition {shown(name)}{self.reason or suggest(name, self)}"
-                )
+                why = self.reason or (suggest(name, self) if self else ", nor any other: it was trained without")
+                raise ConditionError(f"this generator takes no condition {shown(name)}{why}")
         return {name: self[name].check(name, value, n) for name, value in given.items()}
 
 

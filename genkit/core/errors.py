@@ -124,14 +124,18 @@ class BrokenPlugin(UserWarning):
     """An installed package says that it extends genkit, and fails to; the message names it."""
 
 
+BEGUN = 3
+"""Letters from which on a name that begins with them may be meant."""
 LISTED = 60
 """Names that a message lists; nobody reads more."""
 
 
 def suggest(got: object, accepted: Iterable[str]) -> str:
-    """'; did you mean 'x'?' for the nearest accepted name, else the accepted names."""
+    """'; did you mean 'x'?' for the first accepted name that begins so, or the nearest; else the accepted names."""
     names = sorted(accepted)
-    near = [] if got is None else get_close_matches(got[:LINE] if isinstance(got, str) else shown(got), names, n=1)
+    text = "" if got is None else got[:LINE] if isinstance(got, str) else shown(got)
+    longer = [name for name in names if len(text) >= BEGUN and name.startswith(text)]
+    near = longer or (get_close_matches(text, names, n=1) if text else [])
     if near:
         return f"; did you mean {near[0]!r}?"
     if len(names) > LISTED:

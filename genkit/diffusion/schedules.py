@@ -60,7 +60,8 @@ def space_steps(steps: int, kept: Spacing) -> list[int]:
     for section, count in enumerate(counts):
         size = steps // len(counts) + (section < steps % len(counts))
         if size < count:
-            raise RecipeError(f"steps {kept!r}: {count} steps do not fit into a section of {size} of the {steps} steps")
+            of = f"a section of {size}" if len(counts) > 1 else "the process"
+            raise RecipeError(f"steps {kept!r}: {count} steps do not fit into {of} of {steps} steps; at most {size}")
         stride, at = (size - 1) / (count - 1) if count > 1 else 1.0, 0.0
         for _ in range(count):
             chosen.add(start + round(at))

@@ -74,9 +74,10 @@ class Ranking:
         n = len(self.weight)
         if self.noise_rank is None or self.noise_rank <= 1 + max(AMONG_FIRST * n, float(self.junk.sum())):
             return ""
+        place = f"as number {self.noise_rank:,} of {n:,}" if self.noise_rank <= n else f"after all {n:,}"
         return (
-            f"this ranking cannot be trusted: plain noise, made here to try it, would come as number "
-            f"{self.noise_rank:,} of {n:,} and not among the first; the critic does not know these images well enough"
+            f"this ranking cannot be trusted: plain noise, made here to try it, would come {place} "
+            "and not among the first; the critic does not know these images well enough"
         )
 
 

@@ -26,7 +26,14 @@ class Words(NamedTuple):
     says: Callable[[float], str]
 
 
-def verdict(score: str, value: float, floor: float | None = None, better: str = "", n: int | None = None) -> str:
+def verdict(
+    score: str,
+    value: float,
+    floor: float | None = None,
+    better: str = "",
+    n: int | None = None,
+    floor_n: int | None = None,
+) -> str:
     """A sentence about a score; empty for one that nothing is known of.
 
     Args:
@@ -34,11 +41,14 @@ def verdict(score: str, value: float, floor: float | None = None, better: str = 
         floor: the same score of real samples against real ones, where it is known.
         better: "lower" or "higher".
         n: samples of the smaller side, where it is known.
+        floor_n: samples of each side behind the floor, where they are known.
     """
     if n is not None and n < ENOUGH:
         return f"{n} samples are too few for a verdict; take {ENOUGH} or more"
     if not math.isfinite(value):
         return "not a number: the samples or their features are too large"
+    if score in BIASED and floor is not None and n is not None and floor_n is not None and floor_n < n:
+        return f"0 would be no difference; real samples get {floor:.3g}, {floor_n} of each, and fewer samples get more"
     if score in DISTANCES:
         return _distance(value, floor)
     words = SHARES.get(score)
@@ -83,6 +93,8 @@ def _percent(share: float) -> str:
     return f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %"
 
 
+BIASED = ("fd", "class_kl")
+"""Distances that are the larger, the fewer the samples."""
 DISTANCES = ("fd", "kd", "kds", "class_kl")
 WORST = {"is": 1.0, "vendi": 1.0}
 """Worst values that are not 0; what rounding leaves of them is as bad."""

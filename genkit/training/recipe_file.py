@@ -44,8 +44,10 @@ def find_recipe(source: str | Path) -> Path:
     for candidate in (path, recipes / f"{source}.yaml", recipes / str(source)):
         if candidate.is_file():
             return candidate
-    near = suggest(str(source), shipped_recipes())
-    raise RecipeError(f"no recipe {shown(str(source))}{near}; or give a YAML file, see 'genkit list recipes'")
+    if path.suffix in (".yaml", ".yml"):
+        raise RecipeError(f"{shown(str(source))} does not exist; 'genkit list recipes' names those that are shipped")
+    near = suggest(str(source), shipped_recipes()).removesuffix("?")
+    raise RecipeError(f"no recipe {shown(str(source))}{near}, or a YAML file? See 'genkit list recipes'")
 
 
 def shipped_recipes() -> list[str]:

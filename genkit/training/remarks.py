@@ -17,7 +17,7 @@ def remarks(recipe: Recipe, data: Any) -> Iterator[str]:
     """
     batch = recipe.train.batch_size
     for items in filter(None, (data, getattr(data, "target", None))):
-        if batch > len(items):
+        if batch > len(items) > 1:  # a single one stands for none, of systems that learn from no images
             there = f"{len(items)} samples of {items.name}"
             yield f"train.batch_size: {batch} is more than the {there}, so every batch holds samples more than once"
     if recipe.train.mirror and (kept := ", ".join(data.attributes)):

@@ -26,12 +26,13 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
     real, warnings = _mapping(floor.get("values")), left.pop("warnings", [])
     sizes = [_mapping(found.get(side)).get("n") for side in ("a", "against")]
     n = min((size for size in sizes if isinstance(size, int)), default=None)
+    of_floor = floor.get("n") if isinstance(floor.get("n"), int) else None
     rows = [
         (
             str(labels.get(k, k)),
             shown(v),
             f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "",
-            verdict(k, v, real.get(k), str(better.get(k, "")), n) if isinstance(v, (int, float)) else "",
+            verdict(k, v, real.get(k), str(better.get(k, "")), n, of_floor) if isinstance(v, (int, float)) else "",
         )
         for k, v in values.items()
     ]

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from genkit.core.errors import CheckpointError, WeightsError, kind_of
+from genkit.core.generator import Generator
 from genkit.core.location import locate
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import System
@@ -72,8 +73,22 @@ def _fill(module: nn.Module, made: nn.Module, source: str | Path) -> None:
     fitting = {k: given[k] if k in given and given[k].shape == v.shape else v for k, v in mine.items()}
     misfits = sorted(k for k in learned if k not in given or given[k].shape != mine[k].shape)
     if misfits:
-        raise CheckpointError(f"{source} does not fit this recipe: {misfits[0]} is missing or of another shape")
+        raise CheckpointError(f"{source} does not fit this recipe: {_difference(made, module, misfits[0])}")
     load_into(module, fitting)
+
+
+def _difference(made: nn.Module, module: nn.Module, parameter: str) -> str:
+    """The difference of two modules in words: of what they make if there is one, else of a parameter."""
+    if (theirs := _makes(made)) != (mine := _makes(module)):
+        return f"it makes {theirs}, and the recipe {mine}; start without --from, or from weights that make the same"
+    return f"{parameter} is missing or of another shape"
+
+
+def _makes(module: nn.Module) -> str:
+    if not isinstance(module, Generator):
+        return ""
+    classes = module.conditions.classes
+    return f"{' x '.join(map(str, module.sample_shape))}" + (f" in {classes} classes" if classes else "")
 
 
 def trained_system(run: str | Path, warn: Callable[[str], None] = lambda line: None) -> tuple[Recipe, System]:

@@ -27,13 +27,21 @@ class Silence:
 
 
 class TrainingWatcher:
-    """A Watcher that shows the run on a display."""
+    """A Watcher that shows the run on a display.
 
-    def __init__(self, display: Display):
-        self.display, self.detail = display, ""
+    Args:
+        title: a line for the first iteration, before which a run may yet be refused.
+    """
+
+    def __init__(self, display: Display, title: str = ""):
+        self.display, self.title, self.detail, self.step = display, title, "", 0
 
     def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None:
-        self.detail = losses(scalars) if scalars else self.detail
+        if self.title:
+            self.display.note(self.title)
+            self.title = ""
+        kept = self.detail if step > self.step else ""  # another stage begins at its first iteration
+        self.step, self.detail = step, losses(scalars) if scalars else kept
         self.display.advance("training", "it", step, steps, self.detail)
 
     def note(self, line: str) -> None:

@@ -125,8 +125,12 @@ def test_images_of_a_folder_or_zip_are_taken_in_turn(capsys: Capture, here: Path
     ("weights", "options", "message"),
     [
         ("up", [], "--condition low_res=FILE, or a folder or zip, must be given: grey images of 4 x 4"),
-        ("up", ["low_res=large.png"], "large.png is 9 x 9 and grey; grey images of 4 x 4 are taken, as they are"),
-        ("up", ["low_res=colour.png"], "colour.png is 4 x 4 and in colour; grey images of 4 x 4 are taken"),
+        (
+            "up",
+            ["low_res=large.png"],
+            "large.png is 9 x 9 pixels and grey; give grey images of 4 x 4: nothing is resized here",
+        ),
+        ("up", ["low_res=colour.png"], "colour.png is 4 x 4 pixels and in colour; give grey images of 4 x 4"),
         ("up", ["low_res=none.png"], "none.png does not exist; give an image file"),
         ("up", ["low_res=up"], "up holds no images"),
         ("up", ["low_res=up/config.json"], "up/config.json: not an image"),

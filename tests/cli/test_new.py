@@ -19,9 +19,9 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with holidays.zip: 60 pictures of 24 pixels, and a file that is none."""
+    """A folder with holidays.zip: 60 pictures of 26 pixels, and a file that is none."""
     monkeypatch.chdir(tmp_path)
-    x = torch.randint(0, 256, (60, 3, 24, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x = torch.randint(0, 256, (60, 3, 26, 26), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     write_folder([x], tmp_path / "holidays")
     Path("holidays/notes.png").write_text("no image")
     shutil.make_archive("holidays", "zip", "holidays")
@@ -38,7 +38,7 @@ def test_from_a_zip_to_weights(here: Path, capsys: Capture) -> None:
     assert ran.out.index("60 of 61") < ran.out.index("timing a few iterations") < ran.out.index("recipe in")
     text = Path("holidays.yaml").read_text()
     assert "# 2 iterations take about 1 minute on the machine" in text
-    assert "# 60 are smaller than 32 pixels and are enlarged." in text and "enlarge: true" in text
+    assert "# Smaller than 32 pixels, and enlarged: 60 of 60." in text and "enlarge: true" in text
     assert Image.open("holidays.png").width > 400
     assert "skip_bad: true" in text
     smaller = ("train.batch_size=8", "every.grid=0")

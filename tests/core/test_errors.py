@@ -36,6 +36,10 @@ def test_the_nearest_name() -> None:
     assert suggest("wigth", ["width", "depth"]) == "; did you mean 'width'?"
     assert suggest("x" * 10**6, ["width", "depth"]) == "; accepted: depth, width"
     assert suggest(10**5000, ["width"]) == "; accepted: width"
+    assert suggest("digits/wgan", ["points/gan", "digits/wgan_ratio_clipping"]).endswith(
+        "'digits/wgan_ratio_clipping'?"
+    )
+    assert suggest("w", ["width", "depth"]) == "; accepted: depth, width"
 
 
 def test_a_kind_has_its_article() -> None:

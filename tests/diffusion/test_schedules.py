@@ -68,7 +68,7 @@ def test_strides() -> None:
         ("ddim1001", "no whole stride leaves 1001"),
         ("ddim0", "every number at least 1"),
         ("ddim", "write '25'"),
-        ("1001", "1001 steps do not fit into a section of 1000"),
+        ("1001", "1001 steps do not fit into the process of 1000 steps; at most 1000"),
         ("400,400,400", "400 steps do not fit into a section of 33[34]"),
         ("0", "every number at least 1"),
         (0, "every number at least 1"),

@@ -53,3 +53,10 @@ def test_few_samples_get_no_verdict() -> None:
     for score in ("fd", "recall"):
         assert verdict(score, 0.0, n=99) == "99 samples are too few for a verdict; take 100 or more"
         assert verdict(score, 0.0, n=100) == verdict(score, 0.0)
+
+
+def test_a_distance_of_more_samples_is_not_divided_by_one_of_fewer() -> None:
+    said = verdict("fd", 16.8, 20.3, "lower", 300, 150)
+    assert said == "0 would be no difference; real samples get 20.3, 150 of each, and fewer samples get more"
+    assert verdict("fd", 16.8, 20.3, "lower", 300, 300).startswith("as near to the data as real samples")
+    assert "2 times what real samples get" in verdict("kd", 0.002, 0.001, "lower", 300, 150)

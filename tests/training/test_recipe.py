@@ -124,10 +124,10 @@ def test_an_override_changes_one_use_of_an_alias(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_names_the_nearest_shipped_recipe() -> None:
-    with pytest.raises(
-        RecipeError, match=r"no recipe 'digits/exemplar_vea'; did you mean 'digits/exemplar_vae'\?; or give"
-    ):
+    with pytest.raises(RecipeError, match="no recipe 'digits/exemplar_vea'; did you mean 'digits/exemplar_vae', or a"):
         find_recipe("digits/exemplar_vea")
+    with pytest.raises(RecipeError, match=r"'mine.yaml' does not exist; 'genkit list recipes' names those"):
+        find_recipe("mine.yaml")
     for name in shipped_recipes():
         assert load_recipe(name).name.startswith(name.partition("/")[0].replace("_", "-"))
 

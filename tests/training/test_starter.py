@@ -13,7 +13,7 @@ from genkit.images.pixels import write_folder
 from genkit.training import train
 from genkit.training.starters import survey as module
 from genkit.training.starters.plans import PLANS
-from genkit.training.starters.starter import Wish, starter
+from genkit.training.starters.starter import Wish, scored, starter
 from genkit.training.starters.survey import survey
 
 DIGITS = {"type": "digits", "split": "test"}
@@ -117,6 +117,11 @@ def test_the_size_goes_with_the_images_and_the_time(
     made = starter(survey(photos(tmp_path, side=side)), Wish("gan", Path("x.yaml"), minutes), lambda recipe: 0.1)
     assert made.recipe.data["size"] == size and made.recipe.data.get("enlarge", False) is enlarge
     assert len(made.recipe.build_data()) == 60
+
+
+def test_scores_cost_no_more_than_the_minutes_have(tmp_path: Path) -> None:
+    assert [scored(5000, minutes) for minutes in (1, 2, 10, 60)] == [100, 120, 600, 2000]
+    assert (scored(150, 60), scored(99, 60)) == (150, 0)
 
 
 def test_images_of_one_small_size_keep_it_where_the_system_can(tmp_path: Path) -> None:

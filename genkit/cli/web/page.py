@@ -41,7 +41,7 @@ def page(library: Library) -> gr.Blocks:
             with gr.Tab(TRAINING):
                 watch, run = training_tab(library)
             with gr.Tab(PAGES):
-                read = reading_tab(library)
+                reading, read = reading_tab(library)
         lists = [weights, run, read]
 
         def listed(*chosen: str | None) -> list[Any]:
@@ -49,9 +49,9 @@ def page(library: Library) -> gr.Blocks:
             return [tuple(library.directions()), *(relisted(*pair) for pair in zip(names, chosen, strict=True))]
 
         def selected(tab: gr.SelectData, *chosen: str | None) -> list[Any]:
-            return [gr.Timer(active=tab.value == TRAINING), *listed(*chosen)]
+            return [*(gr.Timer(active=tab.value == name) for name in (TRAINING, PAGES)), *listed(*chosen)]
 
-        tabs.select(selected, lists, [watch, directions, *lists], show_progress="hidden")
+        tabs.select(selected, lists, [watch, reading, directions, *lists], show_progress="hidden")
         blocks.load(listed, lists, [directions, *lists], show_progress="hidden")
     return blocks
 

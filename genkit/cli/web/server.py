@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ LARGEST = "64mb"
 ENDS_AFTER_S = 1
 READ_ONLY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Policy of the pages that runs have left: they are looked at, and run and load nothing."""
+
+RENEWAL = re.compile(rb'<meta http-equiv="refresh"[^>]*>')
+"""By it the report of a running training reads itself anew, which a page in a sandbox may not: its tab does that."""
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -65,7 +69,7 @@ def application(library: Library, host: str) -> Any:
             path = chosen(library.pages(), name)
         except GenkitError:
             return HTMLResponse("there is no such page", 404)
-        return HTMLResponse(path.read_bytes(), headers={"Content-Security-Policy": READ_ONLY})
+        return HTMLResponse(RENEWAL.sub(b"", path.read_bytes()), headers={"Content-Security-Policy": READ_ONLY})
 
     system, mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
     theme = gr.themes.Default(font=[gr.themes.Font(f) for f in system], font_mono=[gr.themes.Font(f) for f in mono])

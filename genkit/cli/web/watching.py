@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from genkit.cli.web.markup import curves, note, picture
 from genkit.core.display import clock
@@ -21,7 +22,7 @@ def state_of(path: Path) -> str:
     folder = RunFolder(path)
     newest = _newest_grid(folder)
     size = folder.metrics.stat().st_size if folder.metrics.is_file() else 0
-    return f"{path} {size} {newest and newest.name} {folder.samples.is_file()}"
+    return f"{path} {size} {newest and newest.name} {folder.samples.is_file()} {folder.scores.is_file()}"
 
 
 def watched(path: Path) -> str:
@@ -30,32 +31,39 @@ def watched(path: Path) -> str:
     rows = read_metrics(folder.metrics)
     finished = folder.samples.is_file()
     newest = folder.samples if finished else _newest_grid(folder)
-    step = _progress(rows, _steps(folder))
-    parts = [note(f"{step}; finished" if finished else step)]
+    recipe = _recipe(folder)
+    step = _progress(rows, _steps(recipe))
+    end = "trained, and being scored" if recipe.get("evaluate") and not folder.scores.is_file() else "finished"
+    parts = [note(f"{step}; {end}" if finished else step)]
     shown = {}
     if newest:
         shown["samples at the end" if finished else f"samples at iteration {int(newest.stem):,}"] = newest
     if folder.real.is_file():
-        shown["real images"] = folder.real
+        shown["real images" if newest else "no samples yet; these are real images"] = folder.real
     parts.append(f"<div class='side'>{''.join(_figure(path, what) for what, path in shown.items())}</div>")
     return "".join([*parts, curves(curves_of(rows))])
 
 
 def _figure(path: Path, what: str) -> str:
-    return f"<figure class='drawn'>{picture(path.read_bytes(), what)}<figcaption>{what}</figcaption></figure>"
+    return f"<figure class='drawn'><figcaption>{what}</figcaption>{picture(path.read_bytes(), what)}</figure>"
 
 
 def _newest_grid(folder: RunFolder) -> Path | None:
     return max((path for path in folder.grids.glob("*.png") if path.stem.isdecimal()), default=None)
 
 
-def _steps(folder: RunFolder) -> int | None:
-    """Iterations in all, where the recipe says so."""
+def _recipe(folder: RunFolder) -> dict[str, Any]:
+    """The recipe as it stands there; empty where none can be read."""
     try:
         recipe = read_yaml(folder.recipe)
     except Unreadable:
-        return None
-    train = recipe.get("train") if isinstance(recipe, dict) else None
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def _steps(recipe: Mapping[str, Any]) -> int | None:
+    """Iterations in all, where the recipe says so."""
+    train = recipe.get("train")
     steps = train.get("steps") if isinstance(train, dict) else None
     return steps if isinstance(steps, int) else None
 

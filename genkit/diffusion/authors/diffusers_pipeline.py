@@ -56,7 +56,9 @@ def _network(generator: Any) -> Denoiser:
             f"{kind_of(generator)} cannot become a pipeline of diffusers; export the generator that it guides"
         )
     if type(generator) is not DDPM:  # an upsampler is one, and asks for images
-        raise WeightsError(f"only a ddpm becomes a pipeline of diffusers, got {kind_of(generator)}")
+        raise WeightsError(
+            f"only a ddpm becomes a pipeline of diffusers, got {kind_of(generator)}; export it as torch or onnx"
+        )
     if type(generator.network) is not UNet and not isinstance(generator.network, DiffusersUNet):
         raise WeightsError(f"network: a unet or diffusers_unet can be exported, got {kind_of(generator.network)}")
     return generator.network

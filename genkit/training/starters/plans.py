@@ -27,6 +27,7 @@ class SystemPlan:
     """A system for somebody's own images.
 
     Attributes:
+        name: as the field writes it.
         about: when to choose it.
         rungs: values of its template, from the largest network down.
         enough: iterations that show what the data are; fewer of a larger network do not.
@@ -34,6 +35,7 @@ class SystemPlan:
         sides: side lengths that it makes; none for all.
     """
 
+    name: str
     about: str
     rungs: Sequence[Mapping[str, Any]]
     enough: int
@@ -43,6 +45,7 @@ class SystemPlan:
 
 PLANS: Mapping[str, SystemPlan] = {
     "gan": SystemPlan(
+        "GAN",
         "fast, sharp, sometimes of too little variety",
         (
             {"width": 64, "batch": 64},
@@ -54,6 +57,7 @@ PLANS: Mapping[str, SystemPlan] = {
         60_000,
     ),
     "stylegan2": SystemPlan(
+        "StyleGAN2",
         "sharper, with styles to edit; slower",
         (
             {"most": 512, "base": 64, "batch": 32},
@@ -66,6 +70,7 @@ PLANS: Mapping[str, SystemPlan] = {
         SIDES,
     ),
     "ddpm": SystemPlan(
+        "Diffusion model",
         "variety and steady training; samples take many passes",
         (
             {"width": 64, "batch": 64},
@@ -77,6 +82,7 @@ PLANS: Mapping[str, SystemPlan] = {
         100_000,
     ),
     "vae": SystemPlan(
+        "VAE",
         "soft images, and what is unusual among yours",
         ({"width": 600, "batch": 100}, {"width": 400, "batch": 100}, {"width": 300, "batch": 50}),
         3_000,

@@ -20,6 +20,8 @@ SHARE = 0.85
 """Of the minutes, for iterations; the rest is for pictures, checkpoints and scores."""
 LOOKS, SCORED, LEAST = 20, 2000, 100
 """Pictures a training, images that are scored, and images below which scores mean nothing."""
+SCORE_S = 1.0
+"""Of a training, for each image that is scored: scoring it takes a tenth of that on one core."""
 AVERAGED = {"stylegan2": "ema_images: 10000, ema_ramp: 0.05"}
 
 Timing = Callable[[Recipe], float]
@@ -109,7 +111,7 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         "name": name_of(asked.file),
         "file": asked.file,
         "title": f"{found.name}: {found.count:,} images",
-        "description": json.dumps(f"{asked.system} of {found.name}, {PLANS[asked.system].about}."),
+        "description": json.dumps(f"{PLANS[asked.system].name} of {found.name}, {found.count:,} images."),
         "remarks": list(_remarks(found, shape, labelled)),
         "data": yaml.safe_dump(data_of(found, shape), default_flow_style=True, width=10**6, sort_keys=False).strip(),
         "count": found.count,
@@ -123,8 +125,13 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         "averaged": AVERAGED.get(asked.system, "ema: 0.995"),
         "mirror": files and found.colour,
         "seed": asked.seed,
-        "scored": min(found.count, SCORED) if found.count >= LEAST else 0,
+        "scored": scored(found.count, asked.minutes),
     }
+
+
+def scored(count: int, minutes: int) -> int:
+    """Images that are scored in a tenth of the minutes; 0 where scores would mean nothing."""
+    return min(count, SCORED, max(LEAST, int(60 * minutes / SCORE_S))) if count >= LEAST else 0
 
 
 def enough_of_each(found: Survey) -> bool:
@@ -154,7 +161,8 @@ def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
         sides = f"{least}" if least == most else f"{least} to {most}"
         yield f"The shorter sides are of {sides} pixels. Each image is cut to its middle square and brought to `size`."
     if shape.enlarge:
-        yield f"{int((found.sides < shape.size).sum()):,} are smaller than {shape.size} pixels and are enlarged."
+        small = int((found.sides < shape.size).sum())
+        yield f"Smaller than {shape.size} pixels, and enlarged: {small:,} of {found.count:,}."
     if found.rejected:
         yield f"Files that cannot be used are left out (skip_bad: true): {len(found.rejected):,} now."
     if labelled:

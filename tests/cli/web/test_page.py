@@ -274,6 +274,19 @@ def test_an_explanation_is_read(visit: Visit) -> None:
     assert pictures(frame) == 2 * 3 * 3 * 4
 
 
+def test_the_report_of_a_running_training_is_renewed(visit: Visit, here: Path) -> None:
+    report = here / "renewed/report.html"
+    report.parent.mkdir()
+    text = '<meta http-equiv="refresh" content="1"><h1>{} of 200</h1>'
+    report.write_text(text.format(0))
+    visit.page.get_by_role("tab", name="Pages").click()
+    visit.choose("Page", "renewed/report.html")
+    frame = visit.page.frame_locator("#read iframe")
+    frame.get_by_role("heading", name="0 of 200", exact=True).wait_for()
+    report.write_text(text.format(20))
+    frame.get_by_role("heading", name="20 of 200", exact=True).wait_for()
+
+
 def pictures(frame: Any) -> int:
     """Images in a page that are there to be seen."""
     found: int = frame.locator("html").evaluate(

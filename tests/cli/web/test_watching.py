@@ -39,3 +39,15 @@ def test_samples_stand_beside_real_images(tmp_path: Path) -> None:
     assert state_of(tmp_path) != before
     shown = watched(tmp_path)
     assert shown.index("samples at iteration 10") < shown.index("real images")
+
+
+def test_a_run_is_finished_when_it_has_the_scores_that_it_is_to_have(tmp_path: Path) -> None:
+    log(tmp_path, (100, 5.0))
+    write_png(tmp_path / "samples.png", torch.zeros(1, 4, 4))
+    (tmp_path / "recipe.yaml").write_text("train: {steps: 100}\nevaluate: null")
+    assert "iteration 100 of 100; finished<" in watched(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("train: {steps: 100}\nevaluate: {n: 10}")
+    before = state_of(tmp_path)
+    assert "iteration 100 of 100; trained, and being scored<" in watched(tmp_path)
+    (tmp_path / "scores.json").write_text("{}")
+    assert "iteration 100 of 100; finished<" in watched(tmp_path) and state_of(tmp_path) != before
