@@ -101,8 +101,9 @@ class Recorded:
 
 
 AFTER_STEPS = 1e-3
-"""Of the second iteration: Adam makes whole steps of gradients that are rounding alone, which is another one with other
-convolutions. With those of AVX2 all of it agrees to 1e-5, with those of AVX-512 of an AMD EPYC rewards to 7e-4."""
+"""Of the second iteration: the critic's loss does not see the bias of its head, so Adam makes whole steps of a gradient
+that is rounding alone, and rewards are shifted by them. With convolutions for AVX2 all agrees to 1e-5, with those for
+AVX-512 of an AMD EPYC the bias is off by 7e-4."""
 
 
 def official() -> tuple[Trainer, dict[str, Tensor], dict]:
@@ -140,7 +141,9 @@ def test_trajectory_is_the_authors() -> None:
         for mine, name in zip(players(trainer), ("generator", "critic", "classifier"), strict=True):
             theirs = foreign.load(f"ppogan/{name}", state, config)
             assert_equal_where_observable(mine, getattr(theirs, "network", theirs))
-        assert -scalars["generator/loss"].item() == pytest.approx(mean_target(io, outer - 1, config), abs=1e-5)
+        assert -scalars["generator/loss"].item() == pytest.approx(
+            mean_target(io, outer - 1, config), abs=AFTER_STEPS if outer > 1 else 1e-5
+        )
 
 
 def players(trainer: Trainer) -> list[torch.nn.Module]:
@@ -159,6 +162,8 @@ def assert_equal_where_observable(mine: torch.nn.Module, theirs: torch.nn.Module
     for name, value in theirs.state_dict().items():
         feeds_norm = name.endswith("conv1.bias") or (hasattr(mine, "latent_dim") and name.endswith("conv2.bias"))
         if has_norm and (feeds_norm or name.endswith(("running_mean", "tracked"))):
+            continue
+        if name == "head.bias" and not hasattr(mine, "latent_dim") and not has_norm:  # no Wasserstein loss sees it
             continue
         compared += 1
         gap, scale = (got[name] - value).abs().max(), value.abs().max().clamp(min=1)
