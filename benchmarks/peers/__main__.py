@@ -86,11 +86,12 @@ def main() -> None:
 
         compare(given.rounds)
         return
+    out = given.out / "photos" / given.photos.stem if given.photos else given.out
     if given.what == "quality":
         images = photographs(given.photos) if given.photos else clothes()
         judge = Judge(images.x, "efficientnet-lite0") if given.photos else Judge(TEST, "fashion-mnist-classifier")
-        Quality(given.out, images, judge, lambda line: print(line, flush=True)).run(arms, given.minutes, given.seeds)
-    print("\n".join(tables(given.out, arms, given.minutes, given.seeds)))
+        Quality(out, images, judge, lambda line: print(line, flush=True)).run(arms, given.minutes, given.seeds)
+    print("\n".join(tables(out, arms, given.minutes, given.seeds)))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ LISTED = 60
 
 
 def suggest(got: object, accepted: Iterable[str]) -> str:
-    """'; did you mean 'x'?' for the first accepted name that begins so, or the nearest; else the accepted names."""
+    """'; did you mean 'x'?' for the nearest accepted name, first of those that begin so; else the accepted names."""
     names = sorted(accepted)
     text = "" if got is None else got[:LINE] if isinstance(got, str) else shown(got)
     longer = [name for name in names if len(text) >= BEGUN and name.startswith(text)]

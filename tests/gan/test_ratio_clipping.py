@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +28,11 @@ from genkit.training.rate_schedules import Linear
 from genkit.training.trainer import Trainer
 from tests.shared import shared
 
+ROOT = Path(__file__).parents[2]
+ROUNDING = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
+"""Convolutions for AVX2, with which the recorded training is met to 1e-5. The critic's loss does not see the bias of
+its head, so Adam makes whole steps of a gradient that is rounding alone: with those that an AMD EPYC with AVX-512
+takes otherwise that bias, and with it each reward, ends 7e-4 away; all that the loss sees is within 1.4e-5."""
 CASES = ("ppo", "ppo_far", "ppo_same", "ppo_saturated")
 
 
@@ -100,12 +110,6 @@ class Recorded:
         return self._take("alpha").squeeze(1)
 
 
-AFTER_STEPS = 1e-3
-"""Of the second iteration: the critic's loss does not see the bias of its head, so Adam makes whole steps of a gradient
-that is rounding alone, and rewards are shifted by them. With convolutions for AVX2 all agrees to 1e-5, with those for
-AVX-512 of an AMD EPYC the bias is off by 7e-4."""
-
-
 def official() -> tuple[Trainer, dict[str, Tensor], dict]:
     io, config = load_file(folder() / "io.safetensors"), json.loads((folder() / "config.json").read_text())
     state = load_file(folder() / "weights.safetensors")
@@ -130,6 +134,21 @@ def official() -> tuple[Trainer, dict[str, Tensor], dict]:
     return Trainer(system, data, optimizers, steps=config["outer_iterations"]), io, config
 
 
+def rounded_alike(check: Callable[[], None]) -> Callable[[], None]:
+    """`check` in a process of its own, since `ROUNDING` is read when torch convolves first."""
+
+    @functools.wraps(check)
+    def run() -> None:
+        folder()  # skips where nothing is shared
+        program = f"from {check.__module__} import {check.__name__} as check; check.__wrapped__()"
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env={**os.environ, **ROUNDING}, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@rounded_alike
 def test_trajectory_is_the_authors() -> None:
     trainer, io, config = official()
     counters = {k: v for k, v in load_file(folder() / "weights.safetensors").items() if k.endswith("tracked")}
@@ -141,9 +160,7 @@ def test_trajectory_is_the_authors() -> None:
         for mine, name in zip(players(trainer), ("generator", "critic", "classifier"), strict=True):
             theirs = foreign.load(f"ppogan/{name}", state, config)
             assert_equal_where_observable(mine, getattr(theirs, "network", theirs))
-        assert -scalars["generator/loss"].item() == pytest.approx(
-            mean_target(io, outer - 1, config), abs=AFTER_STEPS if outer > 1 else 1e-5
-        )
+        assert -scalars["generator/loss"].item() == pytest.approx(mean_target(io, outer - 1, config), abs=1e-5)
 
 
 def players(trainer: Trainer) -> list[torch.nn.Module]:
@@ -163,14 +180,12 @@ def assert_equal_where_observable(mine: torch.nn.Module, theirs: torch.nn.Module
         feeds_norm = name.endswith("conv1.bias") or (hasattr(mine, "latent_dim") and name.endswith("conv2.bias"))
         if has_norm and (feeds_norm or name.endswith(("running_mean", "tracked"))):
             continue
-        if name == "head.bias" and not hasattr(mine, "latent_dim") and not has_norm:  # no Wasserstein loss sees it
-            continue
         compared += 1
-        gap, scale = (got[name] - value).abs().max(), value.abs().max().clamp(min=1)
-        assert gap <= 1e-5 * scale, f"{name}: {gap:.2e}"
+        assert (got[name] - value).abs().max() <= 1e-5, f"{name}: {(got[name] - value).abs().max():.2e}"
     assert compared > 10
 
 
+@rounded_alike
 def test_recorded_ratios_and_targets() -> None:
     trainer, io, config = official()
     seen: list[tuple[Tensor, Tensor]] = []
@@ -181,10 +196,10 @@ def test_recorded_ratios_and_targets() -> None:
     trainer.iterate()
     for i, (ratio, reward) in enumerate(seen):
         outer, j = divmod(i, config["PPO_iters"])
+        torch.testing.assert_close(ratio, io[f"step{outer}.R_{j + 1}"].squeeze(1), rtol=0, atol=1e-5)
+        torch.testing.assert_close(reward, io[f"step{outer}.Adv_{j + 1}"].squeeze(1), rtol=0, atol=1e-5)
         target = clipped_target(ratio, reward, config["clip_param"])
-        for mine, name in ((ratio, "R"), (reward, "Adv"), (target, "L")):
-            theirs = io[f"step{outer}.{name}_{j + 1}"].squeeze(1)
-            torch.testing.assert_close(mine, theirs, rtol=0, atol=AFTER_STEPS if outer else 1e-5)
+        torch.testing.assert_close(target, io[f"step{outer}.L_{j + 1}"].squeeze(1), rtol=0, atol=1e-5)
     assert len(seen) == 2 * config["PPO_iters"]
 
 

@@ -13,9 +13,8 @@ from genkit.cli.web.sample_tab import refusing
 
 ADDRESS = "pages"
 """Below which the server gives them; see genkit.cli.web.server."""
-
-
 EVERY_S = 5.0
+"""From one look at whether the page has changed to the next."""
 
 
 def reading_tab(library: Library) -> tuple[gr.Timer, gr.Dropdown]:
@@ -26,9 +25,8 @@ def reading_tab(library: Library) -> tuple[gr.Timer, gr.Dropdown]:
     timer = gr.Timer(EVERY_S, active=False)
 
     def read(name: str | None, seen: str) -> tuple[Any, str]:
-        if not name:
-            return note("There is no page here yet: genkit explain, directions and train write some."), ""
-        made = refusing(lambda: framed(library, name))
+        missing = note("There is no page here yet: genkit explain, directions and train write some.")
+        made = refusing(lambda: framed(library, name)) if name else missing
         return (gr.skip() if made == seen else made), made
 
     gr.on([timer.tick, page.change], read, [page, seen], [shown, seen], show_progress="hidden")
