@@ -181,6 +181,15 @@ def newest_good(
     return None
 
 
+def remove_after(checkpoint: Path) -> None:
+    """Removes all that are newer, the newest first: a run that is killed meanwhile goes on from an older one.
+
+    For one that is about to be written again, which would otherwise lie beside what a run has gone back from.
+    """
+    for newer in reversed([p for p in complete(checkpoint.parent) if p.name > checkpoint.name]):
+        _remove(newer)
+
+
 def prune(newest: Path, keep: int, best: Path | None = None) -> None:
     """Removes all checkpoints but `newest`, the `keep` - 1 before it, and `best`; those of stops do not count.
 

@@ -18,7 +18,7 @@ from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.best import Best, best_known, best_name, keep_apart
-from genkit.training.checkpoint import load_checkpoint, newest_good, prune, tidy
+from genkit.training.checkpoint import load_checkpoint, newest_good, prune, remove_after, tidy
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.files_table import write_files_table
@@ -99,13 +99,13 @@ class Run:
     def _go_back(self, fault: BadState, rule: Rollback) -> None:
         """Goes back to the last good checkpoint, which is written anew, so that a resumed run knows of it."""
         good = good_before(self.folder.checkpoints, self.falls, self.watcher.note) if self.main else ""
-        falls, best = self.falls, self.best
-        at = self.trainer.step if fault.step is None else fault.step
+        falls, best, at = self.falls, self.best, self.trainer.step if fault.step is None else fault.step
         lines = self._load(Path(from_main(self.accelerator, str(good))))
-        self.best, self.due = best, ()
-        self.falls = [*falls, Fall(at=at, to=self.trainer.step, lr=rule.lr, why=fault.why)]
+        fall = Fall(at=at, to=self.trainer.step, lr=rule.lr, why=fault.why)
+        self.best, self.due, self.falls = best, (), [*falls, fall]
         self.trainer.slower = slower(self.falls)
         if self.main:
+            remove_after(Path(good))
             self.folder.discard_results()
             self.log.rewind(lines)
             self.log.write(self.trainer.step, {"rollback/rates": self.trainer.slower})

@@ -16,7 +16,8 @@ import pytest
 from benchmarks.run_contents import contents
 from genkit.core.errors import BadState, RecipeError
 from genkit.training import checkpoint, show, train
-from genkit.training.checkpoint import complete
+from genkit.training import run as training
+from genkit.training.checkpoint import complete, step_of
 from genkit.training.recipe import Recipe, Rollback
 from genkit.training.rollback import Fall, advised, falls_of, last_fall
 from genkit.training.run_folder import RunFolder
@@ -153,6 +154,35 @@ def test_a_kill_while_a_checkpoint_is_replaced_loses_nothing(
     process, pipe = start(RECIPE, tmp_path / "run", falling)
     assert wait_for(pipe, "note") == "resumed from step-00000008"
     assert drain(pipe, process) == 0
+    assert contents(tmp_path / "run") == contents(undisturbed)
+
+
+def die_at_the_second_fall(written: bool) -> None:
+    """SIGKILL when its target is there again, `written` anew, or when it is about to be."""
+    falling()
+    honest, targets = {name: getattr(training, name) for name in ("remove_after", "prune")}, list[str]()
+
+    def remove_after(target: Path) -> None:
+        honest["remove_after"](target)
+        targets.append(target.name)
+        if len(targets) == 2 and not written:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def prune(newest: Path, *others: Any) -> None:
+        if len(targets) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        honest["prune"](newest, *others)
+
+    training.remove_after, training.prune = remove_after, prune  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_kill_in_a_fall_beyond_the_newest_changes_nothing(written: bool, undisturbed: Path, tmp_path: Path) -> None:
+    """What was given up must be gone before the target knows of the fall, or a resumed run falls once more."""
+    assert trained(RECIPE, tmp_path / "run", partial(die_at_the_second_fall, written)) == -signal.SIGKILL
+    assert [step_of(path) for path in complete(tmp_path / "run" / "checkpoints")][-1] == 4
+    assert len(falls_of(tmp_path / "run" / "checkpoints")) == (2 if written else 0)
+    assert trained(RECIPE, tmp_path / "run") == 0
     assert contents(tmp_path / "run") == contents(undisturbed)
 
 
