@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from genkit.core.generator import Generator
 
 OTHER_NAMES = {"class": "label"}
+FEW, WIDEST = 8, 16
+"""Columns of a picture: fewer values are taken several times in a row, for more there is no room."""
 
 
 @dataclass
@@ -30,11 +32,18 @@ class AskedConditions:
         rows: name -> a row a sample, checked.
         words: a description of each, for the line about the result: "label 2: coat", "hue 0.6", "low_res of photo.png".
         files: that were read, by the option that names them.
+        turn: values of one condition that are taken in turn, the most there are; 1 where all samples have the same.
     """
 
     rows: dict[str, Tensor] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
+    turn: int = 1
+
+    @property
+    def columns(self) -> int | None:
+        """Of a picture each of whose columns is of one value; None where that is no matter, or too wide."""
+        return self.turn * max(1, FEW // self.turn) if 1 < self.turn <= WIDEST else None
 
 
 def asked(generator: Generator, label: str | None, given: Sequence[str], n: int) -> AskedConditions:
@@ -83,11 +92,14 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
     found.rows |= conditions.check({name: value}, n)
     if (asked := len(value.split(","))) > n and value not in getattr(column, "names", ()):
         raise ConditionError(f"{asked} values for {n} sample{'s'[: n - 1]}; take -n {asked} or more, or name fewer")
+    if value not in getattr(column, "names", ()):
+        found.turn = max(found.turn, asked)
     if not isinstance(column, Labels):
         found.words.append(f"{name} {value}")
     elif column.names:
         numbers = dict.fromkeys(found.rows[name].tolist())
-        found.words.append(f"{name} {', '.join(f'{k}: {column.names[k]}' for k in numbers)}")
+        each = (f"{k}: {column.names[k]}" if column.names[k] != str(k) else str(k) for k in numbers)
+        found.words.append(f"{name} {', '.join(each)}")
 
 
 def repeated(images: Tensor, n: int) -> Tensor:

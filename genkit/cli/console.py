@@ -55,7 +55,7 @@ def warn(lines: Iterable[str]) -> None:
 
 
 class Lines:
-    """Plain lines, at most one every few seconds."""
+    """Plain lines, at most one every few seconds, and one at the end of what has more than one part or took as long."""
 
     def __init__(self, every: float = PLAIN_EVERY_S):
         self.every, self.printed, self.scalars = every, time.monotonic(), dict[str, float]()
@@ -64,9 +64,10 @@ class Lines:
     def advance(self, what: str, unit: str, done: int, total: int, detail: str = "") -> None:
         pace = self.paces.setdefault(what, Pace())
         pace.tick(done)
-        if time.monotonic() - self.printed < self.every and done < total:
+        now, soon = time.monotonic(), pace.seen[-1][0] - pace.seen[0][0] < self.every
+        if now - self.printed < self.every and (done < total or (total == 1 and soon)):
             return
-        self.printed = time.monotonic()
+        self.printed = now
         parts = [f"{what} {done}/{total}", f"{100 * done // max(total, 1)}%", pace.text(total, unit), detail]
         click.echo("  ".join(part for part in parts if part))
 

@@ -53,7 +53,7 @@ METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers", "control")
 @option("--out", type=FILE, of=("outliers",), help="CSV: rank, row, file, weight and score of all.")
 @option("--grid", type=FILE, of=("outliers",), help="Picture of the most suspicious images.")
 @option("--worst", type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
-@option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side length in pixels to train at; 16.")
+@option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side to train at, in pixels; their own, to 32.")
 @click.pass_context
 @computes
 def command(ctx: click.Context, a: str, against: str | None, metrics: str | None, **options: Any) -> None:

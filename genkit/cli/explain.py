@@ -91,21 +91,23 @@ def _use(subject: str, given: dict[str, Any]) -> str:
     of_classifier = {"by", "to", "attribute", "found"} & given.keys()
     if of_classifier or is_source(subject) or Path(subject).is_file() or subject.partition(":")[0] == "torchvision":
         return CLASSIFIER
-    made = class_of(subject)
-    return CLASSIFIER if hasattr(made, "attribute_layers") or hasattr(made, "right") else EXEMPLARS
+    made = _class_of(subject)
+    if hasattr(made, "attribute_layers") or hasattr(made, "right"):
+        return CLASSIFIER
+    if hasattr(made, "exemplars"):
+        return EXEMPLARS
+    name = getattr(made, "__name__", "thing that is not known")
+    raise GenkitError(f"{subject} is a {name}; what can be explained is a classifier, a StyleEx or an exemplar VAE")
 
 
-def class_of(weights: str) -> Any:
-    """The class that weights are of, by their configuration; None where there are none."""
+def _class_of(weights: str) -> Any:
+    """The class that weights are of, by their configuration; raises GenkitError where there are none."""
     from genkit.core.catalog import load
     from genkit.core.location import locate
     from genkit.core.pretrained import configuration
     from genkit.core.table import lookup
 
-    try:
-        config = configuration(locate(weights))
-    except GenkitError:
-        return None
+    config = configuration(locate(weights))
     known = lookup(config.get("type")) if isinstance(config, dict) else None
     return load(known[1].target) if known else None
 

@@ -8,27 +8,46 @@ from pathlib import Path
 
 import click
 
-from genkit.cli.console import heading, table
+from genkit.cli.console import table
 from genkit.core.catalog import BENCHES, shipped
 from genkit.core.table import CATALOG, load_plugins
 
 Row = tuple[str, ...]
 """A name and what it is; of weights what their card says of their score stands between."""
 
+ABOUT = {
+    "recipes": "trainings that are described and can be run: genkit train NAME",
+    "weights": "what was trained and is shipped: genkit sample NAME",
+    "metrics": "scores: genkit evaluate --metrics NAME",
+    "extractors": "networks whose features are compared: genkit evaluate --extractor NAME",
+    "layouts": "checkpoints of others: genkit import NAME",
+    "generators": "what makes samples; of recipes and of weights",
+    "systems": "what is trained, and how; the first word of a recipe",
+    "networks": "generators', critics', encoders', denoisers' and classifiers'",
+    "vae": "priors, likelihoods and posteriors of variational autoencoders",
+    "diffusion": "schedules, solvers, losses and guidance of diffusion models",
+    "techniques": "what a GAN's training is composed of: losses, penalties, weightings, augmentations",
+    "optimizers": "optimizers and schedules of their rates",
+    "data": "data sets: genkit train RECIPE data.type=NAME, genkit evaluate NAME",
+    "columns": "what is known of a sample, such as its label",
+}
+"""Kind -> a line about it."""
+
 
 @click.command("list")
 @click.argument("kind", required=False)
 def command(kind: str | None) -> None:
-    """List one KIND, or everything: recipes, weights, layouts, data, systems, techniques, metrics and more."""
+    """List the names of one KIND, such as recipes, weights, data or metrics; without one, the kinds."""
     from genkit.core.errors import GenkitError, shown, suggest
 
     listings = kinds()
     if kind is not None and kind not in listings:
         raise GenkitError(f"nothing is called {shown(kind)} here{suggest(kind, listings)}")
-    for name in [kind] if kind else listings:
-        if kind is None:
-            click.echo(heading(name))
-        click.echo(table(list(listings[name]()), indent="" if kind else "  "))
+    if kind:
+        click.echo(table(list(listings[kind]())))
+        return
+    click.echo(table([(name, sum(1 for _ in rows()), ABOUT[name]) for name, rows in listings.items()]))
+    click.echo("\nthe names of one kind, each with a line: genkit list KIND; all of one name: genkit info NAME")
 
 
 def kinds() -> dict[str, Callable[[], Iterator[Row]]]:

@@ -74,10 +74,9 @@ def command(
     made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
     write_atomically(sheet, png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())
-    if made.hurried:
-        warn(
-            [f"{made.steps:,} iterations are few for this; give --minutes more, a smaller --size, or another --system"]
-        )
+    if made.enough:
+        enough = f"--minutes {made.enough.minutes} --size {made.enough.size}"
+        warn([f"{made.steps:,} iterations are few for this; {enough} would do, or a smaller size, or another --system"])
     seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"all {found.count:,}"
     click.echo(f"recipe in {file}, a contact sheet of {seen} images in {sheet}; train it with")
     click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))

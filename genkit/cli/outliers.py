@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from inspect import signature
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.console import display, progress, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.core.errors import GenkitError, TrainingError
-from genkit.core.interruption import RunEnded
-from genkit.training.watcher import TrainingWatcher
+from genkit.cli.outlier_game import on_device, ranked
+from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
-    from genkit.core.crew import Crew
     from genkit.core.display import Display
     from genkit.evaluation.outliers import Game, Ranking
-    from genkit.training.recipe import Recipe
 
-RECIPE = "digits/robust_wgan_closed_form"
-SHARE, SIZE, STEPS = 0.05, 16, 200
+SHARE, SMALLEST, LARGEST = 0.05, 8, 32
+"""Share that may be junk, and sides at which images are learned where no size is given: larger ones are reduced, which
+makes noise harder to see."""
 TRAINING_STEPS = click.Option(["--steps"], type=click.IntRange(2, 10**6))
-LEAST = 50
-"""Images from which a generator can learn something."""
+PEEK = 32
+"""Files of a folder that say its size and whether it is grey."""
 
 
 ABOUT = """Rank the images of A, the most suspicious first.
@@ -36,7 +32,7 @@ It finds images that are hard for a generator, such as noise and damage; foreign
 digits among clothes, are not found. It is short for 'genkit evaluate A --metrics outliers'.
 
 \b
-genkit outliers photos.zip --out ranked.csv --grid worst.png       a small GAN is trained on them
+genkit outliers photos.zip --out ranked.csv --grid worst.png       by a small GAN, until it knows planted noise
 genkit outliers photos.zip --against runs/photos --out ranked.csv  judged by a run
 """
 
@@ -75,11 +71,11 @@ def score(
             items = _items(spec)
             for line in (*items.remarks(), *_converted(spec)):
                 shown.note(line)
+            ranking = rank_outliers(on_device(game), items, share, progress(shown, "judging", "image"), crew)
         else:
-            spec = _spec(data, training.get("size", SIZE), None, skip_bad)
+            spec = _spec(data, training.get("size"), None, skip_bad)
             items = _items(spec)
-            game = _trained(spec, items, SHARE if share is None else share, training, shown, crew)
-        ranking = rank_outliers(on_device(game), items, share, progress(shown, "judging", "image"), crew)
+            ranking = ranked(spec, items, SHARE if share is None else share, training, shown, crew)
     if crew.rank:
         return
     _tell(ranking, items, run)
@@ -100,66 +96,8 @@ def _of_run(run: str, training: dict[str, int], shown: Display) -> Game:
     return system
 
 
-def on_device(game: Any) -> Game:
-    """The game where networks run."""
-    from genkit.core.computing import computing
-
-    return game.to(computing().device)  # type: ignore[no-any-return]
-
-
-class ProgressAlone(TrainingWatcher):
-    """Of a training in a folder that goes away: what it says of its files is of no use."""
-
-    def note(self, line: str) -> None: ...
-
-
-def _trained(
-    spec: dict[str, Any], items: Any, share: float, training: dict[str, int], shown: Display, crew: Crew
-) -> Game:
-    """A small robust WGAN, learned from the data themselves in a folder of the first process that goes away."""
-    from genkit.training import train
-    from genkit.training.start import trained_system
-
-    if len(items) < LEAST:
-        raise GenkitError(f"{items.name} has {len(items)} images; a generator learns from {LEAST} or more")
-    recipe = replace(_recipe(items.sample_shape, share, training), data=spec)
-    with TemporaryDirectory() as folder:
-        try:
-            train(recipe, Path(crew.broadcast(folder)) / "run", watcher=ProgressAlone(shown))
-        except RunEnded as ended:
-            ended.advice = "nothing is kept; begin again, or train a run, which can go on, and give it with --against"
-            raise
-        except TrainingError as diverged:
-            raise GenkitError(
-                f"the small GAN on {items.name} diverged; try another --seed, or give a run with --against"
-            ) from diverged
-        game: Any = recipe.build_system() if crew.rank else trained_system(Path(folder) / "run")[1]
-        game.load_state_dict(crew.broadcast({} if crew.rank else game.state_dict()))
-    return game.eval()  # type: ignore[no-any-return]
-
-
-def _recipe(sample_shape: tuple[int, ...], share: float, training: dict[str, int]) -> Recipe:
-    from genkit.training.recipe import Recipe
-
-    channels, size, _ = sample_shape
-    steps, seed = training.get("steps", STEPS), training.get("seed", 0)
-    changes = {
-        "system.generator.network.size": size,
-        "system.generator.network.channels": channels,
-        "system.critic.size": size,
-        "system.critic.channels": channels,
-        "system.real_weighting.outlier_share": share,
-        "system.real_weighting.start": steps * 5 // 2,
-        "train.steps": steps,
-        "train.seed": seed,
-        "train.trackers": "[]",
-        "every": "{log: 10, grid: 0, checkpoint: 0}",
-    }
-    return Recipe.load(RECIPE, [f"{key}={value}" for key, value in changes.items()])
-
-
-def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[str, Any]:
-    """The spec by which the images are read; without `channels`, a folder's first files say whether it is grey."""
+def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> dict[str, Any]:
+    """The spec by which the images are read; size and channels are as of the set or of the first files, if not said."""
     from genkit.core import catalog
     from genkit.evaluation.real_data import folder_spec, read_name
     from genkit.images.image_files import ImageFiles
@@ -167,13 +105,20 @@ def _spec(data: str, size: int, channels: int | None, skip_bad: bool) -> dict[st
     named = read_name(data, "DATA")
     if isinstance(named, dict):
         takes = signature(catalog.find(named["type"], kind="data")).parameters
-        wanted = {"size": size, "channels": channels}
+        usual = takes["size"].default if "size" in takes else None
+        wanted = {"size": size or (_side(usual) if isinstance(usual, int) else None), "channels": channels}
         return {k: v for k, v in wanted.items() if v is not None and k in takes} | named
-    if channels is None:
-        files = ImageFiles(named)
-        first = files.select(files.names[:32]).decode_all(skip_bad=True)
-        channels = max((decoded.image.shape[0] for decoded in first), default=3)
-    return folder_spec(named, size, channels, skip_bad)
+    files = ImageFiles(named)
+    first = [tuple(decoded.image.shape) for decoded in files.select(files.names[:PEEK]).decode_all(skip_bad=True)]
+    channels = channels or max((shape[0] for shape in first), default=3)
+    if size is not None:
+        return folder_spec(named, size, channels, skip_bad)
+    least = _side(min((min(shape[1:]) for shape in first), default=LARGEST))
+    return {**folder_spec(named, least, channels, skip_bad), "enlarge": True}
+
+
+def _side(natural: int) -> int:
+    return max(SMALLEST, min(LARGEST, natural) // 4 * 4)
 
 
 def _converted(spec: dict[str, Any]) -> Iterator[str]:
@@ -207,10 +152,13 @@ def _tell(ranking: Ranking, items: Any, run: str | None) -> None:
         f"of {len(items)} images {junk} ({100 * junk / len(items):.1f} %) look like junk: less than half of their "
         f"weight is left ({ranking.by}, rho {ranking.rho:.3g})"
     )
+    click.echo(
+        f"weights may leave out up to {100 * ranking.share:.3g} % (--share), and do so of images without junk too: "
+        "it is an order in which to look, not a verdict"
+    )
     if ranking.doubt:
-        warn(
-            [f"{ranking.doubt}; {'give another run' if run else 'train longer with --steps, or give a run'} --against"]
-        )
+        other = "give another run" if run else "try another --seed or --size, or give a run"
+        warn([f"{ranking.doubt}; {other} --against"])
 
 
 def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:

@@ -15,6 +15,7 @@ from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writi
 from genkit.cli.sample_files import GRID, SAMPLES, refuse_what_cannot_fit
 from genkit.cli.sampler_options import configured, sampler_options
 from genkit.cli.series import SampleSeries, write_series
+from genkit.cli.way import write_way
 from genkit.core.errors import GenkitError
 
 
@@ -32,8 +33,13 @@ from genkit.core.errors import GenkitError
     metavar="NAME=VALUE",
     help="Of all samples: label=3, hue=0.6, or low_res=IMAGE, a file; of 0.1,0.6, or of a folder, in turn.",
 )
+@click.option(
+    "--to-seed", type=SEED, help="Instead, n images on the way from the first sample of --seed to that of this."
+)
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
-@click.option("--grid", is_flag=True, help=f"Also write grid.png, a picture of the first {GRID} samples.")
+@click.option(
+    "--grid", is_flag=True, help=f"Also write grid.png: the first {GRID} samples, values taken in turn a column each."
+)
 @click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
 @click.option("--like", type=IMAGE, hidden=True)
 @click.option("--between", type=IMAGE, nargs=2, hidden=True)
@@ -45,6 +51,7 @@ def command(
     seed: int,
     label: str | None,
     conditions: tuple[str, ...],
+    to_seed: int | None,
     out: Path,
     grid: bool,
     batch_size: int,
@@ -66,10 +73,16 @@ def command(
     check_apart([Output("--out", out, SAMPLES)], wanted.files)
     if like and between:
         raise GenkitError("--like makes variations of one image, --between joins two: give one of them")
+    if to_seed is not None and (like or between):
+        raise GenkitError("--to-seed is a way between samples, not from an image; give one of them")
     about = ", ".join([f"seed {seed}", *wanted.words])
     if like or between:
         given, option = between or (like,), "--like" if like else "--between"
         write_edited(generator, given, n, seed, out, grid, batch_size, weights, about, option)  # type: ignore[arg-type]
         return
+    if to_seed is not None:
+        write_way(generator, (seed, to_seed), n, wanted, out, grid, weights, f"from {about} to seed {to_seed}")
+        return
     join_launch()
-    write_series(SampleSeries(generator, n, seed, wanted.rows, batch_size), out, grid, weights, about)
+    series = SampleSeries(generator, n, seed, wanted.rows, batch_size)
+    write_series(series, out, grid, weights, about, wanted.columns)

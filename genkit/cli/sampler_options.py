@@ -66,12 +66,16 @@ def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
             type=click.IntRange(1, 10_000),
             help="VAEBM: candidates for each start; one is drawn by energy.",
         ),
-        click.option("--scale", type=Number(0, 1000, usual=2), help="Guidance; without --classifier classifier-free."),
+        click.option(
+            "--scale",
+            type=Number(0, 1000, usual=2),
+            help="Guidance towards the label, e.g. 2: more is clearer and less varied; by --classifier or without one.",
+        ),
         click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
         click.option(
             "--steps",
-            help="Network evaluations, e.g. 50; ancestral and ddim also take ddim50 or 10,15,20. VAEBM, mh, ddls, dot: "
-            "length of chains.",
+            help="Steps a sample, e.g. 50: more are slower and finer; ancestral and ddim also take ddim50 or 10,15,20. "
+            "VAEBM, mh, ddls, dot: length of chains.",
         ),
         click.option("--sampler", type=click.Choice(SAMPLERS), help="Refined weights: what uses their ratio."),
         click.option(

@@ -67,13 +67,16 @@ class SampleSeries:
                 yield from counted(batches, len(numbers), rows)
 
 
-def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, about: str) -> None:
+def write_series(
+    series: SampleSeries, out: Path, grid: bool, weights: str, about: str, columns: int | None = None
+) -> None:
     """Writes a series below `out`, every process its share, and prints where.
 
     Args:
         grid: also draw a picture of the first samples.
         weights: a run, whose data are drawn beside points; of weights alone none are drawn.
         about: ends the line that is printed.
+        columns: of that picture; None makes it about square.
     """
     crew = crew_of_launch()
     points = len(series.generator.sample_shape) == 1
@@ -83,7 +86,7 @@ def write_series(series: SampleSeries, out: Path, grid: bool, weights: str, abou
     with only_writer(out, "writing samples to"):
         numbers = list(range(series.n)) if points else _missing(series, out)
         found = _share(series, crew.broadcast(numbers), out, crew)
-        written = write_points(iter(found), out, weights) if points else _finished(series, out, grid)
+        written = write_points(iter(found), out, weights) if points else _finished(series, out, grid, columns)
     click.echo(f"{written} ({about})")
     for line in series.generator.remarks():
         click.echo(line)
@@ -135,7 +138,7 @@ def _key_in(out: Path) -> str:
     return str(found.get("key", "")) if isinstance(found, dict) else ""
 
 
-def _finished(series: SampleSeries, out: Path, grid: bool) -> str:
+def _finished(series: SampleSeries, out: Path, grid: bool, columns: int | None) -> str:
     import torch
 
     from genkit.images import pixels
@@ -144,6 +147,6 @@ def _finished(series: SampleSeries, out: Path, grid: bool) -> str:
     if grid:
         paths = (out / f"{k:0{pixels.digits(series.n)}d}.png" for k in range(min(series.n, GRID)))
         first = [pixels.decode(path.read_bytes(), str(path))[0] for path in paths]
-        pixels.write_png(out / "grid.png", grid_of(torch.stack(first)))
+        pixels.write_png(out / "grid.png", grid_of(torch.stack(first), columns))
     (out / RECORD).unlink(missing_ok=True)
     return f"{series.n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")

@@ -23,11 +23,10 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
 
-POINTS = 2000
+POINTS, COLUMNS = 2000, 16
+"""Of a picture: its points, and the most classes that it shows."""
 POINTS_AT_ONCE, IMAGES_AT_ONCE = 500, 16
 """Samples of a batch that one process of several makes for a picture."""
-COLUMNS = 16
-"""Classes that a picture shows at most, one a column."""
 
 
 @contextmanager
@@ -143,18 +142,23 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         return found
 
     @property
-    def column_names(self) -> tuple[str, ...]:
-        """Names of the classes of its picture, one a column; empty where its columns are no classes."""
+    def column_classes(self) -> tuple[int, ...]:
+        """The class of each column of its picture, few classes in several; none where columns are no classes."""
         classes = 0 if self.made or type(self).pictured is not Generator.pictured else self.conditions.classes
-        return (self.class_names or tuple(map(str, range(classes))))[: min(classes, COLUMNS)]
+        return tuple(k for k in range(min(classes, COLUMNS)) for _ in range(max(1, 8 // classes)))
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of `column_classes`."""
+        return tuple(self.class_names[k] if self.class_names else str(k) for k in self.column_classes)
 
     def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
-        """2,000 points, or eight rows of images: one class a column where there are classes."""
+        """2,000 points, or eight rows of images: a class a column where there are classes."""
         if len(self.sample_shape) != 3:
             return self.shared_sample(POINTS, crew, rng=rng), 0
-        classes = len(self.column_names)
-        condition = {"label": torch.arange(8 * classes) % classes} if classes else None
-        return self.shared_sample(8 * (classes or 8), crew, condition=condition, rng=rng), classes or 8
+        columns = self.column_classes
+        wide, condition = len(columns) or 8, {"label": torch.tensor(8 * columns)} if columns else None
+        return self.shared_sample(8 * wide, crew, condition=condition, rng=rng), wide
 
     def shared_sample(
         self, n: int, crew: Crew, *, condition: Mapping[str, Any] | None = None, rng: torch.Generator | None = None

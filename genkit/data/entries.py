@@ -62,6 +62,10 @@ ENTRIES: Entries = {
             "genkit.data.outlier_mixture:outlier_mixture",
             "`data` with a share of its rows replaced; an outlier keeps the label of the row it replaced.",
         ),
+        "with_noise": Entry(
+            "genkit.data.with_noise:with_noise",
+            "`data`, and then `count` images of plain noise, by which a search for junk is tried.",
+        ),
         "part": Entry(
             "genkit.data.part:part",
             "Rows `start` to below `stop` of `data`, in its order, e.g. the first 2,000 images of a training set.",

@@ -22,8 +22,10 @@ from genkit.evaluation.csv_file import write_csv
 
 AT_ONCE = 250
 NOISE = 65
-"""Images of noise by which a ranking is tried; the middle one counts."""
-AMONG_FIRST = 0.1
+"""Images of noise by which a ranking is tried where none were planted."""
+MOST = 0.75
+"""Share of the noise that has to come early."""
+AMONG_FIRST = 0.05
 """Share of the rows among which noise has to come; more where more are junk."""
 
 
@@ -48,7 +50,7 @@ class Ranking:
         score: (N,) by the critic, high for samples that the generator does not make.
         by: source of the weights: a weight network, or the best weights for the scores.
         rho: radius of the ball that the weights may fill.
-        noise_rank: place that plain noise, made here, would have among the rows, 1 for the first; None if unknown.
+        noise_rank: place among the rows, 1 for the first, before which most of the noise comes; None if unknown.
     """
 
     weight: Tensor
@@ -76,13 +78,23 @@ class Ranking:
             return ""
         place = f"as number {self.noise_rank:,} of {n:,}" if self.noise_rank <= n else f"after all {n:,}"
         return (
-            f"this ranking cannot be trusted: plain noise, made here to try it, would come {place} "
+            f"this ranking cannot be trusted: plain noise, by which it was tried, comes {place} "
             "and not among the first; the critic does not know these images well enough"
         )
 
+    @property
+    def share(self) -> float:
+        """Of the samples, that the weights may leave out."""
+        return 2 * self.rho / (1 + 2 * self.rho)
+
 
 def rank_outliers(
-    game: Game, data: Any, share: float | None = None, progress: Progress | None = None, crew: Crew = ALONE
+    game: Game,
+    data: Any,
+    share: float | None = None,
+    progress: Progress | None = None,
+    crew: Crew = ALONE,
+    noise: Any = None,
 ) -> Ranking:
     """Weights of every row of `data`: those of the game's weight network, else the best ones for the critic's scores.
 
@@ -93,6 +105,8 @@ def rank_outliers(
             network has learned for one size, so it takes none.
         progress: called with (rows done, in total).
         crew: processes that share the rows, and have the same ranking; each of them calls this.
+        noise: images of plain noise that the game was trained on beside the data, by which the ranking is tried. None
+            makes some that it has not seen, which tell how it would rank noise that is new to it.
 
     Raises:
         EvaluationError: samples of another shape, a share for a weight network, or none for a plain game.
@@ -106,7 +120,7 @@ def rank_outliers(
         raise EvaluationError("the weight network has learned for the share that it was trained with; give no other")
     rho = _radius(game, share)
     score, drawn = _judged(game, data, raw, progress, crew)
-    noise = _noise_like(data)
+    noise = noise or _noise_like(data)
     of_noise = _judged(game, noise, raw, None, crew) if noise else None
     if raw is None:
         return Ranking(closed_form(score, rho), score, "closed form", rho, of_noise and _place(-score, -of_noise[0]))
@@ -124,8 +138,8 @@ def _noise_like(data: Any) -> Any:
 
 
 def _place(rows: Tensor, noise: Tensor) -> int:
-    """The place of the middle one of `noise` among `rows`, the smallest first."""
-    return int((rows < noise.median()).sum()) + 1
+    """The place among `rows`, the smallest first, before which most of `noise` comes."""
+    return int((rows < noise.quantile(MOST, interpolation="lower")).sum()) + 1
 
 
 def _radius(game: Game, share: float | None) -> float:

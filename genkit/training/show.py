@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,9 @@ from genkit.training.watcher import Watcher
 
 T = TypeVar("T")
 
+DRAWING = "drawing samples"
+"""The work of a picture, for a watcher."""
+
 
 class Scoring:
     """The scoring of a run: its reference and judge, opened once, before training.
@@ -52,9 +56,10 @@ class Scoring:
 
     def scores(self, product: Any, seed: int, watcher: Watcher, crew: Crew) -> dict[str, Any]:
         """The content of scores.json for `product`, the same in all processes; its `floor` is what real samples get."""
-        made = self.judge.scores(product, self.against, self.wanted, seed, watcher.scoring, crew)
+        made = self.judge.scores(product, self.against, self.wanted, seed, partial(watcher.work, "scoring"), crew)
         if self._floor is None and hasattr(self.judge, "floor"):
-            self._floor = self.judge.floor(self.data, self.against, self.wanted, 0, watcher.scoring, crew)
+            real = partial(watcher.work, "scoring real samples")
+            self._floor = self.judge.floor(self.data, self.against, self.wanted, 0, real, crew)
         return crew.broadcast(made | ({"floor": self._floor} if self._floor else {}))
 
 
@@ -96,7 +101,9 @@ class Show:
             draw_samples(product, path, seed=stable_seed(self.recipe.train.seed, "grid"), data=self.data, crew=crew)
 
         if isinstance(self.trainer.ema.module, Pictured):
+            self.watcher.work(DRAWING, 0, 1)
             self.to(draw, stop)
+            self.watcher.work(DRAWING, 1, 1)
 
     def real(self, path: Path) -> None:
         """Draws real images to `path`, in the layout of `picture`; by the first process alone."""
@@ -147,16 +154,17 @@ def draw_real(product: Any, data: Any, path: Path, *, seed: int) -> None:
     """
     if len(data.sample_shape) != 3:
         return
-    heads = getattr(product, "column_names", ()) if data.labels is not None else ()
+    columns = getattr(product, "column_classes", ()) if data.labels is not None else ()
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-    if not heads:
+    if not columns:
         write_atomically(path, _png(data.rows(order[: 8 * 8]), 8, ()))
         return
-    shown = torch.ones(8, len(heads), *data.sample_shape)
-    for k in range(len(heads)):
-        rows = data.rows(order[data.labels[order] == k][:8])
+    shown = torch.ones(8, len(columns), *data.sample_shape)
+    for k, label in enumerate(columns):
+        start = 8 * columns[:k].count(label)
+        rows = data.rows(order[data.labels[order] == label][start : start + 8])
         shown[: len(rows), k] = rows
-    write_atomically(path, _png(shown.flatten(0, 1), len(heads), heads))
+    write_atomically(path, _png(shown.flatten(0, 1), len(columns), product.column_names))
 
 
 def _png(images: Tensor, columns: int, heads: Sequence[str]) -> bytes:

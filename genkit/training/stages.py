@@ -31,7 +31,7 @@ from genkit.training.report import renewed, write_report_of_stages
 from genkit.training.run_card import write_card
 from genkit.training.run_folder import RunFolder
 from genkit.training.sharing import shared
-from genkit.training.show import Scoring, draw_samples
+from genkit.training.show import DRAWING, Scoring, draw_samples
 from genkit.training.staged import StagedRecipe, load_recipe
 from genkit.training.watcher import Silence, TrainingWatcher, Watcher
 
@@ -204,7 +204,9 @@ class _Ending:
     def _show(self, product: Pretrained, crew: Crew) -> None:
         seed, data = self.last.train.seed, self.last.build_data()
         if isinstance(product, Pictured):
+            self.watcher.work(DRAWING, 0, 1)
             draw_samples(product, self.folder.samples, seed=stable_seed(seed, "grid"), data=data, crew=crew)
+            self.watcher.work(DRAWING, 1, 1)
         if self.recipe.evaluate:
             scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher, crew)
             if crew.rank == 0:

@@ -11,11 +11,14 @@ MAIN_LOSSES = ("loss", "real", "fake")
 
 
 class Watcher(Protocol):
-    """A listener to the progress of a run; only the first process calls it."""
+    """A listener to the progress of a run; only the first process calls it.
+
+    `work` is what is done between iterations, such as scoring: `done` of `total` samples.
+    """
 
     def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
     def note(self, line: str) -> None: ...
-    def scoring(self, done: int, total: int) -> None: ...
+    def work(self, what: str, done: int, total: int) -> None: ...
 
 
 class Silence:
@@ -23,7 +26,7 @@ class Silence:
 
     def iteration(self, step: int, steps: int, scalars: dict[str, float] | None) -> None: ...
     def note(self, line: str) -> None: ...
-    def scoring(self, done: int, total: int) -> None: ...
+    def work(self, what: str, done: int, total: int) -> None: ...
 
 
 class TrainingWatcher:
@@ -47,8 +50,8 @@ class TrainingWatcher:
     def note(self, line: str) -> None:
         self.display.note(line)
 
-    def scoring(self, done: int, total: int) -> None:
-        self.display.advance("scoring", "sample", done, total)
+    def work(self, what: str, done: int, total: int) -> None:
+        self.display.advance(what, "sample", done, total)
 
 
 def losses(scalars: Mapping[str, float]) -> str:

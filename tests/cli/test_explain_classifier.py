@@ -144,6 +144,8 @@ def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, rea
         ("explain run pics --by run --out page --grid g.png", "--grid and --json are of one image"),
         ("explain run --by run --attribute 1 --to dark --out pics/a.gif pics", "lies in pics, which is read"),
         ("explain fashion-mnist-exemplar-vae --out page", "--out is of a classifier that a StyleEx explains"),
+        ("explain nowhere pics --out page", "no weights at nowhere"),
+        ("explain fashion-mnist-gan --out page", "fashion-mnist-gan is a GAN; what can be explained is a classifier"),
         ("explain mnist-classifier digits --out page", "say which StyleEx explains it with --by"),
         ("explain train mnist-classifier digits --out r", "of 28 pixels, and the generator makes 16, 32"),
         ("explain train mnist-classifier digits --out r --size 32", "takes images of 28 pixels; leave it out"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genkit.cli import list_
 from genkit.cli.console import table
 from genkit.cli.list_ import kinds
 from genkit.cli.main import COMMANDS
@@ -52,7 +53,13 @@ def test_list(capsys: Capture) -> None:
     ran = run(capsys, "list", "data")
     assert ran.code == 0
     assert re.match(r"digits +Handwritten digits of the MNIST training set", ran.out)
-    assert "recipes\n  " in run(capsys, "list").out
+
+
+def test_the_kinds_are_listed_with_what_they_are(capsys: Capture) -> None:
+    lines = run(capsys, "list").out.splitlines()
+    assert [line.split()[0] for line in lines[: len(kinds())]] == list(kinds()) == list(list_.ABOUT)
+    recipes = len(run(capsys, "list", "recipes").out.splitlines())
+    assert lines[0].split()[:2] == ["recipes", str(recipes)] and "genkit train NAME" in lines[0]
 
 
 WEIGHTS = {path.name for path in shipped("weights").iterdir()}

@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from benchmarks.small_recipes import read, shrunk
-from genkit.cli import outliers
+from genkit.cli import outlier_game, outliers
 from genkit.core.errors import TrainingError
 from genkit.core.interruption import Stopped
 from genkit.data.digits import digits
+from genkit.evaluation.outliers import Ranking
 from genkit.images import pixels as images
 from genkit.training import stages as training
 from genkit.training import train
@@ -116,6 +117,51 @@ def test_a_run_without_a_critic(capsys: Capture, tmp_path: Path) -> None:
     tree = shrunk(read("mnist/classifier")) | {"data": {"type": "digits"}}
     made = train(Recipe.from_dict(tree), tmp_path / "run")
     assert "classifier_training, which has no critic" in refusal(capsys, "outliers", "digits", "--run", made)
+
+
+@pytest.mark.parametrize(("side", "learned"), [(6, 8), (27, 24), (40, 32)])
+def test_images_are_learned_as_large_as_they_are(tmp_path: Path, side: int, learned: int) -> None:
+    """Up to 32 pixels; a later one that is smaller, and those below 8 pixels, are enlarged."""
+    grey = torch.zeros(40, 1, side, side, dtype=torch.uint8)
+    images.write_folder([grey], tmp_path)
+    images.write_png(tmp_path / "zz.png", torch.zeros(1, 5, 5, dtype=torch.uint8))
+    items = outliers._items(outliers._spec(str(tmp_path), None, None, False))
+    assert items.sample_shape == (1, learned, learned) and len(items) == 41
+    assert outliers._spec("digits", None, None, False)["size"] == 28
+
+
+@pytest.mark.parametrize(("places", "trained", "kept"), [((30, 2), 2, 2), ((30, 40, 20, 50), 4, 20), ((1,), 1, 1)])
+def test_it_is_trained_until_planted_noise_comes_first(
+    capsys: Capture,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    places: tuple[int, ...],
+    trained: int,
+    kept: int,
+) -> None:
+    """The best round counts where none will do; all rounds are of one run, whose data hold the noise."""
+    runs: list[tuple[Path, int]] = []
+    told = iter(places)
+
+    def train(recipe: Recipe, run: Path, resume: bool, watcher: Any) -> None:
+        assert len(recipe.build_data()) == 59 + 5 and resume == bool(runs)
+        runs.append((run, recipe.train.steps))
+
+    def ranking(game: Any, items: Any, share: float, progress: Any, crew: Any, noise: Any) -> Ranking:
+        assert len(items) == 59 and len(noise) == 5
+        score = torch.arange(59.0)
+        return Ranking(torch.ones(59), score, "closed form", 0.026, next(told))
+
+    game: Any = SimpleNamespace(state_dict=dict, load_state_dict=lambda state: None, eval=lambda: game)
+    monkeypatch.setattr(outlier_game, "on_device", lambda game: game)
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr("genkit.training.start.trained_system", lambda run: (None, game))
+    monkeypatch.setattr("genkit.evaluation.outliers.rank_outliers", ranking)
+    ran = run(capsys, "outliers", folder, "--skip-bad", "--size", 8)
+    assert ran.code == 0, ran
+    assert [steps for _, steps in runs] == list(outlier_game.ROUNDS[:trained]) and len({run for run, _ in runs}) == 1
+    assert ran.out.count("training on") == trained - 1
+    assert ("cannot be trusted" in ran.out) == (kept > 3) and (kept <= 3 or f"as number {kept} of 59" in ran.out)
 
 
 def test_a_training_that_is_stopped_promises_nothing(

@@ -17,6 +17,7 @@ from genkit.core.errors import DataError
 from genkit.core.files import only_writer
 from genkit.images import pixels as images
 from genkit.images import scatter
+from genkit.images.grid import GAP
 from genkit.images.image_files import ImageFiles
 from tests.cli.console import refusal, run
 from tests.training.tiny import child
@@ -36,6 +37,37 @@ def test_same_files_at_any_batch_size(capsys: Capture, finished: Path, tmp_path:
     a, b, c = (contents(tmp_path / name) for name in "abc")
     assert list(a) == [f"{i:06d}.png" for i in range(7)]
     assert a == b and not set(a.values()) & set(c.values())
+
+
+@pytest.mark.parametrize(("labels", "columns"), [("0,1", 8), ("0,1,2", 6), ("3", 4), ("0,1,2,3,4,5,6,7,8,9", 10)])
+def test_labels_in_turn_have_a_column_each(
+    capsys: Capture, finished: Path, tmp_path: Path, labels: str, columns: int
+) -> None:
+    run(capsys, "sample", finished, "-n", 16, "--label", labels, "--grid", "--out", tmp_path)
+    side = images.decode((tmp_path / "000000.png").read_bytes(), "0")[0].shape[-1]
+    wide = images.decode((tmp_path / "grid.png").read_bytes(), "grid")[0].shape[-1]
+    times = (wide + GAP) // (columns * side)
+    assert wide == columns * (times * side + GAP) - GAP
+
+
+def test_the_way_from_one_seed_to_another(capsys: Capture, finished: Path, tmp_path: Path) -> None:
+    """Its ends are the first samples of both seeds, up to their batch, and it stays what it is asked for."""
+    for seed in (3, 5):
+        run(capsys, "sample", finished, "-n", 1, "--seed", seed, "--label", 4, "--out", tmp_path / str(seed))
+    way = [finished, "-n", 6, "--seed", 3, "--to-seed", 5, "--label", 4]
+    ran = run(capsys, "sample", *way, "--grid", "--out", tmp_path / "way")
+    assert ran.code == 0 and "6 images" in ran.out and "from seed 3, label 4 to seed 5" in ran.out, ran
+    assert len(list((tmp_path / "way").glob("0*.png"))) == 6
+    for name, seed in (("000000.png", 3), ("000005.png", 5)):
+        pair = [
+            images.decode((tmp_path / f / n).read_bytes(), n)[0] for f, n in (("way", name), (str(seed), "000000.png"))
+        ]
+        assert (pair[0].int() - pair[1].int()).abs().max() <= 1
+    assert "give one value of each" in refusal(capsys, "sample", *way[:-1], "4,5", "--out", tmp_path / "x")
+    assert "at least 2" in refusal(capsys, "sample", finished, "-n", 1, "--to-seed", 5, "--out", tmp_path / "x")
+    ddpm = ["fashion-mnist-ddpm", "-n", 2, "--to-seed", 5, "--out", tmp_path / "x"]
+    assert "--to-seed goes through the latent" in refusal(capsys, "sample", *ddpm)
+    assert not (tmp_path / "x").exists()
 
 
 def test_labels_and_grid(capsys: Capture, finished: Path, tmp_path: Path) -> None:

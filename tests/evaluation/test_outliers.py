@@ -98,7 +98,20 @@ def test_noise_made_here_tells_whether_a_ranking_can_be_trusted(sign: float, tru
     found = rank_outliers(made, data, share=None if network else 0.05)
     assert found.noise_rank == (3 if trusted else 39)
     assert (found.doubt == "") == trusted
-    assert trusted or "would come as number 39 of 40 and not among the first" in found.doubt
+    assert trusted or "comes as number 39 of 40 and not among the first" in found.doubt
+    assert found.share == pytest.approx(1 / 6 if network else 0.05)
+
+
+@pytest.mark.parametrize(("level", "place"), [(30, 10), (255, 1)])
+def test_noise_that_was_planted_is_asked_instead_of_noise_made_here(level: int, place: int) -> None:
+    data, planted = (
+        DataSet("grey", torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 8, 8).contiguous())
+        for levels in (range(40), [0, level, level, 255])
+    )
+    made = SimpleNamespace(
+        generator=SimpleNamespace(sample_shape=(1, 8, 8)), critic=Brightness(1.0), real_weighting=None
+    )
+    assert rank_outliers(made, data, share=0.05, noise=planted).noise_rank == place
 
 
 def test_points_are_not_tried_by_noise() -> None:

@@ -42,7 +42,7 @@ def test_it_is_short() -> None:
 
 def test_it_is_listed_explained_and_cited(capsys: Capture) -> None:
     assert "coordinate_generator" in run(capsys, "list", "networks").out
-    assert "sliced_wasserstein_training" in run(capsys, "list").out
+    assert "sliced_wasserstein_training" in run(capsys, "list", "systems").out
     told = run(capsys, "info", "sliced_wasserstein_training").out
     assert "a LatentGenerator (type: ...)" in told and "Deshpande et al. 2018, Generative" in told
     assert "mode_seeking" in run(capsys, "list", "techniques").out

@@ -61,7 +61,7 @@ def test_every_recipe_trains(system: str, classes: int, tmp_path: Path) -> None:
     found = survey(photos(tmp_path / "mine", 60, classes=classes))
     # as if the largest networks were slow: the smallest is taken
     made = starter(found, Wish(system, tmp_path / "mine.yaml", 1, 32), lambda recipe: 20.0)
-    assert made.hurried and made.recipe.train.steps == 2 and "# mine:" in made.text
+    assert made.recipe.train.steps == 2 and "# mine:" in made.text
     assert made.recipe.every.log <= made.recipe.every.grid
     changed = {**made.recipe.to_dict(), "evaluate": None, "every": {"grid": 0, "checkpoint": 0}}
     changed["train"] |= {"batch_size": 8}
@@ -83,11 +83,13 @@ def test_the_largest_network_that_has_the_time_is_taken(tmp_path: Path) -> None:
 
     by_width = {64: 1.0, 48: 0.5, 32: 0.2, 24: 0.1}
     made = starter(found, asked, lambda recipe: by_width[width(recipe)])
-    assert width(made.recipe) == 32 and made.steps == 0.85 * 30 * 60 / 0.2 and not made.hurried
+    assert width(made.recipe) == 32 and made.steps == 0.85 * 30 * 60 / 0.2 and not made.enough
     assert width(starter(found, asked, lambda recipe: 1e-6).recipe) == 64
     assert starter(found, asked, lambda recipe: 1e-6).steps == PLANS["gan"].most
     slow = starter(found, asked, lambda recipe: 100.0)
-    assert width(slow.recipe) == 24 and slow.hurried and slow.steps == 15
+    assert width(slow.recipe) == 24 and slow.enough and slow.steps == 15
+    patient = starter(found, slow.enough, lambda recipe: 100.0)
+    assert patient.steps >= PLANS["gan"].enough and not patient.enough, "what is advised is enough"
 
 
 def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

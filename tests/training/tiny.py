@@ -116,8 +116,8 @@ class Teller:
     def note(self, line: str) -> None:
         self.pipe.send(("note", line))
 
-    def scoring(self, done: int, total: int) -> None:
-        self.pipe.send(("scoring", done))
+    def work(self, what: str, done: int, total: int) -> None:
+        self.pipe.send((what, done))
 
 
 def train_here(pipe: Connection, recipe: Recipe, out: Path, patch: Callable[[], None] | None = None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,7 +97,7 @@ def samples(place: str, wishes: Wishes, progress: Progress | None = None) -> Pag
     with rows_watched(progress or _silence, generator, wishes.n, BATCH) as rows:
         drawn = torch.cat(list(counted(batches, wishes.n, rows)))
     words = ", ".join([f"seed {wishes.seed}", *wishes.words(wanted), *generator.remarks()])
-    return PagePicture(_png(drawn, place), f"{wishes.n} samples, {words}", wishes.command(place))
+    return PagePicture(_png(drawn, place, wanted.columns), f"{wishes.n} samples, {words}", wishes.command(place))
 
 
 def interpolation(place: str, wishes: Wishes, last: int, n: int) -> PagePicture:
@@ -109,7 +109,7 @@ def interpolation(place: str, wishes: Wishes, last: int, n: int) -> PagePicture:
     wanted = wishes.rows(generator, 1)
     made = between(generator, (wishes.seed, last), n, wanted.rows)
     words = ", ".join([f"{n} samples from seed {wishes.seed} to seed {last}", *wishes.words(wanted)])
-    return PagePicture(_png(made, place, len(made)), words)
+    return PagePicture(_png(made, place, len(made)), words, replace(wishes, n=n).command(place, last))
 
 
 def joins(generator: Generator) -> bool:

@@ -94,9 +94,10 @@ class Wishes:
         """The conditions and the move, in a few words each."""
         return [*conditions.words, *([self.move.words] if self.move else [])]
 
-    def command(self, weights: str) -> str:
-        """The command line that draws the same samples."""
+    def command(self, weights: str, last: int | None = None) -> str:
+        """The command line that draws the same samples, or the way to the first of the seed `last`."""
         words = ["genkit", "sample", weights, "-n", str(self.n), "--seed", str(self.seed)]
+        words += ["--to-seed", str(last)] if last is not None else []
         for name, value in self.conditions.items():
             dropped = os.path.isabs(value) and os.path.isfile(value)
             words += ["--condition", f"{name}={os.path.basename(value) if dropped else value}"]

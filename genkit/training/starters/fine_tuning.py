@@ -48,7 +48,7 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
     recipe = Recipe.from_dict(tree)
     head = f"# {found.name}: {found.count:,} images. Written by genkit new; change what you like, and train it:\n"
     head += f"#   genkit train {asked.file} --from {start}\n"
-    return Starter(head + recipe.to_yaml(), recipe, steps, False)
+    return Starter(head + recipe.to_yaml(), recipe, steps, None)
 
 
 def _check_classes(found: Survey, generator: Any, start: str) -> None:

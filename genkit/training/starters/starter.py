@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +55,13 @@ class Starter:
         text: YAML with comments.
         recipe: the same, checked.
         steps: of the training.
-        hurried: whether they are fewer than show what the data are.
+        enough: the wish that would show what the data are, where these minutes do not; else None.
     """
 
     text: str
     recipe: Recipe
     steps: int
-    hurried: bool
+    enough: Wish | None
 
 
 def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
@@ -78,7 +79,8 @@ def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
         if steps >= plan.enough or rung is plan.rungs[-1]:
             break
     text = _text(asked.system, values | {"minutes": max(1, round(steps * seconds / 60 / SHARE))}, steps)
-    return Starter(text, _recipe(text), steps, steps < plan.enough)
+    longer = replace(asked, minutes=math.ceil(plan.enough * seconds / 60 / SHARE), size=shape.size)
+    return Starter(text, _recipe(text), steps, longer if steps < plan.enough else None)
 
 
 def _recipe(text: str) -> Recipe:

@@ -314,11 +314,12 @@ def test_a_run_that_is_new_is_listed(visit: Visit, here: Path) -> None:
     shutil.rmtree(late)
 
 
-def test_the_way_between_two_seeds(visit: Visit) -> None:
+def test_the_way_between_two_seeds(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
     first = visit.png("#picture")
     visit.page.get_by_role("button", name="Between two seeds").click()
     visit.page.locator("#way").click()
-    visit.png("#picture", first)
+    drawn = visit.png("#picture", first)
+    assert drawn == written(capsys, visit.command("#picture"), "samples")
     assert "8 samples from seed 0 to seed 1" in visit.page.inner_text("#picture figcaption")
 
 
