@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from genkit.core.generator import Generator
 
 OTHER_NAMES = {"class": "label"}
-FEW, WIDEST = 8, 16
-"""Columns of a picture: fewer values are taken several times in a row, for more there is no room."""
+WIDEST = 16
+"""Columns of a picture of values in turn, at most."""
 
 
 @dataclass
@@ -32,7 +33,7 @@ class AskedConditions:
         rows: name -> a row a sample, checked.
         words: a description of each, for the line about the result: "label 2: coat", "hue 0.6", "low_res of photo.png".
         files: that were read, by the option that names them.
-        turn: values of one condition that are taken in turn, the most there are; 1 where all samples have the same.
+        turn: samples after which the values that are taken in turn begin anew; 1 where all samples have the same.
     """
 
     rows: dict[str, Tensor] = field(default_factory=dict)
@@ -43,7 +44,9 @@ class AskedConditions:
     @property
     def columns(self) -> int | None:
         """Of a picture each of whose columns is of one value; None where that is no matter, or too wide."""
-        return self.turn * max(1, FEW // self.turn) if 1 < self.turn <= WIDEST else None
+        from genkit.core.columns.labels import columns_each
+
+        return self.turn * columns_each(self.turn) if 1 < self.turn <= WIDEST else None
 
 
 def asked(generator: Generator, label: str | None, given: Sequence[str], n: int) -> AskedConditions:
@@ -86,14 +89,16 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
     column = conditions.get(name)
     if isinstance(column, Images):
         found.files[option] = Path(value)
-        found.rows |= conditions.check({name: repeated(read_images(Path(value), column, n), n)}, n)
+        given = read_images(Path(value), column, n)
+        found.turn = lcm(found.turn, len(given))
+        found.rows |= conditions.check({name: repeated(given, n)}, n)
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
     if (asked := len(value.split(","))) > n and value not in getattr(column, "names", ()):
         raise ConditionError(f"{asked} values for {n} sample{'s'[: n - 1]}; take -n {asked} or more, or name fewer")
     if value not in getattr(column, "names", ()):
-        found.turn = max(found.turn, asked)
+        found.turn = lcm(found.turn, asked)
     if not isinstance(column, Labels):
         found.words.append(f"{name} {value}")
     elif column.names:

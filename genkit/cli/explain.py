@@ -24,7 +24,7 @@ from genkit.cli.places import (
     skip_bad_option,
 )
 from genkit.cli.sampler_options import Number
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, with_article
 
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 STRIPS = (".gif", ".webp", ".png")
@@ -96,8 +96,8 @@ def _use(subject: str, given: dict[str, Any]) -> str:
         return CLASSIFIER
     if hasattr(made, "exemplars"):
         return EXEMPLARS
-    name = getattr(made, "__name__", "thing that is not known")
-    raise GenkitError(f"{subject} is a {name}; what can be explained is a classifier, a StyleEx or an exemplar VAE")
+    kind = with_article(made.__name__) if made else "of a type that is not known here"
+    raise GenkitError(f"{subject} is {kind}; what can be explained is a classifier, a StyleEx or an exemplar VAE")
 
 
 def _class_of(weights: str) -> Any:

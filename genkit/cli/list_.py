@@ -17,18 +17,18 @@ Row = tuple[str, ...]
 
 ABOUT = {
     "recipes": "trainings that are described and can be run: genkit train NAME",
-    "weights": "what was trained and is shipped: genkit sample NAME",
+    "weights": "what was trained and is shipped: generators, genkit sample NAME, and classifiers",
     "metrics": "scores: genkit evaluate --metrics NAME",
     "extractors": "networks whose features are compared: genkit evaluate --extractor NAME",
     "layouts": "checkpoints of others: genkit import NAME",
     "generators": "what makes samples; of recipes and of weights",
-    "systems": "what is trained, and how; the first word of a recipe",
+    "systems": "what is trained, and how: the type of a recipe's system",
     "networks": "generators', critics', encoders', denoisers' and classifiers'",
     "vae": "priors, likelihoods and posteriors of variational autoencoders",
     "diffusion": "schedules, solvers, losses and guidance of diffusion models",
     "techniques": "what a GAN's training is composed of: losses, penalties, weightings, augmentations",
     "optimizers": "optimizers and schedules of their rates",
-    "data": "data sets: genkit train RECIPE data.type=NAME, genkit evaluate NAME",
+    "data": "data sets: genkit new NAME, genkit train RECIPE data.type=NAME",
     "columns": "what is known of a sample, such as its label",
 }
 """Kind -> a line about it."""

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from genkit.training.starters.survey import Survey
 
 SYSTEMS = tuple(PLANS)
-MINUTES, SHOWN = 30, 5
-"""Of a training, and files and classes that are named."""
+MINUTES, SHOWN, LEAST = 30, 5, 8
+"""Of a training; files and classes that are named; pixels of the smallest images that are made."""
 
 
 @click.command("new", cls=Writing, epilog=ABOUT_DATA)
 @click.argument("data", type=DATA)
 @click.option("--out", type=Place(suffixes=(".yaml", ".yml")), help="The recipe; NAME.yaml of the data by default.")
 @click.option("--system", type=click.Choice(SYSTEMS), default=SYSTEMS[0], show_default=True, help="The generator.")
-@click.option("--size", type=click.IntRange(8, 256), help="Side length in pixels; by images and time if not said.")
+@click.option("--size", type=click.IntRange(LEAST, 256), help="Side length in pixels; by images and time if not said.")
 @click.option("--from", "start", type=WEIGHTS, help="Go on from these weights, or from a run: their kind and size.")
 @click.option("--minutes", type=COUNT, default=MINUTES, show_default=True, help="For the training, on this machine.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training.")
@@ -76,7 +76,8 @@ def command(
     write_atomically(file, made.text.encode())
     if made.enough:
         enough = f"--minutes {made.enough.minutes} --size {made.enough.size}"
-        warn([f"{made.steps:,} iterations are few for this; {enough} would do, or a smaller size, or another --system"])
+        smaller = "" if made.enough.size == (PLANS[system].sides or [LEAST])[0] else "a smaller size or "
+        warn([f"{made.steps:,} iterations are few for this; {enough} would do, or {smaller}another --system"])
     seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"all {found.count:,}"
     click.echo(f"recipe in {file}, a contact sheet of {seen} images in {sheet}; train it with")
     click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))

@@ -40,8 +40,8 @@ def ranked(
 ) -> Ranking:
     """The images of `spec` by the critic of a small GAN that is trained on them, and on some noise that is planted.
 
-    The critic's real samples all weigh the same: weights that leave out what is suspicious would keep it from learning
-    to tell it. It is trained in rounds until the planted noise comes first; the best round counts.
+    The critic's real samples all weigh the same, since of what has lost its weight it learns little. It is trained in
+    rounds until the planted noise comes first; the best round counts.
 
     Args:
         items: the data of `spec`.
@@ -50,15 +50,16 @@ def ranked(
     from genkit.evaluation.outliers import rank_outliers
 
     if len(items) < LEAST:
-        raise GenkitError(f"{items.name} has {len(items)} images; a generator learns from {LEAST} or more")
+        few = f"{items.name} has {len(items)} images; a generator learns from {LEAST} or more"
+        raise GenkitError(f"{few}; give a run that knows such images with --against")
     best: Ranking | None = None
     rounds = (training["steps"],) if "steps" in training else ROUNDS
     planted = max(PLANTED, round(PLANTED_SHARE * len(items)))
-    recipe = replace(_recipe(items.sample_shape, training), data={"type": "with_noise", "data": spec, "count": planted})
+    longer = {"type": "with_noise", "data": spec, "count": planted, "seed": training.get("seed", 0)}
+    recipe = replace(_recipe(items.sample_shape, training), data=longer)
     noise = recipe.build_data().taken("noise", slice(len(items), None))
     for steps, game in _rounds(recipe, rounds, items.name, shown, crew):
         made = rank_outliers(game, items, share, progress(shown, "judging", "image"), crew, noise)
-        place = made.noise_rank or 1
         place = made.noise_rank or 1
         best = made if best is None or place < (best.noise_rank or 1) else best
         if not made.doubt:

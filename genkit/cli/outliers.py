@@ -78,7 +78,7 @@ def score(
             ranking = ranked(spec, items, SHARE if share is None else share, training, shown, crew)
     if crew.rank:
         return
-    _tell(ranking, items, run)
+    _tell(ranking, items, run, training.get("steps"))
     _write(ranking, items, out, grid, worst)
 
 
@@ -105,6 +105,8 @@ def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> 
     named = read_name(data, "DATA")
     if isinstance(named, dict):
         takes = signature(catalog.find(named["type"], kind="data")).parameters
+        if channels is None and size is not None and ("size" in named or "size" not in takes):
+            raise GenkitError(f"--size {size}: the size of {data} is said by itself; leave the option out")
         usual = takes["size"].default if "size" in takes else None
         wanted = {"size": size or (_side(usual) if isinstance(usual, int) else None), "channels": channels}
         return {k: v for k, v in wanted.items() if v is not None and k in takes} | named
@@ -113,8 +115,8 @@ def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> 
     channels = channels or max((shape[0] for shape in first), default=3)
     if size is not None:
         return folder_spec(named, size, channels, skip_bad)
-    least = _side(min((min(shape[1:]) for shape in first), default=LARGEST))
-    return {**folder_spec(named, least, channels, skip_bad), "enlarge": True}
+    sides = sorted(min(shape[1:]) for shape in first) or [LARGEST]
+    return {**folder_spec(named, _side(sides[len(sides) // 2]), channels, skip_bad), "enlarge": True}
 
 
 def _side(natural: int) -> int:
@@ -141,23 +143,26 @@ def _items(spec: dict[str, Any]) -> Any:
     items = catalog.build(spec, kind="data", where="DATA")
     if len(items.sample_shape) != 3:
         raise GenkitError(f"DATA: {items.name} holds points; images are ranked")
+    if items.sample_shape[-1] < SMALLEST:
+        raise GenkitError(f"DATA: images of {items.sample_shape[-1]} pixels are too small; {SMALLEST} are needed")
     return items
 
 
-def _tell(ranking: Ranking, items: Any, run: str | None) -> None:
+def _tell(ranking: Ranking, items: Any, run: str | None, steps: int | None) -> None:
     if items.report:
         click.echo(f"{items.name}: {items.report.summary()}")
     junk = int(ranking.junk.sum())
     click.echo(
         f"of {len(items)} images {junk} ({100 * junk / len(items):.1f} %) look like junk: less than half of their "
-        f"weight is left ({ranking.by}, rho {ranking.rho:.3g})"
+        f"weight is left ({ranking.by}, rho {ranking.rho:.3g}; seen at {items.sample_shape[-1]} pixels)"
     )
     click.echo(
         f"weights may leave out up to {100 * ranking.share:.3g} % (--share), and do so of images without junk too: "
         "it is an order in which to look, not a verdict"
     )
+    longer = "give more --steps, or none; " if steps else ""
     if ranking.doubt:
-        other = "give another run" if run else "try another --seed or --size, or give a run"
+        other = "give another run" if run else f"{longer}try another --seed or --size, or give a run"
         warn([f"{ranking.doubt}; {other} --against"])
 
 

@@ -34,7 +34,7 @@ from genkit.core.errors import GenkitError
     help="Of all samples: label=3, hue=0.6, or low_res=IMAGE, a file; of 0.1,0.6, or of a folder, in turn.",
 )
 @click.option(
-    "--to-seed", type=SEED, help="Instead, n images on the way from the first sample of --seed to that of this."
+    "--to-seed", type=SEED, help="n images on the way from one seed's first sample to another's; conditions stay."
 )
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option(

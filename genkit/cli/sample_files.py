@@ -14,7 +14,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.places import Place
-from genkit.core.display import rows_watched
+from genkit.core.display import is_first_process, rows_watched
 from genkit.core.errors import DataError, GenkitError, RecipeError
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -33,6 +33,9 @@ PNG_HEADER, DEFLATE = 100, 1.001
 
 SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
 
+RECORD = ".series.json"
+"""In a folder whose series has not come to its end: what its samples are a function of."""
+
 
 def write_samples(
     batches: Iterator[Tensor],
@@ -45,7 +48,7 @@ def write_samples(
     about: str,
     picture: Callable[[Tensor], Tensor] | None = None,
 ) -> None:
-    """Writes n samples of `generator` below `out`, and prints where.
+    """Writes n samples of `generator` below `out`, and prints where; the first process of a launch alone does.
 
     Args:
         batch_size: rows of a batch, for the progress.
@@ -56,6 +59,8 @@ def write_samples(
     """
     from genkit.core.files import only_writer
 
+    if not is_first_process():
+        return
     with (
         only_writer(out, "writing samples to"),
         display() as shown,
@@ -89,6 +94,7 @@ def write_images(
     start = 0
     for batch in batches:
         if start == 0:  # of an earlier series nothing may be left, were this one stopped
+            (out / RECORD).unlink(missing_ok=True)
             for image in out.glob("*.png"):
                 image.unlink()
         images.write_folder([batch], out, start, images.digits(n))

@@ -13,7 +13,7 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.launch import crew_of_launch
-from genkit.cli.sample_files import GRID, counted, refuse_others, write_points
+from genkit.cli.sample_files import GRID, RECORD, counted, refuse_others, write_points
 from genkit.core.display import rows_watched
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.files import only_writer, write_atomically
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from genkit.core.crew import Crew
     from genkit.core.generator import Generator
-
-RECORD = ".series.json"
-"""In a folder whose series has not come to its end: what its samples are a function of."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from genkit.cli.edit import STRIP
 from genkit.cli.sample_files import write_samples
 from genkit.core.errors import GenkitError, kind_of
 
+MOST = 10_000
+"""Images of a way, which are held together."""
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,10 +39,21 @@ def write_way(
 
     if not isinstance(generator, LatentGenerator):
         raise GenkitError(f"--to-seed goes through the latent of a generator, which {kind_of(generator)} does not have")
-    if wanted.turn > 1:
-        raise GenkitError("--to-seed: conditions stay the same on the way; give one value of each")
-    made = between(generator, seeds, n, {name: rows[:1] for name, rows in wanted.rows.items()})
+    if n > MOST:
+        raise GenkitError(f"-n {n:,}: a way has at most {MOST:,} images")
+    made = between(generator, seeds, n, one_of_each(wanted))
     write_samples(iter([made]), n, n, generator, out, grid, weights, about, _strip)
+
+
+def one_of_each(wanted: AskedConditions) -> dict[str, Tensor]:
+    """The conditions, of one row.
+
+    Raises:
+        GenkitError: values in turn.
+    """
+    if wanted.turn > 1:
+        raise GenkitError("conditions stay the same on the way from seed to seed; give one value of each")
+    return {name: rows[:1] for name, rows in wanted.rows.items()}
 
 
 def _strip(made: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from torch.nn.functional import relu
 from genkit.core.errors import RecipeError
 from genkit.core.precision import wide
 
+EQUAL = 1e-6
+"""Deviation of scores, as a share of the largest one, up to which it is rounding."""
 PENALTY = 100.0
 FLOOR = 1e-4
 """The authors' factor of the hinge penalty, and their addend of raw weights before normalising."""
@@ -68,6 +70,7 @@ def closed_form(score: Tensor, rho: float) -> Tensor:
 
     For each number k of positive weights, which sit on the k lowest scores, the two constraints give a and lambda; the
     k whose weights agree with itself is the answer. Where the ball holds the corner, all weight is on the lowest score.
+    Scores that differ by no more than rounding are equal, and so are their weights.
 
     Args:
         score: (B,), any real type; the result has its type.
@@ -75,7 +78,8 @@ def closed_form(score: Tensor, rho: float) -> Tensor:
     """
     s, order = torch.sort(wide(score.detach()))
     m = len(s)
-    s = (s - s.mean()) / (s.std(correction=0) + 1e-300)
+    std = s.std(correction=0)
+    s = (s - s.mean()) / torch.where(std > EQUAL * s.abs().max(), std, torch.inf)
     k = torch.arange(1, m + 1, dtype=s.dtype, device=s.device)
     mean = s.cumsum(0) / k
     spread = s.square().cumsum(0) - k * mean.square()

@@ -151,6 +151,8 @@ def check_place(path: Path, *, folder: bool = False) -> None:
     if path.exists() and path.is_dir() != folder:
         reason = "is a file, and a folder is wanted" if folder else "is a folder; name a file in it"
         raise CheckpointError(f"cannot write {path}: it {reason}")
+    if path.exists() and not (folder or path.is_file()):
+        raise CheckpointError(f"cannot write {path}: it is no regular file; name another")
     nearest = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
     if not nearest.is_dir() and nearest != path:
         raise CheckpointError(f"cannot write {path}: {nearest} is no folder")

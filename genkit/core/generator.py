@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.columns.labels import columns_each
 from genkit.core.condition import Condition, Conditioned
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import watched
@@ -23,10 +24,8 @@ from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, Randomness, Rows, seeds_of_rows
 from genkit.core.tree import Tree
 
-POINTS, COLUMNS = 2000, 16
-"""Of a picture: its points, and the most classes that it shows."""
-POINTS_AT_ONCE, IMAGES_AT_ONCE = 500, 16
-"""Samples of a batch that one process of several makes for a picture."""
+POINTS, COLUMNS, POINTS_AT_ONCE, IMAGES_AT_ONCE = 2000, 16, 500, 16
+"""Of a picture: points, the most classes that it shows, and samples of a batch that one of several processes makes."""
 
 
 @contextmanager
@@ -145,7 +144,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
     def column_classes(self) -> tuple[int, ...]:
         """The class of each column of its picture, few classes in several; none where columns are no classes."""
         classes = 0 if self.made or type(self).pictured is not Generator.pictured else self.conditions.classes
-        return tuple(k for k in range(min(classes, COLUMNS)) for _ in range(max(1, 8 // classes)))
+        return tuple(k for k in range(min(classes, COLUMNS)) for _ in range(columns_each(classes)))
 
     @property
     def column_names(self) -> tuple[str, ...]:

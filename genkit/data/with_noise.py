@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 from typing import Annotated
 
 import torch
@@ -16,7 +16,7 @@ def with_noise(
     data: DataSet, count: Annotated[int, Field(ge=1)], seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 ) -> DataSet:
     """`data`, and after its rows `count` images of plain noise over all levels, with the labels and attributes of rows
-    that `seed` draws.
+    that `seed` draws. What only a data set of another kind has, such as the target of `domains`, is left out.
 
     Raises:
         DataError: `data` holds points, not images.
@@ -28,4 +28,5 @@ def with_noise(
     longer = data.taken(f"{data.name} and {count} of noise", torch.cat([torch.arange(n), like]))
     x = longer.x.clone() if longer.x is data.x else longer.x
     x[n:] = torch.randint(256, (count, *data.sample_shape), generator=rng, dtype=torch.uint8)
-    return replace(longer, x=x, files=())
+    kept = {field.name: getattr(longer, field.name) for field in fields(DataSet)}
+    return DataSet(**{**kept, "x": x, "files": ()})

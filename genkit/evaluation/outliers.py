@@ -26,7 +26,7 @@ NOISE = 65
 MOST = 0.75
 """Share of the noise that has to come early."""
 AMONG_FIRST = 0.05
-"""Share of the rows among which noise has to come; more where more are junk."""
+"""Share of the rows among which noise has to come; more where more may be junk."""
 
 
 class Game(Protocol):
@@ -74,7 +74,7 @@ class Ranking:
     def doubt(self) -> str:
         """A line where noise does not stand out, so that the order says little; else empty."""
         n = len(self.weight)
-        if self.noise_rank is None or self.noise_rank <= 1 + max(AMONG_FIRST * n, float(self.junk.sum())):
+        if self.noise_rank is None or self.noise_rank <= 1 + max(AMONG_FIRST, self.share) * n:
             return ""
         place = f"as number {self.noise_rank:,} of {n:,}" if self.noise_rank <= n else f"after all {n:,}"
         return (
@@ -162,6 +162,10 @@ def _judged(game: Any, data: Any, raw: Any, progress: Progress | None, crew: Cre
     classes = getattr(game.critic, "classes", 0)
     if classes and "label" not in data.conditions:
         raise EvaluationError(f"the critic judges samples of {classes} classes, and {data.name} has no labels")
+    if classes and data.conditions.classes != classes:
+        raise EvaluationError(
+            f"the critic judges samples of {classes} classes, and {data.name} has {data.conditions.classes}"
+        )
     made = dict[int, tuple[Tensor, Tensor]]()
     for k, index in crew.my_batches(torch.arange(len(data)), AT_ONCE):
         x = data.rows(index).to(device)

@@ -104,6 +104,9 @@ def _of_shape(
 
 def _written(text: str, role: str) -> dict[str, Any]:
     try:
-        return dict(parse_yaml(text))
+        written = dict(parse_yaml(text))
     except (Unreadable, TypeError, ValueError) as damage:
         raise DataError(f"{role}: {shown(text)} is no YAML mapping; write '{{type: name, key: value}}'") from damage
+    if not isinstance(written.get("type"), str):
+        raise DataError(f"{role}: {shown(text)} has no type, a name of 'genkit list data': {{type: name, key: value}}")
+    return written

@@ -11,7 +11,7 @@ import yaml
 
 from genkit import __version__
 from genkit.core.catalog import load
-from genkit.core.columns.labels import numbered
+from genkit.core.columns.labels import columns_each, numbered
 from genkit.core.documents import read_mapping
 from genkit.core.errors import first_line
 from genkit.core.files import write_text_atomically
@@ -190,8 +190,10 @@ def _legend(product: Any) -> str:
     config = product if isinstance(product, Mapping) else {}
     found = lookup(config.get("type"), ["generators", "networks"])
     shows: str = getattr(load(found[1].target), "shows", "") if found else ""
-    classes = numbered(config.get("class_names", [])[:COLUMNS])
-    return shows or (f"A class a column: {classes}" if classes else "")
+    names = config.get("class_names", [])[:COLUMNS]
+    each = columns_each(len(names))
+    wide = f"{each} columns a class" if each > 1 else "A class a column"
+    return shows or (f"{wide}: {numbered(names)}" if names else "")
 
 
 def _history(found: Mapping[str, Any]) -> list[tuple[str, ...]]:

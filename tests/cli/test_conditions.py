@@ -64,6 +64,27 @@ def test_label_and_class_are_one_condition(capsys: Capture, here: Path, tmp_path
     assert made[0] == made[1] == made[2]
 
 
+@pytest.mark.parametrize(
+    ("label", "images", "turn", "columns"),
+    [
+        ("3", "photo.png", 1, None),
+        (None, "photos", 3, 6),
+        ("a,b", "photos.zip", 6, 6),
+        ("0,1,2,3,4,5", "photos", 6, 6),
+        ("0,1,2,3", "photos", 12, 12),
+        ("0,1,2,3,4,5,6", "photos", 21, None),
+    ],
+)
+def test_a_column_of_a_grid_has_one_value_of_each_condition(
+    here: Path, label: str | None, images: str, turn: int, columns: int | None
+) -> None:
+    found = asked(Generator.from_pretrained(here / "up"), label, [f"low_res={here / images}"], 24)
+    assert (found.turn, found.columns) == (turn, columns)
+    if columns:
+        rows = [tuple(values[i].flatten().tolist() for values in found.rows.values()) for i in range(24)]
+        assert all(row == rows[i % columns] for i, row in enumerate(rows))
+
+
 def test_labels_are_taken_in_turn(capsys: Capture, here: Path, tmp_path: Path) -> None:
     ran = run(capsys, "sample", here / "model", "-n", 3, "--label", "c,0", "--out", tmp_path / "a")
     assert ran.code == 0 and ran.out.endswith("(seed 0, label 2: c, 0: a)\n"), ran

@@ -43,7 +43,7 @@ def test_class_names_arrive_wherever_labels_do(capsys: Capture, recipe: Path, tm
     folder = train(recipe, tmp_path / "run")
     assert json.loads((folder / "weights" / "config.json").read_text())["class_names"] == ["cat", "dog"]
     assert json.loads((folder / "environment.json").read_text())["classes"] == ["cat", "dog"]
-    assert "A class a column: 0: cat, 1: dog" in (folder / "report.html").read_text()
+    assert "4 columns a class: 0: cat, 1: dog" in (folder / "report.html").read_text()
     for subject in (folder, folder / "weights"):
         assert "0: cat, 1: dog" in run(capsys, "info", subject).out
     for given, out in (("dog", "a"), ("1", "b")):

@@ -261,6 +261,8 @@ def test_devices_are_neither_read_nor_written(capsys: Capture, tmp_path: Path, f
     assert "no such file" in refusal(capsys, "import", "ppogan/generator", "x", "--config", "/dev/zero", "--out", "y")
     line = ["evaluate", finished, "--against", "digits", "--metrics", "fd", "-n", "10", "--json", tmp_path / "pipe"]
     assert "no regular file" in refusal(capsys, *line)
+    line = ["outliers", "digits", "--out", "/dev/null"]
+    assert "no regular file" in refusal(capsys, *line), "before anything is trained"
     assert (tmp_path / "pipe").is_fifo()
 
 

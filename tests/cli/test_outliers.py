@@ -130,6 +130,23 @@ def test_images_are_learned_as_large_as_they_are(tmp_path: Path, side: int, lear
     assert outliers._spec("digits", None, None, False)["size"] == 28
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("{typ: digits}", "has no type, a name of 'genkit list data'"),
+        ("{type: digits, size: 20}", "the size of {type: digits, size: 20} is said by itself; leave the option out"),
+        ("{type: part, data: {type: digits}, stop: 60}", "is said by itself; leave the option out"),
+    ],
+)
+def test_specs_and_the_size(capsys: Capture, data: str, reason: str) -> None:
+    assert reason in refusal(capsys, "outliers", data, "--size", 16)
+
+
+def test_images_that_are_too_small(capsys: Capture) -> None:
+    line = ["outliers", "{type: part, data: {type: digits, size: 4}, stop: 60}", "--steps", 2]
+    assert "images of 4 pixels are too small; 8 are needed" in refusal(capsys, *line)
+
+
 @pytest.mark.parametrize(("places", "trained", "kept"), [((30, 2), 2, 2), ((30, 40, 20, 50), 4, 20), ((1,), 1, 1)])
 def test_it_is_trained_until_planted_noise_comes_first(
     capsys: Capture,

@@ -69,6 +69,30 @@ def test_another_series_starts_anew(
     assert contents(tmp_path / "out") == contents(tmp_path / "again")
 
 
+def test_images_of_another_command_are_no_part_of_a_series(
+    capsys: Capture, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["sample", finished, "-n", 7, "--seed", 2, "--label", 3, "--out"]
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        assert run(capsys, *line, tmp_path / "out").code == 130
+    assert run(capsys, *line, tmp_path / "out", "--to-seed", 5).code == 0
+    assert "there already" not in run(capsys, *line, tmp_path / "out").out
+    assert run(capsys, *line, tmp_path / "whole").code == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_one_of_several_processes_writes_a_way(
+    capsys: Capture, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["sample", finished, "-n", 4, "--to-seed", 2, "--label", 3, "--out", tmp_path / "out"]
+    monkeypatch.setenv("RANK", "1")
+    ran = run(capsys, *line)
+    assert ran.code == 0 and ran.out == "" and not (tmp_path / "out").exists()
+    monkeypatch.setenv("RANK", "0")
+    assert run(capsys, *line).code == 0 and len(list((tmp_path / "out").glob("*.png"))) == 4
+
+
 def test_other_weights_are_another_series(finished: Path) -> None:
     generator = Generator.from_pretrained(finished)
     before = SampleSeries(generator, 3, 0, {}, 2).key

@@ -74,6 +74,32 @@ def test_refusals() -> None:
         rank_outliers(game(None, classes=3), POINTS, share=0.1)
 
 
+def test_a_critic_of_other_classes() -> None:
+    pictures = torch.zeros(6, 1, 4, 4, dtype=torch.uint8)
+    made: Any = SimpleNamespace(
+        generator=SimpleNamespace(sample_shape=(1, 4, 4)), critic=Brightness(1.0), real_weighting=None
+    )
+    made.critic.classes = 2
+    with pytest.raises(EvaluationError, match="the critic judges samples of 2 classes, and three has 3"):
+        rank_outliers(made, DataSet("three", pictures, torch.arange(6) % 3), share=0.1)
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-7])
+def test_images_that_are_equal_weigh_the_same(rounding: float) -> None:
+    """The scores of equal images differ by rounding, which depends on the batch that they are in."""
+    score = torch.full((55,), -9.63251, dtype=torch.float64)
+    score[52:] *= 1 + rounding
+    torch.testing.assert_close(closed_form(score, 0.0263), torch.ones(55, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("share", "place", "trusted"), [(0.05, 3, True), (0.05, 4, False), (0.3, 13, True)])
+def test_a_ranking_is_trusted_by_place_alone(share: float, place: int, trusted: bool) -> None:
+    """However many rows the weights leave out."""
+    weight = torch.cat([torch.zeros(20), torch.full((20,), 2.0)])
+    found = Ranking(weight, weight, "closed form", share / (2 * (1 - share)), place)
+    assert (not found.doubt) == trusted
+
+
 class Brightness(torch.nn.Module):
     """A critic of images by their mean; `sign` says whether bright or dark ones are suspicious."""
 

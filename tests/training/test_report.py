@@ -199,7 +199,8 @@ def test_names_that_are_no_text_cost_no_report(tmp_path: Path) -> None:
         (True, {"type": "directions"}, "A row a direction"),
         (True, {"type": "controlled"}, "A row an attribute"),
         (False, {"type": "styleex"}, "below each row what the generator makes of it"),
-        (True, {"type": "gan", "class_names": ["cat", "dog"]}, "A class a column: 0: cat, 1: dog"),
+        (True, {"type": "gan", "class_names": ["cat", "dog"]}, "4 columns a class: 0: cat, 1: dog"),
+        (True, {"type": "gan", "class_names": list("abcde")}, "A class a column: 0: a, 1: b, 2: c, 3: d, 4: e"),
     ],
 )
 def test_pictures_say_what_their_rows_and_columns_are(folder, finished, generator, legend) -> None:

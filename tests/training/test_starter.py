@@ -137,7 +137,18 @@ def test_images_of_one_small_size_keep_it_where_the_system_can(tmp_path: Path) -
         assert (run / "weights/model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("system", PLANS)
+def test_every_size_that_is_offered_can_be_built(system: str) -> None:
+    found = survey(DIGITS)
+    for side in PLANS[system].sides or (*range(8, 72), *range(72, 257, 23)):
+        made = starter(found, Wish(system, Path("x.yaml"), 1, side), lambda recipe: 20.0)
+        with torch.device("meta"):
+            assert made.recipe.build_system(), side
+
+
 def test_sizes_that_cannot_be() -> None:
+    with pytest.raises(RecipeError, match=r"makes images of 16, 20, 24, 28, 32, 40, 48, 56, 64, ... 256 pixels"):
+        starter(survey(DIGITS), Wish("ddpm", Path("x.yaml"), 30, 12), lambda recipe: 0.1)
     found = survey(DIGITS)
     with pytest.raises(RecipeError, match="--size 30: this system makes images of 32, 64, 128, 256 pixels"):
         starter(found, Wish("stylegan2", Path("x.yaml"), 30, 30), lambda recipe: 0.1)

@@ -18,8 +18,8 @@ from genkit.core.generator import Generator
 SIDE = 240
 
 
-def image_tab(library: Library, weights: gr.State) -> None:
-    """Builds the tab; weights that can do neither say so."""
+def image_tab(library: Library, weights: gr.State, choice: gr.Dropdown) -> None:
+    """Builds the tab; of weights that can do neither it says so, and others are a click away in `choice`."""
 
     @gr.render(inputs=weights, show_progress="hidden")
     def build(name: str | None) -> None:
@@ -29,8 +29,10 @@ def image_tab(library: Library, weights: gr.State) -> None:
             gr.HTML(refusal(str(refused)))
             return
         if not (varies(found) or scores(found)):
-            able = ", ".join(name for name, place in library.shipped.items() if _takes_images(place))
-            gr.HTML(note(f"These weights neither vary an image nor score one; of the shipped ones, {able} do."))
+            gr.HTML(note("These weights neither vary an image nor score one. Of the shipped ones these do:"))
+            with gr.Row():
+                for other in (name for name, place in library.shipped.items() if _takes_images(place)):
+                    gr.Button(other, size="sm").click(lambda other=other: other, None, choice)
             return
         _build(library, weights, varies(found), scores(found))
 

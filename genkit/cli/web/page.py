@@ -37,7 +37,7 @@ def page(library: Library) -> gr.Blocks:
             with gr.Tab(SAMPLES):
                 sample_tab(library, taken, directions)
             with gr.Tab(IMAGE):
-                image_tab(library, taken)
+                image_tab(library, taken, weights)
             with gr.Tab(TRAINING):
                 watch, run = training_tab(library)
             with gr.Tab(PAGES):

@@ -102,12 +102,13 @@ def samples(place: str, wishes: Wishes, progress: Progress | None = None) -> Pag
 
 def interpolation(place: str, wishes: Wishes, last: int, n: int) -> PagePicture:
     """n samples from the one that the seed of `wishes` gives to the one of the seed `last`."""
+    from genkit.cli.way import one_of_each
     from genkit.posthoc.between import between
 
     generator = wishes.generator(opened(place))
     assert isinstance(generator, LatentGenerator)
-    wanted = wishes.rows(generator, 1)
-    made = between(generator, (wishes.seed, last), n, wanted.rows)
+    wanted = wishes.rows(generator, n)
+    made = between(generator, (wishes.seed, last), n, one_of_each(wanted))
     words = ", ".join([f"{n} samples from seed {wishes.seed} to seed {last}", *wishes.words(wanted)])
     return PagePicture(_png(made, place, len(made)), words, replace(wishes, n=n).command(place, last))
 

@@ -17,6 +17,9 @@ from genkit.core.randomness import Randomness
 NUMBER = "-?[0-9]{1,18}"
 """A text that is a whole number."""
 
+WIDE = 8
+"""Columns of a picture that few classes fill."""
+
 UNASKED = -1
 """The row of a free column that leaves the class to the generator."""
 
@@ -122,3 +125,8 @@ def numbered(names: Sequence[str]) -> str:
     """'0: cat, 1: dog', or the names alone where they are their own numbers."""
     own = all(name == str(number) for number, name in enumerate(names))
     return ", ".join(name if own else f"{number}: {name}" for number, name in enumerate(names))
+
+
+def columns_each(values: int) -> int:
+    """Columns of a picture for each of so many values: few have several, up to `WIDE` in all."""
+    return max(1, WIDE // values) if values else 0

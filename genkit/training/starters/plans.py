@@ -80,6 +80,7 @@ PLANS: Mapping[str, SystemPlan] = {
         ),
         4_000,
         100_000,
+        (*range(16, 33, 4), *range(40, 65, 8), *range(80, 257, 16)),
     ),
     "vae": SystemPlan(
         "VAE",
@@ -126,7 +127,8 @@ def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -
         kept = LEAST_SIDE <= least == largest <= most and least % HALVED == 0 and least in sides
         size = least if kept else usual
     if size not in sides:
-        raise RecipeError(f"--size {size}: this system makes images of {', '.join(map(str, sides[:9]))} pixels")
+        some = ", ".join(map(str, sides[:9])) + (f", ... {sides[-1]}" if len(sides) > 9 else "")
+        raise RecipeError(f"--size {size}: this system makes images of {some} pixels")
     if found.fixed and found.fixed[-1] != size and found.spec["type"] not in RESIZED:
         raise DataError(f"{found.name} comes in {found.fixed[-1]} pixels; leave --size out, or choose another system")
     channels = found.fixed[0] if found.fixed else 3 if found.colour else 1

@@ -300,7 +300,9 @@ def test_weights_say_what_they_are(visit: Visit) -> None:
     visit.page.get_by_text("28x28 grey digits by example").wait_for()
     visit.choose("Weights", "gan")
     visit.page.get_by_role("tab", name="Your image").click()
-    visit.page.get_by_text("neither vary an image nor score one; of the shipped ones, fashion-mnist-ddpm,").wait_for()
+    visit.page.get_by_text("neither vary an image nor score one. Of the shipped ones these do:").wait_for()
+    visit.page.get_by_role("button", name="fashion-mnist-exemplar-vae").click()
+    visit.page.locator("#vary").wait_for()
 
 
 def test_a_run_that_is_new_is_listed(visit: Visit, here: Path) -> None:
