@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
 
 RECIPE = "digits/robust_wgan_closed_form"
-ROUNDS = (200, 400, 800, 1600)
+ROUNDS = tuple(range(200, 1601, 200))
 """Iterations after which the ranking is tried, where no number is given."""
 LEAST = 50
 """Images from which a generator can learn something."""
@@ -41,25 +41,26 @@ def ranked(
     """The images of `spec` by the critic of a small GAN that is trained on them, and on some noise that is planted.
 
     The critic's real samples all weigh the same, since of what has lost its weight it learns little. It is trained in
-    rounds until the planted noise comes first; the best round counts.
+    rounds until the planted noise comes first, by the scores of all rounds together; the best of these rankings counts.
 
     Args:
         items: the data of `spec`.
         training: size, steps and seed; `steps` is one round of that many iterations.
     """
-    from genkit.evaluation.outliers import rank_outliers
+    from genkit.evaluation.outliers import averaged, rank_outliers
 
     if len(items) < LEAST:
         few = f"{items.name} has {len(items)} images; a generator learns from {LEAST} or more"
         raise GenkitError(f"{few}; give a run that knows such images with --against")
-    best: Ranking | None = None
+    kept, best = list["Ranking"](), None
     rounds = (training["steps"],) if "steps" in training else ROUNDS
     planted = max(PLANTED, round(PLANTED_SHARE * len(items)))
     longer = {"type": "with_noise", "data": spec, "count": planted, "seed": training.get("seed", 0)}
     recipe = replace(_recipe(items.sample_shape, training), data=longer)
     noise = recipe.build_data().taken("noise", slice(len(items), None))
     for steps, game in _rounds(recipe, rounds, items.name, shown, crew):
-        made = rank_outliers(game, items, share, progress(shown, "judging", "image"), crew, noise)
+        kept.append(rank_outliers(game, items, share, progress(shown, "judging", "image"), crew, noise))
+        made = averaged(kept)
         place = made.noise_rank or 1
         best = made if best is None or place < (best.noise_rank or 1) else best
         if not made.doubt:

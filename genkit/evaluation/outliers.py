@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 import torch
 from torch import Tensor
 
-from genkit.core.chi_square import closed_form, normalised, rho_of_share
+from genkit.core.chi_square import EQUAL, closed_form, normalised, rho_of_share
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
@@ -51,6 +51,7 @@ class Ranking:
         by: source of the weights: a weight network, or the best weights for the scores.
         rho: radius of the ball that the weights may fill.
         noise_rank: place among the rows, 1 for the first, before which most of the noise comes; None if unknown.
+        noise_score: (K,) scores of that noise.
     """
 
     weight: Tensor
@@ -58,6 +59,7 @@ class Ranking:
     by: Literal["weight network", "closed form"]
     rho: float
     noise_rank: int | None = None
+    noise_score: Tensor | None = None
 
     @property
     def order(self) -> Tensor:
@@ -123,8 +125,29 @@ def rank_outliers(
     noise = noise or _noise_like(data)
     of_noise = _judged(game, noise, raw, None, crew) if noise else None
     if raw is None:
-        return Ranking(closed_form(score, rho), score, "closed form", rho, of_noise and _place(-score, -of_noise[0]))
-    return Ranking(normalised(drawn), score, "weight network", rho, of_noise and _place(drawn, of_noise[1]))
+        return _by_score(score, rho, of_noise and of_noise[0])
+    place = of_noise and _place(drawn, of_noise[1])
+    return Ranking(normalised(drawn), score, "weight network", rho, place, of_noise and of_noise[0])
+
+
+def averaged(rankings: Sequence[Ranking]) -> Ranking:
+    """One ranking of the same rows by several critics: by the mean of their scores, each in deviations from its mean.
+
+    The critics of one training find noise suspicious, forget it and find it again; most of them together are steadier.
+    """
+    rows, noise = [], []
+    for one in rankings:
+        assert one.noise_score is not None
+        mean, std = one.score.mean(), one.score.std(correction=0)
+        std = torch.where(std > EQUAL * one.score.abs().max(), std, torch.inf)
+        rows.append((one.score - mean) / std)
+        noise.append((one.noise_score - mean) / std)
+    return _by_score(torch.stack(rows).mean(0), rankings[-1].rho, torch.stack(noise).mean(0))
+
+
+def _by_score(score: Tensor, rho: float, noise: Tensor | None) -> Ranking:
+    place = None if noise is None else _place(-score, -noise)
+    return Ranking(closed_form(score, rho), score, "closed form", rho, place, noise)
 
 
 def _noise_like(data: Any) -> Any:

@@ -169,11 +169,17 @@ def test_it_is_trained_until_planted_noise_comes_first(
         score = torch.arange(59.0)
         return Ranking(torch.ones(59), score, "closed form", 0.026, next(told))
 
+    def together(rankings: list[Ranking]) -> Ranking:
+        assert len(rankings) == len(runs)
+        return rankings[-1]
+
     game: Any = SimpleNamespace(state_dict=dict, load_state_dict=lambda state: None, eval=lambda: game)
     monkeypatch.setattr(outlier_game, "on_device", lambda game: game)
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr("genkit.training.start.trained_system", lambda run: (None, game))
     monkeypatch.setattr("genkit.evaluation.outliers.rank_outliers", ranking)
+    monkeypatch.setattr("genkit.evaluation.outliers.averaged", together)
+    monkeypatch.setattr(outlier_game, "ROUNDS", (200, 400, 600, 800))
     ran = run(capsys, "outliers", folder, "--skip-bad", "--size", 8)
     assert ran.code == 0, ran
     assert [steps for _, steps in runs] == list(outlier_game.ROUNDS[:trained]) and len({run for run, _ in runs}) == 1

@@ -18,7 +18,7 @@ from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
 from genkit.data.digits import digits
 from genkit.data.outlier_mixture import outlier_mixture
-from genkit.evaluation.outliers import Ranking, rank_outliers, write_ranking
+from genkit.evaluation.outliers import Ranking, averaged, rank_outliers, write_ranking
 from genkit.training.recipe import Recipe
 from genkit.training.stream import Stream
 from genkit.training.trainer import Trainer
@@ -98,6 +98,21 @@ def test_a_ranking_is_trusted_by_place_alone(share: float, place: int, trusted: 
     weight = torch.cat([torch.zeros(20), torch.full((20,), 2.0)])
     found = Ranking(weight, weight, "closed form", share / (2 * (1 - share)), place)
     assert (not found.doubt) == trusted
+
+
+def test_several_critics_are_asked_together() -> None:
+    """Each in its own deviations, so that a critic of large scores does not speak for all."""
+    loud, soft = torch.tensor([0.0, 100.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0, 0.1])
+    noise = torch.tensor([50.0, 50.0]), torch.tensor([1.0, 1.0])
+    each = [
+        Ranking(torch.ones(4), s.double(), "closed form", 0.2, 1, k.double())
+        for s, k in ((loud, noise[0]), (soft, noise[1]))
+    ]
+    found = averaged([*each, each[1]])
+    assert found.order[0] == 2 and found.noise_rank == 1 and found.rho == 0.2
+    assert averaged(each[:1]).order[0] == 1 and averaged(each[:1]).noise_rank == 2
+    equal = Ranking(torch.ones(4), torch.full((4,), 3.0).double(), "closed form", 0.2, 1, noise[0].double())
+    assert averaged([equal]).weight.tolist() == [1, 1, 1, 1]
 
 
 class Brightness(torch.nn.Module):
