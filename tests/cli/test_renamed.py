@@ -117,7 +117,7 @@ def test_data_are_named_alike_everywhere(capsys: Capture, vae: Path, pictures: P
         ("edit", vae, "--replace", DATA, "--out", tmp_path / "new"),
         ("edit", vae, "--extend", pictures, "--out", tmp_path / "more"),
         ("stats", DATA, "--out", tmp_path / "part.npz"),
-        ("evaluate", DATA.replace("30", "60"), "--metrics", "outliers", "--steps", 2, "--size", 8),
+        ("evaluate", DATA.replace("30", "60"), "--metrics", "outliers", "--steps", 2),
     ):
         ran = run(capsys, *line)
         assert ran.code == 0, ran
