@@ -117,7 +117,9 @@ def test_refusals(capsys: Capture, vae: Path, pictures: list[Path], finished: Pa
     assert "--out" in refusal(capsys, "exemplars", vae, "--replace", "digits")
     assert "nothing to write" in refusal(capsys, "exemplars", vae, *out)
     assert "digits" in refusal(capsys, "exemplars", vae, "--replace", "digit", *out)
-    assert "is a GAN; what can be explained is a classifier, a StyleEx or an exemplar VAE" in refusal(capsys, "exemplars", finished)
+    assert "is a GAN; what can be explained is a classifier, a StyleEx or an exemplar VAE" in refusal(
+        capsys, "exemplars", finished
+    )
     assert "-n, --grid and --json are of an IMAGE" in refusal(capsys, "explain", vae, "-n", 8)
     replaced = ("edit", vae, "--replace", "digits", *out)
     for option in (["-n", 16], ["--seed", 0], ["--grid"], ["--batch-size", 2]):
