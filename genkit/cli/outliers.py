@@ -110,6 +110,8 @@ def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> 
         usual = takes["size"].default if "size" in takes else None
         wanted = {"size": size or (_side(usual) if isinstance(usual, int) else None), "channels": channels}
         return {k: v for k, v in wanted.items() if v is not None and k in takes} | named
+    if size is not None and channels is not None:
+        return folder_spec(named, size, channels, skip_bad)
     files = ImageFiles(named)
     first = [tuple(decoded.image.shape) for decoded in files.select(files.names[:PEEK]).decode_all(skip_bad=True)]
     channels = channels or max((shape[0] for shape in first), default=3)

@@ -65,6 +65,12 @@ def ball_penalty(weights: Tensor, rho: float, factor: float = PENALTY) -> Tensor
     return factor * relu((0.5 * (weights - 1).square()).mean() - rho)
 
 
+def deviation(score: Tensor) -> Tensor:
+    """The standard deviation of scores (B,), infinite where it is no more than rounding."""
+    std = score.std(correction=0)
+    return torch.where(std > EQUAL * score.abs().max(), std, torch.inf)
+
+
 def closed_form(score: Tensor, rho: float) -> Tensor:
     """argmin <w, s> over the ball and w >= 0: w = max(0, a - s / lambda), (B,), without a graph.
 
@@ -78,8 +84,7 @@ def closed_form(score: Tensor, rho: float) -> Tensor:
     """
     s, order = torch.sort(wide(score.detach()))
     m = len(s)
-    std = s.std(correction=0)
-    s = (s - s.mean()) / torch.where(std > EQUAL * s.abs().max(), std, torch.inf)
+    s = (s - s.mean()) / deviation(s)
     k = torch.arange(1, m + 1, dtype=s.dtype, device=s.device)
     mean = s.cumsum(0) / k
     spread = s.square().cumsum(0) - k * mean.square()

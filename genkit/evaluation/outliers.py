@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 import torch
 from torch import Tensor
 
-from genkit.core.chi_square import EQUAL, closed_form, normalised, rho_of_share
+from genkit.core.chi_square import closed_form, deviation, normalised, rho_of_share
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
 from genkit.core.progress import Progress
@@ -138,10 +138,9 @@ def averaged(rankings: Sequence[Ranking]) -> Ranking:
     rows, noise = [], []
     for one in rankings:
         assert one.noise_score is not None
-        mean, std = one.score.mean(), one.score.std(correction=0)
-        std = torch.where(std > EQUAL * one.score.abs().max(), std, torch.inf)
-        rows.append((one.score - mean) / std)
-        noise.append((one.noise_score - mean) / std)
+        mean, unit = one.score.mean(), deviation(one.score)
+        rows.append((one.score - mean) / unit)
+        noise.append((one.noise_score - mean) / unit)
     return _by_score(torch.stack(rows).mean(0), rankings[-1].rho, torch.stack(noise).mean(0))
 
 
