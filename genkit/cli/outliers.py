@@ -23,7 +23,7 @@ SHARE, SMALLEST, LARGEST = 0.05, 8, 32
 makes noise harder to see."""
 TRAINING_STEPS = click.Option(["--steps"], type=click.IntRange(2, 10**6))
 PEEK = 32
-"""Files of a folder that say its size and whether it is grey."""
+"""Files, at most and evenly spread, that say a folder's size and whether it is grey."""
 
 
 ABOUT = """Rank the images of A, the most suspicious first.
@@ -97,7 +97,7 @@ def _of_run(run: str, training: dict[str, int], shown: Display) -> Game:
 
 
 def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> dict[str, Any]:
-    """The spec by which the images are read; size and channels are as of the set or of the first files, if not said."""
+    """The spec by which the images are read; size and channels are as of the set or of some files, if not said."""
     from genkit.core import catalog
     from genkit.evaluation.real_data import folder_spec, read_name
     from genkit.images.image_files import ImageFiles
@@ -113,11 +113,12 @@ def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> 
     if size is not None and channels is not None:
         return folder_spec(named, size, channels, skip_bad)
     files = ImageFiles(named)
-    first = [tuple(decoded.image.shape) for decoded in files.select(files.names[:PEEK]).decode_all(skip_bad=True)]
-    channels = channels or max((shape[0] for shape in first), default=3)
+    some = files.names[:: -(-len(files) // PEEK)]
+    shapes = [tuple(decoded.image.shape) for decoded in files.select(some).decode_all(skip_bad=True)]
+    channels = channels or max((shape[0] for shape in shapes), default=3)
     if size is not None:
         return folder_spec(named, size, channels, skip_bad)
-    sides = sorted(min(shape[1:]) for shape in first) or [LARGEST]
+    sides = sorted(min(shape[1:]) for shape in shapes) or [LARGEST]
     return {**folder_spec(named, _side(sides[len(sides) // 2]), channels, skip_bad), "enlarge": True}
 
 

@@ -157,11 +157,23 @@ def _harm(output: Output, read: Path) -> str:
         return ""
     from genkit.core.location import CONFIG, RECIPE, WEIGHTS
 
-    own = (CONFIG, RECIPE, WEIGHTS)
-    if any((folder / name).is_file() for folder in (read, read / "weights") for name in own):
-        part = output.path.name in own or os.path.realpath(output.path) == os.path.realpath(read / "weights")
-        return f"is a part of {read}, which is read" if part else ""
+    if any((folder / name).is_file() for folder in (read, read / "weights") for name in (CONFIG, RECIPE, WEIGHTS)):
+        return f"is a part of {read}, which is read" if _own(output.path, read) else ""
     return f"lies in {read}, which is read"
+
+
+def _own(path: Path, read: Path) -> bool:
+    """Whether weights or a run in `read`, where `path` lies, keep a file of their own there."""
+    from genkit.core.card_header import README
+    from genkit.core.location import CONFIG, PRODUCTS, RECIPE, WEIGHTS
+    from genkit.training.run_folder import RunFolder
+
+    path, root = (Path(os.path.realpath(place)) for place in (path, read))
+    for run in (folder for folder in path.parents if folder.is_relative_to(root) and (folder / RECIPE).is_file()):
+        files = RunFolder(run)
+        if {path, *path.parents} & {files.checkpoints, files.grids} or path in vars(files).values():
+            return True
+    return path.name in (CONFIG, PRODUCTS, README, RECIPE, WEIGHTS)
 
 
 def _lies_in(path: Path, folder: Path) -> bool:

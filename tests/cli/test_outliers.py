@@ -130,6 +130,14 @@ def test_images_are_learned_as_large_as_they_are(tmp_path: Path, side: int, lear
     assert outliers._spec("digits", None, None, False)["size"] == 28
 
 
+def test_the_last_images_say_what_the_folder_is_as_well_as_the_first(tmp_path: Path) -> None:
+    grey, colour = torch.zeros(60, 1, 12, 12, dtype=torch.uint8), torch.zeros(60, 3, 24, 24, dtype=torch.uint8)
+    images.write_folder([grey], tmp_path / "a")
+    images.write_folder([colour], tmp_path / "b")
+    spec = outliers._spec(str(tmp_path), None, None, False)
+    assert spec["channels"] == 3 and spec["size"] == 24
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -155,5 +155,8 @@ def test_sizes_that_cannot_be() -> None:
     made = starter(found, Wish("stylegan2", Path("x.yaml"), 30), lambda recipe: 0.1)
     assert made.recipe.data == {**DIGITS, "size": 32}
     shapes = survey({"type": "shapes", "n": 20, "size": 32})
-    with pytest.raises(DataError, match="shapes/train comes in 32 pixels; leave --size out"):
-        starter(shapes, Wish("gan", Path("x.yaml"), 30, 64), lambda recipe: 0.1)
+    made = starter(shapes, Wish("gan", Path("x.yaml"), 30, 64), lambda recipe: 0.1)
+    assert made.recipe.data == {"type": "shapes", "n": 20, "size": 64}
+    some = survey({"type": "part", "data": DIGITS, "stop": 60})
+    with pytest.raises(DataError, match="comes in 28 pixels; leave --size out"):
+        starter(some, Wish("gan", Path("x.yaml"), 30, 64), lambda recipe: 0.1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from genkit.core.catalog import find
 from genkit.core.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -129,11 +131,11 @@ def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -
     if size not in sides:
         some = ", ".join(map(str, sides[:9])) + (f", ... {sides[-1]}" if len(sides) > 9 else "")
         raise RecipeError(f"--size {size}: this system makes images of {some} pixels")
-    if found.fixed and found.fixed[-1] != size and found.spec["type"] not in RESIZED:
+    if found.fixed and found.fixed[-1] != size and not _takes_a_size(found.spec["type"]):
         raise DataError(f"{found.name} comes in {found.fixed[-1]} pixels; leave --size out, or choose another system")
     channels = found.fixed[0] if found.fixed else 3 if found.colour else 1
     return Shape(size, channels, found.fixed is None and int(found.sides[0]) < size)
 
 
-RESIZED = ("mnist", "fashion_mnist", "digits", "cifar10", "celeba")
-"""Data sets with a `size`."""
+def _takes_a_size(kind: str) -> bool:
+    return "size" in signature(find(kind, kind="data")).parameters
