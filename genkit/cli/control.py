@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,6 +35,8 @@ def score(
     skip_bad: bool = False,
 ) -> None:
     """The tables of one generator with controls, and the same as JSON."""
+    from genkit.core.catalog import build
+    from genkit.core.documents import parse_yaml
     from genkit.core.generator import Generator
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation.control import control_scores
@@ -42,15 +44,27 @@ def score(
     if judge is None:
         raise GenkitError("--metrics control is judged by a network that had no part in training: give --judge WEIGHTS")
     join_launch()
-    generator, reader, crew = loaded(Generator, weights), loaded(Pretrained, judge), crew_of_launch()
+    generator, crew = loaded(Generator, weights), crew_of_launch()
+    spec = judge.lstrip().startswith("{")
+    reader: Any = build(parse_yaml(judge), where="--judge") if spec else loaded(Pretrained, judge)
     with display() as shown:
         tell = progress(shown, "judging", "image")
         found = control_scores(generator, reader, against, n, seed, tell, skip_bad, crew)
     if crew.rank:
         return
     show(weights, judge, found)
+    if _run_of(judge) and _run_of(weights) == _run_of(judge):
+        warn(["the judge is of the run that it judges, where it had a part in the training: it may be fooled by it"])
     if json_path:
         write_json(json_path, found.to_json())
+
+
+def _run_of(place: str) -> Path | None:
+    """The run that weights are of, all its stages together; None of none."""
+    from genkit.core.location import RECIPE
+
+    path = Path(place).resolve()
+    return next((folder for folder in reversed((path, *path.parents)) if (folder / RECIPE).is_file()), None)
 
 
 def show(weights: str, judge: str, found: ControlScores) -> None:
@@ -62,7 +76,7 @@ def show(weights: str, judge: str, found: ControlScores) -> None:
         for name, each in found.attributes.items()
     ]  # fmt: skip
     click.echo(table(rows, ("error", *KINDS.values(), "", "diversity", "disentangled")))
-    names = list(found.attributes)
+    names = dict.fromkeys([*found.attributes, *(j for each in found.attributes.values() for j in each.drift)])
     drift = [(name, *(_share(each.drift, j) for j in names)) for name, each in found.attributes.items()]
     if len(names) > 1:
         click.echo(table(drift, ("changed, drift of", *names)))

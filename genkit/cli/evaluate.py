@@ -43,7 +43,12 @@ METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers", "control")
 @option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")
 @option("--extractor-weights", type=click.Path(path_type=Path), of=(FEATURES,), help="A file with its weights.")
 @option("--no-cache", is_flag=True, of=(FEATURES,), help="Neither use nor keep features of data.")
-@option("--judge", type=WEIGHTS, of=("control",), help="Reads attributes, and had no part in the training.")
+@option(
+    "--judge",
+    type=WEIGHTS,
+    of=("control",),
+    help="WEIGHTS that read attributes and had no part in the training, or a spec: {type: measured_shape}.",
+)
 @option("--samples", type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
 @option("--nearest", type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound.")
 @option("--steps", of=("likelihood", "outliers"), help="Steps kept of the diffusion, or of training.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,9 @@ class Truncation(Number):
         if not isinstance(value, str) or "=" not in value:
             return super().convert(value, param, ctx)
         parts = [part.partition("=") for part in value.split(",")]
+        twice = [name for name, times in Counter(name for name, *_ in parts).items() if times > 1]
+        if twice:
+            self.fail(f"{twice[0]!r} is given twice", param, ctx)
         return {name: super(Truncation, self).convert(psi, param, ctx) for name, _, psi in parts}
 
 

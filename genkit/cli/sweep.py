@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from genkit.gan.control.controlled import Controlled
 
 MOST, USUAL = 64, 8
-"""Values of a sweep."""
+"""Values of a sweep, and of one that says none of numbers."""
 MOST_ROWS = 1000
 
 
@@ -27,7 +28,7 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
 
     Args:
         text: NAME=FROM:TO:COUNT, NAME=VALUE,VALUE,... or NAME.
-        conditions: what all images are asked for, as --condition of genkit sample.
+        conditions: what the rows are asked for, as --condition of genkit sample.
 
     Raises:
         GenkitError: weights without controls, or a sweep that is none.
@@ -47,10 +48,13 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
     if not isinstance(generator, Controlled):
         raise GenkitError(f"--sweep needs a generator with controls; this is {kind_of(generator)}")
     name, values, heads = swept(generator, text)
-    fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
+    fixed: dict[str, Any] = asked(generator, None, conditions, n).rows
     if name in fixed:
         raise GenkitError(f"--condition {name}: the sweep goes through {name}; leave one of them out")
-    strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **fixed)[0] for s in seeds]
+    strips = []
+    for k, s in enumerate(seeds):
+        of_row = {other: rows[k : k + 1] for other, rows in fixed.items()}
+        strips.append(generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **of_row)[0])
     rows = [f"seed {s}" for s in seeds]
     write_atomically(out, labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], rows))
     click.echo(f"{n} x {len(values)} images in {out} ({text}, seed {seed})")
@@ -80,14 +84,28 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
     if column is None:
         raise GenkitError(f"{option}: no control is called {shown(name)}{suggest(name, generator.conditions)}")
     if not equals:
-        rows = spread(column, min(USUAL, len(column.names) or USUAL))
+        rows = spread(column, min(MOST, getattr(column, "classes", USUAL)))
         return name, rows, [called(column, value) for value in rows]
     try:
-        values = steps(given) if ":" in given else given.split(",")
+        values: Sequence[float | str] = _stepped(column, given) if ":" in given else given.split(",")
         rows = column.check(name, values, len(values))
     except (ConditionError, ValueError) as misfit:
         raise GenkitError(f"{option}: {misfit}") from misfit
     return name, rows, [v if isinstance(v, str) else f"{v:.3g}" for v in values]
+
+
+def _stepped(column: Column, text: str) -> Sequence[float | str]:
+    """FROM:TO:COUNT as values of the column, of classes their numbers as texts.
+
+    Raises:
+        ValueError: it is not of this form, or between the numbers of classes.
+    """
+    values = steps(text)
+    if not hasattr(column, "classes"):
+        return values
+    if any(value != int(value) for value in values):
+        raise ValueError("classes have whole numbers, as in 0:3:4; or name them, VALUE,VALUE")
+    return [str(int(value)) for value in values]
 
 
 def steps(text: str) -> list[float]:
@@ -101,7 +119,7 @@ def steps(text: str) -> list[float]:
         low, high, count = float(parts[0]), float(parts[1]), int(parts[2])
     except (ValueError, IndexError):
         parts = []
-    if len(parts) != 3 or not 2 <= count <= MOST:
+    if len(parts) != 3 or not 2 <= count <= MOST or not math.isfinite(low) or not math.isfinite(high):
         raise ValueError(f"values are FROM:TO:COUNT, at most {MOST} of them, such as 0:1:8, or VALUE,VALUE")
     return [low + (high - low) * k / (count - 1) for k in range(count)]
 

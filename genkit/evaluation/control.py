@@ -6,6 +6,7 @@ Shoshan et al. 2021, arXiv:2101.02477, Sec. 4.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -16,7 +17,7 @@ from genkit.core.columns.labels import Labels
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError, kind_of
+from genkit.core.errors import BeyondTraining, EvaluationError, kind_of
 from genkit.core.progress import Progress
 from genkit.core.randomness import seeds_of_rows, stable_seed
 from genkit.evaluation.control_result import AttributeScores, ControlScores, Mean, disentanglement, unit_of
@@ -29,6 +30,8 @@ BATCH = 250
 """Images at a time."""
 FIXED = 8
 """Values at which the diversity of images is measured."""
+LEAST = 4 * FIXED
+"""Images of each measurement; fewer say nothing."""
 
 
 @runtime_checkable
@@ -70,7 +73,8 @@ def control_scores(
         crew: processes that share the images, batch by batch, and have the same scores; each of them calls this.
 
     Raises:
-        EvaluationError: not a generator with controls or not a judge, or they have no attribute in common.
+        EvaluationError: not a generator with controls or not a judge, they have no attribute in common, or too few
+            images.
         DataError: data of another shape.
     """
     if not isinstance(generator, Steerable):
@@ -85,9 +89,13 @@ def control_scores(
     names = _common(generator.conditions, judge.conditions)
     check_data(data, generator.sample_shape, "--against")
     real = open_data(data, generator.sample_shape, "--against", skip_bad)
+    if min(n, len(real)) < LEAST:
+        raise EvaluationError(f"control is measured on {LEAST} images or more; got {min(n, len(real))} of {real.name}")
     started = time.monotonic()
-    test = _Test(generator, judge, real, names, min(n, len(real)), seed, progress, crew)
-    found = {name: test.scores(name) for name in names}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BeyondTraining)  # of targets, which are what the judge sees, not what one asks
+        test = _Test(generator, judge, real, names, min(n, len(real)), seed, progress, crew)
+        found = {name: test.scores(name) for name in names}
     described = {"name": real.name, "n": len(real), "fingerprint": real.fingerprint}
     return ControlScores(found, described, test.n, seed, time.monotonic() - started, test.remarks())
 
@@ -118,7 +126,7 @@ class _Test:
     ):
         self.generator, self.judge, self.real, self.names, self.n, self.seed = generator, judge, real, names, n, seed
         self.crew = crew
-        self.columns = {name: judge.conditions[name] for name in names}
+        self.columns = dict(judge.conditions)
         self.progress, self.done, self.total = progress, 0, n * (3 + 4 * len(names))
         index = torch.randperm(len(real), generator=self.rng("real"))[:n]
         self.truth = {k: v.cpu() for k, v in real.condition(index).items() if k in names}
@@ -153,6 +161,8 @@ class _Test:
     def remarks(self) -> list[str]:
         unsaid = [name for name in self.names if name not in self.truth]
         remarks = [f"the data do not say {', '.join(unsaid)}: what the judge sees in them stands in"] if unsaid else []
+        if unread := [name for name in self.generator.conditions if name not in self.names]:
+            remarks.append(f"the judge does not read {', '.join(unread)}: not scored")
         return [*remarks, *self.real.remarks()]
 
     @torch.no_grad()
@@ -162,10 +172,10 @@ class _Test:
         self.done = min(self.total, self.done + len(x) * self.crew.count)
         if self.progress:
             self.progress(self.done, self.total)
-        return {name: found[name].cpu() for name in self.names}
+        return {name: found[name].cpu() for name in self.columns}
 
     def joined(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        return {name: torch.cat([part[name] for part in parts]) for name in self.names}
+        return {name: torch.cat([part[name] for part in parts]) for name in self.columns}
 
     def apart(self, name: str, a: Tensor, b: Tensor) -> Tensor:
         """Distances of values (n,), 0 or 1 of classes."""
@@ -193,12 +203,12 @@ class _Test:
             "nearest": self.apart(name, copied[name], real),
             "judge": self.apart(name, self.seen_real[name], real),
         }
-        changed = {j: self.apart(j, seen[j], moved[j]).mean().item() for j in self.names}
-        varied = {j: v / max(self.natural(self.seen_real, j), 1e-12) for j, v in changed.items()}
+        changed = {j: self.apart(j, seen[j], moved[j]).mean().item() for j in self.columns}
+        varied = {j: changed[j] / max(self.natural(self.seen_real, j), 1e-12) for j in self.names}
         return AttributeScores(
             unit,
             {kind: Mean.of(rows, factor) for kind, rows in errors.items() if kind != "judge" or name in self.truth},
-            {j: changed[j] / max(self.natural(self.seen, j), 1e-12) for j in self.names if j != name},
+            {j: changed[j] / max(self.natural(self.seen, j), 1e-12) for j in self.columns if j != name},
             disentanglement(name, varied, self.n),
             self.diversity(name),
             self.shares(name),

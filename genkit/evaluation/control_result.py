@@ -38,8 +38,10 @@ class AttributeScores:
         errors: target against what the judge sees, by kind of target: "real" (values of real images), "own" (values of
             the generator's own images); "chance" (targets of other images), "nearest" (copying the slice of the own
             image whose value is nearest, instead of an encoder), "judge" (of real images themselves).
-        drift: of every other attribute, when this one alone is changed: mean distance over that of any two images.
-        disentanglement: product over the others of how much this one varies over how much they do; higher is better.
+        drift: of every other attribute that the judge reads, when this one alone is changed: mean distance over that of
+            any two images.
+        disentanglement: product over the others that can be asked for of how much this one varies over how much they
+            do; higher is better.
         diversity: mean distance of pixels of two images with the same wish, over that of any two.
         classes: name -> share among real and among generated images, as the judge sees them.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -42,6 +43,28 @@ def test_tables_and_json(capsys, tmp_path, weights):
     assert set(found["attributes"]["hue"]["errors"]) == {"real", "own", "chance", "nearest", "judge"}
 
 
+def test_a_measurement_is_a_judge_and_what_it_does_not_read_is_said(capsys, weights):
+    asked = ["--against", DATA, "--metrics", "control", "--judge", "{type: measured_shape, size: 8}", "-n", 32]
+    code, out, err = run(capsys, "evaluate", weights[0], *asked)
+    assert code == 0 and "the judge does not read shape: not scored" in out
+    changed = next(line for line in out.splitlines() if "changed, drift of" in line)
+    assert changed.split()[-2:] == ["hue", "size"], "of all that the judge reads"
+    assert "beyond what was learned" not in out + err
+
+
+def test_a_judge_of_the_run_itself_is_told(capsys, tmp_path, weights):
+    run_folder = tmp_path / "run"
+    for name, place in zip(("control", "predictor"), weights, strict=True):
+        shutil.copytree(place, run_folder / name)
+    asked = ["--against", DATA, "--metrics", "control", "-n", 32, "--judge"]
+    told = "the judge is of the run that it judges"
+    for stages, there in (("", False), ("recipe.yaml", True)):
+        (run_folder / stages).touch()
+        code, out, _ = run(capsys, "evaluate", run_folder / "control", *asked, run_folder / "predictor")
+        assert code == 0 and (told in out) == there
+    assert told not in run(capsys, "evaluate", run_folder / "control", *asked, weights[1])[1]
+
+
 def test_refusals_in_one_line(capsys, tmp_path, weights):
     generator, judge = weights
     asked = ["--against", DATA, "--metrics", "control"]
@@ -49,5 +72,7 @@ def test_refusals_in_one_line(capsys, tmp_path, weights):
     plain = str(GAN(small(size=8, widths=[8, 6])).save_pretrained(tmp_path / "plain"))
     assert "a GAN has no controls" in refused(capsys, "evaluate", plain, *asked, "--judge", judge)
     assert "reads no attributes" in refused(capsys, "evaluate", generator, *asked, "--judge", generator)
+    told = refused(capsys, "evaluate", generator, *asked, "--judge", judge, "-n", 31)
+    assert "control is measured on 32 images or more; got 31 of shapes/test" in told
     told = refused(capsys, "evaluate", generator, "--against", DATA, "--metrics", "fd", "--judge", judge)
     assert told.startswith("genkit: --judge is for control")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 
 from genkit.cli.main import main
 from genkit.cli.sweep import swept
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPGenerator
@@ -54,6 +57,14 @@ def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights
             tile = tiles[row * 66 : row * 66 + 64 : 4, column * 66 : column * 66 + 64 : 4].astype(int)
             assert abs(tile - pixels(folder / "000000.png")).max() <= 1
     assert (whole[:LINE] < 128).any() and (whole[LINE:, : whole.shape[1] - width] < 128).any(), "texts"
+    in_turn = ["--sweep", "hue=0,0.5", "-n", 2, "--condition", "shape=disc,cross"]
+    code, *_ = run(capsys, "edit", weights, "--seed", 3, *in_turn, "--out", tmp_path / "turn.png")
+    disc, cross = (tmp_path / f"{shape}.png" for shape in ("disc", "cross"))
+    for n, shape in ((1, disc), (2, cross)):
+        wish = ["-n", n, "--condition", f"shape={shape.stem}", "--out", shape]
+        run(capsys, "edit", weights, "--seed", 3, "--sweep", "hue=0,0.5", *wish)
+    turn = pixels(tmp_path / "turn.png")
+    assert code == 0 and (turn[: LINE + 64] == pixels(disc)).all() and (turn[-64:] == pixels(cross)[-64:]).all()
     code, *_ = run(capsys, "edit", weights, "--sweep", "shape", "--condition", "hue=0.2", "--out", strip)
     assert code == 0 and pixels(strip).shape[0] == LINE + 4 * 66 - 2, "replaced; four rows if not said"
 
@@ -80,6 +91,12 @@ def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
         (["edit", "--sweep", "hue=0:1"], "values are FROM:TO:COUNT"),
         (["edit", "--sweep", "hue=0:1:1000"], "at most 64 of them"),
         (["edit", "--sweep", "shape=disc,circle"], "no class is called 'circle'"),
+        (["edit", "--sweep", "hue=nan:1:3"], "values are FROM:TO:COUNT"),
+        (["edit", "--sweep", "hue=0:inf:3"], "values are FROM:TO:COUNT"),
+        (["edit", "--sweep", "shape=0:3:3"], "classes have whole numbers, as in 0:3:4"),
+        (["edit", "--sweep", "shape=-1:1:3"], "takes 0 to 2, got -1"),
+        (["edit", "--sweep", "hue", "--condition", "shape=disc,cross", "-n", 1], "2 values for 1 sample"),
+        (["sample", "--truncation", "hue=0.5,hue=0.7"], "'hue' is given twice"),
         (["edit", "--sweep", "hue=0:1:4", "--condition", "hue=0.5"], "the sweep goes through hue"),
         (["edit", "--condition", "hue=0.5"], "--condition is of all images of a --sweep"),
     ],
@@ -103,6 +120,14 @@ def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
 def test_both_ends_of_a_circle_keep_their_own_text(weights):
     name, values, heads = swept(Controlled.from_pretrained(weights), "hue=0:1:3")
     assert (name, heads) == ("hue", ["0", "0.5", "1"]) and values.flatten().tolist() == [0, 0.5, 0]
+    for text in ("shape=0:2:3", "shape"):
+        assert swept(Controlled.from_pretrained(weights), text)[1].tolist() == [0, 1, 2]
+
+
+def test_all_classes_are_swept_where_none_is_said():
+    columns = ConditionSpace({"label": Labels(10, [*"abcdefghij"])})
+    heads = swept(SimpleNamespace(conditions=columns), "label")[2]
+    assert heads == [*"abcdefghij"]
 
 
 def test_a_classifier_is_no_generator_and_what_takes_it_is_said(capsys, tmp_path):

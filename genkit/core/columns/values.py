@@ -103,6 +103,8 @@ class Values(Column):
             raise ConditionError(f"condition {shown(name)} needs one row per sample: {n} samples, {len(rows)} numbers")
         if not self.cyclic:
             self._check_range(name, rows)
+        elif self.free:
+            self._remark_turns(name, rows)
         return self.wrapped(rows).float().clone()
 
     def _numbers(self, name: str, value: Any) -> Tensor:
@@ -143,6 +145,15 @@ class Values(Column):
             raise ConditionError(f"condition {shown(name)} takes {self.about}; got {got}")
         message = f"condition {shown(name)}: {got} is beyond what was learned, {self.low:g} to {self.shown(self.high)}"
         warnings.warn(BeyondTraining(message), stacklevel=2)
+
+    def _remark_turns(self, name: str, rows: Tensor) -> None:
+        """A number several times round the circle was counted in another unit, most likely."""
+        beyond = (rows < self.low - self.span) | (rows > self.high + self.span)
+        if known(~beyond.any()):
+            return
+        got, taken = (self.shown(part[beyond][0].item()) for part in (rows, self.wrapped(rows)))
+        circle = f"{self.low:g} to {self.shown(self.high)} is once round the circle"
+        warnings.warn(BeyondTraining(f"condition {shown(name)}: {got} is taken as {taken}; {circle}"), stacklevel=2)
 
     def wrapped(self, rows: Tensor) -> Tensor:
         """On a circle the same in [low, high), float32; else as they are."""

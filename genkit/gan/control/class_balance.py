@@ -14,7 +14,7 @@ from genkit.core.columns.labels import Labels
 from genkit.core.errors import RecipeError, kind_of
 from genkit.core.frozen import freeze
 from genkit.core.processes import whole_batch_with_graph
-from genkit.gan.control.measures import Readable, check_measure, reduced
+from genkit.gan.control.measures import Readable, check_measure, values_read
 from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -71,6 +71,6 @@ class ClassBalance(Term):
         check_measure(self.measure, gan.generator.sample_shape, self.attribute)
 
     def forward(self, turn: Turn) -> Tensor:
-        seen = whole_batch_with_graph(self.measure.read(reduced(turn.fake.x, self.measure)).float())
+        seen = whole_batch_with_graph(values_read(self.measure, turn.fake.x, self.attribute))
         q = seen.mean(0) + LEAST
         return self.weight * (self.shares * (self.shares / q).log()).sum()

@@ -12,7 +12,7 @@ from genkit.core.frozen import freeze
 from genkit.core.processes import whole_batch, whole_batch_with_graph
 from genkit.core.styled import named_slices
 from genkit.gan.control.contrast import Distance, contrastive_loss, distances, sharing
-from genkit.gan.control.measures import Measure, check_measure, reduced
+from genkit.gan.control.measures import Measure, check_measure, embedded
 from genkit.gan.control.paired_ascent import PairedAscent
 from genkit.gan.slots import Pair, StepInterval, Term, Turn
 
@@ -76,7 +76,7 @@ class Contrastive(Term):
 
     def forward(self, turn: Turn) -> Tensor:
         z: Any = turn.z
-        features = whole_batch_with_graph(self.measure.embed(reduced(turn.fake.x, self.measure)).float())
+        features = whole_batch_with_graph(embedded(self.measure, turn.fake.x, self.attribute))
         same = sharing(whole_batch(z["z"][:, self.at]))
         d = distances(features, self.distance)
         return self.weight * contrastive_loss(d, same, self.tau_plus, self.tau_minus)

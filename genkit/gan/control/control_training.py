@@ -19,7 +19,7 @@ from genkit.core.styled import named_slices, noise_of
 from genkit.core.system import Data, System, Terms, Turns, Update, descend
 from genkit.gan.control.controlled import Controlled, check_slice
 from genkit.gan.control.encoder import ControlEncoder
-from genkit.gan.control.measures import Readable, check_measure, reduced
+from genkit.gan.control.measures import Readable, check_measure, values_read
 from genkit.gan.gan import GAN
 from genkit.layers.arguments import Depth, Width
 
@@ -112,5 +112,5 @@ class ControlTraining(System):
         latents = tree.map(lambda part: part.to(self.w.device), self.controlled.latents(Noise(n, rng)))
         w = network.to_w(latents)
         images = network.synthesise(w, noise_of(latents)).float().clamp(-1, 1)
-        read = {name: measure.read(reduced(images, measure)).float() for name, measure in self.controls.items()}
+        read = {name: values_read(measure, images, name) for name, measure in self.controls.items()}
         return w[:, 0], read

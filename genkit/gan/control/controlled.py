@@ -42,8 +42,6 @@ class Controlled(LatentGenerator):
         GenkitError: psi names no slice.
     """
 
-    shows = "one attribute a row, from its least value to its largest"
-
     def __init__(self, generator: GAN, encoders: Mapping[str, ControlEncoder], psi: Psi | dict[str, Psi] = 1.0):
         super().__init__()
         self.given_finished = is_frozen(generator)

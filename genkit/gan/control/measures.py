@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from genkit.core.columns.column import Column
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.errors import RecipeError, kind_of, shown, suggest
 from genkit.core.pretrained import Configured
 from genkit.gan.control.contrast import gram, mean_colour
 from genkit.gan.layer_outputs import check_layers, layer_outputs
@@ -91,10 +91,17 @@ class PredictedClass(Configured, nn.Module):
     Args:
         classifier: images -> logits (B, classes).
         compared: what distances are of: its "probabilities", or its "logits".
+
+    Raises:
+        RecipeError: it tells no number of `classes`, so that it is none.
     """
 
     def __init__(self, classifier: nn.Module, compared: Literal["probabilities", "logits"] = "probabilities"):
         super().__init__()
+        if not isinstance(getattr(classifier, "classes", None), int):
+            other = "; an attribute of a predictor is read by predicted_attribute"
+            use = other if isinstance(classifier, ReadsAttributes) else ""
+            raise RecipeError(f"classifier: a classifier is needed, got {kind_of(classifier)}{use}")
         self.classifier, self.compared = classifier, compared
         self.sample_shape: tuple[int, ...] = tuple(getattr(classifier, "sample_shape", ()))
 
@@ -141,6 +148,35 @@ class GramMatrices(Configured, nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         return gram(layer_outputs(self.network, [self.layer], x)[0])
+
+
+def embedded(measure: Measure, x: Tensor, attribute: str) -> Tensor:
+    """What the measure compares images (B, C, H, W) by, (B, ...).
+
+    Raises:
+        RecipeError: it gives something else.
+    """
+    found = measure.embed(reduced(x, measure))
+    if not isinstance(found, Tensor) or found.dim() < 1 or len(found) != len(x):
+        raise RecipeError(f"{attribute}: embed of its measure gives {_what(found)}; ({len(x)}, ...) is wanted here")
+    return found.float()
+
+
+def values_read(measure: Readable, x: Tensor, attribute: str) -> Tensor:
+    """What the measure reads off images (B, C, H, W), (B,) or of classes (B, classes).
+
+    Raises:
+        RecipeError: it gives something else.
+    """
+    found, column = measure.read(reduced(x, measure)), measure.column
+    wanted = (len(x), column.classes) if isinstance(column, Labels) else (len(x),)
+    if not isinstance(found, Tensor) or found.shape != wanted:
+        raise RecipeError(f"{attribute}: read of its measure gives {_what(found)}; {list(wanted)} is wanted here")
+    return found.float()
+
+
+def _what(found: object) -> str:
+    return f"a tensor {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
 
 
 def reduced(x: Tensor, measure: object) -> Tensor:

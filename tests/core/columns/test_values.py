@@ -93,7 +93,10 @@ def test_beyond_what_was_learned_a_free_column_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SIZE.left_free().check("size", [0.5, NAN], 2)
-        HUE.left_free().check("hue", 3.5, 1)
+        HUE.left_free().check("hue", [-0.7, 1.5, NAN], 3)
+    turns = "^condition 'hue': 44.25 is taken as 0.25; 0 to 1 is once round the circle$"
+    with pytest.warns(BeyondTraining, match=turns):
+        assert HUE.left_free().check("hue", [0.5, 44.25], 2).tolist() == [0.5, 0.25]
     with pytest.raises(ConditionError, match="got inf"):
         SIZE.left_free().check("size", float("inf"), 1)
 

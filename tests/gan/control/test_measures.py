@@ -7,6 +7,7 @@ from torch import Tensor
 import genkit
 from genkit.classifiers.conv_classifier import Classifier
 from genkit.core import catalog
+from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace, Labels
 from genkit.core.errors import RecipeError
 from genkit.gan.control.contrast import gram
@@ -18,7 +19,9 @@ from genkit.gan.control.measures import (
     PredictedClass,
     Readable,
     check_measure,
+    embedded,
     reduced,
+    values_read,
 )
 from tests.contracts.specs import CLASSIFIER, finished
 
@@ -75,6 +78,36 @@ def test_one_attribute_of_a_predictor() -> None:
     for other in ((3, 8, 8), (1, 12, 12), (1, 16, 8)):
         with pytest.raises(RecipeError, match=r"shape: its measure takes images of \[1, 8, 8\], and"):
             check_measure(measure, other, "shape")
+
+
+def test_a_class_is_read_by_a_classifier_alone() -> None:
+    told = "classifier: a classifier is needed, got a Reads; an attribute of a predictor is read by predicted_attribute"
+    with pytest.raises(RecipeError, match=told):
+        PredictedClass(Reads())
+
+
+class Wrong(torch.nn.Module):
+    """Reads a number, in a shape of its own."""
+
+    column = Values(0, 1)
+
+    def __init__(self, *shape: int):
+        super().__init__()
+        self.shape = shape
+
+    def embed(self, x: Tensor) -> Tensor:
+        return x.new_zeros(self.shape)
+
+    read = embed
+
+
+def test_what_a_measure_of_ones_own_gives_is_looked_at() -> None:
+    with pytest.raises(RecipeError, match=r"ink: embed of its measure gives a tensor \[\]; \(3, \.\.\.\) is wanted"):
+        embedded(Wrong(), X, "ink")
+    with pytest.raises(RecipeError, match=r"ink: read of its measure gives a tensor \[3, 1\]; \[3\] is wanted here"):
+        values_read(Wrong(3, 1), X, "ink")
+    assert embedded(Wrong(3, 1), X, "ink").shape == (3, 1) and values_read(Wrong(3), X, "ink").shape == (3,)
+    assert values_read(PredictedClass(classifier()), X, "class").shape == (3, 10)
 
 
 def test_larger_images_are_made_small() -> None:
