@@ -44,8 +44,8 @@ def score(
         write_json(json_path, found)
 
 
-def predicting(weights: str) -> Any:
-    """The predictor in `weights`.
+def predicting(weights: str, held: Any = None) -> Any:
+    """The predictor in `weights`, which is `held` where they were read before.
 
     Raises:
         GenkitError: they hold something else.
@@ -53,7 +53,7 @@ def predicting(weights: str) -> Any:
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation.attributes import Predicting
 
-    product: Any = loaded(Pretrained, weights)
+    product: Any = held or loaded(Pretrained, weights)
     if not isinstance(product, Predicting):
         raise GenkitError(f"{weights} holds {kind_of(product)}; attributes are read by a predictor of them")
     return product

@@ -69,10 +69,12 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.option("--directions", type=WEIGHTS, help="Folder of the directions, from genkit directions.")
 @click.option("--condition", "conditions", multiple=True, metavar="NAME=VALUE", help="Of all images of a sweep.")
 @click.option("--out", type=EDITED, help="Folder of the images, or of the new weights; of a sweep a .png file.")
-@click.option("-n", "n", type=COUNT, default=16, show_default=True, help="Number of images.")
+@click.option("-n", "n", type=COUNT, default=16, help="Images, or rows of a --sweep; 16, or 4 rows.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png: IMAGE and its first {GRID} variations, or a strip.")
-@click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+@click.option(
+    "--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed, and images by rounding at most."
+)
 @skip_bad_option
 @click.pass_context
 @computes

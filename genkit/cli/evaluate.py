@@ -96,15 +96,15 @@ def of_use(use: str) -> click.Command:
 def _use(a: str, metrics: str | None) -> str:
     """The metric that is asked for alone; where nothing is asked for, what `a` is for."""
     if metrics is None:
-        return _purpose(a)
+        return purpose(a)
     names = metrics.split(",")
     if len(names) > 1 and (alone := [name for name in names if name in METRICS]):
         raise GenkitError(f"--metrics: {alone[0]} is asked for alone; leave it out, or the others")
     return metrics if metrics in METRICS else FEATURES
 
 
-def _purpose(weights: str) -> str:
-    """accuracy of weights of a classifier, attributes of those of a predictor, else FEATURES."""
+def purpose(weights: str) -> str:
+    """The metric of weights by what they are: accuracy of a classifier, attributes of a predictor, else FEATURES."""
     if weights.lstrip().startswith("{"):
         return FEATURES
     from genkit.core.catalog import load, shipped

@@ -40,7 +40,9 @@ from genkit.core.errors import GenkitError
 @click.option(
     "--grid", is_flag=True, help=f"Also write grid.png: the first {GRID} samples, values taken in turn a column each."
 )
-@click.option("--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed alone.")
+@click.option(
+    "--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed, and images by rounding at most."
+)
 @click.option("--like", type=IMAGE, hidden=True)
 @click.option("--between", type=IMAGE, nargs=2, hidden=True)
 @sampler_options

@@ -109,11 +109,15 @@ def _tell(title: str, folder: RunFolder) -> None:
 
 def _places(folder: RunFolder) -> Iterator[tuple[str, str]]:
     """Results, and their paths."""
+    from genkit.cli.evaluate import FEATURES, purpose
+
     for what, path in (("samples", folder.samples), ("report", folder.report)):
         if path.is_file():
             yield what, str(path)
     if folder.weights.is_dir():
-        yield "weights", f"{folder.weights}  (genkit sample {folder.path} -n 64 --out samples)"
+        made = purpose(str(folder.path)) == FEATURES
+        use = f"sample {folder.path} -n 64 --out samples" if made else f"evaluate {folder.path} --against DATA"
+        yield "weights", f"{folder.weights}  (genkit {use})"
     if folder.scores.is_file():
         yield "scores", str(folder.scores)
 

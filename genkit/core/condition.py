@@ -99,6 +99,8 @@ class ConditionSpace(Mapping[str, Column]):
 
     def check(self, condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
         """The given values, one checked row per sample; raises as `resolve`."""
+        if not isinstance(condition or {}, Mapping):
+            raise ConditionError(f"conditions are given by name, as {{'label': 3}}; got {shown(condition)}")
         given = dict(condition or {})
         for name in given:
             if name not in self:

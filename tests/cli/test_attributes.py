@@ -48,10 +48,38 @@ def test_where_noise_is_as_large_no_threshold_is_suggested(capsys: Capture, meas
     assert "attribute: size" not in ran.out
 
 
+GRAM = "{type: gram_matrices, network: {weights: mnist-classifier}, layer: stages.2}"
+
+
+@pytest.mark.parametrize(
+    ("reader", "name", "distances"),
+    [
+        ("mnist-classifier", "class", ["squared", "mean_absolute"]),
+        ("{type: mean_colour}", "mean_colour", ["squared", "mean_absolute"]),
+        (GRAM, "gram_matrices", ["squared", "mean_absolute", "gram"]),
+    ],
+)
+def test_classifiers_and_measures_are_calibrated_as_well(
+    capsys: Capture, reader: str, name: str, distances: list[str]
+) -> None:
+    ran = run(capsys, "calibrate", reader, "digits", "-n", 100, "--noise", 0.02)
+    assert ran.code == 0 and not ran.err, ran
+    rows = [line.split() for line in ran.out.splitlines() if line.strip().startswith(name)]
+    assert [row[1] for row in rows] == distances
+    block = yaml.safe_load(ran.out[ran.out.index("# of each") :])
+    assert block and all(line["attribute"] == name and line["tau_plus"] < line["tau_minus"] for line in block)
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["calibrate", "judge", SHAPES], "holds a Classifier; attributes are read by a predictor of them"),
+        (["calibrate", "judge", SHAPES], "samples of shapes/test are [3, 32, 32], wanted"),
+        (["calibrate", "fashion-mnist-gan", SHAPES], "holds a GAN; attributes are read by a predictor of them"),
+        (
+            ["calibrate", "{type: mean_color}", SHAPES],
+            "READER.type: unknown type 'mean_color'; did you mean 'mean_colour'",
+        ),
+        (["calibrate", "{type: mean_colour}", "{folder}"], "say which, as {type: folder, path: "),
         (["calibrate", "{measured}", "digits"], "samples of digits are [1, 28, 28], wanted [3, 32, 32]"),
         (["calibrate", "{measured}", "nothing"], "no file, folder or data set 'nothing'"),
         (["calibrate", "{measured}", "{type: part, data: {type: shapes}, stop: 1}"], "at least 2 images, got 1"),
@@ -65,7 +93,7 @@ def test_what_cannot_be_is_one_line(
     capsys: Capture, measured: Path, tmp_path: Path, command: list[str], message: str
 ) -> None:
     judge = seeded(NETWORKS["classifier"][0]).save_pretrained(tmp_path / "judge")
-    places = {"{measured}": measured, "judge": judge}
+    places = {"{measured}": measured, "judge": judge, "{folder}": tmp_path}
     assert message in refusal(capsys, *(places.get(word, word) for word in command))
 
 

@@ -26,6 +26,14 @@ def test_trains_and_says_where_to_look(capsys: Capture, recipe: Path, tmp_path: 
     assert "\x1b" not in ran.out, "no colours into a pipe"
 
 
+def test_what_is_no_generator_is_not_to_be_sampled(capsys: Capture, tmp_path: Path) -> None:
+    digits = "{type: part, data: {type: digits}, stop: 64}"
+    small = [f"data={digits}", "train.steps=2", "every.grid=0", "every.checkpoint=0", "evaluate=null"]
+    ran = run(capsys, "train", "mnist/mlp_classifier", *small, "--out", tmp_path / "run")
+    assert ran.code == 0 and f"(genkit evaluate {tmp_path / 'run'} --against DATA)" in ran.out, ran
+    assert run(capsys, "evaluate", tmp_path / "run", "--against", digits, "-n", 20).code == 0
+
+
 def test_scores_are_said_in_words(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
     scored = "evaluate={metrics: [fd, pr], n: 100}"
     ran = run(capsys, "train", recipe, "train.steps=1", scored, "--out", tmp_path / "run")

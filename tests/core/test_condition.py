@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from genkit.core.columns.images import Images
 from genkit.core.columns.labels import Labels, numbered
+from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import ConditionError
 from genkit.core.randomness import Rows
@@ -73,6 +76,12 @@ def test_what_is_not_given_is_drawn_from_the_rows() -> None:
     again = space.resolve({"style": 1}, 200, Rows(200, torch.Generator().manual_seed(0)))
     assert again["label"].equal(drawn["label"])
     assert space.check({"style": 1}, 2).keys() == {"style"}
+
+
+@pytest.mark.parametrize("given", ["hue", 5, ["hue", 0.5]])
+def test_conditions_have_names(given: Any) -> None:
+    with pytest.raises(ConditionError, match="conditions are given by name, as "):
+        ConditionSpace({"hue": Values(0, 1)}).check(given, 2)
 
 
 def test_unknown_names_are_refused() -> None:

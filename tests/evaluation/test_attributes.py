@@ -14,7 +14,7 @@ from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import EvaluationError, RecipeError
 from genkit.data.dataset import DataSet
-from genkit.evaluation.attribute_calibration import Calibration, calibrate, distances
+from genkit.evaluation.attribute_calibration import Calibration, calibrate, distances, embeddings_of
 from genkit.evaluation.attributes import attribute_errors, in_words
 from genkit.evaluation.judges import ByAttributes, judge_of
 from tests.contracts.specs import PREDICTOR, seeded
@@ -121,14 +121,16 @@ def test_distances_are_those_of_the_contrastive_loss() -> None:
 
 
 def test_thresholds_are_of_the_noise_and_of_real_pairs() -> None:
-    found = calibrate(Oracle(), data(200), noise=0.0)["size"]["mean_absolute"]
+    found = calibrate(embeddings_of(Oracle()), data(200), noise=0.0)["size"]["mean_absolute"]
     assert found.noise == 0 and found.tau_plus == pytest.approx(0.05 * found.mean)
     assert abs(found.mean - 200 / 3) < 6, "of two uniform numbers"
     assert found.tau_minus == found.quantiles[3] and abs(found.tau_minus - 200 * (1 - 0.3**0.5)) < 12
-    assert calibrate(Oracle(), data(200), noise=0.0)["size"]["mean_absolute"] == found, "a function of the seed"
-    noisy = calibrate(Oracle(), data(200), noise=0.05)["size"]["mean_absolute"]
+    assert calibrate(embeddings_of(Oracle()), data(200), noise=0.0)["size"]["mean_absolute"] == found, (
+        "a function of the seed"
+    )
+    noisy = calibrate(embeddings_of(Oracle()), data(200), noise=0.05)["size"]["mean_absolute"]
     assert abs(noisy.noise - 1.96 * 0.05 * 127.5) < 2 and noisy.tau_plus == noisy.noise and noisy.mean == found.mean
-    both = calibrate(Oracle(), data(200), noise=0.05)["hue"]
+    both = calibrate(embeddings_of(Oracle()), data(200), noise=0.05)["hue"]
     squared, absolute = both["squared"], both["mean_absolute"]
     assert squared.noise == pytest.approx(2 * absolute.noise**2, rel=1e-3) and squared.mean > absolute.mean
     assert found.usable and not Calibration(3, 2, (0,) * 5, 3, 2).usable
@@ -136,4 +138,4 @@ def test_thresholds_are_of_the_noise_and_of_real_pairs() -> None:
 
 def test_one_image_makes_no_pair() -> None:
     with pytest.raises(EvaluationError, match="pairs need at least 2 images, got 1"):
-        calibrate(Oracle(), data(1))
+        calibrate(embeddings_of(Oracle()), data(1))

@@ -63,6 +63,10 @@ class Contrastive(Term):
 
     def check(self, gan: Pair) -> None:
         slices, rule = named_slices(getattr(gan.generator, "network", None)), getattr(gan, "rule", None)
+        if not slices:
+            raise RecipeError(
+                f"contrastive: the latent has no slices; give the network a split, as {self.attribute}: 16"
+            )
         if self.attribute not in slices:
             raise RecipeError(
                 f"contrastive.attribute: no slice {shown(self.attribute)}{suggest(self.attribute, slices)}"

@@ -151,7 +151,7 @@ class GramMatrices(Configured, nn.Module):
 
 
 def embedded(measure: Measure, x: Tensor, attribute: str) -> Tensor:
-    """What the measure compares images (B, C, H, W) by, (B, ...).
+    """The embeddings (B, ...) by which the measure compares images (B, C, H, W).
 
     Raises:
         RecipeError: it gives something else.
@@ -163,7 +163,7 @@ def embedded(measure: Measure, x: Tensor, attribute: str) -> Tensor:
 
 
 def values_read(measure: Readable, x: Tensor, attribute: str) -> Tensor:
-    """What the measure reads off images (B, C, H, W), (B,) or of classes (B, classes).
+    """Values read off images (B, C, H, W): (B,), of classes (B, classes).
 
     Raises:
         RecipeError: it gives something else.

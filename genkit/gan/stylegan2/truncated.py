@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -32,16 +33,22 @@ def psi_of(psi: float | Mapping[str, float], network: Any) -> float | Tensor:
     """Of all numbers of w, or of each, (style_dim,), where slices are named; 1 for the others.
 
     Raises:
-        GenkitError: the network has no slice of a name.
+        GenkitError: the network has no slice of a name, or no finite number.
     """
     if not isinstance(psi, Mapping):
-        return psi
+        return _number("psi", psi)
     slices, of_each = named_slices(network), torch.ones_like(network.w_avg)
     for name, value in psi.items():
         if name not in slices:
             raise GenkitError(f"psi: no slice {shown(name)} of w{suggest(name, slices)}")
-        of_each[slices[name]] = value
+        of_each[slices[name]] = _number(f"psi of {name}", value)
     return of_each
+
+
+def _number(name: str, psi: Any) -> float:
+    if not isinstance(psi, (int, float)) or not math.isfinite(psi):
+        raise GenkitError(f"{name}: a finite number, 1 for no truncation; got {shown(psi)}")
+    return psi
 
 
 class Truncated(LatentGenerator):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -42,6 +44,12 @@ def test_more_vectors_than_there_are_are_refused() -> None:
     Truncated(generator, layers=depth)
     with pytest.raises(GenkitError, match=rf"layers: W\+ of this network has {depth} vectors, got {depth + 1}"):
         Truncated(generator, layers=depth + 1)
+
+
+@pytest.mark.parametrize("psi", [float("nan"), float("inf"), "0.5", None])
+def test_what_is_no_number_truncates_nothing(psi: Any) -> None:
+    with pytest.raises(GenkitError, match="psi: a finite number, 1 for no truncation; got "):
+        Truncated(GAN(small()), psi)
 
 
 def test_a_network_without_styles_is_refused() -> None:
