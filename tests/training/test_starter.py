@@ -75,6 +75,14 @@ def test_a_system_without_classes_says_so_and_not_that_they_are_few(tmp_path: Pa
     assert "2 classes, of which this system is told none" in text and "which is few: labels" not in text
 
 
+def test_a_vae_has_a_prior_of_its_images(tmp_path: Path) -> None:
+    colour = starter(survey(photos(tmp_path)), Wish("vae", Path("a.yaml"), 1), lambda recipe: 20.0).recipe.system
+    grey = starter(survey(DIGITS), Wish("vae", Path("a.yaml"), 1), lambda recipe: 20.0).recipe.system
+    assert (colour["generator"]["likelihood"]["type"], colour["generator"]["network"]["scaled"]) == ("gaussian", True)
+    assert grey["generator"]["likelihood"]["type"] == "bernoulli" and "scaled" not in grey["generator"]["network"]
+    assert [of["generator"]["prior"]["components"] for of in (colour, grey)] == [60 // 20, 1000 // 20]
+
+
 def test_the_largest_network_that_has_the_time_is_taken(tmp_path: Path) -> None:
     found, asked = survey(photos(tmp_path)), Wish("gan", Path("mine.yaml"), 30)
 

@@ -23,6 +23,8 @@ LOOKS, SCORED, LEAST = 20, 2000, 100
 """Pictures a training, images that are scored, and images below which scores mean nothing."""
 SCORE_S = 1.0
 """Of a training, for each image that is scored: scoring it takes a tenth of that on one core."""
+COMPONENTS, A_COMPONENT = 200, 20
+"""Of the prior of a VAE: at most, and images for each."""
 AVERAGED = {"stylegan2": "ema_images: 10000, ema_ramp: 0.05"}
 
 Timing = Callable[[Recipe], float]
@@ -126,6 +128,7 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         "multipliers": [1, 2] if shape.size <= 32 else [1, 2, 2] if shape.size <= 64 else [1, 1, 2, 2],
         "averaged": AVERAGED.get(asked.system, "ema: 0.995"),
         "mirror": files and found.colour,
+        "components": max(1, min(COMPONENTS, found.count // A_COMPONENT)),
         "seed": asked.seed,
         "scored": scored(found.count, asked.minutes),
     }
