@@ -77,7 +77,7 @@ def command(ctx: click.Context, a: str, against: str | None, metrics: str | None
                 GAN that is trained on them now
     """
     use = _use(a, metrics)
-    _refuse_unused(ctx, use)
+    _refuse_unused(ctx, use, metrics or use)
     if against is None and use != "outliers":
         raise click.UsageError("Missing option '--against'.", ctx)
     given = {name: value for name, value in options.items() if _is_given(value)}
@@ -125,10 +125,14 @@ def _is_given(value: object) -> bool:
     return value is not None and value is not False
 
 
-def _refuse_unused(ctx: click.Context, use: str) -> None:
-    """Raises GenkitError for an option that another metric would need."""
+def _refuse_unused(ctx: click.Context, use: str, called: str) -> None:
+    """Raises GenkitError for an option that another metric would need.
+
+    Args:
+        called: what was asked for, in the words of the command line.
+    """
     for parameter in ctx.command.params:
         of = parameter.of if isinstance(parameter, Option) else ()
         if of and use not in of and _is_given(ctx.params.get(parameter.name or "")):
             says = "says how features are made" if of == (FEATURES,) else f"is for {' and '.join(of)}"
-            raise GenkitError(f"{parameter.opts[0]} {says}, and {use} needs no such thing; leave it out")
+            raise GenkitError(f"{parameter.opts[0]} {says}, and {called} needs no such thing; leave it out")

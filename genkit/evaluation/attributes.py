@@ -121,7 +121,7 @@ def known_columns(predictor: Predicting, data: Any) -> dict[str, Labels | Values
             misfit = column.misfit(name, offered)
         if misfit:
             raise EvaluationError(
-                f"{data.name}: the predictor {misfit}; their attributes: {', '.join(data.conditions)}"
+                f"{data.name}: the predictor {misfit}; their attributes: {', '.join(data.conditions) or 'none'}"
             )
         assert isinstance(column, Labels | Values)
         found[name] = column
