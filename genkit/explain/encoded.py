@@ -11,7 +11,7 @@ from torch import Tensor
 from genkit.core.errors import EvaluationError
 from genkit.core.styled import Styles
 from genkit.explain.coordinates import StyleCoordinates
-from genkit.explain.explainable import Explainable
+from genkit.explain.explainable import Explainable, searched_layers
 
 BATCH = 64
 """Images at a time."""
@@ -68,7 +68,7 @@ class Encoded:
             check_logits(self.seen, "image")
             styles = [generator.styles_of(generator.of_images(rows.to(self.device))) for rows in x.split(batch)]
         self.styles: Styles = {name: torch.cat([part[name].cpu() for part in styles]) for name in styles[0]}
-        self.coordinates = StyleCoordinates.of(self.styles, generator.attribute_layers)
+        self.coordinates = StyleCoordinates.of(self.styles, searched_layers(generator))
         self.flat = self.coordinates.flat(self.styles)
         self.logits = torch.cat([logits for _, logits in self.pictured()])
         check_logits(self.logits, "the reconstruction of image")

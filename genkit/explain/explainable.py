@@ -17,7 +17,8 @@ class Explainable(Protocol):
 
     Attributes:
         sample_shape: (C, H, W) of its images.
-        attribute_layers: names of the layers whose styles are searched, in order; those of torgb are not among them.
+        attribute_layers: names of the layers whose styles are searched, in order. One that names `colour_layers` too
+            has these searched after them: a classifier of colours is not explained without.
     """
 
     @property
@@ -68,6 +69,11 @@ class Restartable(Protocol):
     def pictured_styles(self, styles: Styles, start: Halfway | None = None) -> Tensor:
         """As of every Explainable, from `start` on where it is given."""
         ...
+
+
+def searched_layers(generator: Explainable) -> tuple[str, ...]:
+    """Names of all layers whose styles are searched, in order."""
+    return (*generator.attribute_layers, *getattr(generator, "colour_layers", ()))
 
 
 def class_names(generator: Explainable, classes: int) -> tuple[str, ...]:

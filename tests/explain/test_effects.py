@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Looked(nn.Module):
         self.register_buffer("w", w)
         self.sample_shape = network.sample_shape
         self.attribute_layers = tuple(name for name in network.style_channels if not name.endswith("torgb"))
+        self.colour_layers: tuple[str, ...] = ()
 
     def rows(self) -> Tensor:
         """Its images."""
@@ -75,6 +77,13 @@ class Toy(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(F.leaky_relu(self.conv(x), 0.2).mean((2, 3)))
+
+
+def coloured(n: int = 3) -> Looked:
+    """One whose colour layers are searched as well."""
+    found = small(n)
+    found.colour_layers = tuple(name for name in found.network.style_channels if name.endswith("torgb"))
+    return found
 
 
 def small(n: int = 3) -> Looked:
@@ -125,15 +134,18 @@ def test_changes_are_pictured_many_at_a_time() -> None:
     assert generator.seen == [4, 2, 4] * 4
 
 
+@pytest.mark.parametrize("made", [small, coloured])
 @pytest.mark.parametrize("rows", [5, 96])
-def test_effects_of_a_network_are_those_of_the_naive_loop(rows: int) -> None:
-    generator = small()
+def test_effects_of_a_network_are_those_of_the_naive_loop(made: Callable[[], Looked], rows: int) -> None:
+    generator = made()
     assert isinstance(generator, Restartable)
     encoded = Encoded(generator, generator.rows())
     found = find_effects(encoded, rows=rows)
     expected = naive(encoded)
     assert (found.effect - expected).abs().max() < 1e-4 * expected.abs().max()
     assert (expected.abs().amax((0, 1, 3)) > 1e-3 * expected.abs().max()).all(), "every coordinate does something"
+    layers = [encoded.coordinates.place(s)[0] for s in range(encoded.coordinates.count)]
+    assert [*dict.fromkeys(layers)] == [*generator.attribute_layers, *generator.colour_layers]
 
 
 def test_only_layers_behind_the_changed_one_run_again() -> None:

@@ -48,14 +48,14 @@ class StyleEx(GAN):
 
     Attributes:
         finished: whether the classifier came frozen, as weights do.
-        attribute_layers: names of the layers whose styles are looked at for attributes: the convolutions.
+        attribute_layers, colour_layers: names of the layers whose styles are looked at for attributes: the
+            convolutions, and those that make colours of their maps, which the authors leave out.
 
     Raises:
         RecipeError: parts that do not fit together.
     """
 
     network: StyleGAN2Generator
-    shows = "originals, and below each its reconstruction"
 
     def __init__(
         self,
@@ -77,6 +77,10 @@ class StyleEx(GAN):
     @property
     def attribute_layers(self) -> tuple[str, ...]:
         return tuple(name for name in self.network.style_channels if not name.endswith("torgb"))
+
+    @property
+    def colour_layers(self) -> tuple[str, ...]:
+        return tuple(name for name in self.network.style_channels if name.endswith("torgb"))
 
     def logits(self, x: Tensor) -> Tensor:
         """The classifier's over the temperature, (B, classes) float32; with a graph to the images.

@@ -101,3 +101,11 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         return F.conv2d(modulated(x, style), self.weight * self.gain, self.bias)
+
+    def moved(self, x: Tensor, style: Tensor, channels: Tensor, values: Tensor) -> Tensor:
+        """As of `StyledConv`; what comes out is linear in the style, too."""
+        weight, steps = self.weight[:, channels, 0, 0] * self.gain, values - style[0, channels, None]
+        alone = x[0, channels][:, None] * weight.T[:, :, None, None].to(x.dtype)
+        return torch.addcmul(self(x, style)[None], steps[:, :, None, None, None].to(x.dtype), alone[:, None]).flatten(
+            0, 1
+        )

@@ -99,12 +99,13 @@ class Synthesis(nn.Module):
         return {state.layer: state for state in self._states(styles, noise, None) if state.layer}
 
     def moved(self, state: Halfway, style: Tensor, channels: Tensor, values: Tensor) -> Halfway:
-        """The state behind the convolution of `state`, of one image: see `StyledConv.moved`."""
+        """The state behind the layer of `state`, of one image: see `StyledConv.moved`."""
         layers = dict(self._layers())
         layer, names = layers[state.layer], [*layers, ""]
-        assert isinstance(layer, StyledConv)
-        x = layer.moved(state.x, style, channels, values)
-        return Halfway(names[names.index(state.layer) + 1], x, state.image)
+        behind, made = names[names.index(state.layer) + 1], layer.moved(state.x, style, channels, values)
+        if isinstance(layer, ToRGB):
+            return Halfway(behind, state.x, self._added(state.image, made))
+        return Halfway(behind, made, state.image)
 
     def _layers(self) -> Iterator[tuple[str, StyledConv | ToRGB]]:
         for name, block in self.blocks.items():

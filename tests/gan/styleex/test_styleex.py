@@ -53,6 +53,7 @@ def test_the_classifier_sees_images_cut_to_its_range_and_is_finished() -> None:
     assert not generator.condition_of(x)["probabilities"].requires_grad
     assert generator.conditions["probabilities"].names == ("left", "right") and generator.made == ("probabilities",)
     assert generator.attribute_layers == ("b4.conv1", "b8.conv0", "b8.conv1")
+    assert generator.colour_layers == ("b4.torgb", "b8.torgb")
 
 
 def test_a_temperature_makes_it_less_certain_and_changes_no_decision() -> None:

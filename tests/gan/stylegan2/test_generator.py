@@ -217,7 +217,7 @@ def test_moved_channels_of_one_image_are_those_of_whole_styles(grad: bool) -> No
     network = small().eval()
     styles, channels, values = network.styles(torch.randn(1, 5)), torch.tensor([3, 0]), torch.randn(2, 3)
     with torch.set_grad_enabled(grad):
-        for name in (name for name in network.style_channels if "conv" in name):
+        for name in network.style_channels:
             every = {k: v.repeat(6, 1) for k, v in styles.items()}
             every[name][torch.arange(6), channels.repeat_interleave(3)] = values.flatten()
             start = network.moved(network.halfway(styles)[name], styles[name], channels, values)
