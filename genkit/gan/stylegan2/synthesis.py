@@ -127,10 +127,11 @@ class Synthesis(nn.Module):
             if not begun:
                 continue
             yield Halfway(name, x, image)
+            style = _once(styles[name]) if len(x) == 1 and noise is None else styles[name]
             if isinstance(layer, ToRGB):
-                image = self._added(image, layer(x, styles[name]))
+                image = self._added(image, layer(x, style))
             else:
-                x = layer(x, styles[name], drawn)
+                x = layer(x, style, drawn)
         yield Halfway("", x, image)
 
     def _added(self, image: Tensor | None, rgb: Tensor) -> Tensor:
@@ -149,3 +150,8 @@ class Synthesis(nn.Module):
             raise GenkitError(f"the style of {missing[0]} is missing; change some of `styles(w)` and keep the others")
         if noise is not None and len(noise) != len(self.noise_sides):
             raise GenkitError(f"noise: one map for each of {len(self.noise_sides)} convolutions, got {len(noise)}")
+
+
+def _once(style: Tensor) -> Tensor:
+    """(1, C) of a style (B, C) that is one row seen B times, as of images that differ in their colours alone."""
+    return style[:1] if style.stride(0) == 0 else style
