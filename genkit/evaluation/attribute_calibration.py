@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
+from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
 from genkit.evaluation.attributes import ROWS, Predicting
 
@@ -59,7 +60,8 @@ def embeddings_of(predictor: Predicting) -> dict[str, Embed]:
     """attribute -> its embedding of images, on the predictor's device."""
 
     def embed(x: Tensor, name: str) -> Tensor:
-        return predictor.embed(x.to(predictor.device), name)
+        with evaluating(predictor):  # type: ignore[arg-type]
+            return predictor.embed(x.to(predictor.device), name)
 
     return {name: partial(embed, name=name) for name in predictor.conditions}
 
