@@ -68,7 +68,7 @@ def test_errors_are_told_in_words() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({}, "takes 2 classes of 'kind', but the data have 0; their attributes: $"),
+        ({}, "takes 2 classes of 'kind', but the data have 0; their attributes: none$"),
         ({"kind": COLUMNS["kind"], "size": COLUMNS["size"]}, "takes numbers .* for 'hue', but the data have none"),
         ({**COLUMNS, "hue": Values(0, 1)}, ".*for 'hue', but the data have numbers from 0 to 1; their"),
         ({**COLUMNS, "size": Values(0, 10, cyclic=True)}, ".*for 'size', but the data have numbers on a circle"),
