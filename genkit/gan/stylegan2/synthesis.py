@@ -127,7 +127,8 @@ class Synthesis(nn.Module):
             if not begun:
                 continue
             yield Halfway(name, x, image)
-            style = _once(styles[name]) if len(x) == 1 and noise is None else styles[name]
+            alone = start is not None and noise is None and len(x) == 1
+            style = _once(styles[name]) if alone else styles[name]
             if isinstance(layer, ToRGB):
                 image = self._added(image, layer(x, style))
             else:
