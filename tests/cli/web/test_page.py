@@ -77,6 +77,17 @@ class Visit:
         for key in keys.split():
             slider.press(key)
 
+    def unfold(self, title: str, inside: Any) -> None:
+        """Opens a fold until what is inside is seen: knobs that are made anew while the page loads come folded."""
+        for _ in range(10):
+            self.page.get_by_role("button", name=title).click()
+            try:
+                inside.wait_for(state="visible", timeout=5000)
+                return
+            except playwright.TimeoutError:
+                continue
+        raise AssertionError(f"{title} does not stay open")
+
     def png(self, place: str, other_than: bytes = b"") -> bytes:
         """The picture there, once there is one, and another than before."""
         before = base64.b64encode(other_than).decode()
@@ -206,7 +217,7 @@ def test_controls_are_those_of_the_command_line(visit: Visit, capsys: pytest.Cap
 
 def test_one_part_of_a_latent_is_truncated(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
     visit.choose("Weights", "controlled")
-    visit.page.get_by_role("button", name="Truncation of parts").click()
+    visit.unfold("Truncation of parts", visit.page.get_by_role("checkbox", name="truncation of rest"))
     whole = visit.png("#picture")
     visit.page.get_by_role("checkbox", name="truncation of rest").check()
     part = visit.png("#picture", whole)
@@ -318,7 +329,7 @@ def test_a_run_that_is_new_is_listed(visit: Visit, here: Path) -> None:
 
 def test_the_way_between_two_seeds(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:
     first = visit.png("#picture")
-    visit.page.get_by_role("button", name="Between two seeds").click()
+    visit.unfold("Between two seeds", visit.page.locator("#way"))
     visit.page.locator("#way").click()
     drawn = visit.png("#picture", first)
     assert drawn == written(capsys, visit.command("#picture"), "samples")
