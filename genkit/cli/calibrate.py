@@ -9,8 +9,9 @@ import click
 from genkit.cli.attributes import predicting
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, loaded, skip_bad_option
+from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, is_spec, loaded, made, skip_bad_option
 from genkit.cli.sampler_options import Number
+from genkit.core.documents import parse_yaml
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
@@ -60,26 +61,21 @@ def command(reader: str, data: str, n: int, noise: float, seed: int, skip_bad: b
 
 def _compared(reader: str) -> tuple[dict[str, Embed], tuple[int, ...]]:
     """The embeddings of images, by attribute, and the shape of the images; () where any will do."""
-    from torch import nn
-
     from genkit.classifiers.image_classifier import ImageClassifier
-    from genkit.core.catalog import build
     from genkit.core.computing import computing
-    from genkit.core.documents import parse_yaml
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation.attribute_calibration import embeddings_of
     from genkit.gan.control.measures import Measure, PredictedClass, embedded
 
-    written = reader.lstrip().startswith("{")
-    held: Any = None if written else loaded(Pretrained, reader)
-    if not written and not isinstance(held, ImageClassifier):
+    if is_spec(reader):
+        measure: Any = made(Measure, reader, "READER")
+        name = str(parse_yaml(reader)["type"])
+    elif isinstance(held := loaded(Pretrained, reader), ImageClassifier):
+        measure, name = PredictedClass(held), "class"
+    else:
         predictor = predicting(reader, held)
         return embeddings_of(predictor), tuple(predictor.sample_shape)
-    measure: Any = build(parse_yaml(reader), makes=Measure, where="READER") if written else PredictedClass(held)
-    if isinstance(measure, nn.Module):
-        measure = computing().ready(measure.eval())
     place = computing().device
-    name = parse_yaml(reader)["type"] if written else "class"
     return {name: lambda x: embedded(measure, x.to(place), name)}, tuple(getattr(measure, "sample_shape", ()))
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import is_spec, loaded, made, write_json
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:
@@ -35,18 +35,16 @@ def score(
     skip_bad: bool = False,
 ) -> None:
     """The tables of one generator with controls, and the same as JSON."""
-    from genkit.core.catalog import build
-    from genkit.core.documents import parse_yaml
     from genkit.core.generator import Generator
     from genkit.core.pretrained import Pretrained
     from genkit.evaluation.control import control_scores
+    from genkit.images.property_changes import AttributeJudge
 
     if judge is None:
         raise GenkitError("--metrics control is judged by a network that had no part in training: give --judge WEIGHTS")
     join_launch()
     generator, crew = loaded(Generator, weights), crew_of_launch()
-    spec = judge.lstrip().startswith("{")
-    reader: Any = build(parse_yaml(judge), where="--judge") if spec else loaded(Pretrained, judge)
+    reader = made(AttributeJudge, judge, "--judge") if is_spec(judge) else loaded(Pretrained, judge)
     with display() as shown:
         tell = progress(shown, "judging", "image")
         found = control_scores(generator, reader, against, n, seed, tell, skip_bad, crew)

@@ -20,6 +20,7 @@ from genkit.cli.places import (
     Input,
     Option,
     Writing,
+    is_spec,
     option,
     skip_bad_option,
 )
@@ -105,7 +106,7 @@ def _use(a: str, metrics: str | None) -> str:
 
 def purpose(weights: str) -> str:
     """The metric of weights by what they are: accuracy of a classifier, attributes of a predictor, else FEATURES."""
-    if weights.lstrip().startswith("{"):
+    if is_spec(weights):
         return FEATURES
     from genkit.core.catalog import load, shipped
     from genkit.core.documents import read_mapping

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import click
 
 from genkit.core.documents import Unreadable, parse_yaml
-from genkit.core.errors import GenkitError, WeightsError, kind_of
+from genkit.core.errors import GenkitError, WeightsError, kind_of, shown
 from genkit.core.files import check_place, write_atomically
 
 
@@ -190,7 +190,7 @@ def _paths(given: Any) -> Iterator[Path]:
     elif isinstance(given, (list, tuple)):
         for value in given:
             yield from _paths(value)
-    elif (text := str(given)).lstrip().startswith("{"):
+    elif is_spec(text := str(given)):
         with suppress(Unreadable):
             spec = parse_yaml(text)
             yield from _paths(spec if isinstance(spec, Mapping) else ())
@@ -220,3 +220,28 @@ def loaded(kind: Any, weights: str) -> Any:
         use = takers if isinstance(module, ImageClassifier) else ""
         raise WeightsError(f"{weights} holds {kind_of(module)}, not {kind_of(kind)}{use}")
     return computing().ready(module)
+
+
+def made(kind: Any, spec: str, where: str) -> Any:
+    """The `kind` that a spec `{type: ...}` makes, ready to compute as was asked; where: for messages.
+
+    Raises:
+        GenkitError: no spec, or one that makes something else.
+    """
+    from torch import nn
+
+    from genkit.core.catalog import build
+    from genkit.core.computing import computing
+
+    try:
+        found = build(parse_yaml(spec), makes=kind, where=where)
+    except Unreadable as damage:
+        raise GenkitError(f"{where}: {shown(spec)} is no YAML mapping; write '{{type: name, key: value}}'") from damage
+    if not isinstance(found, kind):
+        raise GenkitError(f"{where}: {shown(spec)} makes {kind_of(found)}, not a {kind.__name__}")
+    return computing().ready(found.eval()) if isinstance(found, nn.Module) else found
+
+
+def is_spec(given: str) -> bool:
+    """Whether an argument is a spec, not a name or a path."""
+    return given.lstrip().startswith("{")

@@ -80,6 +80,8 @@ def test_classifiers_and_measures_are_calibrated_as_well(
             "READER.type: unknown type 'mean_color'; did you mean 'mean_colour'",
         ),
         (["calibrate", "{type: mean_colour}", "{folder}"], "say which, as {type: folder, path: "),
+        (["calibrate", "{type: ", SHAPES], "READER: '{type: ' is no YAML mapping; write '{type: name, key: value}'"),
+        (["calibrate", "{type: digits}", SHAPES], "READER: '{type: digits}' makes a DataSet, not a Measure"),
         (["calibrate", "{measured}", "digits"], "samples of digits are [1, 28, 28], wanted [3, 32, 32]"),
         (["calibrate", "{measured}", "nothing"], "no file, folder or data set 'nothing'"),
         (["calibrate", "{measured}", "{type: part, data: {type: shapes}, stop: 1}"], "at least 2 images, got 1"),

@@ -72,6 +72,8 @@ def test_refusals_in_one_line(capsys, tmp_path, weights):
     plain = str(GAN(small(size=8, widths=[8, 6])).save_pretrained(tmp_path / "plain"))
     assert "a GAN has no controls" in refused(capsys, "evaluate", plain, *asked, "--judge", judge)
     assert "reads no attributes" in refused(capsys, "evaluate", generator, *asked, "--judge", generator)
+    for spec, why in (("{type: ", "is no YAML mapping; write"), ("{type: digits}", "makes a DataSet, not a")):
+        assert f"--judge: '{spec}' {why}" in refused(capsys, "evaluate", generator, *asked, "--judge", spec)
     told = refused(capsys, "evaluate", generator, *asked, "--judge", judge, "-n", 31)
     assert "control is measured on 32 images or more; got 31 of shapes/test" in told
     told = refused(capsys, "evaluate", generator, "--against", DATA, "--metrics", "fd", "--judge", judge)
