@@ -5,7 +5,7 @@ import torch
 
 from genkit.explain.effects import find_effects
 from genkit.explain.encoded import Encoded, Range, Step
-from genkit.explain.flips import flipped, only_probabilities, random_steps, random_sufficiency, sufficiency
+from genkit.explain.flips import flipped, only_probabilities, random_coordinates, random_sufficiency, sufficiency
 from genkit.explain.realism import Realism
 from genkit.images.property_changes import Properties
 from tests.explain.toy import DRIVER, Judge, Pixels, binary, images
@@ -23,12 +23,22 @@ def test_flips_of_other_images_in_closed_form() -> None:
 
 def test_random_coordinates_are_as_many_and_follow_the_seed() -> None:
     others, bounds = Encoded(binary(), images(20, seed=1)), Range.of(images(20).flatten(1))
-    drawn = [random_steps(5, 3, seed=0, draw=k) for k in range(20)]
-    assert all(len({step.s for step in steps}) == 3 for steps in drawn) and len({tuple(steps) for steps in drawn}) > 15
+    n = len(others.outside(1))
+    drawn = [random_coordinates(n, 5, 3, seed=0, draw=k) for k in range(20)]
+    assert all(len(set(row)) == 3 for chosen, _ in drawn for row in chosen.tolist())
     found = random_sufficiency(others, bounds, 3, 1, draws=20)
-    expected = [sum(Step(1, DRIVER) in steps[:k] for steps in drawn) / 20 for k in (1, 2, 3)]
-    assert found == pytest.approx(expected) and expected[2] > 0
+    raised = [((chosen == DRIVER) & upwards).cumsum(1).double() for chosen, upwards in drawn]
+    assert found == pytest.approx(torch.stack(raised).mean((0, 1)).tolist()) and found[2] > 0
     assert random_sufficiency(others, bounds, 3, 1, draws=20, seed=1) != found
+    assert len(random_sufficiency(others, bounds, 9, 1)) == 5, "there are no more coordinates"
+    assert random_sufficiency(Encoded(binary(), images(20).abs()), bounds, 3, 1) == []
+
+
+def test_random_coordinates_tell_the_same_share_by_any_draws() -> None:
+    """One of five coordinates turns all images: three random ones do in 30 %, whatever the seed."""
+    others, bounds = Encoded(binary(), images(400, seed=1)), Range.of(images(20).flatten(1))
+    found = [random_sufficiency(others, bounds, 3, 1, seed=seed)[-1] for seed in range(10)]
+    assert max(abs(share - 0.3) for share in found) < 0.06
 
 
 def test_the_probabilities_alone() -> None:
