@@ -42,15 +42,16 @@ def random_sufficiency(
     if not len(index):
         return []
     flat = others.flat[index]
-    turned = torch.zeros(min(most, flat.shape[1]), dtype=torch.float64)
+    n, count = flat.shape
+    turned = torch.zeros(min(most, count), dtype=torch.float64)
     for draw in range(draws):
-        chosen, upwards = random_coordinates(*flat.shape, most, seed, draw)
+        chosen, upwards = random_coordinates(n, count, most, seed, draw)
         targets = torch.where(upwards, range_.high[chosen], range_.low[chosen])
         moved = torch.lerp(flat.gather(1, chosen), targets, shift)
         for k in range(len(turned)):
             after = others.after(index, flat.scatter(1, chosen[:, : k + 1], moved[:, : k + 1]))
             turned[k] += (after.argmax(1) == y).sum()
-    return (turned / (draws * len(index))).tolist()
+    return (turned / (draws * n)).tolist()
 
 
 def random_coordinates(n: int, count: int, most: int, seed: int, draw: int) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ SIDE = 240
 def image_tab(library: Library, weights: gr.State, choice: gr.Dropdown) -> None:
     """Builds the tab; of weights that can do neither it says so, and others are a click away in `choice`."""
 
-    @gr.render(inputs=weights, show_progress="hidden")
+    @gr.render(inputs=weights, triggers=[weights.change], show_progress="hidden")
     def build(name: str | None) -> None:
         try:
             found = opened(place(library, name))

@@ -28,14 +28,18 @@ def page(library: Library) -> gr.Blocks:
             weights = gr.Dropdown(list(library.generators()), value=None, label="Weights", elem_id="weights", scale=3)
         line = gr.HTML(elem_id="about")
         taken = gr.State()  # the list says that it has changed when it is left, too; this does so once
-        directions = gr.State(())
-        weights.change(lambda name: name, weights, taken, show_progress="hidden")
+        movable = gr.State()  # the weights taken, and the folders of directions at hand: one change for both
+
+        def with_directions(name: str | None) -> tuple[str | None, tuple[str, ...]]:
+            return name, tuple(library.directions())
+
+        weights.change(lambda name: (name, with_directions(name)), weights, [taken, movable], show_progress="hidden")
         taken.change(
             lambda name: note(about(library.generators().get(name or "", ""))), taken, line, show_progress="hidden"
         )
         with gr.Tabs() as tabs:
             with gr.Tab(SAMPLES):
-                sample_tab(library, taken, directions)
+                sample_tab(library, taken, movable)
             with gr.Tab(IMAGE):
                 image_tab(library, taken, weights)
             with gr.Tab(TRAINING):
@@ -46,13 +50,14 @@ def page(library: Library) -> gr.Blocks:
 
         def listed(*chosen: str | None) -> list[Any]:
             names = [list(names) for names in (library.generators(), library.runs(), library.pages())]
-            return [tuple(library.directions()), *(relisted(*pair) for pair in zip(names, chosen, strict=True))]
+            return [relisted(*pair) for pair in zip(names, chosen, strict=True)]
 
         def selected(tab: gr.SelectData, *chosen: str | None) -> list[Any]:
-            return [*(gr.Timer(active=tab.value == name) for name in (TRAINING, PAGES)), *listed(*chosen)]
+            timers = [gr.Timer(active=tab.value == name) for name in (TRAINING, PAGES)]
+            return [*timers, with_directions(chosen[0]), *listed(*chosen)]
 
-        tabs.select(selected, lists, [watch, reading, directions, *lists], show_progress="hidden")
-        blocks.load(listed, lists, [directions, *lists], show_progress="hidden")
+        tabs.select(selected, lists, [watch, reading, movable, *lists], show_progress="hidden")
+        blocks.load(listed, lists, lists, show_progress="hidden")
     return blocks
 
 

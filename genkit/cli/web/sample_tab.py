@@ -28,8 +28,8 @@ COUNT = Slide("samples", "", 1, MOST, FIRST, True)
 SEED = Slide("seed", "", 0, LATEST, 0, True)
 
 
-def sample_tab(library: Library, weights: gr.State, directions: gr.State) -> None:
-    """Builds the tab, and its knobs anew for other weights and when other directions are there."""
+def sample_tab(library: Library, weights: gr.State, movable: gr.State) -> None:
+    """Builds the tab, and its knobs anew when `movable`, the weights and the directions at hand, is another pair."""
     picture = gr.HTML(elem_id="picture", render=False)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -39,10 +39,10 @@ def sample_tab(library: Library, weights: gr.State, directions: gr.State) -> Non
                 )
                 n = gr.Slider(1, MOST, FIRST, step=1, interactive=True, label="samples", elem_id="samples")
 
-            @gr.render(inputs=[weights, directions], show_progress="hidden")
-            def knobs(name: str | None, _: Any) -> None:
-                if name:
-                    _knobs(library, weights, name, [seed, n], picture)
+            @gr.render(inputs=[movable], triggers=[movable.change], show_progress="hidden")
+            def knobs(movable: tuple[str | None, Any] | None) -> None:
+                if movable and movable[0]:
+                    _knobs(library, weights, movable[0], [seed, n], picture)
 
         with gr.Column(scale=3, min_width=320):
             picture.render()
