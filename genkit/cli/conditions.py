@@ -83,6 +83,7 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
+    from genkit.core.columns.column import listed
     from genkit.core.columns.images import Images
     from genkit.core.columns.labels import Labels
 
@@ -95,10 +96,9 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
-    if (asked := len(value.split(","))) > n and value not in getattr(column, "names", ()):
+    if (asked := len(listed(value, getattr(column, "names", ())))) > n:
         raise ConditionError(f"{asked} values for {n} sample{'s'[: n - 1]}; take -n {asked} or more, or name fewer")
-    if value not in getattr(column, "names", ()):
-        found.turn = lcm(found.turn, asked)
+    found.turn = lcm(found.turn, asked)
     if not isinstance(column, Labels):
         found.words.append(f"{name} {value}")
     elif column.names:

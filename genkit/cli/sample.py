@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from genkit.cli.computing_options import computes
-from genkit.cli.conditions import asked
+from genkit.cli.conditions import WIDEST, asked
 from genkit.cli.edit import IMAGE, write_edited
 from genkit.cli.launch import join_launch
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
@@ -38,7 +38,9 @@ from genkit.core.errors import GenkitError
 )
 @click.option("--out", type=SAMPLES, required=True, help="Folder for 000000.png and so on.")
 @click.option(
-    "--grid", is_flag=True, help=f"Also write grid.png: the first {GRID} samples, values taken in turn a column each."
+    "--grid",
+    is_flag=True,
+    help=f"Also write grid.png: the first {GRID} samples, up to {WIDEST} values taken in turn a column each.",
 )
 @click.option(
     "--batch-size", type=COUNT, default=64, show_default=True, help="Changes speed, and images by rounding at most."

@@ -94,6 +94,14 @@ def test_labels_are_taken_in_turn(capsys: Capture, here: Path, tmp_path: Path) -
         assert contents(tmp_path / "a") == contents(tmp_path / "want")
 
 
+def test_a_name_with_a_comma_is_one_value_of_those_in_turn(here: Path) -> None:
+    model = Generator.from_pretrained(here / "model")
+    model.conditions["label"].names = ("a", "b", "big, red", *model.conditions["label"].names[3:])
+    told = asked(model, "big, red,a", [], 4)
+    assert told.rows["label"].tolist() == [2, 0, 2, 0] and told.turn == 2
+    assert asked(model, "big, red", [], 1).turn == 1
+
+
 def test_an_image_is_enlarged_as_in_python(capsys: Capture, here: Path, tmp_path: Path) -> None:
     option = f"low_res={here / 'photo.png'}"
     ran = run(capsys, "sample", here / "up", "-n", 3, "--condition", option, "--label", 1, "--out", tmp_path / "a")

@@ -29,6 +29,7 @@ def test_one_label_stands_for_all(given: object) -> None:
         ("2", [2, 2, 2, 2, 2]),
         (" 2", [2, 2, 2, 2, 2]),
         ("bird,big", [2, 2, 2, 2, 2]),
+        ("cat,bird,big, dog", [0, 2, 1, 0, 2]),
         ("0,1,2,0,1,2,0", [0, 1, 2, 0, 1]),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -16,6 +17,17 @@ from genkit.core.randomness import Randomness
 def in_turn(rows: Tensor, n: int) -> Tensor:
     """n rows: those that are given, over and over."""
     return rows[torch.arange(n) % len(rows)]
+
+
+def listed(text: str, names: Sequence[str] = ()) -> list[str]:
+    """The values between commas; where `names` have commas themselves, the longest of them that fit."""
+    parts, found = text.split(","), list[str]()
+    while parts:
+        whole = (k for k in range(len(parts), 0, -1) if ",".join(parts[:k]).strip() in names)
+        k = next(whole, 1)
+        found.append(",".join(parts[:k]).strip())
+        parts = parts[k:]
+    return found
 
 
 class Column(Configured, ABC):
