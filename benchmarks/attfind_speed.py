@@ -2,7 +2,7 @@
 
     python -m benchmarks.attfind_speed [--rounds 5] [--passes 40] [--images 1] [--size 32]
 
-The StyleGAN2 of a 32-pixel StyleEx on a CPU: 272 coordinates, random weights; a classifier of three convolutions, its
+The StyleGAN2 of a 32-pixel StyleEx on a CPU: 416 coordinates, random weights; a classifier of three convolutions, its
 batch norms in eval mode. One process, one thread, CPU seconds; each round all arms in turn, --passes of the naive loop
 and the whole search of --images, and the median of rounds. The naive loop does as the authors' notebook: styles of w,
 one of them changed, the whole synthesis, the classifier; "synthesis alone" is given the styles. Effects of both are

@@ -35,7 +35,7 @@ COMMANDS = {
     "explain train": ("explain_train", "Train what explains a classifier, and write its page."),
     "evaluate": ("evaluate", "Score samples, images, weights or data."),
     "score-images": ("score_images", "Score how unusual weights find each image."),
-    "calibrate": ("calibrate", "Measure distances of images by a predictor of attributes."),
+    "calibrate": ("calibrate", "Measure distances of images by a predictor, a classifier or a measure."),
     "stats": ("stats", "Compute and keep the statistics of a data set."),
     "bench": ("bench", "Compare several sets of weights in one table."),
     "ui": ("ui", "Open a page to play with weights and watch runs."),
