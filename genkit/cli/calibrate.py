@@ -9,9 +9,9 @@ import click
 from genkit.cli.attributes import predicting
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, heading, progress, table, warn
-from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, is_spec, loaded, made, skip_bad_option
+from genkit.cli.places import ABOUT_DATA, DATA, SEED, WEIGHTS, loaded, made, skip_bad_option
 from genkit.cli.sampler_options import Number
-from genkit.core.documents import parse_yaml
+from genkit.core.documents import is_spec, parse_yaml
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:

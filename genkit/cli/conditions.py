@@ -83,7 +83,6 @@ def _parts(text: str) -> tuple[str, str]:
 
 
 def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: str, n: int, option: str) -> None:
-    from genkit.core.columns.column import listed
     from genkit.core.columns.images import Images
     from genkit.core.columns.labels import Labels
 
@@ -96,7 +95,7 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
         found.words.append(f"{name} of {value}")
         return
     found.rows |= conditions.check({name: value}, n)
-    if (asked := len(listed(value, getattr(column, "names", ())))) > n:
+    if (asked := len(conditions[name].listed(value))) > n:
         raise ConditionError(f"{asked} values for {n} sample{'s'[: n - 1]}; take -n {asked} or more, or name fewer")
     found.turn = lcm(found.turn, asked)
     if not isinstance(column, Labels):

@@ -9,7 +9,8 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import is_spec, loaded, made, write_json
+from genkit.cli.places import loaded, made, write_json
+from genkit.core.documents import is_spec
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:

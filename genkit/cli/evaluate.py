@@ -20,10 +20,10 @@ from genkit.cli.places import (
     Input,
     Option,
     Writing,
-    is_spec,
     option,
     skip_bad_option,
 )
+from genkit.core.documents import is_spec, read_mapping
 from genkit.core.errors import GenkitError
 
 FEATURES = "features"
@@ -109,7 +109,6 @@ def purpose(weights: str) -> str:
     if is_spec(weights):
         return FEATURES
     from genkit.core.catalog import load, shipped
-    from genkit.core.documents import read_mapping
     from genkit.core.location import CONFIG
     from genkit.core.table import lookup
 

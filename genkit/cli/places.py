@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from genkit.core.documents import Unreadable, parse_yaml
+from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import GenkitError, WeightsError, kind_of, shown
 from genkit.core.files import check_place, write_atomically
 
@@ -240,8 +240,3 @@ def made(kind: Any, spec: str, where: str) -> Any:
     if not isinstance(found, kind):
         raise GenkitError(f"{where}: {shown(spec)} makes {kind_of(found)}, not a {kind.__name__}")
     return computing().ready(found.eval()) if isinstance(found, nn.Module) else found
-
-
-def is_spec(given: str) -> bool:
-    """Whether an argument is a spec, not a name or a path."""
-    return given.lstrip().startswith("{")

@@ -77,7 +77,6 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
     Raises:
         GenkitError: beginning with the option.
     """
-    from genkit.core.columns.column import listed
     from genkit.gan.control.controlled import spread
 
     name, equals, given = text.partition("=")
@@ -88,9 +87,8 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
         rows = spread(column, min(MOST, getattr(column, "classes", USUAL)))
         return name, rows, [called(column, value) for value in rows]
     try:
-        names = getattr(column, "names", ())
-        stepped = ":" in given and given not in names
-        values: Sequence[float | str] = _stepped(column, given) if stepped else listed(given, names)
+        stepped = ":" in given and given not in column.names
+        values: Sequence[float | str] = _stepped(column, given) if stepped else column.listed(given)
         rows = column.check(name, values, len(values))
     except (ConditionError, ValueError) as misfit:
         raise GenkitError(f"{option}: {misfit}") from misfit

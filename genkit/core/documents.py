@@ -85,6 +85,11 @@ def _read(path: Path, most: int) -> str:
         raise failure if isinstance(failure, Unreadable) else Unreadable(str(failure)) from failure
 
 
+def is_spec(text: str) -> bool:
+    """Whether an argument is a spec `{type: ...}`, not a name or a path."""
+    return text.lstrip().startswith("{")
+
+
 def parse_yaml(text: str) -> Any:
     """The document in a YAML text.
 

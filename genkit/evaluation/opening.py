@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genkit.core.catalog import build, check, shipped
 from genkit.core.computing import computing
+from genkit.core.documents import is_spec
 from genkit.core.errors import EvaluationError, kind_of, shown, suggest
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
@@ -107,7 +108,7 @@ class Opening:
 def _opening(text: str, role: str, skip_bad: bool) -> Opening:
     """Checks a path or name as far as possible without opening it."""
     path = Path(text)
-    if text.lstrip().startswith("{"):
+    if is_spec(text):
         return _named(text, role, skip_bad)
     if text.startswith(PREFIX):
         published = CleanFidStatistics.named(text, role)

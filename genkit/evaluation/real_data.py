@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit.core.catalog import build, check
-from genkit.core.documents import Unreadable, parse_yaml
+from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import DataError, kind_of, shown, suggest
 from genkit.core.foresight import promised_shape
 from genkit.core.table import CATALOG, has
@@ -33,7 +33,7 @@ def read_name(text: str, role: str) -> dict[str, Any] | Path:
 
 def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
     """As `read_name`; None where nothing has this name."""
-    if text.lstrip().startswith("{"):
+    if is_spec(text):
         return _written(text, role)
     if os.path.exists(text):
         return Path(text)

@@ -46,6 +46,11 @@ class Range:
                 seen.add(step.s)
         return moved
 
+    def moved_each(self, flat: Tensor, s: Tensor, upwards: Tensor, shift: float) -> Tensor:
+        """As `moved`, by coordinates of each row's own: s and whether each goes towards its largest value, (B, k)."""
+        target = torch.where(upwards, self.high[s], self.low[s])
+        return flat.scatter(1, s, torch.lerp(flat.gather(1, s), target, shift))
+
 
 class Encoded:
     """N images, their styles, and what the classifier says of them and of their reconstructions.

@@ -46,11 +46,9 @@ def random_sufficiency(
     turned = torch.zeros(min(most, count), dtype=torch.float64)
     for draw in range(draws):
         chosen, upwards = random_coordinates(n, count, most, seed, draw)
-        targets = torch.where(upwards, range_.high[chosen], range_.low[chosen])
-        moved = torch.lerp(flat.gather(1, chosen), targets, shift)
-        for k in range(len(turned)):
-            after = others.after(index, flat.scatter(1, chosen[:, : k + 1], moved[:, : k + 1]))
-            turned[k] += (after.argmax(1) == y).sum()
+        for k in range(1, len(turned) + 1):
+            moved = range_.moved_each(flat, chosen[:, :k], upwards[:, :k], shift)
+            turned[k - 1] += (others.after(index, moved).argmax(1) == y).sum()
     return (turned / (draws * n)).tolist()
 
 

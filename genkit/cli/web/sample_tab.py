@@ -40,9 +40,9 @@ def sample_tab(library: Library, weights: gr.State, movable: gr.State) -> None:
                 n = gr.Slider(1, MOST, FIRST, step=1, interactive=True, label="samples", elem_id="samples")
 
             @gr.render(inputs=[movable], triggers=[movable.change], show_progress="hidden")
-            def knobs(movable: tuple[str | None, Any] | None) -> None:
-                if movable and movable[0]:
-                    _knobs(library, weights, movable[0], [seed, n], picture)
+            def knobs(pair: tuple[str | None, Any] | None) -> None:
+                if pair and pair[0]:
+                    _knobs(library, weights, pair[0], [seed, n], picture)
 
         with gr.Column(scale=3, min_width=320):
             picture.render()

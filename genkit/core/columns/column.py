@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -17,17 +16,6 @@ from genkit.core.randomness import Randomness
 def in_turn(rows: Tensor, n: int) -> Tensor:
     """n rows: those that are given, over and over."""
     return rows[torch.arange(n) % len(rows)]
-
-
-def listed(text: str, names: Sequence[str] = ()) -> list[str]:
-    """The values between commas; where `names` have commas themselves, the longest of them that fit."""
-    parts, found = text.split(","), list[str]()
-    while parts:
-        whole = (k for k in range(len(parts), 0, -1) if ",".join(parts[:k]).strip() in names)
-        k = next(whole, 1)
-        found.append(",".join(parts[:k]).strip())
-        parts = parts[k:]
-    return found
 
 
 class Column(Configured, ABC):
@@ -68,6 +56,17 @@ class Column(Configured, ABC):
     @abstractmethod
     def misfit(self, name: str, offered: Column | None) -> str:
         """Why data with this column cannot teach this one: "takes ..., but the data have ..."; empty where they can."""
+
+    def listed(self, text: str) -> list[str]:
+        """The values between commas; where `names` have commas themselves, the longest of them that fit."""
+        parts, found, start = text.split(","), list[str](), 0
+        longest = 1 + max((name.count(",") for name in self.names), default=0)
+        while start < len(parts):
+            ends = (start + k for k in range(longest, 1, -1))
+            end = next((end for end in ends if ",".join(parts[start:end]).strip() in self.names), start + 1)
+            found.append(",".join(parts[start:end]).strip())
+            start = end
+        return found
 
     def asked(self, rows: Tensor) -> Tensor:
         """True for rows that ask for a value, (n,) bool."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.columns.column import Column, in_turn, listed
+from genkit.core.columns.column import Column, in_turn
 from genkit.core.errors import ConditionError, shown, suggest
 from genkit.core.known import known
 from genkit.core.randomness import Randomness
@@ -85,7 +85,7 @@ class Labels(Column):
     def check(self, name: str, value: Any, n: int) -> Tensor:
         """`value`, numbers or names of classes, as (n,) int64; a single label is repeated, and of a text the labels
         between commas are taken in turn."""
-        if isinstance(value, str) and len(parts := listed(value, self.names)) > 1:
+        if isinstance(value, str) and len(parts := self.listed(value)) > 1:
             if "" in parts:
                 raise ConditionError(f"condition {shown(name)}: an empty label between commas in {shown(value)}")
             return in_turn(self.check(name, parts, len(parts)), n)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.columns.column import Column, in_turn, listed
+from genkit.core.columns.column import Column, in_turn
 from genkit.core.errors import BeyondTraining, ConditionError, shown
 from genkit.core.known import known
 from genkit.core.precision import wide
@@ -93,7 +93,7 @@ class Values(Column):
     def check(self, name: str, value: Any, n: int) -> Tensor:
         """`value`, a number or a text of one, or a list of either, as (n,) float32; a single one is repeated, and of a
         text the numbers between commas are taken in turn."""
-        if isinstance(value, str) and len(parts := listed(value)) > 1:
+        if isinstance(value, str) and len(parts := self.listed(value)) > 1:
             return in_turn(self.check(name, parts, len(parts)), n)
         rows = self._numbers(name, value)
         if len(rows) == 1:
