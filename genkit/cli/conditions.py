@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from genkit.cli.edit import content
+from genkit.cli.given_images import content
 from genkit.core.errors import ConditionError, DataError, GenkitError
 
 if TYPE_CHECKING:

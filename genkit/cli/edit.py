@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from genkit.cli.computing_options import computes
+from genkit.cli.given_images import IMAGE, write_edited
 from genkit.cli.places import (
     ABOUT_DATA,
     ABOUT_WEIGHTS,
@@ -23,16 +23,8 @@ from genkit.cli.places import (
     loaded,
     skip_bad_option,
 )
-from genkit.cli.sample_files import GRID, SAMPLES, write_samples
-from genkit.core.errors import DataError, GenkitError, kind_of
-from genkit.core.files import read_regular
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from genkit.core.generator import Generator
-    from genkit.vae.vae import VAE
+from genkit.cli.sample_files import GRID, SAMPLES
+from genkit.core.errors import GenkitError
 
 
 class FolderOrPicture(Place):
@@ -44,12 +36,9 @@ class FolderOrPicture(Place):
 
 
 EDITED = FolderOrPicture(folder=True, replaces=SAMPLES.replaces)
-IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
-STRIP = 32
-"""Images of a strip in one row."""
-ROWS = 4
-"""Of a sweep, where nothing else is said."""
-OF_IMAGES = ("n", "seed", "grid", "batch_size")
+OF_FOLDER = ("grid", "batch_size")
+"""Options that one picture does not have."""
+OF_IMAGES = ("n", "seed", *OF_FOLDER)
 """Options that new weights do not have."""
 
 
@@ -58,7 +47,13 @@ OF_IMAGES = ("n", "seed", "grid", "batch_size")
 @click.argument("images", type=IMAGE, nargs=-1, metavar="[IMAGE [IMAGE]]")
 @click.option("--replace", type=DATA, help="New weights, which generate by these alone.")
 @click.option("--extend", type=DATA, help="New weights, which generate by these too.")
-@click.option("--sweep", metavar="NAME=FROM:TO:COUNT", help="A picture: a control from value to value, a row a seed.")
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=FROM:TO:COUNT",
+    help="A picture: a control from value to value, a row a seed; a second one goes down the rows.",
+)
 @click.option(
     "--direction",
     "moves",
@@ -84,7 +79,7 @@ def command(
     images: tuple[Path, ...],
     replace: str | None,
     extend: str | None,
-    sweep: str | None,
+    sweeps: tuple[str, ...],
     moves: tuple[str, ...],
     directions: str | None,
     conditions: tuple[str, ...],
@@ -98,16 +93,16 @@ def command(
     """Make variations of IMAGE, or a straight line of images from one IMAGE to another, with WEIGHTS of a VAE.
 
     With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
-    With --sweep, samples of a generator with controls that differ in one attribute alone: NAME=FROM:TO:COUNT,
-    NAME=VALUE,VALUE or NAME. With --direction, samples of any generator with a latent that are moved along a direction
-    that genkit directions has found: a picture from one end of the last one to the other (--out FILE.png), or new
-    weights.
+    With --sweep, samples of a generator with controls that differ in one attribute, or two, alone:
+    NAME=FROM:TO:COUNT, NAME=VALUE,VALUE or NAME. With --direction, samples of any generator with a latent that are
+    moved along a direction that genkit directions has found: a picture from one end of the last one to the other (--out
+    FILE.png), or new weights.
     """
     if moves or directions is not None:
-        _move(ctx, weights, images, [replace, extend, sweep, *conditions], moves, directions, seed, out)
+        _move(ctx, weights, images, [replace, extend, *sweeps, *conditions], moves, directions, seed, out)
         return
-    if sweep is not None:
-        _sweep(ctx, weights, images, [replace, extend], sweep, conditions, seed, out)
+    if sweeps:
+        _sweep(ctx, weights, images, [replace, extend], sweeps, conditions, seed, out)
         return
     if conditions:
         raise GenkitError("--condition is of all images of a --sweep; without one, see genkit sample --condition")
@@ -115,7 +110,7 @@ def command(
     _check(images, [name for name, value in data.items() if value], out)
     assert out is not None
     if not images:
-        _refuse_of_images(ctx)
+        _refuse(ctx, OF_IMAGES, "new weights")
         _write_weights(weights, data, out, skip_bad)
         return
     from genkit.core.generator import Generator
@@ -129,7 +124,7 @@ def _sweep(
     weights: str,
     images: Sequence[Path],
     data: Sequence[str | None],
-    sweep: str,
+    sweeps: Sequence[str],
     conditions: Sequence[str],
     seed: int,
     out: Path | None,
@@ -140,8 +135,8 @@ def _sweep(
         raise GenkitError("--sweep is of samples, not of an IMAGE or of other exemplars; give one of them")
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png")
-    given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
-    write_sweep(weights, sweep, conditions, ctx.params["n"] if given else ROWS, seed, out)
+    _refuse(ctx, OF_FOLDER, "one picture")
+    write_sweep(weights, sweeps, conditions, _rows(ctx), seed, out)
 
 
 def _move(
@@ -155,6 +150,7 @@ def _move(
     out: Path | None,
 ) -> None:
     from genkit.cli.edit_direction import write_edit
+    from genkit.cli.sweep import ROWS
 
     if not moves:
         raise GenkitError("--directions is where a --direction is from: say which, as NAME=STRENGTH")
@@ -164,10 +160,14 @@ def _move(
         )
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
-    if out.suffix.lower() != ".png":
-        _refuse_of_images(ctx)
-    given = ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE
-    write_edit(weights, moves, directions, ctx.params["n"] if given else ROWS, seed, out)
+    picture = out.suffix.lower() == ".png"
+    _refuse(ctx, OF_FOLDER if picture else OF_IMAGES, "one picture" if picture else "new weights")
+    write_edit(weights, moves, directions, _rows(ctx) or ROWS, seed, out)
+
+
+def _rows(ctx: click.Context) -> int | None:
+    """Of a picture, as was asked."""
+    return ctx.params["n"] if ctx.get_parameter_source("n") is ParameterSource.COMMANDLINE else None
 
 
 def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> None:
@@ -183,12 +183,11 @@ def _check(images: Sequence[Path], data: Sequence[str], out: Path | None) -> Non
         raise GenkitError("say where the images go with --out FOLDER")
 
 
-def _refuse_of_images(ctx: click.Context) -> None:
+def _refuse(ctx: click.Context, names: Sequence[str], wanted: str) -> None:
+    """Options that are of a folder of new images, where something else is asked for."""
     for parameter in ctx.command.params:
-        if parameter.name in OF_IMAGES and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-            raise GenkitError(
-                f"{parameter.opts[0]} is of new images, and what is asked for are new weights; leave it out"
-            )
+        if parameter.name in names and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise GenkitError(f"{parameter.opts[0]} is of new images, and {wanted} is asked for; leave it out")
 
 
 def _write_weights(weights: str, given: dict[str, str | None], out: Path, skip_bad: bool) -> None:
@@ -209,91 +208,3 @@ def _write_weights(weights: str, given: dict[str, str | None], out: Path, skip_b
     tell_exemplars(vae)
     vae.save_pretrained(out)
     click.echo(f"weights in {out}")
-
-
-def write_edited(
-    generator: Generator,
-    images: Sequence[Path],
-    n: int,
-    seed: int,
-    out: Path,
-    grid: bool,
-    batch_size: int,
-    weights: str,
-    about: str,
-    role: str,
-) -> None:
-    """Writes what `edited` makes, and with `grid` its picture, see `beside_given`."""
-    import torch
-
-    given = given_images(generator, images, role)
-    made = edited(generator, given, n, batch_size, torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
-    write_samples(made, n, batch_size, generator, out, grid, weights, about, partial(beside_given, given))
-
-
-def beside_given(given: Sequence[Tensor], made: Tensor) -> Tensor:
-    """One picture: an image and its variations, or a strip from one image to the other."""
-    import torch
-
-    from genkit.images.grid import grid
-
-    first, *last = (image[None].to(made) for image in given)
-    return grid(torch.cat([first, made, *last]), min(len(made) + 2, STRIP) if last else None)
-
-
-def edited(generator: VAE, given: Sequence[Tensor], n: int, batch_size: int, rng: torch.Generator) -> Iterator[Tensor]:
-    """Batches of n variations of one image, or of a straight line between two."""
-    from genkit.vae.variations import between, variations
-
-    if len(given) == 2:
-        return iter(between(generator, given[0], given[1], n, rng).split(batch_size))
-    sizes = (min(batch_size, n - start) for start in range(0, n, batch_size))
-    return (variations(generator, given[0], size, rng) for size in sizes)
-
-
-def given_images(generator: Generator, images: Sequence[Path], role: str) -> list[Tensor]:
-    """The images of files, as `generator` encodes them.
-
-    Args:
-        role: name of the command or option, for messages.
-
-    Raises:
-        GenkitError: a generator that is no VAE.
-        DataError: a file that is no image.
-    """
-    if not takes_images(generator):
-        raise GenkitError(f"{role} needs a VAE, which encodes images; this is {kind_of(generator)}")
-    return [read_image(path, generator) for path in images]
-
-
-def takes_images(generator: Generator) -> TypeGuard[VAE]:
-    """Whether it encodes images, so that they can be varied."""
-    from genkit.vae.vae import VAE
-
-    return isinstance(generator, VAE)
-
-
-def content(path: Path) -> bytes:
-    try:
-        return read_regular(path)
-    except DataError as refused:
-        raise DataError(f"{path} {refused}; give an image file") from refused
-
-
-def read_image(path: Path, generator: Any) -> Tensor:
-    """The middle square of an image file in the generator's shape, (C, H, W) in [-1, 1].
-
-    Raises:
-        DataError: it is no image.
-    """
-    from genkit.images import pixels as images
-
-    channels, height, width = generator.sample_shape
-    pixels, notes = images.decode(content(path), str(path), channels)
-    if notes:
-        click.echo(f"{path}: converted: {', '.join(notes)}")
-    if tuple(pixels.shape[1:]) != (height, width):
-        if height != width:
-            raise GenkitError(f"{path} is {pixels.shape[1]}x{pixels.shape[2]}, but samples are {height}x{width}")
-        pixels = images.resize(images.centre_square(pixels)[None], height)[0]
-    return images.from_uint8(pixels)

@@ -26,7 +26,7 @@ def explain(weights: str, image: Path | None, n: int | None, grid: Path | None, 
     if image is None:
         tell_exemplars(vae)
         return
-    from genkit.cli.edit import read_image
+    from genkit.cli.given_images import read_image
     from genkit.vae.exemplar_explanation import explained
 
     given = read_image(image, vae)

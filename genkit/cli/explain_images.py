@@ -220,7 +220,7 @@ def _kept(found: str | None, by: str) -> Explanation:
 
 def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
     """Tells the changes that make one image one of another class."""
-    from genkit.cli.edit import read_image
+    from genkit.cli.given_images import read_image
     from genkit.explain.single import explain_image, single_json, single_picture
     from genkit.images.pixels import write_png
 
@@ -274,7 +274,7 @@ def draw_attribute(generator: Any, explanation: Explanation, images: str | None,
 
 def _shown(generator: Any, explanation: Explanation, target: int, i: int, images: str | None, skip_bad: bool) -> Tensor:
     """Images to animate: those given, or the examples of the page."""
-    from genkit.cli.edit import read_image
+    from genkit.cli.given_images import read_image
     from genkit.evaluation.real_data import open_data
     from genkit.images.pixels import from_uint8
 

@@ -9,7 +9,7 @@ import click
 
 from genkit.cli.computing_options import computes
 from genkit.cli.conditions import WIDEST, asked
-from genkit.cli.edit import IMAGE, write_edited
+from genkit.cli.given_images import IMAGE, write_edited
 from genkit.cli.launch import join_launch
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Output, Writing, check_apart, loaded
 from genkit.cli.sample_files import GRID, SAMPLES, refuse_what_cannot_fit

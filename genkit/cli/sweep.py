@@ -1,11 +1,11 @@
-"""genkit edit --sweep: one attribute from value to value, everything else as it was drawn."""
+"""genkit edit --sweep: one attribute from value to value, or two, everything else as it was drawn."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,14 +20,26 @@ if TYPE_CHECKING:
 
 MOST, USUAL = 64, 8
 """Values of a sweep, and of one that says none of numbers."""
-MOST_ROWS = 1000
+ROWS, MOST_ROWS = 4, 1000
+"""Rows of a picture where nothing is said, and at most."""
 
 
-def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed: int, out: Path) -> None:
-    """A picture of n rows, of the samples that seeds `seed`, `seed` + 1, ... give, and a column a value.
+class SweepRow(NamedTuple):
+    """Of a picture: its head, its seed, and what it is asked for."""
+
+    head: str
+    seed: int
+    asked: Mapping[str, Any]
+
+
+def write_sweep(
+    weights: str, texts: Sequence[str], conditions: Sequence[str], n: int | None, seed: int, out: Path
+) -> None:
+    """A picture with a column a value: of n rows, of the samples that seeds `seed`, `seed` + 1, ... give; or with a row
+    for each value of a second attribute, all of one sample.
 
     Args:
-        text: NAME=FROM:TO:COUNT, NAME=VALUE,VALUE,... or NAME.
+        texts: one or two of NAME=FROM:TO:COUNT, NAME=VALUE,VALUE,... or NAME.
         conditions: what the rows are asked for, as --condition of genkit sample.
 
     Raises:
@@ -43,21 +55,38 @@ def write_sweep(weights: str, text: str, conditions: Sequence[str], n: int, seed
 
     if out.suffix.lower() != ".png":
         raise GenkitError(f"--out: --sweep draws one picture; give a name that ends with .png, got {shown(out.name)}")
+    if len(texts) > 2:
+        raise GenkitError(f"--sweep: columns go through one attribute and rows through another; got {len(texts)}")
+    if len(texts) == 2 and n is not None:
+        raise GenkitError("-n: rows of two sweeps are values of the second one; leave it out")
     generator = loaded(Generator, weights)
-    seeds = seeds_of_picture(n, seed)
     if not isinstance(generator, Controlled):
         raise GenkitError(f"--sweep needs a generator with controls; this is {kind_of(generator)}")
-    name, values, heads = swept(generator, text)
-    fixed: dict[str, Any] = asked(generator, None, conditions, n).rows
+    (name, values, heads), *second = [swept(generator, text) for text in texts]
+    rows = _rows_of_values(generator, conditions, seed, *second[0]) if second else []
+    rows = rows or _rows_of_seeds(generator, conditions, seeds_of_picture(n or ROWS, seed))
+    if name in rows[0].asked:
+        ways = "both sweeps go" if second and second[0][0] == name else f"--condition {name}: the sweep goes"
+        raise GenkitError(f"{ways} through {name}; leave one of them out")
+    strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(r.seed), **r.asked)[0] for r in rows]
+    picture = labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], [row.head for row in rows])
+    write_atomically(out, picture)
+    click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(texts)}, seed {seed})")
+
+
+def _rows_of_seeds(generator: Controlled, conditions: Sequence[str], seeds: range) -> list[SweepRow]:
+    fixed: dict[str, Any] = asked(generator, None, conditions, len(seeds)).rows
+    one = [{name: rows[k : k + 1] for name, rows in fixed.items()} for k in range(len(seeds))]
+    return [SweepRow(f"seed {seed}", seed, of_row) for seed, of_row in zip(seeds, one, strict=True)]
+
+
+def _rows_of_values(
+    generator: Controlled, conditions: Sequence[str], seed: int, name: str, values: Tensor, heads: Sequence[str]
+) -> list[SweepRow]:
+    fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
     if name in fixed:
         raise GenkitError(f"--condition {name}: the sweep goes through {name}; leave one of them out")
-    strips = []
-    for k, s in enumerate(seeds):
-        of_row = {other: rows[k : k + 1] for other, rows in fixed.items()}
-        strips.append(generator.sweep(name, values, 1, torch.Generator().manual_seed(s), **of_row)[0])
-    rows = [f"seed {s}" for s in seeds]
-    write_atomically(out, labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], rows))
-    click.echo(f"{n} x {len(values)} images in {out} ({text}, seed {seed})")
+    return [SweepRow(f"{name} {head}", seed, {**fixed, name: values[k : k + 1]}) for k, head in enumerate(heads)]
 
 
 def seeds_of_picture(n: int, seed: int) -> range:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genkit.cli.conditions import AskedConditions
-from genkit.cli.edit import STRIP
+from genkit.cli.given_images import STRIP
 from genkit.cli.sample_files import write_samples
 from genkit.core.errors import GenkitError, kind_of
 

@@ -28,7 +28,7 @@ WORDS = {
         "import layout",
         "import part",
         "edit conditions",
-        "edit sweep",
+        "edit sweeps",
         "edit moves",
         "directions space",
         "refine sampling_steps",

@@ -69,6 +69,18 @@ def test_a_strip_has_a_row_a_seed_and_a_column_a_value(capsys, tmp_path, weights
     assert code == 0 and pixels(strip).shape[0] == LINE + 4 * 66 - 2, "replaced; four rows if not said"
 
 
+def test_two_sweeps_go_through_columns_and_rows_of_one_sample(capsys, tmp_path, weights):
+    both = ["--seed", 3, "--sweep", "hue=0:0.5:3", "--sweep", "shape=cross,disc", "--out", tmp_path / "both.png"]
+    code, out, _ = run(capsys, "edit", weights, *both)
+    assert code == 0 and "2 x 3 images in" in out and "(hue=0:0.5:3, shape=cross,disc, seed 3)" in out
+    tiles = pixels(tmp_path / "both.png")[LINE:, -(3 * 64 + 2 * 2) :]
+    for row, shape in enumerate(("cross", "disc")):
+        one = tmp_path / f"{shape}.png"
+        wish = ["--seed", 3, "-n", 1, "--sweep", "hue=0:0.5:3", "--condition", f"shape={shape}", "--out", one]
+        assert run(capsys, "edit", weights, *wish)[0] == 0
+        assert (tiles[row * 66 : row * 66 + 64] == pixels(one)[LINE:, -(3 * 64 + 2 * 2) :]).all()
+
+
 def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
     for name, option in (("all", "0.5"), ("one", "rest=0.5,hue=0"), ("none", "1")):
         code, *_ = run(capsys, "sample", weights, "-n", 1, "--truncation", option, "--out", tmp_path / name)
@@ -98,6 +110,11 @@ def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
         (["edit", "--sweep", "hue", "--condition", "shape=disc,cross", "-n", 1], "2 values for 1 sample"),
         (["sample", "--truncation", "hue=0.5,hue=0.7"], "'hue' is given twice"),
         (["edit", "--sweep", "hue=0:1:4", "--condition", "hue=0.5"], "the sweep goes through hue"),
+        (["edit", "--sweep", "hue", "--sweep", "hue=0:1:4"], "both sweeps go through hue"),
+        (["edit", "--sweep", "hue", "--sweep", "shape", "--condition", "shape=disc"], "the sweep goes through shape"),
+        (["edit", "--sweep", "hue", "--sweep", "shape", "--sweep", "hue"], "rows through another; got 3"),
+        (["edit", "--sweep", "hue", "--sweep", "shape", "-n", 2], "rows of two sweeps are values of the second one"),
+        (["edit", "--sweep", "hue", "--grid"], "--grid is of new images, and one picture is asked for"),
         (["edit", "--condition", "hue=0.5"], "--condition is of all images of a --sweep"),
     ],
 )

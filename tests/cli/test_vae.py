@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genkit.cli.edit import read_image
+from genkit.cli.given_images import read_image
 from genkit.core.generator import Generator
 from genkit.images import pixels as images
 from genkit.images.grid import GAP

@@ -120,7 +120,7 @@ def joins(generator: Generator) -> bool:
 
 def varies(generator: Generator) -> bool:
     """Whether images can be varied, as genkit edit does."""
-    from genkit.cli.edit import takes_images
+    from genkit.cli.given_images import takes_images
 
     return takes_images(generator)
 
@@ -132,7 +132,7 @@ def scores(generator: Generator) -> bool:
 
 def edits(place: str, images: Sequence[str], n: int, seed: int) -> PagePicture:
     """The picture that `genkit edit WEIGHTS IMAGE [IMAGE] --grid` writes."""
-    from genkit.cli.edit import beside_given, edited, given_images
+    from genkit.cli.given_images import beside_given, edited, given_images
 
     generator: Any = opened(place)
     given = given_images(generator, [Path(image) for image in images], "edit")
