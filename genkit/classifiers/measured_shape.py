@@ -18,12 +18,18 @@ from genkit.images.pixels import to_unit
 from genkit.layers.arguments import ImageSize
 
 
+INSIDE = 0.04
+"""Of all pixels: fewer than the smallest shape covers whole, so that those of most chroma are inside of it."""
+PALEST = CHROMA / 4
+
+
 class MeasuredShape(Pretrained, nn.Module):
     """Images of the data set `shapes`, (B, 3, size, size) in [-1, 1] -> hue and size of the shape.
 
     hue is that of the mean of all pixels, each weighted by its chroma (largest channel less smallest), so that grey
-    does not count. size is the radius of a disc of the same area, where a pixel is covered by its chroma over that of a
-    colour of the data. It has no weights, and predicts as a trained `attribute_predictor` does.
+    does not count. size is the radius of a disc of the same area, where a pixel is covered by its chroma over that of
+    the shape itself, so that one which pales keeps its size; nearly grey ones (a quarter of the data's chroma) are
+    measured as smaller. It has no weights, and predicts as a trained `attribute_predictor` does.
 
     Args:
         size: side length in pixels.
@@ -48,7 +54,8 @@ class MeasuredShape(Pretrained, nn.Module):
         x = to_unit(x)
         chroma = chroma_of(x)
         colour = (x * chroma[:, None]).sum((2, 3))
-        covered = (chroma / CHROMA).clamp(0, 1).mean((1, 2))
+        own = chroma.flatten(1).quantile(1 - INSIDE, dim=1).clamp(min=PALEST)
+        covered = (chroma / own[:, None, None]).clamp(0, 1).mean((1, 2))
         return {"hue": hue_of(colour), "size": (covered * 4 / math.pi).sqrt()}
 
     def embed(self, x: Tensor, name: str) -> Tensor:
