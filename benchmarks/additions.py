@@ -8,6 +8,7 @@ makes of the code is made anew, and named beside. Prints a Markdown table.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -132,6 +133,7 @@ def passes(house: Path, kind: str) -> bool:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print("| a new | files touched | which | made anew by a command | tests |\n|---|---|---|---|---|")
     for what, (kind, *rest) in ADDITIONS.items():
         with tempfile.TemporaryDirectory() as folder:

@@ -190,7 +190,7 @@ def jobs(largest: int) -> list[tuple[str, int, str, int]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--one", nargs=5, metavar=("WHAT", "TOOL", "D", "CASE", "REPEATS"))
     parser.add_argument("--largest", type=int, default=2048, help="leave out larger dimensions")
     arguments = parser.parse_args()

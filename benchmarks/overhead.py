@@ -8,6 +8,7 @@ neighbouring turns. Each turn is timed in CPU seconds of this process.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -119,6 +120,7 @@ def measure(name: str) -> tuple[float, float, float]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     print("| recipe | trainer, ms | plain loop, ms | ratio |\n|---|---|---|---|")
     for name, what in CASES.items():

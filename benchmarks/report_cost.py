@@ -6,6 +6,7 @@ scoring real samples against real ones, once a process.
 
 from __future__ import annotations
 
+import argparse
 import json
 import tempfile
 import time
@@ -24,6 +25,7 @@ CURVES, AGAIN = 7, 5
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     recipe = Recipe.load("digits/wgan_ratio_clipping")
     for lines in (100, 20_000):
         with tempfile.TemporaryDirectory() as place:

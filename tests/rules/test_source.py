@@ -114,3 +114,13 @@ def test_a_leak_would_be_noticed() -> None:
 def test_no_generator_yields_in_a_mode_of_torch() -> None:
     for path in modules():
         assert not leaking(path.read_text(encoding="utf-8")), own_name(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted((PACKAGE.parent / "benchmarks").rglob("*.py")) if "__main__" in p.read_text(encoding="utf-8")],
+    ids=str,
+)
+def test_every_benchmark_tells_what_it_measures(path: Path) -> None:
+    parsers = [call for name, call in calls(path) if name == "argparse.ArgumentParser"]
+    assert [keyword(call, "description") for call in parsers] == ["__doc__"], "--help would begin the measurement"
