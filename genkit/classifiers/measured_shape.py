@@ -17,7 +17,6 @@ from genkit.images.hue import CHROMA, chroma_of, hue_of
 from genkit.images.pixels import to_unit
 from genkit.layers.arguments import ImageSize
 
-
 INSIDE = 0.04
 """Of all pixels: fewer than the smallest shape covers whole, so that those of most chroma are inside of it."""
 PALEST = CHROMA / 4

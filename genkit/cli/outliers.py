@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +103,7 @@ def _spec(data: str, size: int | None, channels: int | None, skip_bad: bool) -> 
 
     named = read_name(data, "DATA")
     if isinstance(named, dict):
-        takes = signature(catalog.find(named["type"], kind="data")).parameters
+        takes = catalog.parameters(named["type"], kind="data")
         if channels is None and size is not None and ("size" in named or "size" not in takes):
             raise GenkitError(f"--size {size}: the size of {data} is said by itself; leave the option out")
         usual = takes["size"].default if "size" in takes else None
@@ -130,7 +129,7 @@ def _converted(spec: dict[str, Any]) -> Iterator[str]:
     """A line where a named set is taken in other channels than it has; of a folder its report says so."""
     from genkit.core import catalog
 
-    takes = signature(catalog.find(spec["type"], kind="data")).parameters
+    takes = catalog.parameters(spec["type"], kind="data")
     if spec["type"] == "folder" or "channels" not in takes or spec["channels"] == takes["channels"].default:
         return
     conversions = {

@@ -41,6 +41,11 @@ def find(name: Any, *, kind: str | None = None, makes: type = object, where: str
     return imported(name, found, at(where))
 
 
+def parameters(name: Any, *, kind: str) -> Mapping[str, inspect.Parameter]:
+    """Parameters of the class or function that a name stands for; errors as `find`."""
+    return inspect.signature(find(name, kind=kind)).parameters
+
+
 def imported(name: str, found: tuple[str, Entry], where: str = "") -> Any:
     """The class or function of a name's entry.
 

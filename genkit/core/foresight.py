@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -33,9 +32,9 @@ def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:
     entry = CATALOG["data"].get(name)
     if entry is None or not entry.target.startswith("genkit.data."):
         return None
-    parameters = inspect.signature(catalog.find(name, kind="data")).parameters
-    if {"size", "channels"} <= parameters.keys():
-        size, channels = (int(spec.get(key, parameters[key].default)) for key in ("size", "channels"))
+    taken = catalog.parameters(name, kind="data")
+    if {"size", "channels"} <= taken.keys():
+        size, channels = (int(spec.get(key, taken[key].default)) for key in ("size", "channels"))
         return channels, size, size
-    inner = next((spec[key] for key in parameters if isinstance(spec.get(key), Mapping)), None)
+    inner = next((spec[key] for key in taken if isinstance(spec.get(key), Mapping)), None)
     return None if inner is None else promised_shape(inner)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from genkit.core.catalog import find
+from genkit.core.catalog import parameters
 from genkit.core.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -138,4 +137,4 @@ def shape_for(found: Survey, plan: SystemPlan, size: int | None, minutes: int) -
 
 
 def _takes_a_size(kind: str) -> bool:
-    return "size" in signature(find(kind, kind="data")).parameters
+    return "size" in parameters(kind, kind="data")
