@@ -68,7 +68,10 @@ def _read_torch(path: Path) -> Any:
             "'module.state_dict()' with the authors' code and import that"
         ) from refusal
     except Exception as damage:  # torch reports damage in a dozen unrelated types
-        raise WeightsError(f"{path} is no checkpoint that can be read ({first_line(damage)})") from damage
+        reason = f"{type(damage).__name__}: {first_line(damage)}"
+        raise WeightsError(
+            f"{path} is no checkpoint that can be read ({reason}); give a safetensors file, or what torch.save has written"
+        ) from damage
 
 
 def _state_dicts(found: Any, place: str = "") -> Iterator[tuple[str, dict[str, Tensor]]]:
