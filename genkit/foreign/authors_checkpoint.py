@@ -70,7 +70,7 @@ def _read_torch(path: Path) -> Any:
     except Exception as damage:  # torch reports damage in a dozen unrelated types
         reason = f"{type(damage).__name__}: {first_line(damage)}"
         raise WeightsError(
-            f"{path} is no checkpoint that can be read ({reason}); give a safetensors file, or what torch.save has written"
+            f"{path} is no checkpoint that can be read ({reason}); give a safetensors file, or one of torch.save"
         ) from damage
 
 
