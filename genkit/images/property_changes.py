@@ -18,6 +18,8 @@ BATCH = 64
 """Images at a time."""
 RANGES = {"across": (-1.0, 1.0), "down": (-1.0, 1.0), "aspect": (0.0, 100.0)}
 """Of the properties that do not lie in [0, 1]."""
+SEEN = {"aspect": 0.1}
+"""Of the properties: the least change that an eye sees; 0.01 of all others."""
 IN_WORDS = {
     "area": "area that stands out",
     "aspect": "height by width",
@@ -52,13 +54,15 @@ class PixelJudge:
             for name in properties(torch.zeros(1, *self.sample_shape))
         }
         self.conditions = ConditionSpace({IN_WORDS.get(name, name): column for name, column in columns.items()})
+        self.seen = {IN_WORDS.get(name, name): SEEN.get(name, 0.01) for name in columns}
 
     def predict(self, x: Tensor) -> Mapping[str, Tensor]:
         return {IN_WORDS.get(name, name): rows for name, rows in properties(x).items()}
 
 
 class Properties:
-    """The properties that a judge reads, in units of how much they vary over real images.
+    """The properties that a judge reads, in units of how much they vary over real images; where they hardly do, such as
+    height by width of round shapes, of the least change that an eye sees, which the judge may say (`seen`).
 
     Args:
         images: (N, C, H, W) real ones.
@@ -77,7 +81,8 @@ class Properties:
         self.judge = judge
         natural = self.read(images)
         self.columns: dict[str, Column] = {name: judge.conditions[name] for name in natural}
-        self.units = {name: self._deviation(name, rows) for name, rows in natural.items()}
+        seen: Mapping[str, float] = getattr(judge, "seen", {})
+        self.units = {name: max(self._deviation(name, rows), seen.get(name, 1e-12)) for name, rows in natural.items()}
 
     @torch.no_grad()
     def read(self, images: Tensor) -> dict[str, Tensor]:
@@ -92,10 +97,10 @@ class Properties:
         if not isinstance(column, Values):
             return 1.0
         if not column.cyclic:
-            return max(rows.double().std().item(), 1e-12)
+            return rows.double().std().item()
         angle = torch.atan2(*column.on_circle(rows.double()).mean(0).flip(0))
         middle = column.low + angle / (2 * torch.pi) * column.span
-        return max(column.distance(rows.double(), middle).square().mean().sqrt().item(), 1e-12)
+        return column.distance(rows.double(), middle).square().mean().sqrt().item()
 
     def changes(self, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Name -> (n,) signed change, in deviations; of classes 1 where it is another one."""

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from genkit.images.hue import coloured
 from genkit.images.properties import change, properties
+from genkit.images.property_changes import IN_WORDS, PixelJudge, Properties
 
 
 def box(top: int, left: int, height: int, width: int, value: float = 1.0, side: int = 32) -> Tensor:
@@ -66,3 +67,17 @@ def test_a_hue_goes_the_shorter_way() -> None:
 
 def test_an_even_image_has_numbers() -> None:
     assert all(value == value for value in read(torch.zeros(1, 3, 8, 8)).values())
+
+
+def test_what_hardly_varies_is_told_in_what_an_eye_sees() -> None:
+    boxes = torch.full((8, 1, 32, 32), -1.0)
+    for k in range(8):
+        boxes[k, :, 8:24, 8 + k : 24 + k] = 1.0
+    taller = boxes.clone()
+    taller[:, :, 24, :] = taller[:, :, 23, :]
+    made = Properties(PixelJudge((1, 32, 32)), boxes)
+    changed = made.changes(made.read(boxes), made.read(taller))
+    assert (changed[IN_WORDS["aspect"]] - 0.0625 / 0.1).abs().max() < 0.05, (
+        "all boxes are squares: no spread to tell it by"
+    )
+    assert changed[IN_WORDS["across"]].abs().max() < 0.01 and made.units[IN_WORDS["across"]] > 0.1
