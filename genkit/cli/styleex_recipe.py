@@ -23,7 +23,8 @@ def styleex_recipe(
     """The tree of a recipe.
 
     Weights are those of recipes/shapes/styleex, larger than published for the sake of short trainings; multi-scale L1
-    takes the place of LPIPS, which needs weights of its own.
+    takes the place of LPIPS, which needs weights of its own. Path lengths are left out: they spread what moves a decision
+    over many coordinates.
 
     Args:
         classifier: weights folder or shipped name.
@@ -51,7 +52,6 @@ def styleex_recipe(
             "objective": {"type": "non_saturating"},
             "penalties": [
                 {"type": "r1", "weight": 1.0, "every": 16},
-                {"type": "path_length", "every": 8},
                 {"type": "reconstruction", "weight": 2.0},
                 {"type": "perceptual", "weight": 2.0},
                 {"type": "latent_reconstruction", "weight": 0.2},
