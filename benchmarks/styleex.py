@@ -76,14 +76,15 @@ def rows(name: str, seed: int, found: Explanation) -> list[str]:
 
 
 def _moved(attributes: list[Any]) -> tuple[str, str]:
-    """The property that the first attribute moves most, and the largest drift of any other, in their deviations."""
+    """The property that the first attribute moves most, either way, and the largest drift of any other, in their
+    deviations."""
     if not attributes or not attributes[0].moves:
         return "-", "-"
     first = attributes[0]
-    most = max(first.moves, key=lambda name: abs(first.moves[name]))
+    most = max(first.drifts, key=lambda name: first.drifts[name])
     others = {name: drift for name, drift in first.drifts.items() if name != most}
     worst = max(others, key=lambda name: others[name])
-    return f"{most} {first.moves[most]:+.2f}", f"{worst} {others[worst]:.2f}"
+    return f"{most} {first.moves[most]:+.2f}, either way {first.drifts[most]:.2f}", f"{worst} {others[worst]:.2f}"
 
 
 def main() -> None:

@@ -13,22 +13,23 @@ from genkit.classifiers.attribute_heads import standardised
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.pretrained import Pretrained
-from genkit.images.hue import CHROMA, chroma_of, hue_of
+from genkit.images.hue import chroma_of, hue_of
 from genkit.images.pixels import to_unit
 from genkit.layers.arguments import ImageSize
 
 INSIDE = 0.04
-"""Of all pixels: fewer than the smallest shape covers whole, so that those of most chroma are inside of it."""
-PALEST = CHROMA / 4
+"""Of all pixels: fewer than the smallest shape covers whole, so that those farthest from the ground are inside."""
+FAINTEST, SHADE = 0.05, 0.1
+"""A shape is at least so far from the ground, of black to white; and such a part of it still is ground."""
 
 
 class MeasuredShape(Pretrained, nn.Module):
     """Images of the data set `shapes`, (B, 3, size, size) in [-1, 1] -> hue and size of the shape.
 
     hue is that of the mean of all pixels, each weighted by its chroma (largest channel less smallest), so that grey
-    does not count. size is the radius of a disc of the same area, where a pixel is covered by its chroma over that of
-    the shape itself, so that one which pales keeps its size; nearly grey ones (a quarter of the data's chroma) are
-    measured as smaller. It has no weights, and predicts as a trained `attribute_predictor` does.
+    does not count. size is the radius of a disc of the same area, where a pixel is covered by how far it is from the
+    ground, the median of the border, over how far the shape itself is, whatever its colours; shades of a tenth of that
+    count as ground. It has no weights, and predicts as a trained `attribute_predictor` does.
 
     Args:
         size: side length in pixels.
@@ -53,12 +54,19 @@ class MeasuredShape(Pretrained, nn.Module):
         x = to_unit(x)
         chroma = chroma_of(x)
         colour = (x * chroma[:, None]).sum((2, 3))
-        own = chroma.flatten(1).quantile(1 - INSIDE, dim=1).clamp(min=PALEST)
-        covered = (chroma / own[:, None, None]).clamp(0, 1).mean((1, 2))
-        return {"hue": hue_of(colour), "size": (covered * 4 / math.pi).sqrt()}
+        return {"hue": hue_of(colour), "size": (_covered(x) * 4 / math.pi).sqrt()}
 
     def embed(self, x: Tensor, name: str) -> Tensor:
         """As of an attribute predictor."""
         column = self.conditions[name]
         assert isinstance(column, Values)
         return standardised(column, self.predict(x)[name])
+
+
+def _covered(x: Tensor) -> Tensor:
+    """(B,): the share of an image in [0, 1] that its shape covers."""
+    border = torch.ones_like(x[0, 0], dtype=torch.bool)
+    border[1:-1, 1:-1] = False
+    apart = (x - x[:, :, border].median(2).values[:, :, None, None]).abs().amax(1)
+    own = apart.flatten(1).quantile(1 - INSIDE, dim=1).clamp(min=FAINTEST)
+    return ((apart / own[:, None, None] - SHADE) / (1 - 2 * SHADE)).clamp(0, 1).mean((1, 2))

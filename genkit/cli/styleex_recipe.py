@@ -23,8 +23,8 @@ def styleex_recipe(
     """The tree of a recipe.
 
     Weights are those of recipes/shapes/styleex, larger than published for the sake of short trainings; multi-scale L1
-    takes the place of LPIPS, which needs weights of its own. Path lengths are left out: they spread what moves a decision
-    over many coordinates.
+    takes the place of LPIPS, which needs weights of its own. Path lengths are left out: they spread what moves a
+    decision over many coordinates.
 
     Args:
         classifier: weights folder or shipped name.

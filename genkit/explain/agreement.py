@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from genkit.core.errors import EvaluationError
 from genkit.explain.explanation import Attribute, Explanation
@@ -14,7 +15,7 @@ class ExplanationAgreement:
     """Of two explanations, for one target class.
 
     Attributes:
-        moved: the property that each moves most.
+        moved: the property that each moves most, either way.
         cosine: of their mean moves: 1 where they move all properties alike, -1 where the other way.
     """
 
@@ -36,7 +37,7 @@ def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int
     if first.classes != second.classes:
         raise EvaluationError(f"one explains {', '.join(first.classes)}, the other {', '.join(second.classes)}")
     found = {
-        y: _compared(_moved(mine, top), _moved(second.attributes[y], top))
+        y: _compared(mine[:top], second.attributes[y][:top])
         for y, mine in first.attributes.items()
         if mine and second.attributes.get(y)
     }
@@ -45,17 +46,12 @@ def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int
     return found
 
 
-def _moved(attributes: Sequence[Attribute], top: int) -> dict[str, float]:
-    """Property -> mean move of the first ones."""
-    seen = attributes[:top]
-    return {name: sum(a.moves[name] for a in seen) / len(seen) for name in seen[0].moves}
-
-
-def _compared(a: dict[str, float], b: dict[str, float]) -> ExplanationAgreement:
-    common = [name for name in a if name in b]
+def _compared(first: Sequence[Attribute], second: Sequence[Attribute]) -> ExplanationAgreement:
+    common = [name for name in first[0].moves if name in second[0].moves]
     if not common:
         raise EvaluationError("what these attributes move was not measured by one judge; search with a judge")
+    a, b = ({name: fmean(of.moves[name] for of in found) for name in common} for found in (first, second))
     product = sum(a[name] * b[name] for name in common)
     lengths = [sum(moves[name] ** 2 for name in common) ** 0.5 for moves in (a, b)]
-    most = [max(common, key=lambda name: abs(moves[name])) for moves in (a, b)]
+    most = [max(common, key=lambda name: fmean(of.drifts[name] for of in found)) for found in (first, second)]
     return ExplanationAgreement((most[0], most[1]), product / max(lengths[0] * lengths[1], 1e-12))

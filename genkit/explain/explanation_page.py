@@ -83,7 +83,7 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
 def _attribute(i: int, attribute: Attribute, name: str, about: About, examples: ExampleImages | None) -> Told:
     return {
         "number": i + 1,
-        "moves": moved(attribute.moves, about.categories),
+        "moves": moved(attribute.moves, about.categories, attribute.drifts),
         "effect": effect(attribute, name),
         "histogram": histogram(attribute.effects),
         "place": f"{attribute.layer}, channel {attribute.channel}, towards its "

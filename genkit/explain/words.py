@@ -35,17 +35,25 @@ def percent(share: float) -> str:
     return f"{text}\N{NO-BREAK SPACE}%"
 
 
-def moved(moves: Mapping[str, float], categories: Collection[str] = ()) -> list[tuple[str, str]]:
+def moved(
+    moves: Mapping[str, float], categories: Collection[str] = (), drifts: Mapping[str, float] | None = None
+) -> list[tuple[str, str]]:
     """(property and what becomes of it, in two parts), the largest change first, what hardly changes last.
 
     Args:
         categories: properties that are one of several classes.
+        drifts: changes without their sign. What clearly changes, and up in some images and down in others, as hues do,
+            is told by these.
     """
-    order = sorted(moves, key=lambda name: -abs(moves[name]))
-    still = [name for name in order if abs(moves[name]) < HARDLY]
+    either = {k: drift for k, drift in (drifts or {}).items() if drift >= max(CLEARLY, 2 * abs(moves[k]))}
+    far = {name: either.get(name, abs(move)) for name, move in moves.items()}
+    order = sorted(far, key=lambda name: -far[name])
+    still = [name for name in order if far[name] < HARDLY]
     rows = [
         (name, f"becomes another one in {percent(moves[name])} of the images")
         if name in categories
+        else (name, f"changes {_adverb(far[name])}, either way, {_spreads(far[name])}")
+        if name in either
         else _of_size(name, moves[name])
         for name in order
         if name not in still
@@ -57,11 +65,21 @@ def moved(moves: Mapping[str, float], categories: Collection[str] = ()) -> list[
 
 def _of_size(name: str, change: float) -> tuple[str, str]:
     size, less = abs(change), change < 0
-    degree = 2 if size >= STRONGLY else 1 if size >= CLEARLY else 0
-    spread = f"by {size:.1f} times the usual spread"
     if name in MORE_AND_LESS:
-        return MORE_AND_LESS[name][less].format(("a little", "clearly", "much")[degree]), spread
-    return name, f"{('rises', 'falls')[less]} {('a little', 'clearly', 'strongly')[degree]}, {spread}"
+        return MORE_AND_LESS[name][less].format(("a little", "clearly", "much")[_degree(size)]), _spreads(size)
+    return name, f"{('rises', 'falls')[less]} {_adverb(size)}, {_spreads(size)}"
+
+
+def _degree(size: float) -> int:
+    return 2 if size >= STRONGLY else 1 if size >= CLEARLY else 0
+
+
+def _adverb(size: float) -> str:
+    return ("a little", "clearly", "strongly")[_degree(size)]
+
+
+def _spreads(size: float) -> str:
+    return f"by {size:.1f} times the usual spread"
 
 
 def effect(attribute: Attribute, name: str) -> str:

@@ -127,7 +127,9 @@ def test_hue_and_size_are_measured_from_pixels(tmp_path: Path) -> None:
     x = data.rows(torch.arange(4))
     pale = x.mean(1, keepdim=True) + 0.4 * (x - x.mean(1, keepdim=True))
     assert (measured.predict(pale)["size"] - measured.predict(x)["size"]).abs().max() < 0.002, "paler is not smaller"
-    assert (measured.predict(x.mean(1, keepdim=True).expand_as(x))["size"] == 0).all()
+    two = torch.cat([x[..., :16], x.roll(1, 1)[..., 16:]], 3)
+    assert (measured.predict(two)["size"] - measured.predict(x)["size"]).abs().max() < 0.002, "nor are two colours"
+    assert (measured.predict(torch.full_like(x, 0.3))["size"] == 0).all()
     grey = (x + 0.2 * torch.randn(4, 1, 32, 32)).clamp(-1, 1)
     apart = COLUMNS["hue"].distance(measured.predict(grey)["hue"], data.attributes["hue"][:4])
     assert 360 * apart.max() < 8, "noise of grey levels moves hues little"

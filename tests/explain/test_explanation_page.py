@@ -114,6 +114,12 @@ def test_words() -> None:
         ("a little less of it stands out", "by 0.2 times the usual spread"),
         ("brightness", "hardly changes"),
     ]
+    ways = moved({"hue": 0.02, "size": -0.2, "x": -0.6}, (), {"hue": 0.7, "size": 0.3, "x": 0.7})
+    assert ways == [
+        ("hue", "changes clearly, either way, by 0.7 times the usual spread"),
+        ("x", "falls clearly, by 0.6 times the usual spread"),
+        ("size", "falls a little, by 0.2 times the usual spread"),
+    ]
     assert moved({}) == []
     assert moved({"shape": 0.25}, {"shape"})[0][1].startswith("becomes another one in 25")
     assert moved({"hue": 0.02, "size": 0.1})[0][0] == "Nothing that is measured"
