@@ -65,7 +65,7 @@ class MeasuredShape(Pretrained, nn.Module):
 
 def _covered(x: Tensor) -> Tensor:
     """(B,): the share of an image in [0, 1] that its shape covers."""
-    border = torch.ones_like(x[0, 0], dtype=torch.bool)
+    border = torch.ones(x.shape[2:], dtype=torch.bool, device=x.device)
     border[1:-1, 1:-1] = False
     apart = (x - x[:, :, border].median(2).values[:, :, None, None]).abs().amax(1)
     own = apart.flatten(1).quantile(1 - INSIDE, dim=1).clamp(min=FAINTEST)

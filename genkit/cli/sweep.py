@@ -63,8 +63,10 @@ def write_sweep(
     if not isinstance(generator, Controlled):
         raise GenkitError(f"--sweep needs a generator with controls; this is {kind_of(generator)}")
     (name, values, heads), *second = [swept(generator, text) for text in texts]
-    rows = _rows_of_values(generator, conditions, seed, *second[0]) if second else []
-    rows = rows or _rows_of_seeds(generator, conditions, seeds_of_picture(n or ROWS, seed))
+    if second:
+        rows = _rows_of_values(generator, conditions, seed, *second[0])
+    else:
+        rows = _rows_of_seeds(generator, conditions, seeds_of_picture(n or ROWS, seed))
     if name in rows[0].asked:
         ways = "both sweeps go" if second and second[0][0] == name else f"--condition {name}: the sweep goes"
         raise GenkitError(f"{ways} through {name}; leave one of them out")
