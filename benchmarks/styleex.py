@@ -81,10 +81,8 @@ def _moved(attributes: list[Any]) -> tuple[str, str]:
     if not attributes or not attributes[0].moves:
         return "-", "-"
     first = attributes[0]
-    most = max(first.drifts, key=lambda name: first.drifts[name])
-    others = {name: drift for name, drift in first.drifts.items() if name != most}
-    worst = max(others, key=lambda name: others[name])
-    return f"{most} {first.moves[most]:+.2f}, either way {first.drifts[most]:.2f}", f"{worst} {others[worst]:.2f}"
+    most, worst, *_ = sorted(first.moves, key=first.drift, reverse=True)
+    return f"{most} {first.moves[most]:+.2f}, either way {first.drift(most):.2f}", f"{worst} {first.drift(worst):.2f}"
 
 
 def main() -> None:

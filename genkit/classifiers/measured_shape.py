@@ -15,6 +15,7 @@ from genkit.core.condition import ConditionSpace
 from genkit.core.pretrained import Pretrained
 from genkit.images.hue import chroma_of, hue_of
 from genkit.images.pixels import to_unit
+from genkit.images.properties import border
 from genkit.layers.arguments import ImageSize
 
 INSIDE = 0.04
@@ -65,8 +66,6 @@ class MeasuredShape(Pretrained, nn.Module):
 
 def _covered(x: Tensor) -> Tensor:
     """(B,): the share of an image in [0, 1] that its shape covers."""
-    border = torch.ones(x.shape[2:], dtype=torch.bool, device=x.device)
-    border[1:-1, 1:-1] = False
-    apart = (x - x[:, :, border].median(2).values[:, :, None, None]).abs().amax(1)
+    apart = (x - border(x).median(2).values[:, :, None, None]).abs().amax(1)
     own = apart.flatten(1).quantile(1 - INSIDE, dim=1).clamp(min=FAINTEST)
     return ((apart / own[:, None, None] - SHADE) / (1 - 2 * SHADE)).clamp(0, 1).mean((1, 2))

@@ -62,32 +62,28 @@ def write_sweep(
     generator = loaded(Generator, weights)
     if not isinstance(generator, Controlled):
         raise GenkitError(f"--sweep needs a generator with controls; this is {kind_of(generator)}")
-    (name, values, heads), *second = [swept(generator, text) for text in texts]
-    if second:
-        rows = _rows_of_values(generator, conditions, seed, *second[0])
-    else:
-        rows = _rows_of_seeds(generator, conditions, seeds_of_picture(n or ROWS, seed))
-    if name in rows[0].asked:
-        ways = "both sweeps go" if second and second[0][0] == name else f"--condition {name}: the sweep goes"
-        raise GenkitError(f"{ways} through {name}; leave one of them out")
+    (name, values, heads), *second = ways = [swept(generator, text) for text in texts]
+    seeds = range(1) if second else seeds_of_picture(n or ROWS, seed)
+    fixed: dict[str, Any] = asked(generator, None, conditions, len(seeds)).rows
+    if second and second[0][0] == name:
+        raise GenkitError(f"both sweeps go through {name}; leave one of them out")
+    if taken := [way[0] for way in ways if way[0] in fixed]:
+        raise GenkitError(f"--condition {taken[0]}: the sweep goes through {taken[0]}; leave one of them out")
+    rows = _rows_of_values(fixed, seed, *second[0]) if second else _rows_of_seeds(fixed, seeds)
     strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(r.seed), **r.asked)[0] for r in rows]
     picture = labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], [row.head for row in rows])
     write_atomically(out, picture)
     click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(texts)}, seed {seed})")
 
 
-def _rows_of_seeds(generator: Controlled, conditions: Sequence[str], seeds: range) -> list[SweepRow]:
-    fixed: dict[str, Any] = asked(generator, None, conditions, len(seeds)).rows
+def _rows_of_seeds(fixed: Mapping[str, Any], seeds: range) -> list[SweepRow]:
     one = [{name: rows[k : k + 1] for name, rows in fixed.items()} for k in range(len(seeds))]
     return [SweepRow(f"seed {seed}", seed, of_row) for seed, of_row in zip(seeds, one, strict=True)]
 
 
 def _rows_of_values(
-    generator: Controlled, conditions: Sequence[str], seed: int, name: str, values: Tensor, heads: Sequence[str]
+    fixed: Mapping[str, Any], seed: int, name: str, values: Tensor, heads: Sequence[str]
 ) -> list[SweepRow]:
-    fixed: dict[str, Any] = asked(generator, None, conditions, 1).rows
-    if name in fixed:
-        raise GenkitError(f"--condition {name}: the sweep goes through {name}; leave one of them out")
     return [SweepRow(f"{name} {head}", seed, {**fixed, name: values[k : k + 1]}) for k, head in enumerate(heads)]
 
 

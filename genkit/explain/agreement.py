@@ -53,5 +53,5 @@ def _compared(first: Sequence[Attribute], second: Sequence[Attribute]) -> Explan
     a, b = ({name: fmean(of.moves[name] for of in found) for name in common} for found in (first, second))
     product = sum(a[name] * b[name] for name in common)
     lengths = [sum(moves[name] ** 2 for name in common) ** 0.5 for moves in (a, b)]
-    most = [max(common, key=lambda name: fmean(of.drifts[name] for of in found)) for found in (first, second)]
+    most = [max(common, key=lambda name: fmean(of.drift(name) for of in found)) for found in (first, second)]
     return ExplanationAgreement((most[0], most[1]), product / max(lengths[0] * lengths[1], 1e-12))

@@ -47,6 +47,10 @@ class Attribute:
     moves: Mapping[str, float] = field(default_factory=dict)
     drifts: Mapping[str, float] = field(default_factory=dict)
 
+    def drift(self, name: str) -> float:
+        """The mean change of a property, either way; the size of its signed mean where that alone is known."""
+        return self.drifts.get(name, abs(self.moves[name]))
+
     @property
     def step(self) -> Step:
         return Step(self.direction, self.s)

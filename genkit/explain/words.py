@@ -49,15 +49,15 @@ def moved(
     far = {name: either.get(name, abs(move)) for name, move in moves.items()}
     order = sorted(far, key=lambda name: -far[name])
     still = [name for name in order if far[name] < HARDLY]
-    rows = [
-        (name, f"becomes another one in {percent(moves[name])} of the images")
-        if name in categories
-        else (name, f"changes {_adverb(far[name])}, either way, {_spreads(far[name])}")
-        if name in either
-        else _of_size(name, moves[name])
-        for name in order
-        if name not in still
-    ]
+
+    def row(name: str) -> tuple[str, str]:
+        if name in categories:
+            return name, f"becomes another one in {percent(moves[name])} of the images"
+        if name in either:
+            return name, f"changes {_adverb(far[name])}, either way, {_spreads(far[name])}"
+        return _of_size(name, moves[name])
+
+    rows = [row(name) for name in order if name not in still]
     if not rows:
         return [("Nothing that is measured", "changes much here: look, and name it yourself")] if still else []
     return [*rows, (listed(still), "hardly changes" if len(still) == 1 else "hardly change")] if still else rows

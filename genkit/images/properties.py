@@ -31,11 +31,16 @@ def properties(x: Tensor) -> dict[str, Tensor]:
     return found
 
 
+def border(x: Tensor) -> Tensor:
+    """The outermost pixels of images (n, C, H, W), as (n, C, pixels)."""
+    edge = torch.ones(x.shape[2:], dtype=torch.bool, device=x.device)
+    edge[1:-1, 1:-1] = False
+    return x[:, :, edge]
+
+
 def standing_out(x: Tensor) -> Tensor:
     """(n, H, W) in [0, 1]: distance of each pixel's colour from the mean of the border, 1 at the largest."""
-    border = torch.ones_like(x[0, 0], dtype=torch.bool)
-    border[1:-1, 1:-1] = False
-    apart = (x - x[:, :, border].mean(2)[:, :, None, None]).abs().amax(1)
+    apart = (x - border(x).mean(2)[:, :, None, None]).abs().amax(1)
     return apart / apart.amax((1, 2), keepdim=True).clamp_min(1e-6)
 
 
