@@ -143,4 +143,5 @@ class MinibatchDeviation(nn.Module):
         """The deviation of samples (G, ...), (1,), or of n groups of them (G, n, C, H, W), (n,)."""
         wide = group[:, None] if group.dim() == 4 else group
         wide = wide.float() if wide.dtype == torch.bfloat16 else wide
-        return (wide.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+        variance = (wide - wide.mean(0)).square().mean(0)
+        return (variance + 1e-8).sqrt().mean((1, 2, 3))

@@ -19,8 +19,8 @@ SLOPE = 0.2
 
 
 def activated(x: Tensor) -> Tensor:
-    """Leaky ReLU, without the gain."""
-    return F.leaky_relu(x, SLOPE)
+    """Leaky ReLU, without the gain, in place: its derivative asks for its result alone, so that one map is kept."""
+    return F.leaky_relu_(x, SLOPE)
 
 
 class EqualisedLinear(nn.Module):

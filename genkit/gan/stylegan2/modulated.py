@@ -78,7 +78,7 @@ class StyledConv(nn.Module):
         into = None if torch.is_grad_enabled() or scale.shape[0] != y.shape[0] else y
         y = torch.addcmul(shift, y, (scale * GAIN).to(y.dtype)[:, :, None, None], out=into)
         y = torch.add(y, (self.bias * GAIN).to(y.dtype)[:, None, None], out=into)
-        return activated(y) if into is None else F.leaky_relu_(y, 0.2)
+        return activated(y)
 
     def _convolved(self, x: Tensor, weight: Tensor, of_each: bool = False) -> Tensor:
         """`of_each`: every channel of x by itself, all outputs of the first before those of the second."""
