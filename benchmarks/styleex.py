@@ -4,9 +4,9 @@
 
 Trains each recipe with each seed of its generator (the classifier is the same), searches test images and others, and
 writes the page beside the run. Prints a Markdown row for each target class: agreement and reconstruction, shares of
-decisions that the top 1, 3 and 10 attributes flip, that ten random coordinates flip and that the probabilities flip; of
-rendered shapes what the top attribute moves, by measurement, and how much of all else. Then how far two seeds agree.
-What is finished is kept, what was stopped goes on.
+decisions that the top 1, 3 and 10 attributes flip, those of the originals that the differences of ten flip, that ten
+random coordinates flip and that the probabilities flip; of rendered shapes what the top attribute moves, by
+measurement, and how much of all else. Then how far two seeds agree. What is finished is kept, what was stopped goes on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,17 @@ from genkit.explain.explanation import Explanation
 from genkit.training import train
 from genkit.training.staged import load_recipe
 
-COLUMNS = ("recipe, seed", "towards", "agreement", "L1 / mean image's", "top 1", "top 3", "top 10", "10 random")
+COLUMNS = (
+    "recipe, seed",
+    "towards",
+    "agreement",
+    "L1 / mean image's",
+    "top 1",
+    "top 3",
+    "top 10",
+    "on originals",
+    "10 random",
+)
 MEASURED = ("only probabilities", "top attribute moves", "all else at most")
 
 
@@ -70,6 +80,8 @@ def rows(name: str, seed: int, found: Explanation) -> list[str]:
         cells = [f"{name}, {seed}", found.classes[y], f"{found.checks.agreement:.1%}"]
         cells += [f"{found.checks.l1 / found.checks.l1_of_mean_image:.2f}"]
         cells += [f"{flips[min(k, len(flips)) - 1]:.0%}" if flips else "-" for k in (1, 3, 10)]
+        originals = found.on_originals.get(y)
+        cells += ["-" if originals is None else f"{originals:.0%}"]
         cells += [f"{chance[-1]:.1%}" if chance else "-", f"{found.only_probabilities:.1%}"]
         lines.append("| " + " | ".join([*cells, *_moved(attributes)]) + " |")
     return lines

@@ -15,9 +15,10 @@ from genkit.images.pixels import check_images
 
 LEAST = 10
 """Images that are searched at least: each coordinate moves within the range that it has over them."""
-FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY, UNSEEN = 0.5, 0.9, 0.999, 0.5, 0.5, 0.1, 0.25
+FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY, UNSEEN, LOST = 0.5, 0.9, 0.999, 0.5, 0.5, 0.1, 0.25, 0.25
 """Limits of the reasons. UNSEEN: attributes of digits and shapes, which are seen at once, change 0.4 to 0.7 of what is
-lost; of solar cells, whose reconstructions lose all grain, 0.12."""
+lost; of solar cells, whose reconstructions lose all grain, 0.12. LOST: put on the originals, the attributes of planted
+reasons turn 0.5 to 1 of what they turn in redrawn images, those of digits a third."""
 NAMED = 8
 """Classes that a reason names at most."""
 
@@ -125,4 +126,19 @@ def unseen(names: dict[int, str], images: dict[int, Tensor]) -> Iterator[str]:
             yield (
                 f"towards {names[y]}: an attribute changes the pictures by {change / lost:.0%} of what the "
                 "reconstructions lose of the images: what decides may be too faint to be seen, or not shown at all"
+            )
+
+
+def redrawing(names: dict[int, str], chosen: dict[int, list[float]], transferred: dict[int, float]) -> Iterator[str]:
+    """A reason for each target class whose attributes sway little but redrawn images.
+
+    Args:
+        transferred: see `genkit.explain.flips.on_originals`.
+    """
+    for y, share in transferred.items():
+        if share < LOST * chosen[y][-1]:
+            yield (
+                f"towards {names[y]}: the attributes together change {chosen[y][-1]:.0%} of the decisions on redrawn "
+                f"images, and {share:.0%} where the same differences are put on the originals: what sways the "
+                "classifier may be how images are redrawn"
             )

@@ -14,12 +14,12 @@ from genkit.core.errors import EvaluationError
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
 from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
-from genkit.explain.checks import LEAST, check_given, checked, doubts, unseen
+from genkit.explain.checks import LEAST, check_given, checked, doubts, redrawing, unseen
 from genkit.explain.effects import ROWS, Effects, find_effects
 from genkit.explain.encoded import BATCH, Encoded, Step
 from genkit.explain.explainable import Explainable, class_names
 from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
-from genkit.explain.flips import only_probabilities, random_sufficiency, sufficiency
+from genkit.explain.flips import on_originals, only_probabilities, random_sufficiency, sufficiency
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
 from genkit.images.pixels import to_uint8
@@ -128,6 +128,8 @@ class _Explaining:
             )
             for y in targets
         }
+        put = {y: on_originals(others, effects.range, steps[y], y, settings.shift) for y in targets if steps[y]}
+        transferred = {y: share for y, share in put.items() if share is not None}
         examples = {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets}
         of_images = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
         return Explanation(
@@ -137,11 +139,12 @@ class _Explaining:
             shares,
             chance,
             only_probabilities(others),
-            self.checked({y: names[y] for y in targets}, shares, chance, examples),
+            self.checked({y: names[y] for y in targets}, shares, chance, transferred, examples),
             settings.to_json(),
             {**data, **of_images, "searched": len(self.encoded), "others": len(others)},
             effects.range,
             weights_fingerprint(self.generator),
+            transferred,
         )
 
     def selected(self, effects: Effects, y: int) -> list[Step]:
@@ -153,11 +156,12 @@ class _Explaining:
         names: dict[int, str],
         shares: dict[int, list[float]],
         chance: dict[int, list[float]],
+        transferred: dict[int, float],
         examples: dict[int, list[ExampleImages]],
     ) -> Checks:
         images = {y: torch.cat([one.images for one in found]) for y, found in examples.items() if found}
-        reasons = [*self.checks.reasons, *doubts(names, shares, chance), *unseen(names, images)]
-        return replace(self.checks, reasons=reasons)
+        found = [*doubts(names, shares, chance), *unseen(names, images), *redrawing(names, shares, transferred)]
+        return replace(self.checks, reasons=[*self.checks.reasons, *found])
 
     def attribute(self, effects: Effects, step: Step, y: int) -> Attribute:
         layer, channel = effects.coordinates.place(step.s)

@@ -98,6 +98,8 @@ class Explanation:
         sufficiency: target class -> share of other images than those searched, and not of it, that the top 1, 2, ...
             attributes together turn into it.
         random: the same of as many random coordinates.
+        on_originals: target class -> share of the originals that turn when what all of its attributes change in the
+            redrawn images is added to them; without a class of which this cannot be said.
         only_probabilities: share flipped by changing the appended probabilities alone.
         checks: whether it is to be trusted.
         settings: of the search.
@@ -117,11 +119,12 @@ class Explanation:
     data: dict[str, Any]
     range: Range | None = None
     generator: str = ""
+    on_originals: dict[int, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tensors."""
         found = {y: [_plain(a) for a in attributes] for y, attributes in self.attributes.items()}
-        names = ("sufficiency", "random", "only_probabilities", "settings", "data", "generator")
+        names = ("sufficiency", "random", "on_originals", "only_probabilities", "settings", "data", "generator")
         rest = {name: getattr(self, name) for name in names}
         return {"classes": list(self.classes), "attributes": found, **rest, "checks": asdict(self.checks)}
 
@@ -159,8 +162,8 @@ class Explanation:
     @classmethod
     def _read(cls, tree: Any, tensors: Mapping[str, Tensor]) -> Explanation:
         numbered: dict[str, Any] = {
-            name: {int(y): value for y, value in tree.pop(name).items()}
-            for name in ("attributes", "sufficiency", "random")
+            name: {int(y): value for y, value in tree.pop(name, {}).items()}
+            for name in ("attributes", "sufficiency", "random", "on_originals")
         }
         numbered["attributes"] = {
             y: [Attribute(**one, effects=tensors[f"{y}.{i}.effects"]) for i, one in enumerate(found)]

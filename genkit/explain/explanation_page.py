@@ -70,7 +70,7 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
     return {
         "number": target,
         "name": name,
-        "enough": enough(shares, random, name),
+        "enough": enough(shares, random, name, explanation.on_originals.get(target)),
         "curves": curves(shares, random, explanation.only_probabilities) if len(shares) > 1 else "",
         "attributes": [
             _attribute(i, attribute, name, about, examples[i] if i < len(examples) else None)

@@ -1,4 +1,5 @@
-"""Share of images whose decision flips: by the attributes found, by random coordinates, by the probabilities alone."""
+"""Share of images whose decision flips: by the attributes found, in redrawn images and in the originals; by random
+coordinates; by the probabilities alone."""
 
 from __future__ import annotations
 
@@ -29,6 +30,23 @@ def sufficiency(others: Encoded, range_: Range, steps: Sequence[Step], y: int, s
     if not len(others.outside(y)):
         return []
     return [flipped(others, range_, steps[:k], y, shift).double().mean().item() for k in range(1, len(steps) + 1)]
+
+
+@torch.no_grad()
+def on_originals(others: Encoded, range_: Range, steps: Sequence[Step], y: int, shift: float = 1.0) -> float | None:
+    """Share of the originals not of class y that become it when what all of `steps` change in the redrawn images is
+    added to them; None where all images are of class y, redrawn or not."""
+    index = others.outside(y)
+    index = index[others.seen[index].argmax(1) != y]
+    if not len(index):
+        return None
+    turned = list[Tensor]()
+    for rows in index.split(others.batch):
+        moved = range_.moved(others.flat[rows], steps, shift)
+        change = others.images(rows, moved) - others.images(rows)
+        changed = (others.x[rows] + change).clamp(-1, 1).to(others.device)
+        turned.append(others.generator.logits(changed).argmax(1).cpu() == y)
+    return torch.cat(turned).double().mean().item()
 
 
 def random_sufficiency(

@@ -90,8 +90,8 @@ def effect(attribute: Attribute, name: str) -> str:
     return f"Moves the classifier towards {quoted(name)} in {percent(share)} of {len(effects):,} images{half}"
 
 
-def enough(shares: Sequence[float], random: Sequence[float], name: str) -> str:
-    """A sentence or two: the share of images that the first attributes turn."""
+def enough(shares: Sequence[float], random: Sequence[float], name: str, transferred: float | None = None) -> str:
+    """A sentence or three: the share of images that the first attributes turn, and of the originals."""
     if not shares:
         return f"No attribute was found that turns images into {quoted(name)}."
     first = (
@@ -99,7 +99,9 @@ def enough(shares: Sequence[float], random: Sequence[float], name: str) -> str:
     )
     more = [f"the first {i} together {percent(shares[i - 1])}" for i in (3, 10) if i <= len(shares)]
     against = f" As many changes picked at random turn {percent(max(random))} at most." if random else ""
-    return f"{first} {quoted(name)}{''.join(f'; {part}' for part in more)}.{against}"
+    put = "Put on the originals in place of the redrawn images, the same differences together turn"
+    originals = "" if transferred is None else f" {put} {percent(transferred)}."
+    return f"{first} {quoted(name)}{''.join(f'; {part}' for part in more)}.{against}{originals}"
 
 
 def reading(checks: Checks) -> list[tuple[str, str, bool]]:

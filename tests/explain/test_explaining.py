@@ -45,6 +45,7 @@ def test_the_coordinate_that_drives_the_decision_is_found_for_both_classes() -> 
         assert attribute.moves["driver"] == pytest.approx(mean, rel=1e-4) and attribute.moves["first"] == 0
         assert attribute.moves["side"] == 1 and attribute.drifts["driver"] == pytest.approx(abs(mean), rel=1e-4)
         assert explanation.sufficiency[y] == [1.0] and len(explanation.random[y]) == 1
+        assert explanation.on_originals[y] == 1, "a faithful generator redraws the originals"
     assert explanation.only_probabilities == 0 and explanation.checks.l1 < 1e-6
     assert explanation.checks.agreement == 1 and not [r for r in explanation.checks.reasons if "random" not in r]
     assert explanation.data["name"] == "pixels" and explanation.data["n"] == 40 and explanation.data["others"] == 20
@@ -69,6 +70,25 @@ def test_flips_are_of_other_images_than_those_searched() -> None:
     explanation = explain(binary(), x, SETTINGS)
     assert explanation.sufficiency == {0: [], 1: [1.0]}
     assert "towards 0: no attribute was found, or no other image could show it" in explanation.checks.reasons
+
+
+def test_attributes_that_sway_redrawn_images_alone_are_doubted() -> None:
+    explanation = explain(binary(faithful=0.1), images(400), SETTINGS)
+    assert explanation.sufficiency == {0: [1.0], 1: [1.0]} and max(explanation.on_originals.values()) < 0.25
+    said = [
+        reason for reason in explanation.checks.reasons if "the same differences are put on the originals" in reason
+    ]
+    assert len(said) == 2 and said[0].startswith("towards 0: the attributes together change 100% of the decisions")
+
+
+def test_an_explanation_without_originals_is_read_as_well(tmp_path: Path) -> None:
+    """Those of before the originals were looked at."""
+    found().save(tmp_path)
+    plain = tmp_path / "explanation.json"
+    tree = json.loads(plain.read_text())
+    del tree["on_originals"]
+    plain.write_text(json.dumps(tree))
+    assert Explanation.load(tmp_path).on_originals == {}
 
 
 def test_an_explanation_is_saved_and_read_as_it_was(tmp_path: Path) -> None:

@@ -126,6 +126,10 @@ def test_words() -> None:
     told = enough([0.3, 0.5, 0.7], [0.01, 0.02], "large").replace("\xa0", " ")
     assert "The first change alone turns 30 % of" in told and "the first 3 together 70 %" in told and "2.0 %" in told
     assert "first 10" not in told
+    told = enough([0.3], [], "large", 0.42).replace("\xa0", " ")
+    assert told.endswith(
+        "Put on the originals in place of the redrawn images, the same differences together turn 42 %."
+    )
 
 
 def test_it_is_kept_and_read_again(tmp_path: Path) -> None:

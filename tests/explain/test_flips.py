@@ -5,7 +5,14 @@ import torch
 
 from genkit.explain.effects import find_effects
 from genkit.explain.encoded import Encoded, Range, Step
-from genkit.explain.flips import flipped, only_probabilities, random_coordinates, random_sufficiency, sufficiency
+from genkit.explain.flips import (
+    flipped,
+    on_originals,
+    only_probabilities,
+    random_coordinates,
+    random_sufficiency,
+    sufficiency,
+)
 from genkit.explain.realism import Realism
 from genkit.images.property_changes import Properties
 from tests.explain.toy import DRIVER, Judge, Pixels, binary, images
@@ -19,6 +26,19 @@ def test_flips_of_other_images_in_closed_form() -> None:
     half = start + 0.3 * (far - start) > 0
     assert flipped(others, bounds, [Step(1, DRIVER)], 1, shift=0.3).equal(half) and 0 < half.float().mean() < 1
     assert sufficiency(Encoded(binary(), images(20).abs()), bounds, [Step(1, DRIVER)], 1) == []
+
+
+def test_originals_turn_by_what_is_added_to_their_redrawn_images() -> None:
+    x = images(60, seed=1)
+    bounds, step = Range.of(0.5 * images(20).flatten(1)), Step(1, DRIVER)
+    others = Encoded(binary(faithful=0.5), x)
+    assert sufficiency(others, bounds, [step], 1) == [1.0]
+    start = x.flatten(1)[:, DRIVER]
+    start = start[start <= 0]
+    turned = start + float(bounds.high[DRIVER]) - 0.5 * start > 0
+    assert on_originals(others, bounds, [step], 1) == turned.double().mean().item() and 0 < turned.double().mean() < 1
+    assert on_originals(others, bounds, [Step(1, 0)], 1) == 0
+    assert on_originals(Encoded(binary(), images(20).abs()), bounds, [step], 1) is None, "all are of class 1"
 
 
 def test_random_coordinates_are_as_many_and_follow_the_seed() -> None:
