@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import DataError, EvaluationError, kind_of
+from genkit.core.randomness import stable_seed
 from genkit.explain.encoded import Encoded
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Checks
@@ -15,10 +16,22 @@ from genkit.images.pixels import check_images
 
 LEAST = 10
 """Images that are searched at least: each coordinate moves within the range that it has over them."""
-FAINT, DISAGREES, CERTAIN, SATURATED, FEW, JUMPY, UNSEEN, LOST = 0.5, 0.9, 0.999, 0.5, 0.5, 0.1, 0.25, 0.25
-"""Limits of the reasons. UNSEEN: attributes of digits and shapes, which are seen at once, change 0.4 to 0.7 of what is
-lost; of solar cells, whose reconstructions lose all grain, 0.12. LOST: put on the originals, the attributes of planted
-reasons turn 0.5 to 1 of what they turn in redrawn images, those of digits a third."""
+FAINT = 0.5
+"""Distance of a reconstruction, of that of the mean image, above which it is doubted."""
+DISAGREES = 0.9
+"""Agreement below which it is."""
+CERTAIN, SATURATED = 0.999, 0.5
+"""A probability, and a share of images above it."""
+FEW, JUMPY = 0.5, 0.1
+"""Shares of decisions: less than the first by attributes, or more than the second by random coordinates."""
+UNSEEN = 0.25
+"""Of what is lost: attributes of digits and shapes, seen at once, change 0.4 to 0.7, of solar cells 0.12."""
+SWAYS = 0.25
+"""Of what attributes turn in redrawn images: planted reasons turn 0.5 to 1 of it in originals, digits 0.5 to 0.8."""
+DECIDES = 0.6
+"""Of decisions: 0.68 to 0.93 of planted reasons go with what is redrawn, 0.5 of the grain of solar cells."""
+PAIRS = 4
+"""Draws of a partner for each image, of those that tell whether what is redrawn decides."""
 NAMED = 8
 """Classes that a reason names at most."""
 
@@ -55,7 +68,8 @@ def checked(encoded: Encoded) -> Checks:
             "generator looks untrained; train it longer, on images like these"
         )
     agreement = (encoded.seen.argmax(1) == encoded.logits.argmax(1)).double().mean().item()
-    return Checks(l1, mean, agreement, list(_reasons(encoded, l1, mean, agreement)))
+    decides = redrawn_decides(encoded)
+    return Checks(l1, mean, agreement, list(_reasons(encoded, l1, mean, agreement, decides)), decides)
 
 
 def beyond(generator: Explainable, classes: Sequence[str]) -> Iterator[str]:
@@ -77,7 +91,28 @@ def distance(encoded: Encoded) -> float:
     return total / encoded.x.numel()
 
 
-def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float) -> Iterator[str]:
+@torch.no_grad()
+def redrawn_decides(encoded: Encoded, seed: int = 0) -> float | None:
+    """Share of pairs of images of two classes of which the decision goes with the one redrawn, where what redrawing
+    lost of the other one is added to it; of all that go with one of both.
+
+    Of images that are decided alike when redrawn; None without two classes of them.
+    """
+    own = encoded.seen.argmax(1)
+    kept = (own == encoded.logits.argmax(1)).nonzero().flatten()
+    rng = torch.Generator().manual_seed(stable_seed(seed, "pairs of redrawn images"))
+    pairs = torch.cat([torch.stack([kept, kept[torch.randperm(len(kept), generator=rng)]], 1) for _ in range(PAIRS)])
+    pairs = pairs[own[pairs[:, 0]] != own[pairs[:, 1]]]
+    goes_with = torch.zeros(2)
+    for rows in pairs.split(encoded.batch):
+        redrawn, other = rows.unbind(1)
+        mixed = encoded.images(redrawn) + encoded.x[other] - encoded.images(other)
+        decided = encoded.generator.logits(mixed.clamp(-1, 1).to(encoded.device)).argmax(1).cpu()
+        goes_with += (decided[:, None] == own[rows]).sum(0)
+    return (goes_with[0] / goes_with.sum()).item() if goes_with.any() else None
+
+
+def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float, decides: float | None) -> Iterator[str]:
     if l1 > FAINT * mean:
         yield (
             f"reconstructions are more than half as far from their images as the mean image is ({l1:.3g}, {mean:.3g}): "
@@ -87,6 +122,11 @@ def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float) -> Iter
         yield (
             f"the classifier decides otherwise of {1 - agreement:.0%} of the reconstructions than of their images: it "
             "is explained on pictures that it sees differently"
+        )
+    if decides is not None and decides < DECIDES:
+        yield (
+            f"where one image is redrawn and what redrawing loses of another is added, {1 - decides:.0%} of the "
+            "decisions go with what is lost: much of what decides is not redrawn, so that no attribute can show it"
         )
     certain = (encoded.seen.softmax(1).amax(1) > CERTAIN).double().mean().item()
     if certain > SATURATED:
@@ -130,13 +170,13 @@ def unseen(names: dict[int, str], images: dict[int, Tensor]) -> Iterator[str]:
 
 
 def redrawing(names: dict[int, str], chosen: dict[int, list[float]], transferred: dict[int, float]) -> Iterator[str]:
-    """A reason for each target class whose attributes sway little but redrawn images.
+    """A reason for each target class whose attributes sway redrawn images, and hardly the originals.
 
     Args:
         transferred: see `genkit.explain.flips.on_originals`.
     """
     for y, share in transferred.items():
-        if share < LOST * chosen[y][-1]:
+        if chosen[y][-1] >= FEW and share < SWAYS * chosen[y][-1]:
             yield (
                 f"towards {names[y]}: the attributes together change {chosen[y][-1]:.0%} of the decisions on redrawn "
                 f"images, and {share:.0%} where the same differences are put on the originals: what sways the "

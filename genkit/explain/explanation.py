@@ -78,6 +78,7 @@ class Checks:
         l1: mean absolute difference of images and their reconstructions, in [-1, 1] units.
         l1_of_mean_image: the same of the mean image, shown in place of each.
         agreement: share of images whose reconstruction is classified as they are.
+        redrawn_decides: see `genkit.explain.checks.redrawn_decides`; None where it cannot be said.
         reasons: not to trust it, a line each; empty where there are none.
     """
 
@@ -85,6 +86,7 @@ class Checks:
     l1_of_mean_image: float
     agreement: float
     reasons: list[str]
+    redrawn_decides: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from math import isnan
 
-from genkit.explain.checks import DISAGREES, FAINT
+from genkit.explain.checks import DECIDES, DISAGREES, FAINT
 from genkit.explain.explanation import Attribute, Checks
 from genkit.images.property_changes import IN_WORDS
 
@@ -105,17 +105,24 @@ def enough(shares: Sequence[float], random: Sequence[float], name: str, transfer
 
 
 def reading(checks: Checks) -> list[tuple[str, str, bool]]:
-    """(what was checked, what was found, whether it is well) of reconstructions and agreement."""
+    """(what was checked, what was found, whether it is well) of reconstructions, agreement and what is lost."""
     better = checks.l1 <= FAINT * checks.l1_of_mean_image
     drawn = (
         f"A pixel is off by {percent(checks.l1 / 2)} of the way from black to white, on average; it would be off by "
         f"{percent(checks.l1_of_mean_image / 2)} if the average image were shown every time."
     )
     kept = f"It decides the same about {percent(checks.agreement)} of the images when they are redrawn."
-    return [
+    rows = [
         ("Are the images redrawn faithfully?", drawn, better),
         ("Does the classifier see the same in them?", kept, checks.agreement >= DISAGREES),
     ]
+    if (decides := checks.redrawn_decides) is not None:
+        lost = (
+            "Where one image is redrawn, and what redrawing loses of one of another class is added, "
+            f"{percent(decides)} of the decisions go with the redrawn one."
+        )
+        rows.append(("Does it decide by what is redrawn?", lost, decides >= DECIDES))
+    return rows
 
 
 def quoted(name: str) -> str:

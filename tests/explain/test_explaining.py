@@ -47,6 +47,7 @@ def test_the_coordinate_that_drives_the_decision_is_found_for_both_classes() -> 
         assert explanation.sufficiency[y] == [1.0] and len(explanation.random[y]) == 1
         assert explanation.on_originals[y] == 1, "a faithful generator redraws the originals"
     assert explanation.only_probabilities == 0 and explanation.checks.l1 < 1e-6
+    assert explanation.checks.redrawn_decides == 1, "nothing is lost"
     assert explanation.checks.agreement == 1 and not [r for r in explanation.checks.reasons if "random" not in r]
     assert explanation.data["name"] == "pixels" and explanation.data["n"] == 40 and explanation.data["others"] == 20
     assert explanation.settings["selection"] == {"name": "PaperSelection", "threshold": 1.0}
@@ -86,9 +87,10 @@ def test_an_explanation_without_originals_is_read_as_well(tmp_path: Path) -> Non
     found().save(tmp_path)
     plain = tmp_path / "explanation.json"
     tree = json.loads(plain.read_text())
-    del tree["on_originals"]
+    del tree["on_originals"], tree["checks"]["redrawn_decides"]
     plain.write_text(json.dumps(tree))
-    assert Explanation.load(tmp_path).on_originals == {}
+    again = Explanation.load(tmp_path)
+    assert again.on_originals == {} and again.checks.redrawn_decides is None
 
 
 def test_an_explanation_is_saved_and_read_as_it_was(tmp_path: Path) -> None:

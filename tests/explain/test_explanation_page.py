@@ -55,7 +55,7 @@ def test_checks_come_first_and_a_doubt_is_loud() -> None:
 
 
 def test_a_failed_check_is_a_doubt_though_nobody_gave_a_reason() -> None:
-    for change in ({"l1": 0.5}, {"l1": float("nan")}, {"agreement": 0.6}):
+    for change in ({"l1": 0.5}, {"l1": float("nan")}, {"agreement": 0.6}, {"redrawn_decides": 0.3}):
         made = explanation()
         html = page(replace(made, checks=replace(made.checks, **change)), ABOUT)
         assert "Do not trust this page" in html, change
