@@ -1,7 +1,7 @@
 """Directions that were learned beside SeFa, GANSpace, random ones and coordinates, at equal budgets.
 
     python -m benchmarks.directions renderer [--seeds 0 1 2] [--steps 2000] [--noise 0.03]
-    python -m benchmarks.directions shapes|fashion_mnist [--seeds 0 1 2] [--gan WEIGHTS]
+    python -m benchmarks.directions shapes|fashion_mnist [--seeds 0 1 2] [--gan WEIGHTS] [--judge WEIGHTS]
 
 `renderer` is an exact generator: a soft ellipse whose six factors are a turned part of a latent of 24 numbers, of which
 the other 18 do nothing, and noise on every image. It prints how often a network that has learned for as many steps
@@ -10,8 +10,11 @@ dimensions that are seen (6/24 by chance), and the mean |cosine| of the factors 
 
 `shapes` and `fashion_mnist` train recipes/DATA/directions with each seed, its GAN as well unless one is given, and
 compare what it found with the other methods in the same space: RCA at a small budget, mean |Spearman| of the five
-directions that follow a measured property best, mean uniqueness, and how far the best direction of each known factor
-moves it and the others, in standard deviations over real images (of shapes).
+directions that follow a measured property best, mean uniqueness; of shapes, for each known factor how far the direction
+that moves it most does so, and the other factor that this one moves most, in standard deviations over real images (of
+classes the share that becomes another); and how many directions move one factor alone: by half a deviation, all others
+by a quarter at most. Known factors are those that --judge reads, a predictor such as recipes/shapes/judge makes;
+without one, hue and size, which are measured.
 
 What is unfinished is resumed; what was measured is kept in --out.
 """
@@ -56,6 +59,8 @@ from genkit.training.trainer import Trainer
 
 Spec = dict[str, Any]
 DIM, FACTORS, DIRECTIONS, SIDE = 24, 6, 12, 32
+MOVES, RESTS = 0.5, 0.25
+"""Deviations from which on a factor is moved, and up to which it is left."""
 METHODS = ("learned", "sefa", "ganspace", "random", "coordinate")
 
 
@@ -135,16 +140,17 @@ def matched(likeness: Tensor) -> float:
 
 
 def recorded(given: argparse.Namespace) -> None:
-    print("| method, seed | RCA | rho, top five | own effect | factors: moved (others) |")
-    print("|---" * 5 + "|")
+    print("| method, seed | RCA | rho, top five | own effect | factors: moved (another by) | directions of one alone |")
+    print("|---" * 6 + "|")
     for seed in given.seeds:
         learned = of_recipe(given, seed)
         for method in METHODS:
-            path = given.out / f"{given.what}-{method}-{seed}.json"
-            found = kept(path, lambda m=method, s=seed, d=learned: measured(given.what, m, d, s))  # type: ignore[misc]
-            factors = ", ".join(f"{k} {a:.2f} ({b:.2f})" for k, (a, b) in found["factors"].items()) or "-"
+            path = given.out / f"{given.what}-{method}-{'judged-' if given.judge else ''}{seed}.json"
+            found = kept(path, lambda m=method, s=seed, d=learned: measured(given, m, d, s))  # type: ignore[misc]
+            factors = ", ".join(f"{k} {a:.2f} ({other} {b:.2f})" for k, (a, other, b) in found["factors"].items())
+            alone = ", ".join(f"{name} {found['alone'].count(name)}" for name in dict.fromkeys(found["alone"]))
             told = " | ".join(f"{found[key]:.3f}" for key in ("accuracy", "top_five", "unique"))
-            print(f"| {method}, {seed} | {told} | {factors} |", flush=True)
+            print(f"| {method}, {seed} | {told} | {factors or '-'} | {alone or '-'} |", flush=True)
 
 
 def of_recipe(given: argparse.Namespace, seed: int) -> Directions:
@@ -157,30 +163,33 @@ def of_recipe(given: argparse.Namespace, seed: int) -> Directions:
     return found
 
 
-def measured(data: str, method: str, learned: Directions, seed: int) -> Spec:
+def measured(given: argparse.Namespace, method: str, learned: Directions, seed: int) -> Spec:
     """Scores of one method, in the space and unit of the learned directions and as many."""
     directions = learned if method == "learned" else rival(learned, method, seed)
     scored = score(directions, seed=seed)
+    moved = factors_moved(directions, given.judge, seed) if given.what == "shapes" else []
     best = sorted((max(map(abs, one.moves.values())) for one in scored.each), reverse=True)[:5]
     return {
         "accuracy": scored.accuracy["own"],
         "top_five": sum(best) / len(best),
         "unique": sum(one.uniqueness for one in scored.each) / len(scored.each),
-        "factors": factors_moved(directions, seed) if data == "shapes" else {},
+        "factors": {name: max((one[name], *_other(one, name)) for one in moved) for name in (moved or [{}])[0]},
+        "alone": [name for one in moved for name in one if one[name] >= MOVES and _other(one, name)[1] <= RESTS],
     }
 
 
-def factors_moved(directions: Directions, seed: int, n: int = 64) -> dict[str, tuple[float, float]]:
-    """Factor -> how far the direction that moves it most does so, and the mean of the others that it moves beside."""
+def factors_moved(directions: Directions, judge: str | None, seed: int, n: int = 64) -> list[dict[str, float]]:
+    """How far each direction moves every factor."""
     images = catalog.build({"type": "shapes", "split": "test"}).rows(torch.arange(1000))
-    judge, reach = Properties(MeasuredShape(), images), usual(directions.space.dim).scale / 2
-    each = [moved_by(directions, k, reach, judge, range(seed, seed + n)) for k in range(len(directions))]
-    moved = [{name: change.abs().mean().item() for name, change in changes.items()} for changes in each]
-    found = {}
-    for name in moved[0]:
-        pairs = [(one[name], sum(v for k, v in one.items() if k != name) / (len(one) - 1)) for one in moved]
-        found[name] = max(pairs)
-    return found
+    reader: Any = Pretrained.from_pretrained(judge) if judge else MeasuredShape()
+    properties, reach = Properties(reader, images), usual(directions.space.dim).scale / 2
+    each = [moved_by(directions, k, reach, properties, range(seed, seed + n)) for k in range(len(directions))]
+    return [{name: change.abs().mean().item() for name, change in changes.items()} for changes in each]
+
+
+def _other(moved: Mapping[str, float], name: str) -> tuple[str, float]:
+    """The factor beside `name` that is moved most, and how far."""
+    return max(((k, v) for k, v in moved.items() if k != name), key=lambda pair: pair[1])
 
 
 def main() -> None:
@@ -190,6 +199,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000, help="Of a renderer's networks.")
     parser.add_argument("--noise", type=float, default=0.03, help="Of a renderer's images, in [-1, 1].")
     parser.add_argument("--gan", help="A finished GAN in the place of the recipe's first stage.")
+    parser.add_argument("--judge", help="A predictor of attributes, for shapes.")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/directions"))
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.given_images import content
+from genkit.core.columns.column import FREE
 from genkit.core.errors import ConditionError, DataError, GenkitError
 
 if TYPE_CHECKING:
@@ -102,8 +103,12 @@ def _take(found: AskedConditions, conditions: ConditionSpace, name: str, value: 
         found.words.append(f"{name} {value}")
     elif column.names:
         numbers = dict.fromkeys(found.rows[name].tolist())
-        each = (f"{k}: {column.names[k]}" if column.names[k] != str(k) else str(k) for k in numbers)
+        each = (_called(column.names, k) for k in numbers)
         found.words.append(f"{name} {', '.join(each)}")
+
+
+def _called(names: Sequence[str], k: int) -> str:
+    return FREE if k < 0 else str(k) if names[k] == str(k) else f"{k}: {names[k]}"
 
 
 def repeated(images: Tensor, n: int) -> Tensor:

@@ -32,12 +32,17 @@ class FolderOrPicture(Place):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         place = Place() if str(value).lower().endswith(".png") else SAMPLES
-        return place.convert(value, param, ctx)
+        path = place.convert(value, param, ctx)
+        if place is not SAMPLES and path.is_file() and not path.read_bytes().startswith(PNG):
+            self.fail(f"{path} is there and is no picture; give another name, or delete it", param, ctx)
+        return path
 
 
+PNG = b"\x89PNG"
+"""The first bytes of such a file."""
 EDITED = FolderOrPicture(folder=True, replaces=SAMPLES.replaces)
 OF_FOLDER = ("grid", "batch_size")
-"""Options that one picture does not have."""
+"""Options that one picture does not have; nor has it files that may be bad."""
 OF_IMAGES = ("n", "seed", *OF_FOLDER)
 """Options that new weights do not have."""
 
@@ -62,9 +67,19 @@ OF_IMAGES = ("n", "seed", *OF_FOLDER)
     help="A picture, or new weights: samples moved along it; once for each that they are moved along together.",
 )
 @click.option("--directions", type=WEIGHTS, help="Folder of the directions, from genkit directions.")
-@click.option("--condition", "conditions", multiple=True, metavar="NAME=VALUE", help="Of all images of a sweep.")
-@click.option("--out", type=EDITED, help="Folder of the images, or of the new weights; of a sweep a .png file.")
-@click.option("-n", "n", type=COUNT, default=16, help="Images, or rows of a --sweep; 16, or 4 rows.")
+@click.option(
+    "--condition",
+    "conditions",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of all images of a sweep; values between commas go to the rows in turn.",
+)
+@click.option(
+    "--out",
+    type=EDITED,
+    help="Folder of the images, or of the new weights; of a sweep a .png file, which replaces one of this name.",
+)
+@click.option("-n", "n", type=COUNT, default=16, help="Images, or rows of one --sweep; 16, or 4 rows.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same images.")
 @click.option("--grid", is_flag=True, help=f"Also write grid.png: IMAGE and its first {GRID} variations, or a strip.")
 @click.option(
@@ -94,9 +109,9 @@ def command(
 
     With --replace or --extend, the weights themselves: an exemplar VAE generates by other images, without training.
     With --sweep, samples of a generator with controls that differ in one attribute, or two, alone:
-    NAME=FROM:TO:COUNT, NAME=VALUE,VALUE or NAME. With --direction, samples of any generator with a latent that are
-    moved along a direction that genkit directions has found: a picture from one end of the last one to the other (--out
-    FILE.png), or new weights.
+    NAME=FROM:TO:COUNT, NAME=VALUE,VALUE or NAME, which goes through 8 numbers or all classes. With --direction, samples
+    of any generator with a latent that are moved along a direction that genkit directions has found: a picture from one
+    end of the last one to the other (--out FILE.png), or new weights.
     """
     if moves or directions is not None:
         _move(ctx, weights, images, [replace, extend, *sweeps, *conditions], moves, directions, seed, out)
@@ -135,7 +150,7 @@ def _sweep(
         raise GenkitError("--sweep is of samples, not of an IMAGE or of other exemplars; give one of them")
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png")
-    _refuse(ctx, OF_FOLDER, "one picture")
+    _refuse(ctx, (*OF_FOLDER, "skip_bad"), "one picture")
     write_sweep(weights, sweeps, conditions, _rows(ctx), seed, out)
 
 

@@ -217,7 +217,7 @@ def _refuse_empty(given: list[str]) -> None:
         option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "=", argument)
         if equals and not value:
             place = f"option {option}" if option.startswith("-") else "an argument"
-            raise click.UsageError(f"{place} is empty; give a value, or '.' for the current folder")
+            raise click.UsageError(f"{place} is empty; give a value (the current folder is called '.')")
 
 
 def _run(arguments: list[str]) -> int:

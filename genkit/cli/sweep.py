@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from genkit.cli.conditions import asked
+from genkit.core.columns.column import FREE
 from genkit.core.errors import ConditionError, GenkitError, kind_of, shown, suggest
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ MOST, USUAL = 64, 8
 """Values of a sweep, and of one that says none of numbers."""
 ROWS, MOST_ROWS = 4, 1000
 """Rows of a picture where nothing is said, and at most."""
+LAST_SEED, LONG = 2**63 - 1, 100
+"""Largest seed; letters of a sweep in the line about the result."""
 
 
 class SweepRow(NamedTuple):
@@ -61,19 +64,39 @@ def write_sweep(
         raise GenkitError("-n: rows of two sweeps are values of the second one; leave it out")
     generator = loaded(Generator, weights)
     if not isinstance(generator, Controlled):
-        raise GenkitError(f"--sweep needs a generator with controls; this is {kind_of(generator)}")
+        raise GenkitError(
+            f"--sweep needs a generator with controls, such as shapes-gan-control; this is {kind_of(generator)}, see "
+            f"'genkit info {weights}' for conditions that genkit sample takes"
+        )
     (name, values, heads), *second = ways = [swept(generator, text) for text in texts]
     seeds = range(1) if second else seeds_of_picture(n or ROWS, seed)
-    fixed: dict[str, Any] = asked(generator, None, conditions, len(seeds)).rows
+    fixed = _fixed(generator, conditions, len(seeds), bool(second))
     if second and second[0][0] == name:
         raise GenkitError(f"both sweeps go through {name}; leave one of them out")
     if taken := [way[0] for way in ways if way[0] in fixed]:
         raise GenkitError(f"--condition {taken[0]}: the sweep goes through {taken[0]}; leave one of them out")
     rows = _rows_of_values(fixed, seed, *second[0]) if second else _rows_of_seeds(fixed, seeds)
     strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(r.seed), **r.asked)[0] for r in rows]
-    picture = labelled_png(torch.cat(strips), [f"{name} {heads[0]}", *heads[1:]], [row.head for row in rows])
-    write_atomically(out, picture)
-    click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(texts)}, seed {seed})")
+    write_atomically(out, labelled_png(torch.cat(strips), heads, [row.head for row in rows], name))
+    click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(map(_once, texts))}, seed {seed})")
+
+
+def _once(text: str) -> str:
+    """A sweep in the line about the result: a long list without its middle."""
+    text = " ".join(text.split())
+    return text if len(text) <= LONG else f"{text[:LONG]}..."
+
+
+def _fixed(generator: Controlled, conditions: Sequence[str], n: int, two: bool) -> dict[str, Any]:
+    """Rows of what n rows of a picture are asked for; of two sweeps one row.
+
+    Raises:
+        GenkitError: see `asked`; and several values of one name where there are two sweeps.
+    """
+    found = asked(generator, None, conditions, MOST if two else n)
+    if two and found.turn > 1:
+        raise GenkitError(f"--condition {' '.join(conditions)}: two sweeps are of one sample; give one value of each")
+    return {name: rows[:n] for name, rows in found.rows.items()}
 
 
 def _rows_of_seeds(fixed: Mapping[str, Any], seeds: range) -> list[SweepRow]:
@@ -95,6 +118,8 @@ def seeds_of_picture(n: int, seed: int) -> range:
     """
     if n > MOST_ROWS:
         raise GenkitError(f"-n {n:,}: a picture has at most {MOST_ROWS:,} rows; --seed begins elsewhere")
+    if seed > LAST_SEED - (n - 1):
+        raise GenkitError(f"--seed {seed}: {n} rows have a seed each, and the last one is {LAST_SEED}")
     return range(seed, seed + n)
 
 
@@ -112,14 +137,25 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
         raise GenkitError(f"{option}: no control is called {shown(name)}{suggest(name, generator.conditions)}")
     if not equals:
         rows = spread(column, min(MOST, getattr(column, "classes", USUAL)))
-        return name, rows, [called(column, value) for value in rows]
+        return name, rows, [called(column, row) for row in rows]
     try:
         stepped = ":" in given and given not in column.names
         values: Sequence[float | str] = _stepped(column, given) if stepped else column.listed(given)
+        if len(values) > MOST:
+            raise ValueError(f"a picture has at most {MOST} values, got {len(values):,}")
         rows = column.check(name, values, len(values))
     except (ConditionError, ValueError) as misfit:
         raise GenkitError(f"{option}: {misfit}") from misfit
-    return name, rows, [v if isinstance(v, str) else f"{v:.3g}" for v in values]
+    return name, rows, [called(column, row) for row in rows] if column.names else heads_of(values)
+
+
+def heads_of(values: Sequence[float | str]) -> list[str]:
+    """Texts of numbers, in as few digits as tell them apart, three at least; a text as it is."""
+    for digits in range(3, 17):
+        heads = [v if isinstance(v, str) else f"{v:.{digits}g}" for v in values]
+        if len(set(heads)) == len(set(values)):
+            break
+    return heads
 
 
 def _stepped(column: Column, text: str) -> Sequence[float | str]:
@@ -142,15 +178,20 @@ def steps(text: str) -> list[float]:
     Raises:
         ValueError: it is not of this form.
     """
-    parts = text.split(":")
     try:
-        low, high, count = float(parts[0]), float(parts[1]), int(parts[2])
-    except (ValueError, IndexError):
-        parts = []
-    if len(parts) != 3 or not 2 <= count <= MOST or not math.isfinite(low) or not math.isfinite(high):
-        raise ValueError(f"values are FROM:TO:COUNT, at most {MOST} of them, such as 0:1:8, or VALUE,VALUE")
-    return [low + (high - low) * k / (count - 1) for k in range(count)]
+        first, last, number = text.split(":")
+        low, high, count = float(first), float(last), int(number)
+    except ValueError:
+        raise ValueError("values are FROM:TO:COUNT, such as 0:1:8, or VALUE,VALUE") from None
+    if not 2 <= count <= MOST:
+        raise ValueError(f"COUNT is a number from 2 to {MOST}, got {count}")
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(f"FROM and TO are finite numbers, got {first} and {last}")
+    shares = (k / (count - 1) for k in range(count))
+    return [low * (1 - share) + high * share for share in shares]
 
 
-def called(column: Column, value: Tensor) -> str:
-    return column.names[int(value)] if column.names else f"{value.item():.3g}"
+def called(column: Column, row: Tensor) -> str:
+    if not column.asked(row):
+        return FREE
+    return column.names[int(row)] if column.names else f"{row.item():.3g}"

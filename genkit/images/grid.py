@@ -49,8 +49,11 @@ def grid(images: Tensor, columns: int | None = None, padding: int = GAP) -> Tens
     return whole[:, : whole.shape[1] - padding, : whole.shape[2] - padding]
 
 
-def labelled_png(images: Tensor, heads: Sequence[str], rows: Sequence[str] = ()) -> bytes:
+def labelled_png(images: Tensor, heads: Sequence[str], rows: Sequence[str] = (), corner: str = "") -> bytes:
     """A PNG file of images (N, C, H, W), as of `grid`, a text over each column and perhaps one beside each row.
+
+    Args:
+        corner: what the columns go through, left of their heads; there is room for it where rows have texts.
 
     Raises:
         DataError: another number of texts than of rows or columns.
@@ -59,11 +62,14 @@ def labelled_png(images: Tensor, heads: Sequence[str], rows: Sequence[str] = ())
         raise DataError(f"{len(rows)} x {len(heads)} texts for images {list(images.shape)}")
     table = grid(images, len(heads)).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
     font = ImageFont.load_default(LETTERS)
-    left = GAP + math.ceil(max(map(font.getlength, rows), default=-GAP)) + 2 * GAP * bool(rows)
+    left = GAP + math.ceil(max(map(font.getlength, [*rows, corner] if rows else ()), default=-GAP))
+    left += 2 * GAP * bool(rows)
     whole = Image.new("RGB", (left + table.shape[1], LINE + table.shape[0]), "white")
     whole.paste(Image.fromarray(table), (left, LINE))
     draw = ImageDraw.Draw(whole)
     width, height = (table.shape[1] + GAP) // len(heads), (table.shape[0] + GAP) // -(-len(images) // len(heads))
+    if rows:
+        draw.text((GAP, 0), corner, fill="black", font=font)
     for k, text in enumerate(heads):
         draw.text((left + k * width, 0), _fitting(text, width - GAP, font), fill="black", font=font)
     for k, text in enumerate(rows):

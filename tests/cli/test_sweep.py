@@ -101,10 +101,16 @@ def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
         (["sample", "--truncation", "hues=0.5"], "psi: no slice 'hues' of w; did you mean 'hue'"),
         (["edit", "--sweep", "hues=0:1:4"], "--sweep 'hues=0:1:4': no control is called 'hues'; did you mean 'hue'"),
         (["edit", "--sweep", "hue=0:1"], "values are FROM:TO:COUNT"),
-        (["edit", "--sweep", "hue=0:1:1000"], "at most 64 of them"),
+        (["edit", "--sweep", "hue=0:1:1000"], "COUNT is a number from 2 to 64, got 1000"),
+        (["edit", "--sweep", "hue=0:1:1"], "COUNT is a number from 2 to 64, got 1"),
+        (["edit", "--sweep", "hue=0:1:5.5"], "values are FROM:TO:COUNT"),
+        (["edit", "--sweep", "hue=" + ",".join(["0.5"] * 65)], "a picture has at most 64 values, got 65"),
         (["edit", "--sweep", "shape=disc,circle"], "no class is called 'circle'"),
-        (["edit", "--sweep", "hue=nan:1:3"], "values are FROM:TO:COUNT"),
-        (["edit", "--sweep", "hue=0:inf:3"], "values are FROM:TO:COUNT"),
+        (["edit", "--sweep", "hue=nan:1:3"], "FROM and TO are finite numbers, got nan and 1"),
+        (["edit", "--sweep", "hue=0:inf:3"], "FROM and TO are finite numbers, got 0 and inf"),
+        (["edit", "--sweep", "hue", "--sweep", "shape", "--condition", "hue=0.4,0.6"], "give one value of each"),
+        (["edit", "--sweep", "hue", "--seed", 2**63 - 2], "4 rows have a seed each, and the last one is"),
+        (["edit", "--sweep", "hue", "--skip-bad"], "--skip-bad is of new images, and one picture is asked for"),
         (["edit", "--sweep", "shape=0:3:3"], "classes have whole numbers, as in 0:3:4"),
         (["edit", "--sweep", "shape=-1:1:3"], "takes 0 to 2, got -1"),
         (["edit", "--sweep", "hue", "--condition", "shape=disc,cross", "-n", 1], "2 values for 1 sample"),
@@ -134,6 +140,33 @@ def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
     assert "say where the picture goes" in refused(capsys, "edit", weights, "--sweep", "hue")
 
 
+def test_a_picture_replaces_a_picture_and_nothing_else(capsys, tmp_path, weights):
+    thesis = tmp_path / "thesis.png"
+    thesis.write_text("my thesis")
+    assert "is there and is no picture" in refused(capsys, "edit", weights, "--sweep", "hue", "--out", thesis)
+    assert thesis.read_text() == "my thesis"
+
+
+def test_what_is_free_is_swept_beside_what_is_asked_for(capsys, tmp_path, weights):
+    made = Controlled.from_pretrained(weights)
+    for text, own in (("hue=free,0.5", {"hue": 0.5}), ("shape=free,cross", {"shape": "cross"})):
+        name, values, heads = swept(made, text)
+        assert heads == ["free", text.rpartition(",")[2]]
+        tiles = made.sweep(name, values, 1, torch.Generator().manual_seed(3))[0]
+        for tile, condition in zip(tiles, (None, own), strict=True):
+            alone = made.sample(1, condition=condition, rng=torch.Generator().manual_seed(3))[0]
+            torch.testing.assert_close(tile, alone)
+    wish = ["--condition", "hue=free", "--condition", "shape=free"]
+    code, out, _ = run(capsys, "sample", weights, "-n", 1, *wish, "--out", tmp_path / "free")
+    assert code == 0 and "hue free, shape free" in out
+
+
+def test_heads_tell_values_apart_and_classes_by_name(weights):
+    made = Controlled.from_pretrained(weights)
+    assert swept(made, "hue=0.50001:0.50002:2")[2] == ["0.50001", "0.50002"]
+    assert swept(made, "shape=0:2:3")[2] == list(made.conditions["shape"].names)
+
+
 def test_both_ends_of_a_circle_keep_their_own_text(weights):
     name, values, heads = swept(Controlled.from_pretrained(weights), "hue=0:1:3")
     assert (name, heads) == ("hue", ["0", "0.5", "1"]) and values.flatten().tolist() == [0, 0.5, 0]
@@ -160,6 +193,10 @@ def test_texts_stand_beside_rows_and_over_columns():
     assert not picture[LINE : LINE + 64, left : left + 64].any()
     heads, beside = picture[:LINE, left:] < 128, picture[LINE:, : left - 2] < 128
     assert all(heads[:, k * 66 : k * 66 + 20].any() for k in range(3)) and beside[:66].any() and beside[66:].any()
+    corner = labelled_png(black, ["a", "b", "c"], ["1", "2"], "a long name of the columns")
+    wide = np.asarray(Image.open(io.BytesIO(corner)))
+    room = wide.shape[1] - (3 * 66 - 2)
+    assert room > left and (wide[:LINE, : room - 2] < 128).any() and not (wide[LINE:, 20 : room - 2] < 128).any()
     named = np.asarray(Image.open(io.BytesIO(labelled_png(black, ["much longer than the column is wide", "b", "c"]))))
     assert named.shape == (LINE + 2 * 66 - 2, 3 * 66 - 2, 3) and not (named[:LINE, 64:66] < 250).any()
     assert main(["edit", "--help"]) == 0

@@ -12,6 +12,9 @@ from torch import Tensor
 from genkit.core.pretrained import Configured
 from genkit.core.randomness import Randomness
 
+FREE = "free"
+"""The text that leaves a row of a free column to the generator."""
+
 
 def in_turn(rows: Tensor, n: int) -> Tensor:
     """n rows: those that are given, over and over."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.columns.column import Column, in_turn
+from genkit.core.columns.column import FREE, Column, in_turn
 from genkit.core.errors import ConditionError, shown, suggest
 from genkit.core.known import known
 from genkit.core.randomness import Randomness
@@ -60,7 +60,7 @@ class Labels(Column):
         return randomness.integers(self.classes)
 
     def number(self, label: str, name: str = "label") -> int:
-        """The class called `label`, else the number that `label` is the text of.
+        """The class called `label`, else the number that `label` is the text of; -1 of "free" where it may be.
 
         Where the names are numbers themselves, and not those of their classes, only they are taken: of classes called
         1, 2 and 3, number 1 would be the one called 2.
@@ -70,6 +70,8 @@ class Labels(Column):
         """
         if label in self.names:
             return self.names.index(label)
+        if self.free and label == FREE:
+            return UNASKED
         number = re.fullmatch(NUMBER, label)
         if number and int(label) < 0 and not self._misnumbered:
             raise ConditionError(f"condition {name!r} takes 0 to {self.classes - 1}, got {label}")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.columns.column import Column, in_turn
+from genkit.core.columns.column import FREE, Column, in_turn
 from genkit.core.errors import BeyondTraining, ConditionError, shown
 from genkit.core.known import known
 from genkit.core.precision import wide
@@ -17,6 +17,8 @@ from genkit.core.randomness import Randomness
 
 UNASKED = math.nan
 """The row of a free column that leaves the number to the generator."""
+NAMED = 4
+"""Numbers that a warning names at most."""
 
 
 class Values(Column):
@@ -127,6 +129,8 @@ class Values(Column):
         """The number in a text; anything else as it is."""
         if not isinstance(value, str):
             return value
+        if self.free and value == FREE:
+            return UNASKED
         try:
             number = float(value)
         except ValueError:
@@ -139,10 +143,14 @@ class Values(Column):
         beyond = (rows.float() < torch.tensor(self.low)) | (rows.float() > torch.tensor(self.high))
         if known(~beyond.any()):
             return
-        got = self.shown(rows[beyond][0].item())
+        found = rows[beyond].unique().tolist()
         if not self.free:
-            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {got}")
-        message = f"condition {shown(name)}: {got} is beyond what was learned, {self.low:g} to {self.shown(self.high)}"
+            raise ConditionError(f"condition {shown(name)} takes {self.about}; got {self.shown(found[0])}")
+        got = ", ".join(map(self.shown, found[:NAMED])) + (", ..." if len(found) > NAMED else "")
+        are = "is" if len(found) == 1 else "are"
+        message = (
+            f"condition {shown(name)}: {got} {are} beyond what was learned, {self.low:g} to {self.shown(self.high)}"
+        )
         warnings.warn(BeyondTraining(message), stacklevel=2)
 
     def _remark_turns(self, name: str, rows: Tensor) -> None:

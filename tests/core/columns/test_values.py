@@ -90,6 +90,8 @@ def test_no_text_says_nothing(text: str, column: Labels | Values) -> None:
 def test_beyond_what_was_learned_a_free_column_warns() -> None:
     with pytest.warns(BeyondTraining, match="^condition 'size': 0.9 is beyond what was learned, 0.3 to 0.7$"):
         assert SIZE.left_free().check("size", [0.5, 0.9], 2).equal(torch.tensor([0.5, 0.9]))
+    with pytest.warns(BeyondTraining, match="^condition 'size': 0, 0.1, 0.2, 0.25, ... are beyond what was learned"):
+        SIZE.left_free().check("size", [1.0, 0.25, 0.2, 0.5, 0.1, 0.0, 0.9], 7)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SIZE.left_free().check("size", [0.5, NAN], 2)
