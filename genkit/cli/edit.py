@@ -33,16 +33,23 @@ class FolderOrPicture(Place):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         place = Place() if str(value).lower().endswith(".png") else SAMPLES
         path = place.convert(value, param, ctx)
-        if place is not SAMPLES and path.is_file() and not path.read_bytes().startswith(PNG):
+        if place is not SAMPLES and path.is_file() and not _is_picture(path):
             self.fail(f"{path} is there and is no picture; give another name, or delete it", param, ctx)
         return path
+
+
+def _is_picture(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(PNG)) == PNG
 
 
 PNG = b"\x89PNG"
 """The first bytes of such a file."""
 EDITED = FolderOrPicture(folder=True, replaces=SAMPLES.replaces)
 OF_FOLDER = ("grid", "batch_size")
-"""Options that one picture does not have; nor has it files that may be bad."""
+"""Options that one picture does not have."""
+OF_DATA = "skip_bad"
+"""An option of new weights by other exemplars alone."""
 OF_IMAGES = ("n", "seed", *OF_FOLDER)
 """Options that new weights do not have."""
 
@@ -150,7 +157,7 @@ def _sweep(
         raise GenkitError("--sweep is of samples, not of an IMAGE or of other exemplars; give one of them")
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png")
-    _refuse(ctx, (*OF_FOLDER, "skip_bad"), "one picture")
+    _refuse(ctx, (*OF_FOLDER, OF_DATA), "one picture")
     write_sweep(weights, sweeps, conditions, _rows(ctx), seed, out)
 
 
@@ -176,7 +183,7 @@ def _move(
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
     picture = out.suffix.lower() == ".png"
-    _refuse(ctx, OF_FOLDER if picture else OF_IMAGES, "one picture" if picture else "new weights")
+    _refuse(ctx, (*(OF_FOLDER if picture else OF_IMAGES), OF_DATA), "one picture" if picture else "new weights")
     write_edit(weights, moves, directions, _rows(ctx) or ROWS, seed, out)
 
 

@@ -163,8 +163,9 @@ class Explanation:
 
     @classmethod
     def _read(cls, tree: Any, tensors: Mapping[str, Tensor]) -> Explanation:
+        tree.setdefault("on_originals", {})  # of files before it was looked at
         numbered: dict[str, Any] = {
-            name: {int(y): value for y, value in tree.pop(name, {}).items()}
+            name: {int(y): value for y, value in tree.pop(name).items()}
             for name in ("attributes", "sufficiency", "random", "on_originals")
         }
         numbered["attributes"] = {
