@@ -32,9 +32,11 @@ class FolderOrPicture(Place):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         place = Place() if str(value).lower().endswith(".png") else SAMPLES
+        if place is SAMPLES and Path(str(value)).is_file():
+            self.fail(f"{value} is a file; name a folder, or a picture that ends with .png", param, ctx)
         path = place.convert(value, param, ctx)
-        if place is not SAMPLES and path.is_file() and not _is_picture(path):
-            self.fail(f"{path} is there and is no picture; give another name, or delete it", param, ctx)
+        if path.is_file() and not _is_picture(path):
+            self.fail(f"{path} is there and is no PNG; give another name, or delete it", param, ctx)
         return path
 
 
@@ -214,9 +216,11 @@ def _refuse(ctx: click.Context, names: Sequence[str], wanted: str) -> None:
 
 def _write_weights(weights: str, given: dict[str, str | None], out: Path, skip_bad: bool) -> None:
     from genkit.cli.exemplars import tell_exemplars
+    from genkit.core.files import new_folder
     from genkit.evaluation.real_data import check_data, open_data
     from genkit.vae.vae import VAE
 
+    new_folder(out)
     vae = VAE.from_pretrained(weights)
     data = {option: name for option, name in given.items() if name}
     for option, name in data.items():

@@ -32,9 +32,11 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     """
     import torch
 
-    from genkit.core.files import write_atomically
+    from genkit.core.files import new_folder, write_atomically
     from genkit.images.grid import labelled_png
 
+    if out.suffix.lower() != ".png":
+        new_folder(out)
     asked, seeds = [parsed(text) for text in texts], seeds_of_picture(n, seed)
     found = directions_of(weights, folder)
     numbers = [_number(found, name, text) for (name, _), text in zip(asked, texts, strict=True)]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from genkit.cli.conditions import asked
+from genkit.cli.conditions import OTHER_NAMES, asked
 from genkit.core.columns.column import FREE
-from genkit.core.errors import ConditionError, GenkitError, kind_of, shown, suggest
+from genkit.core.errors import BeyondTraining, ConditionError, GenkitError, kind_of, shown, suggest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +25,8 @@ MOST, USUAL = 64, 8
 """Values of a sweep, and of one that says none of numbers."""
 ROWS, MOST_ROWS = 4, 1000
 """Rows of a picture where nothing is said, and at most."""
-LAST_SEED, LONG = 2**63 - 1, 100
-"""Largest seed; letters of a sweep in the line about the result."""
+LAST_SEED, LONG, SHORT = 2**63 - 1, 100, 12
+"""Largest seed; letters of a sweep in the line about the result, and of a value over its column, at most."""
 
 
 class SweepRow(NamedTuple):
@@ -76,7 +78,13 @@ def write_sweep(
     if taken := [way[0] for way in ways if way[0] in fixed]:
         raise GenkitError(f"--condition {taken[0]}: the sweep goes through {taken[0]}; leave one of them out")
     rows = _rows_of_values(fixed, seed, *second[0]) if second else _rows_of_seeds(fixed, seeds)
-    strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(r.seed), **r.asked)[0] for r in rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BeyondTraining)  # told once, of all values
+        strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(r.seed), **r.asked)[0] for r in rows]
+    if not all(bool(strip.isfinite().all()) for strip in strips):
+        raise GenkitError(
+            f"--sweep {', '.join(map(_once, texts))}: no image comes of values so far beyond what was learned"
+        )
     write_atomically(out, labelled_png(torch.cat(strips), heads, [row.head for row in rows], name))
     click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(map(_once, texts))}, seed {seed})")
 
@@ -132,6 +140,7 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
     from genkit.gan.control.controlled import spread
 
     name, equals, given = text.partition("=")
+    name = name if name in generator.conditions else OTHER_NAMES.get(name, name)
     column, option = generator.conditions.get(name), f"--sweep {shown(text)}"
     if column is None:
         raise GenkitError(f"{option}: no control is called {shown(name)}{suggest(name, generator.conditions)}")
@@ -150,9 +159,9 @@ def swept(generator: Controlled, text: str) -> tuple[str, Tensor, list[str]]:
 
 
 def heads_of(values: Sequence[float | str]) -> list[str]:
-    """Texts of numbers, in as few digits as tell them apart, three at least; a text as it is."""
+    """Texts of numbers, in as few digits as tell them apart, three at least; a short text as it is."""
     for digits in range(3, 17):
-        heads = [v if isinstance(v, str) else f"{v:.{digits}g}" for v in values]
+        heads = [v if isinstance(v, str) and len(v) <= SHORT else f"{float(v):.{digits}g}" for v in values]
         if len(set(heads)) == len(set(values)):
             break
     return heads
@@ -180,15 +189,15 @@ def steps(text: str) -> list[float]:
     """
     try:
         first, last, number = text.split(":")
-        low, high, count = float(first), float(last), int(number)
+        ends, count = (float(first), float(last)), int(number)
     except ValueError:
         raise ValueError("values are FROM:TO:COUNT, such as 0:1:8, or VALUE,VALUE") from None
     if not 2 <= count <= MOST:
         raise ValueError(f"COUNT is a number from 2 to {MOST}, got {count}")
-    if not math.isfinite(low) or not math.isfinite(high):
+    if not all(map(math.isfinite, ends)):
         raise ValueError(f"FROM and TO are finite numbers, got {first} and {last}")
-    shares = (k / (count - 1) for k in range(count))
-    return [low * (1 - share) + high * share for share in shares]
+    low, high = Fraction(first), Fraction(last)  # of the texts: no rounding between them
+    return [float(low + (high - low) * k / (count - 1)) for k in range(count)]
 
 
 def called(column: Column, row: Tensor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,15 @@ def test_new_weights_have_no_options_of_images(
     line = ["edit", weights / "gan", "--directions", found, "--direction", "1=2", "--out", tmp_path / "moved", *option]
     assert f"{option[0]} is of new images" in refusal(capsys, *line)
     assert not (tmp_path / "moved").exists()
+
+
+def test_new_weights_replace_no_others(weights: Path, found: Path, tmp_path: Path, capsys: Capture) -> None:
+    line = ["edit", weights / "gan", "--directions", found, "--direction", "1=2", "--out"]
+    other = tmp_path / "other"
+    shutil.copytree(weights / "gan", other)
+    before = {path.name: path.read_bytes() for path in other.iterdir() if path.is_file()}
+    assert "exists and is not empty; choose another folder" in refusal(capsys, *line, other)
+    assert {path.name: path.read_bytes() for path in other.iterdir() if path.is_file()} == before
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"photo")
+    assert "is a file; name a folder, or a picture that ends with .png" in refusal(capsys, *line, photo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +13,10 @@ import torch
 from PIL import Image
 
 from genkit.cli.main import main
-from genkit.cli.sweep import swept
+from genkit.cli.sweep import steps, swept, write_sweep
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
+from genkit.core.errors import BeyondTraining, GenkitError
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPGenerator
@@ -143,7 +145,7 @@ def test_a_sweep_is_of_controls_and_one_picture(capsys, tmp_path, weights):
 def test_a_picture_replaces_a_picture_and_nothing_else(capsys, tmp_path, weights):
     thesis = tmp_path / "thesis.png"
     thesis.write_text("my thesis")
-    assert "is there and is no picture" in refused(capsys, "edit", weights, "--sweep", "hue", "--out", thesis)
+    assert "is there and is no PNG" in refused(capsys, "edit", weights, "--sweep", "hue", "--out", thesis)
     assert thesis.read_text() == "my thesis"
 
 
@@ -161,8 +163,33 @@ def test_what_is_free_is_swept_beside_what_is_asked_for(capsys, tmp_path, weight
     assert code == 0 and "hue free, shape free" in out
 
 
+def test_every_range_of_classes_is_whole_and_ends_are_exact():
+    columns = SimpleNamespace(conditions=ConditionSpace({"label": Labels(100)}))
+    for low in range(0, 100, 7):
+        for high in range(0, 100, 3):
+            n = abs(high - low) + 1
+            if 2 <= n <= 64:
+                found = swept(columns, f"class={low}:{high}:{n}")[1].tolist()
+                assert found == list(range(low, high + 1)) if high > low else found == list(range(low, high - 1, -1))
+    assert steps("-0.1:0.2:4") == [-0.1, 0.0, 0.1, 0.2] and steps("0.7:0.7:7") == [0.7] * 7
+    assert steps("-1e308:1e308:3") == [-1e308, 0.0, 1e308]
+
+
+def test_numbers_beyond_what_was_learned_are_told_once(tmp_path):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        write_sweep("shapes-gan-control", ["hue=0,0.5", "size=2:3:3"], [], None, 0, tmp_path / "a.png")
+    said = [str(one.message) for one in told if issubclass(one.category, BeyondTraining)]
+    assert said == ["condition 'size': 2, 2.5, 3 are beyond what was learned, 0.3 to 0.7"]
+    with pytest.raises(GenkitError, match="no image comes of values so far beyond"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_sweep("shapes-gan-control", ["size=0:1e38:3"], [], 1, 0, tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
+
+
 def test_heads_tell_values_apart_and_classes_by_name(weights):
     made = Controlled.from_pretrained(weights)
+    assert swept(made, "hue=0.5000000000000000000,0.25")[2] == ["0.5", "0.25"]
     assert swept(made, "hue=0.50001:0.50002:2")[2] == ["0.50001", "0.50002"]
     assert swept(made, "shape=0:2:3")[2] == list(made.conditions["shape"].names)
 
