@@ -32,7 +32,7 @@ class FolderOrPicture(Place):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         place = Place() if str(value).lower().endswith(".png") else SAMPLES
-        if place is SAMPLES and Path(str(value)).is_file():
+        if place is SAMPLES and Path(str(value)).suffix and Path(str(value)).is_file():
             self.fail(f"{value} is a file; name a folder, or a picture that ends with .png", param, ctx)
         path = place.convert(value, param, ctx)
         if path.is_file() and not _is_picture(path):
