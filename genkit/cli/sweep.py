@@ -83,13 +83,13 @@ def write_sweep(
         strips = [generator.sweep(name, values, 1, torch.Generator().manual_seed(r.seed), **r.asked)[0] for r in rows]
     if not all(bool(strip.isfinite().all()) for strip in strips):
         raise GenkitError(
-            f"--sweep {', '.join(map(_once, texts))}: no image comes of values so far beyond what was learned"
+            f"--sweep {', '.join(map(_shortened, texts))}: no image comes of values so far beyond what was learned"
         )
     write_atomically(out, labelled_png(torch.cat(strips), heads, [row.head for row in rows], name))
-    click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(map(_once, texts))}, seed {seed})")
+    click.echo(f"{len(rows)} x {len(values)} images in {out} ({', '.join(map(_shortened, texts))}, seed {seed})")
 
 
-def _once(text: str) -> str:
+def _shortened(text: str) -> str:
     """A sweep in the line about the result: a long list without its middle."""
     text = " ".join(text.split())
     return text if len(text) <= LONG else f"{text[:LONG]}..."

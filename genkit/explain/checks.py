@@ -103,10 +103,10 @@ def redrawn_decides(encoded: Encoded) -> float | None:
     rng = torch.Generator().manual_seed(stable_seed(0, "pairs of redrawn images"))
     pairs = torch.cat([torch.stack([kept, kept[torch.randperm(len(kept), generator=rng)]], 1) for _ in range(PAIRS)])
     pairs = pairs[own[pairs[:, 0]] != own[pairs[:, 1]]]
-    goes_with = torch.zeros(2, dtype=torch.float64)
+    images, goes_with = encoded.images(torch.arange(len(encoded))), torch.zeros(2, dtype=torch.float64)
     for rows in pairs.split(encoded.batch):
         redrawn, other = rows.unbind(1)
-        mixed = encoded.images(redrawn) + encoded.x[other] - encoded.images(other)
+        mixed = images[redrawn] + encoded.x[other] - images[other]
         decided = encoded.generator.logits(mixed.clamp(-1, 1).to(encoded.device)).argmax(1).cpu()
         goes_with += (decided[:, None] == own[rows]).sum(0)
     return (goes_with[0] / goes_with.sum()).item() if goes_with.any() else None
