@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from genkit.training.cost import Cost
     from genkit.training.trainer import Trainer
 
-TIMED = 3
-"""Iterations that are timed, after one that warms up."""
+TIMED, ENOUGH = 3, 0.2
+"""Iterations that are timed at most, after one that warms up, and seconds after which there are enough of them."""
 
 
 def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str:
@@ -158,12 +158,13 @@ def seconds_per_iteration(recipe: Recipe) -> float:
 
 
 def _timed(trainer: Trainer) -> float:
-    started = time.perf_counter()
-    for _ in range(TIMED):
+    started, count, passed = time.perf_counter(), 0, 0.0
+    while count < TIMED and passed < ENOUGH:
         trainer.iterate()
-    if trainer.accelerator.device.type != "cpu":
-        torch.accelerator.synchronize()
-    return (time.perf_counter() - started) / TIMED
+        if trainer.accelerator.device.type != "cpu":
+            torch.accelerator.synchronize()
+        count, passed = count + 1, time.perf_counter() - started
+    return passed / count
 
 
 def _run(recipe: Recipe, trainer: Trainer, seconds: float, rows: int) -> Iterator[list[object]]:

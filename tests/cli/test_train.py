@@ -128,6 +128,21 @@ def test_a_dry_run_of_what_looks_at_values_counts_nothing(
     assert ran.code == 0 and "s an iteration" in ran.out and "arithmetic" not in ran.out
 
 
+@pytest.mark.parametrize(("seconds", "iterations"), [(0.01, 3), (0.1, 2), (60.0, 1)])
+def test_long_iterations_are_timed_once(
+    seconds: float, iterations: int, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.cli import dry_run
+    from genkit.training.staged import load_recipe
+    from genkit.training.trainer import Trainer
+
+    made = list[Trainer]()
+    monkeypatch.setattr(Trainer, "iterate", lambda self: made.append(self))
+    monkeypatch.setattr(dry_run.time, "perf_counter", lambda: seconds * len(made))
+    assert dry_run.seconds_per_iteration(load_recipe(str(recipe))) == pytest.approx(seconds)
+    assert len(made) == 1 + iterations
+
+
 def test_only_the_first_process_speaks(
     capsys: Capture, recipe: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
