@@ -68,7 +68,10 @@ class Lines:
         if now - self.printed < self.every and (done < total or (total == 1 and soon)):
             return
         self.printed = now
-        parts = [f"{what} {done}/{total}", f"{100 * done // max(total, 1)}%", pace.text(total, unit), detail]
+        if total == 1:
+            parts = [f"{what}: done" if done else f"{what} ...", detail]
+        else:
+            parts = [f"{what} {done}/{total}", f"{100 * done // max(total, 1)}%", pace.text(total, unit), detail]
         click.echo("  ".join(part for part in parts if part))
 
     def note(self, line: str) -> None:

@@ -30,13 +30,15 @@ def clock(seconds: float) -> str:
 
 
 class Pace:
-    """Speed over the last minute, so that the ETA follows when the machine gets busy."""
+    """Speed over the last minute, so that the ETA follows when the machine gets busy; what begins anew has its own."""
 
     def __init__(self) -> None:
         self.seen: deque[tuple[float, int]] = deque()
 
     def tick(self, done: int) -> None:
         now = time.monotonic()
+        if self.seen and done < self.seen[-1][1]:
+            self.seen.clear()
         self.seen.append((now, done))
         while len(self.seen) > 2 and now - self.seen[0][0] > SPEED_OVER_S:
             self.seen.popleft()
@@ -50,8 +52,8 @@ class Pace:
         return (n1 - n0) / (t1 - t0) if t1 > t0 and n1 > n0 else None
 
     def text(self, total: int, unit: str) -> str:
-        """'12.3 it/s  ETA 1:40'."""
-        if self.rate is None:
+        """'12.3 it/s  ETA 1:40'; nothing of a whole without parts."""
+        if self.rate is None or total == 1:
             return ""
         left = (total - self.seen[-1][1]) / self.rate
         speed = f"{self.rate:.1f} {unit}/s" if self.rate >= 1 else f"{1 / self.rate:.1f} s/{unit}"

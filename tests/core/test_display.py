@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from genkit import evaluate, train
+from genkit.cli import console
 from genkit.core import display
 from genkit.core.display import Silent, bar, reporting, rows_watched
 from genkit.data.digits import digits
@@ -155,3 +156,30 @@ def test_in_a_notebook_a_line_is_written_anew(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
     train(recipe(), tmp_path / "elsewhere")
     assert sum(state == "" for state in cell.states) == 2 and not capsys.readouterr().out
+
+
+class Hours:
+    """A clock that stands until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_the_pace_of_work_that_begins_anew_is_its_own(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that of what came between: a picture of 6 s, drawn twice, 50 s apart, and scores of 4 samples likewise."""
+    hours = Hours()
+    monkeypatch.setattr(display, "time", hours)
+    monkeypatch.setattr(console, "time", hours)
+    lines = console.Lines(every=5.0)
+    for _ in range(2):
+        hours.now += 20
+        for what, total in (("drawing samples", 1), ("scoring", 4)):
+            for done in range(total + 1):
+                lines.advance(what, "sample", done, total)
+                hours.now += 6
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("drawing")] == ["drawing samples ...", "drawing samples: done"] * 2
+    assert [line for line in said if line.endswith("ETA 0:00")] == ["scoring 4/4  100%  6.0 s/sample  ETA 0:00"] * 2
