@@ -74,7 +74,7 @@ def build(images: Images, seed: int, seconds: float, system: str) -> Contestant:
     made = starter(found, Wish(system, Path(f"{system}.yaml"), MARGIN * seconds / 60 / SHARE, seed=seed), timing)  # type: ignore[arg-type]
     tree = made.recipe.to_dict()
     if "solver" in tree["system"]["generator"]:
-        tree["system"]["generator"]["solver"]["steps"] = str(EVALUATIONS)
+        tree["system"]["generator"]["solver"]["steps"] = EVALUATIONS
     return Planned(Recipe.from_dict(tree), timing.spent)
 
 
