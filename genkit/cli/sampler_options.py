@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genkit.cli.console import warn
 from genkit.cli.places import WEIGHTS
+from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, kind_of, shown
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from genkit.vae.energy.vaebm import VAEBM
 
 SAMPLERS = ("rejection", "mh", "ddls", "dot")
-SOLVERS = ("ancestral", "ddim", "dpm_solver", "unipc")
+SPACED = ("ancestral", "ddim")
+"""Solvers whose steps may be told apart."""
+SOLVERS = (*SPACED, "dpm_solver", "unipc")
 
 
 class Number(click.FloatRange):
@@ -231,6 +235,11 @@ def _set_solver(generator: DiffusionGenerator, solver: str | None, steps: str | 
 
     now = generator.solver.config
     spec = dict(now) if solver in (None, now["type"]) else {"type": solver}
+    if steps is not None and not steps.isdecimal() and spec["type"] not in SPACED:
+        raise GenkitError(
+            f"{option}: {spec['type']} takes a number of evaluations, got {shown(steps)}; --solver ddim or ancestral "
+            "takes such a list"
+        )
     try:
         generator.solver = build(spec | ({} if steps is None else {"steps": steps}), kind="diffusion")
         generator.solver.check(generator.process)
@@ -243,6 +252,10 @@ def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float 
         from genkit.core.catalog import build
 
         spec = {"type": "classifier_guided", "generator": generator, "classifier": {"weights": classifier}}
+        if generator.solver.config["type"] == "ddim" and is_first_process():
+            warn(
+                ["DDIM does not clip images that a classifier guides, as published: if blots come, take --solver unipc"]
+            )
         made = build(spec | ({} if scale is None else {"scale": scale}))
         return made.to(generator.device)  # type: ignore[no-any-return]
     return generator if scale is None else _scaled(generator, scale)

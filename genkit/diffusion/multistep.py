@@ -22,6 +22,9 @@ NOISIEST = -5.1
 class MultistepSolver(Solver):
     """A scheduler of diffusers that is handed the (guided) image of each step.
 
+    A guided image is clipped again, unlike in DDIM: where there is little but noise, the classifier's gradient moves it
+    by its hundredfold, and few steps do not recover from that (thresholding, Section 3.4 of Lu et al. 2022).
+
     Args:
         steps: network evaluations.
         order: 1 to 3; 2 is advised when guided.
@@ -60,7 +63,8 @@ class MultistepSolver(Solver):
         p = denoising.predict(x, at)
         if denoising.gradient is None:
             return p.x0
-        return denoising.process.x0_from_eps(denoising.guided_eps(p, x, at), x, at)
+        guided = denoising.process.x0_from_eps(denoising.guided_eps(p, x, at), x, at)
+        return guided.clamp(-1, 1) if denoising.clip else guided
 
     def scheduler(self, betas: Any) -> Any:
         """diffusers' scheduler for a network that predicts clean images."""

@@ -80,7 +80,10 @@ class Process(Configured, nn.Module):
         self.timestep_scale = 1000 / steps if rescale_steps else 1.0
         timesteps = torch.tensor(self.kept, dtype=torch.float32) * self.timestep_scale
         self.register_buffer("timesteps", timesteps, persistent=False)
-        self._tabulate(_spaced(_betas(schedule, steps), self.kept))
+        with torch.device("cpu"):  # a solver reads values, on the meta device too
+            tables = self._tabulate(_spaced(_betas(schedule, steps), self.kept))
+        for name, table in tables.items():
+            self.register_buffer(name, table.float().to(timesteps.device), persistent=False)
 
     def __len__(self) -> int:
         """Number of steps that are kept."""
@@ -102,8 +105,8 @@ class Process(Configured, nn.Module):
     def learns_variance(self) -> bool:
         return self.variance in ("learned", "learned_range")
 
-    def _tabulate(self, betas: Tensor) -> None:
-        """Makes the tables in float64, rounded once to float32; those for `look_up` lie on the device."""
+    def _tabulate(self, betas: Tensor) -> dict[str, Tensor]:
+        """Makes the tables, in float64 on the CPU; returns those for `look_up`, which lie on the device in float32."""
         self.betas, alphas = betas, 1 - betas
         self.abar = alphas.cumprod(0)
         before = torch.cat([torch.ones(1, dtype=torch.float64), self.abar[:-1]])
@@ -113,7 +116,7 @@ class Process(Configured, nn.Module):
         self.posterior_x0 = betas * before.sqrt() / (1 - self.abar)
         self.posterior_x_t = (1 - before) * alphas.sqrt() / (1 - self.abar)
         large = torch.cat([small[1:2], betas[1:]])
-        tables = {
+        return {
             "_abar": self.abar,
             "_abar_before": before,
             "_abar_after": torch.cat([self.abar[1:], torch.zeros(1, dtype=torch.float64)]),
@@ -129,8 +132,6 @@ class Process(Configured, nn.Module):
             "_log_large": large.log(),
             "_log_beta": betas.log(),
         }
-        for name, table in tables.items():
-            self.register_buffer(name, table.float(), persistent=False)
 
     def look_up(self, name: str, i: Tensor, like: Tensor) -> Tensor:
         """Table `name` at the steps i (B,), shaped to multiply `like` (B, ...)."""

@@ -119,6 +119,15 @@ def test_steps_keep_the_solver_and_wrappers_pass_it_on(
     assert sample(capsys, tmp_path / "b", weights["wrapped"], *common) == a
 
 
+@pytest.mark.parametrize(("solver", "doubted"), [("ddim", True), ("unipc", False), ("ancestral", False)])
+def test_ddim_guided_by_a_classifier_is_doubted(
+    solver: str, doubted: bool, capsys: Capture, weights: dict[str, Path], tmp_path: Path
+) -> None:
+    guided = ("--classifier", weights["guide"], "--solver", solver, "--steps", 3, "--label", 1)
+    ran = run(capsys, "sample", weights["labelled"], "-n", 2, *guided, "--out", tmp_path / "out")
+    assert ran.code == 0 and ("warning: DDIM does not clip" in ran.out) is doubted
+
+
 def test_the_scale_of_a_guided_model_is_replaced(capsys: Capture, weights: dict[str, Path], tmp_path: Path) -> None:
     common = ("-n", 2, "--label", 3)
     a = sample(capsys, tmp_path / "a", weights["labelled"], *common, "--scale", 5)
@@ -164,7 +173,7 @@ REFUSED: list[tuple[str, tuple[object, ...], str]] = [
     ("labelled", ("--steps", 21), "21 steps do not fit"),
     ("labelled", ("--steps", "many"), "steps 'many': write '25'"),
     ("labelled", ("--solver", "unipc", "--steps", 0), "steps: "),
-    ("labelled", ("--solver", "unipc", "--steps", "ddim5"), "steps: "),
+    ("labelled", ("--solver", "unipc", "--steps", "ddim5"), "unipc takes a number of evaluations, got 'ddim5'"),
     ("labelled", ("--solver", "dpm_solver", "--steps", 20), "too many for this process; use at most"),
     ("labelled", ("--solver", "euler"), "'euler'"),
     ("labelled", ("--scale", -1), "--scale"),

@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_one_line(
     [
         ("gan", 0, {"steps": "3"}, "--length is for diffusion models; this is a GAN"),
         ("ddpm", 0, {"steps": "x"}, "--length: steps 'x': write '25', '10,15,20' or 'ddim25'"),
-        ("ddpm", 2, {"steps": "ddim3"}, "--length: steps: input should be a valid integer"),
+        ("ddpm", 2, {"steps": "ddim3"}, "--length: dpm_solver takes a number of evaluations"),
         ("ddpm", 0, {"steps": "26"}, "--length: steps '26': 26 steps do not fit"),
         ("vaebm", 0, {"steps": "x"}, "--length: Langevin steps are a whole number"),
         ("vaebm", 0, {"steps": "1000000"}, "--length: at most 999,999 Langevin steps"),

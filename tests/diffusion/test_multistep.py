@@ -70,6 +70,21 @@ def test_guidance_shifts_the_noise(ours: Any, theirs: Any) -> None:
 
 
 @kinds
+def test_guided_images_are_clipped(ours: Any, theirs: Any) -> None:
+    """A steep classifier under a cosine schedule, whose noisiest steps magnify its gradient a hundredfold."""
+    process = Process(1000, prediction="eps", variance="fixed_small")
+
+    def steep(x_t: Tensor, mean: Tensor, timestep: Tensor) -> Tensor:
+        return torch.full_like(x_t, 3.0)
+
+    found = [
+        ours(10).run(Denoising(process, lambda x_t, timestep: torch.zeros_like(x_t), steep, clip), rows(), (1, 4, 4))
+        for clip in (True, False)
+    ]
+    assert found[0].abs().max() <= 1 + 1e-5 and found[1].abs().max() > 1.5
+
+
+@kinds
 @pytest.mark.parametrize(("steps", "order"), [(1, 2), (2, 3), (9, 2), (25, 3)])
 def test_evaluations_are_what_was_asked_for(ours: Any, theirs: Any, steps: int, order: int) -> None:
     network, seen = Counted(crooked), []
