@@ -72,12 +72,26 @@ def _check_logits(logits: Tensor, n: int) -> None:
         raise WeightsError(f"the classifier gives a tensor {shape} for {n} images; logits are needed, ({n}, classes)")
     if shape[1] < 2:
         raise WeightsError(f"the classifier has {shape[1]} class; an explanation needs at least 2")
-    if not logits.isfinite().all():
-        raise WeightsError("the classifier gives numbers that are not finite (nan or infinite) for these images")
+    check_finite(logits)
+    if shape[1] == 2 and n > 1 and logits[:, 0].equal(-logits[:, 1]) and bool(_within(2 * logits[:, 1], 0, 1)):
+        raise WeightsError(
+            "the classifier gives one number an image, all between 0 and 1: probabilities, it seems, where a logit is "
+            "needed: leave its last sigmoid out"
+        )
     if (logits >= 0).all() and bool(((logits.sum(1) - 1).abs() < 1e-4).all()):
         raise WeightsError(
             "the classifier gives probabilities, which sum to 1; logits are needed: leave its last softmax out"
         )
+
+
+def check_finite(logits: Tensor) -> None:
+    """Raises WeightsError for numbers that are none."""
+    if not logits.isfinite().all():
+        raise WeightsError("the classifier gives numbers that are not finite (nan or infinite) for these images")
+
+
+def _within(numbers: Tensor, low: float, high: float) -> Tensor:
+    return ((numbers >= low) & (numbers <= high)).all()
 
 
 def _signs(logits: Tensor) -> Tensor:

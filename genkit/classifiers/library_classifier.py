@@ -45,6 +45,7 @@ class LibraryClassifier(ForeignClassifier):
         super().__init__(size, classes, class_names, preprocessing)
         if single and classes != 2:
             raise RecipeError(f"single: one output tells 2 classes apart, not {classes}")
+        self.architecture = architecture
         self.network = network(architecture, 1 if single else classes)
 
     def outputs(self, x: Tensor) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class PageOrStrip(Place):
 
 
 EXPLAINED = PageOrStrip(folder=True, replaces=(PAGE, "explanation.*", "class-*.png"))
+PICTURE = Place(suffixes=(".png",))
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -53,9 +55,9 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option("--strength", type=Number(-10, 10), of=(CLASSIFIER,), help="How far it is moved; 1 is as far as on the page.")
 @option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Folder of the page for --to; that of the run if not said.")
 @option("--judge", type=WEIGHTS, of=(CLASSIFIER,), help="Reads attributes of images: says what each one changes.")
-@option("--seed", type=SEED, of=(CLASSIFIER,), help="Of the choice of images; 0 if not said.")
+@option("--seed", type=SEED, of=(CLASSIFIER,), help="Of the choice of images for a page; 0 if not said.")
 @click.option("-n", "n", type=COUNT, help="Images searched, 250; or exemplars behind the image, 8.")
-@click.option("--grid", type=FILE, help="Picture of one image and what changes it, or stands behind it.")
+@click.option("--grid", type=PICTURE, help="Picture of one image and what changes it, or stands behind it.")
 @click.option("--json", "json_path", type=FILE, help="Also write everything about one image to this file.")
 @skip_bad_option
 @click.pass_context
@@ -72,7 +74,7 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
     `genkit explain train` makes such a StyleEx. Of WEIGHTS of an exemplar VAE: the data by which they generate, and the
     exemplars behind an image, nearest first.
     """
-    given = {name: value for name, value in options.items() if value not in (None, False)}
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
     if _use(subject, given) == EXEMPLARS:
         from genkit.cli import exemplars
 
@@ -82,8 +84,46 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
         return
     from genkit.cli import explain_images
 
-    explain_images.check(images, given)
+    check(images, given)
     explain_images.explain(subject, images, given)
+
+
+NEEDLESS = {
+    "attribute": ("grid", "json_path", "n", "seed", "judge"),
+    "to": ("n", "seed", "judge"),
+    "page": ("found",),
+}
+"""Options that are not for a use, by the option that stands for the use."""
+
+
+def check(images: str | None, given: Mapping[str, Any]) -> None:
+    """Raises GenkitError for options that do not go together."""
+    out = given.get("out")
+    is_strip = out is not None and out.suffix.lower() in STRIPS
+    if "attribute" in given:
+        if "to" not in given:
+            raise GenkitError("--attribute is one of a class: say which with --to CLASS")
+        if not is_strip:
+            raise GenkitError("say where the animation goes with --out FILE.gif, .webp or .png")
+    elif "strength" in given:
+        raise GenkitError("--strength is of an --attribute: say which")
+    elif images is None:
+        raise GenkitError("IMAGES are missing: a data set, folder or zip; with --to an image file")
+    elif "to" in given:
+        if not Path(images).is_file():
+            raise GenkitError(f"--to explains one image, and {images} is no file")
+        if out is not None:
+            raise GenkitError("--out is of the page; one image is shown by --grid FILE.png and --json FILE")
+    elif out is None or is_strip:
+        raise GenkitError("say where the page goes with --out FOLDER")
+    if "to" not in given and ("grid" in given or "json_path" in given):
+        raise GenkitError("--grid and --json are of one image: say what it should become with --to CLASS")
+    use = next((name for name in ("attribute", "to") if name in given), "page")
+    for name in NEEDLESS[use]:
+        if name in given:
+            option = "-n" if name == "n" else f"--{name.removesuffix('_path')}"
+            uses = {"attribute": "an --attribute is animated", "to": "one image is explained", "page": "a page is made"}
+            raise GenkitError(f"{option} is not read where {uses[use]}; leave it out")
 
 
 def _use(subject: str, given: dict[str, Any]) -> str:

@@ -25,35 +25,12 @@ if TYPE_CHECKING:
     from genkit.explain.explanation import Explanation
     from genkit.explain.single import ImageExplanation
 
-SEARCHED = 250
+SEARCHED, LOOKED_AT = 250, 16
+"""Images that are searched, and those that a classifier is tried on, forwards and back."""
 EXPLANATION = "explanation"
 """Folder of a run with the page about it."""
 
 MOST_IN_STRIP, SHARED = 4, 0.05
-
-
-def check(images: str | None, given: Mapping[str, Any]) -> None:
-    """Raises GenkitError for options that do not go together."""
-    out = given.get("out")
-    is_strip = out is not None and bool(out.suffix)
-    if "attribute" in given:
-        if "to" not in given:
-            raise GenkitError("--attribute is one of a class: say which with --to CLASS")
-        if not is_strip:
-            raise GenkitError("say where the animation goes with --out FILE.gif, .webp or .png")
-    elif "strength" in given:
-        raise GenkitError("--strength is of an --attribute: say which")
-    elif images is None:
-        raise GenkitError("IMAGES are missing: a data set, folder or zip; with --to an image file")
-    elif "to" in given:
-        if not Path(images).is_file():
-            raise GenkitError(f"--to explains one image, and {images} is no file")
-        if out is not None:
-            raise GenkitError("--out is of the page; one image is shown by --grid FILE.png and --json FILE")
-    elif out is None or is_strip:
-        raise GenkitError("say where the page goes with --out FOLDER")
-    if "to" not in given and ("grid" in given or "json_path" in given):
-        raise GenkitError("--grid and --json are of one image: say what it should become with --to CLASS")
 
 
 def explain(subject: str, images: str | None, given: Mapping[str, Any]) -> None:
@@ -93,38 +70,56 @@ def explainer(by: str, subject: str) -> Any:
 
 
 def _bind(classifier: Any, subject: str, by: str) -> None:
+    from genkit.classifiers.library_classifier import is_architecture
     from genkit.classifiers.own_classifier import OwnClassifier, bind, bound
     from genkit.core.fingerprint import weights_fingerprint
 
-    if isinstance(classifier, OwnClassifier):
+    library = is_architecture(subject)
+    if isinstance(classifier, OwnClassifier) and not library:
         if is_source(subject):
             bind(classifier.source, imported(subject))
         bound(classifier.source, classifier.weights)
         return
     if subject == by or subject == getattr(classifier, "architecture", None):
         return
-    if is_source(subject) or weights_fingerprint(cast("nn.Module", of_weights(subject))) != weights_fingerprint(
-        classifier
-    ):
+    own = weights_fingerprint(classifier)
+    if library or is_source(subject) or weights_fingerprint(cast("nn.Module", of_weights(subject))) != own:
         raise WeightsError(
             f"{by} explains another classifier than {subject}; train one for it with genkit explain train"
         )
 
 
-def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
-    """Searches attributes and writes page, sheets and explanation.json into `out`."""
+def searched_of(n: int | None) -> int:
+    """The number of images that are searched; raises GenkitError for too few."""
+    from genkit.explain.checks import LEAST
+
+    if n is not None and n < LEAST:
+        raise GenkitError(f"-n {n}: at least {LEAST} images are searched")
+    return n or SEARCHED
+
+
+def chosen(count: int, n: int, seed: int) -> Tensor:
+    """The rows of `count` images that a page is of: n are searched at most, as many others show what was found."""
     import torch
 
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))[: 2 * n]
+
+
+def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
+    """Searches attributes and writes page, sheets and explanation.json into `out`."""
+    from genkit.classifiers.fitness import check_explicable
     from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import beyond
     from genkit.explain.explaining import SearchSettings
     from genkit.explain.explaining import explain as found_by
 
     crew_of_launch()  # its processes share the search
+    n, seed = searched_of(given.get("n")), given.get("seed", 0)
     data = open_data(images, tuple(generator.sample_shape), "IMAGES", given.get("skip_bad", False))
     judge: Any = loaded_judge(given.get("judge"))
-    n, seed = given.get("n", SEARCHED), given.get("seed", 0)
-    rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[: 2 * n]
+    rows = chosen(len(data), n, seed)
+    if len(rows):
+        check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
     with display() as shown:
         explanation = found_by(
             generator,
@@ -261,9 +256,8 @@ def draw_attribute(generator: Any, explanation: Explanation, images: str | None,
         raise GenkitError(f"--attribute {number}: there are {len(attributes)} of class {name}")
     attribute = attributes[number - 1]
     x = _shown(generator, explanation, target, number - 1, images, given.get("skip_bad", False))
-    if explanation.range is None:
-        raise GenkitError("this explanation keeps no ranges of its coordinates, it is only to be shown; search again")
-    end = (explanation.range.high if attribute.direction else explanation.range.low)[attribute.s]
+    range_ = explanation.range_for(generator)
+    end = (range_.high if attribute.direction else range_.low)[attribute.s]
     count = COLUMNS if out.suffix.lower() == ".png" else FRAMES
     joined = generator.of_images(x.to(generator.device))
     write_strip(out, frames(generator, attribute, joined, end, strengths(count, given.get("strength", 1.0))))

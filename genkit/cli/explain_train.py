@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.given_classifier import ABOUT_CLASSIFIER, GivenClassifier, built, classifier_options, of_weights
+from genkit.cli.given_classifier import (
+    ABOUT_CLASSIFIER,
+    PREPARATION,
+    GivenClassifier,
+    built,
+    classifier_options,
+    of_weights,
+)
 from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
 from genkit.core.display import is_first_process
-from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.errors import GenkitError, RecipeError, shown
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
 
 SIZES = (16, 32, 64, 128, 256)
-LOOKED_AT, MEASURED = 16, 256
-"""Images that a classifier is tried on, forwards and back, and that tell how certain it is."""
+MEASURED = 256
+"""Images that tell how certain a classifier is."""
+KEPT = 0.2
+"""Share of the images, at most, that is not trained on, for the page."""
 
 
 @click.command("explain train", cls=Writing, epilog=f"{ABOUT_CLASSIFIER} {ABOUT_DATA}")
@@ -30,7 +40,7 @@ LOOKED_AT, MEASURED = 16, 256
 @click.option("--size", type=click.Choice([str(s) for s in SIZES]), help="Side length of the images, of code; 64.")
 @click.option("--steps", type=COUNT, help="Iterations of training; 20,000 if not said.")
 @click.option("--minutes", type=COUNT, help="In place of --steps: as many as fit, measured before it starts.")
-@click.option("--against", type=DATA, help="Images to explain, which it was not trained on; DATA if not said.")
+@click.option("--against", type=DATA, help="Images to explain; a part of DATA that is kept back if not said.")
 @click.option("--judge", type=WEIGHTS, help="Reads attributes of images: says what each change is.")
 @click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training and choice of images.")
@@ -58,21 +68,26 @@ def command(
 
     The recipe is written first, as OUT/recipe.yaml. What was stopped goes on with the same command and --resume.
     """
-    from genkit.cli.explain_images import loaded_judge
+    from genkit.cli.explain_images import loaded_judge, searched_of
     from genkit.evaluation.real_data import open_data
 
     asked = GivenClassifier(name, range=range_, **options)
     asked.check()
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
+    searched = searched_of(n)
     classifier: Any = built(asked, _size(asked, size))
+    _check_same(asked, classifier, out)
     loaded_judge(judge)
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
-    explained = _checked_data(against, classifier, "--against", skip_bad) if against else spec
-    temperature = _tried_on(classifier, spec)
-    if explained != spec:
-        open_data(explained, tuple(classifier.sample_shape), "--against")
+    opened = open_data(spec, tuple(classifier.sample_shape), "DATA")
+    temperature = _tried_on(classifier, opened)
+    if against:
+        explained = _checked_data(against, classifier, "--against", skip_bad)
+    else:
+        spec, explained = _parted(spec, len(opened), searched, seed)
+    _check_decisions(classifier, explained, "--against" if against else "DATA", searched, seed)
     recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), temperature, steps, minutes, seed)
     _train(recipe, out, resume)
     _explain(name, explained, out, judge, n, seed)
@@ -101,7 +116,38 @@ def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
     return dict(spec)
 
 
-def _tried_on(classifier: Any, spec: Any) -> int:
+def _parted(spec: Any, count: int, n: int, seed: int) -> tuple[Any, Any]:
+    """Data to train on, and others for the page: a fifth at most; all for both where that would be too few."""
+    from genkit.cli.refine_recipe import part
+    from genkit.explain.checks import LEAST
+
+    share = min(KEPT, 2 * n / count)
+    if share * count < 2 * LEAST:
+        return spec, spec
+    click.echo(f"{share * count:,.0f} of the {count:,} images are kept for the page, and not trained on")
+    return part(spec, share, 1.0, seed), part(spec, 0.0, share, seed)
+
+
+def _check_decisions(classifier: Any, spec: Any, role: str, n: int, seed: int) -> None:
+    """Raises what the search would, after the training: too few images, or all decided alike."""
+    import torch
+
+    from genkit.classifiers.fitness import attempt, check_finite
+    from genkit.cli.explain_images import LOOKED_AT, chosen
+    from genkit.evaluation.real_data import open_data
+    from genkit.explain.checks import check_decisions, check_number
+
+    data = open_data(spec, tuple(classifier.sample_shape), role)
+    rows = chosen(len(data), n, seed)
+    check_number(len(rows))
+    with torch.no_grad():
+        parts = rows[: len(rows) // 2].split(LOOKED_AT)
+        logits = torch.cat([attempt(classifier, data.rows(k).to(classifier.device)) for k in parts])
+    check_finite(logits)
+    check_decisions(logits)
+
+
+def _tried_on(classifier: Any, data: Any) -> int:
     """Runs the classifier on a few of the images and back; the temperature at which it is not certain of most.
 
     Raises:
@@ -109,17 +155,17 @@ def _tried_on(classifier: Any, spec: Any) -> int:
     """
     import torch
 
-    from genkit.classifiers.fitness import attempt, check_explicable, temperature_for
-    from genkit.evaluation.real_data import open_data
-
-    data = open_data(spec, tuple(classifier.sample_shape), "DATA")
+    from genkit.classifiers.fitness import attempt, check_explicable, check_finite, temperature_for
+    from genkit.cli.explain_images import LOOKED_AT
 
     def some(n: int) -> torch.Tensor:
         return data.rows(torch.linspace(0, len(data) - 1, min(n, len(data))).long()).to(classifier.device)
 
     check_explicable(classifier, some(LOOKED_AT))
     with torch.no_grad():
-        temperature = temperature_for(torch.cat([attempt(classifier, x) for x in some(MEASURED).split(LOOKED_AT)]))
+        logits = torch.cat([attempt(classifier, x) for x in some(MEASURED).split(LOOKED_AT)])
+    check_finite(logits)
+    temperature = temperature_for(logits)
     if temperature > 1:
         click.echo(f"the classifier is certain of most images: its logits are divided by {temperature}")
     return temperature
@@ -132,7 +178,23 @@ def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
     folder = out / "classifier"
     if is_first_process() and not (out / "recipe.yaml").is_file():
         classifier.save_pretrained(folder)
-    return str(folder.absolute())
+    return os.path.abspath(folder)
+
+
+def _check_same(asked: GivenClassifier, classifier: Any, out: Path) -> None:
+    """Raises RecipeError for options of a classifier that a run was not started with; those left out are the run's."""
+    from genkit.core.pretrained import configuration
+
+    if not (out / "recipe.yaml").is_file() or not (out / "classifier").is_dir():
+        return
+    kept = configuration(out / "classifier")
+    for name in (*PREPARATION, "classes"):
+        key = "class_names" if name == "classes" else name
+        if getattr(asked, name) and kept.get(key) != classifier.config[key]:
+            raise RecipeError(
+                f"{out} was started with another classifier, whose {key} is {shown(kept.get(key))}: leave "
+                f"--{name.replace('_', '-')} out, or choose another --out"
+            )
 
 
 def _recipe(

@@ -22,6 +22,10 @@ ABOUT_CLASSIFIER = (
 )
 
 
+PREPARATION = ("input_size", "range", "mean", "std", "grey")
+"""Options about how a classifier takes images."""
+
+
 class Numbers(click.ParamType):
     """Numbers with commas between them: 0.485,0.456,0.406."""
 
@@ -106,9 +110,7 @@ class GivenClassifier:
         elif self.weights is not None:
             raise GenkitError("--weights is of torchvision:NAME or timm:NAME; a factory of yours loads its own")
         elif not self.is_code:
-            given = [
-                f"--{k.replace('_', '-')}" for k in ("input_size", "range", "mean", "std", "grey") if getattr(self, k)
-            ]
+            given = [f"--{k.replace('_', '-')}" for k in (*PREPARATION, "classes") if getattr(self, k)]
             if given:
                 raise GenkitError(
                     f"{given[0]} is of a classifier made elsewhere; {self.name} knows its own, leave it out"
@@ -143,9 +145,15 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
 
     from genkit.classifiers.fitness import attempt
     from genkit.classifiers.own_classifier import OwnClassifier, bind
+    from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.frozen import freeze
 
     preprocessing, weights = asked.preprocessing(), bind(asked.name, imported(asked.name))
+    if weights_fingerprint(imported(asked.name)) != weights:
+        raise WeightsError(
+            f"{asked.name} gives other weights each time that it is called, so that nobody could explain the same "
+            "classifier later: load trained ones in it"
+        )
     probe = OwnClassifier(asked.name, size, 2, preprocessing=preprocessing)
     with torch.no_grad():
         classes = attempt(probe, torch.zeros(2, *probe.sample_shape)).shape[1]

@@ -41,9 +41,23 @@ def check_given(generator: Explainable, images: Tensor) -> None:
     if not isinstance(generator, Explainable):
         raise EvaluationError(f"{kind_of(generator)} explains no classifier; a StyleEx does")
     check_images(images, generator.sample_shape)
-    if len(images) < 2 * LEAST:
+    check_number(len(images))
+
+
+def check_number(images: int) -> None:
+    """Raises DataError for too few images."""
+    if images < 2 * LEAST:
         raise DataError(
-            f"{len(images)} images are too few: at least {LEAST} are searched, and {LEAST} others show what was found"
+            f"{images} images are too few: at least {LEAST} are searched, and {LEAST} others show what was found"
+        )
+
+
+def check_decisions(logits: Tensor, what: str = "images") -> None:
+    """Raises EvaluationError where the classifier decides alike of all; logits: (n, K)."""
+    if len(classes := logits.argmax(1).unique()) == 1:
+        raise EvaluationError(
+            f"the classifier gives all {len(logits)} {what} class {int(classes)}; to explain a decision takes "
+            "both sides of it: give images of more classes" + (", or train longer" if what != "images" else "")
         )
 
 
@@ -54,12 +68,8 @@ def checked(encoded: Encoded) -> Checks:
         EvaluationError: the classifier decides alike of all images, or of all reconstructions, or these are no better
             than the mean image.
     """
-    for logits, what in ((encoded.seen, "images"), (encoded.logits, "reconstructions")):
-        if len(classes := logits.argmax(1).unique()) == 1:
-            raise EvaluationError(
-                f"the classifier gives all {len(logits)} {what} class {int(classes)}; to explain a decision takes "
-                "both sides of it: give images of more classes" + (", or train longer" if what != "images" else "")
-            )
+    check_decisions(encoded.seen)
+    check_decisions(encoded.logits, "reconstructions")
     l1 = distance(encoded)
     mean = (encoded.x - encoded.x.mean(0)).abs().mean().item()
     if l1 >= mean:

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import DataError, GenkitError, first_line
+from genkit.core.errors import DataError, EvaluationError, GenkitError, first_line
 from genkit.core.files import write_atomically
+from genkit.core.fingerprint import weights_fingerprint
 from genkit.explain.encoded import Range, Step
 
 JSON, TENSORS = "explanation.json", "explanation.safetensors"
@@ -184,6 +185,18 @@ class Explanation:
         classes, checks = tuple(tree.pop("classes")), Checks(**tree.pop("checks"))
         range_ = Range(*tensors["range"]) if "range" in tensors else None
         return cls(classes=classes, checks=checks, examples=examples, range=range_, **numbered, **tree)
+
+    def range_for(self, generator: nn.Module) -> Range:
+        """The range of each coordinate of `generator`.
+
+        Raises:
+            EvaluationError: it is of another generator, or only to be shown.
+        """
+        if self.range is None:
+            raise EvaluationError("this explanation keeps no ranges of its coordinates, it is only shown; search again")
+        if self.generator != weights_fingerprint(generator):
+            raise EvaluationError("this explanation is of another generator; search again with this one")
+        return self.range
 
     def target(self, name: int | str) -> int:
         """Number of the class called `name`, or of that number, which attributes were found for.

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
-from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.generator import evaluating
 from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
@@ -81,10 +80,8 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
     check_images(x, generator.sample_shape)
     if len(x) != 1:
         raise EvaluationError(f"one image at a time is explained, got {len(x)}")
-    range_ = explanation.range
-    if range_ is None or explanation.generator != weights_fingerprint(generator):
-        raise EvaluationError("this explanation is of another generator; search again with this one")
     assert isinstance(generator, nn.Module)
+    range_ = explanation.range_for(generator)
     with evaluating(generator):
         encoded = Encoded(generator, x.cpu())
         if int(encoded.logits.argmax()) == y:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from genkit.classifiers.own_classifier import OwnClassifier, unbind
+from genkit.classifiers.preprocessing import Preprocessing
 from genkit.cli import explain_images
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.frozen import freeze
@@ -142,6 +143,13 @@ def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, rea
         ("explain run --to dark --attribute 1 --out page", "--out FILE.gif, .webp or .png"),
         ("explain run pics --to dark --strength 2", "--strength is of an --attribute"),
         ("explain run pics --by run --out page --grid g.png", "--grid and --json are of one image"),
+        ("explain run --to dark --attribute 1 --out a.mp4", "--out FILE.gif, .webp or .png"),
+        ("explain run --to dark --attribute 1 --out a.gif --json a.json", "--json is not read where an --attribute is"),
+        ("explain run --to dark --attribute 1 --out a.gif -n 30", "-n is not read where an --attribute is animated"),
+        ("explain run pics/000000.png --to dark --seed 3", "--seed is not read where one image is explained"),
+        ("explain run pics/000000.png --to dark --judge nobody", "--judge is not read where one image is explained"),
+        ("explain run pics/000000.png --to dark --grid a.jpg", "should end with .png"),
+        ("explain run pics --out page --found run", "--found is not read where a page is made"),
         ("explain run --by run --attribute 1 --to dark --out pics/a.gif pics", "lies in pics, which is read"),
         ("explain fashion-mnist-exemplar-vae --out page", "--out is of a classifier that a StyleEx explains"),
         ("explain nowhere pics --out page", "no weights at nowhere"),
@@ -150,6 +158,8 @@ def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, rea
         ("explain train mnist-classifier digits --out r", "of 28 pixels, and the generator makes 16, 32"),
         ("explain train mnist-classifier digits --out r --size 32", "takes images of 28 pixels; leave it out"),
         ("explain train mnist-classifier digits --out r --mean 0.5", "--mean is of a classifier made elsewhere"),
+        ("explain train shapes-styleex digits --out r --classes a,b", "--classes is of a classifier made elsewhere"),
+        ("explain shapes-styleex pics --out page -n 9", "-n 9: at least 10 images are searched"),
         ("explain train torchvision:resnet18 pics --out r", "give trained ones with --weights FILE.safetensors"),
         ("explain train torchvision:resnet18 pics --out r --weights own_net.py", "no .safetensors file"),
         ("explain train own_net:make pics --out r --weights own_net.py", "a factory of yours loads its own"),
@@ -258,6 +268,29 @@ def test_code_is_bound_by_its_name_on_the_line_alone(
         unbind("told:before")
 
 
+def test_an_architecture_of_a_library_is_known_by_its_name(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    from genkit.classifiers.library_classifier import LibraryClassifier
+
+    LibraryClassifier("torchvision:squeezenet1_1", SIZE, 2, preprocessing=Preprocessing(input_size=32)).save_pretrained(
+        here / "kept"
+    )
+    styleex.classifier = freeze(LibraryClassifier.from_pretrained(here / "kept"))
+    rest = ["pics", "--by", "run", "--out", "page"]
+    assert "explains another classifier" in refusal(capsys, "explain", "torchvision:resnet18", *rest)
+    ran = run(capsys, "explain", "torchvision:squeezenet1_1", *rest)
+    assert ran.code == 0 and len(searched) == 1, ran.err
+
+
+def test_probabilities_are_refused_for_a_page_too(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    styleex.classifier = freeze(nn.Sequential(Bright(), nn.Softmax(1)))
+    assert "gives probabilities" in refusal(capsys, "explain", "run", "pics", "--by", "run", "--out", "page")
+    assert not searched and not Path("page").exists()
+
+
 def kept(folder: Path) -> Explanation:
     """A made explanation of the attribute brightness, saved beside a run."""
     made = explanation(size=SIZE, classes=("dark", "bright"))
@@ -273,10 +306,12 @@ def test_animations(
     here: Path, capsys: Capture, styleex: Brightness, monkeypatch: pytest.MonkeyPatch, name: str, images: list[str]
 ) -> None:
     kept(Path("run/explanation"))
-    load = Explanation.load
+    load, own = Explanation.load, weights_fingerprint(styleex)
     ends = SimpleNamespace(low=torch.tensor([-1.0, 0.0]), high=torch.tensor([1.0, 0.0]))
-    monkeypatch.setattr(Explanation, "load", lambda folder: replace(load(folder), range=ends))
     line = ["explain", "run", *images, "--to", "bright", "--attribute", "1", "--strength", "1", "--out", name]
+    monkeypatch.setattr(Explanation, "load", lambda folder: replace(load(folder), range=ends, generator="another"))
+    assert "of another generator; search again" in refusal(capsys, *line) and not Path(name).exists()
+    monkeypatch.setattr(Explanation, "load", lambda folder: replace(load(folder), range=ends, generator=own))
     ran = run(capsys, *line)
     assert ran.code == 0, ran.err
     with Image.open(name) as picture:
@@ -285,6 +320,8 @@ def test_animations(
             last = picture.convert("RGB").getpixel((picture.width - 1, 0))
             assert last == (255, 255, 255)  # strength 1 is the largest value over the images
     assert "--attribute 9: there are 3 of class bright" in refusal(capsys, *line[:-5], "9", "--out", name)
+    line[-3] = "0"
+    assert "from 0 to 0" in run(capsys, *line).out
 
 
 def test_an_explanation_must_be_there(here: Path, capsys: Capture, styleex: Brightness) -> None:

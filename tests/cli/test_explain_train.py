@@ -26,10 +26,15 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.linear = nn.Linear(3, 1)
+        self.linear = nn.Linear(3, 1, bias=False)
     def forward(self, x):
-        return self.linear(x.mean((2, 3)))
+        return self.linear(x.mean((2, 3)) - 0.5)
 """
+
+
+def levels(n: int) -> torch.Tensor:
+    """(n, 3, 16, 16) from black to white."""
+    return torch.linspace(-1, 1, n)[:, None, None, None].expand(n, 3, 16, 16)
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is done after the checks, in order, in a folder with mean_net.py and pics."""
     monkeypatch.chdir(tmp_path)
     Path("mean_net.py").write_text(NET)
-    write_folder([torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))], tmp_path / "pics")
+    write_folder([levels(20)], tmp_path / "pics")
     done: list[Any] = []
     monkeypatch.setattr(explain_train, "_train", lambda recipe, out, resume: done.append((recipe, out, resume)))
     monkeypatch.setattr(explain_train, "_explain", lambda *arguments: done.append(arguments))
@@ -67,13 +72,13 @@ def test_the_recipe_builds(shape: tuple[int, int, int], tmp_path: Path) -> None:
 @TRAINS
 def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> None:
     line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16", "--classes", "sad,glad"]
-    line += ["--steps", "7", "--seed", "3", "-n", "9"]
+    line += ["--steps", "7", "--seed", "3", "-n", "11"]
     ran = run(capsys, *line)
     assert ran.code == 0, ran.err
     (recipe, out, resume), explained = steps
     assert (out, resume, recipe.train.steps, recipe.train.seed) == (Path("run"), False, 7, 3)
     data = {"type": "folder", "path": "pics", "size": 16, "channels": 3}
-    assert explained == ("mean_net:Net", data, Path("run"), None, 9, 3)
+    assert explained == ("mean_net:Net", data, Path("run"), None, 11, 3)
     from genkit.core.pretrained import Pretrained
 
     kept: Any = Pretrained.from_pretrained(recipe.system["generator"]["classifier"]["weights"])
@@ -84,7 +89,7 @@ def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> Non
 def test_a_certain_classifier_is_explained_at_a_temperature(steps: list[Any], capsys: Capture) -> None:
     line = ["explain", "train", "mean_net:Net", "pics", "--size", "16"]
     assert run(capsys, *line, "--out", "mild").code == 0
-    Path("mean_net.py").write_text(NET.replace("return self", "return 5 + 0 * x[:, :1, 0, 0] + self"))
+    Path("mean_net.py").write_text(NET.replace("return self", "return 999 * self"))
     sys.modules.pop("mean_net")
     ran = run(capsys, *line, "--out", "sure")
     assert ran.code == 0 and "the classifier is certain of most images: its logits are divided by" in ran.out
@@ -99,12 +104,22 @@ def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Cap
     Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
     assert run(capsys, *line, "--minutes", 100, "--resume").code == 0
     assert steps[2][0].train.steps == 7 and steps[2][2]
+    assert run(capsys, *line, "--range", "0,1", "--resume").code == 0, "as it was"
+    for option, value, key in (
+        ("--classes", "red,blue", "class_names"),
+        ("--mean", "0.9", "mean"),
+        ("--input-size", "16", "input_size"),
+    ):
+        told = refusal(capsys, *line, *filter(None, (option, value)), "--resume")
+        assert f"whose {key} is " in told and f"leave {option} out" in told
     Path("run/recipe.yaml").write_text("train: 3")
     assert "cannot be read, so the run cannot go on" in refusal(capsys, *line, "--resume")
 
 
 def test_the_classifier_is_tried_on_the_images_first(steps: list[Any], capsys: Capture) -> None:
-    Path("sum_net.py").write_text(NET.replace("self.linear(x.mean((2, 3)))", "self.linear(x.mean((2, 3))).detach()"))
+    Path("sum_net.py").write_text(
+        NET.replace("self.linear(x.mean((2, 3)) - 0.5)", "self.linear(x.mean((2, 3))).detach()")
+    )
     line = refusal(capsys, "explain", "train", "sum_net:Net", "pics", "--out", "run", "--size", "16")
     assert "no gradient of the classifier reaches its images" in line
     assert not steps and not Path("run").exists()
@@ -113,8 +128,48 @@ def test_the_classifier_is_tried_on_the_images_first(steps: list[Any], capsys: C
 
 
 @TRAINS
+def test_a_fifth_of_many_images_is_kept_for_the_page(steps: list[Any], capsys: Capture) -> None:
+    write_folder([levels(100)], Path("many"))
+    ran = run(capsys, "explain", "train", "mean_net:Net", "many", "--out", "run", "--size", "16", "--seed", 3)
+    assert ran.code == 0 and "20 of the 100 images are kept for the page" in ran.out, ran
+    (recipe, _, _), (_, explained, *_) = steps
+    folder = {"type": "folder", "path": "many", "size": 16, "channels": 3}
+    assert explained == {"type": "random_part", "data": folder, "low": 0.0, "high": 0.2, "seed": 3}
+    assert recipe.data == {**explained, "low": 0.2, "high": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("net", "options", "reason"),
+    [
+        ("", "-n 5", "-n 5: at least 10 images are searched"),
+        ("", "--against few", "8 images are too few"),
+        ("", "--against dark", "the classifier gives all 15 images class"),
+        ("return self -> return 1 + 0.1 * self", "", "the classifier gives all 10 images class 1"),
+        ("torch.manual_seed(0) -> torch.manual_seed(torch.seed() % 2**32)", "", "gives other weights each time"),
+        (
+            "return self -> return torch.sigmoid(self.linear(x.mean((2, 3)) - 0.5)) + 0 * self",
+            "",
+            "leave its last sigmoid out",
+        ),
+        ("return self -> return 0 * (0.9 - x.mean((2, 3))[:, :1]).sqrt() + self", "", "not finite"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused_before_the_training(
+    net: str, options: str, reason: str, steps: list[Any], capsys: Capture
+) -> None:
+    old, _, new = net.partition(" -> ")
+    Path("other_net.py").write_text(NET.replace(old, new) if net else NET)
+    sys.modules.pop("other_net", None)
+    for name, images in (("few", levels(8)), ("dark", levels(90)[:30])):
+        write_folder([images], Path(name))
+    line = ["explain", "train", "other_net:Net", "pics", "--out", "run", "--size", "16", *options.split()]
+    assert reason in refusal(capsys, *line)
+    assert not steps and not Path("run").exists()
+
+
+@TRAINS
 def test_damaged_files_are_told_before_the_training_or_left_out_of_all(steps: list[Any], capsys: Capture) -> None:
-    write_folder([torch.rand(9, 3, 16, 16)], Path("shown"))
+    write_folder([levels(21)], Path("shown"))
     Path("shown/000004.png").write_bytes(b"")
     line = ["explain", "train", "mean_net:Net", "pics", "--against", "shown", "--out", "run", "--size", "16"]
     assert "000004.png: the file is empty; mend or remove it, or leave such out (--skip-bad" in refusal(capsys, *line)
