@@ -30,14 +30,20 @@ from genkit.core.errors import GenkitError, with_article
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 STRIPS = (".gif", ".webp", ".png")
 PAGE = "explanation.html"
+PAGES_OWN = ("explanation.json", "search")
+"""One of these lies in a folder that a page was written to, or will be."""
 
 
 class PageOrStrip(Place):
     """A folder for a page and its pictures, or by its name the file of an animation or strip."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        is_strip = Path(str(value)).suffix.lower() in STRIPS
-        return (Place() if is_strip else Place(folder=True, replaces=self.replaces)).convert(value, param, ctx)
+        path = Path(str(value))
+        if path.suffix.lower() in STRIPS:
+            return Place().convert(value, param, ctx)
+        if path.is_dir() and any(path.iterdir()) and not any((path / name).exists() for name in PAGES_OWN):
+            self.fail(f"{path} holds other files; give a new folder, or that of an explanation", param, ctx)
+        return Place(folder=True, replaces=self.replaces).convert(value, param, ctx)
 
 
 EXPLAINED = PageOrStrip(folder=True, replaces=(PAGE, "explanation.*", "class-*.png"))

@@ -141,10 +141,14 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
 def _taught(by: str, searched: DataSet) -> Iterator[str]:
     """A reason not to trust an explanation by the very images that the StyleEx was trained on."""
     from genkit.core.documents import Unreadable, read_json
+    from genkit.core.location import locate
     from genkit.training.data_record import known_rows
 
-    found = 0
-    for path in (*Path(by).glob("data.json"), *Path(by).glob("*/data.json")):
+    found, folder = 0, Path(by)
+    with suppress(WeightsError):
+        located = locate(by)
+        folder = folder if folder.is_dir() or not isinstance(located, Path) else located
+    for path in (*folder.glob("data.json"), *folder.glob("*/data.json")):
         with suppress(Unreadable):
             found = max(found, known_rows(read_json(path), searched))
     if found > SHARED * len(searched):
@@ -226,14 +230,14 @@ def explain_one(generator: Any, explanation: Explanation, image: Path, given: Ma
         write_png(given["grid"], single_picture(found))
         click.echo(f"original, redrawn, then one attribute after the other in {given['grid']}")
     if "json_path" in given:
-        write_json(given["json_path"], single_json(found))
+        write_json(given["json_path"], {"image": str(image), **single_json(found, explanation)})
 
 
 def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None:
     from genkit.explain.words import percent
 
     name = found.classes[found.target]
-    number = {a.s: i for i, a in enumerate(explanation.attributes[found.target], 1)}
+    number = explanation.numbers(found.target)
     seen = found.classes[int(found.probabilities.argmax())]
     click.echo(heading(f"{image} is {seen} ({percent(float(found.probabilities.max()))})"))
     rows: list[tuple[object, ...]] = [("redrawn", "", percent(float(found.reconstructed[found.target])))]

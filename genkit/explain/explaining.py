@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ class SearchSettings:
         for name, least in (("searched", LEAST), ("most", 1), ("examples", 0), ("draws", 1), ("batch", 1), ("rows", 1)):
             if getattr(self, name) < least:
                 raise EvaluationError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not (isfinite(self.shift) and self.shift > 0):
+            raise EvaluationError(f"shift must be finite and above 0, got {self.shift}")
 
     def to_json(self) -> dict[str, Any]:
         rest = {k: v for k, v in asdict(self).items() if k not in ("selection", "batch", "rows")}

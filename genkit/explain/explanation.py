@@ -186,6 +186,10 @@ class Explanation:
         range_ = Range(*tensors["range"]) if "range" in tensors else None
         return cls(classes=classes, checks=checks, examples=examples, range=range_, **numbered, **tree)
 
+    def numbers(self, target: int) -> dict[int, int]:
+        """Coordinate of each attribute of a class -> the attribute's number on the page, from 1 on."""
+        return {a.s: i for i, a in enumerate(self.attributes[target], 1)}
+
     def range_for(self, generator: nn.Module) -> Range:
         """The range of each coordinate of `generator`.
 

@@ -6,7 +6,7 @@ after the other, always the one that raises the logit most beside those before, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,20 +152,22 @@ def single_picture(found: ImageExplanation) -> Tensor:
     return grid(torch.stack(images), 2 + len(after))
 
 
-def single_json(found: ImageExplanation) -> dict[str, Any]:
-    """Everything but the pictures."""
+def single_json(found: ImageExplanation, explanation: Explanation) -> dict[str, Any]:
+    """Everything but the pictures; attributes have the numbers that they have on the page of `explanation`."""
+    number = explanation.numbers(found.target)
     return {
         "classes": list(found.classes),
         "target": found.target,
         "flipped": found.flipped,
         "probabilities": found.probabilities.tolist(),
         "reconstructed": found.reconstructed.tolist(),
-        "independent": [_json(change) for change in found.independent],
-        "subset": [_json(change) for change in found.subset],
+        "independent": [_json(change, number) for change in found.independent],
+        "subset": [_json(change, number) for change in found.subset],
     }
 
 
-def _json(change: Change) -> dict[str, Any]:
-    attributes = [{k: getattr(a, k) for k in ("layer", "channel", "s", "direction")} for a in change.attributes]
+def _json(change: Change, number: Mapping[int, int]) -> dict[str, Any]:
+    names = ("layer", "channel", "s", "direction")
+    attributes = [{"number": number[a.s], **{k: getattr(a, k) for k in names}} for a in change.attributes]
     rest = {k: getattr(change, k) for k in ("effect", "probability", "decision")}
     return {"attributes": attributes, **rest}

@@ -242,6 +242,35 @@ def test_images_of_the_training_are_told(here: Path, capsys: Capture, styleex: B
     assert "was trained on" not in run(capsys, *line[:2], "others", *line[3:], "--out", "page2").out
 
 
+def test_shipped_weights_know_what_they_were_trained_on(tmp_path: Path) -> None:
+    from genkit.cli.explain_images import _taught
+    from genkit.core.catalog import build
+
+    def found(weights: str, spec: dict[str, Any]) -> list[str]:
+        data = build(spec, kind="data")
+        return list(_taught(weights, data.taken(data.name, torch.arange(40))))
+
+    for weights, seen in (
+        ("mnist-styleex", {"type": "some_classes", "data": {"type": "digits", "size": 32}, "classes": [4, 9]}),
+        ("shapes-styleex", {"type": "shapes", "split": "train", "label": "size"}),
+    ):
+        assert "was trained on at least 40 of these 40 images" in found(weights, seen)[0]
+    assert not found("shapes-styleex", {"type": "shapes", "split": "test", "label": "size"})
+
+
+def test_a_folder_of_other_files_is_left_alone(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    for name in ("class-0.png", "notes.txt"):
+        (here / "mine").mkdir(exist_ok=True)
+        (here / "mine" / name).write_text("mine")
+        line = ["explain", "run", "pics", "--by", "run", "--out", "mine"]
+        assert "mine holds other files; give a new folder" in refusal(capsys, *line)
+    assert {p.read_text() for p in (here / "mine").iterdir()} == {"mine"} and not searched
+    for _ in range(2):
+        assert run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page").code == 0
+
+
 def test_another_classifier_is_refused(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
     line = ["explain", "mnist-classifier", "pics", "--by", "run", "--out", "page"]
     assert "run explains another classifier than mnist-classifier" in refusal(capsys, *line)
@@ -294,7 +323,7 @@ def test_probabilities_are_refused_for_a_page_too(
 def kept(folder: Path) -> Explanation:
     """A made explanation of the attribute brightness, saved beside a run."""
     made = explanation(size=SIZE, classes=("dark", "bright"))
-    one = {t: [replace(a, layer="a", channel=0, s=0) for a in found] for t, found in made.attributes.items()}
+    one = {t: [replace(a, layer="a", channel=0, s=i) for i, a in enumerate(found)] for t, found in made.attributes.items()}
     made = replace(made, attributes=one)
     made.save(folder)
     return made
@@ -352,6 +381,7 @@ def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch
     assert "pics/000007.png is dark (70" in ran.out and "it becomes bright" in ran.out
     told = json.loads(Path("g.json").read_text())
     assert told["flipped"] and told["subset"][0]["probability"] == 0.8
+    assert told["image"] == "pics/000007.png" and told["subset"][0]["attributes"][0]["number"] == 1
     with Image.open("g.png") as picture:
         assert picture.size == (3 * 66 - 2, 2 * 66 - 2)
 

@@ -141,6 +141,9 @@ def test_what_is_selected_and_left_out_follows_the_settings() -> None:
     assert explain(binary(), images(), SETTINGS, critic=critic).attributes == {0: [], 1: []}
     with pytest.raises(EvaluationError, match="most must be at least 1, got 0"):
         SearchSettings(most=0)
+    for shift in (0.0, float("nan"), float("inf")):
+        with pytest.raises(EvaluationError, match="shift must be finite and above 0"):
+            SearchSettings(shift=shift)
 
 
 # --- one image ---
