@@ -9,6 +9,7 @@ import click
 
 from genkit.cli.console import display
 from genkit.core.display import is_first_process
+from genkit.core.errors import BadState, TrainingError
 from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
 
     Raises:
         CheckpointError: there is a run already, and it is not to be resumed.
+        TrainingError: it left the finite numbers.
     """
     from genkit.training import train
     from genkit.training.run_folder import RunFolder
@@ -43,5 +45,8 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
     folder.holds_run(resume)
     if line and is_first_process():
         click.echo(line)
-    with display() as shown:
-        train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+    try:
+        with display() as shown:
+            train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+    except BadState as fault:
+        raise TrainingError(f"{fault} (what is named is of 'genkit train {folder.recipe} --out {out}')") from fault

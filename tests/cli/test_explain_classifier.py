@@ -323,7 +323,9 @@ def test_probabilities_are_refused_for_a_page_too(
 def kept(folder: Path) -> Explanation:
     """A made explanation of the attribute brightness, saved beside a run."""
     made = explanation(size=SIZE, classes=("dark", "bright"))
-    one = {t: [replace(a, layer="a", channel=0, s=i) for i, a in enumerate(found)] for t, found in made.attributes.items()}
+    one = {
+        t: [replace(a, layer="a", channel=0, s=i) for i, a in enumerate(found)] for t, found in made.attributes.items()
+    }
     made = replace(made, attributes=one)
     made.save(folder)
     return made

@@ -250,3 +250,18 @@ def test_two_processes_fit_what_one_fits(gan: Path, tmp_path: Path) -> None:
         assert (tmp_path / "one/platt" / name).read_bytes() == (tmp_path / "two/platt" / name).read_bytes()
     one, two = (json.loads((tmp_path / n / "keep/refinement.json").read_text()) for n in ("one", "two"))
     assert one["after"]["bce"] == pytest.approx(two["after"]["bce"], rel=1e-4), "trained by sums in another order"
+
+
+def test_advice_about_a_training_that_left_the_numbers_names_its_command(
+    gan: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.posthoc.rejection.keep_training import KeepTraining
+
+    honest = KeepTraining.loss
+    monkeypatch.setattr(KeepTraining, "loss", lambda self, x, **rest: honest(self, x * torch.nan, **rest))
+    out = tmp_path / "refined"
+    line = refusal(capsys, "refine", gan, "--data", DATA, "--out", out, "--steps", 20)
+    assert (
+        "the ratio's loss is not finite" in line
+        and f"'genkit train {out / 'training'}/recipe.yaml --out {out / 'training'}'" in line
+    )
