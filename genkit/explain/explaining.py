@@ -135,6 +135,7 @@ class _Explaining:
         transferred = {y: share for y, share in put.items() if share is not None}
         examples = {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets}
         of_images = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
+        outside = {str(y): len(others.outside(y)) for y in targets}
         return Explanation(
             names,
             {y: [self.attribute(effects, step, y) for step in steps[y]] for y in targets},
@@ -144,7 +145,7 @@ class _Explaining:
             only_probabilities(others),
             self.checked({y: names[y] for y in targets}, shares, chance, transferred, examples),
             settings.to_json(),
-            {**data, **of_images, "searched": len(self.encoded), "others": len(others)},
+            {**data, **of_images, "searched": len(self.encoded), "others": len(others), "outside": outside},
             effects.range,
             weights_fingerprint(self.generator),
             transferred,

@@ -106,7 +106,7 @@ class Explanation:
         only_probabilities: share flipped by changing the appended probabilities alone.
         checks: whether it is to be trusted.
         settings: of the search.
-        data: the images: name, fingerprint, n; searched, others.
+        data: the images: name, fingerprint, n; searched, others; outside: those of the others not of each class.
         range: of each coordinate over the images searched; None in an explanation that is only to be shown.
         generator: fingerprint of its weights.
     """

@@ -70,6 +70,7 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
     return {
         "number": target,
         "name": name,
+        "outside": _outside(explanation, target),
         "enough": enough(shares, random, name, explanation.on_originals.get(target)),
         "curves": curves(shares, random, explanation.only_probabilities) if len(shares) > 1 else "",
         "attributes": [
@@ -114,6 +115,11 @@ def _rows(examples: ExampleImages) -> list[Told]:
 def searched(explanation: Explanation) -> int:
     """The number of images in which changes were tried; the others only show what was found."""
     return int(explanation.data.get("searched", explanation.data.get("n", 0)))
+
+
+def _outside(explanation: Explanation, target: int) -> str:
+    count = explanation.data.get("outside", {}).get(str(target))
+    return "other" if count is None else f"{count:,} other"
 
 
 def _facts(explanation: Explanation) -> list[tuple[str, str]]:

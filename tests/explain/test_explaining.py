@@ -50,6 +50,7 @@ def test_the_coordinate_that_drives_the_decision_is_found_for_both_classes() -> 
     assert explanation.checks.redrawn_decides == 1, "nothing is lost"
     assert explanation.checks.agreement == 1 and not [r for r in explanation.checks.reasons if "random" not in r]
     assert explanation.data["name"] == "pixels" and explanation.data["n"] == 40 and explanation.data["others"] == 20
+    assert sum(explanation.data["outside"].values()) == 20 and min(explanation.data["outside"].values()) > 0
     assert explanation.settings["selection"] == {"name": "PaperSelection", "threshold": 1.0}
 
 

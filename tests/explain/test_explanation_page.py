@@ -96,6 +96,9 @@ def test_the_images_searched_are_counted_without_the_others() -> None:
     made = explanation()
     html = page(replace(made, data={**made.data, "n": 500, "searched": 240, "others": 260}), ABOUT)
     assert "in 240 images" in html and "240 of shapes/test" in html and "500" not in Outside(html).text
+    assert "Share of other images that turn" in html
+    html = page(replace(made, data={**made.data, "outside": {"0": 131, "1": 129}}), ABOUT)
+    assert "Share of 131 other images that turn" in html and "Share of 129 other images that turn" in html
 
 
 def test_words() -> None:
