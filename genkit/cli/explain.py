@@ -57,7 +57,9 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option("--by", type=WEIGHTS, of=(CLASSIFIER,), help="The StyleEx that explains it, if CLASSIFIER is none itself.")
 @option("--out", type=EXPLAINED, of=(CLASSIFIER,), help="Folder of the page; of --attribute a .gif, .webp or .png.")
 @option("--to", of=(CLASSIFIER,), help="Class, by name or number: what would have to change for IMAGES, one file.")
-@option("--attribute", type=COUNT, of=(CLASSIFIER,), help="Show this one of --to, 1 the strongest; the page shows five.")
+@option(
+    "--attribute", type=COUNT, of=(CLASSIFIER,), help="Show this one of --to, 1 the strongest; the page shows five."
+)
 @option("--strength", type=Number(-10, 10), of=(CLASSIFIER,), help="How far it is moved; 1 is as far as on the page.")
 @option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Folder of the page for --to; that of the run if not said.")
 @option("--judge", type=WEIGHTS, of=(CLASSIFIER,), help="Reads attributes of images: says what each one changes.")

@@ -73,11 +73,13 @@ def command(
 
     asked = GivenClassifier(name, range=range_, **options)
     asked.check()
+    kept = _kept_classifier(out)
+    asked, size = asked.completed(kept), size or str(kept.get("size", "")) or None
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
     searched = searched_of(n)
     classifier: Any = built(asked, _size(asked, size))
-    _check_same(asked, classifier, out)
+    _check_same(asked, classifier, kept, out)
     loaded_judge(judge)
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
@@ -121,10 +123,11 @@ def _parted(spec: Any, count: int, n: int, seed: int) -> tuple[Any, Any]:
     from genkit.cli.refine_recipe import part
     from genkit.explain.checks import LEAST
 
-    share = min(KEPT, 2 * n / count)
-    if share * count < 2 * LEAST:
+    kept = min(int(KEPT * count), 2 * n)
+    if kept < 2 * LEAST:
         return spec, spec
-    click.echo(f"{share * count:,.0f} of the {count:,} images are kept for the page, and not trained on")
+    share = kept / count
+    click.echo(f"{kept:,} of the {count:,} images are kept for the page, and not trained on")
     return part(spec, share, 1.0, seed), part(spec, 0.0, share, seed)
 
 
@@ -181,16 +184,20 @@ def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
     return os.path.abspath(folder)
 
 
-def _check_same(asked: GivenClassifier, classifier: Any, out: Path) -> None:
-    """Raises RecipeError for options of a classifier that a run was not started with; those left out are the run's."""
+def _kept_classifier(out: Path) -> dict[str, Any]:
+    """What a run keeps of a classifier that was made elsewhere; nothing before it has begun."""
     from genkit.core.pretrained import configuration
 
     if not (out / "recipe.yaml").is_file() or not (out / "classifier").is_dir():
-        return
-    kept = configuration(out / "classifier")
+        return {}
+    return dict(configuration(out / "classifier"))
+
+
+def _check_same(asked: GivenClassifier, classifier: Any, kept: dict[str, Any], out: Path) -> None:
+    """Raises RecipeError for options of a classifier that a run was not started with; those left out are the run's."""
     for name in (*PREPARATION, "classes"):
         key = "class_names" if name == "classes" else name
-        if getattr(asked, name) and kept.get(key) != classifier.config[key]:
+        if kept and getattr(asked, name) and kept.get(key) != classifier.config[key]:
             raise RecipeError(
                 f"{out} was started with another classifier, whose {key} is {shown(kept.get(key))}: leave "
                 f"--{name.replace('_', '-')} out, or choose another --out"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,12 @@ class GivenClassifier:
         from genkit.classifiers.library_classifier import is_architecture
 
         return is_source(self.name) and not is_architecture(self.name)
+
+    def completed(self, kept: Mapping[str, Any]) -> GivenClassifier:
+        """With the options that were left out as in `kept`, the configuration of the classifier of a run."""
+        keys = {"classes": "class_names", **{name: name for name in PREPARATION}}
+        left_out = {name: kept.get(key) for name, key in keys.items() if not getattr(self, name)}
+        return replace(self, **{k: tuple(v) if isinstance(v, list) else v for k, v in left_out.items() if v})
 
     def check(self) -> None:
         """Raises GenkitError for what the words alone show: a file, a missing or a needless option."""

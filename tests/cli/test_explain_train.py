@@ -135,7 +135,31 @@ def test_a_fifth_of_many_images_is_kept_for_the_page(steps: list[Any], capsys: C
     (recipe, _, _), (_, explained, *_) = steps
     folder = {"type": "folder", "path": "many", "size": 16, "channels": 3}
     assert explained == {"type": "random_part", "data": folder, "low": 0.0, "high": 0.2, "seed": 3}
-    assert recipe.data == {**explained, "low": 0.2, "high": 1.0}
+    assert recipe.data == {**explained, "low": explained["high"], "high": 1.0}
+
+
+@TRAINS
+@pytest.mark.parametrize("count", [100, 154, 303, 319, 1000])
+def test_as_many_are_kept_as_was_said(count: int, steps: list[Any], capsys: Capture) -> None:
+    from genkit.core.catalog import build
+
+    write_folder([levels(count)], Path("many"))
+    ran = run(capsys, "explain", "train", "mean_net:Net", "many", "--out", "run", "--size", "16", "-n", 10)
+    assert ran.code == 0 and f"20 of the {count:,} images are kept" in ran.out, ran
+    (recipe, _, _), (_, explained, *_) = steps
+    assert [len(build(spec, kind="data")) for spec in (recipe.data, explained)] == [count - 20, 20]
+
+
+@TRAINS
+def test_options_left_out_on_resume_are_those_of_the_run(steps: list[Any], capsys: Capture) -> None:
+    Path("grey_net.py").write_text(NET.replace("nn.Linear(3", "nn.Linear(1"))
+    sys.modules.pop("grey_net", None)
+    line = ["explain", "train", "grey_net:Net", "pics", "--out", "run"]
+    how = ["--grey", "--mean", "0.5", "--std", "0.25", "--classes", "dark,light", "--size", "16", "--input-size", "8"]
+    assert run(capsys, *line, *how, "--steps", 7).code == 0
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    assert run(capsys, *line, "--resume").code == 0
+    assert steps[2][0].to_dict() == steps[0][0].to_dict()
 
 
 @pytest.mark.parametrize(
