@@ -100,7 +100,8 @@ class GivenClassifier:
         """With the options that were left out as in `kept`, the configuration of the classifier of a run."""
         keys = {"classes": "class_names", **{name: name for name in PREPARATION}}
         left_out = {name: kept.get(key) for name, key in keys.items() if not getattr(self, name)}
-        return replace(self, **{k: tuple(v) if isinstance(v, list) else v for k, v in left_out.items() if v})
+        found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in left_out.items() if v}
+        return replace(self, **found)
 
     def check(self) -> None:
         """Raises GenkitError for what the words alone show: a file, a missing or a needless option."""
