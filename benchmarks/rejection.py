@@ -149,7 +149,7 @@ def refined(weights: str, out: Path, seed: int, *options: str) -> Generator:
 
     if not (out / "config.json").is_file():
         command = ["refine", weights, "--data", "fashion_mnist/train", "--out", str(out), "--seed", str(seed)]
-        if code := main([*command, "--resume", *options]):
+        if code := main([*command, *(options or ["--resume"])]):  # what is not trained cannot be resumed
             raise SystemExit(code)
     return Generator.from_pretrained(out)
 
