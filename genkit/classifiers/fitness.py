@@ -73,7 +73,8 @@ def _check_logits(logits: Tensor, n: int) -> None:
     if shape[1] < 2:
         raise WeightsError(f"the classifier has {shape[1]} class; an explanation needs at least 2")
     check_finite(logits)
-    if shape[1] == 2 and n > 1 and logits[:, 0].equal(-logits[:, 1]) and bool(_within(2 * logits[:, 1], 0, 1)):
+    single = shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
+    if single and bool(_within(2 * logits[:, 1], 0, 1)):
         raise WeightsError(
             "the classifier gives one number an image, all between 0 and 1: probabilities, it seems, where a logit is "
             "needed: leave its last sigmoid out"
