@@ -185,7 +185,7 @@ def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
 
 
 def _kept_classifier(out: Path) -> dict[str, Any]:
-    """What a run keeps of a classifier that was made elsewhere; nothing before it has begun."""
+    """The configuration that a run keeps of a classifier made elsewhere; empty before it has begun."""
     from genkit.core.pretrained import configuration
 
     if not (out / "recipe.yaml").is_file() or not (out / "classifier").is_dir():
