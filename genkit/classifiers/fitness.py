@@ -74,7 +74,7 @@ def _check_logits(logits: Tensor, n: int) -> None:
         raise WeightsError(f"the classifier has {shape[1]} class; an explanation needs at least 2")
     check_finite(logits)
     single = shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
-    if single and bool(_within(2 * logits[:, 1], 0, 1)):
+    if single and bool(((logits[:, 1] >= 0) & (logits[:, 1] <= 0.5)).all()):  # half of the number, see `logits_of`
         raise WeightsError(
             "the classifier gives one number an image, all between 0 and 1: probabilities, it seems, where a logit is "
             "needed: leave its last sigmoid out"
@@ -89,10 +89,6 @@ def check_finite(logits: Tensor) -> None:
     """Raises WeightsError for numbers that are none."""
     if not logits.isfinite().all():
         raise WeightsError("the classifier gives numbers that are not finite (nan or infinite) for these images")
-
-
-def _within(numbers: Tensor, low: float, high: float) -> Tensor:
-    return ((numbers >= low) & (numbers <= high)).all()
 
 
 def _signs(logits: Tensor) -> Tensor:

@@ -97,11 +97,11 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
 
 
 NEEDLESS = {
-    "attribute": ("grid", "json_path", "n", "seed", "judge"),
-    "to": ("n", "seed", "judge"),
-    "page": ("found",),
+    "attribute": ("an --attribute is animated", ("grid", "json_path", "n", "seed", "judge")),
+    "to": ("one image is explained", ("n", "seed", "judge")),
+    "page": ("a page is made", ("found",)),
 }
-"""Options that are not for a use, by the option that stands for the use."""
+"""Uses by the option that stands for them: in words, and the options that they do not read."""
 
 
 def check(images: str | None, given: Mapping[str, Any]) -> None:
@@ -127,11 +127,11 @@ def check(images: str | None, given: Mapping[str, Any]) -> None:
     if "to" not in given and ("grid" in given or "json_path" in given):
         raise GenkitError("--grid and --json are of one image: say what it should become with --to CLASS")
     use = next((name for name in ("attribute", "to") if name in given), "page")
-    for name in NEEDLESS[use]:
+    words, needless = NEEDLESS[use]
+    for name in needless:
         if name in given:
             option = "-n" if name == "n" else f"--{name.removesuffix('_path')}"
-            uses = {"attribute": "an --attribute is animated", "to": "one image is explained", "page": "a page is made"}
-            raise GenkitError(f"{option} is not read where {uses[use]}; leave it out")
+            raise GenkitError(f"{option} is not read where {words}; leave it out")
 
 
 def _use(subject: str, given: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import click
 from genkit.cli.computing_options import on_device
 from genkit.cli.given_classifier import (
     ABOUT_CLASSIFIER,
-    PREPARATION,
+    KEYS,
     GivenClassifier,
     built,
     classifier_options,
@@ -195,8 +195,7 @@ def _kept_classifier(out: Path) -> dict[str, Any]:
 
 def _check_same(asked: GivenClassifier, classifier: Any, kept: dict[str, Any], out: Path) -> None:
     """Raises RecipeError for options of a classifier that a run was not started with; those left out are the run's."""
-    for name in (*PREPARATION, "classes"):
-        key = "class_names" if name == "classes" else name
+    for name, key in KEYS.items():
         if kept and getattr(asked, name) and kept.get(key) != classifier.config[key]:
             raise RecipeError(
                 f"{out} was started with another classifier, whose {key} is {shown(kept.get(key))}: leave "

@@ -24,6 +24,8 @@ ABOUT_CLASSIFIER = (
 
 PREPARATION = ("input_size", "range", "mean", "std", "grey")
 """Options about how a classifier takes images."""
+KEYS = {**{name: name for name in PREPARATION}, "classes": "class_names"}
+"""Options of a classifier made elsewhere -> their keys in its configuration."""
 
 
 class Numbers(click.ParamType):
@@ -98,8 +100,7 @@ class GivenClassifier:
 
     def completed(self, kept: Mapping[str, Any]) -> GivenClassifier:
         """With the options that were left out as in `kept`, the configuration of the classifier of a run."""
-        keys = {"classes": "class_names", **{name: name for name in PREPARATION}}
-        left_out = {name: kept.get(key) for name, key in keys.items() if not getattr(self, name)}
+        left_out = {name: kept.get(key) for name, key in KEYS.items() if not getattr(self, name)}
         found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in left_out.items() if v}
         return replace(self, **found)
 
@@ -117,7 +118,7 @@ class GivenClassifier:
         elif self.weights is not None:
             raise GenkitError("--weights is of torchvision:NAME or timm:NAME; a factory of yours loads its own")
         elif not self.is_code:
-            given = [f"--{k.replace('_', '-')}" for k in (*PREPARATION, "classes") if getattr(self, k)]
+            given = [f"--{k.replace('_', '-')}" for k in KEYS if getattr(self, k)]
             if given:
                 raise GenkitError(
                     f"{given[0]} is of a classifier made elsewhere; {self.name} knows its own, leave it out"
