@@ -22,9 +22,7 @@ ABOUT_CLASSIFIER = (
 )
 
 
-PREPARATION = ("input_size", "range", "mean", "std", "grey")
-"""Options about how a classifier takes images."""
-KEYS = {**{name: name for name in PREPARATION}, "classes": "class_names"}
+KEYS = {name: name for name in ("input_size", "range", "mean", "std", "grey")} | {"classes": "class_names"}
 """Options of a classifier made elsewhere -> their keys in its configuration."""
 
 
