@@ -30,7 +30,7 @@ from genkit.core.errors import GenkitError, with_article
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 STRIPS = (".gif", ".webp", ".png")
 PAGE = "explanation.html"
-PAGES_OWN = ("explanation.json", "search")
+PAGES_OWN = ("explanation.json", "search/*/search.json")
 """One of these lies in a folder that a page was written to, or will be."""
 
 
@@ -41,7 +41,7 @@ class PageOrStrip(Place):
         path = Path(str(value))
         if path.suffix.lower() in STRIPS:
             return Place().convert(value, param, ctx)
-        if path.is_dir() and any(path.iterdir()) and not any((path / name).exists() for name in PAGES_OWN):
+        if path.is_dir() and any(path.iterdir()) and not any(any(path.glob(name)) for name in PAGES_OWN):
             self.fail(f"{path} holds other files; give a new folder, or that of an explanation", param, ctx)
         return Place(folder=True, replaces=self.replaces).convert(value, param, ctx)
 
@@ -87,6 +87,8 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
         from genkit.cli import exemplars
 
         _refuse(ctx, given)
+        if "skip_bad" in given:
+            raise GenkitError("--skip-bad is of folders; IMAGES is one file here, leave it out")
         image = None if images is None else IMAGE.convert(images, ctx.command.params[1], ctx)
         exemplars.explain(subject, image, given.get("n"), given.get("grid"), given.get("json_path"))
         return
@@ -98,7 +100,7 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
 
 NEEDLESS = {
     "attribute": ("an --attribute is animated", ("grid", "json_path", "n", "seed", "judge")),
-    "to": ("one image is explained", ("n", "seed", "judge")),
+    "to": ("one image is explained", ("n", "seed", "judge", "skip_bad")),
     "page": ("a page is made", ("found",)),
 }
 """Uses by the option that stands for them: in words, and the options that they do not read."""
@@ -130,7 +132,7 @@ def check(images: str | None, given: Mapping[str, Any]) -> None:
     words, needless = NEEDLESS[use]
     for name in needless:
         if name in given:
-            option = "-n" if name == "n" else f"--{name.removesuffix('_path')}"
+            option = "-n" if name == "n" else f"--{name.removesuffix('_path').replace('_', '-')}"
             raise GenkitError(f"{option} is not read where {words}; leave it out")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +77,11 @@ def _bind(classifier: Any, subject: str, by: str) -> None:
     library = is_architecture(subject)
     if isinstance(classifier, OwnClassifier) and not library:
         if is_source(subject):
-            bind(classifier.source, imported(subject))
+            given = bind(classifier.source, imported(subject))
+            if subject != classifier.source and given != classifier.weights:
+                raise WeightsError(
+                    f"{by} explains {classifier.source}, and not {subject}; train one for it with genkit explain train"
+                )
         bound(classifier.source, classifier.weights)
         return
     if subject == by or subject == getattr(classifier, "architecture", None):
@@ -116,7 +120,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     crew_of_launch()  # its processes share the search
     n, seed = searched_of(given.get("n")), given.get("seed", 0)
     data = open_data(images, tuple(generator.sample_shape), "IMAGES", given.get("skip_bad", False))
-    judge: Any = loaded_judge(given.get("judge"))
+    judge: Any = loaded_judge(given.get("judge"), generator.sample_shape)
     rows = chosen(len(data), n, seed)
     if len(rows):
         check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
@@ -192,8 +196,8 @@ def softened(temperature: float) -> str:
     )
 
 
-def loaded_judge(weights: str | None) -> Any:
-    """A judge of attributes; raises WeightsError where it is none."""
+def loaded_judge(weights: str | None, shape: Sequence[int]) -> Any:
+    """A judge of attributes of images (C, H, W); raises WeightsError where it is none, or of other images."""
     from genkit.core.pretrained import Pretrained
 
     if weights is None:
@@ -201,6 +205,9 @@ def loaded_judge(weights: str | None) -> Any:
     judge: Any = loaded(Pretrained, weights)
     if not hasattr(judge, "predict") or not hasattr(judge, "conditions"):
         raise WeightsError(f"--judge {weights} holds {kind_of(judge)}, which reads no attributes of images")
+    if tuple(judge.sample_shape) != tuple(shape):
+        read, given = (" x ".join(map(str, each)) for each in (judge.sample_shape, shape))
+        raise WeightsError(f"--judge {weights} reads images of {read}, and these are of {given}")
     return judge
 
 

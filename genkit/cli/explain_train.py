@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genkit.cli.computing_options import on_device
+from genkit.cli.explain_run import ExplainRun
 from genkit.cli.given_classifier import (
     ABOUT_CLASSIFIER,
-    KEYS,
     GivenClassifier,
     built,
     classifier_options,
@@ -21,7 +23,7 @@ from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, lasting, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
 from genkit.core.display import is_first_process
-from genkit.core.errors import GenkitError, RecipeError, shown
+from genkit.core.errors import GenkitError, TrainingError, WeightsError
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 SIZES = (16, 32, 64, 128, 256)
 MEASURED = 256
 """Images that tell how certain a classifier is."""
-KEPT = 0.2
-"""Share of the images, at most, that is not trained on, for the page."""
 
 
 @click.command("explain train", cls=Writing, epilog=f"{ABOUT_CLASSIFIER} {ABOUT_DATA}")
@@ -45,6 +45,7 @@ KEPT = 0.2
 @click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of training and choice of images.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
+@click.option("--dry-run", is_flag=True, help="Check everything, time a few iterations, write nothing.")
 @skip_bad_option
 @classifier_options
 @on_device
@@ -60,6 +61,7 @@ def command(
     n: int | None,
     seed: int,
     resume: bool,
+    dry_run: bool,
     skip_bad: bool,
     range_: tuple[float, ...] | None,
     **options: Any,
@@ -68,30 +70,43 @@ def command(
 
     The recipe is written first, as OUT/recipe.yaml. What was stopped goes on with the same command and --resume.
     """
+    from genkit.cli.dry_run import describe_run
     from genkit.cli.explain_images import loaded_judge, searched_of
     from genkit.evaluation.real_data import open_data
 
-    asked = GivenClassifier(name, range=range_, **options)
-    asked.check()
-    kept = _kept_classifier(out)
-    asked, size = asked.completed(kept), size or str(kept.get("size", "")) or None
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
     searched = searched_of(n)
+    run = ExplainRun(out, resume)
+    asked = GivenClassifier(name, range=range_, **options)
+    asked.check()
+    asked, size = asked.completed(run.classifier), size or str(run.classifier.get("size", "")) or None
     classifier: Any = built(asked, _size(asked, size))
-    _check_same(asked, classifier, kept, out)
-    loaded_judge(judge)
+    run.check_classifier(asked, classifier)
+    loaded_judge(judge, classifier.sample_shape)
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
     opened = open_data(spec, tuple(classifier.sample_shape), "DATA")
     temperature = _tried_on(classifier, opened)
+    taught, explained = run.parts(spec, len(opened), searched, seed, against is not None)
     if against:
         explained = _checked_data(against, classifier, "--against", skip_bad)
-    else:
-        spec, explained = _parted(spec, len(opened), searched, seed)
     _check_decisions(classifier, explained, "--against" if against else "DATA", searched, seed)
-    recipe = _recipe(out, spec, classifier, _reference(asked, classifier, out), temperature, steps, minutes, seed)
-    _train(recipe, out, resume)
+    if not against and taught is not spec:
+        kept = len(open_data(explained, tuple(classifier.sample_shape), "DATA"))
+        click.echo(f"{kept:,} of the {len(opened):,} images are kept for the page, and not trained on")
+    with ExitStack() as stack:
+        known = not asked.is_code and not asked.weights
+        if dry_run and not run.recipe and not known:
+            reference = stack.enter_context(_lent(classifier))
+        else:
+            reference = lasting(asked.name) if known else run.keep(classifier)
+        recipe = _recipe(run, taught, classifier, reference, temperature, steps, minutes, seed)
+        if dry_run:
+            click.echo(describe_run(recipe))
+            return
+    run.follow(reference)
+    _train(recipe, out, resume, classifier, opened)
     _explain(name, explained, out, judge, n, seed)
 
 
@@ -116,19 +131,6 @@ def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
     spec = check_data(data, tuple(classifier.sample_shape), role, skip_bad)
     assert spec is not None
     return dict(spec)
-
-
-def _parted(spec: Any, count: int, n: int, seed: int) -> tuple[Any, Any]:
-    """Data to train on, and others for the page: a fifth at most; all for both where that would be too few."""
-    from genkit.cli.refine_recipe import part
-    from genkit.explain.checks import LEAST
-
-    kept = min(int(KEPT * count), 2 * n)
-    if kept < 2 * LEAST:
-        return spec, spec
-    share = kept / count
-    click.echo(f"{kept:,} of the {count:,} images are kept for the page, and not trained on")
-    return part(spec, share, 1.0, seed), part(spec, 0.0, share, seed)
 
 
 def _check_decisions(classifier: Any, spec: Any, role: str, n: int, seed: int) -> None:
@@ -174,37 +176,16 @@ def _tried_on(classifier: Any, data: Any) -> int:
     return temperature
 
 
-def _reference(asked: GivenClassifier, classifier: Any, out: Path) -> str:
-    """The weights that a recipe names: genkit's own, or what is known of others, kept in the run."""
-    if not asked.is_code and not asked.weights:
-        return lasting(asked.name)
-    folder = out / "classifier"
-    if is_first_process() and not (out / "recipe.yaml").is_file():
+@contextmanager
+def _lent(classifier: Any) -> Iterator[str]:
+    """A folder with the classifier, for a recipe that nothing is written of."""
+    with TemporaryDirectory() as folder:
         classifier.save_pretrained(folder)
-    return os.path.abspath(folder)
-
-
-def _kept_classifier(out: Path) -> dict[str, Any]:
-    """The configuration that a run keeps of a classifier made elsewhere; empty before it has begun."""
-    from genkit.core.pretrained import configuration
-
-    if not (out / "recipe.yaml").is_file() or not (out / "classifier").is_dir():
-        return {}
-    return dict(configuration(out / "classifier"))
-
-
-def _check_same(asked: GivenClassifier, classifier: Any, kept: dict[str, Any], out: Path) -> None:
-    """Raises RecipeError for options of a classifier that a run was not started with; those left out are the run's."""
-    for name, key in KEYS.items():
-        if kept and getattr(asked, name) and kept.get(key) != classifier.config[key]:
-            raise RecipeError(
-                f"{out} was started with another classifier, whose {key} is {shown(kept.get(key))}: leave "
-                f"--{name.replace('_', '-')} out, or choose another --out"
-            )
+        yield folder
 
 
 def _recipe(
-    out: Path,
+    run: ExplainRun,
     spec: Any,
     classifier: Any,
     weights: str,
@@ -216,29 +197,15 @@ def _recipe(
     from genkit.cli.styleex_recipe import STEPS, styleex_recipe
     from genkit.training.recipe import Recipe
 
-    kept = _kept(out) if (out / "recipe.yaml").is_file() else None
-    known = int(kept["train"]["steps"]) if kept and not steps else steps or STEPS
+    known = int(run.recipe["train"]["steps"]) if run.recipe and not steps else steps or STEPS
     tree = styleex_recipe(
-        called(out, "styleex"), spec, weights, classifier.sample_shape, classifier.classes, temperature, known, seed
+        called(run.out, "styleex"), spec, weights, classifier.sample_shape, classifier.classes, temperature, known, seed
     )
     recipe = Recipe.from_dict(tree)
-    if minutes and kept is None:
+    if minutes and not run.recipe:
         tree["train"]["steps"] = _fitting(recipe, minutes)
         recipe = Recipe.from_dict(tree)
     return recipe
-
-
-def _kept(out: Path) -> dict[str, Any]:
-    from genkit.core.documents import Unreadable, read_yaml
-
-    try:
-        tree = read_yaml(out / "recipe.yaml")
-        int(tree["train"]["steps"])
-    except (Unreadable, LookupError, TypeError, ValueError) as damage:
-        raise RecipeError(
-            f"{out / 'recipe.yaml'} cannot be read, so the run cannot go on; choose another --out"
-        ) from damage
-    return dict(tree)
 
 
 def _fitting(recipe: Recipe, minutes: int) -> int:
@@ -250,8 +217,30 @@ def _fitting(recipe: Recipe, minutes: int) -> int:
     return steps
 
 
-def _train(recipe: Recipe, out: Path, resume: bool) -> None:
-    train_once(recipe, out, resume, f"training {recipe.name} into {out}; the recipe is {out / 'recipe.yaml'}")
+def _train(recipe: Recipe, out: Path, resume: bool, classifier: Any, images: Any) -> None:
+    """Raises TrainingError, or WeightsError where that was for an image of which the classifier says no number."""
+    line = f"training {recipe.name} into {out}; the recipe is {out / 'recipe.yaml'}"
+    try:
+        train_once(recipe, out, resume, line)
+    except TrainingError as fault:
+        if (row := _not_finite(classifier, images)) is not None:
+            raise WeightsError(
+                f"the classifier says no finite number of image {row} of DATA, so nothing can be trained with it: "
+                "mend it, or leave the image out"
+            ) from fault
+        raise
+
+
+def _not_finite(classifier: Any, images: Any) -> int | None:
+    """The row of the first image whose logits are not all finite."""
+    import torch
+
+    for rows in torch.arange(len(images)).split(MEASURED):
+        with torch.no_grad():
+            finite = classifier(images.rows(rows).to(classifier.device)).isfinite().all(1)
+        if not finite.all():
+            return int(rows[~finite.cpu()][0])
+    return None
 
 
 def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None, seed: int) -> None:

@@ -122,12 +122,14 @@ class GivenClassifier:
                     f"{given[0]} is of a classifier made elsewhere; {self.name} knows its own, leave it out"
                 )
 
-    def preprocessing(self) -> Preprocessing:
+    def preprocessing(self, size: int) -> Preprocessing:
+        """For images of `size` pixels, to which they are made as large as it takes only where that differs."""
         from genkit.classifiers.preprocessing import Preprocessing
 
         low, high = self.range or (0.0, 1.0)
+        wanted = self.input_size if self.input_size != size else None
         try:
-            return Preprocessing(self.grey, self.input_size or 0, (low, high), self.mean or (), self.std or ())
+            return Preprocessing(self.grey, wanted or 0, (low, high), self.mean or (), self.std or ())
         except RecipeError as misfit:
             raise GenkitError(f"--{misfit}") from misfit
 
@@ -154,7 +156,7 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.frozen import freeze
 
-    preprocessing, weights = asked.preprocessing(), bind(asked.name, imported(asked.name))
+    preprocessing, weights = asked.preprocessing(size), bind(asked.name, imported(asked.name))
     if weights_fingerprint(imported(asked.name)) != weights:
         raise WeightsError(
             f"{asked.name} gives other weights each time that it is called, so that nobody could explain the same "
@@ -183,7 +185,7 @@ def _of_library(asked: GivenClassifier, size: int) -> Pretrained:
     outputs = outputs_in(asked.name, state)
     classes = max(outputs, 2)
     names = _names(asked, classes)
-    classifier = LibraryClassifier(asked.name, size, classes, names, outputs == 1, asked.preprocessing())
+    classifier = LibraryClassifier(asked.name, size, classes, names, outputs == 1, asked.preprocessing(size))
     load_weights(classifier, state, str(asked.weights))
     return freeze(classifier)
 

@@ -60,12 +60,12 @@ def find_effects(
     Args:
         shift: share of the way to the smallest or largest value.
         rows: changed images at a time; changes speed alone.
-        folder: keeps what is found, part by part, and goes on from there.
+        folder: keeps what is found, part by part, and goes on from there; each search has a folder of its own in it.
         progress: called with (passes done, in total), those of this process.
 
     Raises:
         EvaluationError: the classifier says no finite number of a changed image.
-        CheckpointError: the folder is of another search, or cannot be written.
+        CheckpointError: the folder cannot be written.
     """
     search = _Search(encoded, Range.of(encoded.flat), shift, rows)
     kept = Parts(folder, about(encoded, shift)) if folder else None

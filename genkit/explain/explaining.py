@@ -88,7 +88,7 @@ def explain(
 
     Raises:
         DataError, EvaluationError: images, generator or classifier that cannot be explained, see genkit.explain.checks.
-        CheckpointError: the folder holds another search, or cannot be written.
+        CheckpointError: the folder cannot be written.
     """
     settings = settings or SearchSettings()
     check_given(generator, images)

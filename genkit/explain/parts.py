@@ -12,47 +12,32 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import CheckpointError
 from genkit.core.files import write_atomically
 from genkit.core.fingerprint import fingerprint
 
-ABOUT = "search.json"
+ABOUT, LETTERS = "search.json", 12
 
 
 class Parts:
-    """part-00000.safetensors, ... in a folder, and search.json, which says what they belong to.
+    """part-00000.safetensors, ... of one computation, and search.json, which says what they belong to.
 
-    Several processes may write there at once: each part is written in one piece, and equal whoever makes it.
+    Each computation has a folder of its own in `folder`, named by what it belongs to, so that none is taken for
+    another, or lost to it. Several processes may write there at once: each part is written in one piece, and equal
+    whoever makes it.
 
     Args:
         folder: made where it is missing.
-        belongs: plain data; parts of another computation are not taken.
+        belongs: plain data.
 
     Raises:
-        CheckpointError: the folder holds parts of another computation, or cannot be written.
+        CheckpointError: the folder cannot be written.
     """
 
     def __init__(self, folder: Path, belongs: Mapping[str, Any]):
-        self.folder, text = folder, json.dumps(belongs, indent=2, sort_keys=True)
+        text = json.dumps(belongs, indent=2, sort_keys=True)
         self.key = hashlib.sha256(text.encode()).hexdigest()
-        if (folder / ABOUT).exists():
-            self._check(belongs)
-        write_atomically(folder / ABOUT, text.encode())
-
-    def _check(self, belongs: Mapping[str, Any]) -> None:
-        path = self.folder / ABOUT
-        try:
-            found = read_json(path)
-        except Unreadable as damage:
-            raise CheckpointError(f"{path} is damaged ({damage}); choose another folder, or remove it") from damage
-        found = found if isinstance(found, dict) else {}
-        other = [name for name in belongs if found.get(name) != json.loads(json.dumps(belongs[name]))]
-        if other:
-            raise CheckpointError(
-                f"{self.folder} holds another search: its {', '.join(other)} differ; choose another folder, or "
-                "remove it"
-            )
+        self.folder = folder / self.key[:LETTERS]
+        write_atomically(self.folder / ABOUT, text.encode())
 
     def path(self, k: int) -> Path:
         return self.folder / f"part-{k:05d}.safetensors"

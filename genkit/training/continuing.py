@@ -35,7 +35,7 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     if refused:
         raise CheckpointError(
             f"{run} was started with another recipe ({'; '.join(refused[:SHOWN])}); resume with the same one, or start "
-            f"a new run from its weights with --from {run} and another --out"
+            f"a new run from its weights with genkit train --from {run} and another --out"
         )
     steps = int(new["train"]["steps"])
     if steps < done:

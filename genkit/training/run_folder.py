@@ -209,7 +209,7 @@ class RunFolder:
         if changes := changes_since(fingerprint, read_mapping(self.data), record):
             raise CheckpointError(
                 f"the data have changed since {self.path} was stopped ({changes}); put them back to go on, or start a "
-                f"new run from its weights with --from {self.path} and another --out"
+                f"new run from its weights with genkit train --from {self.path} and another --out"
             )
         write_atomically(self.data, json.dumps(record).encode())
 

@@ -148,6 +148,8 @@ def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, rea
         ("explain run --to dark --attribute 1 --out a.gif -n 30", "-n is not read where an --attribute is animated"),
         ("explain run pics/000000.png --to dark --seed 3", "--seed is not read where one image is explained"),
         ("explain run pics/000000.png --to dark --judge nobody", "--judge is not read where one image is explained"),
+        ("explain run pics/000000.png --to dark --skip-bad", "--skip-bad is not read where one image is explained"),
+        ("explain fashion-mnist-exemplar-vae pics/000000.png --skip-bad", "--skip-bad is of folders"),
         ("explain run pics/000000.png --to dark --grid a.jpg", "should end with .png"),
         ("explain run pics --out page --found run", "--found is not read where a page is made"),
         ("explain run --by run --attribute 1 --to dark --out pics/a.gif pics", "lies in pics, which is read"),
@@ -269,6 +271,18 @@ def test_a_folder_of_other_files_is_left_alone(
     assert {p.read_text() for p in (here / "mine").iterdir()} == {"mine"} and not searched
     for _ in range(2):
         assert run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page").code == 0
+    (here / "theirs" / "search").mkdir(parents=True)
+    assert "theirs holds other files" in refusal(capsys, *line[:-1], "theirs")
+
+
+def test_a_judge_of_other_images_is_told_before_the_search(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = SimpleNamespace(predict=None, conditions={}, sample_shape=(3, 64, 64))
+    monkeypatch.setattr(explain_images, "loaded", lambda kind, name: judge if name == "judge" else styleex)
+    line = ["explain", "run", "pics", "--by", "run", "--out", "page", "--judge", "judge"]
+    assert "--judge judge reads images of 3 x 64 x 64, and these are of 3 x 8 x 8" in refusal(capsys, *line)
+    assert not searched and not Path("page").exists()
 
 
 def test_another_classifier_is_refused(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
@@ -290,7 +304,8 @@ def test_code_is_bound_by_its_name_on_the_line_alone(
     try:
         assert "told:before is code of yours, which no file may import" in refusal(capsys, "explain", "run", *rest)
         assert "told" not in sys.modules
-        assert "other weights now" in refusal(capsys, "explain", "own_net:other", *rest)
+        line = refusal(capsys, "explain", "own_net:other", *rest)
+        assert "run explains told:before, and not own_net:other" in line
         ran = run(capsys, "explain", "own_net:make", *rest)
         assert ran.code == 0 and len(searched) == 1, ran.err
     finally:

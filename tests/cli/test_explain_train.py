@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     Path("mean_net.py").write_text(NET)
     write_folder([levels(20)], tmp_path / "pics")
     done: list[Any] = []
-    monkeypatch.setattr(explain_train, "_train", lambda recipe, out, resume: done.append((recipe, out, resume)))
+    monkeypatch.setattr(explain_train, "_train", lambda recipe, out, resume, *_: done.append((recipe, out, resume)))
     monkeypatch.setattr(explain_train, "_explain", lambda *arguments: done.append(arguments))
     return done
 
@@ -105,13 +106,14 @@ def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Cap
     assert run(capsys, *line, "--minutes", 100, "--resume").code == 0
     assert steps[2][0].train.steps == 7 and steps[2][2]
     assert run(capsys, *line, "--range", "0,1", "--resume").code == 0, "as it was"
-    for option, value, key in (
-        ("--classes", "red,blue", "class_names"),
-        ("--mean", "0.9", "mean"),
-        ("--input-size", "16", "input_size"),
+    assert run(capsys, *line, "--input-size", 16, "--resume").code == 0, "that of the images"
+    for option, value, own in (
+        ("--classes", "red,blue", "class 0,class 1"),
+        ("--mean", "0.9", "not given"),
+        ("--input-size", "8", "not given"),
     ):
-        told = refusal(capsys, *line, *filter(None, (option, value)), "--resume")
-        assert f"whose {key} is " in told and f"leave {option} out" in told
+        told = refusal(capsys, *line, option, value, "--resume")
+        assert f"whose {option} is {own}: leave {option} out" in told
     Path("run/recipe.yaml").write_text("train: 3")
     assert "cannot be read, so the run cannot go on" in refusal(capsys, *line, "--resume")
 
@@ -200,3 +202,126 @@ def test_damaged_files_are_told_before_the_training_or_left_out_of_all(steps: li
     assert not steps
     assert run(capsys, *line, "--skip-bad").code == 0
     assert steps[1][1]["path"] == "shown" and steps[1][1]["skip_bad"]
+
+
+def begun(steps: list[Any], capsys: Capture, *options: object) -> list[object]:
+    """The line of a run in `run` that has begun with 100 images."""
+    write_folder([levels(100)], Path("many"))
+    line = ["explain", "train", "mean_net:Net", "many", "--out", "run", "--size", 16]
+    assert run(capsys, *line, *options, "--steps", 7).code == 0
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    return [*line, "--resume"]
+
+
+@TRAINS
+@pytest.mark.parametrize("options", [["-n", 30], ["--seed", 1, "-n", 10], ["--against", "pics"], ["--steps", 9]])
+def test_a_run_that_goes_on_keeps_the_images_that_it_was_begun_with(
+    options: list[object], steps: list[Any], capsys: Capture
+) -> None:
+    line = begun(steps, capsys, "-n", 10)
+    assert run(capsys, *line, *options).code == 0
+    assert steps[2][0].data == steps[0][0].data
+    explained = {"type": "folder", "path": "pics", "size": 16, "channels": 3} if "pics" in options else steps[1][1]
+    assert steps[3][1] == explained
+    Path("many").rename("moved")
+    line[line.index("many")] = "moved"
+    assert run(capsys, *line, *options).code == 0
+    assert steps[4][0].data == {**steps[0][0].data, "data": {**steps[0][0].data["data"], "path": "moved"}}
+
+
+@TRAINS
+def test_a_run_begun_with_other_images_to_explain_asks_for_them(steps: list[Any], capsys: Capture) -> None:
+    line = begun(steps, capsys, "--against", "pics")
+    assert "run was started with --against, and trained on all of DATA: give it again" in refusal(capsys, *line)
+    assert run(capsys, *line, "--against", "pics").code == 0
+    assert [steps[k][0].data["path"] for k in (0, 2)] == ["many", "many"]
+
+
+@TRAINS
+def test_another_classifier_than_that_of_the_run_is_refused_at_once(steps: list[Any], capsys: Capture) -> None:
+    line = begun(steps, capsys)
+    Path("other_net.py").write_text(NET)
+    sys.modules.pop("other_net", None)
+    other = [*line[:2], "other_net:Net", *line[3:]]
+    assert "run was started with another classifier (source 'mean_net:Net')" in refusal(capsys, *other)
+    Path("mean_net.py").write_text(NET.replace("manual_seed(0)", "manual_seed(1)"))
+    sys.modules.pop("mean_net")
+    assert "another classifier or other weights of it: give the same one" in refusal(capsys, *line)
+    assert len(steps) == 2
+
+
+@TRAINS
+def test_other_weights_of_an_architecture_are_refused_too(steps: list[Any], capsys: Capture) -> None:
+    from safetensors.torch import save_file
+    from torchvision.models import squeezenet1_1
+
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_file(squeezenet1_1(num_classes=2).state_dict(), f"{seed}.safetensors")
+    write_folder([torch.rand(60, 3, 32, 32) * 2 - 1], Path("noise"))
+    line = ["explain", "train", "torchvision:squeezenet1_1", "noise", "--out", "run", "--size", 32, "--steps", 7]
+    torch.manual_seed(0)
+    ran = run(capsys, *line, "--weights", "0.safetensors", "-n", 15)
+    assert ran.code == 0, ran.err
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    told = refusal(capsys, *line, "--weights", "1.safetensors", "-n", 15, "--resume")
+    assert "run was started with another classifier or other weights of it" in told
+    assert run(capsys, *line, "--weights", "0.safetensors", "-n", 15, "--resume").code == 0
+
+
+@TRAINS
+def test_a_run_that_was_moved_goes_on(steps: list[Any], capsys: Capture) -> None:
+    from genkit.training.run_folder import RunFolder
+
+    line = begun(steps, capsys)
+    Path("elsewhere").mkdir()
+    Path("run").rename("elsewhere/run")
+    line[line.index("run")] = "elsewhere/run"
+    assert run(capsys, *line).code == 0
+    recipe = steps[2][0]
+    assert recipe.system["generator"]["classifier"]["weights"] == str(Path("elsewhere/run/classifier").absolute())
+    changes = RunFolder("elsewhere/run").check(recipe, resume=True)
+    assert [line.partition(":")[0] for line in changes] == ["description"], "all that matters is of this recipe"
+
+
+@TRAINS
+def test_a_dry_run_writes_nothing(steps: list[Any], capsys: Capture) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16", "--dry-run"]
+    before = sorted(Path().rglob("*.*"))
+    ran = run(capsys, *line)
+    assert ran.code == 0 and "run (nothing is written)" in ran.out and "20,000" in ran.out, ran
+    assert not steps and not Path("run").exists()
+    assert [p for p in sorted(Path().rglob("*.*")) if p.suffix != ".pyc"] == [p for p in before if p.suffix != ".pyc"]
+
+
+@TRAINS
+def test_an_image_that_the_classifier_cannot_read_is_named(steps: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from genkit.core.errors import TrainingError, WeightsError
+
+    def fails(*_: object) -> None:
+        raise TrainingError("critic loss is not finite")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(explain_train, "train_once", fails)
+    recipe: Any = SimpleNamespace(name="x")
+
+    class Images:
+        def __len__(self) -> int:
+            return 400
+
+        def rows(self, k: torch.Tensor) -> torch.Tensor:
+            return levels(400)[k]
+
+    class Net(torch.nn.Module):
+        device, dark = torch.device("cpu"), 2.0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            m = x.mean((1, 2, 3))[:, None]
+            return torch.cat([m, torch.where(m > self.dark, m * torch.nan, -m)], 1)
+
+    net: Any = Net()
+    with pytest.raises(TrainingError, match="critic loss"):
+        explain_train._train(recipe, Path("run"), False, net, Images())
+    net.dark = levels(400)[300].mean().item()
+    with pytest.raises(WeightsError, match="no finite number of image 301 of DATA"):
+        explain_train._train(recipe, Path("run"), False, net, Images())

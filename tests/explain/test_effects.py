@@ -180,7 +180,7 @@ def test_a_search_that_was_left_goes_on(tmp_path: Path) -> None:
 def test_a_damaged_or_foreign_part_is_computed_again(damage: str, tmp_path: Path) -> None:
     encoded = Encoded(binary(), images(2 * PART))
     whole = find_effects(encoded, folder=tmp_path)
-    path, other = tmp_path / "part-00000.safetensors", tmp_path / "part-00001.safetensors"
+    path, other = sorted(tmp_path.glob("*/part-*"))
     content = path.read_bytes()
     flipped = content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
     path.write_bytes({"cut": content[:-5], "foreign": other.read_bytes(), "flipped": flipped}[damage])
@@ -192,15 +192,25 @@ def test_a_damaged_or_foreign_part_is_computed_again(damage: str, tmp_path: Path
     ("generator", "seed", "shift", "what"),
     [(binary(gain=3.0), 0, 1.0, "generator"), (binary(), 1, 1.0, "images"), (binary(), 0, 2.0, "shift")],
 )
-def test_the_folder_of_another_search_is_refused(
+def test_searches_in_one_folder_keep_out_of_each_others_way(
     generator: Pixels, seed: int, shift: float, what: str, tmp_path: Path
 ) -> None:
-    find_effects(Encoded(binary(), images(4)), folder=tmp_path)
-    with pytest.raises(CheckpointError, match=f"holds another search: its {what} differ"):
-        find_effects(Encoded(generator, images(4, seed)), shift, folder=tmp_path)
-    (tmp_path / "search.json").write_text("{")
-    with pytest.raises(CheckpointError, match=r"search\.json is damaged"):
-        find_effects(Encoded(binary(), images(4)), folder=tmp_path)
+    first = find_effects(Encoded(binary(), images(4)), folder=tmp_path)
+    (about,) = tmp_path.glob("*/search.json")
+    kept = {path: path.read_bytes() for path in about.parent.iterdir()}
+    other = Encoded(generator, images(4, seed))
+    found = find_effects(other, shift, folder=tmp_path)
+    assert found.effect.equal(find_effects(other, shift).effect) and not found.effect.equal(first.effect)
+    (new,) = set(tmp_path.glob("*/search.json")) - {about}
+    differ = {name for name, value in json.loads(new.read_text()).items() if value != json.loads(kept[about])[name]}
+    assert differ == {what}
+    assert {path: path.read_bytes() for path in about.parent.iterdir()} == kept
+
+
+def test_a_folder_for_searches_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("")
+    with pytest.raises(CheckpointError, match="kept"):
+        find_effects(Encoded(binary(), images(4)), folder=tmp_path / "kept")
 
 
 def search(folder: Path) -> None:
@@ -215,7 +225,7 @@ def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
     whole = find_effects(Encoded(generator, generator.rows())).effect
     for rank in range(2):
         assert torch.load(tmp_path / f"{rank}.pt", weights_only=True).equal(whole)
-    assert len(list((tmp_path / "kept").glob("part-*"))) == 3
+    assert len(list((tmp_path / "kept").glob("*/part-*"))) == 3
 
 
 def test_a_classifier_that_gives_no_number_is_told_of() -> None:

@@ -1,0 +1,128 @@
+"""A run of genkit explain train that goes on: what it keeps of its beginning, by which options are checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genkit.cli.given_classifier import KEYS, GivenClassifier
+from genkit.core.display import is_first_process
+from genkit.core.errors import CheckpointError, RecipeError, shown
+
+CLASSIFIER = "classifier"
+"""Folder of a run with what is known of a classifier made elsewhere."""
+KEPT = 0.2
+"""Share of the images, at most, that is not trained on, for the page."""
+
+
+class ExplainRun:
+    """The run in a folder, if there is one.
+
+    Attributes:
+        out: its folder.
+        recipe: its recipe; empty before it has begun.
+        classifier: the configuration of a classifier made elsewhere; empty without one.
+
+    Raises:
+        CheckpointError: there is a run, and it is not to be resumed.
+        RecipeError: its recipe cannot be read.
+    """
+
+    def __init__(self, out: Path, resume: bool):
+        from genkit.core.pretrained import configuration
+        from genkit.training.run_folder import RunFolder
+
+        self.out = out
+        self.recipe = _recipe_in(out) if RunFolder(out).holds_run(resume) else {}
+        there = self.recipe and (out / CLASSIFIER).is_dir()
+        self.classifier: dict[str, Any] = dict(configuration(out / CLASSIFIER)) if there else {}
+
+    def check_classifier(self, asked: GivenClassifier, classifier: Any) -> None:
+        """Raises RecipeError for another classifier than that of the run; options left out are the run's."""
+        if not self.classifier:
+            return
+        began = f"{self.out} was started with another classifier"
+        for name, key in KEYS.items():
+            if getattr(asked, name) and self.classifier.get(key) != classifier.config[key]:
+                option, own = f"--{name.replace('_', '-')}", self.classifier.get(key) or "not given"
+                typed = ",".join(map(str, own)) if isinstance(own, list) else own
+                raise RecipeError(f"{began}, whose {option} is {typed}: leave {option} out, or choose another --out")
+        other = next((k for k, v in classifier.config.items() if self.classifier.get(k) != v), None)
+        if other or not self._holds_weights_of(classifier):
+            of = f" ({other} {shown(self.classifier.get(other))})" if other and other != "weights" else ""
+            raise RecipeError(f"{began}{of} or other weights of it: give the same one, or choose another --out")
+
+    def _holds_weights_of(self, classifier: Any) -> bool:
+        """Whether the tensors in the run, of a classifier that has some of its own, are those of `classifier`."""
+        from genkit.core.fingerprint import weights_fingerprint
+        from genkit.core.pretrained import Pretrained
+
+        if not any(True for _ in classifier.state_dict()):
+            return True
+        kept: Any = Pretrained.from_pretrained(self.out / CLASSIFIER)
+        return weights_fingerprint(kept) == weights_fingerprint(classifier)
+
+    def keep(self, classifier: Any) -> str:
+        """The folder that the recipe names for a classifier made elsewhere; written where the run has not begun."""
+        folder = self.out / CLASSIFIER
+        if is_first_process() and not self.recipe:
+            classifier.save_pretrained(folder)
+        return os.path.abspath(folder)
+
+    def follow(self, reference: str) -> None:
+        """Names the classifier by where the run lies now: it was moved, or is a copy."""
+        from genkit.training.recipe import Recipe
+        from genkit.training.run_folder import RunFolder
+
+        if not self.classifier:
+            return
+        named = self.recipe["system"]["generator"]["classifier"]
+        if named["weights"] != reference:
+            named["weights"] = reference
+            if is_first_process():
+                RunFolder(self.out).keep(Recipe.from_dict(self.recipe))
+
+    def parts(self, spec: Mapping[str, Any], count: int, n: int, seed: int, against: bool) -> tuple[Any, Any]:
+        """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.
+
+        Args:
+            spec: of `count` images.
+            n: images that are searched.
+            against: whether others are explained.
+
+        Raises:
+            CheckpointError: the run was started with others, and they are not given now.
+        """
+        from genkit.cli.refine_recipe import part
+
+        share = _share(count, n)
+        began = self.recipe.get("data", spec if against else part(spec, share, 1.0, seed) if share else spec)
+        if began != spec and began.get("type") == "random_part" and began.get("high") == 1.0:
+            low, seed = began["low"], began["seed"]
+            return part(spec, low, 1.0, seed), part(spec, 0.0, low, seed)
+        if self.recipe and share and not against:
+            raise CheckpointError(f"{self.out} was started with --against, and trained on all of DATA: give it again")
+        return spec, spec
+
+
+def _share(count: int, n: int) -> float:
+    """Share of `count` images that is kept back; 0 where that would be too few."""
+    from genkit.explain.checks import LEAST
+
+    kept = min(int(KEPT * count), 2 * n)
+    return kept / count if kept >= 2 * LEAST else 0.0
+
+
+def _recipe_in(out: Path) -> dict[str, Any]:
+    from genkit.core.documents import Unreadable, read_yaml
+
+    try:
+        tree = read_yaml(out / "recipe.yaml")
+        int(tree["train"]["steps"])
+    except (Unreadable, LookupError, TypeError, ValueError) as damage:
+        raise RecipeError(
+            f"{out / 'recipe.yaml'} cannot be read, so the run cannot go on; choose another --out"
+        ) from damage
+    return dict(tree)
