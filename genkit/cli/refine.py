@@ -60,6 +60,7 @@ class Refinement:
     generator: Generator
     changed: bool
     kind: str
+    features: str | None
     data: Mapping[str, Any]
     held_out: Mapping[str, Any]
     sampler: str
@@ -76,6 +77,7 @@ class Refinement:
     "--out", type=FOLDER, required=True, help=f"Folder of the new weights; {TRAINING} in it is the ratio's run."
 )
 @click.option("--ratio", type=click.Choice(RATIOS), help="Where the ratio comes from; keep, or fresh without a critic.")
+@click.option("--features", type=WEIGHTS, help="Of --ratio head: what it reads, such as a classifier; else the critic.")
 @click.option("--sampler", type=click.Choice(SAMPLERS), default="rejection", show_default=True, help="What uses it.")
 @click.option("--rate", type=Number(0, 1), help="Rejection: share of the samples that is kept; 0.2 if not said.")
 @click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
@@ -94,6 +96,7 @@ def command(
     held_out: str | None,
     out: Path,
     ratio: str | None,
+    features: str | None,
     sampler: str,
     training: int | None,
     sampling_steps: str | None,
@@ -106,8 +109,9 @@ def command(
     """Make WEIGHTS give better samples, by the ratio of the densities of real samples and of theirs.
 
     The ratio is read off a critic. keep: that of the run goes on learning against the finished generator; head: a new
-    head on its features; fresh: a new critic; platt, isotonic: its scores are calibrated; raw: as they are. Then
-    samples are rejected, or chosen by chains (mh), or their latents move uphill (ddls, dot).
+    head on its features, or on those of a classifier (--features); fresh: a new critic; platt, isotonic: its scores are
+    calibrated; raw: as they are. Then samples are rejected, or chosen by chains (mh), or their latents move uphill
+    (ddls, dot).
     """
     from genkit.core.generator import Generator
     from genkit.evaluation.real_data import check_data
@@ -116,11 +120,13 @@ def command(
     shape = tuple(generator.sample_shape)
     real = dict(check_data(data, shape, "--data", skip_bad) or {})
     judged = dict(check_data(held_out, shape, "--held-out", skip_bad) or {}) if held_out else {}
-    kind = ratio or ("keep" if critic_of(weights) else "fresh")
+    kind = ratio or ("head" if features else "keep" if critic_of(weights) else "fresh")
+    if features and kind != "head":
+        raise GenkitError(f"--features are read by --ratio head, and not by {kind}; leave one of them out")
     taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
     judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)
     changed = solver is not None or sampling_steps is not None
-    asked = Refinement(weights, generator, changed, kind, taught, judged, sampler, settings, out, seed)
+    asked = Refinement(weights, generator, changed, kind, features, taught, judged, sampler, settings, out, seed)
     density = _checked(asked)
     if kind not in TRAINED and (training or resume):
         raise GenkitError(
@@ -154,7 +160,10 @@ def _checked(asked: Refinement) -> DensityRatio:
     shape = tuple(asked.generator.sample_shape)
     open_data(asked.data, shape, "--data")
     check_judges(open_data(asked.held_out, shape, "--held-out"))
-    ratio: DensityRatio = build(ratio_spec(asked.weights, asked.kind, asked.generator), where="--ratio")
+    ratio: DensityRatio = build(
+        ratio_spec(asked.weights, asked.kind, asked.generator, asked.features),
+        where="--features" if asked.features else "--ratio",
+    )
     sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
 
@@ -177,7 +186,16 @@ def _trained(asked: Refinement, steps: int, resume: bool, crew: Crew) -> Density
     RunFolder(out).holds_run(resume)
     sampled = _sampled(asked, crew)
     tree = refine_recipe(
-        name, asked.weights, sampled, asked.kind, asked.generator, asked.data, asked.held_out, steps, asked.seed
+        name,
+        asked.weights,
+        sampled,
+        asked.kind,
+        asked.features,
+        asked.generator,
+        asked.data,
+        asked.held_out,
+        steps,
+        asked.seed,
     )
     train_once(Recipe.from_dict(tree), out, resume, f"training the ratio into {out}")
     ratio: DensityRatio = Rejection.from_pretrained(out).ratio  # type: ignore[assignment]

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genkit.cli.own_recipe import lasting
-from genkit.core.errors import GenkitError, WeightsError
+from genkit.core.errors import GenkitError, WeightsError, kind_of
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
 
 HIDDEN, POOL = 128, 10_000
+FEATURED = "a critic or a classifier has some; or take --ratio keep, fresh or platt"
+LINEAR = 1e-2
+"""Rate of a linear head, whose loss is convex."""
 LOOKS = 10
 """Times that a training is judged on held-out samples; the best of them is kept."""
 
@@ -31,15 +34,18 @@ def critic_of(weights: str) -> dict[str, str] | None:
     return {"weights": lasting(weights), "product": "critic"}
 
 
-def ratio_spec(weights: str, kind: str, generator: Generator) -> dict[str, Any]:
+def ratio_spec(weights: str, kind: str, generator: Generator, features: str | None = None) -> dict[str, Any]:
     """A ratio before it is trained or calibrated.
 
     Args:
         kind: "fresh" for a new critic, "head" for a new head on the run's, else the run's as it is.
+        features: weights of another network whose features a head reads, such as a classifier.
 
     Raises:
         GenkitError: the weights keep no critic, or one without features for a head.
     """
+    if features:
+        return _head_on({"weights": lasting(features)}, 0, "--features", generator)
     if kind == "fresh":
         return {"type": "density_ratio", "critic": _fresh_critic(generator)}
     critic = critic_of(weights)
@@ -47,15 +53,28 @@ def ratio_spec(weights: str, kind: str, generator: Generator) -> dict[str, Any]:
         raise GenkitError(f"--ratio {kind} needs a critic, and {weights} keeps none; give the run of a GAN, or fresh")
     if kind != "head":
         return {"type": "density_ratio", "critic": critic}
+    return _head_on(critic, HIDDEN, "--ratio head", generator)
+
+
+def _head_on(network: dict[str, str], hidden: int, where: str, generator: Generator) -> dict[str, Any]:
+    """A head on the features of `network`.
+
+    A linear one (`hidden` 0) makes what is kept agree with the data in the mean of every feature, and in little else:
+    what no feature shows, such as the grain of an image, decides nothing.
+    """
     from torch import nn
 
     from genkit.core.reference import load_reference
 
-    width = getattr(load_reference(nn.Module, critic, "--ratio head"), "feature_dim", None)
-    if width is None:
-        raise GenkitError("--ratio head: the critic has no features; take keep or platt")
-    head = {"type": "ratio_head", "feature_dim": width, "width": HIDDEN}
-    return {"type": "density_ratio", "critic": critic, "head": head}
+    found = load_reference(nn.Module, network, where)
+    width = getattr(found, "feature_dim", None)
+    if width is None or not hasattr(found, "features"):
+        raise GenkitError(f"{where}: {kind_of(found)} has no features; {FEATURED}")
+    seen, made = (list(getattr(each, "sample_shape", ())) for each in (found, generator))
+    if seen and seen != made:
+        raise GenkitError(f"{where}: {kind_of(found)} takes samples {seen}, and the generator makes {made}")
+    head = {"type": "ratio_head", "feature_dim": width, "width": hidden}
+    return {"type": "density_ratio", "critic": network, "head": head}
 
 
 def _fresh_critic(generator: Generator) -> dict[str, Any]:
@@ -70,6 +89,7 @@ def refine_recipe(
     weights: str,
     sampled: str,
     kind: str,
+    features: str | None,
     generator: Generator,
     data: Mapping[str, Any],
     held_out: Mapping[str, Any],
@@ -87,11 +107,11 @@ def refine_recipe(
     system = {
         "type": "keep_training",
         "generator": {"weights": lasting(sampled)},
-        "ratio": ratio_spec(weights, kind, generator),
+        "ratio": ratio_spec(weights, kind, generator, features),
         "pool": 0 if isinstance(generator, LatentGenerator) else POOL,
         "seed": seed,
     }
-    rate = 1e-3 if points or kind == "head" else 2e-4
+    rate = LINEAR if features else 1e-3 if points or kind == "head" else 2e-4
     adam = {"type": "adam", "lr": rate, "betas": [0.5, 0.999], "schedule": {"type": "cosine"}}
     looks = max(1, steps // LOOKS)
     return {

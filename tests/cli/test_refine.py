@@ -116,6 +116,22 @@ def test_a_training_goes_on(gan: Path, tmp_path: Path, capsys: Capture) -> None:
     assert (out / "model.safetensors").read_bytes() == before
 
 
+def test_a_head_reads_the_features_of_a_classifier(tmp_path: Path, capsys: Capture) -> None:
+    torch.manual_seed(1)
+    vae = {"type": "vae_network", "size": 8, "latent_dim": 2, "width": 8}
+    build({"type": "vae", "network": vae}).save_pretrained(tmp_path / "vae")
+    seen: Any = build({"type": "mlp_classifier", "size": 8, "classes": 3, **MLP})
+    seen.save_pretrained(tmp_path / "seen")
+    command = ["refine", tmp_path / "vae", "--data", "{type: digits, split: test, size: 8}", "--out", tmp_path / "out"]
+    assert run(capsys, *command, "--features", tmp_path / "seen", "--steps", 20, "--rate", "0.3").code == 0
+    ratio: Any = Rejection.from_pretrained(tmp_path / "out").ratio
+    x = torch.rand(5, 1, 8, 8) * 2 - 1
+    layer = ratio.head.layers[0]
+    assert len(ratio.head.layers) == 1, "linear"
+    assert ratio(x).equal((seen.features(x) @ layer.weight.T + layer.bias).squeeze(1).double())
+    assert layer.weight.abs().sum() > 0 and "rejection" in run(capsys, "info", tmp_path / "out").out.lower()
+
+
 def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Capture) -> None:
     vae = {"type": "vae_network", "size": 8, "latent_dim": 2, "width": 8}
     build({"type": "vae", "network": vae}).save_pretrained(tmp_path / "vae")
@@ -147,6 +163,16 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
         (["--data", "{type: gaussians8, n: 20}"], "a ratio is judged on at least 4 real samples, got 2"),
         (["--data", "{type: digits, split: test, size: 8}"], "--data: samples of digits are [1, 8, 8], wanted [2]"),
         (["--held-out", "nowhere"], "nowhere"),
+        (["--features", "nowhere"], "nowhere"),
+        (
+            ["--features", "mnist-classifier"],
+            "--features: a Classifier takes samples [1, 28, 28], and the generator makes [2]",
+        ),
+        (["--features", "digits-wgan-ratio-clipping"], "--features: a GAN has no features; a critic or a classifier has"),
+        (
+            ["--features", "mnist-classifier", "--ratio", "platt"],
+            "--features are read by --ratio head, and not by platt",
+        ),
     ],
 )
 def test_bad_input_is_refused_before_work(
