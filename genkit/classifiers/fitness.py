@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,11 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
     with torch.enable_grad():
         logits = attempt(classifier, leaf)
         _check_logits(logits, len(x))
+        if not attempt(classifier, x).allclose(logits, rtol=1e-3, atol=1e-4):
+            raise WeightsError(
+                "the classifier says other numbers of the same images each time, so that no change can be put down to "
+                "an image: leave randomness out of its evaluation"
+            )
         if not logits.requires_grad:
             raise WeightsError(
                 "no gradient of the classifier reaches its images; it is detached or exported, and its changes cannot "
@@ -85,10 +92,18 @@ def _check_logits(logits: Tensor, n: int) -> None:
         )
 
 
-def check_finite(logits: Tensor) -> None:
-    """Raises WeightsError for numbers that are none."""
-    if not logits.isfinite().all():
-        raise WeightsError("the classifier gives numbers that are not finite (nan or infinite) for these images")
+def check_finite(logits: Tensor, names: Sequence[str] = ()) -> None:
+    """Raises WeightsError for numbers that are none.
+
+    Args:
+        names: of the images.
+    """
+    if len(bad := (~logits.isfinite().all(1)).nonzero()):
+        where = names[int(bad[0])] if names else "one of the images"
+        raise WeightsError(
+            f"the classifier gives numbers that are not finite (nan or infinite) for {where}: mend it, or leave the "
+            "image out"
+        )
 
 
 def _signs(logits: Tensor) -> Tensor:

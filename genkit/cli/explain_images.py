@@ -41,7 +41,9 @@ def explain(subject: str, images: str | None, given: Mapping[str, Any]) -> None:
     if "to" not in given:
         search(generator, str(images), given["out"], subject, by, given)
         return
-    found = _kept(given.get("found"), by)
+    found = _kept(given.get("found"), subject, by)
+    if found.range:
+        found.range_for(generator)
     if "attribute" in given:
         draw_attribute(generator, found, images, given)
     else:
@@ -75,7 +77,9 @@ def _bind(classifier: Any, subject: str, by: str) -> None:
     from genkit.core.fingerprint import weights_fingerprint
 
     library = is_architecture(subject)
-    if isinstance(classifier, OwnClassifier) and not library:
+    if isinstance(classifier, OwnClassifier) and (library or not (is_source(subject) or subject == by)):
+        raise WeightsError(f"{by} explains {classifier.source}, and not {subject}; give that one")
+    if isinstance(classifier, OwnClassifier):
         if is_source(subject):
             given = bind(classifier.source, imported(subject))
             if subject != classifier.source and given != classifier.weights:
@@ -211,16 +215,14 @@ def loaded_judge(weights: str | None, shape: Sequence[int]) -> Any:
     return judge
 
 
-def _kept(found: str | None, by: str) -> Explanation:
+def _kept(found: str | None, subject: str, by: str) -> Explanation:
     """The explanation in a folder, or beside a run."""
     from genkit.explain.explanation import JSON, Explanation
 
     folder = Path(found) if found else Path(by) / EXPLANATION
     if not (folder / JSON).is_file():
-        raise GenkitError(
-            f"{folder} holds no explanation; make one with 'genkit explain {by} IMAGES --out FOLDER', and name its "
-            "folder with --found"
-        )
+        make = f"genkit explain {subject} IMAGES --out FOLDER" + ("" if subject == by else f" --by {by}")
+        raise GenkitError(f"{folder} holds no explanation; make one with '{make}', and name its folder with --found")
     return Explanation.load(folder)
 
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from genkit.cli.explain_images import EXPLANATION
 from genkit.cli.given_classifier import KEYS, GivenClassifier
+from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
 from genkit.core.errors import CheckpointError, RecipeError, shown
 
+if TYPE_CHECKING:
+    from genkit.data.dataset import DataSet
+    from genkit.training.recipe import Recipe
+
 CLASSIFIER = "classifier"
-"""Folder of a run with what is known of a classifier made elsewhere."""
+"""Folder of a run with the classifier, or what is known of it where it is code of the user's."""
 KEPT = 0.2
 """Share of the images, at most, that is not trained on, for the page."""
 
@@ -23,10 +29,10 @@ class ExplainRun:
     Attributes:
         out: its folder.
         recipe: its recipe; empty before it has begun.
-        classifier: the configuration of a classifier made elsewhere; empty without one.
+        classifier: the configuration of its classifier; empty before it has begun.
 
     Raises:
-        CheckpointError: there is a run, and it is not to be resumed.
+        CheckpointError: there is a run, and it is not to be resumed, or the folder holds files of others.
         RecipeError: its recipe cannot be read.
     """
 
@@ -36,6 +42,8 @@ class ExplainRun:
 
         self.out = out
         self.recipe = _recipe_in(out) if RunFolder(out).holds_run(resume) else {}
+        if not self.recipe and (out / EXPLANATION).is_dir() and any((out / EXPLANATION).iterdir()):
+            raise CheckpointError(f"{out} holds a folder {EXPLANATION} and no run; choose another --out")
         there = self.recipe and (out / CLASSIFIER).is_dir()
         self.classifier: dict[str, Any] = dict(configuration(out / CLASSIFIER)) if there else {}
 
@@ -49,6 +57,8 @@ class ExplainRun:
                 option, own = f"--{name.replace('_', '-')}", self.classifier.get(key) or "not given"
                 typed = ",".join(map(str, own)) if isinstance(own, list) else own
                 raise RecipeError(f"{began}, whose {option} is {typed}: leave {option} out, or choose another --out")
+        if (size := self.classifier.get("size")) != classifier.config.get("size"):
+            raise RecipeError(f"{began}, of images of {size} pixels: leave --size out, or choose another --out")
         other = next((k for k, v in classifier.config.items() if self.classifier.get(k) != v), None)
         if other or not self._holds_weights_of(classifier):
             of = f" ({other} {shown(self.classifier.get(other))})" if other and other != "weights" else ""
@@ -64,14 +74,28 @@ class ExplainRun:
         kept: Any = Pretrained.from_pretrained(self.out / CLASSIFIER)
         return weights_fingerprint(kept) == weights_fingerprint(classifier)
 
-    def keep(self, classifier: Any) -> str:
-        """The folder that the recipe names for a classifier made elsewhere; written where the run has not begun."""
+    def keep(self, classifier: Any, name: str) -> str:
+        """The name of the classifier in the recipe: a folder, written where the run has not begun; `name` in an older run.
+
+        Raises:
+            CheckpointError: there is one, of another classifier.
+        """
+        from genkit.core.documents import read_mapping
+
+        if self.recipe and not self.classifier:
+            return lasting(name)
         folder = self.out / CLASSIFIER
+        if (
+            not self.recipe
+            and read_mapping(folder / "config.json").get("type", classifier.config["type"])
+            != (classifier.config["type"])
+        ):
+            raise CheckpointError(f"{folder} holds something else and no run; choose another --out")
         if is_first_process() and not self.recipe:
             classifier.save_pretrained(folder)
         return os.path.abspath(folder)
 
-    def follow(self, reference: str) -> None:
+    def follow(self, reference: str, dry_run: bool = False) -> None:
         """Names the classifier by where the run lies now: it was moved, or is a copy."""
         from genkit.training.recipe import Recipe
         from genkit.training.run_folder import RunFolder
@@ -81,8 +105,25 @@ class ExplainRun:
         named = self.recipe["system"]["generator"]["classifier"]
         if named["weights"] != reference:
             named["weights"] = reference
-            if is_first_process():
+            if is_first_process() and not dry_run:
                 RunFolder(self.out).keep(Recipe.from_dict(self.recipe))
+
+    def check_recipe(self, recipe: Recipe, images: DataSet) -> None:
+        """Raises CheckpointError for a recipe, or images, with which the run cannot go on."""
+        from genkit.core.documents import parse_yaml, read_mapping
+        from genkit.training.continuing import in_a_line, refused, with_todays_defaults
+        from genkit.training.data_record import data_changes, data_record
+        from genkit.training.run_folder import RunFolder
+
+        if not self.recipe:
+            return
+        folder, again = RunFolder(self.out), "go on with what it was begun with, or choose another --out"
+        if other := refused(with_todays_defaults(self.recipe), parse_yaml(recipe.to_yaml())):
+            raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {again}")
+        folder.check(recipe, resume=True)
+        known = read_mapping(folder.data)
+        if known and (changes := data_changes(known, data_record(images))):
+            raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {again}")
 
     def parts(self, spec: Mapping[str, Any], count: int, n: int, seed: int, against: bool) -> tuple[Any, Any]:
         """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.

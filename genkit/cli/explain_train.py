@@ -20,10 +20,10 @@ from genkit.cli.given_classifier import (
     of_weights,
 )
 from genkit.cli.launch import join_launch
-from genkit.cli.own_recipe import called, lasting, train_once
+from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
 from genkit.core.display import is_first_process
-from genkit.core.errors import GenkitError, TrainingError, WeightsError
+from genkit.core.errors import BadState, GenkitError, TrainingError, WeightsError
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
@@ -80,39 +80,39 @@ def command(
     run = ExplainRun(out, resume)
     asked = GivenClassifier(name, range=range_, **options)
     asked.check()
-    asked, size = asked.completed(run.classifier), size or str(run.classifier.get("size", "")) or None
+    if asked.elsewhere:
+        asked, size = asked.completed(run.classifier), size or str(run.classifier.get("size", "")) or None
     classifier: Any = built(asked, _size(asked, size))
     run.check_classifier(asked, classifier)
-    loaded_judge(judge, classifier.sample_shape)
+    shape = tuple(classifier.sample_shape)
+    loaded_judge(judge, shape)
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
-    opened = open_data(spec, tuple(classifier.sample_shape), "DATA")
+    opened = open_data(spec, shape, "DATA")
     temperature = _tried_on(classifier, opened)
     taught, explained = run.parts(spec, len(opened), searched, seed, against is not None)
     if against:
         explained = _checked_data(against, classifier, "--against", skip_bad)
     _check_decisions(classifier, explained, "--against" if against else "DATA", searched, seed)
     if not against and taught is not spec:
-        kept = len(open_data(explained, tuple(classifier.sample_shape), "DATA"))
+        kept = len(open_data(explained, shape, "DATA"))
         click.echo(f"{kept:,} of the {len(opened):,} images are kept for the page, and not trained on")
     with ExitStack() as stack:
-        known = not asked.is_code and not asked.weights
-        if dry_run and not run.recipe and not known:
-            reference = stack.enter_context(_lent(classifier))
-        else:
-            reference = lasting(asked.name) if known else run.keep(classifier)
-        recipe = _recipe(run, taught, classifier, reference, temperature, steps, minutes, seed)
+        passing = dry_run and not run.recipe
+        reference = stack.enter_context(_lent(classifier)) if passing else run.keep(classifier, name)
+        run.follow(reference, dry_run)
+        recipe = _recipe(run, taught, classifier, name, reference, temperature, steps, minutes, seed)
+        run.check_recipe(recipe, open_data(taught, shape, "DATA"))
         if dry_run:
             click.echo(describe_run(recipe))
             return
-    run.follow(reference)
     _train(recipe, out, resume, classifier, opened)
     _explain(name, explained, out, judge, n, seed)
 
 
 def _size(asked: GivenClassifier, size: str | None) -> int:
     """Side length of the images: that of genkit's own classifiers, else as asked."""
-    if asked.is_code or asked.weights:
+    if asked.elsewhere:
         return int(size or 64)
     own = int(of_weights(asked.name).sample_shape[-1])  # type: ignore[attr-defined]
     if size and int(size) != own:
@@ -148,7 +148,7 @@ def _check_decisions(classifier: Any, spec: Any, role: str, n: int, seed: int) -
     with torch.no_grad():
         parts = rows[: len(rows) // 2].split(LOOKED_AT)
         logits = torch.cat([attempt(classifier, data.rows(k).to(classifier.device)) for k in parts])
-    check_finite(logits)
+    check_finite(logits, _names(data, rows))
     check_decisions(logits)
 
 
@@ -164,16 +164,26 @@ def _tried_on(classifier: Any, data: Any) -> int:
     from genkit.cli.explain_images import LOOKED_AT
 
     def some(n: int) -> torch.Tensor:
-        return data.rows(torch.linspace(0, len(data) - 1, min(n, len(data))).long()).to(classifier.device)
+        return torch.linspace(0, len(data) - 1, min(n, len(data))).long()
 
-    check_explicable(classifier, some(LOOKED_AT))
+    def images(rows: torch.Tensor) -> torch.Tensor:
+        return data.rows(rows).to(classifier.device)
+
+    rows = some(MEASURED)
     with torch.no_grad():
-        logits = torch.cat([attempt(classifier, x) for x in some(MEASURED).split(LOOKED_AT)])
-    check_finite(logits)
+        logits = torch.cat([attempt(classifier, images(k)) for k in rows.split(LOOKED_AT)])
+    if logits.dim() == 2:
+        check_finite(logits, _names(data, rows))
+    check_explicable(classifier, images(some(LOOKED_AT)))
     temperature = temperature_for(logits)
     if temperature > 1:
         click.echo(f"the classifier is certain of most images: its logits are divided by {temperature}")
     return temperature
+
+
+def _names(data: Any, rows: Any) -> list[str]:
+    """Names of the images of some rows: their files, where they are files."""
+    return [data.files[i] if data.files else f"image {i} of {data.name}, counted from 0" for i in rows.tolist()]
 
 
 @contextmanager
@@ -188,6 +198,7 @@ def _recipe(
     run: ExplainRun,
     spec: Any,
     classifier: Any,
+    name: str,
     weights: str,
     temperature: int,
     steps: int | None,
@@ -199,10 +210,22 @@ def _recipe(
 
     known = int(run.recipe["train"]["steps"]) if run.recipe and not steps else steps or STEPS
     tree = styleex_recipe(
-        called(run.out, "styleex"), spec, weights, classifier.sample_shape, classifier.classes, temperature, known, seed
+        called(run.out, "styleex"),
+        spec,
+        name,
+        weights,
+        classifier.sample_shape,
+        classifier.classes,
+        temperature,
+        known,
+        seed,
     )
     recipe = Recipe.from_dict(tree)
-    if minutes and not run.recipe:
+    if minutes and run.recipe:
+        click.echo(
+            f"the run has its length, {known:,} iterations: --minutes is of its beginning, --steps makes it longer"
+        )
+    elif minutes:
         tree["train"]["steps"] = _fitting(recipe, minutes)
         recipe = Recipe.from_dict(tree)
     return recipe
@@ -223,24 +246,25 @@ def _train(recipe: Recipe, out: Path, resume: bool, classifier: Any, images: Any
     try:
         train_once(recipe, out, resume, line)
     except TrainingError as fault:
-        if (row := _not_finite(classifier, images)) is not None:
+        why = fault.__cause__.why if isinstance(fault.__cause__, BadState) else str(fault)
+        _check_all(classifier, images)
+        if "agreement nan" in why and "reconstruction nan" not in why:
             raise WeightsError(
-                f"the classifier says no finite number of image {row} of DATA, so nothing can be trained with it: "
-                "mend it, or leave the image out"
+                "the classifier gives numbers that are not finite for an image that the generator made, so nothing can "
+                "be trained with it: mend it for all images in [-1, 1], whether they look like yours or not"
             ) from fault
-        raise
+        raise TrainingError(f"{why.partition(';')[0]}; begin again with another --seed and another --out") from fault
 
 
-def _not_finite(classifier: Any, images: Any) -> int | None:
-    """The row of the first image whose logits are not all finite."""
+def _check_all(classifier: Any, images: Any) -> None:
+    """Raises WeightsError for an image of which the classifier says no finite number, by its name."""
     import torch
+
+    from genkit.classifiers.fitness import check_finite
 
     for rows in torch.arange(len(images)).split(MEASURED):
         with torch.no_grad():
-            finite = classifier(images.rows(rows).to(classifier.device)).isfinite().all(1)
-        if not finite.all():
-            return int(rows[~finite.cpu()][0])
-    return None
+            check_finite(classifier(images.rows(rows).to(classifier.device)), _names(images, rows))
 
 
 def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None, seed: int) -> None:

@@ -96,6 +96,11 @@ class GivenClassifier:
 
         return is_source(self.name) and not is_architecture(self.name)
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it was made elsewhere than by genkit."""
+        return self.is_code or self.weights is not None
+
     def completed(self, kept: Mapping[str, Any]) -> GivenClassifier:
         """With the options that were left out as in `kept`, the configuration of the classifier of a run."""
         left_out = {name: kept.get(key) for name, key in KEYS.items() if not getattr(self, name)}
@@ -111,6 +116,8 @@ class GivenClassifier:
         if is_architecture(self.name):
             if self.weights is None:
                 raise GenkitError(f"{self.name} has random weights: give trained ones with --weights FILE.safetensors")
+            if not self.weights.exists():
+                raise GenkitError(f"--weights {self.weights} does not exist")
             if not self.weights.is_file() or self.weights.suffix != ".safetensors":
                 raise GenkitError(f"--weights {self.weights} is no .safetensors file, which holds tensors and no code")
         elif self.weights is not None:

@@ -14,6 +14,7 @@ def styleex_recipe(
     name: str,
     data: Mapping[str, Any],
     classifier: str,
+    weights: str,
     shape: Sequence[int],
     classes: int,
     temperature: float,
@@ -27,7 +28,8 @@ def styleex_recipe(
     decision over many coordinates.
 
     Args:
-        classifier: weights folder or shipped name.
+        classifier: its name, for people.
+        weights: its folder.
         shape: (C, size, size) of the images.
         classes, temperature: of the classifier, see `StyleEx`.
     """
@@ -45,7 +47,7 @@ def styleex_recipe(
                 "type": "styleex",
                 "network": {**network, "appended": classes},
                 "encoder": {"type": "stylegan2_encoder", **maps, "style_dim": width},
-                "classifier": {"weights": classifier},
+                "classifier": {"weights": weights},
                 "temperature": temperature,
             },
             "critic": {"type": "stylegan2_critic", **maps, "outputs": classes},

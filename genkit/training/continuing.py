@@ -30,11 +30,9 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
     Raises:
         CheckpointError: another change, which would make it another run.
     """
-    changed = list(differences(old, new))
-    refused = [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
-    if refused:
+    if other := refused(old, new):
         raise CheckpointError(
-            f"{run} was started with another recipe ({'; '.join(refused[:SHOWN])}); resume with the same one, or start "
+            f"{run} was started with another recipe ({'; '.join(other[:SHOWN])}); resume with the same one, or start "
             f"a new run from its weights with genkit train --from {run} and another --out"
         )
     steps = int(new["train"]["steps"])
@@ -42,7 +40,13 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
         raise CheckpointError(
             f"{run} has done {done:,} iterations already; {LONGER} must be at least that, got {steps:,}"
         )
-    return changed
+    return list(differences(old, new))
+
+
+def refused(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The changes of a recipe that would make it another run."""
+    changed = differences(old, new)
+    return [line for line in changed if not _harmless(key := line.partition(": ")[0]) and key != LONGER]
 
 
 def with_todays_defaults(old: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,11 @@ class RunFolder:
         return check_recipe(old, parse_yaml(recipe.to_yaml()), step, self.path)
 
     def holds_run(self, resume: bool) -> bool:
-        """Whether there is a run already; raises CheckpointError where there is and may not be, or no folder can be."""
+        """Whether there is a run already.
+
+        Raises:
+            CheckpointError: there is one and may not be, no folder can be, or files of others would be overwritten.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
         if self.recipe.is_file() and not resume:
@@ -93,7 +97,24 @@ class RunFolder:
                 f"{self.path} has checkpoints and no {self.recipe.name}, so nobody can say of what; put it back, or "
                 "choose another --out"
             )
+        if not self.recipe.is_file() and (other := self._others()):
+            raise CheckpointError(
+                f"{self.path} holds {other.name} and no {self.recipe.name}, so it is of no run, which would overwrite "
+                "it; choose another --out"
+            )
         return self.recipe.is_file()
+
+    def _others(self) -> Path | None:
+        """A file or folder where a run writes after its recipe, or in place of a record that it writes before."""
+        after = (self.metrics, self.best, self.scores, self.samples, self.report, self.history, self.real, self.files)
+        folders = (self.weights, self.grids)
+        records = ((self.data, "fingerprint"), (self.environment, "versions"))
+        yields = (
+            *(path for path in after if path.exists()),
+            *(path for path in folders if path.is_dir() and any(path.iterdir())),
+            *(path for path, key in records if path.exists() and key not in read_mapping(path)),
+        )
+        return next(iter(yields), None)
 
     def check_there(self) -> None:
         """Raises CheckpointError where the folder was moved or deleted while the run was under way."""

@@ -51,6 +51,7 @@ def test_a_frozen_classifier_is_taken() -> None:
         (through(lambda y: y * float("nan")), "not finite"),
         (through(lambda y: y[:, :1]), "has 1 class; an explanation needs at least 2"),
         (through(lambda y: y.softmax(1)), "leave its last softmax out"),
+        (through(lambda y: y + torch.randn_like(y)), "says other numbers of the same images each time"),
         (through(lambda y: y * 0), "does not depend on its images"),
         (through(lambda y: y.sum()), r"gives a tensor \(\) for 4 images"),
         (through(lambda y: y[:2]), r"gives a tensor \(2, 2\) for 4 images"),

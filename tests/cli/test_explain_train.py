@@ -64,7 +64,7 @@ def test_the_recipe_builds(shape: tuple[int, int, int], tmp_path: Path) -> None:
 
     Classifier(shape[1], shape[0], 3, width=4).save_pretrained(tmp_path)
     data = {"type": "shapes", "n": 40, "size": shape[1]}
-    recipe = Recipe.from_dict(styleex_recipe("x", data, str(tmp_path), shape, 3, 2, 10, 5))
+    recipe = Recipe.from_dict(styleex_recipe("x", data, "mine", str(tmp_path), shape, 3, 2, 10, 5))
     system: Any = recipe.build_system()
     assert system.generator.sample_shape == shape and system.generator.conditions["probabilities"].classes == 3
     assert (recipe.train.steps, recipe.train.seed) == (10, 5)
@@ -214,7 +214,7 @@ def begun(steps: list[Any], capsys: Capture, *options: object) -> list[object]:
 
 
 @TRAINS
-@pytest.mark.parametrize("options", [["-n", 30], ["--seed", 1, "-n", 10], ["--against", "pics"], ["--steps", 9]])
+@pytest.mark.parametrize("options", [["-n", 30], ["--against", "pics"], ["--steps", 9]])
 def test_a_run_that_goes_on_keeps_the_images_that_it_was_begun_with(
     options: list[object], steps: list[Any], capsys: Capture
 ) -> None:
@@ -240,6 +240,8 @@ def test_a_run_begun_with_other_images_to_explain_asks_for_them(steps: list[Any]
 @TRAINS
 def test_another_classifier_than_that_of_the_run_is_refused_at_once(steps: list[Any], capsys: Capture) -> None:
     line = begun(steps, capsys)
+    told = refusal(capsys, *line, "--seed", 1)
+    assert "run was begun with other options (train.seed: 0 -> 1); go on with what it was begun with" in told
     Path("other_net.py").write_text(NET)
     sys.modules.pop("other_net", None)
     other = [*line[:2], "other_net:Net", *line[3:]]
@@ -280,8 +282,7 @@ def test_a_run_that_was_moved_goes_on(steps: list[Any], capsys: Capture) -> None
     assert run(capsys, *line).code == 0
     recipe = steps[2][0]
     assert recipe.system["generator"]["classifier"]["weights"] == str(Path("elsewhere/run/classifier").absolute())
-    changes = RunFolder("elsewhere/run").check(recipe, resume=True)
-    assert [line.partition(":")[0] for line in changes] == ["description"], "all that matters is of this recipe"
+    assert not RunFolder("elsewhere/run").check(recipe, resume=True), "the run is of this recipe"
 
 
 @TRAINS
@@ -296,16 +297,20 @@ def test_a_dry_run_writes_nothing(steps: list[Any], capsys: Capture) -> None:
 
 @TRAINS
 def test_an_image_that_the_classifier_cannot_read_is_named(steps: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from genkit.core.errors import TrainingError, WeightsError
+    from genkit.core.errors import BadState, TrainingError, WeightsError
+
+    told = ["critic loss is not finite"]
 
     def fails(*_: object) -> None:
-        raise TrainingError("critic loss is not finite")
+        raise TrainingError(f"{told[0]}; lower a rate") from BadState(told[0])
 
     monkeypatch.undo()
     monkeypatch.setattr(explain_train, "train_once", fails)
     recipe: Any = SimpleNamespace(name="x")
 
     class Images:
+        name, files = "pics", ()
+
         def __len__(self) -> int:
             return 400
 
@@ -320,8 +325,73 @@ def test_an_image_that_the_classifier_cannot_read_is_named(steps: list[Any], mon
             return torch.cat([m, torch.where(m > self.dark, m * torch.nan, -m)], 1)
 
     net: Any = Net()
-    with pytest.raises(TrainingError, match="critic loss"):
+    with pytest.raises(TrainingError, match="critic loss is not finite; begin again with another --seed"):
         explain_train._train(recipe, Path("run"), False, net, Images())
     net.dark = levels(400)[300].mean().item()
-    with pytest.raises(WeightsError, match="no finite number of image 301 of DATA"):
+    with pytest.raises(WeightsError, match=r"not finite .* for image 301 of pics, counted from 0"):
         explain_train._train(recipe, Path("run"), False, net, Images())
+    net.dark, told[0] = 2.0, "the generator's loss is not finite (reconstruction 0.3, agreement nan)"
+    with pytest.raises(WeightsError, match="for an image that the generator made"):
+        explain_train._train(recipe, Path("run"), False, net, Images())
+
+
+@TRAINS
+def test_a_classifier_of_genkit_is_kept_with_the_run(steps: list[Any], capsys: Capture) -> None:
+    from genkit.classifiers.conv_classifier import Classifier
+
+    write_folder([x := torch.rand(60, 3, 16, 16) * 2 - 1], Path("noise"))
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        judge = Classifier(16, 3, 2, width=4).eval()
+        with torch.no_grad():
+            judge.head.bias -= judge(x).median(0).values
+        judge.save_pretrained(f"judge{seed}")
+    line = ["explain", "train", "judge0", "noise", "--out", "run", "-n", 15]
+    assert run(capsys, *line, "--steps", 7).code == 0
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    Path("judge0").rename("moved")
+    line[2] = "moved"
+    assert run(capsys, *line, "--resume").code == 0, "the same weights elsewhere"
+    assert steps[2][0].to_dict()["system"] == steps[0][0].to_dict()["system"]
+    line[2] = "judge1"
+    assert "another classifier or other weights of it: give the same one" in refusal(capsys, *line, "--resume")
+
+
+@TRAINS
+def test_files_of_others_are_left_alone(steps: list[Any], capsys: Capture) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--size", 16, "--out", "mine"]
+    for name in (
+        "explanation/notes.txt",
+        "classifier/config.json",
+        "report.html",
+        "weights/model.safetensors",
+        "data.json",
+    ):
+        path = Path("mine") / name
+        path.parent.mkdir(parents=True)
+        path.write_text('{"type": "their own"}')
+        assert "choose another --out" in refusal(capsys, *line)
+        assert path.read_text() == '{"type": "their own"}' and not steps
+        path.unlink()
+        if path.parent != Path("mine"):
+            path.parent.rmdir()
+        Path("mine").rmdir()
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("mine")
+    assert run(capsys, *line).code == 0 and Path("mine/notes.txt").read_text() == "mine"
+
+
+@TRAINS
+def test_images_that_changed_since_are_told(steps: list[Any], capsys: Capture) -> None:
+    import json
+
+    from genkit.core.catalog import build
+    from genkit.training.data_record import data_record
+
+    line = begun(steps, capsys)
+    record = data_record(build(steps[0][0].data, kind="data"))
+    Path("run/data.json").write_text(json.dumps(record))
+    assert run(capsys, *line).code == 0
+    write_folder([levels(100).flip(0)], Path("many"))
+    told = refusal(capsys, *line)
+    assert "the images have changed since run was begun (" in told and "choose another --out" in told

@@ -168,7 +168,10 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
             ["--features", "mnist-classifier"],
             "--features: a Classifier takes samples [1, 28, 28], and the generator makes [2]",
         ),
-        (["--features", "digits-wgan-ratio-clipping"], "--features: a GAN has no features; a critic or a classifier has"),
+        (
+            ["--features", "digits-wgan-ratio-clipping"],
+            "--features: a GAN has no features; a critic or a classifier has",
+        ),
         (
             ["--features", "mnist-classifier", "--ratio", "platt"],
             "--features are read by --ratio head, and not by platt",

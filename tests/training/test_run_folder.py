@@ -200,3 +200,29 @@ def test_a_folder_that_is_moved_while_it_is_trained_ends_the_run(
     train(quiet, tmp_path / "moved", resume=True)
     train(quiet, tmp_path / "straight")
     assert contents(tmp_path / "moved")["files"] == contents(tmp_path / "straight")["files"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["report.html", "weights/model.safetensors", "grids/a.png", "data.json", "environment.json", "metrics.jsonl"],
+)
+def test_a_new_run_overwrites_no_files_of_others(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    held = name.partition("/")[0]
+    for resume in (False, True):
+        with pytest.raises(CheckpointError, match=f"holds {held} and no recipe.yaml, so it is of no run"):
+            train(points(), tmp_path / "mine", resume=resume)
+    assert [p.read_text() for p in (tmp_path / "mine").rglob("*") if p.is_file()] == ["mine"]
+
+
+def test_what_a_run_leaves_that_ended_before_its_recipe_is_no_hindrance(tmp_path: Path) -> None:
+    train(points(steps=2), tmp_path / "run")
+    for path in (tmp_path / "new", tmp_path / "again"):
+        path.mkdir()
+        for name in ("data.json", "environment.json"):
+            shutil.copy(tmp_path / "run" / name, path)
+        (path / "notes.txt").write_text("mine")
+        train(points(steps=2), path, resume=path.name == "again")
+        assert (path / "notes.txt").read_text() == "mine" and (path / "weights" / "config.json").is_file()
