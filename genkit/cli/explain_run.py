@@ -75,7 +75,7 @@ class ExplainRun:
         return weights_fingerprint(kept) == weights_fingerprint(classifier)
 
     def keep(self, classifier: Any, name: str) -> str:
-        """The name of the classifier in the recipe: its folder, written where the run has not begun; `name` in an older one.
+        """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an older one.
 
         Raises:
             CheckpointError: there is one, of another classifier.
