@@ -63,6 +63,8 @@ def _distance(value: float, floor: float | None) -> str:
     if floor is None:
         return "0 would be no difference from the data; compare it with scores of the same extractor and n alone"
     least = max(floor, 0.0)
+    if 0 < value < least / FAR:
+        return f"nearer to the reference than the training data, which hold something else ({floor:.3g})"
     if value <= NEAR * least:
         return f"as near to the data as real samples are to each other ({floor:.3g})"
     if not least:

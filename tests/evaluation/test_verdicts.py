@@ -60,3 +60,9 @@ def test_a_distance_of_more_samples_is_not_divided_by_one_of_fewer() -> None:
     assert said == "0 would be no difference; real samples get 20.3, 150 of each, and fewer samples get more"
     assert verdict("fd", 16.8, 20.3, "lower", 300, 300).startswith("as near to the data as real samples")
     assert "2 times what real samples get" in verdict("kd", 0.002, 0.001, "lower", 300, 150)
+
+
+def test_a_floor_of_data_that_hold_something_else_is_no_floor() -> None:
+    told = verdict("fd", 1.19, 85.3, "lower", 10_000, 10_000)
+    assert told == "nearer to the reference than the training data, which hold something else (85.3)"
+    assert verdict("fd", 0.05, 0.1, "lower", 10_000, 10_000).startswith("as near to the data as real samples")
