@@ -107,14 +107,14 @@ class RunFolder:
     def _others(self) -> Path | None:
         """A file or folder where a run writes after its recipe, or in place of a record that it writes before."""
         after = (self.metrics, self.best, self.scores, self.samples, self.report, self.history, self.real, self.files)
-        folders = (self.weights, self.grids)
+        folders = ((self.weights, "*"), (self.grids, "[0-9]*.png"))
         records = ((self.data, "fingerprint"), (self.environment, "versions"))
-        yields = (
+        found = (
             *(path for path in after if path.exists()),
-            *(path for path in folders if path.is_dir() and any(path.iterdir())),
+            *(path for path, pattern in folders if any(path.glob(pattern))),
             *(path for path, key in records if path.exists() and key not in read_mapping(path)),
         )
-        return next(iter(yields), None)
+        return next(iter(found), None)
 
     def check_there(self) -> None:
         """Raises CheckpointError where the folder was moved or deleted while the run was under way."""

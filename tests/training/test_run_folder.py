@@ -204,7 +204,14 @@ def test_a_folder_that_is_moved_while_it_is_trained_ends_the_run(
 
 @pytest.mark.parametrize(
     "name",
-    ["report.html", "weights/model.safetensors", "grids/a.png", "data.json", "environment.json", "metrics.jsonl"],
+    [
+        "report.html",
+        "weights/model.safetensors",
+        "grids/00000005.png",
+        "data.json",
+        "environment.json",
+        "metrics.jsonl",
+    ],
 )
 def test_a_new_run_overwrites_no_files_of_others(name: str, tmp_path: Path) -> None:
     path = tmp_path / "mine" / name
