@@ -69,7 +69,7 @@ class ExplainRun:
         from genkit.core.fingerprint import weights_fingerprint
         from genkit.core.pretrained import Pretrained
 
-        if not any(True for _ in classifier.state_dict()):
+        if not classifier.state_dict():
             return True
         kept: Any = Pretrained.from_pretrained(self.out / CLASSIFIER)
         return weights_fingerprint(kept) == weights_fingerprint(classifier)
@@ -109,14 +109,12 @@ class ExplainRun:
                 RunFolder(self.out).keep(Recipe.from_dict(self.recipe))
 
     def check_recipe(self, recipe: Recipe, images: DataSet) -> None:
-        """Raises CheckpointError for a recipe, or images, with which the run cannot go on."""
+        """Raises CheckpointError for a recipe, or images, with which a run that has begun cannot go on."""
         from genkit.core.documents import parse_yaml, read_mapping
         from genkit.training.continuing import in_a_line, refused, with_todays_defaults
         from genkit.training.data_record import data_changes, data_record
         from genkit.training.run_folder import RunFolder
 
-        if not self.recipe:
-            return
         folder, again = RunFolder(self.out), "go on with what it was begun with, or choose another --out"
         if other := refused(with_todays_defaults(self.recipe), parse_yaml(recipe.to_yaml())):
             raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {again}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -97,12 +97,12 @@ def command(
     if not against and taught is not spec:
         kept = len(open_data(explained, shape, "DATA"))
         click.echo(f"{kept:,} of the {len(opened):,} images are kept for the page, and not trained on")
-    with ExitStack() as stack:
-        passing = dry_run and not run.recipe
-        reference = stack.enter_context(_lent(classifier)) if passing else run.keep(classifier, name)
+    passing = dry_run and not run.recipe
+    with _lent(classifier) if passing else nullcontext(run.keep(classifier, name)) as reference:
         run.follow(reference, dry_run)
         recipe = _recipe(run, taught, classifier, name, reference, temperature, steps, minutes, seed)
-        run.check_recipe(recipe, open_data(taught, shape, "DATA"))
+        if run.recipe:
+            run.check_recipe(recipe, open_data(taught, shape, "DATA"))
         if dry_run:
             click.echo(describe_run(recipe))
             return
@@ -135,21 +135,33 @@ def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
 
 def _check_decisions(classifier: Any, spec: Any, role: str, n: int, seed: int) -> None:
     """Raises what the search would, after the training: too few images, or all decided alike."""
-    import torch
-
-    from genkit.classifiers.fitness import attempt, check_finite
-    from genkit.cli.explain_images import LOOKED_AT, chosen
+    from genkit.cli.explain_images import chosen
     from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import check_decisions, check_number
 
     data = open_data(spec, tuple(classifier.sample_shape), role)
     rows = chosen(len(data), n, seed)
     check_number(len(rows))
+    check_decisions(_logits(classifier, data, rows[: len(rows) // 2]))
+
+
+def _logits(classifier: Any, data: Any, rows: Any) -> Any:
+    """Logits of some images.
+
+    Raises:
+        WeightsError: some are not finite; names the image.
+    """
+    import torch
+
+    from genkit.classifiers.fitness import attempt, check_finite
+    from genkit.cli.explain_images import LOOKED_AT
+
     with torch.no_grad():
-        parts = rows[: len(rows) // 2].split(LOOKED_AT)
+        parts = rows.split(LOOKED_AT)
         logits = torch.cat([attempt(classifier, data.rows(k).to(classifier.device)) for k in parts])
-    check_finite(logits, _names(data, rows))
-    check_decisions(logits)
+    if logits.dim() == 2:
+        check_finite(logits, _names(data, rows))
+    return logits
 
 
 def _tried_on(classifier: Any, data: Any) -> int:
@@ -160,21 +172,14 @@ def _tried_on(classifier: Any, data: Any) -> int:
     """
     import torch
 
-    from genkit.classifiers.fitness import attempt, check_explicable, check_finite, temperature_for
+    from genkit.classifiers.fitness import check_explicable, temperature_for
     from genkit.cli.explain_images import LOOKED_AT
 
     def some(n: int) -> torch.Tensor:
         return torch.linspace(0, len(data) - 1, min(n, len(data))).long()
 
-    def images(rows: torch.Tensor) -> torch.Tensor:
-        return data.rows(rows).to(classifier.device)
-
-    rows = some(MEASURED)
-    with torch.no_grad():
-        logits = torch.cat([attempt(classifier, images(k)) for k in rows.split(LOOKED_AT)])
-    if logits.dim() == 2:
-        check_finite(logits, _names(data, rows))
-    check_explicable(classifier, images(some(LOOKED_AT)))
+    logits = _logits(classifier, data, some(MEASURED))
+    check_explicable(classifier, data.rows(some(LOOKED_AT)).to(classifier.device))
     temperature = temperature_for(logits)
     if temperature > 1:
         click.echo(f"the classifier is certain of most images: its logits are divided by {temperature}")
@@ -260,11 +265,8 @@ def _check_all(classifier: Any, images: Any) -> None:
     """Raises WeightsError for an image of which the classifier says no finite number, by its name."""
     import torch
 
-    from genkit.classifiers.fitness import check_finite
-
     for rows in torch.arange(len(images)).split(MEASURED):
-        with torch.no_grad():
-            check_finite(classifier(images.rows(rows).to(classifier.device)), _names(images, rows))
+        _logits(classifier, images, rows)
 
 
 def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None, seed: int) -> None:
