@@ -1,12 +1,14 @@
 """StyleEx: classifiers whose reason is known, and others, explained on images that nothing was trained on.
 
     python -m benchmarks.styleex shapes/styleex [mnist/styleex ...] [--seeds 0 1] [--searched 250] [--out DIR]
+    python -m benchmarks.styleex mnist/styleex --ablation
 
 Trains each recipe with each seed of its generator (the classifier is the same), searches test images and others, and
 writes the page beside the run. Prints a Markdown row for each target class: agreement and reconstruction, shares of
 decisions that the top 1, 3 and 10 attributes flip, those of the originals that the differences of ten flip, that ten
 random coordinates flip and that the probabilities flip; of rendered shapes what the top attribute moves, by
 measurement, and how much of all else. Then how far two seeds agree. What is finished is kept, what was stopped goes on.
+`--ablation`: generator, encoder and critic never hear of the classifier, as in shapes/styleex_without_classifier.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from genkit.cli.explain_images import write_explanation
 from genkit.core.catalog import build
@@ -43,10 +46,21 @@ COLUMNS = (
 MEASURED = ("only probabilities", "top attribute moves", "all else at most")
 
 
-def explained(name: str, seed: int, searched: int, out: Path) -> Explanation:
+def recipe_of(name: str, seed: int, ablation: bool) -> Any:
+    """The recipe with this seed of its generator; as an ablation no part of it hears of the classifier."""
+    seeded = [f"stages.styleex.train.seed={seed}"]
+    if not ablation:
+        return load_recipe(name, seeded)
+    system: Any = load_recipe(name).trainings["styleex"].system
+    penalties = yaml.safe_dump([p for p in system["penalties"] if p["type"] != "agreement"], default_flow_style=True)
+    blind = {"generator.network.appended": 0, "critic.outputs": 0, "penalties": penalties}
+    return load_recipe(name, [*seeded, *(f"stages.styleex.system.{key}={value}" for key, value in blind.items())])
+
+
+def explained(name: str, seed: int, ablation: bool, searched: int, out: Path) -> Explanation:
     """The explanation by one training; trained and searched where that was not done."""
-    run = out / f"{name.replace('/', '-')}-{seed}"
-    recipe: Any = load_recipe(name, [f"stages.styleex.train.seed={seed}"])
+    run = out / f"{name.replace('/', '-')}{'-ablation' if ablation else ''}-{seed}"
+    recipe = recipe_of(name, seed, ablation)
     train(recipe, run, resume=True)
     try:
         return Explanation.load(run / "explanation")
@@ -101,12 +115,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--searched", type=int, default=250)
     parser.add_argument("--out", type=Path, default=Path("runs/bench/styleex"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     found = {
-        (name, seed): explained(name, seed, args.searched, args.out) for name in args.recipes for seed in args.seeds
+        (name, seed): explained(name, seed, args.ablation, args.searched, args.out)
+        for name in args.recipes
+        for seed in args.seeds
     }
     titles = (*COLUMNS, *MEASURED)
     print("| " + " | ".join(titles) + " |", "|---" * len(titles) + "|", sep="\n")
