@@ -120,7 +120,8 @@ def command(
     With --sweep, samples of a generator with controls that differ in one attribute, or two, alone:
     NAME=FROM:TO:COUNT, NAME=VALUE,VALUE or NAME, which goes through 8 numbers or all classes. With --direction, samples
     of any generator with a latent that are moved along a direction that genkit directions has found: a picture from one
-    end of the last one to the other (--out FILE.png), or new weights.
+    end of the last one to the other (--out FILE.png), or new weights. With --directions alone, weights whose samples
+    take strengths by the names in its directions.yaml, as --condition of genkit sample.
     """
     if moves or directions is not None:
         _move(ctx, weights, images, [replace, extend, *sweeps, *conditions], moves, directions, seed, out)
@@ -173,11 +174,9 @@ def _move(
     seed: int,
     out: Path | None,
 ) -> None:
-    from genkit.cli.edit_direction import write_edit
+    from genkit.cli.edit_direction import write_edit, write_named
     from genkit.cli.sweep import ROWS
 
-    if not moves:
-        raise GenkitError("--directions is where a --direction is from: say which, as NAME=STRENGTH")
     if images or any(others):
         raise GenkitError(
             "--direction is of samples, and goes with none of IMAGE, --replace, --extend, --sweep, --condition"
@@ -185,8 +184,16 @@ def _move(
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
     picture = out.suffix.lower() == ".png"
+    if picture and not moves:
+        raise GenkitError(
+            "--directions: say which direction a picture is of with --direction NAME=STRENGTH; --out FOLDER "
+            "makes weights whose samples can be asked for strengths by name"
+        )
     _refuse(ctx, (*(OF_FOLDER if picture else OF_IMAGES), OF_DATA), "one picture" if picture else "new weights")
-    write_edit(weights, moves, directions, _rows(ctx) or ROWS, seed, out)
+    if directions is not None and not moves:
+        write_named(weights, directions, out)
+    else:
+        write_edit(weights, moves, directions, _rows(ctx) or ROWS, seed, out)
 
 
 def _rows(ctx: click.Context) -> int | None:

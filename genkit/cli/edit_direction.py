@@ -59,6 +59,24 @@ def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, s
     click.echo(f"{n} x {COLUMNS} images in {out} ({swept}, seed {seed})")
 
 
+def write_named(weights: str, folder: str, out: Path) -> None:
+    """New weights, whose conditions are the directions that have a name.
+
+    Raises:
+        GenkitError: no directions, or none with a name.
+    """
+    from genkit.core.files import new_folder
+
+    new_folder(out)
+    found = directions_of(weights, folder)
+    named = [name for name in found.names if name]
+    if not named:
+        raise GenkitError(f"{folder}: no direction has a name; write some into its directions.yaml")
+    found.save_pretrained(out)
+    click.echo(f"weights in {out}; genkit sample {out} --condition {named[0]}={found.reach / 2:g} moves its samples")
+    click.echo(f"named: {', '.join(named)}")
+
+
 def parsed(text: str) -> tuple[str, float]:
     """NAME=STRENGTH.
 

@@ -180,9 +180,9 @@ def test_a_run_of_learned_directions_needs_no_folder(capsys: Capture, weights: P
     )
     assert run(capsys, *by_folder).code == 0
     assert abs(pixels(strip) - pixels(tmp_path / "s.png")).max() <= 1
-    assert "holds a Directions, not a Generator" in refusal(
-        capsys, "sample", tmp_path / "d/training", "--out", tmp_path / "x"
-    )
+    for name, w in (("found", tmp_path / "d/training"), ("gan", weights / "gan")):
+        assert run(capsys, "sample", w, "-n", 1, "--out", tmp_path / name).code == 0
+    assert (pixels(tmp_path / "found/000000.png") == pixels(tmp_path / "gan/000000.png")).all()
 
 
 def test_directions_of_other_weights_are_told(capsys: Capture, weights: Path, found: Path, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_directions_that_cannot_be(
         ("gan", ("--direction", "1=nan"), "a strength is a finite number up to 1000 and not 0"),
         ("gan", ("--direction", "1=0"), "a strength is a finite number up to 1000 and not 0"),
         ("gan", ("--direction", "1=1", "--direction", "1=2"), "1=1, 1=2 name one direction twice"),
-        ("gan", (), "say which, as NAME=STRENGTH"),
+        ("gan", (), "say which direction a picture is of with --direction NAME=STRENGTH"),
         ("gan", ("--direction", "1=1", "-n", 100_000_000), "-n 100,000,000: a picture has at most 1,000 rows"),
         ("gan", ("--direction", "1=1", "--sweep", "hue"), "goes with none of IMAGE"),
         ("styled", ("--direction", "1=1"), ""),
@@ -274,6 +274,27 @@ def test_an_edit_says_where_directions_are_from_and_where_it_goes(
     assert "'genkit directions' writes them" in refusal(
         capsys, *line, "--directions", weights, "--out", tmp_path / "a.png"
     )
+
+
+def test_names_become_conditions_of_new_weights(capsys: Capture, weights: Path, found: Path, tmp_path: Path) -> None:
+    named = tmp_path / "named"
+    shutil.copytree(found, named)
+    line = ("edit", weights / "gan", "--directions", named, "--out", tmp_path / "w")
+    assert "no direction has a name; write some into its directions.yaml" in refusal(capsys, *line)
+    assert not (tmp_path / "w").exists()
+    text = (named / "directions.yaml").read_text()
+    (named / "directions.yaml").write_text(text.replace("1: ''", "1: darker"))
+    ran = run(capsys, *line)
+    assert ran.code == 0 and "--condition darker=" in ran.out and "named: darker" in ran.out, ran
+    assert "darker: numbers from" in run(capsys, "info", tmp_path / "w").out
+    made = {"asked": (tmp_path / "w", "--condition", "darker=2"), "plain": (tmp_path / "w",), "gan": (weights / "gan",)}
+    edit = ("edit", weights / "gan", "--directions", named, "--direction", "1=2", "--out", tmp_path / "moved")
+    assert run(capsys, *edit).code == 0
+    for name, given in (made | {"same": (tmp_path / "moved",)}).items():
+        assert run(capsys, "sample", *given, "-n", 2, "--out", tmp_path / "of" / name).code == 0
+    of = {name: pixels(tmp_path / "of" / name / "000001.png") for name in ("asked", "plain", "gan", "same")}
+    assert (of["asked"] == of["same"]).all() and (of["plain"] == of["gan"]).all()
+    assert (of["asked"] != of["plain"]).any()
 
 
 @pytest.mark.parametrize("option", [["-n", 3], ["--seed", 1], ["--grid"]])

@@ -1,4 +1,4 @@
-"""Directions of a generator: what is found, and pictures of it."""
+"""Directions of a generator: what is found, what can be asked for by name, and pictures of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from torch import Tensor, nn
+from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.columns.values import Values
+from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator, evaluating
-from genkit.core.pretrained import Pretrained
-from genkit.core.randomness import Rows
+from genkit.core.randomness import Randomness, Rows
+from genkit.core.tree import Tree
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, check_number
 from genkit.posthoc.directions.edited import Edited, check_width
 from genkit.posthoc.directions.shifts import usual
@@ -25,8 +27,9 @@ PICTURED, COLUMNS = 8, 9
 """Directions and strengths of a picture of them."""
 
 
-class Directions(Pretrained, nn.Module):
-    """Numbered directions in a space of a generator, which is frozen here.
+class Directions(LatentGenerator):
+    """Numbered directions in a space of a generator, which is frozen here. Samples are those of the generator, moved as
+    far as is asked for: the names of directions are conditions, beside the generator's own, and take strengths.
 
     Args:
         generator: with latents.
@@ -39,7 +42,7 @@ class Directions(Pretrained, nn.Module):
         mean: (dim,) of the latent, zero until then.
 
     Raises:
-        GenkitError: no such space, one of another width, or a name twice.
+        GenkitError: no such space, one of another width, a name twice, or that of a condition.
     """
 
     unit: Tensor
@@ -52,26 +55,33 @@ class Directions(Pretrained, nn.Module):
         check_width(deformator, self.space.dim, space)
         self.register_buffer("unit", torch.ones(()))
         self.register_buffer("mean", torch.zeros(self.space.dim))
+        self.sample_shape, self.made = generator.sample_shape, generator.made
         self.name(names)
 
     def __len__(self) -> int:
         return self.deformator.directions
 
     @property
-    def sample_shape(self) -> tuple[int, ...]:
-        return self.generator.sample_shape
+    def reach(self) -> float:
+        """The strength at either end of a picture."""
+        return usual(self.space.dim).scale
 
     def name(self, names: Sequence[str]) -> None:
         """Gives names to the first directions.
 
         Raises:
-            GenkitError: more names than directions, one twice, or one that is a number.
+            GenkitError: more names than directions, one twice, one that is a number or what the generator is asked for.
         """
         given = [name for name in names if name]
         if len(names) > len(self) or len(set(given)) < len(given) or any(name.isdecimal() for name in given):
             raise GenkitError(
                 f"{len(self)} directions take at most as many names, each once and none a number, got {shown(names)}"
             )
+        own = self.generator.conditions
+        if taken := [name for name in given if name in own]:
+            raise GenkitError(f"{shown(taken[0])} is a condition of the generator; call the direction otherwise")
+        strengths = {name: Values(-self.reach, self.reach, free=True) for name in given}
+        self.conditions = ConditionSpace({**own, **strengths}, own.absent, own.examples, own.exemplary)
         self.names = tuple(names) + ("",) * (len(self) - len(names))
         self.config["names"] = list(self.names) if given else []
 
@@ -102,6 +112,26 @@ class Directions(Pretrained, nn.Module):
         found = measured(self.space, seed=seed, crew=crew)
         self.unit.copy_(found.unit)
         self.mean.copy_(found.mean)
+
+    @property
+    def standard_normal(self) -> bool:
+        return self.generator.standard_normal
+
+    def condition_of(self, x: Tensor) -> Condition:
+        return self.generator.condition_of(x)
+
+    def latents(self, randomness: Randomness) -> Tree:
+        return self.generator.latents(randomness)
+
+    def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
+        asked = {name: rows for name, rows in (condition or {}).items() if name in self.names}
+        own = {name: rows for name, rows in (condition or {}).items() if name not in asked}
+        if not asked:
+            return self.generator(z, own)  # type: ignore[no-any-return]
+        nothing = torch.zeros(len(next(iter(asked.values()))), device=self.unit.device)
+        strengths = torch.stack([asked.get(name, nothing).nan_to_num() for name in self.names], 1)
+        moved = strengths.any(1, keepdim=True)
+        return self.space.images(z, own, torch.where(moved, self.shifts(strengths), 0))
 
     def shifts(self, strengths: Tensor) -> Tensor:
         """Shifts (B, dim) of strengths (B, K), with a graph."""
@@ -161,8 +191,7 @@ class Directions(Pretrained, nn.Module):
     def pictured(self, rng: torch.Generator, crew: Crew = ALONE) -> tuple[Tensor, int]:
         """A row a direction, from one end to the other, of one sample."""
         seed = int(torch.randint(2**31, (), generator=rng))
-        reach = usual(self.space.dim).scale
-        strengths = torch.linspace(-reach, reach, COLUMNS).tolist()
+        strengths = torch.linspace(-self.reach, self.reach, COLUMNS).tolist()
         mine = {k: self.strip(k, strengths, [seed])[0].cpu() for k in range(min(PICTURED, len(self))) if crew.has(k)}
         return torch.cat(crew.gathered(mine)), COLUMNS
 

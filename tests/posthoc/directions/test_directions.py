@@ -1,0 +1,50 @@
+"""Directions as a generator: their names are conditions, and what is not asked for stays as it was drawn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genkit.core.errors import ConditionError, GenkitError
+from genkit.posthoc.directions.deformators import Deformator, LinearDeformator, MLPDeformator, UnitColumns
+from genkit.posthoc.directions.directions import Directions
+from tests.posthoc.directions.test_spaces import GAN, LABELLED, made
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(7)
+
+
+@pytest.mark.parametrize("kind", [UnitColumns, LinearDeformator, MLPDeformator])
+def test_each_sample_is_moved_as_far_as_it_asks(kind: type[Deformator]) -> None:
+    generator = made(GAN)
+    found = Directions(generator, kind(3, 3).eval(), names=["", "darker", "wider"])
+    found.measure()
+    assert list(found.conditions) == ["darker", "wider"]
+    plain, moved = generator.sample(4, rng=seeded()), found.edited(1, 0.8).sample(4, rng=seeded())
+    assert found.sample(4, rng=seeded()).equal(plain)
+    assert found.sample(4, condition={"darker": 0.0}, rng=seeded()).equal(plain)
+    mixed = found.sample(4, condition={"darker": "0.8,free,0.8,0"}, rng=seeded())
+    torch.testing.assert_close(mixed[[0, 2]], moved[[0, 2]])
+    assert mixed[[1, 3]].equal(plain[[1, 3]]) and not moved.equal(plain)
+
+
+def test_two_names_move_by_the_sum_beside_a_class() -> None:
+    found = Directions(made(LABELLED), UnitColumns(2, 3).eval(), names=["darker", "wider"])
+    found.measure()
+    label = torch.tensor([1, 0])
+    both = found.sample(2, condition={"label": label, "darker": 0.8, "wider": -0.5}, rng=seeded())
+    one_by_one = found.moved(0, 0.8).edited(1, -0.5).sample(2, condition={"label": label}, rng=seeded())
+    torch.testing.assert_close(both, one_by_one)
+
+
+def test_names_that_cannot_be() -> None:
+    found = Directions(made(LABELLED), UnitColumns(2, 3).eval())
+    with pytest.raises(GenkitError, match="'label' is a condition of the generator; call the direction otherwise"):
+        found.name(["label"])
+    assert list(found.conditions) == ["label"]
+    with pytest.raises(ConditionError, match="takes no condition 'darker'"):
+        found.sample(1, condition={"darker": 1.0})
+    with pytest.warns(UserWarning, match="beyond what was learned"):
+        found.name(["darker"])
+        found.sample(1, condition={"darker": 50.0})
