@@ -17,6 +17,7 @@ from genkit.cli.own_module import imported, is_source, refuse_file
 from genkit.cli.places import loaded, write_json
 from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, WeightsError, kind_of
+from genkit.core.interruption import advising
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -128,7 +129,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     rows = chosen(len(data), n, seed)
     if len(rows):
         check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
-    with display() as shown:
+    with advising("the same command goes on with the search"), display() as shown:
         explanation = found_by(
             generator,
             data.rows(rows),

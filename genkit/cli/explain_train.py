@@ -24,6 +24,7 @@ from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
 from genkit.core.display import is_first_process
 from genkit.core.errors import BadState, GenkitError, TrainingError, WeightsError
+from genkit.core.interruption import advising
 
 if TYPE_CHECKING:
     from genkit.training.recipe import Recipe
@@ -277,4 +278,5 @@ def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None
         return
     given = {"judge": judge, "n": n, "seed": seed}
     generator = explainer(str(out), name)
-    search(generator, images, out / EXPLANATION, name, str(out), {k: v for k, v in given.items() if v is not None})
+    with advising("go on with --resume: what is trained stays, and the search goes on"):
+        search(generator, images, out / EXPLANATION, name, str(out), {k: v for k, v in given.items() if v is not None})

@@ -15,8 +15,8 @@ HIDDEN, POOL = 128, 10_000
 FEATURED = "a critic or a classifier has some; or take --ratio keep, fresh or platt"
 LINEAR = 1e-2
 """Rate of a linear head, whose loss is convex."""
-LOOKS = 10
-"""Times that a training is judged on held-out samples; the best of them is kept."""
+LOOKS, JUDGED = 10, 2000
+"""Times that a training is judged, the best of them being kept; samples of each look, and of the burn-in before it."""
 
 
 def part(data: Mapping[str, Any], low: float, high: float, seed: int) -> dict[str, Any]:
@@ -109,6 +109,7 @@ def refine_recipe(
         "generator": {"weights": lasting(sampled)},
         "ratio": ratio_spec(weights, kind, generator, features),
         "pool": 0 if isinstance(generator, LatentGenerator) else POOL,
+        "samples": JUDGED,
         "seed": seed,
     }
     rate = LINEAR if features else 1e-3 if points or kind == "head" else 2e-4
@@ -122,5 +123,5 @@ def refine_recipe(
         "optimizers": {"ratio": adam},
         "train": {"steps": steps, "batch_size": 512 if points else 64, "seed": seed, "ema": 0.99},
         "every": {"log": 50, "grid": 0, "checkpoint": looks, "evaluate": looks},
-        "evaluate": {"against": dict(held_out), "metrics": ["ratio"], "n": 2000, "best": "bce", "select": True},
+        "evaluate": {"against": dict(held_out), "metrics": ["ratio"], "n": JUDGED, "best": "bce", "select": True},
     }

@@ -28,14 +28,30 @@ class Interrupted(BaseException):
     """Work was left because of a signal; `exit_code` is 128 + the signal's number.
 
     Like KeyboardInterrupt no Exception, so that no handler of a library's errors catches it.
+
+    Attributes:
+        advice: on how to go on, from those who know.
     """
+
+    advice = ""
 
     def __init__(self, number: int):
         super().__init__(number)
         self.exit_code = 128 + number
 
     def __str__(self) -> str:
-        return f"stopped by {signal.Signals(self.args[0]).name}"
+        stopped = f"stopped by {signal.Signals(self.args[0]).name}"
+        return f"{stopped}; {self.advice}" if self.advice else stopped
+
+
+@contextmanager
+def advising(how: str) -> Iterator[None]:
+    """A block whose work goes on in this way, should a signal end it."""
+    try:
+        yield
+    except Interrupted as left:
+        left.advice = how
+        raise
 
 
 class RunEnded(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from genkit.classifiers.preprocessing import Preprocessing
 from genkit.cli import explain_images
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.frozen import freeze
+from genkit.core.interruption import Interrupted
 from genkit.explain.explanation import Explanation
 from genkit.images.pixels import write_folder
 from tests.cli.console import refusal, run
@@ -227,6 +229,18 @@ def test_images_of_classes_that_the_classifier_does_not_know_are_told(
     assert told in run(capsys, *line, "all", "--out", "page").out
     assert told in Path("page/explanation.html").read_text("utf-8")
     assert "the images are also of" not in run(capsys, *line, "two", "--out", "page2").out
+
+
+def test_a_search_that_was_stopped_says_how_it_goes_on(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(sys.modules["genkit.explain.explaining"], "explain", stopped)
+    ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page", "-n", 15)
+    assert (ran.code, ran.err.count("\n")) == (130, 1)
+    assert "genkit: stopped by SIGINT; the same command goes on with the search" in ran.err
 
 
 def test_images_of_the_training_are_told(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:

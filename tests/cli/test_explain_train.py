@@ -12,6 +12,7 @@ import torch
 
 from genkit.cli import explain_train
 from genkit.cli.styleex_recipe import styleex_recipe, widths
+from genkit.core.interruption import Interrupted
 from genkit.core.table import has
 from genkit.images.pixels import write_folder
 from tests.cli.console import refusal, run
@@ -293,6 +294,16 @@ def test_a_dry_run_writes_nothing(steps: list[Any], capsys: Capture) -> None:
     assert ran.code == 0 and "run (nothing is written)" in ran.out and "20,000" in ran.out, ran
     assert not steps and not Path("run").exists()
     assert [p for p in sorted(Path().rglob("*.*")) if p.suffix != ".pyc"] == [p for p in before if p.suffix != ".pyc"]
+
+
+def test_a_search_that_was_stopped_goes_on_with_resume(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stopped(*_: object) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr("genkit.cli.explain_images.explainer", lambda *_: None)
+    monkeypatch.setattr("genkit.cli.explain_images.search", stopped)
+    with pytest.raises(Interrupted, match=r"stopped by SIGINT; go on with --resume: what is trained stays"):
+        explain_train._explain("x", None, tmp_path, None, None, 0)
 
 
 @TRAINS
