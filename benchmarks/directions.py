@@ -1,14 +1,14 @@
 """Directions that were learned beside SeFa, GANSpace, random ones and coordinates, at equal budgets.
 
     python -m benchmarks.directions renderer [--seeds 0 1 2] [--steps 2000] [--noise 0.03]
-    python -m benchmarks.directions shapes|fashion_mnist [--seeds 0 1 2] [--gan WEIGHTS] [--judge WEIGHTS]
+    python -m benchmarks.directions shapes|mnist|fashion_mnist [--seeds 0 1 2] [--gan WEIGHTS] [--judge WEIGHTS]
 
 `renderer` is an exact generator: a soft ellipse whose six factors are a turned part of a latent of 24 numbers, of which
 the other 18 do nothing, and noise on every image. It prints how often a network that has learned for as many steps
 names the direction of new pairs (RCA), the error of the strength, the share of the directions' energy in the six
 dimensions that are seen (6/24 by chance), and the mean |cosine| of the factors to the directions matched to them.
 
-`shapes` and `fashion_mnist` train recipes/DATA/directions with each seed, its GAN as well unless one is given, and
+`shapes`, `mnist` and `fashion_mnist` train recipes/DATA/directions with each seed, its GAN as well unless one is given, and
 compare what it found with the other methods in the same space: RCA at a small budget, mean |Spearman| of the five
 directions that follow a measured property best, mean uniqueness; of shapes, for each known factor how far the direction
 that moves it most does so, and the other factor that this one moves most, in standard deviations over real images (of
@@ -194,7 +194,7 @@ def _other(moved: Mapping[str, float], name: str) -> tuple[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["renderer", "shapes", "fashion_mnist"])
+    parser.add_argument("what", choices=["renderer", "shapes", "mnist", "fashion_mnist"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=2000, help="Of a renderer's networks.")
     parser.add_argument("--noise", type=float, default=0.03, help="Of a renderer's images, in [-1, 1].")
