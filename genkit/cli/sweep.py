@@ -68,7 +68,7 @@ def write_sweep(
     if not isinstance(generator, Controlled):
         raise GenkitError(
             f"--sweep needs a generator with controls, such as shapes-gan-control; this is {kind_of(generator)}, see "
-            f"'genkit info {weights}' for conditions that genkit sample takes, and --direction for strips along a direction"
+            f"'genkit info {weights}' for what genkit sample takes; --direction draws strips along a direction"
         )
     (name, values, heads), *second = ways = [swept(generator, text) for text in texts]
     seeds = range(1) if second else seeds_of_picture(n or ROWS, seed)
