@@ -22,7 +22,7 @@ from typing import Any
 import torch
 import yaml
 
-from genkit.cli.explain_images import write_explanation
+from genkit.cli.explaining.page import write_explanation
 from genkit.core.catalog import build
 from genkit.core.errors import DataError, EvaluationError
 from genkit.core.pretrained import Pretrained

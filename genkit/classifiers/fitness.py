@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from genkit.core.errors import GenkitError, WeightsError, first_line
 from genkit.core.precision import wide
 
-WARM, HOTTEST = 0.9, 100
+WARM, HOTTEST = 0.9, 1_000_000
 """Mean probability of the class decided for that still says how clearly an image is of it; the highest temperature."""
 
 
@@ -46,16 +47,25 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
 
 
 def temperature_for(logits: Tensor) -> int:
-    """The least whole temperature at which the top probability is at most `WARM` on average, at most `HOTTEST`.
+    """The least whole temperature at which the top probability is at most `WARM` on average.
 
     Args:
         logits: (B, classes) of real images.
+
+    Raises:
+        WeightsError: there is none up to `HOTTEST`.
     """
 
-    def sureness(temperature: int) -> float:
-        return (wide(logits) / temperature).softmax(1).amax(1).mean().item()
+    def warm(temperature: int) -> bool:
+        return (wide(logits) / temperature).softmax(1).amax(1).mean().item() <= WARM
 
-    return next((t for t in range(1, HOTTEST) if sureness(t) <= WARM), HOTTEST)
+    found = bisect_left(range(1, HOTTEST + 1), True, key=warm) + 1
+    if found > HOTTEST:
+        raise WeightsError(
+            f"the classifier is certain of most images even where its logits are divided by {HOTTEST:,}, so no change "
+            "could show: scale them down in its forward"
+        )
+    return found
 
 
 def attempt(classifier: nn.Module, x: Tensor) -> Tensor:
@@ -66,11 +76,18 @@ def attempt(classifier: nn.Module, x: Tensor) -> Tensor:
     except GenkitError:
         raise
     except Exception as failure:  # code of anybody's
-        raise WeightsError(
-            f"the classifier does not take images {shape}: {type(failure).__name__}: {first_line(failure)}; see the "
-            "options --input-size and --grey"
-        ) from failure
+        told = f"{type(failure).__name__}: {first_line(failure)}"
+        raise WeightsError(f"the classifier does not take images {shape}: {told}{_advice(str(failure))}") from failure
     return logits
+
+
+def _advice(why: str) -> str:
+    """Advice on a failure that its words show to be of the shape or the type of the images; else none."""
+    if any(word in why for word in ("dtype", "scalar type", "Double", "Half")):
+        return "; images are float32: convert them, or the module, in the factory"
+    if any(word in why for word in ("shape", "size", "channel", "dimension", "expected")):
+        return "; see the options --input-size and --grey"
+    return ""
 
 
 def _check_logits(logits: Tensor, n: int) -> None:
@@ -78,7 +95,7 @@ def _check_logits(logits: Tensor, n: int) -> None:
     if logits.dim() != 2 or shape[0] != n:
         raise WeightsError(f"the classifier gives a tensor {shape} for {n} images; logits are needed, ({n}, classes)")
     if shape[1] < 2:
-        raise WeightsError(f"the classifier has {shape[1]} class; an explanation needs at least 2")
+        raise WeightsError(f"an explanation needs at least 2 classes, and the classifier has {shape[1]}")
     check_finite(logits)
     single = shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
     if single and bool(((logits[:, 1] >= 0) & (logits[:, 1] <= 0.5)).all()):  # half of the number, see `logits_of`

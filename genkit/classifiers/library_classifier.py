@@ -62,11 +62,18 @@ def network(architecture: str, outputs: int) -> nn.Module:
     Raises:
         RecipeError: as of LibraryClassifier.
     """
+    check_architecture(architecture)
     library, _, name = architecture.partition(":")
-    known, make = _library(library)
+    module: nn.Module = _library(library)[1](name, outputs)
+    return module
+
+
+def check_architecture(architecture: str) -> None:
+    """Raises RecipeError where the library has none of this name, or is not installed."""
+    library, _, name = architecture.partition(":")
+    known, _ = _library(library)
     if name not in known:
         raise RecipeError(f"architecture: {library} has no {name!r:.60}{suggest(name, known)}")
-    return make(name, outputs)
 
 
 def _library(library: str) -> tuple[list[str], Any]:

@@ -29,6 +29,7 @@ from genkit.core.errors import GenkitError, with_article
 
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 STRIPS = (".gif", ".webp", ".png")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 PAGE = "explanation.html"
 PAGES_OWN = ("explanation.json", "search/*/search.json")
 """One of these lies in a folder that a page was written to, or will be."""
@@ -61,7 +62,7 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--attribute", type=COUNT, of=(CLASSIFIER,), help="Show this one of --to, 1 the strongest; the page shows five."
 )
 @option("--strength", type=Number(-10, 10), of=(CLASSIFIER,), help="How far it is moved; 1 is as far as on the page.")
-@option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Folder of the page for --to; that of the run if not said.")
+@option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Page for --to, or its run; that of the StyleEx if not said.")
 @option("--judge", type=WEIGHTS, of=(CLASSIFIER,), help="Reads attributes of images: says what each one changes.")
 @option("--seed", type=SEED, of=(CLASSIFIER,), help="Of the choice of images for a page; 0 if not said.")
 @click.option("-n", "n", type=COUNT, help="Images searched, 250; or exemplars behind the image, 8.")
@@ -92,10 +93,10 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
         image = None if images is None else IMAGE.convert(images, ctx.command.params[1], ctx)
         exemplars.explain(subject, image, given.get("n"), given.get("grid"), given.get("json_path"))
         return
-    from genkit.cli import explain_images
+    from genkit.cli.explaining import page
 
     check(images, given)
-    explain_images.explain(subject, images, given)
+    page.explain(subject, images, given)
 
 
 NEEDLESS = {
@@ -124,6 +125,8 @@ def check(images: str | None, given: Mapping[str, Any]) -> None:
             raise GenkitError(f"--to explains one image, and {images} is no file")
         if out is not None:
             raise GenkitError("--out is of the page; one image is shown by --grid FILE.png and --json FILE")
+    elif Path(images).is_file() and Path(images).suffix.lower() in PICTURES:
+        raise GenkitError(f"{images} is one image: say what it should become with --to CLASS; a page is of many images")
     elif out is None or is_strip:
         raise GenkitError("say where the page goes with --out FOLDER")
     if "to" not in given and ("grid" in given or "json_path" in given):

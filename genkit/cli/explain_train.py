@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.explain_run import ExplainRun
+from genkit.cli.console import warn
+from genkit.cli.explaining.labelled import decisions, right_on
+from genkit.cli.explaining.run import ExplainRun
 from genkit.cli.given_classifier import (
     ABOUT_CLASSIFIER,
     GivenClassifier,
@@ -69,10 +71,11 @@ def command(
 ) -> None:
     """Train a StyleEx with CLASSIFIER on DATA, search what changes its mind, and write the page.
 
-    The recipe is written first, as OUT/recipe.yaml. What was stopped goes on with the same command and --resume.
+    OUT keeps the classifier and the recipe that it begins with. What was stopped goes on with the same command and
+    --resume.
     """
     from genkit.cli.dry_run import describe_run
-    from genkit.cli.explain_images import loaded_judge, searched_of
+    from genkit.cli.explaining.page import loaded_judge, searched_of
     from genkit.evaluation.real_data import open_data
 
     if steps and minutes:
@@ -108,7 +111,7 @@ def command(
             click.echo(describe_run(recipe))
             return
     _train(recipe, out, resume, classifier, opened)
-    _explain(name, explained, out, judge, n, seed)
+    _explain(name, explained, out, judge, n, seed, recipe.train.steps)
 
 
 def _size(asked: GivenClassifier, size: str | None) -> int:
@@ -136,37 +139,21 @@ def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
 
 def _check_decisions(classifier: Any, spec: Any, role: str, n: int, seed: int) -> None:
     """Raises what the search would, after the training: too few images, or all decided alike."""
-    from genkit.cli.explain_images import chosen
+    from genkit.cli.explaining.page import chosen
     from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import check_decisions, check_number
 
     data = open_data(spec, tuple(classifier.sample_shape), role)
     rows = chosen(len(data), n, seed)
     check_number(len(rows))
-    check_decisions(_logits(classifier, data, rows[: len(rows) // 2]))
-
-
-def _logits(classifier: Any, data: Any, rows: Any) -> Any:
-    """Logits of some images.
-
-    Raises:
-        WeightsError: some are not finite; names the image.
-    """
-    import torch
-
-    from genkit.classifiers.fitness import attempt, check_finite
-    from genkit.cli.explain_images import LOOKED_AT
-
-    with torch.no_grad():
-        parts = rows.split(LOOKED_AT)
-        logits = torch.cat([attempt(classifier, data.rows(k).to(classifier.device)) for k in parts])
-    if logits.dim() == 2:
-        check_finite(logits, _names(data, rows))
-    return logits
+    logits = decisions(classifier, data, rows[: len(rows) // 2])
+    what = f"images that are looked at of {role}" if len(rows) < 2 * len(data) else "images"
+    check_decisions(logits, what, classifier.class_names)
 
 
 def _tried_on(classifier: Any, data: Any) -> int:
-    """Runs the classifier on a few of the images and back; the temperature at which it is not certain of most.
+    """Runs the classifier on a few of the images and back, tells how often it is right; the temperature at which it is
+    not certain of most.
 
     Raises:
         WeightsError: it cannot be explained.
@@ -174,22 +161,19 @@ def _tried_on(classifier: Any, data: Any) -> int:
     import torch
 
     from genkit.classifiers.fitness import check_explicable, temperature_for
-    from genkit.cli.explain_images import LOOKED_AT
+    from genkit.cli.explaining.page import LOOKED_AT
 
-    def some(n: int) -> torch.Tensor:
-        return torch.linspace(0, len(data) - 1, min(n, len(data))).long()
-
-    logits = _logits(classifier, data, some(MEASURED))
-    check_explicable(classifier, data.rows(some(LOOKED_AT)).to(classifier.device))
+    rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:MEASURED]
+    logits = decisions(classifier, data, rows)
+    check_explicable(classifier, data.rows(rows[:LOOKED_AT]).to(classifier.device))
+    if right := right_on(logits, classifier.class_names, data, rows):
+        if is_first_process():
+            click.echo(right.line)
+        warn([right.remark] if right.remark else [])
     temperature = temperature_for(logits)
     if temperature > 1:
-        click.echo(f"the classifier is certain of most images: its logits are divided by {temperature}")
+        click.echo(f"the classifier is certain of most images: its logits are divided by {temperature:,}")
     return temperature
-
-
-def _names(data: Any, rows: Any) -> list[str]:
-    """Names of the images of some rows: their files, where they are files."""
-    return [data.files[i] if data.files else f"image {i} of {data.name}, counted from 0" for i in rows.tolist()]
 
 
 @contextmanager
@@ -211,7 +195,7 @@ def _recipe(
     minutes: int | None,
     seed: int,
 ) -> Recipe:
-    from genkit.cli.styleex_recipe import STEPS, styleex_recipe
+    from genkit.cli.explaining.recipe import STEPS, styleex_recipe
     from genkit.training.recipe import Recipe
 
     known = int(run.recipe["train"]["steps"]) if run.recipe and not steps else steps or STEPS
@@ -267,16 +251,22 @@ def _check_all(classifier: Any, images: Any) -> None:
     import torch
 
     for rows in torch.arange(len(images)).split(MEASURED):
-        _logits(classifier, images, rows)
+        decisions(classifier, images, rows)
 
 
-def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None, seed: int) -> None:
-    from genkit.cli.explain_images import EXPLANATION, explainer, search
+def _explain(name: str, images: Any, out: Path, judge: str | None, n: int | None, seed: int, steps: int) -> None:
+    from genkit.cli.explaining.page import EXPLANATION, explainer, search
     from genkit.core.processes import process_count
+    from genkit.explain.checks import Untrained
 
     if not is_first_process() and process_count() == 1:  # training has parted the processes: the first one goes on
         return
     given = {"judge": judge, "n": n, "seed": seed}
     generator = explainer(str(out), name)
-    with advising("go on with --resume: what is trained stays, and the search goes on"):
-        search(generator, images, out / EXPLANATION, name, str(out), {k: v for k, v in given.items() if v is not None})
+    told = {key: value for key, value in given.items() if value is not None}
+    try:
+        with advising("go on with --resume: what is trained stays, and the search goes on"):
+            search(generator, images, out / EXPLANATION, name, str(out), told)
+    except Untrained as short:
+        more = f"the same command with --resume --steps {2 * steps} goes on from here"
+        raise Untrained(f"{short}; {more}") from short

@@ -108,12 +108,13 @@ class GivenClassifier:
         return replace(self, **found)
 
     def check(self) -> None:
-        """Raises GenkitError for what the words alone show: a file, a missing or a needless option."""
-        from genkit.classifiers.library_classifier import is_architecture
+        """Raises GenkitError for what the words alone show: a file, no such thing, a missing or a needless option."""
+        from genkit.classifiers.library_classifier import check_architecture, is_architecture
 
         if Path(self.name).is_file():
             refuse_file(Path(self.name))
         if is_architecture(self.name):
+            check_architecture(self.name)
             if self.weights is None:
                 raise GenkitError(f"{self.name} has random weights: give trained ones with --weights FILE.safetensors")
             if not self.weights.exists():
@@ -121,8 +122,10 @@ class GivenClassifier:
             if not self.weights.is_file() or self.weights.suffix != ".safetensors":
                 raise GenkitError(f"--weights {self.weights} is no .safetensors file, which holds tensors and no code")
         elif self.weights is not None:
-            raise GenkitError("--weights is of torchvision:NAME or timm:NAME; a factory of yours loads its own")
+            whose = "a factory of yours loads" if self.is_code else f"{self.name} has"
+            raise GenkitError(f"--weights is of torchvision:NAME or timm:NAME; {whose} its own")
         elif not self.is_code:
+            _check_there(self.name)
             given = [f"--{k.replace('_', '-')}" for k in KEYS if getattr(self, k)]
             if given:
                 raise GenkitError(
@@ -139,6 +142,18 @@ class GivenClassifier:
             return Preprocessing(self.grey, wanted or 0, (low, high), self.mean or (), self.std or ())
         except RecipeError as misfit:
             raise GenkitError(f"--{misfit}") from misfit
+
+
+def _check_there(name: str) -> None:
+    """Raises WeightsError where no weights have this name, with the other ways to write a classifier."""
+    from genkit.core.location import locate
+
+    try:
+        locate(name)
+    except WeightsError as missing:
+        raise WeightsError(
+            f"{missing}; code of yours is written package.module:factory, such as my.net:make, with no / and no .py"
+        ) from missing
 
 
 def built(asked: GivenClassifier, size: int) -> Pretrained:
@@ -163,7 +178,10 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.frozen import freeze
 
-    preprocessing, weights = asked.preprocessing(size), bind(asked.name, imported(asked.name))
+    preprocessing, module = asked.preprocessing(size), imported(asked.name)
+    if any(tensor.is_meta for tensor in module.state_dict().values()):
+        raise WeightsError(f"{asked.name} gives a module on the meta device, whose weights have no values: load some")
+    weights = bind(asked.name, module)
     if weights_fingerprint(imported(asked.name)) != weights:
         raise WeightsError(
             f"{asked.name} gives other weights each time that it is called, so that nobody could explain the same "
@@ -173,7 +191,7 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     with torch.no_grad():
         classes = attempt(probe, torch.zeros(2, *probe.sample_shape)).shape[1]
     if classes < 2:
-        raise WeightsError(f"{asked.name} has {classes} class; an explanation needs at least 2")
+        raise WeightsError(f"an explanation needs at least 2 classes, and {asked.name} has {classes}")
     return freeze(OwnClassifier(asked.name, size, classes, _names(asked, classes), weights, preprocessing))
 
 

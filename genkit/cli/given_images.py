@@ -107,7 +107,11 @@ def read_image(path: Path, generator: Any) -> Tensor:
     if notes:
         click.echo(f"{path}: converted: {', '.join(notes)}")
     if tuple(pixels.shape[1:]) != (height, width):
+        tall, wide = pixels.shape[1:]
         if height != width:
-            raise GenkitError(f"{path} is {pixels.shape[1]}x{pixels.shape[2]}, but samples are {height}x{width}")
+            raise GenkitError(f"{path} is {tall}x{wide}, but samples are {height}x{width}")
+        made = "reduced" if min(tall, wide) > height else "enlarged" if min(tall, wide) < height else "taken"
+        part = "the image" if tall == wide else f"its middle square of {min(tall, wide)} x {min(tall, wide)}"
+        click.echo(f"{path}: {wide} x {tall} pixels; {part} is {made}, as {width} x {height}")
         pixels = images.resize(images.centre_square(pixels)[None], height)[0]
     return images.from_uint8(pixels)

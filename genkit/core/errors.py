@@ -48,8 +48,9 @@ def kind_of(value: object) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, at most 120 characters; its type if it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    """The first line of an error's message, some 120 characters, cut between words; its type if it has none."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= 120 else f"{line[:120].rpartition(' ')[0] or line[:120]}..."
 
 
 def _cut(text: str, most: int) -> str:

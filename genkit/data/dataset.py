@@ -109,7 +109,8 @@ class DataSet:
         """Remarks on how the files were read, a line each."""
         report = self.report or Intake()
         if self.report:
-            yield f"{self.name}: {report.summary()}"
+            part = f"; {len(self):,} of them are taken" if len(self) < report.accepted else ""
+            yield f"{self.name}: {report.summary()}{part}"
         yield from (f"{self.name}: {line}" for line in report.warnings())
         if self.unlabelled:
             yield f"{self.name} has no labels: {self.unlabelled}"

@@ -88,8 +88,21 @@ def check_data(
     check(spec, kind="data", where=role)
     promised = promised_shape(spec)
     if promised and promised != tuple(sample_shape):
-        raise DataError(f"{role}: samples of {spec['type']} are {list(promised)}, wanted {list(sample_shape)}")
+        raise DataError(
+            f"{role}: samples of {spec['type']} are {list(promised)}, wanted {list(sample_shape)}"
+            f"{_fitting(spec, tuple(sample_shape))}"
+        )
     return spec
+
+
+def _fitting(spec: Mapping[str, Any], sample_shape: tuple[int, ...]) -> str:
+    """The spec, of a data set that makes its images as large as is asked for, that fits."""
+    if len(sample_shape) != 3 or any(isinstance(value, Mapping) for value in spec.values()):
+        return ""
+    wanted = {**spec, "size": sample_shape[1], "channels": sample_shape[0]}
+    if promised_shape(wanted) != sample_shape:
+        return ""
+    return f"; give {{{', '.join(f'{key}: {value}' for key, value in wanted.items())}}}"
 
 
 def _of_shape(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,16 +11,14 @@ from torch import Tensor
 from genkit.core.errors import DataError, EvaluationError, kind_of
 from genkit.core.randomness import stable_seed
 from genkit.explain.encoded import Encoded
-from genkit.explain.explainable import Explainable
+from genkit.explain.explainable import Explainable, class_names
 from genkit.explain.explanation import Checks
+from genkit.explain.readings import readings
+from genkit.explain.words import classes_of, percent, quoted, towards
 from genkit.images.pixels import check_images
 
 LEAST = 10
 """Images that are searched at least: each coordinate moves within the range that it has over them."""
-FAINT = 0.5
-"""Distance of a reconstruction, of that of the mean image, above which it is doubted."""
-DISAGREES = 0.9
-"""Agreement below which it is."""
 CERTAIN, SATURATED = 0.999, 0.5
 """A probability, and a share of images above it."""
 FEW, JUMPY = 0.5, 0.1
@@ -28,8 +27,6 @@ UNSEEN = 0.25
 """Of what is lost: attributes of digits and shapes, seen at once, change 0.4 to 0.7, of solar cells 0.12."""
 SWAYS = 0.25
 """Of what attributes turn in redrawn images: planted reasons turn 0.5 to 1 of it in originals, digits 0.5 to 0.8."""
-DECIDES = 0.6
-"""Of decisions: 0.68 to 0.93 of planted reasons go with what is redrawn, 0.5 of the grain of solar cells."""
 PAIRS = 4
 """Draws of a partner for each image, of those that tell whether what is redrawn decides."""
 NAMED = 8
@@ -52,12 +49,20 @@ def check_number(images: int) -> None:
         )
 
 
-def check_decisions(logits: Tensor, what: str = "images") -> None:
+REDRAWN = "reconstructions"
+
+
+class Untrained(EvaluationError):
+    """A generator that more training might mend."""
+
+
+def check_decisions(logits: Tensor, what: str = "images", names: Sequence[str] = ()) -> None:
     """Raises EvaluationError where the classifier decides alike of all; logits: (n, K)."""
     if len(classes := logits.argmax(1).unique()) == 1:
-        raise EvaluationError(
-            f"the classifier gives all {len(logits)} {what} class {int(classes)}; to explain a decision takes "
-            "both sides of it: give images of more classes" + (", or train longer" if what != "images" else "")
+        name = names[int(classes)] if names else f"class {int(classes)}"
+        raise (Untrained if what == REDRAWN else EvaluationError)(
+            f"the classifier takes all {len(logits)} {what} for {name}; to explain a decision takes "
+            "both sides of it: give images of more classes" + (", or train longer" if what == REDRAWN else "")
         )
 
 
@@ -68,18 +73,20 @@ def checked(encoded: Encoded) -> Checks:
         EvaluationError: the classifier decides alike of all images, or of all reconstructions, or these are no better
             than the mean image.
     """
-    check_decisions(encoded.seen)
-    check_decisions(encoded.logits, "reconstructions")
+    names = class_names(encoded.generator, encoded.seen.shape[1])
+    check_decisions(encoded.seen, names=names)
+    check_decisions(encoded.logits, REDRAWN, names)
     l1 = distance(encoded)
     mean = (encoded.x - encoded.x.mean(0)).abs().mean().item()
     if l1 >= mean:
-        raise EvaluationError(
+        raise Untrained(
             f"reconstructions are further from the images ({l1:.3g}) than the mean image is ({mean:.3g}): the "
             "generator looks untrained; train it longer, on images like these"
         )
     agreement = (encoded.seen.argmax(1) == encoded.logits.argmax(1)).double().mean().item()
-    decides = redrawn_decides(encoded)
-    return Checks(l1, mean, agreement, list(_reasons(encoded, l1, mean, agreement, decides)), decides)
+    found = Checks(l1, mean, agreement, [], redrawn_decides(encoded))
+    failed = [each.reason for each in readings(found) if not each.well]
+    return replace(found, reasons=[*failed, *_saturated(encoded)])
 
 
 def beyond(generator: Explainable, classes: Sequence[str]) -> Iterator[str]:
@@ -122,22 +129,7 @@ def redrawn_decides(encoded: Encoded) -> float | None:
     return (goes_with[0] / goes_with.sum()).item() if goes_with.any() else None
 
 
-def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float, decides: float | None) -> Iterator[str]:
-    if l1 > FAINT * mean:
-        yield (
-            f"reconstructions are more than half as far from their images as the mean image is ({l1:.3g}, {mean:.3g}): "
-            "what the generator does not show cannot be found"
-        )
-    if agreement < DISAGREES:
-        yield (
-            f"the classifier decides otherwise of {1 - agreement:.0%} of the reconstructions than of their images: it "
-            "is explained on pictures that it sees differently"
-        )
-    if decides is not None and decides < DECIDES:
-        yield (
-            f"where one image is redrawn and what redrawing loses of another is added, {1 - decides:.0%} of the "
-            "decisions go with what is lost: much of what decides is not redrawn, so that no attribute can show it"
-        )
+def _saturated(encoded: Encoded) -> Iterator[str]:
     certain = (encoded.seen.softmax(1).amax(1) > CERTAIN).double().mean().item()
     if certain > SATURATED:
         yield (
@@ -147,48 +139,50 @@ def _reasons(encoded: Encoded, l1: float, mean: float, agreement: float, decides
 
 
 def doubts(names: dict[int, str], chosen: dict[int, list[float]], random: dict[int, list[float]]) -> Iterator[str]:
-    """Reasons that flips on other images give, by target class."""
-    for y, shares in chosen.items():
-        if shares and shares[-1] < FEW:
-            yield (
-                f"towards {names[y]}: all {len(shares)} attributes together change {shares[-1]:.0%} of the decisions: "
-                "they are not what decides"
-            )
-        if random[y] and random[y][-1] > JUMPY:
-            yield (
-                f"towards {names[y]}: as many coordinates at random change {random[y][-1]:.0%} of the decisions: "
-                "whatever is changed moves the classifier"
-            )
-        if not shares:
-            yield f"towards {names[y]}: no attribute was found, or no other image could show it"
+    """Reasons that flips on other images give, one for all target classes that have it."""
+    if few := {names[y]: shares[-1] for y, shares in chosen.items() if shares and shares[-1] < FEW}:
+        yield f"all attributes together change few of the decisions: {towards(few)}; they are not what decides"
+    if jumpy := {names[y]: shares[-1] for y, shares in random.items() if shares and shares[-1] > JUMPY}:
+        yield (
+            f"as many coordinates at random change decisions too: {towards(jumpy)}; whatever is changed moves the "
+            "classifier"
+        )
+    if none := [quoted(names[y]) for y, shares in chosen.items() if not shares]:
+        yield f"no attribute was found towards {classes_of(none)}, or no other image could show it"
 
 
 def unseen(names: dict[int, str], images: dict[int, Tensor]) -> Iterator[str]:
-    """A reason for each target class whose attributes hardly change what one sees.
+    """A reason where attributes hardly change what one sees.
 
     Args:
         images: target class -> (n, 3, C, H, W) uint8: originals, their reconstructions, what attributes make of these.
     """
+    faint = dict[str, float]()
     for y, triples in images.items():
         original, reconstruction, changed = triples.double().unbind(1)
         lost, change = ((one - reconstruction).abs().mean().item() for one in (original, changed))
         if change < UNSEEN * lost:
-            yield (
-                f"towards {names[y]}: an attribute changes the pictures by {change / lost:.0%} of what the "
-                "reconstructions lose of the images: what decides may be too faint to be seen, or not shown at all"
-            )
+            faint[names[y]] = change / lost
+    if faint:
+        yield (
+            f"an attribute changes the pictures by little: {towards(faint)} of what the redrawn images lose; what "
+            "decides may be too faint to be seen, or not shown at all"
+        )
 
 
 def redrawing(names: dict[int, str], chosen: dict[int, list[float]], transferred: dict[int, float]) -> Iterator[str]:
-    """A reason for each target class whose attributes sway redrawn images, and hardly the originals.
+    """A reason where attributes sway redrawn images, and hardly the originals.
 
     Args:
         transferred: see `genkit.explain.flips.on_originals`.
     """
-    for y, share in transferred.items():
-        if chosen[y][-1] >= FEW and share < SWAYS * chosen[y][-1]:
-            yield (
-                f"towards {names[y]}: the attributes together change {chosen[y][-1]:.0%} of the decisions on redrawn "
-                f"images, and {share:.0%} where the same differences are put on the originals: what sways the "
-                "classifier may be how images are redrawn"
-            )
+    hardly = [
+        f"{percent(share)} in place of {percent(chosen[y][-1])} towards {quoted(names[y])}"
+        for y, share in transferred.items()
+        if chosen[y][-1] >= FEW and share < SWAYS * chosen[y][-1]
+    ]
+    if hardly:
+        yield (
+            "all attributes together change far fewer decisions where the same differences are put on the originals: "
+            f"{classes_of(hardly)}; what sways the classifier may be how images are redrawn"
+        )

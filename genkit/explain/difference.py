@@ -19,16 +19,23 @@ LEAST_FULL = 0.2
 def difference(before: Tensor, after: Tensor) -> Tensor:
     """Two images (C, H, W) uint8 -> (4, H, W) uint8: red, green, blue and how opaque.
 
-    A pixel is as opaque as it has changed (its largest channel), in full where that is the largest change of all, or
-    LEAST_FULL of the range if none is so large. Its colour says whether it has become brighter or darker.
+    A pixel is as opaque as it has changed (its largest channel), in full where that is `full_colour` of the range. Its
+    colour says whether it has become brighter or darker.
     """
-    change = after.float() - before.float()
-    size = change.abs().amax(0)
+    size = (after.float() - before.float()).abs().amax(0)
     grey = [to_channels(image, 1)[0].float() for image in (before, after)]
     brighter = (grey[1] >= grey[0]).float()
     colours = [brighter * a + (1 - brighter) * b for a, b in zip(BRIGHTER, DARKER, strict=True)]
-    opaque = 255 * size / size.max().clamp_min(LEAST_FULL * 255)
+    opaque = size / full_colour(before, after)
     return torch.stack([*colours, opaque]).round().to(torch.uint8)
+
+
+def full_colour(before: Tensor, after: Tensor) -> float:
+    """The change that `difference` draws in full colour, as a share of the range: the largest, and LEAST_FULL at least.
+
+    Such a picture is amplified by 1 / that.
+    """
+    return max(LEAST_FULL, (after.float() - before.float()).abs().max().item() / 255)
 
 
 def on_white(picture: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class _Explaining:
     ):
         self.generator, self.images, self.settings, self.critic = generator, images, settings, critic
         half = min(settings.searched, len(images) // 2)
-        self.properties = Properties(judge or PixelJudge(images.shape[1:]), images[:half])
+        self.properties = Properties(judge or PixelJudge(images[:half]), images[:half])
         self.encoded = Encoded(generator, images[:half].cpu(), settings.batch)
         self.checks = checked(self.encoded)
         self.others = Encoded(generator, images[half:].cpu(), settings.batch)
@@ -135,7 +135,9 @@ class _Explaining:
         transferred = {y: share for y, share in put.items() if share is not None}
         examples = {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets}
         of_images = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
-        outside = {str(y): len(others.outside(y)) for y in targets}
+        searched, outside = ({str(y): len(part.outside(y)) for y in targets} for part in (self.encoded, others))
+        counts = {"searched": len(self.encoded), "others": len(others)}
+        rows = {"outside": outside, "searched_outside": searched}
         return Explanation(
             names,
             {y: [self.attribute(effects, step, y) for step in steps[y]] for y in targets},
@@ -145,7 +147,7 @@ class _Explaining:
             only_probabilities(others),
             self.checked({y: names[y] for y in targets}, shares, chance, transferred, examples),
             settings.to_json(),
-            {**data, **of_images, "searched": len(self.encoded), "others": len(others), "outside": outside},
+            {**data, **of_images, **counts, **rows},
             effects.range,
             weights_fingerprint(self.generator),
             transferred,

@@ -106,7 +106,9 @@ class Explanation:
         only_probabilities: share flipped by changing the appended probabilities alone.
         checks: whether it is to be trusted.
         settings: of the search.
-        data: the images: name, fingerprint, n; searched, others; outside: those of the others not of each class.
+        data: the images: name, fingerprint, n; searched, others; outside, searched_outside: those of the others, and of
+            those searched, not of each class; right, labelled: the share of images of which the classifier says the
+            label, and the number of those that have one.
         range: of each coordinate over the images searched; None in an explanation that is only to be shown.
         generator: fingerprint of its weights.
     """

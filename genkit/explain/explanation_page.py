@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 from genkit import __version__
 from genkit.core.files import write_text_atomically
 from genkit.explain.charts import curves, histogram, track
-from genkit.explain.difference import difference, url
+from genkit.explain.difference import LEAST_FULL, difference, full_colour, url
 from genkit.explain.explanation import Attribute, ExampleImages, Explanation
-from genkit.explain.words import effect, enough, moved, percent, reading, sorts
+from genkit.explain.facts import facts, searched
+from genkit.explain.readings import readings
+from genkit.explain.remedies import remedies
+from genkit.explain.words import CENTRES, between, effect, enough, moved, percent, quoted, sorts
 
 SHOWN = 5
 """Attributes of a class that are shown with pictures; all are in the curve and in explanation.json."""
@@ -47,20 +51,42 @@ def page(explanation: Explanation, about: About) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
-    checks = reading(explanation.checks)
-    doubts = explanation.checks.reasons or [f"{what} No: {said}" for what, said, well in checks if not well]
+    checks = readings(explanation.checks)
+    reasons = [*explanation.checks.reasons, *(each.reason for each in checks if not each.well)]
+    doubts = list(dict.fromkeys(reason[:1].upper() + reason[1:] for reason in reasons))
+    moves = [name for found in explanation.attributes.values() for a in found for name in a.moves]
     return pages.get_template("explanation.html.j2").render(
         about=about,
         classes=sorts(explanation.classes),
         targets=[_target(explanation, target, about) for target in sorted(explanation.attributes)],
-        checks=checks,
-        doubts=list(dict.fromkeys(doubt[:1].upper() + doubt[1:] for doubt in doubts)),
+        checks=[each for each in checks if each.well],
+        right=_right(explanation),
+        doubts=doubts,
+        finding=doubts[0].split(": ")[0].rstrip(".") if doubts else "",
+        remedies=remedies(explanation, searched(explanation)) if doubts else [],
         n=searched(explanation),
-        measured=any(a.moves for found in explanation.attributes.values() for a in found),
+        temperature=_temperature(about),
+        least_full=percent(LEAST_FULL),
+        measured=bool(moves),
+        centred=any(name in CENTRES for name in moves),
         only_probabilities=percent(explanation.only_probabilities),
-        facts=[*about.facts, *_facts(explanation)],
+        facts=[*about.facts, *facts(explanation)],
         version=__version__,
     )
+
+
+def _right(explanation: Explanation) -> str:
+    """A sentence on how often the classifier is right; empty where the images have no labels."""
+    right, labelled = (explanation.data.get(name) for name in ("right", "labelled"))
+    if right is None or not labelled:
+        return ""
+    return f"The classifier is right on {percent(right)} of {labelled:,} labelled images."
+
+
+def _temperature(about: About) -> str:
+    """The temperature that softens the classifier; empty where none does."""
+    told = dict(about.facts).get("temperature", "1")
+    return "" if told == "1" else told
 
 
 def _target(explanation: Explanation, target: int, about: About) -> Told:
@@ -74,14 +100,14 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
         "enough": enough(shares, random, name, explanation.on_originals.get(target)),
         "curves": curves(shares, random, explanation.only_probabilities) if len(shares) > 1 else "",
         "attributes": [
-            _attribute(i, attribute, name, about, examples[i] if i < len(examples) else None)
+            _attribute(i, attribute, name, about) | _shown(explanation, target, examples[i : i + 1])
             for i, attribute in enumerate(found)
         ],
         "more": len(explanation.attributes[target]) - len(found),
     }
 
 
-def _attribute(i: int, attribute: Attribute, name: str, about: About, examples: ExampleImages | None) -> Told:
+def _attribute(i: int, attribute: Attribute, name: str, about: About) -> Told:
     return {
         "number": i + 1,
         "moves": moved(attribute.moves, about.categories, attribute.drifts),
@@ -89,7 +115,20 @@ def _attribute(i: int, attribute: Attribute, name: str, about: About, examples: 
         "histogram": histogram(attribute.effects),
         "place": f"{attribute.layer}, channel {attribute.channel}, towards its "
         f"{'largest' if attribute.direction else 'smallest'} value",
-        "rows": _rows(examples) if examples else [],
+    }
+
+
+def _shown(explanation: Explanation, target: int, examples: Sequence[ExampleImages]) -> Told:
+    """The rows of an attribute, of how many images they are those that change most, and how differences are drawn."""
+    rows = [row for one in examples for row in _rows(one)]
+    if not rows:
+        return {"rows": []}
+    count = explanation.data.get("searched_outside", {}).get(str(target))
+    others = f"images not called {quoted(explanation.classes[target])}"
+    return {
+        "rows": rows,
+        "chosen": f"The {len(rows)} of {f'{count:,} {others}' if count else f'the {others}'} that change most",
+        "full": between([row["full"] for row in rows]),
     }
 
 
@@ -104,6 +143,7 @@ def _rows(examples: ExampleImages) -> list[Told]:
                 ("difference", url(difference(redrawn, changed))),
             ],
             "side": original.shape[-1],
+            "full": full_colour(redrawn, changed),
             "before": percent(before),
             "after": percent(after),
             "track": track(before, after),
@@ -112,19 +152,6 @@ def _rows(examples: ExampleImages) -> list[Told]:
     ]
 
 
-def searched(explanation: Explanation) -> int:
-    """The number of images in which changes were tried; the others only show what was found."""
-    return int(explanation.data.get("searched", explanation.data.get("n", 0)))
-
-
 def _outside(explanation: Explanation, target: int) -> str:
     count = explanation.data.get("outside", {}).get(str(target))
     return "other" if count is None else f"{count:,} other"
-
-
-def _facts(explanation: Explanation) -> list[tuple[str, str]]:
-    data = explanation.data
-    kept = [("images searched", f"{searched(explanation):,} of {data.get('name', 'unknown data')}")]
-    if data.get("fingerprint"):
-        kept.append(("fingerprint of the images", str(data["fingerprint"])[:16]))
-    return kept + [(name.replace("_", " "), str(value)) for name, value in explanation.settings.items()]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from math import isnan
 
-from genkit.explain.checks import DECIDES, DISAGREES, FAINT
-from genkit.explain.explanation import Attribute, Checks
+from genkit.explain.explanation import Attribute
 from genkit.images.property_changes import IN_WORDS
 
 HARDLY, CLEARLY, STRONGLY = 0.15, 0.5, 1.0
@@ -17,11 +16,19 @@ MORE_AND_LESS = {
     "saturation": ("the image is {} more colourful", "the image is {} greyer"),
     IN_WORDS["area"]: ("{} more of it stands out", "{} less of it stands out"),
     IN_WORDS["aspect"]: ("it is {} taller for its width", "it is {} wider for its height"),
-    IN_WORDS["across"]: ("it lies {} further right", "it lies {} further left"),
-    IN_WORDS["down"]: ("it lies {} lower", "it lies {} higher"),
+    IN_WORDS["across"]: ("its centre of mass lies {} further right", "its centre of mass lies {} further left"),
+    IN_WORDS["down"]: ("its centre of mass lies {} lower", "its centre of mass lies {} higher"),
 }
 """Sentences about an image of which there is more, or less, of a property; {} takes "a little", "clearly" or "much"."""
 
+CENTRES = {
+    IN_WORDS["across"]: "how far right its centre of mass lies",
+    IN_WORDS["down"]: "how far down its centre of mass lies",
+}
+"""Names of the centre's places: where a part fades it moves too, though nothing else does, so that it is told later."""
+
+PERCENT = "\N{NO-BREAK SPACE}%"
+"""Behind the number of a percentage, on the same line."""
 NAMED = 6
 """Classes that a sentence names at most."""
 
@@ -32,13 +39,21 @@ def percent(share: float) -> str:
         return "an unknown share"
     number = 100 * share
     text = f"{number:.1f}" if 0 < number < 10 or 99 < number < 100 else f"{number:.0f}"
-    return f"{text}\N{NO-BREAK SPACE}%"
+    return f"{text}{PERCENT}"
+
+
+def between(shares: Collection[float]) -> str:
+    """38 to 52 %, or one number where all are the same."""
+    low, high = percent(min(shares)), percent(max(shares))
+    return low if low == high else f"{low.removesuffix(PERCENT)} to {high}"
 
 
 def moved(
     moves: Mapping[str, float], categories: Collection[str] = (), drifts: Mapping[str, float] | None = None
 ) -> list[tuple[str, str]]:
     """(property and what becomes of it, in two parts), the largest change first, what hardly changes last.
+
+    Of changes that the same word is used for, "much" or "clearly", those of the centre of mass come last.
 
     Args:
         categories: properties that are one of several classes.
@@ -47,7 +62,7 @@ def moved(
     """
     either = {k: drift for k, drift in (drifts or {}).items() if drift >= max(CLEARLY, 2 * abs(moves[k]))}
     far = {name: either.get(name, abs(move)) for name, move in moves.items()}
-    order = sorted(far, key=lambda name: -far[name])
+    order = sorted(far, key=lambda name: (-_degree(far[name]), name in CENTRES, -far[name]))
     still = [name for name in order if far[name] < HARDLY]
 
     def row(name: str) -> tuple[str, str]:
@@ -60,7 +75,9 @@ def moved(
     rows = [row(name) for name in order if name not in still]
     if not rows:
         return [("Nothing that is measured", "changes much here: look, and name it yourself")] if still else []
-    return [*rows, (listed(still), "hardly changes" if len(still) == 1 else "hardly change")] if still else rows
+    if still:
+        rows.append((listed([CENTRES.get(name, name) for name in still]), f"hardly change{'s' * (len(still) == 1)}"))
+    return rows
 
 
 def _of_size(name: str, change: float) -> tuple[str, str]:
@@ -83,11 +100,12 @@ def _spreads(size: float) -> str:
 
 
 def effect(attribute: Attribute, name: str) -> str:
-    """A sentence: in how many images, and how far, an attribute moves the classifier towards its class."""
+    """A sentence: in how many of all images, and how far, an attribute moves the classifier towards its class."""
     effects = attribute.effects.float()
-    share, middle = float((effects > 0).float().mean()), float(effects.median())
-    half = f"; half of them by {middle:.2g} logits or more" if middle > 0 else ""
-    return f"Moves the classifier towards {quoted(name)} in {percent(share)} of {len(effects):,} images{half}"
+    share, middle, most = float((effects > 0).float().mean()), float(effects.median()), float(effects.max())
+    half = f"half of all by {middle:.2g} logits or more, " if middle > 0 else ""
+    far = f": {half}one by {most:.2g}" if most > 0 else ""
+    return f"Of all {len(effects):,} images searched, {percent(share)} move towards {quoted(name)}{far}"
 
 
 def enough(shares: Sequence[float], random: Sequence[float], name: str, transferred: float | None = None) -> str:
@@ -104,25 +122,15 @@ def enough(shares: Sequence[float], random: Sequence[float], name: str, transfer
     return f"{first} {quoted(name)}{''.join(f'; {part}' for part in more)}.{against}{originals}"
 
 
-def reading(checks: Checks) -> list[tuple[str, str, bool]]:
-    """(what was checked, what was found, whether it is well) of reconstructions, agreement and what is lost."""
-    better = checks.l1 <= FAINT * checks.l1_of_mean_image
-    drawn = (
-        f"A pixel is off by {percent(checks.l1 / 2)} of the way from black to white, on average; it would be off by "
-        f"{percent(checks.l1_of_mean_image / 2)} if the average image were shown every time."
-    )
-    kept = f"It decides the same about {percent(checks.agreement)} of the images when they are redrawn."
-    rows = [
-        ("Are the images redrawn faithfully?", drawn, better),
-        ("Does the classifier see the same in them?", kept, checks.agreement >= DISAGREES),
-    ]
-    if (decides := checks.redrawn_decides) is not None:
-        lost = (
-            "Where one image is redrawn, and what redrawing loses of one of another class is added, "
-            f"{percent(decides)} of the decisions go with the redrawn one."
-        )
-        rows.append(("Does it decide by what is redrawn?", lost, decides >= DECIDES))
-    return rows
+def towards(shares: Mapping[str, float]) -> str:
+    """30 % towards “4” and 21 % towards “9”; of many classes the first ones."""
+    return classes_of([f"{percent(share)} towards {quoted(name)}" for name, share in shares.items()])
+
+
+def classes_of(said: Sequence[str]) -> str:
+    """Things said of a class each, in one sentence; of many classes those of the first ones."""
+    more = len(said) - NAMED
+    return listed([*said[:NAMED], f"{more:,} more"] if more > 0 else said)
 
 
 def quoted(name: str) -> str:

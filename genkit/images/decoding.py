@@ -119,7 +119,7 @@ def _eight_bit(picture: Image.Image, name: str) -> tuple[PixelArray, tuple[str, 
         pixels, dark = _from_sixteen_bit(np.asarray(picture))
         return pixels[..., None], (*notes, "16-bit", *([DARK] if dark else []))
     if picture.has_transparency_data:
-        return _array_of(_on_white(picture)), (*notes, "alpha")
+        return _array_of(_on_white(picture)), (*notes, "alpha on white")
     wanted = "L" if picture.mode in ("1", "L") else "RGB"
     return _array_of(picture if picture.mode == wanted else picture.convert(wanted)), tuple(notes)
 

@@ -122,7 +122,7 @@ def decode(
     - 16-bit grey is divided by 257 and rounded, never clipped ("16-bit"); of 16-bit colour Pillow reads the high byte
       ("16-bit colour"). A 16-bit grey picture that uses 12 bits or fewer is nearly black then; it is not brightened,
       but noted once more (`genkit.images.decoding.DARK`).
-    - Transparency is composited on white ("alpha"); palettes, CMYK and the like become RGB ("palette",
+    - Transparency is composited on white ("alpha on white"); palettes, CMYK and the like become RGB ("palette",
       "colour space"), 1-bit becomes 0 and 255 ("1-bit"); colour profiles are ignored.
     - The EXIF orientation is applied ("rotated").
     - Pictures over 20 times longer than wide are kept ("extreme aspect ratio").

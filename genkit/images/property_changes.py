@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -16,6 +16,8 @@ from genkit.images.properties import CYCLIC, properties
 
 BATCH = 64
 """Images at a time."""
+COLOURS, COLOURLESS = ("hue", "saturation"), 0.02
+"""Properties of colour, and the mean chroma up to which an image has none: the noise of a compressed grey one."""
 RANGES = {"across": (-1.0, 1.0), "down": (-1.0, 1.0), "aspect": (0.0, 100.0)}
 """Of the properties that do not lie in [0, 1]."""
 SEEN = {"aspect": 0.1}
@@ -41,23 +43,27 @@ class AttributeJudge(Protocol):
 
 
 class PixelJudge:
-    """Reads what pixels show, see `genkit.images.properties`: a judge of any images, which has learned nothing.
+    """Reads what pixels show, see `genkit.images.properties`: a judge of such images, which has learned nothing.
 
     Args:
-        sample_shape: (C, H, W) of the images.
+        images: (N, C, H, W) real ones; of grey images in three channels it reads no colour, which would be rounding.
     """
 
-    def __init__(self, sample_shape: Sequence[int]):
-        self.sample_shape = tuple(sample_shape)
+    def __init__(self, images: Tensor):
+        self.sample_shape = tuple(images.shape[1:])
+        found = properties(images)
+        grey = bool((found.get("saturation", torch.zeros(1)) <= COLOURLESS).all())
         columns = {
             name: Values(*RANGES.get(name, (0.0, 1.0)), cyclic=name in CYCLIC)
-            for name in properties(torch.zeros(1, *self.sample_shape))
+            for name in found
+            if not (grey and name in COLOURS)
         }
         self.conditions = ConditionSpace({IN_WORDS.get(name, name): column for name, column in columns.items()})
         self.seen = {IN_WORDS.get(name, name): SEEN.get(name, 0.01) for name in columns}
 
     def predict(self, x: Tensor) -> Mapping[str, Tensor]:
-        return {IN_WORDS.get(name, name): rows for name, rows in properties(x).items()}
+        found = {IN_WORDS.get(name, name): rows for name, rows in properties(x).items()}
+        return {name: found[name] for name in self.conditions}
 
 
 class Properties:

@@ -31,11 +31,34 @@ def through(change: object) -> nn.Module:
     return Changed()
 
 
-@pytest.mark.parametrize(("margin", "temperature"), [(1.0, 1), (2.0, 1), (4.0, 2), (9.0, 5), (1e6, 100)])
+@pytest.mark.parametrize(("margin", "temperature"), [(1.0, 1), (2.0, 1), (4.0, 2), (9.0, 5), (1e4, 4552)])
 def test_the_temperature_at_which_it_is_not_certain(margin: float, temperature: int) -> None:
     logits = torch.tensor([[0.0, margin], [margin, 0.0]])
     assert temperature_for(logits) == temperature
-    assert margin > 1e3 or (logits / temperature).softmax(1).amax() <= 0.9
+    assert (logits / temperature).softmax(1).amax() <= 0.9
+
+
+def test_logits_beyond_any_temperature_are_refused() -> None:
+    with pytest.raises(WeightsError, match="even where its logits are divided by 1,000,000"):
+        temperature_for(torch.tensor([[0.0, 1e30], [1e30, 0.0]]))
+
+
+class Fails(nn.Module):
+    def __init__(self, fault: Exception):
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise self.fault
+
+
+def test_advice_fits_what_a_classifier_fails_with() -> None:
+    with pytest.raises(WeightsError, match=r"ZeroDivisionError: division by zero$"):
+        check_explicable(Fails(ZeroDivisionError("division by zero")), X)
+    with pytest.raises(WeightsError, match="images are float32: convert them"):
+        check_explicable(Net().double(), X)
+    with pytest.raises(WeightsError, match=r"word\.\.\."):
+        check_explicable(Fails(RuntimeError("word " * 40)), X)
 
 
 def test_a_frozen_classifier_is_taken() -> None:
@@ -49,7 +72,7 @@ def test_a_frozen_classifier_is_taken() -> None:
     [
         (through(lambda y: y.detach()), "no gradient of the classifier reaches its images"),
         (through(lambda y: y * float("nan")), "not finite"),
-        (through(lambda y: y[:, :1]), "has 1 class; an explanation needs at least 2"),
+        (through(lambda y: y[:, :1]), "needs at least 2 classes, and the classifier has 1"),
         (through(lambda y: y.softmax(1)), "leave its last softmax out"),
         (through(lambda y: y + torch.randn_like(y)), "says other numbers of the same images each time"),
         (through(lambda y: y * 0), "does not depend on its images"),

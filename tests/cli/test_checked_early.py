@@ -92,7 +92,7 @@ CASES: list[tuple[str, str]] = [
     ("stats digits --out x.npz --extractor nothing", "no extractor 'nothing'"),
     ("stats ddpm --out x.npz --extractor judge", "has no end; give a number n of samples"),
     ("likelihood ddpm --against digits/none", "--against.split: input should be"),
-    ("likelihood ddpm --against digits", "samples of digits are [1, 28, 28], wanted [1, 8, 8]"),
+    ("likelihood ddpm --against digits", "wanted [1, 8, 8]; give {type: digits, size: 8, channels: 1}"),
     ("likelihood ddpm --against six --samples 3", "takes no 'samples'"),
     ("likelihood ddpm --against six --steps 500", "500"),
     ("likelihood ddpm --against six --json loud", "it is a folder"),

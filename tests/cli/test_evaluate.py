@@ -178,7 +178,7 @@ ACCEPTED = {
     "ok_rgb.png": None,
     "gray8.png": None,
     "gray16.png": "16-bit",
-    "rgba.png": "alpha",
+    "rgba.png": "alpha on white",
     "palette.png": "palette",
     "cmyk.jpg": "colour space",
     "exif_rotated.jpg": "rotated",

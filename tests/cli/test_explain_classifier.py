@@ -18,7 +18,7 @@ from torch import nn
 
 from genkit.classifiers.own_classifier import OwnClassifier, unbind
 from genkit.classifiers.preprocessing import Preprocessing
-from genkit.cli import explain_images
+from genkit.cli.explaining import page
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.frozen import freeze
 from genkit.core.interruption import Interrupted
@@ -70,7 +70,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def styleex(monkeypatch: pytest.MonkeyPatch) -> Brightness:
     """What weights of any name are."""
     generator = Brightness(freeze(Bright()))
-    monkeypatch.setattr(explain_images, "loaded", lambda kind, name: generator)
+    monkeypatch.setattr(page, "loaded", lambda kind, name: generator)
     return generator
 
 
@@ -259,7 +259,7 @@ def test_images_of_the_training_are_told(here: Path, capsys: Capture, styleex: B
 
 
 def test_shipped_weights_know_what_they_were_trained_on(tmp_path: Path) -> None:
-    from genkit.cli.explain_images import _taught
+    from genkit.cli.explaining.page import _taught
     from genkit.core.catalog import build
 
     def found(weights: str, spec: dict[str, Any]) -> list[str]:
@@ -293,7 +293,7 @@ def test_a_judge_of_other_images_is_told_before_the_search(
     here: Path, capsys: Capture, styleex: Brightness, searched: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge = SimpleNamespace(predict=None, conditions={}, sample_shape=(3, 64, 64))
-    monkeypatch.setattr(explain_images, "loaded", lambda kind, name: judge if name == "judge" else styleex)
+    monkeypatch.setattr(page, "loaded", lambda kind, name: judge if name == "judge" else styleex)
     line = ["explain", "run", "pics", "--by", "run", "--out", "page", "--judge", "judge"]
     assert "--judge judge reads images of 3 x 64 x 64, and these are of 3 x 8 x 8" in refusal(capsys, *line)
     assert not searched and not Path("page").exists()
@@ -386,7 +386,7 @@ def test_animations(
 
 def test_an_explanation_must_be_there(here: Path, capsys: Capture, styleex: Brightness) -> None:
     line = refusal(capsys, "explain", "run", "--to", "bright", "--attribute", "1", "--out", "a.gif")
-    assert "run/explanation holds no explanation" in line and "--found" in line
+    assert "run holds no explanation" in line and "--found" in line
 
 
 def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,3 +431,21 @@ def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys
     assert ran.code == 0 and "it becomes bright" in ran.out, ran
     ran = run(capsys, "explain", "run", *one, "--attribute", "1", "--out", "a.webp")
     assert ran.code == 0 and Path("a.webp").is_file(), ran.err
+
+
+def test_one_image_without_a_class_is_told_how(here: Path, capsys: Capture, styleex: Brightness) -> None:
+    image = next(Path("pics").glob("*.png"))
+    for out in ((), ("--out", "page")):
+        told = refusal(capsys, "explain", "run", image, "--by", "run", *out)
+        assert "is one image: say what it should become with --to CLASS" in told
+
+
+def test_found_takes_a_run(here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]) -> None:
+    explanation(size=SIZE).save(Path("run/explanation"))
+    image = next(Path("pics").glob("*.png"))
+    for found in ("run", "run/explanation"):
+        told = refusal(capsys, "explain", "run", image, "--by", "run", "--to", "large", "--found", found)
+        assert "this explanation keeps no ranges" in told, "it was found and read"
+    assert "pics holds no explanation" in refusal(
+        capsys, "explain", "run", image, "--by", "run", "--to", "large", "--found", "pics"
+    )

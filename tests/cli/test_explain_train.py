@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from genkit.cli import explain_train
-from genkit.cli.styleex_recipe import styleex_recipe, widths
+from genkit.cli.explaining.recipe import styleex_recipe, widths
 from genkit.core.interruption import Interrupted
 from genkit.core.table import has
 from genkit.images.pixels import write_folder
@@ -81,7 +82,7 @@ def test_from_a_classifier_to_the_page(steps: list[Any], capsys: Capture) -> Non
     (recipe, out, resume), explained = steps
     assert (out, resume, recipe.train.steps, recipe.train.seed) == (Path("run"), False, 7, 3)
     data = {"type": "folder", "path": "pics", "size": 16, "channels": 3}
-    assert explained == ("mean_net:Net", data, Path("run"), None, 11, 3)
+    assert explained == ("mean_net:Net", data, Path("run"), None, 11, 3, 7)
     from genkit.core.pretrained import Pretrained
 
     kept: Any = Pretrained.from_pretrained(recipe.system["generator"]["classifier"]["weights"])
@@ -171,8 +172,12 @@ def test_options_left_out_on_resume_are_those_of_the_run(steps: list[Any], capsy
     [
         ("", "-n 5", "-n 5: at least 10 images are searched"),
         ("", "--against few", "8 images are too few"),
-        ("", "--against dark", "the classifier gives all 15 images class"),
-        ("return self -> return 1 + 0.1 * self", "", "the classifier gives all 10 images class 1"),
+        ("", "--against dark", "the classifier takes all 15 images that are looked at of --against for class 1"),
+        (
+            "return self -> return 1 + 0.1 * self",
+            "",
+            "the classifier takes all 10 images that are looked at of DATA for class 1",
+        ),
         ("torch.manual_seed(0) -> torch.manual_seed(torch.seed() % 2**32)", "", "gives other weights each time"),
         (
             "return self -> return torch.sigmoid(self.linear(x.mean((2, 3)) - 0.5)) + 0 * self",
@@ -301,10 +306,10 @@ def test_a_search_that_was_stopped_goes_on_with_resume(monkeypatch: pytest.Monke
     def stopped(*_: object) -> None:
         raise Interrupted(signal.SIGINT)
 
-    monkeypatch.setattr("genkit.cli.explain_images.explainer", lambda *_: None)
-    monkeypatch.setattr("genkit.cli.explain_images.search", stopped)
+    monkeypatch.setattr("genkit.cli.explaining.page.explainer", lambda *_: None)
+    monkeypatch.setattr("genkit.cli.explaining.page.search", stopped)
     with pytest.raises(Interrupted, match=r"stopped by SIGINT; go on with --resume: what is trained stays"):
-        explain_train._explain("x", None, tmp_path, None, None, 0)
+        explain_train._explain("x", None, tmp_path, None, None, 0, 1)
 
 
 @TRAINS
@@ -375,6 +380,9 @@ def test_files_of_others_are_left_alone(steps: list[Any], capsys: Capture) -> No
     for name in (
         "explanation/notes.txt",
         "classifier/config.json",
+        "classifier/model.safetensors",
+        "checkpoints",
+        "notes.txt",
         "report.html",
         "weights/model.safetensors",
         "data.json",
@@ -389,8 +397,91 @@ def test_files_of_others_are_left_alone(steps: list[Any], capsys: Capture) -> No
             path.parent.rmdir()
         Path("mine").rmdir()
     Path("mine").mkdir()
-    Path("mine/notes.txt").write_text("mine")
-    assert run(capsys, *line).code == 0 and Path("mine/notes.txt").read_text() == "mine"
+    Path("mine/.DS_Store").write_text("mine")
+    assert run(capsys, *line).code == 0 and Path("mine/.DS_Store").read_text() == "mine"
+
+
+@TRAINS
+def test_a_start_that_was_killed_begins_again_and_another_classifier_is_left_alone(
+    steps: list[Any], capsys: Capture
+) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--size", 16, "--out", "run"]
+    assert run(capsys, *line).code == 0 and {p.name for p in Path("run").iterdir()} == {"classifier"}
+    before = {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()}
+    assert run(capsys, *line).code == 0, "no recipe yet: the same is begun again"
+    assert "holds another classifier and no run" in refusal(capsys, *line, "--mean", "0.3")
+    assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
+
+
+@TRAINS
+def test_a_run_is_not_begun_inside_another(steps: list[Any], capsys: Capture) -> None:
+    line = ["explain", "train", "mean_net:Net", "pics", "--size", 16, "--out"]
+    for name in ("weights", "explanation"):
+        path = Path("other") / name / "config.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+        assert "holds config.json and no run" in refusal(capsys, *line, path.parent)
+    assert "holds mean_net.py and no run" in refusal(capsys, *line, ".")
+    assert not steps and not Path("classifier").exists()
+
+
+def labelled(names: Sequence[str]) -> None:
+    """Bright images in folders: mean_net decides by how bright they are."""
+    x = levels(40)
+    for name, part in zip(names, (x[:20], x[20:]), strict=True):
+        write_folder([part], Path("labelled") / name)
+
+
+@TRAINS
+def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Capture) -> None:
+    labelled(["dark", "light"])
+    line = ["explain", "train", "mean_net:Net", "labelled", "--size", 16, "--dry-run", "--out", "run"]
+    for names in ("dark,light", "light,dark"):
+        ran = run(capsys, *line, "--classes", names)
+        assert ran.code == 0, ran
+        told = {"no more than one label for all would be (50%)" in ran.out, "see whether --classes" in ran.out}
+        right = next(word for word in ran.out.split() if word.endswith("%"))
+        assert told == {right != "100%"} and right in ("100%", "0%"), ran.out
+    assert "is right on" not in run(capsys, *line, "--classes", "cat,dog").out, "nothing to compare"
+    assert "is right on" in run(capsys, *line).out, "without names by their order"
+
+
+@TRAINS
+def test_a_generator_that_needs_more_training_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from genkit.explain.checks import Untrained
+
+    def untrained(*_: object) -> None:
+        raise Untrained("the generator looks untrained")
+
+    monkeypatch.setattr("genkit.cli.explaining.page.explainer", lambda *_: None)
+    monkeypatch.setattr("genkit.cli.explaining.page.search", untrained)
+    with pytest.raises(Untrained, match="the same command with --resume --steps 800 goes on from here"):
+        explain_train._explain("x", None, tmp_path, None, None, 0, 400)
+
+
+@TRAINS
+def test_fewer_steps_than_were_done_are_refused_by_their_option(
+    steps: list[Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = begun(steps, capsys)
+    monkeypatch.setattr("genkit.training.checkpoint.complete", lambda folder: [Path("step-00000400")])
+    told = refusal(capsys, *line, "--resume", "--steps", 300)
+    assert "run has done 400 iterations already: leave --steps out, or give more" in told
+
+
+@TRAINS
+def test_what_names_no_classifier_is_told_before_its_options(steps: list[Any], capsys: Capture) -> None:
+    for name in ("mean_net/Net:make", "nothere"):
+        told = refusal(capsys, "explain", "train", name, "pics", "--out", "run", "--mean", "0.5")
+        assert name in told and "code of yours is written package.module:factory, such as my.net:make" in told
+    told = refusal(capsys, "explain", "train", "torchvision:resnet19", "pics", "--out", "run")
+    assert "torchvision has no 'resnet19'" in told and "did you mean" in told
+    told = refusal(capsys, "explain", "train", "mnist-classifier", "pics", "--out", "run", "--weights", "a.safetensors")
+    assert "mnist-classifier has its own" in told
+    Path("meta_net.py").write_text(NET + "\n\ndef make():\n    return Net().to('meta')\n")
+    told = refusal(capsys, "explain", "train", "meta_net:make", "pics", "--out", "run")
+    assert "meta_net:make gives a module on the meta device, whose weights have no values" in told
+    assert not steps and not Path("run").exists()
 
 
 @TRAINS

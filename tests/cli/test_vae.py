@@ -125,3 +125,12 @@ def test_refusals(capsys: Capture, vae: Path, pictures: list[Path], finished: Pa
     for option in (["-n", 16], ["--seed", 0], ["--grid"], ["--batch-size", 2]):
         assert f"{option[0]} is of new images" in refusal(capsys, *replaced, *option)
     assert "at least 2" in refusal(capsys, "sample", vae, "--between", *pictures, "-n", 1, *out)
+
+
+def test_what_is_done_to_an_image_of_another_size_is_told(capsys: Capture, vae: Path, tmp_path: Path) -> None:
+    generator = VAE.from_pretrained(vae)
+    for size, told in (((200, 40), "its middle square of 40 x 40 is reduced"), ((10, 10), "the image is enlarged")):
+        path = tmp_path / f"{size[0]}.png"
+        Image.new("L", size).save(path)
+        read_image(path, generator)
+        assert f"{size[0]} x {size[1]} pixels; {told}, as 28 x 28" in capsys.readouterr().out

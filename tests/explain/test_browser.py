@@ -14,6 +14,7 @@ from tests.explain.made import explanation
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
 
 REASON = "The classifier gives the same answer to every image."
+UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
 LOADED = "[...document.images].filter(i => i.complete && i.naturalWidth > 0).length"
 
 
@@ -55,8 +56,16 @@ def test_the_checks_are_seen_first(opened: Tab) -> None:
     assert opened.value("getComputedStyle(document.querySelector('#checks h2')).color") == "rgb(163, 33, 27)"
 
 
+def test_doubted_changes_are_out_of_sight_until_they_are_asked_for(opened: Tab) -> None:
+    seen = "document.images[0].checkVisibility()"
+    assert opened.value(seen) is False
+    opened.value(UNFOLD)
+    assert opened.value(seen) is True
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1600])
 def test_it_fits_a_phone_and_a_desk(opened: Tab, width: int) -> None:
+    opened.value(UNFOLD)
     opened.ask("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
     assert opened.value("document.documentElement.scrollWidth") <= width
     assert opened.value("document.images[0].getBoundingClientRect().width") >= 50

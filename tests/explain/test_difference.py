@@ -11,9 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from genkit.core.errors import DataError
-from genkit.explain.difference import BRIGHTER, DARKER, difference, on_white
+from genkit.explain.difference import BRIGHTER, DARKER, LEAST_FULL, difference, full_colour, on_white
 from genkit.explain.sheet import sheet, write_sheets
+from genkit.explain.sheet_layout import GAP, MARGIN, SMALLEST, SheetRow, laid_out
 from genkit.explain.strip import frames, strengths, write_strip
+from genkit.explain.words import percent
 from genkit.images.grid import TILE as SIDE
 from tests.explain.made import LARGE, explanation
 
@@ -28,15 +30,49 @@ def test_a_difference_has_a_colour_by_its_sign_and_an_opacity_by_its_size() -> N
     assert int(difference(before, before)[3].max()) == 0
     faint = difference(before, before + 1)
     assert int(faint[3].max()) == 5  # 255 / 51: noise is not blown up
+    assert full_colour(before, after) == pytest.approx(100 / 255)
+    assert full_colour(before, before + 1) == LEAST_FULL == 0.2
 
 
-def test_a_sheet_has_a_row_an_attribute(tmp_path: Path) -> None:
+def test_a_sheet_can_be_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = list[tuple[list[SheetRow], tuple[str, ...], list[tuple[str, str]]]]()
+    monkeypatch.setattr("genkit.explain.sheet.laid_out", lambda *all_: given.append(all_))
     made = explanation(size=16)
-    picture = sheet(made, LARGE)
-    assert picture.shape == (3, 3 * (SIDE + 2) - 2, 12 * (SIDE + 2) - 2)
-    examples = made.examples[LARGE][0].images[0]
-    assert torch.equal(picture[:, :SIDE:4, :SIDE:4], examples[0])
-    assert torch.equal(picture[:, :SIDE:4, 2 * (SIDE + 2) : 3 * SIDE + 4 : 4], examples[2])
+    sheet(made, LARGE)
+    sheet(explanation(size=16, reasons=("it is saturated",)), LARGE)
+    (rows, heads, lines), (_, _, doubted) = given
+    assert lines[0][0] == "What makes the classifier say “large”" and [row.head for row in rows] == ["1", "2", "3"]
+    assert heads == ("original", "redrawn", "changed", "difference")
+    assert rows[0].below[0] == ("", percent(float(made.examples[LARGE][0].before[0])), *rows[0].below[0][2:3], "")
+    assert rows[0].below[0][2] == percent(float(made.examples[LARGE][0].after[0]))
+    assert rows[0].examples[1][:3].equal(made.examples[LARGE][0].images[1])
+    assert doubted[1][0].startswith("Not to be trusted") and "trusted" not in str(lines)
+    assert "amplified" in lines[-1][0] and "20\xa0%" in lines[-1][0]
+
+
+def test_a_sheet_has_room_for_pictures_and_words() -> None:
+    examples = [torch.full((4, 3, 16, 16), shade, dtype=torch.uint8) for shade in (40, 90)]
+    below = [("", "13 %", "67 %", "")] * 2
+    rows = [SheetRow("1", examples, below), SheetRow("2", examples[:1], below[:1])]
+    picture = laid_out(rows, ("a", "b", "c", "d"), [("heading " * 40, "black")])
+    grey = picture[0]
+    corners = (grey == 40).nonzero()
+    y, x = corners[0].tolist()
+    assert (grey[y : y + SIDE, x : x + SIDE] == 40).all() and (
+        grey[y : y + SIDE, x + SIDE : x + SIDE + GAP] == 255
+    ).all()
+    second = x + 4 * (SIDE + GAP) - GAP + MARGIN
+    assert (grey[y : y + SIDE, second : second + SIDE] == 90).all(), "an example further"
+    words = grey[y + SIDE : y + SIDE + SMALLEST + GAP]
+    step = SIDE + GAP
+    inked = [bool((words[:, x + k * step : x + k * step + SIDE] < 128).any()) for k in range(4)]
+    assert inked == [False, True, True, False]
+    assert (grey[y : y + SIDE, :x] < 128).any(), "the number of the row"
+    assert (grey[:y] < 128).any() and (grey[:, -MARGIN // 2 :] == 255).all(), "the heading is broken into lines"
+
+
+def test_sheets_are_named_by_the_class(tmp_path: Path) -> None:
+    made = explanation(size=16)
     assert [path.name for path in write_sheets(tmp_path, made)] == ["class-0.png", "class-1.png"]
     with pytest.raises(DataError, match="no examples of 'c'"):
         sheet(explanation(classes=("a", "b", "c")), 2)

@@ -50,6 +50,7 @@ def test_the_coordinate_that_drives_the_decision_is_found_for_both_classes() -> 
     assert explanation.checks.redrawn_decides == 1, "nothing is lost"
     assert explanation.checks.agreement == 1 and not [r for r in explanation.checks.reasons if "random" not in r]
     assert explanation.data["name"] == "pixels" and explanation.data["n"] == 40 and explanation.data["others"] == 20
+    assert explanation.data["searched_outside"]["0"] == int((x[:, DRIVER] > 0).sum()), "of those searched"
     assert sum(explanation.data["outside"].values()) == 20 and min(explanation.data["outside"].values()) > 0
     assert explanation.settings["selection"] == {"name": "PaperSelection", "threshold": 1.0}
 
@@ -71,7 +72,7 @@ def test_flips_are_of_other_images_than_those_searched() -> None:
     x[20:, ..., DRIVER] = -0.8
     explanation = explain(binary(), x, SETTINGS)
     assert explanation.sufficiency == {0: [], 1: [1.0]}
-    assert "towards 0: no attribute was found, or no other image could show it" in explanation.checks.reasons
+    assert "no attribute was found towards “0”, or no other image could show it" in explanation.checks.reasons
 
 
 def test_attributes_that_sway_redrawn_images_alone_are_doubted() -> None:
@@ -80,7 +81,10 @@ def test_attributes_that_sway_redrawn_images_alone_are_doubted() -> None:
     said = [
         reason for reason in explanation.checks.reasons if "the same differences are put on the originals" in reason
     ]
-    assert len(said) == 2 and said[0].startswith("towards 0: the attributes together change 100% of the decisions")
+    assert len(said) == 1 and said[0].startswith("all attributes together change far fewer decisions")
+    assert (
+        "in place of 100\xa0% towards “0” and" in said[0] and "in place of 100\xa0% towards “1”; what sways" in said[0]
+    )
 
 
 def test_an_explanation_without_originals_is_read_as_well(tmp_path: Path) -> None:
@@ -230,7 +234,7 @@ def test_agreement_is_of_what_attributes_move() -> None:
     ("generator", "x", "message"),
     [
         (binary(), images(19), "19 images are too few: at least 10 are searched, and 10 others show"),
-        (binary(), images().abs(), "gives all 20 images class 1; to explain a decision takes both sides"),
+        (binary(), images().abs(), "takes all 20 images for 1; to explain a decision takes both sides"),
         (
             binary(faithful=-0.2),
             images(),
@@ -255,7 +259,7 @@ def test_a_generator_that_forgets_a_class_is_refused() -> None:
             x = super().pictured_styles(styles)
             return torch.cat([x[..., :DRIVER], x[..., DRIVER:].abs()], -1)
 
-    with pytest.raises(EvaluationError, match=r"all 20 reconstructions class 1.*or train longer"):
+    with pytest.raises(EvaluationError, match=r"all 20 reconstructions for 1.*or train longer"):
         explain(Forgetful(binary().weights), images(), SETTINGS)
 
 
@@ -264,13 +268,13 @@ def reasons(generator: Pixels, x: Tensor, **more: Any) -> str:
 
 
 def test_reasons_not_to_trust_it() -> None:
-    assert "more than half as far" in reasons(binary(faithful=0.4), images())
-    assert "more than half as far" not in reasons(binary(faithful=0.6), images())
+    assert "images are not redrawn faithfully: a pixel is off by" in reasons(binary(faithful=0.4), images())
+    assert "not redrawn faithfully" not in reasons(binary(faithful=0.6), images())
     assert "certain (over 99.9%) of 100%" in reasons(binary(gain=400.0), images())
-    assert "all 1 attributes together change 0%" in reasons(
+    assert "together change few of the decisions: 0\xa0% towards “0” and 0\xa0% towards “1”; they are" in reasons(
         binary(), images(), shift=0.001, selection=NotebookSelection(0.0001)
     )
-    assert "at random change" in reasons(
+    assert "at random change decisions too" in reasons(
         Pixels(torch.stack([-20 * torch.ones(5), 20 * torch.ones(5)])), images(80), draws=40
     )
     assert "decides may be too faint to be seen" in reasons(binary(faithful=0.6), images(), shift=0.05)
@@ -281,7 +285,7 @@ def test_reasons_not_to_trust_it() -> None:
         def encode(self, x: Tensor) -> Tensor:
             return x.flatten(1) * torch.tensor([0.0, 1, 1, 1, 1])
 
-    assert "decides otherwise of" in reasons(Partial(weights), images())
+    assert "it decides otherwise of" in reasons(Partial(weights), images())
     plain = reasons(binary(), images())
     assert "hardly" not in plain and "certain" not in plain and "otherwise" not in plain and "together" not in plain
 

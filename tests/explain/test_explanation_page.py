@@ -9,9 +9,12 @@ from pathlib import Path
 
 import torch
 
+from genkit.explain.difference import full_colour
 from genkit.explain.explanation import Explanation
 from genkit.explain.explanation_page import SHOWN, About, page, write_page
-from genkit.explain.words import enough, moved, percent
+from genkit.explain.facts import facts
+from genkit.explain.selection import NotebookSelection, ShareSelection
+from genkit.explain.words import between, enough, moved, percent
 from genkit.images.property_changes import IN_WORDS
 from tests.explain.made import LARGE, SMALL, explanation
 
@@ -101,6 +104,86 @@ def test_the_images_searched_are_counted_without_the_others() -> None:
     assert "Share of 131 other images that turn" in html and "Share of 129 other images that turn" in html
 
 
+def test_a_shift_of_the_centre_is_called_one_and_comes_after_changes_as_strong() -> None:
+    """Where the upper part of a 9 fades nothing moves but its centre of mass."""
+    strong = moved({IN_WORDS["down"]: 1.6, IN_WORDS["area"]: -1.1, IN_WORDS["across"]: 0.9, "brightness": -0.6})
+    assert [name for name, _ in strong] == [
+        *("much less of it stands out", "its centre of mass lies much lower"),
+        *("the image is clearly darker", "its centre of mass lies clearly further right"),
+    ]
+    still = moved({IN_WORDS["down"]: 0.1, IN_WORDS["area"]: 0.6})
+    assert still[1] == ("how far down its centre of mass lies", "hardly changes")
+    made, note = (
+        explanation(),
+        "Its centre of mass moves when all of it moves, and also when a part of it fades or grows",
+    )
+    for name, told in ((IN_WORDS["down"], True), ("size", False)):
+        found = {t: [replace(a, moves={name: 1.0}) for a in all_] for t, all_ in made.attributes.items()}
+        assert (note in words(replace(made, attributes=found))) is told
+
+
+def words(made: Explanation, about: About = ABOUT) -> str:
+    return re.sub(r"\s+", " ", Outside(page(made, about)).text)
+
+
+def test_rows_are_said_to_be_those_that_change_most() -> None:
+    made = explanation()
+    assert "The 3 of the images not called “small” that change most." in words(made)
+    counted = words(replace(made, data={**made.data, "searched_outside": {"0": 131, "1": 119}}))
+    assert "The 3 of 131 images not called “small” that change most." in counted
+    assert "The 3 of 119 images not called “large” that change most." in counted
+    n, most = len(made.attributes[SMALL][0].effects), float(made.attributes[SMALL][0].effects.max())
+    assert f"Of all {n} images searched" in counted and f"one by {most:.2g}." in counted
+
+
+def test_differences_say_how_far_they_are_amplified() -> None:
+    made = explanation()
+    told = words(made)
+    assert "It is amplified: full colour is the largest change in that picture, or 20 % of the way" in told
+    full = [full_colour(redrawn, changed) for _, redrawn, changed in made.examples[SMALL][0].images]
+    assert f"Full colour of a difference: {between(full)} of the way".replace("\xa0", " ") in told
+    assert between([0.38, 0.52]) == "38 to 52\xa0%" and between([0.2, 0.2]) == "20\xa0%"
+
+
+def test_percentages_say_of_what_they_are() -> None:
+    warm = About("the size classifier", (("temperature", "4"),))
+    told = "Before is of the redrawn image, not of the original; after is of the changed one."
+    softer = "Both are at the temperature 4, less sure than its own answers."
+    assert words(explanation(), warm).count(told) == words(explanation()).count(told) == 1
+    assert words(explanation(), warm).count(softer) == 1
+    assert "at the temperature" not in words(explanation(), About("x", (("temperature", "1"),)))
+
+
+def test_details_are_words() -> None:
+    settings = {
+        **{"searched": 250, "most": 10, "shift": 1.0, "unstable": None, "seed": 0, "own_thing": {"a_b": [1, None]}},
+        "selection": {"name": "PaperSelection", "threshold": 1.0},
+    }
+    made = replace(explanation(), settings=settings)
+    told = dict(facts(made))
+    assert (
+        told["choice of attributes"].endswith("none before it moved by more than 1 (in logits)")
+        and "searched" not in told
+    )
+    assert told["images left out as unstable"] == "none" and told["size of a change"].startswith("all the way")
+    assert told["own thing"] == "a b 1, none"
+    assert told["images searched"] == "250 of shapes/test"
+    assert not re.search("None|[{}]|Selection", words(made).partition("Settings and data")[2])
+    for selection in (NotebookSelection(0.5), ShareSelection()):
+        value = {"name": type(selection).__name__, **vars(selection)}
+        assert "logits" in dict(facts(replace(made, settings={"selection": value})))["choice of attributes"]
+    half = dict(facts(replace(made, settings={"shift": 0.5, "unstable": [2.0, 750]})))
+    assert half["size of a change"].startswith("50\xa0% of the way") and "more than 750 coord" in str(half)
+
+
+def test_how_often_the_classifier_is_right_is_said_where_it_is_known() -> None:
+    made = explanation()
+    known = words(replace(made, data={**made.data, "right": 0.98, "labelled": 256}))
+    assert "The classifier is right on 98 % of 256 labelled images." in known
+    assert "is right on" not in words(made)
+    assert "is right on" not in words(replace(made, data={**made.data, "right": 0.98, "labelled": 0}))
+
+
 def test_words() -> None:
     assert [percent(s).replace("\xa0", " ") for s in (0, 0.004, 0.0725, 0.725, 0.999, 1)] == [
         *("0 %", "0.4 %", "7.2 %", "72 %", "99.9 %", "100 %")
@@ -112,7 +195,7 @@ def test_words() -> None:
     ]
     pixels = {IN_WORDS["down"]: 1.8, IN_WORDS["area"]: -0.2, IN_WORDS["aspect"]: -0.6, "brightness": 0.0}
     assert moved(pixels) == [
-        ("it lies much lower", "by 1.8 times the usual spread"),
+        ("its centre of mass lies much lower", "by 1.8 times the usual spread"),
         ("it is clearly wider for its height", "by 0.6 times the usual spread"),
         ("a little less of it stands out", "by 0.2 times the usual spread"),
         ("brightness", "hardly changes"),

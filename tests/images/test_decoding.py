@@ -26,7 +26,7 @@ BAD = SHARED / "fixtures" / "eval" / "bad_images"
 EXPECTED = json.loads((BAD / "expect.json").read_text()) if BAD.is_dir() else {}
 NOTES = {
     "gray16.png": "16-bit",
-    "rgba.png": "alpha",
+    "rgba.png": "alpha on white",
     "palette.png": "palette",
     "cmyk.jpg": "colour space",
     "exif_rotated.jpg": "rotated",
@@ -123,7 +123,7 @@ def test_alpha_is_composited_on_white() -> None:
     pixels = np.zeros((1, 3, 4), dtype=np.uint8)
     pixels[0, :, 3] = [255, 0, 51]
     image, notes = decode(saved(Image.fromarray(pixels)), "a.png")
-    assert notes == ("alpha",)
+    assert notes == ("alpha on white",)
     assert image[:, 0].T.tolist() == [[0, 0, 0], [255, 255, 255], [204, 204, 204]]
 
 
@@ -137,7 +137,7 @@ def test_transparent_palette_entry_becomes_white() -> None:
     picture = Image.fromarray(np.array([[0, 1]], dtype=np.uint8), mode="L").convert("P")
     picture.putpalette([10, 20, 30, 40, 50, 60])
     image, notes = decode(saved(picture, transparency=1), "a.png")
-    assert notes == ("palette", "alpha")
+    assert notes == ("palette", "alpha on white")
     assert image[:, 0].T.tolist() == [[10, 20, 30], [255, 255, 255]]
 
 

@@ -264,7 +264,7 @@ def test_shared_bad_images_all_together() -> None:
     kept = [files.names[p] for p, _ in files.decode_all(3, skip_bad=True, report=report)]
     assert len(files) == 22 and len(kept) == report.accepted == 12
     assert {name for name, _ in report.rejected} == set(files.names) - set(kept)
-    assert report.converted["16-bit"] == report.converted["alpha"] - 1 == 1
+    assert report.converted["16-bit"] == report.converted["alpha on white"] - 1 == 1
 
 
 def test_shared_cifar10_zip() -> None:

@@ -75,9 +75,20 @@ def test_what_hardly_varies_is_told_in_what_an_eye_sees() -> None:
         boxes[k, :, 8:24, 8 + k : 24 + k] = 1.0
     taller = boxes.clone()
     taller[:, :, 24, :] = taller[:, :, 23, :]
-    made = Properties(PixelJudge((1, 32, 32)), boxes)
+    made = Properties(PixelJudge(boxes), boxes)
     changed = made.changes(made.read(boxes), made.read(taller))
     assert (changed[IN_WORDS["aspect"]] - 0.0625 / 0.1).abs().max() < 0.05, (
         "all boxes are squares: no spread to tell it by"
     )
     assert changed[IN_WORDS["across"]].abs().max() < 0.01 and made.units[IN_WORDS["across"]] > 0.1
+
+
+def test_grey_images_in_three_channels_have_no_hue() -> None:
+    grey = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0)).mul(2).sub(1).repeat(1, 3, 1, 1)
+    traces = (grey + torch.tensor([0.003, 0.0, -0.003])[:, None, None]).clamp(-1, 1)
+    assert not {"hue", "saturation"} & set(PixelJudge(traces).conditions)
+    made = Properties(PixelJudge(grey), grey)
+    assert set(made.changes(made.read(grey), made.read(traces))) == set(made.columns) > {"brightness"}
+    coloured = grey.clone()
+    coloured[0, 0] = 1.0
+    assert {"hue", "saturation"} <= set(PixelJudge(coloured).conditions), "one of colour is enough"

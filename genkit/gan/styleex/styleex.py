@@ -62,7 +62,7 @@ class StyleEx(GAN):
         network: StyleGAN2Generator,
         encoder: StyleGAN2Encoder,
         classifier: nn.Module,
-        temperature: Annotated[float, Field(gt=0, le=100)] = 1.0,
+        temperature: Annotated[float, Field(gt=0, le=1e6)] = 1.0,
     ):
         _check_parts(network, encoder, classifier)
         super().__init__(network)

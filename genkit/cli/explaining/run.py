@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from genkit.cli.explain_images import EXPLANATION
 from genkit.cli.given_classifier import KEYS, GivenClassifier
 from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CLASSIFIER = "classifier"
 """Folder of a run with the classifier, or what is known of it where it is code of the user's."""
+BEFORE = (CLASSIFIER, "data.json", "environment.json", "start.json")
+"""Written by a run before its recipe."""
 KEPT = 0.2
 """Share of the images, at most, that is not trained on, for the page."""
 
@@ -42,8 +44,8 @@ class ExplainRun:
 
         self.out = out
         self.recipe = _recipe_in(out) if RunFolder(out).holds_run(resume) else {}
-        if not self.recipe and (out / EXPLANATION).is_dir() and any((out / EXPLANATION).iterdir()):
-            raise CheckpointError(f"{out} holds a folder {EXPLANATION} and no run; choose another --out")
+        if not self.recipe and (other := _others(out)):
+            raise CheckpointError(f"{out} holds {other} and no run; choose another --out, a new folder")
         there = self.recipe and (out / CLASSIFIER).is_dir()
         self.classifier: dict[str, Any] = dict(configuration(out / CLASSIFIER)) if there else {}
 
@@ -52,13 +54,13 @@ class ExplainRun:
         if not self.classifier:
             return
         began = f"{self.out} was started with another classifier"
+        if (size := self.classifier.get("size")) != classifier.config.get("size"):
+            raise RecipeError(f"{began}, of images of {size} pixels: leave --size out, or choose another --out")
         for name, key in KEYS.items():
             if getattr(asked, name) and self.classifier.get(key) != classifier.config[key]:
                 option, own = f"--{name.replace('_', '-')}", self.classifier.get(key) or "not given"
                 typed = ",".join(map(str, own)) if isinstance(own, list) else own
                 raise RecipeError(f"{began}, whose {option} is {typed}: leave {option} out, or choose another --out")
-        if (size := self.classifier.get("size")) != classifier.config.get("size"):
-            raise RecipeError(f"{began}, of images of {size} pixels: leave --size out, or choose another --out")
         other = next((k for k, v in classifier.config.items() if self.classifier.get(k) != v), None)
         if other or not self._holds_weights_of(classifier):
             of = f" ({other} {shown(self.classifier.get(other))})" if other and other != "weights" else ""
@@ -78,22 +80,31 @@ class ExplainRun:
         """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an older one.
 
         Raises:
-            CheckpointError: there is one, of another classifier.
+            CheckpointError: there is one, and no run, that is not the same.
         """
         from genkit.core.documents import read_mapping
+        from genkit.core.location import CONFIG
+        from genkit.core.pretrained import described
 
         if self.recipe and not self.classifier:
             return lasting(name)
         folder = self.out / CLASSIFIER
-        if (
-            not self.recipe
-            and read_mapping(folder / "config.json").get("type", classifier.config["type"])
-            != (classifier.config["type"])
-        ):
-            raise CheckpointError(f"{folder} holds something else and no run; choose another --out")
         if is_first_process() and not self.recipe:
-            classifier.save_pretrained(folder)
+            if not folder.exists():
+                self._write_at_once(classifier, folder)
+            elif read_mapping(folder / CONFIG) != described(classifier) or not self._holds_weights_of(classifier):
+                raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
         return os.path.abspath(folder)
+
+    def _write_at_once(self, classifier: Any, folder: Path) -> None:
+        """So that what is stopped meanwhile leaves no half of it."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.out, prefix=".", suffix=CLASSIFIER) as written:
+            classifier.save_pretrained(Path(written) / CLASSIFIER)
+            try:
+                (Path(written) / CLASSIFIER).rename(folder)
+            except OSError as taken:
+                raise CheckpointError(f"another process begins a run in {self.out}; choose another --out") from taken
 
     def follow(self, reference: str, dry_run: bool = False) -> None:
         """Names the classifier by where the run lies now: it was moved, or is a copy."""
@@ -111,6 +122,7 @@ class ExplainRun:
     def check_recipe(self, recipe: Recipe, images: DataSet) -> None:
         """Raises CheckpointError for a recipe, or images, with which a run that has begun cannot go on."""
         from genkit.core.documents import parse_yaml, read_mapping
+        from genkit.training.checkpoint import complete, step_of
         from genkit.training.continuing import in_a_line, refused, with_todays_defaults
         from genkit.training.data_record import data_changes, data_record
         from genkit.training.run_folder import RunFolder
@@ -118,6 +130,9 @@ class ExplainRun:
         folder, again = RunFolder(self.out), "go on with what it was begun with, or choose another --out"
         if other := refused(with_todays_defaults(self.recipe), parse_yaml(recipe.to_yaml())):
             raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {again}")
+        done = step_of(kept[-1]) if (kept := complete(folder.checkpoints)) else 0
+        if recipe.train.steps < done:
+            raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
         folder.check(recipe, resume=True)
         known = read_mapping(folder.data)
         if known and (changes := data_changes(known, data_record(images))):
@@ -144,6 +159,14 @@ class ExplainRun:
         if self.recipe and share and not against:
             raise CheckpointError(f"{self.out} was started with --against, and trained on all of DATA: give it again")
         return spec, spec
+
+
+def _others(out: Path) -> str:
+    """The first thing in the folder of a new run that is no file written before its recipe; "" without one."""
+    if not out.is_dir():
+        return ""
+    names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    return next((name for name in names if name not in BEFORE), "")
 
 
 def _share(count: int, n: int) -> float:

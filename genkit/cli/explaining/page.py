@@ -14,7 +14,7 @@ from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.given_classifier import of_weights
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import loaded
 from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, WeightsError, kind_of
 from genkit.core.interruption import advising
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 
     from genkit.data.dataset import DataSet
     from genkit.explain.explanation import Explanation
-    from genkit.explain.single import ImageExplanation
 
 SEARCHED, LOOKED_AT = 250, 16
 """Images that are searched, and those that a classifier is tried on, forwards and back."""
 EXPLANATION = "explanation"
 """Folder of a run with the page about it."""
-
-MOST_IN_STRIP, SHARED = 4, 0.05
+SHARED = 0.05
+"""Share of the images that the StyleEx may have been trained on."""
 
 
 def explain(subject: str, images: str | None, given: Mapping[str, Any]) -> None:
     """Does what the checked options ask for."""
+    from genkit.cli.explaining.one import draw_attribute, explain_one
+
     join_launch()
     by = given.get("by", subject)
     generator = explainer(by, subject)
@@ -117,8 +118,10 @@ def chosen(count: int, n: int, seed: int) -> Tensor:
 def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
     from genkit.classifiers.fitness import check_explicable
+    from genkit.cli.explaining.labelled import decisions, right_on
     from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import beyond
+    from genkit.explain.explainable import class_names
     from genkit.explain.explaining import SearchSettings
     from genkit.explain.explaining import explain as found_by
 
@@ -129,6 +132,8 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     rows = chosen(len(data), n, seed)
     if len(rows):
         check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
+    said = decisions(generator.classifier, data, rows)
+    right = right_on(said, class_names(generator, said.shape[1]), data, rows)
     with advising("the same command goes on with the search"), display() as shown:
         explanation = found_by(
             generator,
@@ -136,14 +141,16 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
             SearchSettings(searched=n, seed=seed),
             progress(shown, "searching", "pass") if is_first_process() else None,
             judge=judge,
-            data={"name": data.name},
+            data={"name": data.name, **(right.to_json() if right else {})},
             folder=out / "search",
         )
     if not is_first_process():
         return
     reasons = [*explanation.checks.reasons, *beyond(generator, data.classes), *_taught(by, data.taken(data.name, rows))]
     explanation = replace(explanation, checks=replace(explanation.checks, reasons=reasons))
-    warn([*explanation.checks.reasons, *data.remarks()])
+    for line in data.remarks():
+        click.echo(line)
+    warn(explanation.checks.reasons)
     write_explanation(out, explanation, subject, by, judge, getattr(generator, "temperature", 1))
 
 
@@ -220,81 +227,11 @@ def _kept(found: str | None, subject: str, by: str) -> Explanation:
     """The explanation in a folder, or beside a run."""
     from genkit.explain.explanation import JSON, Explanation
 
-    folder = Path(found) if found else Path(by) / EXPLANATION
+    folder = Path(found or by)
+    folder = folder if (folder / JSON).is_file() else folder / EXPLANATION
     if not (folder / JSON).is_file():
         make = f"genkit explain {subject} IMAGES --out FOLDER" + ("" if subject == by else f" --by {by}")
-        raise GenkitError(f"{folder} holds no explanation; make one with '{make}', and name its folder with --found")
+        raise GenkitError(
+            f"{found or by} holds no explanation; make one with '{make}', and name its folder with --found"
+        )
     return Explanation.load(folder)
-
-
-def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
-    """Tells the changes that make one image one of another class."""
-    from genkit.cli.given_images import read_image
-    from genkit.explain.single import explain_image, single_json, single_picture
-    from genkit.images.pixels import write_png
-
-    x = read_image(image, generator)[None]
-    found = explain_image(generator, explanation, x, given["to"])
-    _show(str(image), found, explanation)
-    if "grid" in given:
-        write_png(given["grid"], single_picture(found))
-        click.echo(f"original, redrawn, then one attribute after the other in {given['grid']}")
-    if "json_path" in given:
-        write_json(given["json_path"], {"image": str(image), **single_json(found, explanation)})
-
-
-def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None:
-    from genkit.explain.words import percent
-
-    name = found.classes[found.target]
-    number = explanation.numbers(found.target)
-    seen = found.classes[int(found.probabilities.argmax())]
-    click.echo(heading(f"{image} is {seen} ({percent(float(found.probabilities.max()))})"))
-    rows: list[tuple[object, ...]] = [("redrawn", "", percent(float(found.reconstructed[found.target])))]
-    rows += [
-        (f"and attribute {number.get(c.attributes[-1].s, '?')}", f"{c.effect:+.2f}", percent(c.probability))
-        for c in found.subset
-    ]
-    click.echo(table(rows, ("changed", "effect, logits", f"probability of {name}")))
-    click.echo(f"it becomes {name}" if found.flipped else f"no attributes together make it {name}")
-
-
-def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:
-    """An animation or strip of one attribute."""
-    from genkit.explain.strip import COLUMNS, FRAMES, frames, strengths, write_strip
-
-    target = explanation.target(given["to"])
-    attributes, number, out = explanation.attributes[target], given["attribute"], given["out"]
-    if number > len(attributes):
-        name = explanation.classes[target]
-        raise GenkitError(f"--attribute {number}: there are {len(attributes)} of class {name}")
-    attribute = attributes[number - 1]
-    x = _shown(generator, explanation, target, number - 1, images, given.get("skip_bad", False))
-    range_ = explanation.range_for(generator)
-    end = (range_.high if attribute.direction else range_.low)[attribute.s]
-    count = COLUMNS if out.suffix.lower() == ".png" else FRAMES
-    joined = generator.of_images(x.to(generator.device))
-    write_strip(out, frames(generator, attribute, joined, end, strengths(count, given.get("strength", 1.0))))
-    click.echo(
-        f"attribute {number} of {explanation.classes[target]}, from 0 to {given.get('strength', 1.0):g}, in {out}"
-    )
-
-
-def _shown(generator: Any, explanation: Explanation, target: int, i: int, images: str | None, skip_bad: bool) -> Tensor:
-    """Images to animate: those given, or the examples of the page."""
-    from genkit.cli.given_images import read_image
-    from genkit.evaluation.real_data import open_data
-    from genkit.images.pixels import from_uint8
-
-    if images is None:
-        examples = explanation.examples.get(target, [])
-        if i >= len(examples) or not len(examples[i].images):
-            raise GenkitError("the explanation has no examples of this attribute; give IMAGES")
-        return from_uint8(examples[i].images[:, 0])
-    if Path(images).is_file() and Path(images).suffix.lower() != ".zip":
-        return read_image(Path(images), generator)[None]
-    import torch
-
-    data = open_data(images, tuple(generator.sample_shape), "IMAGES", skip_bad)
-    found: Tensor = data.rows(torch.arange(min(MOST_IN_STRIP, len(data))))
-    return found

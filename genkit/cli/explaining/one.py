@@ -1,0 +1,95 @@
+"""genkit explain of one image: what would change it, and animations of an attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genkit.cli.console import heading, table
+from genkit.cli.places import write_json
+from genkit.core.errors import GenkitError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from genkit.explain.explanation import Explanation
+    from genkit.explain.single import ImageExplanation
+
+MOST = 4
+"""Images of a strip."""
+
+
+def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
+    """Tells the changes that make one image one of another class."""
+    from genkit.cli.given_images import read_image
+    from genkit.explain.single import explain_image, single_json, single_picture
+    from genkit.images.pixels import write_png
+
+    x = read_image(image, generator)[None]
+    found = explain_image(generator, explanation, x, given["to"])
+    _show(str(image), found, explanation)
+    if "grid" in given:
+        write_png(given["grid"], single_picture(found))
+        click.echo(f"original, redrawn, then one attribute after the other in {given['grid']}")
+    if "json_path" in given:
+        write_json(given["json_path"], {"image": str(image), **single_json(found, explanation)})
+
+
+def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None:
+    from genkit.explain.words import percent
+
+    name = found.classes[found.target]
+    number = explanation.numbers(found.target)
+    seen = found.classes[int(found.probabilities.argmax())]
+    click.echo(heading(f"{image} is {seen} ({percent(float(found.probabilities.max()))})"))
+    rows: list[tuple[object, ...]] = [("redrawn", "", percent(float(found.reconstructed[found.target])))]
+    rows += [
+        (f"and attribute {number.get(c.attributes[-1].s, '?')}", f"{c.effect:+.2f}", percent(c.probability))
+        for c in found.subset
+    ]
+    click.echo(table(rows, ("changed", "effect, logits", f"probability of {name}")))
+    click.echo(f"it becomes {name}" if found.flipped else f"no attributes together make it {name}")
+
+
+def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:
+    """An animation or strip of one attribute."""
+    from genkit.explain.strip import COLUMNS, FRAMES, frames, strengths, write_strip
+
+    target = explanation.target(given["to"])
+    attributes, number, out = explanation.attributes[target], given["attribute"], given["out"]
+    if number > len(attributes):
+        name = explanation.classes[target]
+        raise GenkitError(f"--attribute {number}: there are {len(attributes)} of class {name}")
+    attribute = attributes[number - 1]
+    x = _shown(generator, explanation, target, number - 1, images, given.get("skip_bad", False))
+    range_ = explanation.range_for(generator)
+    end = (range_.high if attribute.direction else range_.low)[attribute.s]
+    count = COLUMNS if out.suffix.lower() == ".png" else FRAMES
+    joined = generator.of_images(x.to(generator.device))
+    write_strip(out, frames(generator, attribute, joined, end, strengths(count, given.get("strength", 1.0))))
+    click.echo(
+        f"attribute {number} of {explanation.classes[target]}, from 0 to {given.get('strength', 1.0):g}, in {out}"
+    )
+
+
+def _shown(generator: Any, explanation: Explanation, target: int, i: int, images: str | None, skip_bad: bool) -> Tensor:
+    """Images to animate: those given, or the examples of the page."""
+    from genkit.cli.given_images import read_image
+    from genkit.evaluation.real_data import open_data
+    from genkit.images.pixels import from_uint8
+
+    if images is None:
+        examples = explanation.examples.get(target, [])
+        if i >= len(examples) or not len(examples[i].images):
+            raise GenkitError("the explanation has no examples of this attribute; give IMAGES")
+        return from_uint8(examples[i].images[:, 0])
+    if Path(images).is_file() and Path(images).suffix.lower() != ".zip":
+        return read_image(Path(images), generator)[None]
+    import torch
+
+    data = open_data(images, tuple(generator.sample_shape), "IMAGES", skip_bad)
+    found: Tensor = data.rows(torch.arange(min(MOST, len(data))))
+    return found
