@@ -101,6 +101,7 @@ def command(
     if not against and taught is not spec:
         kept = len(open_data(explained, shape, "DATA"))
         click.echo(f"{kept:,} of the {len(opened):,} images are kept for the page, and not trained on")
+    run.check_place(classifier)
     passing = dry_run and not run.recipe
     with _lent(classifier) if passing else nullcontext(run.keep(classifier, name)) as reference:
         run.follow(reference, dry_run)

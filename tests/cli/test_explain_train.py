@@ -409,7 +409,8 @@ def test_a_start_that_was_killed_begins_again_and_another_classifier_is_left_alo
     assert run(capsys, *line).code == 0 and {p.name for p in Path("run").iterdir()} == {"classifier"}
     before = {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()}
     assert run(capsys, *line).code == 0, "no recipe yet: the same is begun again"
-    assert "holds another classifier and no run" in refusal(capsys, *line, "--mean", "0.3")
+    for more in ((), ("--dry-run",)):
+        assert "holds another classifier and no run" in refusal(capsys, *line, "--mean", "0.3", *more)
     assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
 
 

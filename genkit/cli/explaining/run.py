@@ -76,24 +76,26 @@ class ExplainRun:
         kept: Any = Pretrained.from_pretrained(self.out / CLASSIFIER)
         return weights_fingerprint(kept) == weights_fingerprint(classifier)
 
-    def keep(self, classifier: Any, name: str) -> str:
-        """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an older one.
-
-        Raises:
-            CheckpointError: there is one, and no run, that is not the same.
-        """
+    def check_place(self, classifier: Any) -> None:
+        """Raises CheckpointError where a new run would overwrite another classifier."""
         from genkit.core.documents import read_mapping
         from genkit.core.location import CONFIG
         from genkit.core.pretrained import described
 
+        folder = self.out / CLASSIFIER
+        if self.recipe or not os.path.lexists(folder):
+            return
+        if read_mapping(folder / CONFIG) != described(classifier) or not self._holds_weights_of(classifier):
+            raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
+
+    def keep(self, classifier: Any, name: str) -> str:
+        """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an older one.
+        """
         if self.recipe and not self.classifier:
             return lasting(name)
         folder = self.out / CLASSIFIER
-        if is_first_process() and not self.recipe:
-            if not folder.exists():
-                self._write_at_once(classifier, folder)
-            elif read_mapping(folder / CONFIG) != described(classifier) or not self._holds_weights_of(classifier):
-                raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
+        if is_first_process() and not self.recipe and not folder.exists():
+            self._write_at_once(classifier, folder)
         return os.path.abspath(folder)
 
     def _write_at_once(self, classifier: Any, folder: Path) -> None:
