@@ -168,9 +168,10 @@ def _tried_on(classifier: Any, data: Any) -> int:
     logits = decisions(classifier, data, rows)
     check_explicable(classifier, data.rows(rows[:LOOKED_AT]).to(classifier.device))
     if right := right_on(logits, classifier.class_names, data, rows):
-        if is_first_process():
+        if right.remark:
+            warn([right.remark])
+        elif is_first_process():
             click.echo(right.line)
-        warn([right.remark] if right.remark else [])
     temperature = temperature_for(logits)
     if temperature > 1:
         click.echo(f"the classifier is certain of most images: its logits are divided by {temperature:,}")

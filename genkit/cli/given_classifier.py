@@ -151,6 +151,8 @@ def _check_there(name: str) -> None:
     try:
         locate(name)
     except WeightsError as missing:
+        if "did you mean" in str(missing):
+            raise
         raise WeightsError(
             f"{missing}; code of yours is written package.module:factory, such as my.net:make, with no / and no .py"
         ) from missing

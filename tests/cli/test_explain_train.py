@@ -440,11 +440,11 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
     for names in ("dark,light", "light,dark"):
         ran = run(capsys, *line, "--classes", names)
         assert ran.code == 0, ran
-        told = {"no more than one label for all would be (50%)" in ran.out, "see whether --classes" in ran.out}
-        right = next(word for word in ran.out.split() if word.endswith("%"))
-        assert told == {right != "100%"} and right in ("100%", "0%"), ran.out
+        told = {"one label for all would be right on 50 %" in ran.out, "see whether --classes has the order" in ran.out}
+        wrong = "is right on 0 % of 40" in ran.out
+        assert told == {wrong} and wrong != ("is right on 100 % of 40" in ran.out), ran.out
     assert "is right on" not in run(capsys, *line, "--classes", "cat,dog").out, "nothing to compare"
-    assert "is right on" in run(capsys, *line).out, "without names by their order"
+    assert "% of 40 labelled images, its classes taken to be dark, light" in run(capsys, *line).out
 
 
 @TRAINS

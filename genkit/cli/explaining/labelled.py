@@ -11,16 +11,27 @@ if TYPE_CHECKING:
     from genkit.data.dataset import DataSet
 
 
+NAMED = 5
+"""Labels that a line names at most."""
+
+
 class Right(NamedTuple):
-    """Of labelled images: their number, the share that is right, and that of the most frequent label."""
+    """Of labelled images: their number, the share that is right, and that of the most frequent label.
+
+    Attributes:
+        order: names of the labels where the classes have none, and are taken to be in this order.
+    """
 
     labelled: int
     right: float
     commonest: float
+    order: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
-        return f"the classifier is right on {self.right:.0%} of {self.labelled:,} labelled images"
+        said = f"the classifier is right on {100 * self.right:.0f} % of {self.labelled:,} labelled images"
+        order = ", ".join(self.order[:NAMED]) + (", ..." if len(self.order) > NAMED else "")
+        return f"{said}, its classes taken to be {order}" if order else said
 
     @property
     def remark(self) -> str:
@@ -28,8 +39,8 @@ class Right(NamedTuple):
         if self.right > self.commonest:
             return ""
         return (
-            f"{self.line}, no more than one label for all would be ({self.commonest:.0%}): see whether --classes has "
-            "its order, and --range, --mean, --std and --grey are as in its training"
+            f"{self.line}; one label for all would be right on {100 * self.commonest:.0f} %: see whether --classes has "
+            "the order of its outputs, and --range, --mean, --std and --grey are as in its training"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -69,16 +80,18 @@ def right_on(logits: Tensor, classes: Sequence[str], data: DataSet, rows: Tensor
     if labels is None:
         return None
     known = [classes.index(name) if name in classes else -1 for name in labels.names]
+    order: tuple[str, ...] = ()
     if not any(k >= 0 for k in known):
         if labels.classes != len(classes) or any(name != f"class {k}" for k, name in enumerate(classes)):
             return None
-        known = list(range(len(classes)))
+        known, order = list(range(len(classes))), tuple(labels.names)
     wanted = torch.tensor(known)[data.condition(rows)["label"].cpu()]
     there = wanted >= 0
     if not there.any():
         return None
     wanted, said = wanted[there], logits.argmax(1).cpu()[there]
-    return Right(len(wanted), (said == wanted).double().mean().item(), wanted.bincount().max().item() / len(wanted))
+    right, commonest = (said == wanted).double().mean().item(), wanted.bincount().max().item() / len(wanted)
+    return Right(len(wanted), right, commonest, order)
 
 
 def _named(data: Any, rows: Any) -> list[str]:
