@@ -83,7 +83,7 @@ def attempt(classifier: nn.Module, x: Tensor) -> Tensor:
 
 def _advice(why: str) -> str:
     """Advice on a failure that its words show to be of the shape or the type of the images; else none."""
-    if any(word in why for word in ("dtype", "scalar type", "Double", "Half")):
+    if any(word in why for word in ("dtype", "scalar type", "bias type", "Double", "Half")):
         return "; images are float32: convert them, or the module, in the factory"
     if any(word in why for word in ("shape", "size", "channel", "dimension", "expected")):
         return "; see the options --input-size and --grey"

@@ -171,10 +171,12 @@ class System(Learning, ABC):
     Attributes:
         generator: the generator that is learned.
         local_state: names of the buffers that differ from process to process (replay chains); all else is shared.
+        leaves_free: whether data may lack a free condition, which is then left to the finished generator.
     """
 
     generator: Generator
     local_state: ClassVar[tuple[str, ...]] = ()
+    leaves_free: ClassVar[bool] = False
 
     @property
     def products(self) -> Mapping[str, Pretrained]:
@@ -194,6 +196,8 @@ class System(Learning, ABC):
                 "set the size and channels of one to those of the other"
             )
         for name, column in self.generator.conditions.items():
+            if self.leaves_free and column.free and name not in conditions:
+                continue
             if name not in self.generator.made and (misfit := column.misfit(name, conditions.get(name))):
                 raise RecipeError(f"data: the generator {misfit}{conditions.reason}")
 

@@ -295,6 +295,12 @@ def test_names_become_conditions_of_new_weights(capsys: Capture, weights: Path, 
     of = {name: pixels(tmp_path / "of" / name / "000001.png") for name in ("asked", "plain", "gan", "same")}
     assert (of["asked"] == of["same"]).all() and (of["plain"] == of["gan"]).all()
     assert (of["asked"] != of["plain"]).any()
+    exported = run(capsys, "export", tmp_path / "w", "--to", "torch", "--out", tmp_path / "t")
+    assert exported.code == 0 and "differs from it by" in exported.out, exported
+    data = ("--data", "{type: digits, split: test, size: 8}")
+    refined = run(capsys, "refine", tmp_path / "w", *data, "--steps", 2, "--out", tmp_path / "r")
+    assert refined.code == 0, "data without such a condition leave it free"
+    assert run(capsys, "sample", tmp_path / "r", "-n", 2, "--condition", "darker=2", "--out", tmp_path / "b").code == 0
 
 
 @pytest.mark.parametrize("option", [["-n", 3], ["--seed", 1], ["--grid"]])

@@ -89,7 +89,7 @@ class ExplainRun:
             raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
 
     def keep(self, classifier: Any, name: str) -> str:
-        """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an older one."""
+        """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an old one."""
         if self.recipe and not self.classifier:
             return lasting(name)
         folder = self.out / CLASSIFIER

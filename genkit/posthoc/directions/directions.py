@@ -128,7 +128,7 @@ class Directions(LatentGenerator):
         own = {name: rows for name, rows in (condition or {}).items() if name not in asked}
         if not asked:
             return self.generator(z, own)  # type: ignore[no-any-return]
-        nothing = torch.zeros(len(next(iter(asked.values()))), device=self.unit.device)
+        nothing = torch.zeros_like(next(iter(asked.values())))
         strengths = torch.stack([asked.get(name, nothing).nan_to_num() for name in self.names], 1)
         moved = strengths.any(1, keepdim=True)
         return self.space.images(z, own, torch.where(moved, self.shifts(strengths), 0))

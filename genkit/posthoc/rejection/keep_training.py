@@ -51,6 +51,7 @@ class KeepTraining(System):
     """
 
     learners = {"ratio": ("rejection.ratio",)}  # noqa: RUF012 - a ClassVar of the base
+    leaves_free = True
     rejection: Rejection
     drawn: Tensor
 

@@ -16,7 +16,7 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting_rows
 from genkit.core.generator import Generator, Items, evaluating
 from genkit.core.precision import KeepsFloat64
-from genkit.core.randomness import Rows, seeds_of_rows
+from genkit.core.randomness import Noise, Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
 from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
@@ -79,6 +79,12 @@ class RatioSampler(KeepsFloat64, Generator):
 
     def condition_of(self, x: Tensor) -> Condition:
         return self.generator.condition_of(x)
+
+    def asked(self, x: Tensor, offered: Condition) -> dict[str, Tensor]:
+        """As of every generator; free conditions that nothing offers are left to it."""
+        lacking = [name for name, column in self.conditions.items() if column.free and name not in offered]
+        free = {name: self.conditions[name].draw(Noise(len(x))).to(x.device) for name in lacking}
+        return super().asked(x, {**offered, **free})
 
     def log_ratio(self, x: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
         """(B,) float64.
