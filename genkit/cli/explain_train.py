@@ -105,7 +105,7 @@ def command(
     passing = dry_run and not run.recipe
     with _lent(classifier) if passing else nullcontext(run.keep(classifier, name)) as reference:
         run.follow(reference, dry_run)
-        recipe = _recipe(run, taught, classifier, name, reference, temperature, steps, minutes, seed)
+        recipe = _recipe(run, taught, classifier, name, reference, run.temperature or temperature, steps, minutes, seed)
         if run.recipe:
             run.check_recipe(recipe, open_data(taught, shape, "DATA"))
         if dry_run:
@@ -120,13 +120,13 @@ def _size(asked: GivenClassifier, size: str | None) -> int:
     if asked.elsewhere:
         return int(size or 64)
     own = int(of_weights(asked.name).sample_shape[-1])  # type: ignore[attr-defined]
-    if size and int(size) != own:
-        raise GenkitError(f"--size {size}: {asked.name} takes images of {own} pixels; leave it out")
     if own not in SIZES:
         raise GenkitError(
             f"{asked.name} takes images of {own} pixels, and the generator makes {', '.join(map(str, SIZES))}; train a "
             "classifier of such images"
         )
+    if size and int(size) != own:
+        raise GenkitError(f"--size {size}: {asked.name} takes images of {own} pixels; leave it out")
     return own
 
 

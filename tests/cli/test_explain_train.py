@@ -423,6 +423,8 @@ def test_a_run_is_not_begun_inside_another(steps: list[Any], capsys: Capture) ->
         path.write_text("{}")
         assert "holds config.json and no run" in refusal(capsys, *line, path.parent)
     assert "holds mean_net.py and no run" in refusal(capsys, *line, ".")
+    Path("other/recipe.yaml").write_text("name: other")
+    assert "other, which may replace it; choose another --out" in refusal(capsys, *line, "other/weights/sub")
     assert not steps and not Path("classifier").exists()
 
 
@@ -458,6 +460,17 @@ def test_a_generator_that_needs_more_training_says_how(monkeypatch: pytest.Monke
     monkeypatch.setattr("genkit.cli.explaining.page.search", untrained)
     with pytest.raises(Untrained, match="the same command with --resume --steps 800 goes on from here"):
         explain_train._explain("x", None, tmp_path, None, None, 0, 400)
+
+
+@TRAINS
+def test_a_run_that_goes_on_keeps_its_temperature(
+    steps: list[Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = begun(steps, capsys)
+    began = steps[0][0].system["generator"]["temperature"]
+    monkeypatch.setattr("genkit.classifiers.fitness.temperature_for", lambda logits: 77)
+    assert run(capsys, *line, "--steps", 9).code == 0
+    assert steps[-2][0].system["generator"]["temperature"] == began != 77
 
 
 @TRAINS

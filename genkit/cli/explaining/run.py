@@ -44,10 +44,19 @@ class ExplainRun:
 
         self.out = out
         self.recipe = _recipe_in(out) if RunFolder(out).holds_run(resume) else {}
+        if not self.recipe and (
+            run := next((p for p in out.absolute().parents if (p / "recipe.yaml").is_file()), None)
+        ):
+            raise CheckpointError(f"{out} lies in the run {run}, which may replace it; choose another --out")
         if not self.recipe and (other := _others(out)):
             raise CheckpointError(f"{out} holds {other} and no run; choose another --out, a new folder")
         there = self.recipe and (out / CLASSIFIER).is_dir()
         self.classifier: dict[str, Any] = dict(configuration(out / CLASSIFIER)) if there else {}
+
+    @property
+    def temperature(self) -> float:
+        """That of the run's recipe, whatever images would say today; 0 before it has begun."""
+        return float(self.recipe["system"]["generator"].get("temperature", 1)) if self.recipe else 0
 
     def check_classifier(self, asked: GivenClassifier, classifier: Any) -> None:
         """Raises RecipeError for another classifier than that of the run; options left out are the run's."""
