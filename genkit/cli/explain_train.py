@@ -192,7 +192,7 @@ def _recipe(
     classifier: Any,
     name: str,
     weights: str,
-    temperature: int,
+    temperature: float,
     steps: int | None,
     minutes: int | None,
     seed: int,

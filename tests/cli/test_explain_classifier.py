@@ -160,7 +160,7 @@ def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, rea
         ("explain fashion-mnist-gan --out page", "fashion-mnist-gan is a GAN; what can be explained is a classifier"),
         ("explain mnist-classifier digits --out page", "say which StyleEx explains it with --by"),
         ("explain train mnist-classifier digits --out r", "of 28 pixels, and the generator makes 16, 32"),
-        ("explain train mnist-classifier digits --out r --size 32", "takes images of 28 pixels; leave it out"),
+        ("explain train mnist-classifier digits --out r --size 32", "of 28 pixels, and the generator makes"),
         ("explain train mnist-classifier digits --out r --mean 0.5", "--mean is of a classifier made elsewhere"),
         ("explain train shapes-styleex digits --out r --classes a,b", "--classes is of a classifier made elsewhere"),
         ("explain shapes-styleex pics --out page -n 9", "-n 9: at least 10 images are searched"),
