@@ -16,10 +16,9 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator, evaluating
-from genkit.core.randomness import Randomness, Rows
-from genkit.core.tree import Tree
+from genkit.core.randomness import Rows
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, check_number
-from genkit.posthoc.directions.edited import Edited, check_width
+from genkit.posthoc.directions.edited import Edited, FromItsLatents, check_width
 from genkit.posthoc.directions.shifts import usual
 from genkit.posthoc.directions.spaces import BATCH, NUMBERS, measured, space_of
 
@@ -27,7 +26,7 @@ PICTURED, COLUMNS = 8, 9
 """Directions and strengths of a picture of them."""
 
 
-class Directions(LatentGenerator):
+class Directions(FromItsLatents):
     """Numbered directions in a space of a generator, which is frozen here. Samples are those of the generator, moved as
     far as is asked for: the names of directions are conditions, beside the generator's own, and take strengths.
 
@@ -112,16 +111,6 @@ class Directions(LatentGenerator):
         found = measured(self.space, seed=seed, crew=crew)
         self.unit.copy_(found.unit)
         self.mean.copy_(found.mean)
-
-    @property
-    def standard_normal(self) -> bool:
-        return self.generator.standard_normal
-
-    def condition_of(self, x: Tensor) -> Condition:
-        return self.generator.condition_of(x)
-
-    def latents(self, randomness: Randomness) -> Tree:
-        return self.generator.latents(randomness)
 
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         asked = {name: rows for name, rows in (condition or {}).items() if name in self.names}

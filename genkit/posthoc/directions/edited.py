@@ -23,7 +23,23 @@ Strength = Annotated[float, Field(ge=-1000, le=1000)]
 Unit = Annotated[float, Field(gt=0)]
 
 
-class Edited(LatentGenerator):
+class FromItsLatents(LatentGenerator):
+    """A generator whose latents and conditions of real samples are those of another one, `generator`."""
+
+    generator: LatentGenerator
+
+    @property
+    def standard_normal(self) -> bool:
+        return self.generator.standard_normal
+
+    def condition_of(self, x: Tensor) -> Condition:
+        return self.generator.condition_of(x)
+
+    def latents(self, randomness: Randomness) -> Tree:
+        return self.generator.latents(randomness)
+
+
+class Edited(FromItsLatents):
     """`generator` with every latent moved by one direction; all else, its noise too, is the same. Strength 0 is itself.
 
     Args:
@@ -60,16 +76,6 @@ class Edited(LatentGenerator):
     def network(self) -> Any:
         """The network of the generator, for spaces of its styles."""
         return getattr(self.generator, "network", None)
-
-    @property
-    def standard_normal(self) -> bool:
-        return self.generator.standard_normal
-
-    def condition_of(self, x: Tensor) -> Condition:
-        return self.generator.condition_of(x)
-
-    def latents(self, randomness: Randomness) -> Tree:
-        return self.generator.latents(randomness)
 
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         return self.space.images(z, condition or {}, self._shift(z))
