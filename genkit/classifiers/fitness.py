@@ -70,15 +70,22 @@ def temperature_for(logits: Tensor) -> int:
 
 def attempt(classifier: nn.Module, x: Tensor) -> Tensor:
     """Logits of images; raises WeightsError where the classifier does not take them."""
-    shape = tuple(x.shape)
     try:
         logits: Tensor = classifier(x)
     except GenkitError:
         raise
     except Exception as failure:  # code of anybody's
         told = f"{type(failure).__name__}: {first_line(failure)}"
-        raise WeightsError(f"the classifier does not take images {shape}: {told}{_advice(str(failure))}") from failure
+        raise WeightsError(
+            f"the classifier does not take images {_taken(classifier, x)}: {told}{_advice(str(failure))}"
+        ) from failure
     return logits
+
+
+def _taken(classifier: nn.Module, x: Tensor) -> str:
+    """The shape of images, and what the preparation before a classifier makes of their size."""
+    size = getattr(getattr(classifier, "preprocessing", None), "input_size", 0)
+    return f"{tuple(x.shape)}" + (f", resized to {size} x {size}" if size else "")
 
 
 def _advice(why: str) -> str:

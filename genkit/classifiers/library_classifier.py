@@ -72,6 +72,8 @@ def check_architecture(architecture: str) -> None:
     """Raises RecipeError where the library has none of this name, or is not installed."""
     library, _, name = architecture.partition(":")
     known, _ = _library(library)
+    if not name:
+        raise RecipeError(f"architecture: {library}: is followed by a name, as in {library}:resnet18")
     if name not in known:
         raise RecipeError(f"architecture: {library} has no {name!r:.60}{suggest(name, known)}")
 

@@ -39,7 +39,10 @@ class Preprocessing(SharedArguments):
     def __post_init__(self) -> None:
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) not in (0, 1, self.channels):
-                raise RecipeError(f"{name}: {self.channels} channels need as many numbers, or one; got {len(numbers)}")
+                wanted = (
+                    "3 numbers, or one for all channels, are needed" if self.channels > 1 else "one number is needed"
+                )
+                raise RecipeError(f"{name}: {wanted}; got {len(numbers)}")
         if not all(number > 0 for number in self.std):
             raise RecipeError(f"std: numbers above 0 are needed, got {list(self.std)}")
         if self.range[0] == self.range[1]:

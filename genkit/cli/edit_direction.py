@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.sweep import seeds_of_picture
-from genkit.core.errors import GenkitError, shown
+from genkit.core.errors import GenkitError, WeightsError, shown
 
 if TYPE_CHECKING:
     from genkit.posthoc.directions.directions import Directions
@@ -99,10 +100,11 @@ def parsed(text: str) -> tuple[str, float]:
 def directions_of(weights: str, folder: str | None) -> Directions:
     """The directions in a folder, of the generator in `weights`; or those of a run that has learned them."""
     from genkit.cli.places import loaded
+    from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.generator import LatentGenerator
     from genkit.core.pretrained import Pretrained
     from genkit.posthoc.directions.directions import Directions
-    from genkit.posthoc.directions.directions_folder import of_generator, read_directions
+    from genkit.posthoc.directions.directions_folder import TENSORS, comes_from, of_generator, read_directions
     from genkit.posthoc.directions.spaces import space_of
 
     found: Any = loaded(Pretrained, weights)
@@ -116,10 +118,23 @@ def directions_of(weights: str, folder: str | None) -> Directions:
     generator = found.generator if isinstance(found, Directions) else found
     if not isinstance(generator, LatentGenerator):
         space_of(generator)
-    found = read_directions(Path(folder), generator)
-    if not of_generator(Path(folder), generator):
-        click.echo(f"genkit: the directions in {folder} were found in other weights than {weights}", err=True)
+    kept = None if (Path(folder) / TENSORS).is_file() else _in_weights(folder)
+    found = kept.of(generator) if kept else read_directions(Path(folder), generator)
+    same = comes_from(generator, weights_fingerprint(kept.generator)) if kept else of_generator(Path(folder), generator)
+    if not same:
+        click.echo(f"warning: the directions in {folder} were found in other weights than {weights}", err=True)
     return found  # type: ignore[no-any-return]
+
+
+def _in_weights(folder: str) -> Directions | None:
+    """The directions that are weights themselves."""
+    from genkit.core.pretrained import Pretrained
+    from genkit.posthoc.directions.directions import Directions
+
+    with suppress(WeightsError):
+        found: Any = Pretrained.from_pretrained(folder)
+        return found if isinstance(found, Directions) else None
+    return None
 
 
 def _number(found: Directions, name: str, text: str) -> int:

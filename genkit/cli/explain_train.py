@@ -84,17 +84,16 @@ def command(
     run = ExplainRun(out, resume)
     asked = GivenClassifier(name, range=range_, **options)
     asked.check()
-    if asked.elsewhere:
-        asked, size = asked.completed(run.classifier), size or str(run.classifier.get("size", "")) or None
+    asked, size = run.completed(asked, size)
     classifier: Any = built(asked, _size(asked, size))
-    run.check_classifier(asked, classifier)
+    run.check_classifier(classifier)
     shape = tuple(classifier.sample_shape)
     loaded_judge(judge, shape)
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
     opened = open_data(spec, shape, "DATA")
     temperature = _tried_on(classifier, opened)
-    taught, explained = run.parts(spec, len(opened), searched, seed, against is not None)
+    taught, explained = run.parts(spec, opened, searched, seed, against is not None)
     if against:
         explained = _checked_data(against, classifier, "--against", skip_bad)
     _check_decisions(classifier, explained, "--against" if against else "DATA", searched, seed)
@@ -107,7 +106,7 @@ def command(
         run.follow(reference, dry_run)
         recipe = _recipe(run, taught, classifier, name, reference, run.temperature or temperature, steps, minutes, seed)
         if run.recipe:
-            run.check_recipe(recipe, open_data(taught, shape, "DATA"))
+            run.check_recipe(recipe)
         if dry_run:
             click.echo(describe_run(recipe))
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.own_module import imported, is_source, refuse_file
+from genkit.cli.own_module import imported, is_source, meant, refuse_file
 from genkit.core.errors import GenkitError, RecipeError, WeightsError, kind_of
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class GivenClassifier:
                 raise GenkitError(f"--weights {self.weights} is no .safetensors file, which holds tensors and no code")
         elif self.weights is not None:
             whose = "a factory of yours loads" if self.is_code else f"{self.name} has"
-            raise GenkitError(f"--weights is of torchvision:NAME or timm:NAME; {whose} its own")
+            slip = f"; did you mean {near}?" if (near := meant(self.name)) else f"; {whose} its own"
+            raise GenkitError(f"--weights is of torchvision:NAME or timm:NAME{slip}")
         elif not self.is_code:
             _check_there(self.name)
             given = [f"--{k.replace('_', '-')}" for k in KEYS if getattr(self, k)]

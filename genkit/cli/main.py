@@ -195,7 +195,7 @@ def _tell_in_one_line() -> None:
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, (UnfinishedRun, BrokenPlugin, BeyondTraining)):
             if is_first_process():
-                click.echo(f"genkit: {one_line(str(message))}", err=True)
+                click.echo(f"warning: {one_line(str(message))}", err=True)
         else:
             shown(message, category, *place)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from genkit.core.others_code import note_others
 if TYPE_CHECKING:
     from torch import nn
 
+WAYS = "a classifier is package.module:factory, a weights folder, or torchvision:NAME with --weights"
+CLOSE = 0.8
+"""Likeness, of 1, from which another name is taken for a slip."""
 SOURCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -48,14 +52,23 @@ def imported(source: str) -> nn.Module:
     return module
 
 
+def meant(source: str) -> str:
+    """The architecture of a library whose name is like it; "" for none."""
+    from genkit.classifiers.library_classifier import LIBRARIES
+
+    name, _, factory = source.partition(":")
+    near = get_close_matches(name, LIBRARIES, n=1, cutoff=CLOSE)
+    return f"{near[0]}:{factory}" if near else ""
+
+
 def _import(name: str, source: str) -> Any:
     try:
         return import_module(name)
     except (Exception, SystemExit) as failure:
         if isinstance(failure, ModuleNotFoundError) and failure.name and f"{name}.".startswith(f"{failure.name}."):
+            advice = f"did you mean {near}?" if (near := meant(source)) else WAYS
             raise GenkitError(
-                f"{source}: there is no module {failure.name!r} in this folder or among installed packages; a "
-                "classifier is package.module:factory, a weights folder, or torchvision:NAME with --weights"
+                f"{source}: there is no module {failure.name!r} in this folder or among installed packages; {advice}"
             ) from failure
         raise GenkitError(f"{source}: {name} cannot be imported: {_in_one_line(failure)}") from failure
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from genkit.core.errors import CheckpointError, DataError, WeightsError
@@ -158,6 +159,11 @@ def check_place(path: Path, *, folder: bool = False) -> None:
         raise CheckpointError(f"cannot write {path}: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | (os.X_OK if nearest.is_dir() else 0)):
         raise CheckpointError(f"cannot write {path}: no permission to write to {nearest}")
+    if nearest.is_dir():
+        try:
+            TemporaryFile(dir=nearest).close()
+        except OSError as failure:  # a file system that allows all and takes none
+            raise CheckpointError(f"cannot write {path}: no file can be made in {nearest}") from failure
 
 
 def write_synced(path: Path, content: bytes) -> None:

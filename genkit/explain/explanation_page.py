@@ -93,11 +93,12 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
     name = explanation.classes[target]
     found, examples = explanation.attributes[target][:SHOWN], explanation.examples.get(target, [])
     shares, random = explanation.sufficiency.get(target, []), explanation.random.get(target, [])
+    others = explanation.data.get("outside", {}).get(str(target))
     return {
         "number": target,
         "name": name,
-        "outside": _outside(explanation, target),
-        "enough": enough(shares, random, name, explanation.on_originals.get(target)),
+        "outside": "other" if others is None else f"{others:,} other",
+        "enough": enough(shares, random, name, others, explanation.on_originals.get(target)),
         "curves": curves(shares, random, explanation.only_probabilities) if len(shares) > 1 else "",
         "attributes": [
             _attribute(i, attribute, name, about) | _shown(explanation, target, examples[i : i + 1])
@@ -150,8 +151,3 @@ def _rows(examples: ExampleImages) -> list[Told]:
         }
         for (original, redrawn, changed), before, after in columns
     ]
-
-
-def _outside(explanation: Explanation, target: int) -> str:
-    count = explanation.data.get("outside", {}).get(str(target))
-    return "other" if count is None else f"{count:,} other"

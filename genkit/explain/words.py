@@ -108,12 +108,19 @@ def effect(attribute: Attribute, name: str) -> str:
     return f"Of all {len(effects):,} images searched, {percent(share)} move towards {quoted(name)}{far}"
 
 
-def enough(shares: Sequence[float], random: Sequence[float], name: str, transferred: float | None = None) -> str:
-    """A sentence or three: the share of images that the first attributes turn, and of the originals."""
+def enough(
+    shares: Sequence[float],
+    random: Sequence[float],
+    name: str,
+    count: int | None = None,
+    transferred: float | None = None,
+) -> str:
+    """A sentence or three: the share of `count` images that the first attributes turn, and of the originals."""
     if not shares:
         return f"No attribute was found that turns images into {quoted(name)}."
+    images = f"{count:,} images" if count is not None else "the images"
     first = (
-        f"The first change alone turns {percent(shares[0])} of the images that the classifier calls something else into"
+        f"The first change alone turns {percent(shares[0])} of {images} that the classifier calls something else into"
     )
     more = [f"the first {i} together {percent(shares[i - 1])}" for i in (3, 10) if i <= len(shares)]
     against = f" As many changes picked at random turn {percent(max(random))} at most." if random else ""

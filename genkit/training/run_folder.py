@@ -18,7 +18,7 @@ from genkit.core.computing import computing
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
-from genkit.core.location import CONFIG, sha256_of_weights
+from genkit.core.location import CONFIG, RECIPE, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete, step_of
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
@@ -44,7 +44,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.recipe = self.path / "recipe.yaml"
+        self.recipe = self.path / RECIPE
         self.metrics = self.path / "metrics.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.best = self.path / "best.json"
@@ -84,7 +84,8 @@ class RunFolder:
         """Whether there is a run already.
 
         Raises:
-            CheckpointError: there is one and may not be, no folder can be, or files of others would be overwritten.
+            CheckpointError: there is one and may not be, no folder can be, files of others would be overwritten, or
+                another run could overwrite those of this one.
         """
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file; a run needs a folder")
@@ -102,7 +103,16 @@ class RunFolder:
                 f"{self.path} holds {other.name} and no {self.recipe.name}, so it is of no run, which would overwrite "
                 "it; choose another --out"
             )
+        if not self.recipe.is_file() and (host := self._host()):
+            raise CheckpointError(f"{self.path} lies in the run {host}, which may replace it; choose another --out")
         return self.recipe.is_file()
+
+    def _host(self) -> Path | None:
+        """The training in whose folder this one is; a folder of several, each in its own, is none."""
+        above = self.path.resolve().parents
+        return next(
+            (each for each in above if (each / RECIPE).is_file() and RunFolder(each).environment.is_file()), None
+        )
 
     def _others(self) -> Path | None:
         """A file or folder where a run writes after its recipe, or in place of a record that it writes before."""

@@ -233,7 +233,7 @@ def test_beyond_what_was_learned_is_told_in_one_line(tinted: Path, tmp_path: Pat
     )
     ran = subprocess.run([sys.executable, "-c", code, *map(str, command)], capture_output=True, text=True)
     assert ran.returncode == 0 and light(tmp_path / "out") == [255, 255, 255]
-    assert ran.stderr == "genkit: condition 'size': 1 px is beyond what was learned, 0 to 0.8 px\n"
+    assert ran.stderr == "warning: condition 'size': 1 px is beyond what was learned, 0 to 0.8 px\n"
 
 
 @pytest.mark.parametrize(

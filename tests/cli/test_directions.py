@@ -290,6 +290,14 @@ def test_names_become_conditions_of_new_weights(capsys: Capture, weights: Path, 
     made = {"asked": (tmp_path / "w", "--condition", "darker=2"), "plain": (tmp_path / "w",), "gan": (weights / "gan",)}
     edit = ("edit", weights / "gan", "--directions", named, "--direction", "1=2", "--out", tmp_path / "moved")
     assert run(capsys, *edit).code == 0
+    by_weights = ("edit", weights / "gan", "--directions", tmp_path / "w", "--direction", "darker=2", "--out")
+    ran = run(capsys, *by_weights, tmp_path / "by_weights")
+    assert (ran.code, ran.err) == (0, "") and ran.out.endswith("(darker, strength 2)\n")
+    same = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("moved", "by_weights")]
+    assert same[0] == same[1]
+    seeded({"type": "gan", "network": DCGAN_G}, 9).save_pretrained(tmp_path / "other")
+    ran = run(capsys, "edit", tmp_path / "other", *by_weights[2:], tmp_path / "by_others")
+    assert ran.code == 0 and ran.err.startswith("warning: ") and "were found in other weights than" in ran.err
     for name, given in (made | {"same": (tmp_path / "moved",)}).items():
         assert run(capsys, "sample", *given, "-n", 2, "--out", tmp_path / "of" / name).code == 0
     of = {name: pixels(tmp_path / "of" / name / "000001.png") for name in ("asked", "plain", "gan", "same")}

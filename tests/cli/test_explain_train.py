@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -111,12 +112,13 @@ def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Cap
     assert run(capsys, *line, "--range", "0,1", "--resume").code == 0, "as it was"
     assert run(capsys, *line, "--input-size", 16, "--resume").code == 0, "that of the images"
     for option, value, own in (
+        ("--size", "32", "of images of 16 pixels: leave --size out"),
         ("--classes", "red,blue", "class 0,class 1"),
         ("--mean", "0.9", "not given"),
         ("--input-size", "8", "not given"),
     ):
         told = refusal(capsys, *line, option, value, "--resume")
-        assert f"whose {option} is {own}: leave {option} out" in told
+        assert (own if option == "--size" else f"whose {option} is {own}: leave {option} out") in told
     Path("run/recipe.yaml").write_text("train: 3")
     assert "cannot be read, so the run cannot go on" in refusal(capsys, *line, "--resume")
 
@@ -165,6 +167,33 @@ def test_options_left_out_on_resume_are_those_of_the_run(steps: list[Any], capsy
     Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
     assert run(capsys, *line, "--resume").code == 0
     assert steps[2][0].to_dict() == steps[0][0].to_dict()
+
+
+@TRAINS
+def test_what_a_classifier_of_one_size_took_is_told_before_it_is_tried(steps: list[Any], capsys: Capture) -> None:
+    Path("flat_net.py").write_text(NET.replace("x.mean((2, 3)) - 0.5", "(x - 0.5).reshape(len(x), 3, 64).mean(2)"))
+    sys.modules.pop("flat_net", None)
+    line = ["explain", "train", "flat_net:Net", "pics", "--out", "run"]
+    told = refusal(capsys, *line, "--size", 16, "--input-size", 32)
+    assert "does not take images (2, 3, 16, 16), resized to 32 x 32: " in told
+    assert run(capsys, *line, "--size", 16, "--input-size", 8, "--steps", 7).code == 0
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    assert "of images of 16 pixels: leave --size out" in refusal(capsys, *line, "--size", 32, "--resume")
+    assert "whose --input-size is 8: leave" in refusal(capsys, *line, "--input-size", 32, "--resume")
+
+
+@TRAINS
+def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], capsys: Capture) -> None:
+    from genkit.training.data_record import data_record
+    from genkit.training.run_folder import RunFolder
+
+    line = begun(steps, capsys)
+    RunFolder("run").data.write_text(json.dumps(data_record(steps[0][0].build_data())))
+    assert run(capsys, *line).code == 0
+    write_folder([levels(5)], Path("five"))
+    for other in ("five", "pics"):
+        line[line.index("many" if other == "five" else "five")] = other
+        assert "the images have changed since run was begun (" in refusal(capsys, *line, "--seed", 9)
 
 
 @pytest.mark.parametrize(
@@ -382,6 +411,8 @@ def test_files_of_others_are_left_alone(steps: list[Any], capsys: Capture) -> No
         "classifier/config.json",
         "classifier/model.safetensors",
         "checkpoints",
+        "classifier",
+        "classifier/notes.txt",
         "notes.txt",
         "report.html",
         "weights/model.safetensors",
@@ -409,6 +440,10 @@ def test_a_start_that_was_killed_begins_again_and_another_classifier_is_left_alo
     assert run(capsys, *line).code == 0 and {p.name for p in Path("run").iterdir()} == {"classifier"}
     before = {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()}
     assert run(capsys, *line).code == 0, "no recipe yet: the same is begun again"
+    Path("run/classifier").rename("run/.classifier.tmp")
+    Path("run/.classifier.tmp/config.json").write_bytes(b"half")
+    Path("run/classifier").mkdir()
+    assert run(capsys, *line).code == 0 and {p.name for p in Path("run").iterdir()} == {"classifier"}
     for more in ((), ("--dry-run",)):
         assert "holds another classifier and no run" in refusal(capsys, *line, "--mean", "0.3", *more)
     assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
@@ -423,9 +458,12 @@ def test_a_run_is_not_begun_inside_another(steps: list[Any], capsys: Capture) ->
         path.write_text("{}")
         assert "holds config.json and no run" in refusal(capsys, *line, path.parent)
     assert "holds mean_net.py and no run" in refusal(capsys, *line, ".")
-    Path("other/recipe.yaml").write_text("name: other")
+    for name in ("recipe.yaml", "environment.json"):
+        Path("other", name).write_text("{}")
     assert "other, which may replace it; choose another --out" in refusal(capsys, *line, "other/weights/sub")
     assert not steps and not Path("classifier").exists()
+    Path("recipe.yaml").write_text("name: a recipe of mine that is no run")
+    assert run(capsys, *line, "run").code == 0
 
 
 def labelled(names: Sequence[str]) -> None:
@@ -445,8 +483,12 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
         told = {"one label for all would be right on 50 %" in ran.out, "see whether --classes has the order" in ran.out}
         wrong = "is right on 0 % of 40" in ran.out
         assert told == {wrong} and wrong != ("is right on 100 % of 40" in ran.out), ran.out
-    assert "is right on" not in run(capsys, *line, "--classes", "cat,dog").out, "nothing to compare"
     assert "% of 40 labelled images, its classes taken to be dark, light" in run(capsys, *line).out
+    assert "is right on 100 % of 40 labelled images\n" in run(capsys, *line, "--classes", "Light,DARK").out
+    some, none = (run(capsys, *line, "--classes", names).out for names in ("cat,dark", "cat,dog"))
+    assert "100 % of 20 labelled images; labels that are none of its classes (cat, dark) are left out: light" in some
+    assert "warning: no label of the images (dark, light) is a class of the classifier (cat, dog)" in none
+    assert "is right on" not in none
 
 
 @TRAINS

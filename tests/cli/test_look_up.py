@@ -130,7 +130,7 @@ def test_a_broken_package_costs_list_one_line(capsys: Capture, tmp_path: Path, m
     with untouched_table():
         ran = run(capsys, "list", "metrics")
     assert ran.code == 0 and ran.out.startswith("fd ")
-    assert ran.err.count("\n") == 1 and ran.err.startswith("genkit: package their-package adds nothing to genkit: ")
+    assert ran.err.count("\n") == 1 and ran.err.startswith("warning: package their-package adds nothing to genkit: ")
 
 
 @pytest.mark.parametrize("header", [(), ("one", "two", "three")])

@@ -11,6 +11,7 @@ import pytest
 from genkit.core.errors import CheckpointError, DataError, GenkitError
 from genkit.core.files import (
     being_written,
+    check_place,
     new_folder,
     read_regular,
     remove_leftovers,
@@ -109,3 +110,9 @@ def test_a_used_folder_is_refused(path: str, said: str, tmp_path: Path, monkeypa
 def test_a_name_that_is_no_text_is_written_as_an_escape(tmp_path: Path) -> None:
     write_text_atomically(tmp_path / "page.html", "a cat: " + os.fsdecode(b"cat-\xff") + ", ü")
     assert (tmp_path / "page.html").read_bytes() == "a cat: cat-\\udcff, ü".encode()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_a_file_system_that_takes_no_file_is_told_early() -> None:
+    with pytest.raises(CheckpointError, match="cannot write /proc/x: no file can be made in /proc"):
+        check_place(Path("/proc/x"), folder=True)

@@ -212,7 +212,8 @@ def test_words() -> None:
     told = enough([0.3, 0.5, 0.7], [0.01, 0.02], "large").replace("\xa0", " ")
     assert "The first change alone turns 30 % of" in told and "the first 3 together 70 %" in told and "2.0 %" in told
     assert "first 10" not in told
-    told = enough([0.3], [], "large", 0.42).replace("\xa0", " ")
+    assert "turns 30 % of 1,207 images that" in enough([0.3], [], "large", 1207).replace("\xa0", " ")
+    told = enough([0.3], [], "large", transferred=0.42).replace("\xa0", " ")
     assert told.endswith(
         "Put on the originals in place of the redrawn images, the same differences together turn 42 %."
     )

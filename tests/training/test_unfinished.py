@@ -108,7 +108,7 @@ def test_its_identity_is_the_hash_of_the_averaged_weights(gan: Path) -> None:
 def test_every_command_says_in_one_line_what_it_took(
     gan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = f"genkit: {gan} has not finished: these are its averaged weights of iteration 6\n"
+    line = f"warning: {gan} has not finished: these are its averaged weights of iteration 6\n"
     sampled = run(capsys, "sample", gan, "-n", 4, "--out", tmp_path / "samples")
     assert (sampled.code, sampled.err) == (0, line) and (tmp_path / "samples/points.npy").is_file()
     scored = run(capsys, "evaluate", gan, "--against", "gaussians8", "-n", 20, "--metrics", "fd")

@@ -20,22 +20,32 @@ class Right(NamedTuple):
 
     Attributes:
         order: names of the labels where the classes have none, and are taken to be in this order.
+        unknown: names of labels that are no class, of images that are left out.
+        classes: names of the classes, where labels have names too.
     """
 
     labelled: int
     right: float
     commonest: float
     order: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
+        left_out = f"; labels that are none of its classes ({_some(self.classes)}) are left out: {_some(self.unknown)}"
         said = f"the classifier is right on {100 * self.right:.0f} % of {self.labelled:,} labelled images"
-        order = ", ".join(self.order[:NAMED]) + (", ..." if len(self.order) > NAMED else "")
-        return f"{said}, its classes taken to be {order}" if order else said
+        said += f", its classes taken to be {_some(self.order)}" if self.order else ""
+        return said + (left_out if self.unknown else "")
 
     @property
     def remark(self) -> str:
-        """The reason to look again where it is no better than saying one label of all; "" where it is."""
+        """The reason to look again where nothing is known, or where it is no better than saying one label of all."""
+        if not self.labelled:
+            return (
+                f"no label of the images ({_some(self.unknown)}) is a class of the classifier ({_some(self.classes)}), "
+                "so how often it is right is not known: --classes names them as the labels are"
+            )
         if self.right > self.commonest:
             return ""
         return (
@@ -44,7 +54,11 @@ class Right(NamedTuple):
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"labelled": self.labelled, "right": self.right}
+        return {"labelled": self.labelled, "right": self.right} if self.labelled else {}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def decisions(classifier: Any, data: Any, rows: Any) -> Any:
@@ -71,27 +85,33 @@ def right_on(logits: Tensor, classes: Sequence[str], data: DataSet, rows: Tensor
 
     Args:
         logits: (n, K) of these rows.
-        classes: names of the K classes; labels are found by their names, or by their numbers where no name is known and
-            there are as many.
+        classes: names of the K classes; labels are found by their names, in capitals or not, or by their numbers where
+            the classes have no names and there are as many.
     """
     import torch
 
     labels = data.conditions.labels
     if labels is None:
         return None
-    known = [classes.index(name) if name in classes else -1 for name in labels.names]
-    order: tuple[str, ...] = ()
-    if not any(k >= 0 for k in known):
-        if labels.classes != len(classes) or any(name != f"class {k}" for k, name in enumerate(classes)):
+    if all(name == f"class {k}" for k, name in enumerate(classes)):
+        if labels.classes != len(classes):
             return None
         known, order = list(range(len(classes))), tuple(labels.names)
-    wanted = torch.tensor(known)[data.condition(rows)["label"].cpu()]
-    there = wanted >= 0
-    if not there.any():
+    elif not labels.names:
         return None
+    else:
+        numbers = {name.casefold(): k for k, name in reversed(list(enumerate(classes)))}
+        own = {name: k for k, name in enumerate(classes)}
+        known, order = [own.get(name, numbers.get(name.casefold(), -1)) for name in labels.names], ()
+    given = data.condition(rows)["label"].cpu()
+    wanted = torch.tensor(known)[given]
+    there = wanted >= 0
+    unknown = tuple(labels.names[k] for k in given[~there].unique().tolist())
+    if not there.any():
+        return Right(0, 0.0, 0.0, unknown=unknown, classes=tuple(classes))
     wanted, said = wanted[there], logits.argmax(1).cpu()[there]
     right, commonest = (said == wanted).double().mean().item(), wanted.bincount().max().item() / len(wanted)
-    return Right(len(wanted), right, commonest, order)
+    return Right(len(wanted), right, commonest, order, unknown, tuple(classes))
 
 
 def _named(data: Any, rows: Any) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from genkit.cli.given_classifier import KEYS, GivenClassifier
 from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
 from genkit.core.errors import CheckpointError, RecipeError, shown
+from genkit.core.files import cannot_write, only_writer
+from genkit.core.location import RECIPE
 
 if TYPE_CHECKING:
     from genkit.data.dataset import DataSet
@@ -21,6 +23,9 @@ CLASSIFIER = "classifier"
 """Folder of a run with the classifier, or what is known of it where it is code of the user's."""
 BEFORE = (CLASSIFIER, "data.json", "environment.json", "start.json")
 """Written by a run before its recipe."""
+WRITTEN = f".{CLASSIFIER}.tmp"
+"""Its name while it is written."""
+AGAIN = "go on with what it was begun with, or choose another --out"
 KEPT = 0.2
 """Share of the images, at most, that is not trained on, for the page."""
 
@@ -44,10 +49,6 @@ class ExplainRun:
 
         self.out = out
         self.recipe = _recipe_in(out) if RunFolder(out).holds_run(resume) else {}
-        if not self.recipe and (
-            run := next((p for p in out.absolute().parents if (p / "recipe.yaml").is_file()), None)
-        ):
-            raise CheckpointError(f"{out} lies in the run {run}, which may replace it; choose another --out")
         if not self.recipe and (other := _others(out)):
             raise CheckpointError(f"{out} holds {other} and no run; choose another --out, a new folder")
         there = self.recipe and (out / CLASSIFIER).is_dir()
@@ -58,22 +59,41 @@ class ExplainRun:
         """That of the run's recipe, whatever images would say today; 0 before it has begun."""
         return float(self.recipe["system"]["generator"].get("temperature", 1)) if self.recipe else 0
 
-    def check_classifier(self, asked: GivenClassifier, classifier: Any) -> None:
-        """Raises RecipeError for another classifier than that of the run; options left out are the run's."""
+    def completed(self, asked: GivenClassifier, size: str | None) -> tuple[GivenClassifier, str | None]:
+        """The classifier and the --size of its images, with the options that were left out as in the run.
+
+        Raises:
+            RecipeError: others were given.
+        """
+        if not self.classifier or not asked.elsewhere:
+            return asked, size
+        own = int(self.classifier.get("size", size or 64))
+        if size and int(size) != own:
+            raise RecipeError(f"{self._began}, of images of {own} pixels: leave --size out, or choose another --out")
+        whole = asked.completed(self.classifier)
+        meant = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(whole.preprocessing(own)).items()}
+        meant["class_names"] = list(whole.classes)
+        for name, key in KEYS.items():
+            if getattr(asked, name) and self.classifier.get(key) != meant[key]:
+                option, kept = f"--{name.replace('_', '-')}", self.classifier.get(key) or "not given"
+                typed = ",".join(map(str, kept)) if isinstance(kept, list) else kept
+                raise RecipeError(
+                    f"{self._began}, whose {option} is {typed}: leave {option} out, or choose another --out"
+                )
+        return whole, str(own)
+
+    @property
+    def _began(self) -> str:
+        return f"{self.out} was started with another classifier"
+
+    def check_classifier(self, classifier: Any) -> None:
+        """Raises RecipeError for another classifier than that of the run."""
         if not self.classifier:
             return
-        began = f"{self.out} was started with another classifier"
-        if (size := self.classifier.get("size")) != classifier.config.get("size"):
-            raise RecipeError(f"{began}, of images of {size} pixels: leave --size out, or choose another --out")
-        for name, key in KEYS.items():
-            if getattr(asked, name) and self.classifier.get(key) != classifier.config[key]:
-                option, own = f"--{name.replace('_', '-')}", self.classifier.get(key) or "not given"
-                typed = ",".join(map(str, own)) if isinstance(own, list) else own
-                raise RecipeError(f"{began}, whose {option} is {typed}: leave {option} out, or choose another --out")
         other = next((k for k, v in classifier.config.items() if self.classifier.get(k) != v), None)
         if other or not self._holds_weights_of(classifier):
             of = f" ({other} {shown(self.classifier.get(other))})" if other and other != "weights" else ""
-            raise RecipeError(f"{began}{of} or other weights of it: give the same one, or choose another --out")
+            raise RecipeError(f"{self._began}{of} or other weights of it: give the same one, or choose another --out")
 
     def _holds_weights_of(self, classifier: Any) -> bool:
         """Whether the tensors in the run, of a classifier that has some of its own, are those of `classifier`."""
@@ -86,14 +106,16 @@ class ExplainRun:
         return weights_fingerprint(kept) == weights_fingerprint(classifier)
 
     def check_place(self, classifier: Any) -> None:
-        """Raises CheckpointError where a new run would overwrite another classifier."""
+        """Raises CheckpointError where a new run would overwrite another classifier, or anything else."""
         from genkit.core.documents import read_mapping
         from genkit.core.location import CONFIG
         from genkit.core.pretrained import described
 
         folder = self.out / CLASSIFIER
-        if self.recipe or not os.path.lexists(folder):
+        if self.recipe or not os.path.lexists(folder) or _is_empty(folder):
             return
+        if not (folder / CONFIG).is_file():
+            raise CheckpointError(f"{folder} is there, of no run and no classifier; choose another --out")
         if read_mapping(folder / CONFIG) != described(classifier) or not self._holds_weights_of(classifier):
             raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
 
@@ -102,19 +124,20 @@ class ExplainRun:
         if self.recipe and not self.classifier:
             return lasting(name)
         folder = self.out / CLASSIFIER
-        if is_first_process() and not self.recipe and not folder.exists():
+        if is_first_process() and not self.recipe and (not folder.exists() or _is_empty(folder)):
             self._write_at_once(classifier, folder)
         return os.path.abspath(folder)
 
     def _write_at_once(self, classifier: Any, folder: Path) -> None:
-        """So that what is stopped meanwhile leaves no half of it."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.out, prefix=".", suffix=CLASSIFIER) as written:
-            classifier.save_pretrained(Path(written) / CLASSIFIER)
+        """So that what is stopped meanwhile leaves no half of it, and what was killed none that stays."""
+        with only_writer(self.out, "beginning a run in"):
+            written = self.out / WRITTEN
+            shutil.rmtree(written, ignore_errors=True)
+            classifier.save_pretrained(written)
             try:
-                (Path(written) / CLASSIFIER).rename(folder)
-            except OSError as taken:
-                raise CheckpointError(f"another process begins a run in {self.out}; choose another --out") from taken
+                written.rename(folder)
+            except OSError as failure:
+                raise cannot_write(folder, failure) from failure
 
     def follow(self, reference: str, dry_run: bool = False) -> None:
         """Names the classifier by where the run lies now: it was moved, or is a copy."""
@@ -129,43 +152,52 @@ class ExplainRun:
             if is_first_process() and not dry_run:
                 RunFolder(self.out).keep(Recipe.from_dict(self.recipe))
 
-    def check_recipe(self, recipe: Recipe, images: DataSet) -> None:
-        """Raises CheckpointError for a recipe, or images, with which a run that has begun cannot go on."""
-        from genkit.core.documents import parse_yaml, read_mapping
+    def check_recipe(self, recipe: Recipe) -> None:
+        """Raises CheckpointError for a recipe with which a run that has begun cannot go on."""
+        from genkit.core.documents import parse_yaml
         from genkit.training.checkpoint import complete, step_of
         from genkit.training.continuing import in_a_line, refused, with_todays_defaults
-        from genkit.training.data_record import data_changes, data_record
         from genkit.training.run_folder import RunFolder
 
-        folder, again = RunFolder(self.out), "go on with what it was begun with, or choose another --out"
+        folder = RunFolder(self.out)
         if other := refused(with_todays_defaults(self.recipe), parse_yaml(recipe.to_yaml())):
-            raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {again}")
+            raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {AGAIN}")
         done = step_of(kept[-1]) if (kept := complete(folder.checkpoints)) else 0
         if recipe.train.steps < done:
             raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
         folder.check(recipe, resume=True)
-        known = read_mapping(folder.data)
-        if known and (changes := data_changes(known, data_record(images))):
-            raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {again}")
 
-    def parts(self, spec: Mapping[str, Any], count: int, n: int, seed: int, against: bool) -> tuple[Any, Any]:
+    def check_images(self, spec: Mapping[str, Any], shape: Sequence[int]) -> None:
+        """Raises CheckpointError for images (C, H, W) to train on that are not those of a run that has begun."""
+        from genkit.core.documents import read_mapping
+        from genkit.evaluation.real_data import open_data
+        from genkit.training.data_record import data_changes, data_record
+        from genkit.training.run_folder import RunFolder
+
+        known = read_mapping(RunFolder(self.out).data) if self.recipe else {}
+        if known and (changes := data_changes(known, data_record(open_data(spec, tuple(shape), "DATA")))):
+            raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {AGAIN}")
+
+    def parts(self, spec: Mapping[str, Any], images: DataSet, n: int, seed: int, against: bool) -> tuple[Any, Any]:
         """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.
 
         Args:
-            spec: of `count` images.
+            spec: of `images`.
             n: images that are searched.
             against: whether others are explained.
 
         Raises:
-            CheckpointError: the run was started with others, and they are not given now.
+            CheckpointError: the run was begun with others, or with others to explain that are not given now.
         """
         from genkit.cli.refine_recipe import part
 
-        share = _share(count, n)
+        share, shape = _share(len(images), n), images.sample_shape
         began = self.recipe.get("data", spec if against else part(spec, share, 1.0, seed) if share else spec)
         if began != spec and began.get("type") == "random_part" and began.get("high") == 1.0:
             low, seed = began["low"], began["seed"]
-            return part(spec, low, 1.0, seed), part(spec, 0.0, low, seed)
+            self.check_images(taught := part(spec, low, 1.0, seed), shape)
+            return taught, part(spec, 0.0, low, seed)
+        self.check_images(spec, shape)
         if self.recipe and share and not against:
             raise CheckpointError(f"{self.out} was started with --against, and trained on all of DATA: give it again")
         return spec, spec
@@ -177,6 +209,10 @@ def _others(out: Path) -> str:
         return ""
     names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     return next((name for name in names if name not in BEFORE), "")
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _share(count: int, n: int) -> float:
@@ -191,10 +227,8 @@ def _recipe_in(out: Path) -> dict[str, Any]:
     from genkit.core.documents import Unreadable, read_yaml
 
     try:
-        tree = read_yaml(out / "recipe.yaml")
+        tree = read_yaml(out / RECIPE)
         int(tree["train"]["steps"])
     except (Unreadable, LookupError, TypeError, ValueError) as damage:
-        raise RecipeError(
-            f"{out / 'recipe.yaml'} cannot be read, so the run cannot go on; choose another --out"
-        ) from damage
+        raise RecipeError(f"{out / RECIPE} cannot be read, so the run cannot go on; choose another --out") from damage
     return dict(tree)

@@ -22,6 +22,8 @@ from genkit.posthoc.directions.edited import Edited, FromItsLatents, check_width
 from genkit.posthoc.directions.shifts import usual
 from genkit.posthoc.directions.spaces import BATCH, NUMBERS, measured, space_of
 
+LABEL = "label"
+"""The condition that --label is short for."""
 PICTURED, COLUMNS = 8, 9
 """Directions and strengths of a picture of them."""
 
@@ -69,16 +71,22 @@ class Directions(FromItsLatents):
         """Gives names to the first directions.
 
         Raises:
-            GenkitError: more names than directions, one twice, one that is a number or what the generator is asked for.
+            GenkitError: more names than directions, one twice, one that is a number, or that no command could ask for.
         """
-        given = [name for name in names if name]
-        if len(names) > len(self) or len(set(given)) < len(given) or any(name.isdecimal() for name in given):
+        given, own = [name for name in names if name], self.generator.conditions
+        differ = len({name.casefold() for name in given}) == len(given)
+        if len(names) > len(self) or not differ or any(name.isdecimal() for name in given):
             raise GenkitError(
-                f"{len(self)} directions take at most as many names, each once and none a number, got {shown(names)}"
+                f"{len(self)} directions take at most as many names, each once (BOLD is bold) and none a number, got "
+                f"{shown(names)}"
             )
-        own = self.generator.conditions
-        if taken := [name for name in given if name in own]:
-            raise GenkitError(f"{shown(taken[0])} is a condition of the generator; call the direction otherwise")
+        if taken := [name for name in given if name in own or name.casefold() == LABEL]:
+            raise GenkitError(f"{shown(taken[0])} is what a generator is asked for; call the direction otherwise")
+        if unusable := [name for name in given if set(name) & {"=", ","} or name != name.strip()]:
+            raise GenkitError(
+                f"{shown(unusable[0])}: in --condition NAME=STRENGTH a name has no = and no comma, and no space at its "
+                "ends; call the direction otherwise"
+            )
         strengths = {name: Values(-self.reach, self.reach, free=True) for name in given}
         self.conditions = ConditionSpace({**own, **strengths}, own.absent, own.examples, own.exemplary)
         self.names = tuple(names) + ("",) * (len(self) - len(names))
@@ -151,7 +159,15 @@ class Directions(FromItsLatents):
         Raises:
             GenkitError: there is no direction of this number.
         """
-        found = Directions(self.edited(number, strength), self.deformator, self.space.name, self.names)
+        return self.of(self.edited(number, strength))
+
+    def of(self, generator: LatentGenerator) -> Directions:
+        """The same directions, of another generator.
+
+        Raises:
+            GenkitError: its latent is another.
+        """
+        found = Directions(generator, self.deformator, self.space.name, self.names)
         found.unit.copy_(self.unit)
         found.mean.copy_(self.mean)
         return found.to(self.unit.device)

@@ -75,7 +75,11 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
 
 def of_generator(folder: Path, generator: LatentGenerator) -> bool:
     """Whether the directions in a folder were found in the weights of `generator`, or before edits and truncation."""
-    found = _content(folder).get("generator")
+    return comes_from(generator, _content(folder).get("generator"))
+
+
+def comes_from(generator: LatentGenerator, found: Any) -> bool:
+    """Whether the weights of `generator`, or those before edits and truncation, have this fingerprint."""
     while found != weights_fingerprint(generator):
         if not isinstance(generator, MovesStyles):
             return False

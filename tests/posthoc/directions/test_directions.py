@@ -40,8 +40,13 @@ def test_two_names_move_by_the_sum_beside_a_class() -> None:
 
 def test_names_that_cannot_be() -> None:
     found = Directions(made(LABELLED), UnitColumns(2, 3).eval())
-    with pytest.raises(GenkitError, match="'label' is a condition of the generator; call the direction otherwise"):
+    with pytest.raises(GenkitError, match="'label' is what a generator is asked for; call the direction otherwise"):
         found.name(["label"])
+    with pytest.raises(GenkitError, match="'Label' is what a generator is asked for"):
+        Directions(made(GAN), UnitColumns(2, 3).eval(), names=["Label"])
+    for name in ("a=b", "a,b", " a"):
+        with pytest.raises(GenkitError, match="a name has no = and no comma, and no space at its ends"):
+            found.name([name])
     assert list(found.conditions) == ["label"]
     with pytest.raises(ConditionError, match="takes no condition 'darker'"):
         found.sample(1, condition={"darker": 1.0})
