@@ -103,6 +103,10 @@ def _check_logits(logits: Tensor, n: int) -> None:
         raise WeightsError(f"the classifier gives a tensor {shape} for {n} images; logits are needed, ({n}, classes)")
     if shape[1] < 2:
         raise WeightsError(f"an explanation needs at least 2 classes, and the classifier has {shape[1]}")
+    if not logits.is_floating_point():
+        raise WeightsError(
+            "the classifier gives whole numbers; logits are needed: leave its last argmax or rounding out"
+        )
     check_finite(logits)
     single = shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
     if single and bool(((logits[:, 1] >= 0) & (logits[:, 1] <= 0.5)).all()):  # half of the number, see `logits_of`

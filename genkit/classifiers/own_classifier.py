@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
+from weakref import ref
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -24,6 +26,9 @@ class BoundModule(NamedTuple):
     weights: str
 
 
+ASKED, COMPARED = 6, 8
+"""Images by which a module is known again, and classes of which their logits are kept."""
+
 _BOUND: dict[str, BoundModule] = {}
 """Source -> the module. Only `bind` adds to it, and only code calls `bind`: no file is asked for a module."""
 
@@ -41,6 +46,8 @@ class OwnClassifier(ForeignClassifier):
         class_names: one name a class.
         weights: fingerprint of the module's weights; another module of that name is refused. "" takes any.
         preprocessing: of the images.
+        answers: see `answers_of`; a module that answers otherwise, as one of equal weights and other code may, is
+            refused when it is first asked. Empty takes any.
     """
 
     def __init__(
@@ -51,14 +58,22 @@ class OwnClassifier(ForeignClassifier):
         class_names: Sequence[str] = (),
         weights: str = "",
         preprocessing: Preprocessing = Preprocessing(),  # noqa: B008 - frozen
+        answers: Sequence[Sequence[float]] = (),
     ):
         super().__init__(size, classes, class_names, preprocessing)
-        self.source, self.weights = source, weights
+        self.source, self.weights, self.answers = source, weights, answers
+        self._recognised: ref[nn.Module] | None = None
 
     def outputs(self, x: Tensor) -> Any:
         module = bound(self.source, self.weights)
         if self.device != x.device:
             module.to(x.device)
+        known = not self.answers or (self._recognised is not None and self._recognised() is module)
+        if not known and not x.is_meta and not torch.compiler.is_compiling():
+            self._recognised = ref(module)
+            if not alike(self.answers, answers_of(self)):
+                self._recognised = None
+                raise WeightsError(changed(self.source))
         return module(x)
 
     @property
@@ -67,6 +82,37 @@ class OwnClassifier(ForeignClassifier):
         found = _BOUND.get(self.source)
         tensor = next(iter(found.module.state_dict().values()), None) if found else None
         return tensor.device if tensor is not None else torch.device("cpu")
+
+
+@torch.no_grad()
+def answers_of(classifier: Any) -> list[list[float]]:
+    """Logits, of the first classes, of a few images that are always the same: by these its code is known again.
+
+    Empty where some are not finite.
+    """
+    shape, device = torch.Size(classifier.sample_shape), classifier.device
+    coarse = torch.rand(ASKED, shape[0], 4, 4, generator=torch.Generator().manual_seed(0))
+    x = F.interpolate(coarse, size=tuple(shape[1:]), mode="bilinear").to(device) * 2 - 1
+    with torch.autocast(device.type, enabled=False):
+        logits = classifier(x).double().cpu()[:, :COMPARED]
+    return [[float(f"{z:.7g}") for z in row] for row in logits.tolist()] if logits.isfinite().all() else []
+
+
+def alike(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:
+    """Whether answers differ by no more than other devices and precisions round."""
+    a, b = (torch.tensor([list(row) for row in answers], dtype=torch.float64) for answers in (one, other))
+    if a.shape != b.shape or not a.numel():
+        return a.shape == b.shape
+    rounding = 0.01 * (a - a.mean(0)).abs().max() + 0.001 * a.abs().max()
+    return bool(((a - b).abs() <= rounding).all())
+
+
+def changed(source: str) -> str:
+    """A line about a module whose answers are no longer those that are known."""
+    return (
+        f"{source} answers otherwise than when this was made, with the same weights: its code, or what that uses, has "
+        "changed; give the classifier as it was, or train the explanation again"
+    )
 
 
 def bind(source: str, module: nn.Module) -> str:

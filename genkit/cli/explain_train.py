@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -83,9 +84,11 @@ def command(
     searched = searched_of(n)
     run = ExplainRun(out, resume)
     asked = GivenClassifier(name, range=range_, **options)
+    own = run.own_weights(asked)
+    asked = replace(asked, weights=own) if own else asked
     asked.check()
     asked, size = run.completed(asked, size)
-    classifier: Any = built(asked, _size(asked, size))
+    classifier: Any = of_weights(str(own.parent)) if own else built(asked, _size(asked, size))
     run.check_classifier(classifier)
     shape = tuple(classifier.sample_shape)
     loaded_judge(judge, shape)
@@ -201,7 +204,7 @@ def _recipe(
 
     known = int(run.recipe["train"]["steps"]) if run.recipe and not steps else steps or STEPS
     tree = styleex_recipe(
-        called(run.out, "styleex"),
+        run.recipe.get("name") or called(run.out, "styleex"),
         spec,
         name,
         weights,
@@ -242,7 +245,7 @@ def _train(recipe: Recipe, out: Path, resume: bool, classifier: Any, images: Any
         if "agreement nan" in why and "reconstruction nan" not in why:
             raise WeightsError(
                 "the classifier gives numbers that are not finite for an image that the generator made, so nothing can "
-                "be trained with it: mend it for all images in [-1, 1], whether they look like yours or not"
+                "be trained with it: mend it for all images, whether they look like yours or not"
             ) from fault
         raise TrainingError(f"{why.partition(';')[0]}; begin again with another --seed and another --out") from fault
 

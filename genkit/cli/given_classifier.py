@@ -177,7 +177,7 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     import torch
 
     from genkit.classifiers.fitness import attempt
-    from genkit.classifiers.own_classifier import OwnClassifier, bind
+    from genkit.classifiers.own_classifier import OwnClassifier, answers_of, bind
     from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.frozen import freeze
 
@@ -193,9 +193,12 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     probe = OwnClassifier(asked.name, size, 2, preprocessing=preprocessing)
     with torch.no_grad():
         classes = attempt(probe, torch.zeros(2, *probe.sample_shape)).shape[1]
+    if weights_fingerprint(module) != weights:
+        raise WeightsError(f"{asked.name} changes its own weights each time that it is called; put an end to that")
     if classes < 2:
         raise WeightsError(f"an explanation needs at least 2 classes, and {asked.name} has {classes}")
-    return freeze(OwnClassifier(asked.name, size, classes, _names(asked, classes), weights, preprocessing))
+    names, answers = _names(asked, classes), answers_of(probe)
+    return freeze(OwnClassifier(asked.name, size, classes, names, weights, preprocessing, answers))
 
 
 def _of_library(asked: GivenClassifier, size: int) -> Pretrained:

@@ -155,6 +155,10 @@ def check_place(path: Path, *, folder: bool = False) -> None:
     if path.exists() and not (folder or path.is_file()):
         raise CheckpointError(f"cannot write {path}: it is no regular file; name another")
     nearest = next(p for p in (path, *path.absolute().parents) if os.path.lexists(p))
+    if nearest.is_symlink() and not nearest.exists():
+        raise CheckpointError(
+            f"cannot write {path}: {nearest} is a link to {os.readlink(nearest)}, which does not exist"
+        )
     if not nearest.is_dir() and nearest != path:
         raise CheckpointError(f"cannot write {path}: {nearest} is no folder")
     if not os.access(nearest, os.W_OK | (os.X_OK if nearest.is_dir() else 0)):

@@ -18,6 +18,8 @@ PRODUCTS = "products.json"
 
 RECIPE = "recipe.yaml"
 """A folder with this file is a run."""
+OWN_FOLDERS = ("weights", "checkpoints", "grids")
+"""Folders of a run that it writes, and empties."""
 
 UNFINISHED = "genkit.training.unfinished:left_by"
 """Function that finds the product of an unfinished run; given by name, since core may not import training."""

@@ -116,4 +116,7 @@ def check_logits(logits: Tensor, what: str) -> None:
     bad = ~logits.isfinite().all(1)
     if bad.any():
         k = int(bad.nonzero()[0])
-        raise EvaluationError(f"the classifier says {logits[k].tolist()} of {what} {k}; finite logits are wanted")
+        raise EvaluationError(
+            f"the classifier says {logits[k].tolist()} of {what} {k}; finite logits are wanted: mend it, or leave the "
+            "image out"
+        )

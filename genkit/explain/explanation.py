@@ -205,12 +205,14 @@ class Explanation:
         return self.range
 
     def target(self, name: int | str) -> int:
-        """Number of the class called `name`, or of that number, which attributes were found for.
+        """Number of the class called `name`, in capitals or not, or of that number, which attributes were found for.
 
         Raises:
             GenkitError: none.
         """
-        y = self.classes.index(name) if name in self.classes else int(name) if str(name).isdecimal() else -1
+        folded = {each.casefold(): k for k, each in enumerate(self.classes)}
+        of_number = int(name) if str(name).isdecimal() else folded.get(str(name).casefold(), -1)
+        y = self.classes.index(name) if name in self.classes else of_number
         if y not in self.attributes:
             known = ", ".join(self.classes[k] for k in self.attributes)
             raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {known}")

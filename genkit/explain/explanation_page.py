@@ -15,7 +15,7 @@ from genkit.explain.explanation import Attribute, ExampleImages, Explanation
 from genkit.explain.facts import facts, searched
 from genkit.explain.readings import readings
 from genkit.explain.remedies import remedies
-from genkit.explain.words import CENTRES, between, effect, enough, moved, percent, quoted, sorts
+from genkit.explain.words import CENTRES, between, classes_of, effect, enough, moved, percent, quoted, sorts
 
 SHOWN = 5
 """Attributes of a class that are shown with pictures; all are in the curve and in explanation.json."""
@@ -80,7 +80,10 @@ def _right(explanation: Explanation) -> str:
     right, labelled = (explanation.data.get(name) for name in ("right", "labelled"))
     if right is None or not labelled:
         return ""
-    return f"The classifier is right on {percent(right)} of {labelled:,} labelled images."
+    order = explanation.data.get("order", ())
+    meant = [f"{quoted(name)} is {label}" for name, label in zip(explanation.classes, order, strict=False)]
+    taken = f", where {classes_of(meant)}" if meant else ""
+    return f"The classifier is right on {percent(right)} of {labelled:,} labelled images{taken}."
 
 
 def _temperature(about: About) -> str:

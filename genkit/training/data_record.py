@@ -66,6 +66,18 @@ def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return "; ".join(found) or "their order"
 
 
+def changes_among(part: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
+    """Changes of the rows of `part`, a record of some of the data of which `whole` is the record now.
+
+    Rows are found by their names, where they are files, else by what they are.
+    """
+    there = _by_name(whole) if whole["files"] else {row: row for row in whole["rows"]}
+    before = _by_name(part) if part.get("files") else {row: row for row in part.get("rows", ())}
+    still = {name: row for name, row in there.items() if name in before}
+    found = list(_row_changes(before, still, named=bool(whole["files"])))
+    return "; ".join(found) or f"there are {len(whole['rows']):,} now, of which another part would be taken"
+
+
 def changes_since(fingerprint: str | None, known: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """As `data_changes` from the data of a checkpoint; empty too for an old checkpoint without a fingerprint.
 
@@ -85,8 +97,10 @@ def _changed_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[s
 
 
 def _changed_rows(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    before, now = _by_name(old), _by_name(new)
-    named = bool(new["files"])
+    yield from _row_changes(_by_name(old), _by_name(new), named=bool(new["files"]))
+
+
+def _row_changes(before: Mapping[str, str], now: Mapping[str, str], named: bool) -> Iterator[str]:
     changed = {
         "new": [name for name in now if name not in before],
         "missing": [name for name in before if name not in now],

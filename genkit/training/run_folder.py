@@ -18,7 +18,7 @@ from genkit.core.computing import computing
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
-from genkit.core.location import CONFIG, RECIPE, sha256_of_weights
+from genkit.core.location import CONFIG, OWN_FOLDERS, RECIPE, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete, step_of
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
@@ -108,11 +108,10 @@ class RunFolder:
         return self.recipe.is_file()
 
     def _host(self) -> Path | None:
-        """The training in whose folder this one is; a folder of several, each in its own, is none."""
-        above = self.path.resolve().parents
-        return next(
-            (each for each in above if (each / RECIPE).is_file() and RunFolder(each).environment.is_file()), None
-        )
+        """The run among whose weights, checkpoints or grids this one would be."""
+        path = self.path.resolve()
+        within = [run for run in path.parents if path.relative_to(run).parts[0] in OWN_FOLDERS]
+        return next((run for run in within if (run / RECIPE).is_file()), None)
 
     def _others(self) -> Path | None:
         """A file or folder where a run writes after its recipe, or in place of a record that it writes before."""

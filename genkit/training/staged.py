@@ -14,7 +14,7 @@ import yaml
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, check_plain
 from genkit.core.errors import RecipeError, shown, suggest
-from genkit.core.location import locate
+from genkit.core.location import OWN_FOLDERS, locate
 from genkit.core.pretrained import Pretrained, built, configuration
 from genkit.core.reference import PRODUCT, WEIGHTS, below, changed, check_reference, is_reference
 from genkit.training.place import NOWHERE, RecipePlace
@@ -23,9 +23,6 @@ from genkit.training.recipe import Evaluate, Recipe, check_name, section
 from genkit.training.recipe_file import SHARED, STAGES, as_written_today, find_recipe, read_recipe, spread
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
-TAKEN = ("weights", "checkpoints", "grids")
-"""Folders of a run, which no stage may be called."""
-
 Stage = Recipe | dict[str, Any]
 """A training, or `{weights: NAME}` where it is finished."""
 
@@ -174,10 +171,10 @@ def _check_tree(tree: Mapping[str, Any]) -> None:
     if all(map(is_reference, stages.values())):
         raise RecipeError(f"{STAGES}: all are given as weights; there is nothing to train")
     for name, stage in stages.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name in TAKEN:
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name in OWN_FOLDERS:
             raise RecipeError(
                 f"{STAGES}: {shown(name)} names a folder of the run: letters, digits, - and _, and none of "
-                f"{', '.join(TAKEN)}"
+                f"{', '.join(OWN_FOLDERS)}"
             )
         if not isinstance(stage, Mapping):
             raise RecipeError(f"{STAGES}.{name}: needs a mapping, got {shown(stage)}")

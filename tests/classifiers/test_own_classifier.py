@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from genkit.classifiers.own_classifier import OwnClassifier, bind, bound, unbind
+from genkit.classifiers.own_classifier import OwnClassifier, alike, answers_of, bind, bound, unbind
 from genkit.core.errors import WeightsError
 from genkit.core.pretrained import Pretrained
 from genkit.training.ema import EMA
@@ -71,3 +72,38 @@ def test_another_module_of_the_same_name_is_refused(module: nn.Module) -> None:
     assert bind(SOURCE, module) != mine
     with pytest.raises(WeightsError, match="other weights now"):
         OwnClassifier(SOURCE, 8, 3, weights=mine)(torch.zeros(1, 3, 8, 8))
+
+
+def test_equal_weights_with_other_code_are_refused(module: nn.Module, tmp_path: Path) -> None:
+    x = torch.rand(2, 3, 8, 8) * 2 - 1
+    weights, answers = bind(SOURCE, module), answers_of(OwnClassifier(SOURCE, 8, 3))
+    OwnClassifier(SOURCE, 8, 3, weights=weights, answers=answers).save_pretrained(tmp_path)
+    again: Any = Pretrained.from_pretrained(tmp_path)
+    torch.testing.assert_close(again(x), module((x + 1) / 2))
+    copy.deepcopy(again)(x)
+    again.to("meta")(x.to("cpu"))
+
+    class Otherwise(nn.Module):
+        def __init__(self, factor: float):
+            super().__init__()
+            self.factor, (self._0, self._1, self._2, self._3) = factor, module
+
+        def state_dict(self, *_: Any, **__: Any) -> Any:
+            return module.state_dict()
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return module(x) * self.factor
+
+    assert bind(SOURCE, Otherwise(1 + 1e-4)) == weights
+    again(x)
+    assert bind(SOURCE, Otherwise(-1)) == weights
+    for classifier in (again, Pretrained.from_pretrained(tmp_path)):
+        for _ in range(2):
+            with pytest.raises(WeightsError, match="mine:net answers otherwise than when this was made"):
+                classifier(x)
+
+
+def test_answers_that_are_alike() -> None:
+    a = [[1.0, -1.0], [3.0, -3.0]]
+    assert alike(a, [[1.001, -1.0], [3.0, -3.005]]) and alike([], [])
+    assert not alike(a, [[1.0, -1.0], [3.1, -3.0]]) and not alike(a, a[:1]) and not alike(a, [])

@@ -47,6 +47,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is done after the checks, in order, in a folder with mean_net.py and pics."""
     monkeypatch.chdir(tmp_path)
     Path("mean_net.py").write_text(NET)
+    sys.modules.pop("mean_net", None)
     write_folder([levels(20)], tmp_path / "pics")
     done: list[Any] = []
     monkeypatch.setattr(explain_train, "_train", lambda recipe, out, resume, *_: done.append((recipe, out, resume)))
@@ -193,7 +194,16 @@ def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], cap
     write_folder([levels(5)], Path("five"))
     for other in ("five", "pics"):
         line[line.index("many" if other == "five" else "five")] = other
-        assert "the images have changed since run was begun (" in refusal(capsys, *line, "--seed", 9)
+        told = refusal(capsys, *line, "--seed", 9)
+        assert "the images have changed since run was begun (" in told and " new" not in told and " missing" in told
+    write_folder([levels(100)[3:]], Path("fewer"))
+    for path in sorted(Path("fewer").iterdir(), reverse=True):
+        path.rename(path.with_name(f"{int(path.stem) + 3:06d}.png"))
+    line[line.index("pics")] = "fewer"
+    kept = set(data_record(steps[0][0].build_data())["files"])
+    lost = [name for name in ("000000.png", "000001.png", "000002.png") if name in kept]
+    told = refusal(capsys, *line)
+    assert f"run was begun ({len(lost)} missing ({', '.join(lost)}))" in told, told
 
 
 @pytest.mark.parametrize(
@@ -213,6 +223,12 @@ def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], cap
             "",
             "leave its last sigmoid out",
         ),
+        (
+            "return self -> return (self.linear(x.mean((2, 3)) - 0.5) > 0).long().expand(-1, 2) if len(x) else self",
+            "",
+            "leave its last argmax",
+        ),
+        ("return self -> self.linear.weight += 1e-4\n        return self", "", "changes its own weights each time"),
         ("return self -> return 0 * (0.9 - x.mean((2, 3))[:, :1]).sqrt() + self", "", "not finite"),
     ],
 )
@@ -285,6 +301,9 @@ def test_another_classifier_than_that_of_the_run_is_refused_at_once(steps: list[
     Path("mean_net.py").write_text(NET.replace("manual_seed(0)", "manual_seed(1)"))
     sys.modules.pop("mean_net")
     assert "another classifier or other weights of it: give the same one" in refusal(capsys, *line)
+    Path("mean_net.py").write_text(NET.replace("- 0.5)", "- 0.6)"))
+    sys.modules.pop("mean_net")
+    assert "mean_net:Net answers otherwise than when this was made, with the same weights" in refusal(capsys, *line)
     assert len(steps) == 2
 
 
@@ -305,6 +324,10 @@ def test_other_weights_of_an_architecture_are_refused_too(steps: list[Any], caps
     told = refusal(capsys, *line, "--weights", "1.safetensors", "-n", 15, "--resume")
     assert "run was started with another classifier or other weights of it" in told
     assert run(capsys, *line, "--weights", "0.safetensors", "-n", 15, "--resume").code == 0
+    Path("0.safetensors").unlink()
+    assert run(capsys, *line, "-n", 15, "--resume").code == 0, "those in the run"
+    line[2] = "torchvision:resnet18"
+    assert "has random weights: give trained ones" in refusal(capsys, *line, "-n", 15, "--resume")
 
 
 @TRAINS
@@ -315,8 +338,10 @@ def test_a_run_that_was_moved_goes_on(steps: list[Any], capsys: Capture) -> None
     Path("elsewhere").mkdir()
     Path("run").rename("elsewhere/run")
     line[line.index("run")] = "elsewhere/run"
+    assert run(capsys, *line, "--dry-run").code == 0 and len(steps) == 2
     assert run(capsys, *line).code == 0
     recipe = steps[2][0]
+    assert recipe.name == "run"
     assert recipe.system["generator"]["classifier"]["weights"] == str(Path("elsewhere/run/classifier").absolute())
     assert not RunFolder("elsewhere/run").check(recipe, resume=True), "the run is of this recipe"
 
@@ -458,8 +483,7 @@ def test_a_run_is_not_begun_inside_another(steps: list[Any], capsys: Capture) ->
         path.write_text("{}")
         assert "holds config.json and no run" in refusal(capsys, *line, path.parent)
     assert "holds mean_net.py and no run" in refusal(capsys, *line, ".")
-    for name in ("recipe.yaml", "environment.json"):
-        Path("other", name).write_text("{}")
+    Path("other/recipe.yaml").write_text("name: other")
     assert "other, which may replace it; choose another --out" in refusal(capsys, *line, "other/weights/sub")
     assert not steps and not Path("classifier").exists()
     Path("recipe.yaml").write_text("name: a recipe of mine that is no run")
@@ -487,6 +511,8 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
     assert "is right on 100 % of 40 labelled images\n" in run(capsys, *line, "--classes", "Light,DARK").out
     some, none = (run(capsys, *line, "--classes", names).out for names in ("cat,dark", "cat,dog"))
     assert "100 % of 20 labelled images; labels that are none of its classes (cat, dark) are left out: light" in some
+    wrong = run(capsys, *line, "--classes", "dark,light").out
+    assert "see whether --classes has the order" in wrong and "see whether --classes names" in some
     assert "warning: no label of the images (dark, light) is a class of the classifier (cat, dog)" in none
     assert "is right on" not in none
 

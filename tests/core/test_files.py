@@ -112,6 +112,12 @@ def test_a_name_that_is_no_text_is_written_as_an_escape(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_bytes() == "a cat: cat-\\udcff, ü".encode()
 
 
+def test_a_link_to_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(CheckpointError, match=r"link is a link to nowhere, which does not exist"):
+        check_place(tmp_path / "link", folder=True)
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
 def test_a_file_system_that_takes_no_file_is_told_early() -> None:
     with pytest.raises(CheckpointError, match="cannot write /proc/x: no file can be made in /proc"):

@@ -235,10 +235,11 @@ def test_what_a_run_leaves_that_ended_before_its_recipe_is_no_hindrance(tmp_path
         assert (path / "notes.txt").read_text() == "mine" and (path / "weights" / "config.json").is_file()
 
 
-def test_no_run_begins_inside_another(tmp_path: Path) -> None:
+def test_no_run_begins_among_the_files_of_another(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: a recipe that is no run")
     run = train(points(2), tmp_path / "run")
-    for inside in ("weights/sub", "mine"):
+    for inside in ("weights/sub", "checkpoints", "grids/a/b"):
         with pytest.raises(CheckpointError, match=r"lies in the run .*run, which may replace it; choose another --out"):
             train(points(2), run / inside)
     assert RunFolder(run).finished(points(2))
+    train(points(2), run / "mine")

@@ -48,13 +48,16 @@ class Right(NamedTuple):
             )
         if self.right > self.commonest:
             return ""
+        if self.unknown:
+            return f"{self.line}: see whether --classes names the classes as the labels are"
         return (
             f"{self.line}; one label for all would be right on {100 * self.commonest:.0f} %: see whether --classes has "
             "the order of its outputs, and --range, --mean, --std and --grey are as in its training"
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"labelled": self.labelled, "right": self.right} if self.labelled else {}
+        found = {"labelled": self.labelled, "right": self.right} if self.labelled else {}
+        return found | ({"order": list(self.order)} if self.order else {})
 
 
 def _some(names: Sequence[str]) -> str:

@@ -24,11 +24,13 @@ MOST = 4
 
 def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
     """Tells the changes that make one image one of another class."""
+    from genkit.classifiers.fitness import attempt, check_finite
     from genkit.cli.given_images import read_image
     from genkit.explain.single import explain_image, single_json, single_picture
     from genkit.images.pixels import write_png
 
     x = read_image(image, generator)[None]
+    check_finite(attempt(generator.classifier, x.to(generator.device)), [str(image)])
     found = explain_image(generator, explanation, x, given["to"])
     _show(str(image), found, explanation)
     if "grid" in given:

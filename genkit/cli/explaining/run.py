@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
 from genkit.core.errors import CheckpointError, RecipeError, shown
 from genkit.core.files import cannot_write, only_writer
-from genkit.core.location import RECIPE
+from genkit.core.location import RECIPE, WEIGHTS
 
 if TYPE_CHECKING:
     from genkit.data.dataset import DataSet
@@ -23,6 +23,7 @@ CLASSIFIER = "classifier"
 """Folder of a run with the classifier, or what is known of it where it is code of the user's."""
 BEFORE = (CLASSIFIER, "data.json", "environment.json", "start.json")
 """Written by a run before its recipe."""
+ANSWERS = "answers"
 WRITTEN = f".{CLASSIFIER}.tmp"
 """Its name while it is written."""
 AGAIN = "go on with what it was begun with, or choose another --out"
@@ -82,18 +83,29 @@ class ExplainRun:
                 )
         return whole, str(own)
 
+    def own_weights(self, asked: GivenClassifier) -> Path | None:
+        """The file in the run of an architecture that is named without one."""
+        same = self.classifier.get("architecture") == asked.name and asked.weights is None
+        return self.out / CLASSIFIER / WEIGHTS if same else None
+
     @property
     def _began(self) -> str:
         return f"{self.out} was started with another classifier"
 
     def check_classifier(self, classifier: Any) -> None:
         """Raises RecipeError for another classifier than that of the run."""
+        from genkit.classifiers.own_classifier import changed
+        from genkit.core.pretrained import described
+
         if not self.classifier:
             return
-        other = next((k for k, v in classifier.config.items() if self.classifier.get(k) != v), None)
+        now = described(classifier)
+        other = _other_key(self.classifier, now)
         if other or not self._holds_weights_of(classifier):
             of = f" ({other} {shown(self.classifier.get(other))})" if other and other != "weights" else ""
             raise RecipeError(f"{self._began}{of} or other weights of it: give the same one, or choose another --out")
+        if not _answer_alike(self.classifier, now):
+            raise RecipeError(f"{changed(classifier.source)}, with another --out")
 
     def _holds_weights_of(self, classifier: Any) -> bool:
         """Whether the tensors in the run, of a classifier that has some of its own, are those of `classifier`."""
@@ -116,7 +128,8 @@ class ExplainRun:
             return
         if not (folder / CONFIG).is_file():
             raise CheckpointError(f"{folder} is there, of no run and no classifier; choose another --out")
-        if read_mapping(folder / CONFIG) != described(classifier) or not self._holds_weights_of(classifier):
+        kept, now = read_mapping(folder / CONFIG), described(classifier)
+        if _other_key(kept, now) or not _answer_alike(kept, now) or not self._holds_weights_of(classifier):
             raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
 
     def keep(self, classifier: Any, name: str) -> str:
@@ -159,24 +172,24 @@ class ExplainRun:
         from genkit.training.continuing import in_a_line, refused, with_todays_defaults
         from genkit.training.run_folder import RunFolder
 
-        folder = RunFolder(self.out)
         if other := refused(with_todays_defaults(self.recipe), parse_yaml(recipe.to_yaml())):
             raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {AGAIN}")
-        done = step_of(kept[-1]) if (kept := complete(folder.checkpoints)) else 0
+        done = step_of(kept[-1]) if (kept := complete(RunFolder(self.out).checkpoints)) else 0
         if recipe.train.steps < done:
             raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
-        folder.check(recipe, resume=True)
 
-    def check_images(self, spec: Mapping[str, Any], shape: Sequence[int]) -> None:
-        """Raises CheckpointError for images (C, H, W) to train on that are not those of a run that has begun."""
+    def check_images(self, spec: Mapping[str, Any], images: DataSet) -> None:
+        """Raises CheckpointError where `spec`, all or a part of `images`, is not what the run has begun with."""
         from genkit.core.documents import read_mapping
         from genkit.evaluation.real_data import open_data
-        from genkit.training.data_record import data_changes, data_record
+        from genkit.training.data_record import changes_among, data_changes, data_record
         from genkit.training.run_folder import RunFolder
 
         known = read_mapping(RunFolder(self.out).data) if self.recipe else {}
-        if known and (changes := data_changes(known, data_record(open_data(spec, tuple(shape), "DATA")))):
-            raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {AGAIN}")
+        if not known or not data_changes(known, data_record(open_data(spec, tuple(images.sample_shape), "DATA"))):
+            return
+        changes = changes_among(known, data_record(images))
+        raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {AGAIN}")
 
     def parts(self, spec: Mapping[str, Any], images: DataSet, n: int, seed: int, against: bool) -> tuple[Any, Any]:
         """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.
@@ -191,13 +204,13 @@ class ExplainRun:
         """
         from genkit.cli.refine_recipe import part
 
-        share, shape = _share(len(images), n), images.sample_shape
+        share = _share(len(images), n)
         began = self.recipe.get("data", spec if against else part(spec, share, 1.0, seed) if share else spec)
         if began != spec and began.get("type") == "random_part" and began.get("high") == 1.0:
             low, seed = began["low"], began["seed"]
-            self.check_images(taught := part(spec, low, 1.0, seed), shape)
+            self.check_images(taught := part(spec, low, 1.0, seed), images)
             return taught, part(spec, 0.0, low, seed)
-        self.check_images(spec, shape)
+        self.check_images(spec, images)
         if self.recipe and share and not against:
             raise CheckpointError(f"{self.out} was started with --against, and trained on all of DATA: give it again")
         return spec, spec
@@ -209,6 +222,19 @@ def _others(out: Path) -> str:
         return ""
     names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     return next((name for name in names if name not in BEFORE), "")
+
+
+def _other_key(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first key of which two configurations of classifiers differ, answers left aside."""
+    return next((key for key in {**one, **other} if key != ANSWERS and one.get(key) != other.get(key)), None)
+
+
+def _answer_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two configurations of classifiers have like answers, or one knows of none."""
+    from genkit.classifiers.own_classifier import alike
+
+    first, second = one.get(ANSWERS), other.get(ANSWERS)
+    return not first or not second or alike(first, second)
 
 
 def _is_empty(folder: Path) -> bool:

@@ -210,7 +210,7 @@ def test_names_and_numbers() -> None:
     with pytest.raises(GenkitError, match="there are 3, from 0 to 2"):
         found.number(3)
     for names in (["a", "a"], ["Bold", "BOLD"], ["a"] * 4, ["3"]):
-        with pytest.raises(GenkitError, match="each once .* and none a number"):
+        with pytest.raises(GenkitError, match=r"each once .* and none a number"):
             found.name(names)
 
 
