@@ -331,6 +331,10 @@ def test_code_is_bound_by_its_name_on_the_line_alone(
         assert "run explains told:before, and not own_net:other" in line
         ran = run(capsys, "explain", "own_net:make", *rest)
         assert ran.code == 0 and len(searched) == 1, ran.err
+        answers = [[9.0, -9.0]] * 6
+        styleex.classifier = freeze(OwnClassifier("told:before", SIZE, 2, ("a", "b"), told, answers=answers))
+        line = refusal(capsys, "explain", "own_net:make", *rest)
+        assert "told:before answers otherwise than when this was made, with the same weights" in line
     finally:
         unbind("told:before")
 

@@ -182,6 +182,14 @@ def test_how_often_the_classifier_is_right_is_said_where_it_is_known() -> None:
     assert "The classifier is right on 98 % of 256 labelled images." in known
     assert "is right on" not in words(made)
     assert "is right on" not in words(replace(made, data={**made.data, "right": 0.98, "labelled": 0}))
+    taken = words(replace(made, data={**made.data, "right": 0.98, "labelled": 256, "order": ["cat", "dog"]}))
+    names = [f"“{name}” is {label}" for name, label in zip(made.classes, ("cat", "dog"), strict=False)]
+    assert f"98 % of 256 labelled images, where {names[0]} and {names[1]}." in taken
+
+
+def test_a_class_is_asked_for_in_capitals_or_not() -> None:
+    made = explanation()
+    assert {made.target(made.classes[y].upper()) for y in made.attributes} == set(made.attributes)
 
 
 def test_words() -> None:
