@@ -48,6 +48,8 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.chdir(tmp_path)
     Path("mean_net.py").write_text(NET)
     sys.modules.pop("mean_net", None)
+    # Written twice within a second, a file would be taken for its old self.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     write_folder([levels(20)], tmp_path / "pics")
     done: list[Any] = []
     monkeypatch.setattr(explain_train, "_train", lambda recipe, out, resume, *_: done.append((recipe, out, resume)))
