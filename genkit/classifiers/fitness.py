@@ -13,6 +13,10 @@ from genkit.core.precision import wide
 
 WARM, HOTTEST = 0.9, 1_000_000
 """Mean probability of the class decided for that still says how clearly an image is of it; the highest temperature."""
+RANDOM = (
+    "the classifier says other numbers of the same images each time, so that no change can be put down to an image: "
+    "leave randomness out of its evaluation"
+)
 
 
 def check_explicable(classifier: nn.Module, x: Tensor) -> None:
@@ -30,10 +34,7 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
         logits = attempt(classifier, leaf)
         _check_logits(logits, len(x))
         if not attempt(classifier, x).allclose(logits, rtol=1e-3, atol=1e-4):
-            raise WeightsError(
-                "the classifier says other numbers of the same images each time, so that no change can be put down to "
-                "an image: leave randomness out of its evaluation"
-            )
+            raise WeightsError(RANDOM)
         if not logits.requires_grad:
             raise WeightsError(
                 "no gradient of the classifier reaches its images; it is detached or exported, and its changes cannot "
@@ -103,10 +104,6 @@ def _check_logits(logits: Tensor, n: int) -> None:
         raise WeightsError(f"the classifier gives a tensor {shape} for {n} images; logits are needed, ({n}, classes)")
     if shape[1] < 2:
         raise WeightsError(f"an explanation needs at least 2 classes, and the classifier has {shape[1]}")
-    if not logits.is_floating_point():
-        raise WeightsError(
-            "the classifier gives whole numbers; logits are needed: leave its last argmax or rounding out"
-        )
     check_finite(logits)
     single = shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
     if single and bool(((logits[:, 1] >= 0) & (logits[:, 1] <= 0.5)).all()):  # half of the number, see `logits_of`

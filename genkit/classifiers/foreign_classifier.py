@@ -52,6 +52,10 @@ def logits_of(output: Any) -> Tensor:
     found = getattr(output, "logits", output)
     if not isinstance(found, Tensor):
         raise WeightsError(f"the classifier gives {kind_of(found)}; logits are needed, a tensor (B, classes)")
+    if not found.is_floating_point():
+        raise WeightsError(
+            "the classifier gives whole numbers; logits are needed: leave its last argmax or rounding out"
+        )
     logits = found[:, None] if found.dim() == 1 else found
     if logits.dim() > 2 and logits[0].numel() == logits.shape[1]:
         logits = logits.flatten(1)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.classifiers.fitness import attempt
 from genkit.classifiers.foreign_classifier import ForeignClassifier
 from genkit.classifiers.preprocessing import Preprocessing
 from genkit.core.errors import WeightsError
@@ -26,8 +27,9 @@ class BoundModule(NamedTuple):
     weights: str
 
 
-ASKED, COMPARED = 6, 8
-"""Images by which a module is known again, and classes of which their logits are kept."""
+ASKED, FIRST, SUMS, BOUND = 6, 8, 8, 100.0
+"""Images by which a module is known again; classes whose logits are kept, sums over all, and the bound of a logit in
+them, above which one that is masked would hide the others."""
 
 _BOUND: dict[str, BoundModule] = {}
 """Source -> the module. Only `bind` adds to it, and only code calls `bind`: no file is asked for a module."""
@@ -86,25 +88,36 @@ class OwnClassifier(ForeignClassifier):
 
 @torch.no_grad()
 def answers_of(classifier: Any) -> list[list[float]]:
-    """Logits, of the first classes, of a few images that are always the same: by these its code is known again.
+    """Numbers by which a classifier's code is known again: what it says of a few images that are always the same.
 
-    Empty where some are not finite.
+    A row an image: logits of the first classes and, of more classes, random sums over all. A row without a finite
+    logit in place is empty, and there are no rows where all would be.
+
+    Raises:
+        WeightsError: it does not take such images.
     """
-    shape, device = torch.Size(classifier.sample_shape), classifier.device
-    coarse = torch.rand(ASKED, shape[0], 4, 4, generator=torch.Generator().manual_seed(0))
+    shape, device, rng = torch.Size(classifier.sample_shape), classifier.device, torch.Generator().manual_seed(0)
+    coarse = torch.rand(ASKED, shape[0], 4, 4, generator=rng)
     x = F.interpolate(coarse, size=tuple(shape[1:]), mode="bilinear").to(device) * 2 - 1
     with torch.autocast(device.type, enabled=False):
-        logits = classifier(x).double().cpu()[:, :COMPARED]
-    return [[float(f"{z:.7g}") for z in row] for row in logits.tolist()] if logits.isfinite().all() else []
+        logits = attempt(classifier, x).double().cpu()
+    numbers = logits[:, :FIRST]
+    if logits.shape[1] > FIRST:
+        signs = 2.0 * torch.randint(2, (logits.shape[1], SUMS), generator=rng).double() - 1
+        numbers = torch.cat([numbers, logits.clamp(-BOUND, BOUND) @ signs], 1)
+    rows = [[float(f"{z:.7g}") for z in row] if row.isfinite().all() else [] for row in numbers]
+    return rows if any(rows) else []
 
 
 def alike(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:
     """Whether answers differ by no more than other devices and precisions round."""
-    a, b = (torch.tensor([list(row) for row in answers], dtype=torch.float64) for answers in (one, other))
-    if a.shape != b.shape or not a.numel():
-        return a.shape == b.shape
-    rounding = 0.01 * (a - a.mean(0)).abs().max() + 0.001 * a.abs().max()
-    return bool(((a - b).abs() <= rounding).all())
+    if [len(row) for row in one] != [len(row) for row in other]:
+        return False
+    a, b = (torch.tensor([list(row) for row in rows if row], dtype=torch.float64) for rows in (one, other))
+    if not a.numel():
+        return True
+    rounding = 0.01 * (a.amax(0) - a.amin(0)) + 0.001 * a.abs().amax(0)
+    return bool(((a - b).abs() <= rounding + 1e-9).all())
 
 
 def changed(source: str) -> str:

@@ -95,8 +95,8 @@ def command(
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
     opened = open_data(spec, shape, "DATA")
-    temperature = _tried_on(classifier, opened)
     taught, explained = run.parts(spec, opened, searched, seed, against is not None)
+    temperature = _tried_on(classifier, opened)
     if against:
         explained = _checked_data(against, classifier, "--against", skip_bad)
     _check_decisions(classifier, explained, "--against" if against else "DATA", searched, seed)
@@ -105,6 +105,8 @@ def command(
         click.echo(f"{kept:,} of the {len(opened):,} images are kept for the page, and not trained on")
     run.check_place(classifier)
     passing = dry_run and not run.recipe
+    if not dry_run and not against and taught is not spec:
+        run.remember(explained, shape)
     with _lent(classifier) if passing else nullcontext(run.keep(classifier, name)) as reference:
         run.follow(reference, dry_run)
         recipe = _recipe(run, taught, classifier, name, reference, run.temperature or temperature, steps, minutes, seed)

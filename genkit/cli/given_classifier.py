@@ -176,8 +176,8 @@ def built(asked: GivenClassifier, size: int) -> Pretrained:
 def _own(asked: GivenClassifier, size: int) -> Pretrained:
     import torch
 
-    from genkit.classifiers.fitness import attempt
-    from genkit.classifiers.own_classifier import OwnClassifier, answers_of, bind
+    from genkit.classifiers.fitness import RANDOM, attempt
+    from genkit.classifiers.own_classifier import OwnClassifier, alike, answers_of, bind
     from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.frozen import freeze
 
@@ -198,6 +198,8 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     if classes < 2:
         raise WeightsError(f"an explanation needs at least 2 classes, and {asked.name} has {classes}")
     names, answers = _names(asked, classes), answers_of(probe)
+    if not alike(answers, answers_of(probe)):
+        raise WeightsError(RANDOM)
     return freeze(OwnClassifier(asked.name, size, classes, names, weights, preprocessing, answers))
 
 

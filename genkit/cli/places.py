@@ -20,6 +20,7 @@ import click
 from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import GenkitError, WeightsError, kind_of, shown
 from genkit.core.files import check_place, write_atomically
+from genkit.core.location import among_files_of
 
 
 class Input(click.ParamType):
@@ -51,6 +52,10 @@ class Place(click.Path):
         if self.suffixes and path.suffix.lower() not in self.suffixes:
             self.fail(f"{path.name!r} should end with {' or '.join(self.suffixes)}", param, ctx)
         check_place(path, folder=self.folder)
+        if host := among_files_of(path):
+            self.fail(
+                f"{path} lies among the files of the run {host}, which it empties; choose another place", param, ctx
+            )
         return path
 
 

@@ -20,11 +20,21 @@ RECIPE = "recipe.yaml"
 """A folder with this file is a run."""
 OWN_FOLDERS = ("weights", "checkpoints", "grids")
 """Folders of a run that it writes, and empties."""
+SIGNS = ("environment.json", "checkpoints", f"weights/{CONFIG}")
+"""One of these lies beside the recipe of a run that has begun."""
 
 UNFINISHED = "genkit.training.unfinished:left_by"
 """Function that finds the product of an unfinished run; given by name, since core may not import training."""
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+
+def among_files_of(path: Path) -> Path | None:
+    """The run among whose weights, checkpoints or grids `path` is, or would be."""
+    path = path.resolve()
+    within = [run for run in path.parents if path.relative_to(run).parts[0] in OWN_FOLDERS]
+    begun = (run for run in within if (run / RECIPE).is_file() and any((run / sign).exists() for sign in SIGNS))
+    return next(begun, None)
 
 
 class Unfinished(Protocol):

@@ -18,7 +18,7 @@ from genkit.core.computing import computing
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
-from genkit.core.location import CONFIG, OWN_FOLDERS, RECIPE, sha256_of_weights
+from genkit.core.location import CONFIG, RECIPE, among_files_of, sha256_of_weights
 from genkit.core.versions import installed, own_source
 from genkit.training.checkpoint import complete, step_of
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
@@ -103,15 +103,9 @@ class RunFolder:
                 f"{self.path} holds {other.name} and no {self.recipe.name}, so it is of no run, which would overwrite "
                 "it; choose another --out"
             )
-        if not self.recipe.is_file() and (host := self._host()):
+        if not self.recipe.is_file() and (host := among_files_of(self.path)):
             raise CheckpointError(f"{self.path} lies in the run {host}, which may replace it; choose another --out")
         return self.recipe.is_file()
-
-    def _host(self) -> Path | None:
-        """The run among whose weights, checkpoints or grids this one would be."""
-        path = self.path.resolve()
-        within = [run for run in path.parents if path.relative_to(run).parts[0] in OWN_FOLDERS]
-        return next((run for run in within if (run / RECIPE).is_file()), None)
 
     def _others(self) -> Path | None:
         """A file or folder where a run writes after its recipe, or in place of a record that it writes before."""

@@ -107,3 +107,23 @@ def test_answers_that_are_alike() -> None:
     a = [[1.0, -1.0], [3.0, -3.0]]
     assert alike(a, [[1.001, -1.0], [3.0, -3.005]]) and alike([], [])
     assert not alike(a, [[1.0, -1.0], [3.1, -3.0]]) and not alike(a, a[:1]) and not alike(a, [])
+    masked, other = ([[*row, -1e9] for row in rows] for rows in (a, [[-z for z in row] for row in a]))
+    assert alike(masked, masked) and not alike(masked, other)
+    assert alike([[], [1.0]], [[], [1.0]]) and not alike([[], [1.0]], [[1.0], [1.0]])
+
+
+def test_all_of_many_classes_are_known_again_and_images_without_a_number_left_out() -> None:
+    class Said:
+        sample_shape, device, order = (3, 8, 8), torch.device("cpu"), torch.arange(50)
+
+        def __call__(self, x: torch.Tensor) -> torch.Tensor:
+            logits = x.flatten(1)[:, :50][:, self.order].clone()
+            logits[:, 9] = -1e9
+            logits[2] = torch.nan
+            return logits
+
+    said: Any = Said()
+    before = answers_of(said)
+    assert [len(row) for row in before] == [16, 16, 0, 16, 16, 16] and alike(before, answers_of(said))
+    said.order = torch.cat([torch.arange(20), torch.arange(20, 50).flip(0)])
+    assert not alike(before, answers_of(said))

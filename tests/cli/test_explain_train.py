@@ -230,6 +230,7 @@ def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], cap
             "",
             "leave its last argmax",
         ),
+        ("return self -> return torch.rand(len(x), 2) + 0 * self", "", "leave randomness out of its evaluation"),
         ("return self -> self.linear.weight += 1e-4\n        return self", "", "changes its own weights each time"),
         ("return self -> return 0 * (0.9 - x.mean((2, 3))[:, :1]).sqrt() + self", "", "not finite"),
     ],
@@ -486,7 +487,9 @@ def test_a_run_is_not_begun_inside_another(steps: list[Any], capsys: Capture) ->
         assert "holds config.json and no run" in refusal(capsys, *line, path.parent)
     assert "holds mean_net.py and no run" in refusal(capsys, *line, ".")
     Path("other/recipe.yaml").write_text("name: other")
-    assert "other, which may replace it; choose another --out" in refusal(capsys, *line, "other/weights/sub")
+    for command in (line, ["sample", "mnist-directions", "--out"]):
+        told = refusal(capsys, *command, "other/weights/sub")
+        assert "lies among the files of the run" in told and "other, which it empties; choose another place" in told
     assert not steps and not Path("classifier").exists()
     Path("recipe.yaml").write_text("name: a recipe of mine that is no run")
     assert run(capsys, *line, "run").code == 0
@@ -582,3 +585,16 @@ def test_images_that_changed_since_are_told(steps: list[Any], capsys: Capture) -
     write_folder([levels(100).flip(0)], Path("many"))
     told = refusal(capsys, *line)
     assert "the images have changed since run was begun (" in told and "choose another --out" in told
+
+
+@TRAINS
+def test_a_changed_image_of_those_kept_for_the_page_is_told_too(steps: list[Any], capsys: Capture) -> None:
+    from genkit.core.catalog import build
+
+    line = begun(steps, capsys)
+    held: Any = build(steps[1][1], kind="data")
+    assert Path("run/explained.json").is_file() and run(capsys, *line).code == 0
+    name = held.files[0]
+    Path("many", name).write_bytes(Path("pics/000003.png").read_bytes())
+    assert f"the images have changed since run was begun (1 changed ({name}))" in refusal(capsys, *line)
+    assert run(capsys, *line, "--against", "pics").code == 0, "others are explained"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from genkit.cli.given_classifier import KEYS, GivenClassifier
 from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
 from genkit.core.errors import CheckpointError, RecipeError, shown
-from genkit.core.files import cannot_write, only_writer
+from genkit.core.files import cannot_write, only_writer, write_atomically
 from genkit.core.location import RECIPE, WEIGHTS
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 CLASSIFIER = "classifier"
 """Folder of a run with the classifier, or what is known of it where it is code of the user's."""
-BEFORE = (CLASSIFIER, "data.json", "environment.json", "start.json")
+EXPLAINED = "explained.json"
+"""Record of the images that are kept for the page of a run."""
+BEFORE = (CLASSIFIER, EXPLAINED, "data.json", "environment.json", "start.json")
 """Written by a run before its recipe."""
 ANSWERS = "answers"
 WRITTEN = f".{CLASSIFIER}.tmp"
@@ -178,18 +181,26 @@ class ExplainRun:
         if recipe.train.steps < done:
             raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
 
-    def check_images(self, spec: Mapping[str, Any], images: DataSet) -> None:
-        """Raises CheckpointError where `spec`, all or a part of `images`, is not what the run has begun with."""
+    def check_images(self, spec: Mapping[str, Any], images: DataSet, record: str = "data.json") -> None:
+        """Raises CheckpointError where `spec`, all or a part of `images`, is not what the run has a record of."""
         from genkit.core.documents import read_mapping
         from genkit.evaluation.real_data import open_data
         from genkit.training.data_record import changes_among, data_changes, data_record
-        from genkit.training.run_folder import RunFolder
 
-        known = read_mapping(RunFolder(self.out).data) if self.recipe else {}
+        known = read_mapping(self.out / record) if self.recipe else {}
         if not known or not data_changes(known, data_record(open_data(spec, tuple(images.sample_shape), "DATA"))):
             return
         changes = changes_among(known, data_record(images))
         raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {AGAIN}")
+
+    def remember(self, explained: Mapping[str, Any], shape: Sequence[int]) -> None:
+        """Keeps a record of the images that a run which begins keeps for its page."""
+        from genkit.evaluation.real_data import open_data
+        from genkit.training.data_record import data_record
+
+        if is_first_process() and not self.recipe:
+            record = data_record(open_data(explained, tuple(shape), "DATA"))
+            write_atomically(self.out / EXPLAINED, json.dumps(record).encode())
 
     def parts(self, spec: Mapping[str, Any], images: DataSet, n: int, seed: int, against: bool) -> tuple[Any, Any]:
         """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.
@@ -208,8 +219,11 @@ class ExplainRun:
         began = self.recipe.get("data", spec if against else part(spec, share, 1.0, seed) if share else spec)
         if began != spec and began.get("type") == "random_part" and began.get("high") == 1.0:
             low, seed = began["low"], began["seed"]
-            self.check_images(taught := part(spec, low, 1.0, seed), images)
-            return taught, part(spec, 0.0, low, seed)
+            taught, kept = part(spec, low, 1.0, seed), part(spec, 0.0, low, seed)
+            self.check_images(taught, images)
+            if not against:
+                self.check_images(kept, images, EXPLAINED)
+            return taught, kept
         self.check_images(spec, images)
         if self.recipe and share and not against:
             raise CheckpointError(f"{self.out} was started with --against, and trained on all of DATA: give it again")
