@@ -52,10 +52,6 @@ class Place(click.Path):
         if self.suffixes and path.suffix.lower() not in self.suffixes:
             self.fail(f"{path.name!r} should end with {' or '.join(self.suffixes)}", param, ctx)
         check_place(path, folder=self.folder)
-        if host := among_files_of(path):
-            self.fail(
-                f"{path} lies among the files of the run {host}, which it empties; choose another place", param, ctx
-            )
         return path
 
 
@@ -125,6 +121,11 @@ class Writing(click.Command):
             if isinstance(p.type, (Input, click.Path)) and not isinstance(p.type, Place)
         }
         check_apart(outputs, inputs)
+        for name, path, _ in outputs:
+            if host := among_files_of(path):
+                raise GenkitError(
+                    f"{name} {path} lies among the files of the run {host}, which it empties; choose another place"
+                )
         return super().invoke(ctx)
 
 
