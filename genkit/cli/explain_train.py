@@ -99,14 +99,16 @@ def command(
     temperature = _tried_on(classifier, opened)
     if against:
         explained = _checked_data(against, classifier, "--against", skip_bad)
-    _check_decisions(classifier, explained, "--against" if against else "DATA", searched, seed)
-    if not against and taught is not spec:
-        kept = len(open_data(explained, shape, "DATA"))
-        click.echo(f"{kept:,} of the {len(opened):,} images are kept for the page, and not trained on")
+    role = "--against" if against else "DATA"
+    shown = open_data(explained, shape, role)
+    _check_decisions(classifier, shown, role, searched, seed)
+    parted = not against and taught is not spec
+    if parted:
+        click.echo(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
     run.check_place(classifier)
     passing = dry_run and not run.recipe
-    if not dry_run and not against and taught is not spec:
-        run.remember(explained, shape)
+    if parted and not dry_run:
+        run.remember(shown)
     with _lent(classifier) if passing else nullcontext(run.keep(classifier, name)) as reference:
         run.follow(reference, dry_run)
         recipe = _recipe(run, taught, classifier, name, reference, run.temperature or temperature, steps, minutes, seed)
@@ -142,13 +144,11 @@ def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
     return dict(spec)
 
 
-def _check_decisions(classifier: Any, spec: Any, role: str, n: int, seed: int) -> None:
+def _check_decisions(classifier: Any, data: Any, role: str, n: int, seed: int) -> None:
     """Raises what the search would, after the training: too few images, or all decided alike."""
     from genkit.cli.explaining.page import chosen
-    from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import check_decisions, check_number
 
-    data = open_data(spec, tuple(classifier.sample_shape), role)
     rows = chosen(len(data), n, seed)
     check_number(len(rows))
     logits = decisions(classifier, data, rows[: len(rows) // 2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,14 +193,12 @@ class ExplainRun:
         changes = changes_among(known, data_record(images))
         raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {AGAIN}")
 
-    def remember(self, explained: Mapping[str, Any], shape: Sequence[int]) -> None:
+    def remember(self, explained: DataSet) -> None:
         """Keeps a record of the images that a run which begins keeps for its page."""
-        from genkit.evaluation.real_data import open_data
         from genkit.training.data_record import data_record
 
         if is_first_process() and not self.recipe:
-            record = data_record(open_data(explained, tuple(shape), "DATA"))
-            write_atomically(self.out / EXPLAINED, json.dumps(record).encode())
+            write_atomically(self.out / EXPLAINED, json.dumps(data_record(explained)).encode())
 
     def parts(self, spec: Mapping[str, Any], images: DataSet, n: int, seed: int, against: bool) -> tuple[Any, Any]:
         """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.
