@@ -134,8 +134,9 @@ class StopFlag:
 
     def __enter__(self) -> None:
         """A block that a signal ends with Interrupted, wherever it is, or at once if it came before. Not nested."""
-        self._leaving = not self
+        self._leaving = True
         if self:
+            self._leaving = False
             raise Interrupted(self.number)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -74,11 +74,16 @@ def trackers_of(recipe: Recipe) -> list[str]:
 
 
 def asked_to_stop(accelerator: Accelerator, stop: StopFlag) -> bool:
-    """Whether a signal came to any process; all of them then know its number."""
-    if accelerator.num_processes > 1:
-        asked = torch.tensor([stop.number], device=accelerator.device)
-        stop.number = int(accelerator.gather(asked).max())
-    return bool(stop)
+    """Whether a signal had come to any process; all of them then know its number.
+
+    One that comes while the processes exchange what they know is left to the next time, in all of them alike.
+    """
+    if accelerator.num_processes == 1:
+        return bool(stop)
+    known = torch.tensor([stop.number], device=accelerator.device)
+    if number := int(accelerator.gather(known).max()):
+        stop.number = number
+    return number != 0
 
 
 def from_main(accelerator: Accelerator, text: str) -> str:

@@ -22,10 +22,11 @@ from benchmarks.run_contents import contents
 from genkit.cli.launch import Launch as Processes
 from genkit.cli.launch import _verdict
 from genkit.core.errors import CheckpointError
-from genkit.core.interruption import LOST, Stopped
+from genkit.core.interruption import LOST, Stopped, stop_flag
 from genkit.core.processes import my_rows, whole_batch
 from genkit.gan.softmax_weighting import effective_sample_size, softmax_weights
 from genkit.training import train
+from genkit.training.engine import accelerator_of, asked_to_stop
 from genkit.training.log import read_metrics
 from genkit.training.peers import ProcessLost
 from genkit.training.recipe import Recipe
@@ -198,6 +199,27 @@ def test_accelerate_launch_into_a_taken_folder_ends_at_once(two: Path) -> None:
     assert again.returncode != 0 and time.monotonic() - started < 60
     assert again.stderr.count("holds a run already") == 1
     assert losses(two / "clipped") == before
+
+
+def signalled_during_the_exchange() -> None:
+    accelerator, told = accelerator_of(RECIPES["plain"]), list[bool]()
+    exchanged = accelerator.gather
+
+    def gather(tensor: torch.Tensor) -> Any:
+        found = exchanged(tensor)
+        if not told:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return found
+
+    accelerator.gather = gather
+    with stop_flag() as stop:
+        told += [asked_to_stop(accelerator, stop)]
+        told += [asked_to_stop(accelerator, stop)]
+    assert told == [False, True] and stop.number == signal.SIGTERM
+
+
+def test_a_signal_during_the_exchange_of_signals_is_heard_by_the_next(tmp_path: Path) -> None:
+    assert on_processes(2, signalled_during_the_exchange, tmp_path) == [0, 0]
 
 
 class Launch:
