@@ -73,7 +73,7 @@ def locate(source: str | Path, product: str = "") -> Path | Unfinished:
     found = _locate(source)
     if not product:
         return found
-    names = _products(found) if isinstance(found, Path) else []
+    names = _products(found)
     if product not in names:
         kept = f"it keeps {', '.join(names)}" if names else "it keeps one product, which needs no name"
         raise WeightsError(f"{source} has no product {product!r:.60}; {kept}")
@@ -81,8 +81,14 @@ def locate(source: str | Path, product: str = "") -> Path | Unfinished:
     return found if product == names[0] else found / product
 
 
-def _products(folder: Path) -> list[str]:
-    """Names of the products in a weights folder, the main one first; none where there is but one."""
+def products_of(source: str | Path) -> list[str]:
+    """Names of the products of `source`, the main one first; none where there is but one. Raises as `locate`."""
+    return _products(_locate(source))
+
+
+def _products(folder: Path | Unfinished) -> list[str]:
+    if not isinstance(folder, Path):
+        return []
     try:
         names = read_json(folder / PRODUCTS) if (folder / PRODUCTS).is_file() else []
     except Unreadable:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from genkit.core.errors import CheckpointError, WeightsError, kind_of
 from genkit.core.generator import Generator
-from genkit.core.location import locate
-from genkit.core.pretrained import Pretrained
+from genkit.core.location import locate, products_of
+from genkit.core.pretrained import Pretrained, described, loaded
 from genkit.core.system import System
 from genkit.core.tensors import current, load_into
 from genkit.training.checkpoint import complete, newest_good, step_of
 from genkit.training.recipe import Recipe
 from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
+
+OF_CLASSES = ("classes", "unlabelled", "class_names")
+"""Arguments of networks that go with the number of classes."""
 
 
 def check_start(source: str | Path) -> None:
@@ -30,7 +34,8 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
     """Puts the weights of `source` into `trainer`, whose optimisers and data begin anew; returns a line about them.
 
     From a run with the same system, all networks of its newest good checkpoint are taken, and the averaged copy; else
-    the product in its weights folder.
+    the product in its weights folder, and those that lie beside it, such as the critic. Where the classes alone are
+    others, what depends on them is taken as far as it fits, and the rest begins anew.
 
     Raises:
         WeightsError, CheckpointError: nothing there, damaged, or of another kind.
@@ -45,9 +50,27 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
     assert isinstance(made, nn.Module) and isinstance(product, nn.Module)
     for module in (product, trainer.ema.module):
         _fill(module, made, source)
-    parts = set(product.modules())
-    new = [name for name, modules in trainer.learners.items() if parts.isdisjoint(modules)]
-    return f"starts from the weights of {source}" + (f"; new are {', '.join(sorted(new))}" if new else "")
+    taken = set(product.modules())
+    for module in _beside(source, trainer):
+        taken |= set(module.modules())
+    new = [name for name, modules in trainer.learners.items() if taken.isdisjoint(modules)]
+    line = f"starts from the weights of {source}"
+    if (theirs := _makes(made)) != (mine := _makes(product)):
+        line += f", which make {theirs}, here {mine}: what depends on the classes is taken as far as it fits"
+    return line + (f"; new are {', '.join(sorted(new))}" if new else "")
+
+
+def _beside(source: str | Path, trainer: Trainer) -> Iterator[nn.Module]:
+    """Fills the trainer's other products with those of `source`, as far as they are the same networks."""
+    (_, main), *others = trainer.system.products.items()
+    for name, mine in others:
+        if mine is main or name not in products_of(source):
+            continue
+        made = loaded(locate(source, name))
+        assert isinstance(mine, nn.Module)
+        if type(made) is type(mine) and not _misfit(mine, made):
+            _fill(mine, made, source)
+            yield mine
 
 
 def _whole_system(checkpoint: Path, trainer: Trainer) -> bool:
@@ -68,13 +91,37 @@ def _whole_system(checkpoint: Path, trainer: Trainer) -> bool:
 
 def _fill(module: nn.Module, made: nn.Module, source: str | Path) -> None:
     """Copies the parameters of `made`, and its buffers of equal size: others, such as exemplars, belong to the data."""
-    given, mine = made.state_dict(), module.state_dict()
-    learned = {name for name, _ in module.named_parameters()}
+    if misfit := _misfit(module, made):
+        raise CheckpointError(f"{source} does not fit this recipe: {_difference(made, module, misfit)}")
+    given, mine, learned = made.state_dict(), module.state_dict(), dict(module.named_parameters())
     fitting = {k: given[k] if k in given and given[k].shape == v.shape else v for k, v in mine.items()}
-    misfits = sorted(k for k in learned if k not in given or given[k].shape != mine[k].shape)
-    if misfits:
-        raise CheckpointError(f"{source} does not fit this recipe: {_difference(made, module, misfits[0])}")
+    fitting |= {k: _corner(given[k], mine[k]) for k in learned if k in given and given[k].shape != mine[k].shape}
     load_into(module, fitting)
+
+
+def _misfit(module: Any, made: Any) -> str:
+    """A parameter that keeps `made` from filling `module`; "" where none does, or the classes alone are others."""
+    given, learned = made.state_dict(), dict(module.named_parameters())
+    misfits = sorted(k for k in learned if k not in given or given[k].shape != learned[k].shape)
+    if not misfits or _but_for_classes(described(made)) == _but_for_classes(described(module)):
+        return ""
+    return misfits[0]
+
+
+def _but_for_classes(config: Any) -> Any:
+    """A module's arguments without those that say how many classes there are."""
+    if isinstance(config, dict):
+        return {k: _but_for_classes(v) for k, v in config.items() if k not in OF_CLASSES}
+    return config
+
+
+def _corner(given: Tensor, mine: Tensor) -> Tensor:
+    """`mine` with the values of `given` wherever both have some."""
+    if given.ndim != mine.ndim:
+        return mine
+    whole, both = mine.clone(), tuple(slice(min(a, b)) for a, b in zip(given.shape, mine.shape, strict=True))
+    whole[both] = given[both].to(mine)
+    return whole
 
 
 def _difference(made: nn.Module, module: nn.Module, parameter: str) -> str:

@@ -144,14 +144,24 @@ def test_what_a_run_starts_from_is_loaded_once(tmp_path: Path, monkeypatch: pyte
     assert calls == [str(tmp_path / "first")]
 
 
-def test_a_run_that_starts_from_weights_has_the_product_alone(tmp_path: Path) -> None:
+def test_a_run_that_starts_from_weights_has_the_products_that_lie_there(tmp_path: Path) -> None:
     watcher = Notes()
     train(points(6), tmp_path / "first")
     train(points(6, every={"keep": 9}), tmp_path / "second", start=tmp_path / "first/weights", watcher=watcher)
     state = load_file(tmp_path / "second/checkpoints/step-00000000/system.safetensors")
     for name, tensor in weights(tmp_path / "first").items():
         assert state[f"generator.{name}"].equal(tensor)
-    assert not state["critic.head.weight"].equal(newest(tmp_path / "first")["critic.head.weight"])
+    for name, tensor in load_file(tmp_path / "first/weights/critic/model.safetensors").items():
+        assert state[f"critic.{name}"].equal(tensor)
+    assert f"starts from the weights of {tmp_path / 'first/weights'}; new are classifier" in watcher.lines
+
+
+def test_a_critic_of_another_shape_begins_anew(tmp_path: Path) -> None:
+    watcher = Notes()
+    train(points(6), tmp_path / "first")
+    tree = points(6).to_dict()
+    tree["system"]["critic"]["width"] += 1
+    train(Recipe.from_dict(tree), tmp_path / "second", start=tmp_path / "first/weights", watcher=watcher)
     assert f"starts from the weights of {tmp_path / 'first/weights'}; new are classifier, critic" in watcher.lines
 
 

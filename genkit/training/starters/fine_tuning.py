@@ -28,20 +28,22 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
 
     Raises:
         WeightsError: nothing there, or a generator that no plan trains.
-        RecipeError: a run of several trainings, or images of another size or with other classes than it makes.
+        RecipeError: a run of several trainings, or images of another size than it makes.
     """
     generator: Any = Generator.from_pretrained(start)
     channels, size = generator.sample_shape[0], generator.sample_shape[-1]
     made = tuple(generator.sample_shape)
     if len(made) != 3 or asked.size not in (None, size) or found.fixed not in (None, made):
         raise RecipeError(f"--from {start}: it makes {list(made)}; leave --size out, or give such images")
-    _check_classes(found, generator, start)
+    classes = _classes(found, generator)
     shape = Shape(size, channels, found.fixed is None and int(found.sides[0]) < size)
     tree = _tree(found, replace(asked, size=size), start)
     tree |= {"name": name_of(asked.file), "data": data_of(found, shape)}
     tree["description"] = f"{found.name}, from {start}."
-    if not generator.conditions.classes:
+    if not classes:
         tree["data"] |= {"labels": False} if found.classes and found.fixed is None else {}
+    if classes != generator.conditions.classes:
+        tree["system"] = _of_classes(tree["system"], generator.conditions.classes, classes)
     seconds = timing(Recipe.from_dict(tree))
     steps = max(1, int(SHARE * 60 * asked.minutes / seconds))
     tree["train"] = {**tree["train"], "steps": steps, "seed": asked.seed}
@@ -51,13 +53,18 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
     return Starter(head + recipe.to_yaml(), recipe, steps, None)
 
 
-def _check_classes(found: Survey, generator: Any, start: str) -> None:
-    wanted = generator.conditions.classes
-    if wanted and not (enough_of_each(found) and len(found.classes) == wanted):
-        raise RecipeError(
-            f"--from {start}: it makes {wanted} classes, and the images have {len(found.classes) or 'none'}; give "
-            f"images in {wanted} class folders, or weights without classes"
-        )
+def _classes(found: Survey, generator: Any) -> int:
+    """Classes that the recipe tells apart: those of the images, where the weights know of any."""
+    return len(found.classes) if generator.conditions.classes and enough_of_each(found) else 0
+
+
+def _of_classes(system: Any, before: int, classes: int) -> Any:
+    """A system whose networks know so many classes now; without any they have no use for "no label" either."""
+    if not isinstance(system, Mapping):
+        return system
+    without = () if classes else ("unlabelled", "label_dropout")
+    kept = {name: _of_classes(value, before, classes) for name, value in system.items() if name not in without}
+    return kept | ({"classes": classes} if kept.get("classes") == before else {})
 
 
 def _tree(found: Survey, asked: Wish, start: str) -> dict[str, Any]:
