@@ -17,7 +17,8 @@ from genkit.training.run_folder import RunFolder
 def train_once(recipe: Recipe, folder: RunFolder, start: str | None = None) -> None:
     """Trains, or goes on where it was stopped, unless the run is finished; keeps the CPU seconds of all calls.
 
-    A training begins from the weights `start`, where there are some. What a call that was killed had spent is not known: the seconds are nan then.
+    A training begins from the weights `start`, where there are some. What a call that was killed had spent is not
+    known: the seconds are nan then.
     """
     if folder.finished(recipe):
         return

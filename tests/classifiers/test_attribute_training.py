@@ -115,12 +115,13 @@ def test_data_that_do_not_teach_it_are_refused(attributes, data, message) -> Non
         prepare(recipe(attributes, {"type": "shapes", "n": 20, "size": 16, **data}), Accelerator(cpu=True))
 
 
-def test_hue_and_size_are_measured_from_pixels(tmp_path: Path) -> None:
+def test_all_but_shape_and_rotation_are_measured_from_pixels(tmp_path: Path) -> None:
     data = shapes("test")
     measured = MeasuredShape.from_pretrained(MeasuredShape().save_pretrained(tmp_path / "w"))
     assert isinstance(measured, Predicting) and isinstance(seeded(PREDICTOR), Predicting)
     found = attribute_errors(measured, data)["values"]
-    assert 360 * found["hue"] < 0.5 and found["size"] < 0.002, found
+    assert 360 * found["hue"] < 0.5 and found["size"] < 0.002 and found["background"] < 0.002, found
+    assert found["x"] < 0.002 and found["y"] < 0.002, found
     for size in (16, 64):
         other = shapes("test", n=200, size=size)
         assert attribute_errors(MeasuredShape(size), other)["values"]["size"] < 0.003
