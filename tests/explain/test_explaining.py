@@ -13,12 +13,13 @@ from torch import Tensor
 
 from genkit.core.errors import DataError, EvaluationError, GenkitError
 from genkit.explain.agreement import agreement
+from genkit.explain.checks import redrawn_decides
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explaining import SearchSettings, explain
 from genkit.explain.explanation import Explanation
 from genkit.explain.selection import NotebookSelection
 from genkit.explain.single import explain_image
-from tests.explain.toy import DRIVER, Judge, Pixels, binary, images
+from tests.explain.toy import DRIVER, PIXELS, Judge, Pixels, binary, images
 
 SETTINGS = SearchSettings(searched=20, examples=3)
 
@@ -53,6 +54,20 @@ def test_the_coordinate_that_drives_the_decision_is_found_for_both_classes() -> 
     assert explanation.data["searched_outside"]["0"] == int((x[:, DRIVER] > 0).sum()), "of those searched"
     assert sum(explanation.data["outside"].values()) == 20 and min(explanation.data["outside"].values()) > 0
     assert explanation.settings["selection"] == {"name": "PaperSelection", "threshold": 1.0}
+
+
+@pytest.mark.parametrize(("strong", "share"), [(4, 0.75), (1, 0.0), (10**6, 1.0)])
+def test_who_decides_where_redrawing_loses_a_pixel(strong: int, share: float) -> None:
+    """A pixel that is lost outweighs the driver in every `strong`th image: the decision is its own there."""
+    weights = torch.zeros(2, PIXELS)
+    weights[:, [1, DRIVER]] = torch.tensor([[-2.0], [2.0]])
+    loses = Pixels(weights, faithful=torch.tensor([1.0, 0, 1, 1, 1]))
+    k = torch.arange(1, 401)
+    side = torch.where(k // 2 % 2 == 0, 1.0, -1.0)
+    x = torch.zeros(400, 1, 1, PIXELS)
+    x[..., DRIVER] = 0.5 * side[:, None, None]
+    x[..., 1] = (side * torch.where(k % strong == 0, 0.7, 0.3))[:, None, None]
+    assert redrawn_decides(Encoded(loses, x, batch=64)) == pytest.approx(share, abs=0.03)
 
 
 def test_examples_are_those_that_move_most() -> None:

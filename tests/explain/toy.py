@@ -19,11 +19,11 @@ class Pixels(nn.Module):
     """Images (1, 1, 5) of which a linear classifier sees `weights`, (K, 5).
 
     Args:
-        faithful: the share of w that a reconstruction keeps.
+        faithful: the share of w, or of each pixel (5,), that a reconstruction keeps.
         leak: by how much p_1 - p_0 brightens pixel `DRIVER`.
     """
 
-    def __init__(self, weights: Tensor, faithful: float = 1.0, leak: float = 0.0):
+    def __init__(self, weights: Tensor, faithful: float | Tensor = 1.0, leak: float = 0.0):
         super().__init__()
         self.register_buffer("weights", weights.float())
         self.faithful, self.leak = faithful, leak
