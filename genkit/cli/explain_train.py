@@ -47,7 +47,7 @@ MEASURED = 256
 @click.option("--against", type=DATA, help="Images to explain; a part of DATA that is kept back if not said.")
 @click.option("--judge", type=WEIGHTS, help="Reads attributes of images: says what each change is.")
 @click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of training and choice of images.")
+@click.option("--seed", type=SEED, help="Of training and choice of images; 0 if not said.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Check everything, time a few iterations, write nothing.")
 @skip_bad_option
@@ -63,7 +63,7 @@ def command(
     against: str | None,
     judge: str | None,
     n: int | None,
-    seed: int,
+    seed: int | None,
     resume: bool,
     dry_run: bool,
     skip_bad: bool,
@@ -83,6 +83,7 @@ def command(
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
     searched = searched_of(n)
     run = ExplainRun(out, resume)
+    seed = run.seed if seed is None else seed
     asked = GivenClassifier(name, range=range_, **options)
     own = run.own_weights(asked)
     asked = replace(asked, weights=own) if own else asked

@@ -214,17 +214,20 @@ def test_a_folder_for_searches_that_cannot_be_written_is_told(tmp_path: Path) ->
 
 
 def search(folder: Path) -> None:
-    generator = small(5)
-    found = find_effects(Encoded(generator, generator.rows()), folder=folder / "kept")
-    torch.save(found.effect, folder / f"{os.environ['RANK']}.pt")
+    generator, totals = small(5), set[int]()
+    encoded = Encoded(generator, generator.rows())
+    found = find_effects(encoded, folder=folder / "kept", progress=lambda done, total: totals.add(total))
+    mine = {"effect": found.effect, "passes": torch.tensor(list(totals)) // (2 * encoded.coordinates.count)}
+    torch.save(mine, folder / f"{os.environ['RANK']}.pt")
 
 
 def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
     assert on_processes(2, search, tmp_path, tmp_path) == [0, 0]
     generator = small(5)
     whole = find_effects(Encoded(generator, generator.rows())).effect
-    for rank in range(2):
-        assert torch.load(tmp_path / f"{rank}.pt", weights_only=True).equal(whole)
+    both = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    assert all(each["effect"].equal(whole) for each in both)
+    assert [each["passes"].tolist() for each in both] == [[len(whole) - PART], [PART]], "images, each by one of them"
     assert len(list((tmp_path / "kept").glob("*/part-*"))) == 3
 
 

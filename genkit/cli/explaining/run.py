@@ -63,6 +63,11 @@ class ExplainRun:
         """That of the run's recipe, whatever images would say today; 0 before it has begun."""
         return float(self.recipe["system"]["generator"].get("temperature", 1)) if self.recipe else 0
 
+    @property
+    def seed(self) -> int:
+        """That of the run's training; 0 before it has begun."""
+        return int(self.recipe["train"].get("seed", 0)) if self.recipe else 0
+
     def completed(self, asked: GivenClassifier, size: str | None) -> tuple[GivenClassifier, str | None]:
         """The classifier and the --size of its images, with the options that were left out as in the run.
 

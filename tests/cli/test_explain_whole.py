@@ -1,0 +1,63 @@
+"""genkit explain train as it is typed, nothing left out: from a classifier of one's own to a page in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from genkit.images.pixels import write_folder
+from tests.cli.console import run
+from tests.cli.test_explain_train import NET, levels
+from tests.explain.chromium import Tab, program, started
+
+Capture = pytest.CaptureFixture[str]
+BROWSED = pytest.mark.skipif(program() is None, reason="no Chromium here: apt-get install chromium")
+SHIPPED = Path(__file__).parents[2] / "docs/explanations/mnist-styleex.html"
+LOADED = "[...document.images].filter(i => i.complete && i.naturalWidth > 0).length"
+LINE = ("explain", "train", "whole_net:Net", "pics", "--out", "run", "--size", 16, "--classes", "dark,light")
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with started(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+def opened(tab: Tab, page: Path) -> Tab:
+    """A page whose pictures are all there, which asked for nothing but itself, and has no fault."""
+    tab.faults.clear()
+    tab.requests.clear()
+    tab.open(page)
+    assert not tab.faults and [url.rpartition("/")[2] for url in tab.requests] == [page.name]
+    assert tab.value("document.images.length") == tab.value(LOADED)
+    return tab
+
+
+@pytest.mark.slow
+@BROWSED
+def test_from_a_classifier_to_a_page_that_is_read(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("whole_net.py").write_text(NET)
+    write_folder([levels(60)], tmp_path / "pics")
+    ran = run(capsys, *LINE, "--steps", 30, "-n", 16, "--seed", 4)
+    assert ran.code == 0, ran
+    recipe = yaml.safe_load(Path("run/recipe.yaml").read_text())
+    terms = {term["type"]: term["weight"] for term in recipe["system"]["penalties"] if "weight" in term}
+    assert terms.keys() >= {"r1", "reconstruction", "perceptual", "latent_reconstruction"}
+    assert "agreement" in {term["type"] for term in recipe["system"]["penalties"]}
+    text = opened(tab, tmp_path / "run/explanation/explanation.html").value("document.body.innerText")
+    assert "Do not trust this page" in text, "three steps teach nothing"
+    assert "dark" in text and "light" in text
+    again = run(capsys, *LINE, "--resume")
+    assert again.code == 0, again
+
+
+@BROWSED
+def test_the_shipped_page(tab: Tab) -> None:
+    text = opened(tab, SHIPPED).value("document.body.innerText")
+    assert "Do not trust this page" not in text and tab.value("document.images.length") > 50
