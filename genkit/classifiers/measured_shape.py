@@ -13,7 +13,6 @@ from genkit.classifiers.attribute_heads import standardised
 from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.pretrained import Pretrained
-from genkit.data.shapes import COLUMNS
 from genkit.images.hue import chroma_of, hue_of
 from genkit.images.pixels import to_unit
 from genkit.images.properties import border
@@ -49,8 +48,8 @@ class MeasuredShape(Pretrained, nn.Module):
     ):
         super().__init__()
         self.sample_shape = (3, size, size)
-        columns = {"hue": Values(0, 1, cyclic=True), "size": Values(low, high)}
-        self.conditions = ConditionSpace(columns | {name: COLUMNS[name] for name in ("x", "y", "background")})
+        place = {"x": Values(-0.25, 0.25), "y": Values(-0.25, 0.25), "background": Values(0, 0.35)}
+        self.conditions = ConditionSpace({"hue": Values(0, 1, cyclic=True), "size": Values(low, high), **place})
         self.register_buffer("place", torch.zeros(()), persistent=False)
 
     def predict(self, x: Tensor) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 STRIPS = (".gif", ".webp", ".png")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 PAGE = "explanation.html"
+SELECTIONS = ("paper", "notebook", "share")
 PAGES_OWN = ("explanation.json", "search/*/search.json")
 """One of these lies in a folder that a page was written to, or will be."""
 
@@ -64,6 +65,19 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option("--strength", type=Number(-10, 10), of=(CLASSIFIER,), help="How far it is moved; 1 is as far as on the page.")
 @option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Page for --to, or its run; that of the StyleEx if not said.")
 @option("--judge", type=WEIGHTS, of=(CLASSIFIER,), help="Reads attributes of images: says what each one changes.")
+@option(
+    "--selection",
+    type=click.Choice(SELECTIONS),
+    of=(CLASSIFIER,),
+    help="How attributes are chosen for a page: as in the paper, which is the default; as in the authors' notebook, "
+    "without images that move with whatever is changed; or by the share of images that each moves.",
+)
+@option(
+    "--realistic",
+    is_flag=True,
+    of=(CLASSIFIER,),
+    help="Leave out of a page what the critic of the StyleEx sees as damage; it lies in the run that trained it.",
+)
 @option("--seed", type=SEED, of=(CLASSIFIER,), help="Of the choice of images for a page; 0 if not said.")
 @click.option("-n", "n", type=COUNT, help="Images searched, 250; or exemplars behind the image, 8.")
 @click.option("--grid", type=PICTURE, help="Picture of one image and what changes it, or stands behind it.")
@@ -99,9 +113,10 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
     page.explain(subject, images, given)
 
 
+OF_A_SEARCH = ("seed", "judge", "selection", "realistic")
 NEEDLESS = {
-    "attribute": ("an --attribute is animated", ("grid", "json_path", "n", "seed", "judge")),
-    "to": ("one image is explained", ("n", "seed", "judge", "skip_bad")),
+    "attribute": ("an --attribute is animated", ("grid", "json_path", "n", *OF_A_SEARCH)),
+    "to": ("one image is explained", ("n", *OF_A_SEARCH, "skip_bad")),
     "page": ("a page is made", ("found",)),
 }
 """Uses by the option that stands for them: in words, and the options that they do not read."""

@@ -146,7 +146,7 @@ class _Explaining:
             chance,
             only_probabilities(others),
             self.checked({y: names[y] for y in targets}, shares, chance, transferred, examples),
-            settings.to_json(),
+            settings.to_json() | {"realistic": self.critic is not None},
             {**data, **of_images, **counts, **rows},
             effects.range,
             weights_fingerprint(self.generator),

@@ -80,5 +80,6 @@ SETTINGS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "draws": ("draws of random changes, for comparison", _plain),
     "seed": ("seed of these draws", _plain),
     "selection": ("choice of attributes", _selection),
+    "realistic": ("changes that the critic sees as damage", lambda left: "left out" if left else "not looked for"),
 }
 """The name that a reader is told of each setting, and its value in words."""

@@ -121,6 +121,7 @@ def test_all_but_shape_and_rotation_are_measured_from_pixels(tmp_path: Path) -> 
     assert isinstance(measured, Predicting) and isinstance(seeded(PREDICTOR), Predicting)
     found = attribute_errors(measured, data)["values"]
     assert 360 * found["hue"] < 0.5 and found["size"] < 0.002 and found["background"] < 0.002, found
+    assert all(vars(COLUMNS[name]) == vars(column) for name, column in measured.conditions.items())
     assert found["x"] < 0.002 and found["y"] < 0.002, found
     for size in (16, 64):
         other = shapes("test", n=200, size=size)

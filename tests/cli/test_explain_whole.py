@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,12 @@ def opened(tab: Tab, page: Path) -> Tab:
     return tab
 
 
+def tab_text(tab: Tab, page: Path) -> str:
+    """All that a page says, unfolded."""
+    opened(tab, page).value("document.querySelectorAll('details').forEach(d => d.open = true)")
+    return str(tab.value("document.body.innerText"))
+
+
 @pytest.mark.slow
 @BROWSED
 def test_from_a_classifier_to_a_page_that_is_read(
@@ -55,6 +63,20 @@ def test_from_a_classifier_to_a_page_that_is_read(
     assert "dark" in text and "light" in text
     again = run(capsys, *LINE, "--resume")
     assert again.code == 0, again
+    for words, told in (
+        (("--selection", "notebook", "--realistic"), ("as in the authors' notebook", "750 coordinates", "left out")),
+        (("--selection", "share"), ("those that move most images", "not looked for")),
+    ):
+        ran = run(capsys, "explain", "run", "pics", "--out", words[1], "-n", 16, *words)
+        assert ran.code == 0, ran
+        facts = tab_text(tab, tmp_path / words[1] / "explanation.html")
+        assert all(line in facts for line in told), facts
+    kept = json.loads(Path("notebook/explanation.json").read_text())["settings"]
+    assert kept["selection"]["name"] == "NotebookSelection" and kept["realistic"] and kept["unstable"] == [2.0, 750]
+    shutil.rmtree("run/weights/critic")
+    Path("run/weights/products.json").unlink()
+    ran = run(capsys, "explain", "run", "pics", "--out", "none", "-n", 16, "--realistic")
+    assert ran.code == 2 and "no critic lies beside the weights of run; give the run that trained them" in ran.err
 
 
 @BROWSED

@@ -118,6 +118,7 @@ def chosen(count: int, n: int, seed: int) -> Tensor:
 def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
     from genkit.classifiers.fitness import check_explicable
+    from genkit.cli.explaining.choice import chosen_by, critic_of
     from genkit.cli.explaining.labelled import decisions, right_on
     from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import beyond
@@ -129,6 +130,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     n, seed = searched_of(given.get("n")), given.get("seed", 0)
     data = open_data(images, tuple(generator.sample_shape), "IMAGES", given.get("skip_bad", False))
     judge: Any = loaded_judge(given.get("judge"), generator.sample_shape)
+    critic = critic_of(by, generator.device) if "realistic" in given else None
     rows = chosen(len(data), n, seed)
     if len(rows):
         check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
@@ -138,9 +140,10 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
         explanation = found_by(
             generator,
             data.rows(rows),
-            SearchSettings(searched=n, seed=seed),
+            SearchSettings(searched=n, seed=seed, **chosen_by(given.get("selection", "paper"))),
             progress(shown, "searching", "pass") if is_first_process() else None,
             judge=judge,
+            critic=critic,
             data={"name": data.name, **(right.to_json() if right else {})},
             folder=out / "search",
         )
