@@ -5,8 +5,8 @@
 
 Trains each recipe with each seed of its generator (the classifier is the same), searches test images and others, and
 writes the page beside the run. Prints a Markdown row for each target class: agreement and reconstruction, shares of
-decisions that the top 1, 3 and 10 attributes flip, those of the originals that the differences of ten flip, that ten
-random coordinates flip and that the probabilities flip; of rendered shapes what the top attribute moves, by
+decisions that the top 1, 3 and 10 attributes flip, those of the originals that the differences of ten flip, that as
+many random coordinates flip and that the probabilities flip; of rendered shapes what the top attribute moves, by
 measurement, and how much of all else. Then how far two seeds agree. What is finished is kept, what was stopped goes on.
 `--ablation`: generator, encoder and critic never hear of the classifier, as in shapes/styleex_without_classifier.
 """
@@ -41,8 +41,9 @@ COLUMNS = (
     "top 3",
     "top 10",
     "on originals",
-    "10 random",
+    "random 1, 3, 10",
 )
+TOP = (1, 3, 10)
 MEASURED = ("only probabilities", "top attribute moves", "all else at most")
 
 
@@ -93,12 +94,17 @@ def rows(name: str, seed: int, found: Explanation) -> list[str]:
         flips, chance = found.sufficiency[y], found.random[y]
         cells = [f"{name}, {seed}", found.classes[y], f"{found.checks.agreement:.1%}"]
         cells += [f"{found.checks.l1 / found.checks.l1_of_mean_image:.2f}"]
-        cells += [f"{flips[min(k, len(flips)) - 1]:.0%}" if flips else "-" for k in (1, 3, 10)]
+        cells += [_share(flips, k, 0) for k in TOP]
         originals = found.on_originals.get(y)
         cells += ["-" if originals is None else f"{originals:.0%}"]
-        cells += [f"{chance[-1]:.1%}" if chance else "-", f"{found.only_probabilities:.1%}"]
+        cells += [", ".join(_share(chance, k, 1) for k in TOP), f"{found.only_probabilities:.1%}"]
         lines.append("| " + " | ".join([*cells, *_moved(attributes)]) + " |")
     return lines
+
+
+def _share(shares: list[float], k: int, places: int) -> str:
+    """Of the decisions that k flip; that all flip, where there are fewer."""
+    return f"{shares[min(k, len(shares)) - 1]:.{places}%}" if shares else "-"
 
 
 def _moved(attributes: list[Any]) -> tuple[str, str]:
