@@ -46,6 +46,10 @@ ENTRIES: Entries = {
             "genkit.classifiers.library_classifier:LibraryClassifier",
             "An architecture of torchvision or timm with weights of your own.",
         ),
+        "resized_classifier": Entry(
+            "genkit.classifiers.resized_classifier:ResizedClassifier",
+            "A classifier of images of another size, which it sees brought to its own.",
+        ),
         "imagenet_resnet_classifier": Entry(
             "genkit.classifiers.imagenet_resnet:ImageNetResNetClassifier",
             "Colour images in [-1, 1], (B, 3, size, size) -> logits (B, classes).",

@@ -127,14 +127,13 @@ def _size(asked: GivenClassifier, size: str | None) -> int:
     if asked.elsewhere:
         return int(size or 64)
     own = int(of_weights(asked.name).sample_shape[-1])  # type: ignore[attr-defined]
-    if own not in SIZES:
-        raise GenkitError(
-            f"{asked.name} takes images of {own} pixels, and the generator makes {', '.join(map(str, SIZES))}; train a "
-            "classifier of such images"
-        )
-    if size and int(size) != own:
-        raise GenkitError(f"--size {size}: {asked.name} takes images of {own} pixels; leave it out")
-    return own
+    if own in SIZES:
+        if size and int(size) != own:
+            raise GenkitError(f"--size {size}: {asked.name} takes images of {own} pixels; leave it out")
+        return own
+    made = int(size) if size else min((side for side in SIZES if side > own), default=SIZES[-1])
+    click.echo(f"{asked.name} takes images of {own} pixels: those of {made}, which the generator makes, are resized")
+    return made
 
 
 def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:

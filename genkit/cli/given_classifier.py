@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -170,7 +170,17 @@ def built(asked: GivenClassifier, size: int) -> Pretrained:
     asked.check()
     if is_architecture(asked.name):
         return _of_library(asked, size)
-    return _own(asked, size) if asked.is_code else of_weights(asked.name)
+    return _own(asked, size) if asked.is_code else _of_size(of_weights(asked.name), size)
+
+
+def _of_size(classifier: Any, size: int) -> Pretrained:
+    """A classifier of genkit's as one of images of `size` pixels."""
+    from genkit.classifiers.resized_classifier import ResizedClassifier
+    from genkit.core.frozen import freeze
+
+    if classifier.sample_shape[-1] == size:
+        return cast(Pretrained, classifier)
+    return freeze(ResizedClassifier(classifier, size))
 
 
 def _own(asked: GivenClassifier, size: int) -> Pretrained:

@@ -14,7 +14,9 @@ import pytest
 import torch
 
 from genkit.cli import explain_train
+from genkit.cli.explaining import page
 from genkit.cli.explaining.recipe import styleex_recipe, widths
+from genkit.core.errors import WeightsError
 from genkit.core.interruption import Interrupted
 from genkit.core.table import has
 from genkit.images.pixels import write_folder
@@ -124,6 +126,32 @@ def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Cap
         assert (own if option == "--size" else f"whose {option} is {own}: leave {option} out") in told
     Path("run/recipe.yaml").write_text("train: 3")
     assert "cannot be read, so the run cannot go on" in refusal(capsys, *line, "--resume")
+
+
+@TRAINS
+def test_a_classifier_of_28_pixels_sees_what_is_made_resized(steps: list[Any], capsys: Capture) -> None:
+    from genkit.classifiers.resized_classifier import ResizedClassifier
+    from genkit.core.pretrained import Pretrained
+
+    line = ["explain", "train", "mnist-classifier", "{type: mnist, split: test, size: 32, channels: 1}"]
+    ran = run(capsys, *line, "--out", "run", "-n", 20)
+    assert ran.code == 0 and "takes images of 28 pixels: those of 32, which the generator makes, are resized" in ran.out
+    recipe = steps[0][0]
+    kept: Any = Pretrained.from_pretrained(recipe.system["generator"]["classifier"]["weights"])
+    assert isinstance(kept, ResizedClassifier) and kept.sample_shape == (1, 32, 32)
+    given: Any = Pretrained.from_pretrained("mnist-classifier")
+    x = torch.rand(2, 1, 32, 32) * 2 - 1
+    small = torch.nn.functional.interpolate(x, (28, 28), mode="bilinear", antialias=True)
+    assert kept(x).equal(given(small)) and kept.features(x).equal(given.features(small))
+    for subject in ("mnist-classifier", "run/classifier"):
+        page._bind(kept, subject, "by")
+    with pytest.raises(WeightsError, match="explains another classifier than fashion-mnist-classifier"):
+        page._bind(kept, "fashion-mnist-classifier", "by")
+    Path("run/recipe.yaml").write_text(recipe.to_yaml())
+    assert "of images of 32 pixels: leave --size out" in refusal(
+        capsys, *line, "--out", "run", "--size", 64, "--resume"
+    )
+    assert run(capsys, *line, "--out", "run", "--resume").code == 0
 
 
 def test_the_classifier_is_tried_on_the_images_first(steps: list[Any], capsys: Capture) -> None:

@@ -144,6 +144,9 @@ NETWORKS: dict[str, list[Spec]] = {
         | {"single": True, "mean": [0.5], "std": [0.5], "input_size": 40}
     ],
     "mlp_classifier": [{"type": "mlp_classifier", "size": 8, "width": 4}],
+    "resized_classifier": [
+        {"type": "resized_classifier", "size": 16, "classifier": {"type": "classifier", "size": 8, "width": 4}}
+    ],
     "imagenet_resnet_classifier": [RESNET18_C],
     "imagenet_resnet_critic": [{"type": "imagenet_resnet_critic", "size": 8, "start": "random"}],
     "unet": [UNET, {**UNET, "size": 16, "patch": 2, "classes": 3, "unlabelled": True, "variance": True}],

@@ -92,8 +92,8 @@ def _bind(classifier: Any, subject: str, by: str) -> None:
         return
     if subject == by or subject == getattr(classifier, "architecture", None):
         return
-    own = weights_fingerprint(classifier)
-    if library or is_source(subject) or weights_fingerprint(cast("nn.Module", of_weights(subject))) != own:
+    own = {weights_fingerprint(of) for of in (classifier, getattr(classifier, "classifier", classifier))}
+    if library or is_source(subject) or weights_fingerprint(cast("nn.Module", of_weights(subject))) not in own:
         raise WeightsError(
             f"{by} explains another classifier than {subject}; train one for it with genkit explain train"
         )

@@ -74,11 +74,13 @@ class ExplainRun:
         Raises:
             RecipeError: others were given.
         """
-        if not self.classifier or not asked.elsewhere:
+        if not self.classifier or not (asked.elsewhere or self.classifier.get("type") == "resized_classifier"):
             return asked, size
         own = int(self.classifier.get("size", size or 64))
         if size and int(size) != own:
             raise RecipeError(f"{self._began}, of images of {own} pixels: leave --size out, or choose another --out")
+        if not asked.elsewhere:
+            return asked, str(own)
         whole = asked.completed(self.classifier)
         meant = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(whole.preprocessing(own)).items()}
         meant["class_names"] = list(whole.classes)
