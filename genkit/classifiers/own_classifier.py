@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any, NamedTuple
 from weakref import ref
 
@@ -82,16 +83,19 @@ class OwnClassifier(ForeignClassifier):
     def device(self) -> torch.device:
         """That of the module; the CPU where none is bound or it has no weights."""
         found = _BOUND.get(self.source)
-        tensor = next(iter(found.module.state_dict().values()), None) if found else None
-        return tensor.device if tensor is not None else torch.device("cpu")
+        tensors = chain(found.module.parameters(), found.module.buffers()) if found else iter(())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 @torch.no_grad()
-def answers_of(classifier: Any) -> list[list[float]]:
+def answers_of(classifier: Any, together: bool = True) -> list[list[float]]:
     """Numbers by which a classifier's code is known again: what it says of a few images that are always the same.
 
     A row an image: logits of the first classes and, of more classes, random sums over all. A row without a finite
     logit in place is empty, and there are no rows where all would be.
+
+    Args:
+        together: the images come in one batch, else one by one.
 
     Raises:
         WeightsError: it does not take such images.
@@ -100,7 +104,7 @@ def answers_of(classifier: Any) -> list[list[float]]:
     coarse = torch.rand(ASKED, shape[0], 4, 4, generator=rng)
     x = F.interpolate(coarse, size=tuple(shape[1:]), mode="bilinear").to(device) * 2 - 1
     with torch.autocast(device.type, enabled=False):
-        logits = attempt(classifier, x).double().cpu()
+        logits = torch.cat([attempt(classifier, part) for part in x.split(ASKED if together else 1)]).double().cpu()
     numbers = logits[:, :FIRST]
     if logits.shape[1] > FIRST:
         signs = 2.0 * torch.randint(2, (logits.shape[1], SUMS), generator=rng).double() - 1

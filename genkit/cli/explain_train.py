@@ -77,13 +77,17 @@ def command(
     """
     from genkit.cli.dry_run import describe_run
     from genkit.cli.explaining.page import loaded_judge, searched_of
-    from genkit.evaluation.real_data import open_data
+    from genkit.evaluation.real_data import open_data, read_name
 
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
     searched = searched_of(n)
     run = ExplainRun(out, resume)
     seed = run.seed if seed is None else seed
+    run.check_asked(seed, steps)
+    for role, named in (("DATA", data), ("--against", against)):
+        if named:
+            read_name(named, role)
     asked = GivenClassifier(name, range=range_, **options)
     own = run.own_weights(asked)
     asked = replace(asked, weights=own) if own else asked
@@ -106,19 +110,23 @@ def command(
     parted = not against and taught is not spec
     if parted:
         click.echo(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
-    run.check_place(classifier)
-    passing = dry_run and not run.recipe
-    if parted and not dry_run:
-        run.remember(shown)
-    with _lent(classifier) if passing else nullcontext(run.keep(classifier, name)) as reference:
-        run.follow(reference, dry_run)
-        recipe = _recipe(run, taught, classifier, name, reference, run.temperature or temperature, steps, minutes, seed)
+    run.check_place()
+    wanted = (taught, classifier, name, run.temperature or temperature, steps, minutes, seed)
+    if dry_run:
+        with nullcontext(run.named(name)) if run.recipe else _lent(classifier) as reference:
+            run.follow(reference, dry_run)
+            recipe = _recipe(run, reference, *wanted)
+            if run.recipe:
+                run.check_recipe(recipe)
+            click.echo(describe_run(recipe))
+        return
+    with run.alone():
+        run.keep(classifier, shown if parted else None)
+        run.follow(run.named(name))
+        recipe = _recipe(run, run.named(name), *wanted)
         if run.recipe:
             run.check_recipe(recipe)
-        if dry_run:
-            click.echo(describe_run(recipe))
-            return
-    _train(recipe, out, resume, classifier, opened)
+        _train(recipe, out, resume, classifier, opened)
     _explain(name, explained, out, judge, n, seed, recipe.train.steps)
 
 
@@ -192,10 +200,10 @@ def _lent(classifier: Any) -> Iterator[str]:
 
 def _recipe(
     run: ExplainRun,
+    weights: str,
     spec: Any,
     classifier: Any,
     name: str,
-    weights: str,
     temperature: float,
     steps: int | None,
     minutes: int | None,

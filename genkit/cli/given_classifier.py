@@ -13,6 +13,8 @@ from genkit.cli.own_module import imported, is_source, meant, refuse_file
 from genkit.core.errors import GenkitError, RecipeError, WeightsError, kind_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from genkit.classifiers.preprocessing import Preprocessing
     from genkit.core.pretrained import Pretrained
 
@@ -58,6 +60,10 @@ class Names(click.ParamType):
         if not all(found) or len(set(found)) < len(found):
             self.fail(f"{value!r:.60}: names differ and none is empty, such as cat,dog", param, ctx)
         return found
+
+
+MOST = 10_000
+"""Classes of a classifier."""
 
 
 def classifier_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -179,7 +185,7 @@ def _of_size(classifier: Any, size: int) -> Pretrained:
     from genkit.core.frozen import freeze
 
     if classifier.sample_shape[-1] == size:
-        return cast(Pretrained, classifier)
+        return cast("Pretrained", classifier)
     return freeze(ResizedClassifier(classifier, size))
 
 
@@ -192,8 +198,7 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
     from genkit.core.frozen import freeze
 
     preprocessing, module = asked.preprocessing(size), imported(asked.name)
-    if any(tensor.is_meta for tensor in module.state_dict().values()):
-        raise WeightsError(f"{asked.name} gives a module on the meta device, whose weights have no values: load some")
+    _check_values(asked.name, module)
     weights = bind(asked.name, module)
     if weights_fingerprint(imported(asked.name)) != weights:
         raise WeightsError(
@@ -205,12 +210,29 @@ def _own(asked: GivenClassifier, size: int) -> Pretrained:
         classes = attempt(probe, torch.zeros(2, *probe.sample_shape)).shape[1]
     if weights_fingerprint(module) != weights:
         raise WeightsError(f"{asked.name} changes its own weights each time that it is called; put an end to that")
-    if classes < 2:
-        raise WeightsError(f"an explanation needs at least 2 classes, and {asked.name} has {classes}")
+    if not 2 <= classes <= MOST:
+        raise WeightsError(f"an explanation is of 2 to {MOST:,} classes, and {asked.name} has {classes:,}")
     names, answers = _names(asked, classes), answers_of(probe)
     if not alike(answers, answers_of(probe)):
         raise WeightsError(RANDOM)
+    if not alike(answers, answers_of(probe, together=False)):
+        raise WeightsError(
+            f"{asked.name} answers otherwise when images come one by one: what it says of one image depends on the "
+            "others of its batch, so that nobody can say what one image is; put an end to that"
+        )
     return freeze(OwnClassifier(asked.name, size, classes, names, weights, preprocessing, answers))
+
+
+def _check_values(name: str, module: nn.Module) -> None:
+    """Raises WeightsError where the weights of a module have no values."""
+    from torch import Tensor
+    from torch.nn.parameter import is_lazy
+
+    tensors = [value for value in module.state_dict().values() if isinstance(value, Tensor)]
+    if any(tensor.is_meta for tensor in tensors):
+        raise WeightsError(f"{name} gives a module on the meta device, whose weights have no values: load some")
+    if any(is_lazy(tensor) for tensor in tensors):
+        raise WeightsError(f"{name} gives a lazy module, whose weights are not made yet: load some")
 
 
 def _of_library(asked: GivenClassifier, size: int) -> Pretrained:

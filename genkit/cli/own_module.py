@@ -74,12 +74,18 @@ def _import(name: str, source: str) -> Any:
 
 
 def _called(make: Any, source: str) -> Any:
+    import torch
+
     if not callable(make):
         return make
+    here, learning = os.getcwd(), torch.is_grad_enabled()
     try:
         return make()
     except (Exception, SystemExit) as failure:
         raise GenkitError(f"{source}: calling it without arguments fails: {_in_one_line(failure)}") from failure
+    finally:  # what it has set for itself is not meant for a training
+        os.chdir(here)
+        torch.set_grad_enabled(learning)
 
 
 def _in_one_line(failure: BaseException) -> str:

@@ -19,6 +19,8 @@ from genkit.core.errors import CheckpointError, DataError, WeightsError
 
 LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 """Names of `temporary_beside`."""
+_HELD = set[str]()
+"""Folders of which this process is the only writer."""
 
 
 def cache_folder() -> Path:
@@ -85,7 +87,7 @@ def remove_leftovers(folder: Path) -> None:
 def only_writer(folder: Path, doing: str) -> Iterator[None]:
     """Makes `folder`, refuses a second process that would write there, and removes files left by killed ones.
 
-    The lock ends with its process.
+    The lock ends with its process, which may take it again within the block.
 
     Args:
         doing: the work here, for the message, such as "training in".
@@ -93,7 +95,10 @@ def only_writer(folder: Path, doing: str) -> Iterator[None]:
     Raises:
         CheckpointError: somebody is at it already, or the folder cannot be written.
     """
-    lock = folder / ".lock"
+    lock, real = folder / ".lock", os.path.realpath(folder)
+    if real in _HELD:
+        yield
+        return
     with ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -102,10 +107,12 @@ def only_writer(folder: Path, doing: str) -> Iterator[None]:
             raise CheckpointError(f"another process is {doing} {folder}; wait or choose another --out") from busy
         except OSError as failure:
             raise cannot_write(folder, failure) from failure
+        _HELD.add(real)
         try:
             remove_leftovers(folder)
             yield
         finally:
+            _HELD.discard(real)
             with suppress(OSError):
                 lock.unlink()
 

@@ -23,6 +23,9 @@ def fingerprint(x: Tensor, labels: Tensor | None = None, attributes: Mapping[str
     return total.hexdigest()
 
 
+KNOWN = (torch.float16, torch.float32, torch.float64)
+
+
 class Weighted(Protocol):
     """Something with weights, as a torch.nn.Module has them."""
 
@@ -30,9 +33,18 @@ class Weighted(Protocol):
 
 
 def weights_fingerprint(weighted: Weighted) -> str:
-    """sha256 of the names and values of all weights, whatever the class that holds them and their order."""
+    """sha256 of the names and values of all weights, whatever the class that holds them and their order.
+
+    Of what a module keeps beside tensors, its text.
+    """
     total = hashlib.sha256()
     for name, value in sorted(weighted.state_dict().items()):
-        plain = value.detach().float() if value.dtype == torch.bfloat16 else value.detach()  # NumPy has no bfloat16
-        total.update(f"{name} {fingerprint(plain)}\n".encode())
+        told = fingerprint(_plain(value)) if isinstance(value, Tensor) else repr(value)
+        total.update(f"{name} {told}\n".encode())
     return total.hexdigest()
+
+
+def _plain(value: Tensor) -> Tensor:
+    """As NumPy knows it, which has no sparse tensors and neither bfloat16 nor float8."""
+    dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
+    return dense.float() if dense.is_floating_point() and dense.dtype not in KNOWN else dense

@@ -111,11 +111,15 @@ class RunFolder:
         """A file or folder where a run writes after its recipe, or in place of a record that it writes before."""
         after = (self.metrics, self.best, self.scores, self.samples, self.report, self.history, self.real, self.files)
         folders = ((self.weights, "*"), (self.grids, "[0-9]*.png"))
-        records = ((self.data, "fingerprint"), (self.environment, "versions"))
+        records = (
+            (self.data, ("name", "fingerprint", "classes")),
+            (self.environment, ("versions",)),
+            (self.start, ("from", "sha256")),
+        )
         found = (
             *(path for path in after if path.exists()),
             *(path for path, pattern in folders if any(path.glob(pattern))),
-            *(path for path, key in records if path.exists() and key not in read_mapping(path)),
+            *(path for path, keys in records if path.exists() and not read_mapping(path).keys() >= {*keys}),
         )
         return next(iter(found), None)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +38,16 @@ class Net(nn.Module):
         self.linear = nn.Linear(3, 1, bias=False)
     def forward(self, x):
         return self.linear(x.mean((2, 3)) - 0.5)
+"""
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from genkit.core.files import only_writer
+with only_writer(Path("run"), "training in"):
+    print("held", flush=True)
+    sys.stdin.read()
 """
 
 
@@ -224,7 +236,7 @@ def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], cap
     write_folder([levels(5)], Path("five"))
     for other in ("five", "pics"):
         line[line.index("many" if other == "five" else "five")] = other
-        told = refusal(capsys, *line, "--seed", 9)
+        told = refusal(capsys, *line)
         assert "the images have changed since run was begun (" in told and " new" not in told and " missing" in told
     write_folder([levels(100)[3:]], Path("fewer"))
     for path in sorted(Path("fewer").iterdir(), reverse=True):
@@ -324,7 +336,7 @@ def test_a_run_begun_with_other_images_to_explain_asks_for_them(steps: list[Any]
 def test_another_classifier_than_that_of_the_run_is_refused_at_once(steps: list[Any], capsys: Capture) -> None:
     line = begun(steps, capsys)
     told = refusal(capsys, *line, "--seed", 1)
-    assert "run was begun with other options (train.seed: 0 -> 1); go on with what it was begun with" in told
+    assert "run was begun with --seed 0; go on with what it was begun with, or choose another --out" in told
     Path("other_net.py").write_text(NET)
     sys.modules.pop("other_net", None)
     other = [*line[:2], "other_net:Net", *line[3:]]
@@ -358,7 +370,8 @@ def test_other_weights_of_an_architecture_are_refused_too(steps: list[Any], caps
     Path("0.safetensors").unlink()
     assert run(capsys, *line, "-n", 15, "--resume").code == 0, "those in the run"
     line[2] = "torchvision:resnet18"
-    assert "has random weights: give trained ones" in refusal(capsys, *line, "-n", 15, "--resume")
+    told = refusal(capsys, *line, "-n", 15, "--resume")
+    assert "run was started with another classifier, torchvision:squeezenet1_1: give that one" in told
 
 
 @TRAINS
@@ -489,7 +502,108 @@ def test_files_of_others_are_left_alone(steps: list[Any], capsys: Capture) -> No
 
 
 @TRAINS
-def test_a_start_that_was_killed_begins_again_and_another_classifier_is_left_alone(
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"system": None}, "recipe.yaml cannot be read"),
+        ({"system": {"type": "gan_training"}}, "run is a run of genkit train, with which this cannot go on"),
+        ({"stages": {}}, "run is a run of genkit train"),
+        ({"temperature": "abc"}, "recipe.yaml cannot be read"),
+        ({"classifier": []}, "recipe.yaml cannot be read"),
+        ({"data": {"type": "random_part"}}, "recipe.yaml cannot be read"),
+    ],
+)
+def test_a_recipe_that_this_cannot_go_on_with(
+    steps: list[Any], capsys: Capture, change: dict[str, Any], told: str
+) -> None:
+    line = begun(steps, capsys)
+    tree = steps[0][0].to_dict()
+    for key, value in change.items():
+        if key in ("temperature", "classifier"):
+            tree["system"]["generator"][key] = value
+        elif value is None:
+            del tree[key]
+        else:
+            tree[key] = value
+    Path("run/recipe.yaml").write_text(json.dumps(tree))
+    assert told in refusal(capsys, *line)
+
+
+@TRAINS
+@pytest.mark.parametrize("damage", [None, "[]", "{"])
+def test_a_run_whose_classifier_is_gone_says_so(steps: list[Any], capsys: Capture, damage: str | None) -> None:
+    line = begun(steps, capsys)
+    if damage:
+        Path("run/classifier/config.json").write_text(damage)
+    else:
+        shutil.rmtree("run/classifier")
+    assert "run/classifier, the classifier of the run, is missing or damaged; put it back" in refusal(capsys, *line)
+
+
+ODD = """
+import os
+import torch
+from mean_net import Net
+
+class State(Net):
+    def get_extra_state(self):
+        return {"labels": ["a", "b"]}
+    def set_extra_state(self, state):
+        pass
+
+class Sparse(Net):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("table", torch.eye(3).to_sparse())
+        self.register_buffer("small", torch.ones(2).to(torch.float8_e4m3fn))
+
+class Lazy(Net):
+    def __init__(self):
+        super().__init__()
+        self.more = torch.nn.LazyLinear(2)
+
+class Batch(Net):
+    def forward(self, x):
+        return super().forward(x - x.mean(0) + 0.5)
+
+class Many(Net):
+    def forward(self, x):
+        return super().forward(x).expand(-1, 10_001)
+
+def careless():
+    os.chdir("/")
+    torch.set_grad_enabled(False)
+    return Net()
+"""
+
+
+@TRAINS
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        ("State", ""),
+        ("Sparse", ""),
+        ("careless", ""),
+        ("Lazy", "odd_net:Lazy gives a lazy module, whose weights are not made yet: load some"),
+        ("Batch", "odd_net:Batch answers otherwise when images come one by one"),
+        ("Many", "an explanation is of 2 to 10,000 classes, and odd_net:Many has 10,001"),
+    ],
+)
+def test_odd_modules(steps: list[Any], capsys: Capture, make: str, told: str) -> None:
+    Path("odd_net.py").write_text(ODD)
+    for name in ("odd_net", "mean_net"):
+        sys.modules.pop(name, None)
+    line = ["explain", "train", f"odd_net:{make}", "pics", "--size", 16, "--out", "run"]
+    if told:
+        assert told in refusal(capsys, *line) and not steps and not Path("run").exists()
+        return
+    assert run(capsys, *line).code == 0 and torch.is_grad_enabled()
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    assert run(capsys, *line, "--resume").code == 0
+
+
+@TRAINS
+def test_a_start_that_was_killed_is_begun_again_and_a_classifier_of_others_is_left_alone(
     steps: list[Any], capsys: Capture
 ) -> None:
     line = ["explain", "train", "mean_net:Net", "pics", "--size", 16, "--out", "run"]
@@ -500,8 +614,49 @@ def test_a_start_that_was_killed_begins_again_and_another_classifier_is_left_alo
     Path("run/.classifier.tmp/config.json").write_bytes(b"half")
     Path("run/classifier").mkdir()
     assert run(capsys, *line).code == 0 and {p.name for p in Path("run").iterdir()} == {"classifier"}
+    assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
+    assert run(capsys, *line, "--mean", "0.3").code == 0, "another one, where no run began"
+    assert json.loads(Path("run/classifier/config.json").read_text())["mean"] == [0.3]
+    Path("run/classifier/explained.json").unlink()
+    before = {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()}
     for more in ((), ("--dry-run",)):
-        assert "holds another classifier and no run" in refusal(capsys, *line, "--mean", "0.3", *more)
+        assert "run/classifier is there and no run; choose another --out" in refusal(capsys, *line, *more)
+    assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
+
+
+@TRAINS
+@pytest.mark.parametrize(
+    ("name", "text"), [("explained.json", "notes"), ("start.json", '{"mine": 1}'), ("data.json", '{"fingerprint": 1}')]
+)
+def test_files_like_those_of_a_run_are_left_alone(steps: list[Any], capsys: Capture, name: str, text: str) -> None:
+    Path("run").mkdir()
+    Path("run", name).write_text(text)
+    line = ["explain", "train", "mean_net:Net", "pics", "--size", 16, "--out", "run"]
+    assert f"run holds {name} and no r" in refusal(capsys, *line) and not steps
+    assert Path("run", name).read_text() == text and len(list(Path("run").iterdir())) == 1
+
+
+@TRAINS
+def test_a_second_process_writes_nothing(steps: list[Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither while another one begins a run in the folder, nor once that has begun it."""
+    line = ["explain", "train", "mean_net:Net", "pics", "--size", 16, "--out", "run"]
+    assert run(capsys, *line).code == 0
+    before = {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()}
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout and other.stdout.readline()
+        assert "another process is training in run" in refusal(capsys, *line, "--mean", "0.3")
+        other.communicate("")
+    assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
+    honest = explain_train.ExplainRun.check_place
+
+    def meanwhile(self: Any) -> None:
+        honest(self)
+        Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+
+    monkeypatch.setattr(explain_train.ExplainRun, "check_place", meanwhile)
+    assert "run holds a run now, begun by another process" in refusal(capsys, *line, "--mean", "0.3")
     assert {p.name: p.read_bytes() for p in Path("run/classifier").iterdir()} == before
 
 
@@ -621,7 +776,7 @@ def test_a_changed_image_of_those_kept_for_the_page_is_told_too(steps: list[Any]
 
     line = begun(steps, capsys)
     held: Any = build(steps[1][1], kind="data")
-    assert Path("run/explained.json").is_file() and run(capsys, *line).code == 0
+    assert Path("run/classifier/explained.json").is_file() and run(capsys, *line).code == 0
     name = held.files[0]
     Path("many", name).write_bytes(Path("pics/000003.png").read_bytes())
     assert f"the images have changed since run was begun (1 changed ({name}))" in refusal(capsys, *line)

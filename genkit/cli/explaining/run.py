@@ -5,27 +5,23 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genkit.cli.explaining.begun import CLASSIFIER, EXPLAINED, classifier_in, others_in, recipe_in
 from genkit.cli.given_classifier import KEYS, GivenClassifier
 from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
 from genkit.core.errors import CheckpointError, RecipeError, shown
-from genkit.core.files import cannot_write, only_writer, write_atomically
-from genkit.core.location import RECIPE, WEIGHTS
+from genkit.core.files import cannot_write, write_atomically
+from genkit.core.location import WEIGHTS
 
 if TYPE_CHECKING:
     from genkit.data.dataset import DataSet
     from genkit.training.recipe import Recipe
 
-CLASSIFIER = "classifier"
-"""Folder of a run with the classifier, or what is known of it where it is code of the user's."""
-EXPLAINED = "explained.json"
-"""Record of the images that are kept for the page of a run."""
-BEFORE = (CLASSIFIER, EXPLAINED, "data.json", "environment.json", "start.json")
-"""Written by a run before its recipe."""
 ANSWERS = "answers"
 WRITTEN = f".{CLASSIFIER}.tmp"
 """Its name while it is written."""
@@ -48,15 +44,13 @@ class ExplainRun:
     """
 
     def __init__(self, out: Path, resume: bool):
-        from genkit.core.pretrained import configuration
         from genkit.training.run_folder import RunFolder
 
         self.out = out
-        self.recipe = _recipe_in(out) if RunFolder(out).holds_run(resume) else {}
-        if not self.recipe and (other := _others(out)):
+        self.recipe = recipe_in(out) if RunFolder(out).holds_run(resume) else {}
+        if not self.recipe and (other := others_in(out)):
             raise CheckpointError(f"{out} holds {other} and no run; choose another --out, a new folder")
-        there = self.recipe and (out / CLASSIFIER).is_dir()
-        self.classifier: dict[str, Any] = dict(configuration(out / CLASSIFIER)) if there else {}
+        self.classifier: dict[str, Any] = classifier_in(out / CLASSIFIER, self.recipe) if self.recipe else {}
 
     @property
     def temperature(self) -> float:
@@ -94,9 +88,13 @@ class ExplainRun:
         return whole, str(own)
 
     def own_weights(self, asked: GivenClassifier) -> Path | None:
-        """The file in the run of an architecture that is named without one."""
-        same = self.classifier.get("architecture") == asked.name and asked.weights is None
-        return self.out / CLASSIFIER / WEIGHTS if same else None
+        """The file in the run of an architecture that is named without one; raises RecipeError for another one."""
+        from genkit.classifiers.library_classifier import is_architecture
+
+        own = self.classifier.get("architecture")
+        if own and is_architecture(asked.name) and own != asked.name:
+            raise RecipeError(f"{self._began}, {own}: give that one, or choose another --out")
+        return self.out / CLASSIFIER / WEIGHTS if own == asked.name and asked.weights is None else None
 
     @property
     def _began(self) -> str:
@@ -127,40 +125,55 @@ class ExplainRun:
         kept: Any = Pretrained.from_pretrained(self.out / CLASSIFIER)
         return weights_fingerprint(kept) == weights_fingerprint(classifier)
 
-    def check_place(self, classifier: Any) -> None:
-        """Raises CheckpointError where a new run would overwrite another classifier, or anything else."""
-        from genkit.core.documents import read_mapping
-        from genkit.core.location import CONFIG
-        from genkit.core.pretrained import described
-
+    def check_place(self) -> None:
+        """Raises CheckpointError where a new run would overwrite what no start of a run has left behind."""
         folder = self.out / CLASSIFIER
-        if self.recipe or not os.path.lexists(folder) or _is_empty(folder):
+        if self.recipe or not os.path.lexists(folder) or _is_empty(folder) or (folder / EXPLAINED).is_file():
             return
-        if not (folder / CONFIG).is_file():
-            raise CheckpointError(f"{folder} is there, of no run and no classifier; choose another --out")
-        kept, now = read_mapping(folder / CONFIG), described(classifier)
-        if _other_key(kept, now) or not _answer_alike(kept, now) or not self._holds_weights_of(classifier):
-            raise CheckpointError(f"{folder} holds another classifier and no run; choose another --out")
+        raise CheckpointError(f"{folder} is there and no run; choose another --out")
 
-    def keep(self, classifier: Any, name: str) -> str:
-        """The name of the classifier in the recipe: its folder, written before the run begins; `name` in an old one."""
-        if self.recipe and not self.classifier:
-            return lasting(name)
-        folder = self.out / CLASSIFIER
-        if is_first_process() and not self.recipe and (not folder.exists() or _is_empty(folder)):
-            self._write_at_once(classifier, folder)
-        return os.path.abspath(folder)
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block in which no other process begins, or goes on with, a run in this folder.
 
-    def _write_at_once(self, classifier: Any, folder: Path) -> None:
-        """So that what is stopped meanwhile leaves no half of it, and what was killed none that stays."""
-        with only_writer(self.out, "beginning a run in"):
-            written = self.out / WRITTEN
+        Raises:
+            CheckpointError: one does, or has begun one since this one looked.
+        """
+        from genkit.training.run_folder import RunFolder
+
+        if not is_first_process():
+            yield
+            return
+        with RunFolder(self.out).locked():
+            if RunFolder(self.out).holds_run(resume=True) and not self.recipe:
+                raise CheckpointError(f"{self.out} holds a run now, begun by another process; choose another --out")
+            yield
+
+    def named(self, name: str) -> str:
+        """The name of the classifier in the recipe: its folder in the run; `name` in an old one, which has none."""
+        return lasting(name) if self.recipe and not self.classifier else os.path.abspath(self.out / CLASSIFIER)
+
+    def keep(self, classifier: Any, explained: DataSet | None) -> None:
+        """Writes the classifier of a run that begins, and a record of the images that are kept for its page."""
+        if is_first_process() and not self.recipe:
+            self._write_at_once(classifier, explained, self.out / CLASSIFIER)
+
+    def _write_at_once(self, classifier: Any, explained: DataSet | None, folder: Path) -> None:
+        """So that what is stopped meanwhile leaves no half of it, and the next start replaces what it left."""
+        from genkit.training.data_record import data_record
+
+        written = self.out / WRITTEN
+        try:
             shutil.rmtree(written, ignore_errors=True)
             classifier.save_pretrained(written)
-            try:
-                written.rename(folder)
-            except OSError as failure:
-                raise cannot_write(folder, failure) from failure
+            record = data_record(explained) if explained else {}
+            write_atomically(written / EXPLAINED, json.dumps(record).encode())
+            shutil.rmtree(folder, ignore_errors=True)
+            written.rename(folder)
+        except OSError as failure:
+            raise cannot_write(folder, failure) from failure
+        finally:
+            shutil.rmtree(written, ignore_errors=True)
 
     def follow(self, reference: str, dry_run: bool = False) -> None:
         """Names the classifier by where the run lies now: it was moved, or is a copy."""
@@ -175,18 +188,24 @@ class ExplainRun:
             if is_first_process() and not dry_run:
                 RunFolder(self.out).keep(Recipe.from_dict(self.recipe))
 
+    def check_asked(self, seed: int, steps: int | None) -> None:
+        """Raises CheckpointError for what words alone show: a seed, or a length, with which the run cannot go on."""
+        from genkit.training.checkpoint import complete, step_of
+        from genkit.training.run_folder import RunFolder
+
+        if seed != self.seed and self.recipe:
+            raise CheckpointError(f"{self.out} was begun with --seed {self.seed}; {AGAIN}")
+        done = step_of(kept[-1]) if (kept := complete(RunFolder(self.out).checkpoints)) else 0
+        if steps and steps < done:
+            raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
+
     def check_recipe(self, recipe: Recipe) -> None:
         """Raises CheckpointError for a recipe with which a run that has begun cannot go on."""
         from genkit.core.documents import parse_yaml
-        from genkit.training.checkpoint import complete, step_of
         from genkit.training.continuing import in_a_line, refused, with_todays_defaults
-        from genkit.training.run_folder import RunFolder
 
         if other := refused(with_todays_defaults(self.recipe), parse_yaml(recipe.to_yaml())):
             raise CheckpointError(f"{self.out} was begun with other options ({in_a_line(other)}); {AGAIN}")
-        done = step_of(kept[-1]) if (kept := complete(RunFolder(self.out).checkpoints)) else 0
-        if recipe.train.steps < done:
-            raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
 
     def check_images(self, spec: Mapping[str, Any], images: DataSet, record: str = "data.json") -> None:
         """Raises CheckpointError where `spec`, all or a part of `images`, is not what the run has a record of."""
@@ -199,13 +218,6 @@ class ExplainRun:
             return
         changes = changes_among(known, data_record(images))
         raise CheckpointError(f"the images have changed since {self.out} was begun ({changes}); {AGAIN}")
-
-    def remember(self, explained: DataSet) -> None:
-        """Keeps a record of the images that a run which begins keeps for its page."""
-        from genkit.training.data_record import data_record
-
-        if is_first_process() and not self.recipe:
-            write_atomically(self.out / EXPLAINED, json.dumps(data_record(explained)).encode())
 
     def parts(self, spec: Mapping[str, Any], images: DataSet, n: int, seed: int, against: bool) -> tuple[Any, Any]:
         """Data to train on, and others for the page: a fifth at most; all for both where that would be too few.
@@ -227,20 +239,12 @@ class ExplainRun:
             taught, kept = part(spec, low, 1.0, seed), part(spec, 0.0, low, seed)
             self.check_images(taught, images)
             if not against:
-                self.check_images(kept, images, EXPLAINED)
+                self.check_images(kept, images, f"{CLASSIFIER}/{EXPLAINED}")
             return taught, kept
         self.check_images(spec, images)
         if self.recipe and share and not against:
             raise CheckpointError(f"{self.out} was started with --against, and trained on all of DATA: give it again")
         return spec, spec
-
-
-def _others(out: Path) -> str:
-    """The first thing in the folder of a new run that is no file written before its recipe; "" without one."""
-    if not out.is_dir():
-        return ""
-    names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
-    return next((name for name in names if name not in BEFORE), "")
 
 
 def _other_key(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
@@ -266,14 +270,3 @@ def _share(count: int, n: int) -> float:
 
     kept = min(int(KEPT * count), 2 * n)
     return kept / count if kept >= 2 * LEAST else 0.0
-
-
-def _recipe_in(out: Path) -> dict[str, Any]:
-    from genkit.core.documents import Unreadable, read_yaml
-
-    try:
-        tree = read_yaml(out / RECIPE)
-        int(tree["train"]["steps"])
-    except (Unreadable, LookupError, TypeError, ValueError) as damage:
-        raise RecipeError(f"{out / RECIPE} cannot be read, so the run cannot go on; choose another --out") from damage
-    return dict(tree)
