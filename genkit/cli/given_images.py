@@ -92,6 +92,8 @@ def content(path: Path) -> bytes:
         return read_regular(path)
     except DataError as refused:
         raise DataError(f"{path} {refused}; give an image file") from refused
+    except OSError as failure:
+        raise DataError(f"{path} cannot be read ({failure.strerror or failure}); give an image file") from failure
 
 
 def read_image(path: Path, generator: Any) -> Tensor:

@@ -126,6 +126,8 @@ class Writing(click.Command):
                 raise GenkitError(
                     f"{name} {path} lies among the files of the run {host}, which it empties; choose another place"
                 )
+            if whose := _file_of(path):
+                raise GenkitError(f"{name} {path} is a file of {whose}; choose another place")
         return super().invoke(ctx)
 
 
@@ -180,6 +182,24 @@ def _own(path: Path, read: Path) -> bool:
         if {path, *path.parents} & {files.checkpoints, files.grids} or path in vars(files).values():
             return True
     return path.name in (CONFIG, PRODUCTS, README, RECIPE, WEIGHTS)
+
+
+def _file_of(path: Path) -> str:
+    """The run or the page that has a file of its own at `path`; "" where there is none."""
+    from genkit.core.location import RECIPE, SIGNS
+    from genkit.training.run_folder import RunFolder
+
+    path = Path(os.path.realpath(path))
+    if not path.is_file():
+        return ""
+    for run in (path.parent, path.parent.parent):
+        begun = (run / RECIPE).is_file() and any((run / sign).exists() for sign in SIGNS)
+        if begun and (path in vars(RunFolder(run)).values() or path.parent == run / "classifier"):
+            return f"the run {run}"
+    paged = (path.parent / "explanation.json").is_file()
+    return (
+        f"the page in {path.parent}" if paged and any(path.match(p) for p in ("explanation.*", "class-*.png")) else ""
+    )
 
 
 def _lies_in(path: Path, folder: Path) -> bool:

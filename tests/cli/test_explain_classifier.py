@@ -447,6 +447,12 @@ def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys
     assert ran.code == 0 and Path("a.webp").is_file(), ran.err
 
 
+def test_an_image_that_cannot_be_read_is_named(here: Path, capsys: Capture, styleex: Brightness) -> None:
+    kept(here / "page")
+    told = refusal(capsys, "explain", "x", "/proc/self/mem", "--to", "1", "--found", "page")
+    assert "/proc/self/mem cannot be read (" in told and "give an image file" in told
+
+
 def test_one_image_without_a_class_is_told_how(here: Path, capsys: Capture, styleex: Brightness) -> None:
     image = next(Path("pics").glob("*.png"))
     for out in ((), ("--out", "page")):

@@ -50,6 +50,9 @@ def here(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     shutil.make_archive("p", "zip", "pics")
     os.symlink("p.zip", "link.zip")
     shutil.copytree(finished, "run")
+    for name in ("page/explanation.json", "page/class-0.png", "classifier/explained.json"):
+        Path("run", name).parent.mkdir(exist_ok=True)
+        Path("run", name).write_text("{}")
     Path("bench.json").write_text('{"against": "pics", "entries": [{"name": "a", "source": "digits"}]}')
     Path("ckpt.safetensors").touch()
     return tmp_path
@@ -85,6 +88,10 @@ REFUSED = [
     ("sample run --between p.zip pics/1/000000.png --out pics/1", "would be replaced (--between)"),
     ("exemplars mnist-exemplar-vae --replace pics --out pics/mine", "lies in pics"),
     ("exemplars run --extend digits --out run", "is an input"),
+    ("evaluate weights --against digits --json run/metrics.jsonl", "is a file of the run "),
+    ("evaluate weights --against digits --json run/classifier/explained.json", "is a file of the run "),
+    ("explain weights pics/1/000000.png --to a --grid run/page/class-0.png", "is a file of the page in "),
+    ("evaluate weights --against digits --json run/page/explanation.json", "is a file of the page in "),
     ("edit run --extend digits --out run/weights", "--out run/weights is a part of run, which is read (WEIGHTS)"),
     ("export run --to diffusers --out run", "is an input"),
     ("export run --to onnx --out run", "is an input"),
