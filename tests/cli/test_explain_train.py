@@ -698,7 +698,7 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
     assert "% of 40 labelled images, its classes taken to be dark, light" in run(capsys, *line).out
     assert "is right on 100 % of 40 labelled images\n" in run(capsys, *line, "--classes", "Light,DARK").out
     some, none = (run(capsys, *line, "--classes", names).out for names in ("cat,dark", "cat,dog"))
-    assert "100 % of 20 labelled images; labels that are none of its classes (cat, dark) are left out: light" in some
+    assert "100 % of 20 labelled images; labels left out, which are none of cat, dark: light" in some
     wrong = run(capsys, *line, "--classes", "dark,light").out
     assert "see whether --classes has the order" in wrong and "see whether --classes names" in some
     assert "warning: no label of the images (dark, light) is a class of the classifier (cat, dog)" in none
