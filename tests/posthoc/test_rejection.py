@@ -18,12 +18,14 @@ from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.frozen import freeze
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.randomness import Randomness, Rows
 from genkit.posthoc.rejection.acceptance import Shift
 from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.fitting import fitted
+from genkit.posthoc.rejection.keep_training import KeepTraining
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
@@ -240,6 +242,41 @@ def test_chains_never_give_out_their_start() -> None:
     assert chains.never == 50 and "100 % of the chains" in chains.remarks()[0]
 
 
+def test_a_chain_that_took_nothing_is_one_from_its_first_sample() -> None:
+    again = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=8)
+    again.start_from(torch.full((10,), 50.0))
+    first = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=8)
+    assert again.sample(50, rng=rng()).equal(first.sample(50, rng=rng())) and again.never == 50
+    alone = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=1)
+    assert (first.sample(50, rng=rng()) != alone.sample(50, rng=rng())).any(), "later samples are taken"
+
+
+def test_a_kept_critic_learns_the_ratio() -> None:
+    class Quadratic(nn.Module):
+        """a x^2 + b: the true ratio is of this form."""
+
+        sample_shape = (1,)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return self.a * x.squeeze(1).square() + self.b
+
+    ratio = DensityRatio(Quadratic())
+    system = KeepTraining(freeze(Wide()), ratio, rate=0.5)
+    adam = torch.optim.Adam(ratio.parameters(), 0.05)
+    random = rng(4)
+    for _ in range(400):
+        terms = system.loss(torch.randn(500, 1, generator=random), {}, WIDE * torch.randn(500, 1, generator=random), {})
+        adam.zero_grad()
+        sum(terms[name] for name in terms if name not in terms.observed).backward()  # type: ignore[union-attr]
+        adam.step()
+    x = torch.linspace(-3, 3, 13)[:, None]
+    torch.testing.assert_close(ratio(x).double(), Known()(x), rtol=0, atol=0.15)
+
+
 class _Shifted(Known):
     """Of data N(0, 1) to a generator N(1, WIDE^2)."""
 
@@ -263,6 +300,13 @@ def test_transport_moves_uphill_and_stays_near() -> None:
     assert _Ring()(end).mean() > _Ring()(start).mean()
     assert (end - start).norm(dim=1).max() < 1.5
     assert LatentTransport(generator, ratio, steps=0).sample(5, rng=rng()).equal(generator.sample(5, rng=rng()))
+
+
+def test_a_step_of_transport_stays_on_the_sphere() -> None:
+    plane = _Plane()
+    start = plane.sample(50, rng=rng())
+    step = LatentTransport(plane, _Ring(), steps=1, rate=0.05, k=1.0).sample(50, rng=rng()) - start
+    assert step.norm(dim=1).mean() > 0.03 and (step * start).sum(1).abs().max() < 1e-6
 
 
 class _Plane(Wide):
