@@ -246,6 +246,8 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
 
 def _advice(kind: str, weights: str) -> str:
     """Advice for a ratio of this kind that is not calibrated."""
+    if kind == "platt":
+        return "take --ratio isotonic, which fits any rising curve, or keep"
     if kind in CALIBRATED:
         return "judge it on more real samples with --held-out"
     if kind in TRAINED:

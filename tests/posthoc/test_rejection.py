@@ -376,6 +376,18 @@ def test_calibrations_mend_scores_and_the_prior(seeded: None) -> None:
         Platt().fit(score, torch.ones(40_000).bool())
 
 
+def test_a_ratio_that_tells_nothing_is_told_of() -> None:
+    real = torch.arange(4000) % 2 == 0
+    told = torch.where(real, 0.5, -0.5).double() + torch.randn(4000, generator=rng()).double()
+    knows, guesses = reliability(told, real), reliability(0.01 * torch.randn(4000, generator=rng()), real)
+    assert guesses.trusted and knows.chance == pytest.approx(math.log(2)) and knows.bce < knows.chance - 2 * knows.error
+    assert knows.remarks() == []
+    (line,) = guesses.remarks("train it longer")
+    assert "no better than chance (cross-entropy 0.693, chance 0.693)" in line and line.endswith("; train it longer")
+    few = reliability(torch.full((400,), math.log(1 / 3)), torch.arange(400) % 4 == 0)
+    assert few.chance == pytest.approx(few.bce) and "no better than chance" in few.remarks()[0], "one in four is real"
+
+
 def test_isotonic_is_kept_with_its_knots(tmp_path: Any, seeded: None) -> None:
     x = torch.randn(500)
     made = Isotonic()

@@ -130,6 +130,8 @@ class Reliability:
 
     Attributes:
         bce: mean cross-entropy in nats; log 2 where nothing can be told, and log 2 - JSD(data, generator) at best.
+        error: standard error of `bce`.
+        chance: cross-entropy of the share of real samples; log 2 where there are as many made ones.
         ece: expected calibration error over ten bins of probability.
         z: Dawid's Z, standard normal if the probabilities are true.
         curve: (probability said, share that is real, number) of each bin that holds any.
@@ -139,6 +141,8 @@ class Reliability:
     ece: float
     z: float
     curve: tuple[tuple[float, float, int], ...]
+    error: float
+    chance: float
 
     def values(self) -> dict[str, float]:
         return {"bce": self.bce, "ece": self.ece, "z": self.z}
@@ -148,20 +152,27 @@ class Reliability:
         return abs(self.z) <= BAD_Z and self.ece <= BAD_ECE
 
     def remarks(self, advice: str = "train it longer, or calibrate it") -> list[str]:
-        """A warning that ends with `advice`, or none."""
-        if self.trusted:
-            return []
-        return [
-            f"the ratio is not calibrated: Z {self.z:.1f} (|Z| up to {BAD_Z:g} is chance), calibration error "
-            f"{self.ece:.3f}; {advice}"
-        ]
+        """Warnings that end with `advice`, where there are some."""
+        found = list[str]()
+        if not self.trusted:
+            found.append(
+                f"the ratio is not calibrated: Z {self.z:.1f} (|Z| up to {BAD_Z:g} is chance), calibration error "
+                f"{self.ece:.3f}; {advice}"
+            )
+        if self.bce > self.chance - 2 * self.error:
+            found.append(
+                f"the ratio tells real samples from made ones no better than chance (cross-entropy {self.bce:.3f}, "
+                f"chance {self.chance:.3f}), so that nothing is gained by it; {advice}"
+            )
+        return found
 
 
 def reliability(logits: Tensor, real: Tensor) -> Reliability:
     """Of logits (n,) of samples that were not fitted to, real, (n,) bool, or made."""
     logits, y = logits.cpu().double(), real.cpu().double()
     p = logits.sigmoid()
-    bce = F.binary_cross_entropy_with_logits(logits, y).item()
+    losses = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+    share = torch.stack([y.mean(), 1 - y.mean()])
     z = ((y - p).sum() / (p * (1 - p)).sum().clamp(min=1e-300).sqrt()).item()
     bins = (p * BINS).long().clamp(max=BINS - 1)
     curve = tuple(
@@ -170,4 +181,5 @@ def reliability(logits: Tensor, real: Tensor) -> Reliability:
         if (bins == k).any()
     )
     ece = sum(n * abs(said - found) for said, found, n in curve) / len(y)
-    return Reliability(bce, ece, z, curve)
+    error, chance = losses.std().item() / len(y) ** 0.5, torch.special.entr(share).sum().item()
+    return Reliability(losses.mean().item(), ece, z, curve, error, chance)
