@@ -142,7 +142,8 @@ def _resampled(generator: RatioSampler, asked: dict[str, Any]) -> Generator:
     steps = asked.get("steps")
     if steps is not None and (not steps.isdecimal() or len(steps) > 6):
         raise GenkitError(f"--steps: of a chain, a whole number up to 999,999, got {shown(steps)}")
-    if asked.keys() == {"sampler"} and asked["sampler"] == generator.kind:
+    own = {"sampler": generator.kind, "rate": getattr(getattr(generator, "shift", None), "rate", None)}
+    if all(own.get(name) == value for name, value in asked.items()):
         return generator
     kind = asked.get("sampler") or ("rejection" if "rate" in asked else generator.kind)
     starts = getattr(generator, "starts", None)

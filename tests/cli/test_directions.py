@@ -208,7 +208,7 @@ def test_directions_of_what_they_have_edited_already_are_its_own(
     [
         (
             "gan",
-            ("-k", 4, "--method", "random"),
+            ("-k", 4, "--method", "coordinate"),
             "a latent of 3 numbers has 3 orthogonal directions, got 4; ask for fewer",
         ),
         ("gan", ("-k", 100_000_000), "'-k': 100000000 is not in the range 1<=x<=4096"),

@@ -43,7 +43,9 @@ def steps(ratio: str, n: int) -> list[str]:
 
 
 @pytest.mark.parametrize("ratio", ["keep", "head", "fresh", "platt", "isotonic", "raw"])
-def test_every_ratio_leads_to_weights(gan: Path, tmp_path: Path, capsys: Capture, ratio: str) -> None:
+def test_every_ratio_leads_to_weights(
+    gan: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, ratio: str
+) -> None:
     out = tmp_path / "refined"
     command = ["refine", str(gan), "--data", DATA, "--out", str(out), "--ratio", ratio, *steps(ratio, 20)]
     refined = run(capsys, *command, "--rate", "0.3")
@@ -54,6 +56,10 @@ def test_every_ratio_leads_to_weights(gan: Path, tmp_path: Path, capsys: Capture
     assert report["before"]["bce"] > 0 and report["after"]["curve"]
     assert (out / "training").is_dir() == (ratio in ("keep", "head", "fresh"))
     assert "proposals, 40 kept" in run(capsys, "sample", out, "-n", "40", "--out", tmp_path / "points").out
+    with monkeypatch.context() as patched:
+        patched.setattr("genkit.posthoc.rejection.rejection.Rejection._found", None)
+        same = run(capsys, "sample", out, "-n", "4", "--rate", "0.3", "--out", tmp_path / "same")
+        assert same.code == 0, "its own rate needs no burn-in"
     assert Generator.from_pretrained(out).sample(3).shape == (3, 2)
 
 

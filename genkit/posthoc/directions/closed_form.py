@@ -32,15 +32,15 @@ def closed_form(method: ClosedForm, space: Space, directions: int, seed: int = 0
         crew: processes that share the latents and find the same; each of them calls this.
 
     Raises:
-        GenkitError: more directions than the latent has, or no affine map to look at.
+        GenkitError: more directions than the latent has, but for random ones, or no affine map to look at.
     """
-    check_orthogonal(directions, space.dim)
-    if method == "coordinate":
-        return LatentCoordinates(directions, space.dim)
     if method == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return FixedDirections(directions, space.dim)
+    check_orthogonal(directions, space.dim)
+    if method == "coordinate":
+        return LatentCoordinates(directions, space.dim)
     found = sefa_of(space, directions, crew) if method == "sefa" else ganspace_of(space, directions, seed, crew)
     return FixedDirections.of(found.rows.float())
 

@@ -247,7 +247,7 @@ def check_orthogonal(directions: int, dim: int) -> None:
     if directions > dim:
         raise RecipeError(
             f"directions: a latent of {dim} numbers has {dim} orthogonal directions, got {directions}; ask for fewer, "
-            "or take unit_columns"
+            "or take learned ones (unit_columns)"
         )
 
 

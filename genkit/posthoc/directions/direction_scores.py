@@ -134,7 +134,7 @@ def _rivals(directions: Directions, seed: int, done: Callable[[], None]) -> Any:
     yield "own", directions
     done()
     for method in ("random", "coordinate"):
-        if len(directions) <= directions.space.dim:
+        if method == "random" or len(directions) <= directions.space.dim:
             yield method, rival(directions, method, stable_seed(seed, "rival"))
         done()
 

@@ -62,6 +62,8 @@ def test_baselines_are_scored_alike() -> None:
     found.unit.fill_(1.5)
     scored = score(found, steps=2, seeds=2)
     assert set(scored.accuracy) == {"own", "random", "coordinate"} and scored.each[0].accuracy is not None
+    many = Directions(generator, FixedDirections(9, 8))
+    assert set(score(many, steps=2, seeds=2).accuracy) == {"own", "random"}, "eight coordinates are no nine directions"
     other = rival(found, "coordinate")
     assert other.unit == 1.5 and other.rows().equal(torch.eye(8)[:4])
     assert set(scored.to_json()) == {"accuracy", "settings", "directions"}
@@ -145,7 +147,7 @@ def test_ganspace_of_w_and_of_z() -> None:
 
 def test_what_has_no_closed_form() -> None:
     with pytest.raises(GenkitError, match="a latent of 3 numbers has 3 orthogonal directions, got 4"):
-        closed_form("random", space_of(made(GAN)), 4)
+        closed_form("coordinate", space_of(made(GAN)), 4)
     with pytest.raises(
         GenkitError, match=r"SeFa is of the affine maps of a latent, in z or w; the style b8\.conv1 has none"
     ):
