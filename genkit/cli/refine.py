@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
 TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
-HELD_OUT, STEPS = 0.1, 2000
+HELD_OUT, STEPS = 0.2, 2000
 OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "steps": "--chain"}
 """Settings of the samplers."""
 TRAINING, PROPOSALS, REPORT = "training", "proposals", "refinement.json"
@@ -54,6 +54,8 @@ class Refinement:
 
     Attributes:
         changed: whether `generator` samples otherwise than `weights` do.
+        looks: real samples by which the best checkpoint of a ratio that is trained is chosen.
+        held_out: others, to calibrate and judge on.
     """
 
     weights: str
@@ -62,6 +64,7 @@ class Refinement:
     kind: str
     features: str | None
     data: Mapping[str, Any]
+    looks: Mapping[str, Any]
     held_out: Mapping[str, Any]
     sampler: str
     settings: Mapping[str, Any]
@@ -72,7 +75,11 @@ class Refinement:
 @click.command("refine", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
 @click.argument("weights", type=WEIGHTS)
 @click.option("--data", type=DATA, required=True, help="Real samples, such as WEIGHTS were trained on.")
-@click.option("--held-out", type=DATA, help="Real samples to calibrate and judge on; a tenth of --data if not said.")
+@click.option(
+    "--held-out",
+    type=DATA,
+    help="Real samples to judge on; the first half chooses a checkpoint or calibrates. A fifth of --data if not said.",
+)
 @click.option(
     "--out", type=FOLDER, required=True, help=f"Folder of the new weights; {TRAINING} in it is the ratio's run."
 )
@@ -125,8 +132,10 @@ def command(
         raise GenkitError(f"--features are read by --ratio head, and not by {kind}; leave one of them out")
     taught = real if judged else part(real, 0.0, 1 - HELD_OUT, seed)
     judged = judged or part(real, 1 - HELD_OUT, 1.0, seed)
+    looks = part(judged, 0.0, 0.5, seed)
+    judged = part(judged, 0.5, 1.0, seed) if kind in TRAINED else judged
     changed = solver is not None or sampling_steps is not None
-    asked = Refinement(weights, generator, changed, kind, features, taught, judged, sampler, settings, out, seed)
+    asked = Refinement(weights, generator, changed, kind, features, taught, looks, judged, sampler, settings, out, seed)
     density = _checked(asked)
     if kind not in TRAINED and (training or resume):
         raise GenkitError(
@@ -160,6 +169,8 @@ def _checked(asked: Refinement) -> DensityRatio:
     shape = tuple(asked.generator.sample_shape)
     open_data(asked.data, shape, "--data")
     check_judges(open_data(asked.held_out, shape, "--held-out"))
+    if asked.kind in TRAINED:
+        check_judges(open_data(asked.looks, shape, "--held-out"))
     ratio: DensityRatio = build(
         ratio_spec(asked.weights, asked.kind, asked.generator, asked.features),
         where="--features" if asked.features else "--ratio",
@@ -193,7 +204,7 @@ def _trained(asked: Refinement, steps: int, resume: bool, crew: Crew) -> Density
         asked.features,
         asked.generator,
         asked.data,
-        asked.held_out,
+        asked.looks,
         steps,
         asked.seed,
     )

@@ -92,13 +92,14 @@ def refine_recipe(
     features: str | None,
     generator: Generator,
     data: Mapping[str, Any],
-    held_out: Mapping[str, Any],
+    looks: Mapping[str, Any],
     steps: int,
     seed: int,
 ) -> dict[str, Any]:
     """The tree of a recipe that keeps the checkpoint of the least cross-entropy on held-out samples.
 
     Args:
+        looks: these samples, on which the ratio is not judged afterwards.
         sampled: the weights as they are sampled, where that is otherwise than as they are.
     """
     from genkit.core.generator import LatentGenerator
@@ -114,7 +115,7 @@ def refine_recipe(
     }
     rate = LINEAR if features else 1e-3 if points or kind == "head" else 2e-4
     adam = {"type": "adam", "lr": rate, "betas": [0.5, 0.999], "schedule": {"type": "cosine"}}
-    looks = max(1, steps // LOOKS)
+    often = max(1, steps // LOOKS)
     return {
         "name": name,
         "description": f"The ratio of densities behind {weights}, written by genkit refine.",
@@ -122,6 +123,6 @@ def refine_recipe(
         "system": system,
         "optimizers": {"ratio": adam},
         "train": {"steps": steps, "batch_size": 512 if points else 64, "seed": seed, "ema": 0.99},
-        "every": {"log": 50, "grid": 0, "checkpoint": looks, "evaluate": looks},
-        "evaluate": {"against": dict(held_out), "metrics": ["ratio"], "n": JUDGED, "best": "bce", "select": True},
+        "every": {"log": 50, "grid": 0, "checkpoint": often, "evaluate": often},
+        "evaluate": {"against": dict(looks), "metrics": ["ratio"], "n": JUDGED, "best": "bce", "select": True},
     }

@@ -18,6 +18,7 @@ from genkit.core.interruption import Interrupted
 from genkit.core.pretrained import save_products
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.posthoc.rejection.rejection import Rejection
+from genkit.training.recipe import Recipe
 from tests.cli.console import refusal, run
 from tests.contracts.specs import PLAIN_DDPM, seeded
 from tests.training.tiny import on_processes
@@ -40,6 +41,32 @@ def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def steps(ratio: str, n: int) -> list[str]:
     """The option, of a ratio that is trained."""
     return ["--steps", str(n)] if ratio in ("keep", "head", "fresh") else []
+
+
+def test_a_checkpoint_is_chosen_by_other_samples_than_the_ratio_is_judged_on(
+    gan: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.posthoc.rejection import fitting
+
+    judged, honest = list[set[tuple[float, ...]]](), fitting.fitted
+
+    def content(items: Any) -> set[tuple[float, ...]]:
+        return {tuple(row) for row in items.rows(torch.arange(len(items))).tolist()}
+
+    def watched(generator: Any, density: Any, items: Any, *rest: Any, **more: Any) -> Any:
+        judged.append(content(items))
+        return honest(generator, density, items, *rest, **more)
+
+    monkeypatch.setattr(fitting, "fitted", watched)
+    for number, held in enumerate(((), ("--held-out", DATA))):
+        out = tmp_path / str(number)
+        assert (
+            run(capsys, "refine", gan, "--data", DATA, *held, "--out", out, "--ratio", "head", "--steps", 20).code == 0
+        )
+        recipe = Recipe.load(out / "training/recipe.yaml").to_dict()
+        taught, looked = (content(build(spec, kind="data")) for spec in (recipe["data"], recipe["evaluate"]["against"]))
+        assert judged[number] and not judged[number] & looked
+        assert held or not (taught & (looked | judged[number])), "a fifth of the data, which nothing is fitted to"
 
 
 @pytest.mark.parametrize("ratio", ["keep", "head", "fresh", "platt", "isotonic", "raw"])
@@ -165,7 +192,7 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
         (["--gamma", "40"], "of the samples would be kept (gamma 40), which would not finish"),
         (["--ratio", "platt", "--steps", "7"], "--steps is of a ratio that is trained (keep, head, fresh); platt"),
         (["--ratio", "raw", "--resume"], "--resume is of a ratio that is trained (keep, head, fresh); raw"),
-        (["--held-out", "{type: gaussians8, n: 3}"], "a ratio is judged on at least 4 real samples, got 3"),
+        (["--held-out", "{type: gaussians8, n: 3}"], "a ratio is judged on at least 4 real samples, got 1"),
         (["--data", "{type: gaussians8, n: 20}"], "a ratio is judged on at least 4 real samples, got 2"),
         (["--data", "{type: digits, split: test, size: 8}"], "--data: samples of digits are [1, 8, 8], wanted [2]"),
         (["--held-out", "nowhere"], "nowhere"),
