@@ -10,11 +10,11 @@ dimensions that are seen (6/24 by chance), and the mean |cosine| of the factors 
 
 The other three train recipes/DATA/directions with each seed, its GAN as well unless one is given, and compare what it
 found with the other methods in the same space: RCA at a small budget, mean |Spearman| of the five directions that
-follow a measured property best, mean uniqueness; of shapes, for each known factor how far the direction that moves it
-most does so, and the other factor that this one moves most, in standard deviations over real images (of classes the
-share that becomes another); and how many directions move one factor alone: by half a deviation, all others by a
-quarter at most. Known factors are those that --judge reads, a predictor such as recipes/shapes/judge makes; without
-one, hue and size, which are measured.
+follow a measured property best, mean uniqueness; for each known factor how far the direction that moves it most does
+so, and the other factor that this one moves most, in standard deviations over real images (of classes the share that
+becomes another); and how many directions move one factor alone: by half a deviation, all others by a quarter at most.
+Known factors are those that --judge reads, a predictor such as recipes/shapes/judge makes; without one, hue, size,
+place and ground of shapes, and of other images what pixels show, such as brightness and area.
 
 What is unfinished is resumed; what was measured is kept in --out.
 """
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from genkit.core.frozen import freeze
 from genkit.core.generator import LatentGenerator
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
-from genkit.images.property_changes import Properties
+from genkit.images.property_changes import PixelJudge, Properties
 from genkit.posthoc.directions.deformators import (
     Deformator,
     FixedDirections,
@@ -145,8 +146,7 @@ def recorded(given: argparse.Namespace) -> None:
     for seed in given.seeds:
         learned = of_recipe(given, seed)
         for method in METHODS:
-            path = given.out / f"{given.what}-{method}-{'judged-' if given.judge else ''}{seed}.json"
-            found = kept(path, lambda m=method, s=seed, d=learned: measured(given, m, d, s))  # type: ignore[misc]
+            found = measured(given, method, learned, seed)
             factors = ", ".join(f"{k} {a:.2f} ({other} {b:.2f})" for k, (a, other, b) in found["factors"].items())
             alone = ", ".join(f"{name} {found['alone'].count(name)}" for name in dict.fromkeys(found["alone"]))
             told = " | ".join(f"{found[key]:.3f}" for key in ("accuracy", "top_five", "unique"))
@@ -166,22 +166,38 @@ def of_recipe(given: argparse.Namespace, seed: int) -> Directions:
 def measured(given: argparse.Namespace, method: str, learned: Directions, seed: int) -> Spec:
     """Scores of one method, in the space and unit of the learned directions and as many."""
     directions = learned if method == "learned" else rival(learned, method, seed)
+    factors = f"{given.what}-{method}-{'judged' if given.judge else 'factors'}-{seed}.json"
+    return {
+        **kept(given.out / f"{given.what}-{method}-{seed}.json", partial(told_apart, directions, seed)),
+        **kept(given.out / factors, partial(by_factors, directions, given.what, given.judge, seed)),
+    }
+
+
+def told_apart(directions: Directions, seed: int) -> Spec:
     scored = score(directions, seed=seed)
-    moved = factors_moved(directions, given.judge, seed) if given.what == "shapes" else []
     best = sorted((max(map(abs, one.moves.values())) for one in scored.each), reverse=True)[:5]
     return {
         "accuracy": scored.accuracy["own"],
         "top_five": sum(best) / len(best),
         "unique": sum(one.uniqueness for one in scored.each) / len(scored.each),
+    }
+
+
+def by_factors(directions: Directions, data: str, judge: str | None, seed: int) -> Spec:
+    moved = factors_moved(directions, data, judge, seed)
+    return {
         "factors": {name: max((one[name], *_other(one, name)) for one in moved) for name in (moved or [{}])[0]},
         "alone": [name for one in moved for name in one if one[name] >= MOVES and _other(one, name)[1] <= RESTS],
     }
 
 
-def factors_moved(directions: Directions, judge: str | None, seed: int, n: int = 64) -> list[dict[str, float]]:
-    """How far each direction moves every factor."""
-    images = catalog.build({"type": "shapes", "split": "test"}).rows(torch.arange(1000))
-    reader: Any = Pretrained.from_pretrained(judge) if judge else MeasuredShape()
+def factors_moved(
+    directions: Directions, data: str, judge: str | None, seed: int, n: int = 64
+) -> list[dict[str, float]]:
+    """How far each direction moves every factor: of shapes those that are known, else what pixels show."""
+    images = catalog.build({"type": data, "split": "test"}).rows(torch.arange(1000))
+    measured: Any = MeasuredShape() if data == "shapes" else PixelJudge(images)
+    reader: Any = Pretrained.from_pretrained(judge) if judge else measured
     properties, reach = Properties(reader, images), usual(directions.space.dim).scale / 2
     each = [moved_by(directions, k, reach, properties, range(seed, seed + n)) for k in range(len(directions))]
     return [{name: change.abs().mean().item() for name, change in changes.items()} for changes in each]
