@@ -18,9 +18,11 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -75,7 +77,7 @@ def samplers(run: Path) -> Mapping[str, Callable[[], Generator]]:
     """Makers of the samplers that are compared, by name."""
     rejection = Rejection.from_pretrained(run)
     gan, kept_training = rejection.generator, rejection.ratio
-    raw = DensityRatio(torch.nn.Module.eval(_critic(run)))
+    raw = DensityRatio(torch.nn.Module.eval(_critic(str(run / "gan"))))
     return {
         "none": lambda: gan,
         "DRS, raw critic, 95": lambda: Rejection(gan, raw, percentile=95),
@@ -86,10 +88,10 @@ def samplers(run: Path) -> Mapping[str, Callable[[], Generator]]:
     }
 
 
-def _critic(run: Path) -> Any:
+def _critic(weights: str) -> Any:
     from genkit.core.reference import load_reference
 
-    return load_reference(torch.nn.Module, {"weights": str(run / "gan"), "product": "critic"}, "the critic")
+    return load_reference(torch.nn.Module, {"weights": weights, "product": "critic"}, "the critic")
 
 
 def measured(make: Callable[[], Generator], seed: int, n: int) -> dict[str, float]:
@@ -180,39 +182,53 @@ def scored(generator: Generator, seed: int) -> dict[str, float]:
 
 
 def cost(out: Path) -> None:
-    """Seconds of a rejection beside those of its proposals and scores alone, in turns: of points, and of digits."""
+    """Shares of a rejection's time that go neither into proposals nor into scores, and samples a second."""
     from genkit.core.catalog import build
 
-    digits = Generator.from_pretrained("digits-wgan-ratio-clipping")
+    digits, photos = (Generator.from_pretrained(name) for name in ("digits-wgan-ratio-clipping", "small-photos-gan"))
     critic = build({"type": "dcgan_critic", "size": 28, "width": 32})
     for name, rejection, n in (
         ("points", Rejection.from_pretrained(out / "points-0"), 5000),
         ("digits", Rejection(digits, DensityRatio(critic), rate=0.2, samples=1000), 256),
+        ("photographs", Rejection(photos, DensityRatio(_critic("small-photos-gan")), rate=0.2, samples=1500), 96),
     ):
         rejection.sample(n, rng=rng(0))
-        turns = [turn(rejection, n, seed) for seed in range(7)]
-        ratios = [mine / alone for mine, alone, _, _ in turns]
-        kept_a_second = statistics.median(kept / mine for mine, _, kept, _ in turns)
-        made_a_second = statistics.median(made / alone for _, alone, _, made in turns)
+        shares = [bookkeeping(rejection, n, seed) for seed in range(7)]
+        kept, raw = (
+            statistics.median(n / process_seconds(partial(of.sample, n, rng=rng(seed))) for seed in range(7))
+            for of in (rejection, rejection.generator)
+        )
         print(
-            f"{name}: {kept_a_second:,.0f} kept samples, {made_a_second:,.0f} scored proposals a second; over "
-            f"proposals and scores alone median {statistics.median(ratios):.3f} of 7, {min(ratios):.3f} to "
-            f"{max(ratios):.3f}"
+            f"{name}: all but proposals and scores takes {statistics.median(shares):.1%} of the time of a rejection, "
+            f"{min(shares):.1%} to {max(shares):.1%} of 7; {kept:,.0f} kept and {raw:,.0f} raw samples a second"
         )
 
 
-def turn(rejection: Rejection, n: int, seed: int) -> tuple[float, float, int, int]:
-    """CPU seconds of n kept samples, and of as many proposals with their scores as these took; n and that number."""
-    rejection.proposals.made = 0
+def process_seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
-    rejection.sample(n, rng=rng(seed))
-    mine, made = time.process_time() - start, rejection.proposals.made
-    start = time.process_time()
-    for k in range(0, made, n):
-        x = rejection.generator.sample(min(n, made - k), rng=rng(seed))
-        with torch.no_grad():
-            rejection.log_ratio(x, {})
-    return mine, time.process_time() - start, n, made
+    work()
+    return time.process_time() - start
+
+
+def bookkeeping(rejection: Rejection, n: int, seed: int) -> float:
+    """Share of the CPU time of n kept samples that goes neither into proposals nor into their scores."""
+    inner = 0.0
+
+    def timed(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            nonlocal inner
+            start = time.process_time()
+            found = work(*given)
+            inner += time.process_time() - start
+            return found
+
+        return run
+
+    with ExitStack() as patched:
+        for of, name in ((rejection.generator, "_sample"), (rejection, "log_ratio")):
+            patched.enter_context(mock.patch.object(of, name, timed(getattr(of, name))))
+        whole = process_seconds(partial(rejection.sample, n, rng=rng(seed)))
+    return 1 - inner / whole
 
 
 def spread(values: Sequence[float]) -> str:
