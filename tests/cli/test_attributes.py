@@ -36,8 +36,10 @@ def test_thresholds_are_yaml(capsys: Capture, measured: Path) -> None:
     assert ran.code == 0 and "50 images of shapes/test, noise 0.05, seed 0" in ran.out and not ran.err, ran
     block = yaml.safe_load(ran.out[ran.out.index("# of each") :])
     assert [(line["attribute"], line["distance"]) for line in block] == [
-        ("hue", "squared"), ("hue", "mean_absolute"), ("size", "squared"), ("size", "mean_absolute"),
-    ]  # fmt: skip
+        (name, distance)
+        for name in ("hue", "size", "x", "y", "background")
+        for distance in ("squared", "mean_absolute")
+    ]
     assert all(0 < line["tau_plus"] < line["tau_minus"] for line in block) and 2 < block[0]["tau_minus"] < 4
     assert run(capsys, "calibrate", measured, SHAPES, "-n", 50).out == ran.out
 

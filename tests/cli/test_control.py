@@ -48,7 +48,7 @@ def test_a_measurement_is_a_judge_and_what_it_does_not_read_is_said(capsys, weig
     code, out, err = run(capsys, "evaluate", weights[0], *asked)
     assert code == 0 and "the judge does not read shape: not scored" in out
     changed = next(line for line in out.splitlines() if "changed, drift of" in line)
-    assert changed.split()[-2:] == ["hue", "size"], "of all that the judge reads"
+    assert changed.split()[-5:] == ["hue", "size", "x", "y", "background"], "of all that the judge reads"
     assert "beyond what was learned" not in out + err
 
 

@@ -145,7 +145,7 @@ def test_a_classifier_of_28_pixels_sees_what_is_made_resized(steps: list[Any], c
     from genkit.classifiers.resized_classifier import ResizedClassifier
     from genkit.core.pretrained import Pretrained
 
-    line = ["explain", "train", "mnist-classifier", "{type: mnist, split: test, size: 32, channels: 1}"]
+    line = ["explain", "train", "mnist-classifier", "{type: digits, size: 32, channels: 1}"]
     ran = run(capsys, *line, "--out", "run", "-n", 20)
     assert ran.code == 0 and "takes images of 28 pixels: those of 32, which the generator makes, are resized" in ran.out
     recipe = steps[0][0]
