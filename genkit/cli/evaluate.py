@@ -27,8 +27,8 @@ from genkit.core.documents import is_spec, read_mapping
 from genkit.core.errors import GenkitError
 
 FEATURES = "features"
-MOST = (FEATURES, "accuracy", "attributes", "likelihood", "control")
-METRICS = ("accuracy", "attributes", "likelihood", "knn", "outliers", "control")
+MOST = (FEATURES, "accuracy", "attributes", "likelihood", "ratio", "control")
+METRICS = ("accuracy", "attributes", "likelihood", "ratio", "knn", "outliers", "control")
 """Metrics that are computed alone, each by the function `score` of a module here; FEATURES stands for all others."""
 
 
@@ -71,6 +71,7 @@ def command(ctx: click.Context, a: str, against: str | None, metrics: str | None
     accuracy    A: WEIGHTS of a classifier; reference: labelled DATA
     attributes  A: WEIGHTS of a predictor; reference: DATA with attributes
     likelihood  A: WEIGHTS of a VAE or diffusion model; reference: DATA
+    ratio       A: WEIGHTS that genkit refine made; reference: DATA
     knn         A: WEIGHTS of a VAE; reference: labelled DATA, all of which are
                 classified by the nearest latents of --train
     control     A: WEIGHTS of a GAN with controls; reference: DATA, read by --judge

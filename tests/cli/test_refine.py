@@ -69,6 +69,21 @@ def test_a_checkpoint_is_chosen_by_other_samples_than_the_ratio_is_judged_on(
         assert held or not (taught & (looked | judged[number])), "a fifth of the data, which nothing is fitted to"
 
 
+def test_a_ratio_is_judged_on_other_data(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    out, told = tmp_path / "refined", tmp_path / "told.json"
+    assert run(capsys, "refine", gan, "--data", DATA, "--out", out, "--ratio", "raw", "--rate", "0.5").code == 0
+    line = ["evaluate", out, "--metrics", "ratio", "--against", "{type: gaussians8, n: 300, seed: 5}"]
+    ran = run(capsys, *line, "--json", told)
+    assert ran.code == 0 and "n = 300 of each, seed 0" in ran.out and "said to be real" in ran.out, ran
+    found = json.loads(told.read_text())
+    assert f"{found['bce']:.4f}" in ran.out and found["chance"] == pytest.approx(0.6931, abs=1e-4)
+    assert sum(count for _, _, count in found["curve"]) == 600 and found["against"]["n"] == 300
+    assert run(capsys, *line).out == run(capsys, *line).out
+    line[1] = gan
+    assert "holds a GAN, which reads no ratio; genkit refine makes what does" in refusal(capsys, *line)
+    assert "is asked for alone" in refusal(capsys, "evaluate", out, "--metrics", "ratio,fd", "--against", DATA)
+
+
 @pytest.mark.parametrize("ratio", ["keep", "head", "fresh", "platt", "isotonic", "raw"])
 def test_every_ratio_leads_to_weights(
     gan: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, ratio: str
