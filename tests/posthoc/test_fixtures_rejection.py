@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from genkit.core.errors import GenkitError
+from genkit.core.input_gradient import input_gradient
 from genkit.posthoc.rejection.acceptance import EPS, Accepted, Shift, accept
 from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
 from genkit.posthoc.rejection.latent_samplers import langevin_step, transport_step
@@ -113,6 +114,27 @@ def test_known_densities(io: dict[str, Tensor], name: str) -> None:
         if "expected_rate" in config:
             rate = found.kept.double().mean().item()
             assert abs(rate - config["expected_rate"]) < 5 * config["rate_sd"]
+        if f"{label}cdf" in io:
+            x = io[f"{name}.x"][found.kept]
+            below = (x[:, None] <= io[f"{name}.cdf_grid"]).double().mean(0)
+            assert (below - io[f"{label}cdf"]).abs().max() <= min(
+                config["ks_vs_tabulated"], config["ks_crit_alpha1e_4"]
+            )
+
+
+def test_the_modes_of_a_known_mixture_become_equal(io: dict[str, Tensor]) -> None:
+    (case,) = (case for case in CONFIG["analytic"] if case["name"] == "ana_mix2d")
+    x, centres = io["ana_mix2d.x"], io["ana_mix2d.centres"]
+    kept = accept(io["ana_mix2d.log_ratio"], io["ana_mix2d.uniforms"], Shift(gamma=0.0), case["log_m"]).kept
+    nearest = torch.cdist(x, centres)
+    for rows, when in ((torch.ones_like(kept), "before"), (kept, "after")):
+        wanted = sorted(case[f"quadrant_counts_{when}"])
+        found = nearest[rows].argmin(1).bincount(minlength=4).sort().values
+        assert (found - torch.tensor(wanted)).abs().max() <= 3
+        within = (nearest[rows].amin(1) < 4 * case["sigma"]).double().mean().item()
+        assert within == pytest.approx(case[f"frac_within_4sigma_{when}"], abs=1e-3)
+    chi2 = (nearest[kept].argmin(1).bincount(minlength=4) - kept.sum() / 4).square().sum() / (kept.sum() / 4)
+    assert chi2 <= case["chi2_crit_alpha1e_4"] and chi2.item() == pytest.approx(case["chi2_3dof"], abs=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +150,7 @@ def logits() -> Any:
 
 def test_latent_langevin_steps_are_the_recorded_ones(io: dict[str, Tensor], logits: Any) -> None:
     z = io["ddls.z"][0]
+    assert_close(z - input_gradient(logits, z), io["ddls.grad_energy_step0"], rtol=1e-9, atol=1e-12)
     for noise, wanted, score in zip(io["ddls.noise"], io["ddls.z"][1:], io["ddls.logits"][1:], strict=True):
         z = langevin_step(z, logits, noise, CONFIG["ddls"]["eta"])
         assert_close(z, wanted, rtol=1e-9, atol=1e-12)
@@ -147,6 +170,7 @@ def test_calibrations_are_the_recorded_ones(io: dict[str, Tensor]) -> None:
     platt.fit(scores, real)
     assert_close(torch.stack([platt.scale, platt.shift]), io["cal.platt_ab"], rtol=1e-9, atol=1e-9)
     assert_close(platt(scores), io["cal.platt_logits"], rtol=1e-8, atol=1e-9)
+    assert_close(platt(grid).sigmoid(), io["cal.platt_grid"], rtol=1e-8, atol=1e-9)
     recorded = CONFIG["calibration"]
     assert abs(reliability(scores, real).z - recorded["z_raw"]) < 1e-9
     assert abs(reliability(scores, real).bce - recorded["bce_raw"]) < 1e-9
