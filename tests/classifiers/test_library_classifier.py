@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import sys
 
 import pytest
 import torch
@@ -52,7 +52,22 @@ def test_what_does_not_fit_is_refused() -> None:
         load_weights(LibraryClassifier(RESNET, 32, 3), state, "w")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("timm") is not None, reason="timm is installed")
-def test_timm_is_asked_for_where_it_is_absent() -> None:
+def test_logits_are_timms_with_loaded_weights(tmp_path) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(5)
+    reference = timm.create_model("resnet10t", pretrained=False, num_classes=3).eval()
+    assert outputs_in("timm:resnet10t", reference.state_dict()) == 3
+    classifier = LibraryClassifier("timm:resnet10t", 32, 3)
+    load_weights(classifier, reference.state_dict(), "w")
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(classifier.eval()(x), reference((x + 1) / 2))
+    again = Pretrained.from_pretrained(classifier.save_pretrained(tmp_path))
+    torch.testing.assert_close(again(x), classifier(x), rtol=0, atol=0)
+    with pytest.raises(RecipeError, match="timm has no 'resnet10u'; did you mean 'resnet10t'"):
+        LibraryClassifier("timm:resnet10u", 32, 3)
+
+
+def test_timm_is_asked_for_where_it_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(RecipeError, match="pip install timm"):
         LibraryClassifier("timm:resnet18", 32, 3)
