@@ -28,7 +28,7 @@ ENTRIES: Entries = {
         ),
         "measured_shape": Entry(
             "genkit.classifiers.measured_shape:MeasuredShape",
-            "Images of the data set `shapes` -> hue and size of the shape, measured from their pixels.",
+            "Images of the data set `shapes` -> hue, size and place of the shape, and its ground, from pixels.",
         ),
         "classifier": Entry(
             "genkit.classifiers.conv_classifier:Classifier",

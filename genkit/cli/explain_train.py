@@ -115,17 +115,12 @@ def command(
     if dry_run:
         with nullcontext(run.named(name)) if run.recipe else _lent(classifier) as reference:
             run.follow(reference, dry_run)
-            recipe = _recipe(run, reference, *wanted)
-            if run.recipe:
-                run.check_recipe(recipe)
-            click.echo(describe_run(recipe))
+            click.echo(describe_run(_recipe(run, reference, *wanted)))
         return
     with run.alone():
         run.keep(classifier, shown if parted else None)
         run.follow(run.named(name))
         recipe = _recipe(run, run.named(name), *wanted)
-        if run.recipe:
-            run.check_recipe(recipe)
         _train(recipe, out, resume, classifier, opened)
     _explain(name, explained, out, judge, n, seed, recipe.train.steps)
 
@@ -209,6 +204,7 @@ def _recipe(
     minutes: int | None,
     seed: int,
 ) -> Recipe:
+    """The recipe of the run; raises CheckpointError where a run that has begun cannot go on with it."""
     from genkit.cli.explaining.recipe import STEPS, styleex_recipe
     from genkit.training.recipe import Recipe
 
@@ -232,6 +228,8 @@ def _recipe(
     elif minutes:
         tree["train"]["steps"] = _fitting(recipe, minutes)
         recipe = Recipe.from_dict(tree)
+    if run.recipe:
+        run.check_recipe(recipe)
     return recipe
 
 

@@ -20,7 +20,7 @@ import click
 from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import GenkitError, WeightsError, kind_of, shown
 from genkit.core.files import check_place, write_atomically
-from genkit.core.location import among_files_of
+from genkit.core.location import among_files_of, has_begun
 
 
 class Input(click.ParamType):
@@ -186,15 +186,13 @@ def _own(path: Path, read: Path) -> bool:
 
 def _file_of(path: Path) -> str:
     """The run or the page that has a file of its own at `path`; "" where there is none."""
-    from genkit.core.location import RECIPE, SIGNS
     from genkit.training.run_folder import RunFolder
 
     path = Path(os.path.realpath(path))
     if not path.is_file():
         return ""
     for run in (path.parent, path.parent.parent):
-        begun = (run / RECIPE).is_file() and any((run / sign).exists() for sign in SIGNS)
-        if begun and (path in vars(RunFolder(run)).values() or path.parent == run / "classifier"):
+        if has_begun(run) and (path in vars(RunFolder(run)).values() or path.parent == run / "classifier"):
             return f"the run {run}"
     paged = (path.parent / "explanation.json").is_file()
     return (

@@ -29,12 +29,16 @@ UNFINISHED = "genkit.training.unfinished:left_by"
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
+def has_begun(run: Path) -> bool:
+    """Whether a run has begun in this folder; a recipe alone is none."""
+    return (run / RECIPE).is_file() and any((run / sign).exists() for sign in SIGNS)
+
+
 def among_files_of(path: Path) -> Path | None:
     """The run among whose weights, checkpoints or grids `path` is, or would be."""
     path = path.resolve()
-    within = [run for run in path.parents if path.relative_to(run).parts[0] in OWN_FOLDERS]
-    begun = (run for run in within if (run / RECIPE).is_file() and any((run / sign).exists() for sign in SIGNS))
-    return next(begun, None)
+    within = (run for run in path.parents if path.relative_to(run).parts[0] in OWN_FOLDERS)
+    return next(filter(has_begun, within), None)
 
 
 class Unfinished(Protocol):

@@ -62,9 +62,9 @@ def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]
 
 def _beside(source: str | Path, trainer: Trainer) -> Iterator[nn.Module]:
     """Fills the trainer's other products with those of `source`, as far as they are the same networks."""
-    (_, main), *others = trainer.system.products.items()
+    there, (_, *others) = products_of(source), trainer.system.products.items()
     for name, mine in others:
-        if mine is main or name not in products_of(source):
+        if name not in there:
             continue
         made = loaded(locate(source, name))
         assert isinstance(mine, nn.Module)

@@ -22,7 +22,7 @@ def chosen_by(selection: str) -> dict[str, Any]:
     return {"selection": ShareSelection() if selection == "share" else PaperSelection()}
 
 
-def critic_of(by: str, device: Any) -> Any:
+def critic_beside(by: str, device: Any) -> Any:
     """The critic that lies beside a StyleEx, or in the stage of a run that trained it, in eval mode on a device.
 
     Raises:

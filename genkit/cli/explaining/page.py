@@ -118,7 +118,7 @@ def chosen(count: int, n: int, seed: int) -> Tensor:
 def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
     from genkit.classifiers.fitness import check_explicable
-    from genkit.cli.explaining.choice import chosen_by, critic_of
+    from genkit.cli.explaining.choice import chosen_by, critic_beside
     from genkit.cli.explaining.labelled import decisions, right_on
     from genkit.evaluation.real_data import open_data
     from genkit.explain.checks import beyond
@@ -130,7 +130,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     n, seed = searched_of(given.get("n")), given.get("seed", 0)
     data = open_data(images, tuple(generator.sample_shape), "IMAGES", given.get("skip_bad", False))
     judge: Any = loaded_judge(given.get("judge"), generator.sample_shape)
-    critic = critic_of(by, generator.device) if "realistic" in given else None
+    critic = critic_beside(by, generator.device) if "realistic" in given else None
     rows = chosen(len(data), n, seed)
     if len(rows):
         check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
