@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from genkit.cli.places import (
     option,
     skip_bad_option,
 )
+from genkit.cli.sampler_options import OPTIONS
 from genkit.core.documents import is_spec, read_mapping
 from genkit.core.errors import GenkitError
 
@@ -30,6 +32,22 @@ FEATURES = "features"
 MOST = (FEATURES, "accuracy", "attributes", "likelihood", "ratio", "control")
 METRICS = ("accuracy", "attributes", "likelihood", "ratio", "knn", "outliers", "control")
 """Metrics that are computed alone, each by the function `score` of a module here; FEATURES stands for all others."""
+
+
+SHARED: dict[str, dict[str, Any]] = {
+    "--steps": {
+        "of": (FEATURES, "likelihood", "outliers"),
+        "help": f"{OPTIONS['--steps']['help']} Of likelihood: steps kept of the diffusion; of outliers: of training.",
+    }
+}
+"""Options of sampling that mean something else to other metrics."""
+
+
+def _samples(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with the options of `genkit sample` that exchange a sampler or guide it."""
+    for name, settings in reversed(OPTIONS.items()):
+        command = option(name, **{"of": (FEATURES,), **settings, **SHARED.get(name, {})})(command)
+    return command
 
 
 @click.command("evaluate", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
@@ -52,7 +70,6 @@ METRICS = ("accuracy", "attributes", "likelihood", "ratio", "knn", "outliers", "
 )
 @option("--samples", type=COUNT, of=("likelihood",), help="VAE: latents a row; 100 if not said.")
 @option("--nearest", type=COUNT, of=("likelihood",), help="VAE: only so many exemplars; a lower bound.")
-@option("--steps", of=("likelihood", "outliers"), help="Steps kept of the diffusion, or of training.")
 @option("--train", type=DATA, of=("knn",), help="Labelled data to compare with.")
 @option("-k", "k", of=("knn",), help="Numbers of neighbours; 1,5,9,15 if not said.")
 @option("--share", type=float, of=("outliers",), help="Up to this share may be junk, 0 to below 0.5; 0.05.")
@@ -60,6 +77,7 @@ METRICS = ("accuracy", "attributes", "likelihood", "ratio", "knn", "outliers", "
 @option("--grid", type=FILE, of=("outliers",), help="Picture of the most suspicious images.")
 @option("--worst", type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
 @option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side to train at, in pixels; their own, to 32.")
+@_samples
 @click.pass_context
 @computes
 def command(ctx: click.Context, a: str, against: str | None, metrics: str | None, **options: Any) -> None:
@@ -135,5 +153,5 @@ def _refuse_unused(ctx: click.Context, use: str, called: str) -> None:
     for parameter in ctx.command.params:
         of = parameter.of if isinstance(parameter, Option) else ()
         if of and use not in of and _is_given(ctx.params.get(parameter.name or "")):
-            says = "says how features are made" if of == (FEATURES,) else f"is for {' and '.join(of)}"
+            says = "says how samples or features are made" if of == (FEATURES,) else f"is for {' and '.join(of)}"
             raise GenkitError(f"{parameter.opts[0]} {says}, and {called} needs no such thing; leave it out")

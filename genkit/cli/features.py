@@ -11,11 +11,15 @@ import click
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import write_json
+from genkit.cli.sampler_options import OPTIONS, configured
 from genkit.core.display import is_first_process
+from genkit.core.errors import GenkitError, shown
 
 if TYPE_CHECKING:
     from genkit.evaluation.scores import FoundClasses, Score, Scores
+    from genkit.evaluation.sources import Source
 
+OF_SAMPLING = tuple(name.removeprefix("--") for name in OPTIONS)
 HEADER = ("score", "value", "standard error", "better", "in words")
 
 
@@ -30,13 +34,15 @@ def score(
     no_cache: bool = False,
     **settings: Any,
 ) -> None:
-    """Scores of A against a reference, shown and written; settings as of `genkit.evaluation.evaluate`."""
+    """Scores of A against a reference, shown and written; settings as of `genkit.evaluation.evaluate`, and those of
+    `configured`."""
     from genkit.evaluation import evaluate
 
     join_launch()
+    sampling = {name: settings.pop(name) for name in OF_SAMPLING if name in settings}
     with display() as shown:
         scores = evaluate(
-            a,
+            _sampled(a, sampling) if sampling else a,
             against,
             metrics,
             progress=progress(shown, "features", "sample"),
@@ -51,6 +57,19 @@ def score(
     show(scores)
     if json_path:
         write_json(json_path, scores.to_json())
+
+
+def _sampled(weights: str, sampling: dict[str, Any]) -> Source:
+    """The samples of weights with their sampler exchanged, named by what was asked for."""
+    from genkit.evaluation.opening import opening
+    from genkit.evaluation.sources import of_generator
+
+    opened = opening(weights, "a")
+    generator = getattr(opened.open(), "generator", None) if opened.cost <= 1 else None
+    if generator is None:
+        raise GenkitError(f"--{next(iter(sampling))} says how samples are made, and {shown(weights)} has none to make")
+    asked = " ".join(f"--{name} {value}" for name, value in sampling.items())
+    return of_generator(configured(generator, sampling), f"{weights} {asked}")
 
 
 def show(scores: Scores) -> None:

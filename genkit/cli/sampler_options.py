@@ -1,4 +1,4 @@
-"""Options of genkit sample that only some generators take: number of steps, choice of samples, guidance."""
+"""Options of sampling that only some generators take: number of steps, choice of samples, guidance."""
 
 from __future__ import annotations
 
@@ -61,37 +61,34 @@ class Truncation(Number):
         return {name: super(Truncation, self).convert(psi, param, ctx) for name, _, psi in parts}
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--solver": {"type": click.Choice(SOLVERS), "help": "Solver of the diffusion."},
+    "--rate": {"type": Number(0, 1, usual=0.2), "help": "Refined weights: share of the samples that is kept."},
+    "--sampler": {"type": click.Choice(SAMPLERS), "help": "Refined weights: what uses their ratio."},
+    "--steps": {
+        "help": "Steps a sample, e.g. 50: more are slower and finer; ancestral and ddim also take ddim50 or 10,15,20. "
+        "VAEBM, mh, ddls, dot: length of chains.",
+    },
+    "--classifier": {"type": WEIGHTS, "help": "Noisy classifier that guides towards the label."},
+    "--scale": {
+        "type": Number(0, 1000, usual=2),
+        "help": "Guidance towards the label, e.g. 2: more is clearer and less varied; by --classifier or without one.",
+    },
+    "--candidates": {
+        "type": click.IntRange(1, 10_000),
+        "help": "VAEBM: candidates for each start; one is drawn by energy.",
+    },
+    "--truncation": {
+        "type": Truncation(),
+        "help": "StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults. Of slices: hue=0.5,size=0.7.",
+    },
+}
+
+
 def sampler_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of this file to a command."""
-    for option in (
-        click.option(
-            "--truncation",
-            type=Truncation(),
-            help="StyleGAN2: psi; 1 is none, 0.7 less variety and fewer faults. Of slices: hue=0.5,size=0.7.",
-        ),
-        click.option(
-            "--candidates",
-            type=click.IntRange(1, 10_000),
-            help="VAEBM: candidates for each start; one is drawn by energy.",
-        ),
-        click.option(
-            "--scale",
-            type=Number(0, 1000, usual=2),
-            help="Guidance towards the label, e.g. 2: more is clearer and less varied; by --classifier or without one.",
-        ),
-        click.option("--classifier", type=WEIGHTS, help="Noisy classifier that guides towards the label."),
-        click.option(
-            "--steps",
-            help="Steps a sample, e.g. 50: more are slower and finer; ancestral and ddim also take ddim50 or 10,15,20. "
-            "VAEBM, mh, ddls, dot: length of chains.",
-        ),
-        click.option("--sampler", type=click.Choice(SAMPLERS), help="Refined weights: what uses their ratio."),
-        click.option(
-            "--rate", type=Number(0, 1, usual=0.2), help="Refined weights: share of the samples that is kept."
-        ),
-        click.option("--solver", type=click.Choice(SOLVERS), help="Solver of the diffusion."),
-    ):
-        command = option(command)
+    for name, settings in reversed(OPTIONS.items()):
+        command = click.option(name, **settings)(command)
     return command
 
 

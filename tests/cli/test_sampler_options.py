@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 
 from genkit.cli.sampler_options import configured
 from genkit.core.errors import GenkitError
+from genkit.core.generator import Generator
+from genkit.evaluation import evaluate
 from genkit.gan.stylegan2.truncated import Truncated
 from genkit.images.pixels import decode, to_uint8
 from tests.cli.console import refusal, run
@@ -42,6 +45,17 @@ def test_truncation_of_what_is_truncated_keeps_its_layers(capsys: Capture, tmp_p
         made[layers] = [read_png(out / f"{i:06d}.png") for i in range(2)]
         assert all(a.equal(b) for a, b in zip(made[layers], to_uint8(expected), strict=True)), layers
     assert not made[1][0].equal(made[None][0])
+
+
+def test_scores_are_of_samples_as_asked_for(capsys: Capture, stylegan2: Path, tmp_path: Path) -> None:
+    """The table of a command is that of a generator whose sampler was exchanged by hand, and says what was asked."""
+    small = Truncated(Generator.from_pretrained(stylegan2), 0.3, None)
+    options = ("--metrics", "pr", "-n", 40, "--extractor", "mnist-classifier", "--json", tmp_path / "scores.json")
+    assert run(capsys, "evaluate", stylegan2, "--against", "digits", "--truncation", 0.3, *options).code == 0
+    told = json.loads((tmp_path / "scores.json").read_text())
+    by_hand = evaluate(small, "digits", ["pr"], 40, "mnist-classifier", progress=False).to_json()
+    assert told["values"] == by_hand["values"]
+    assert told["a"]["name"] == f"{stylegan2} --truncation 0.3"
 
 
 def read_png(path: Path) -> torch.Tensor:
