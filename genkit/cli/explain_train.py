@@ -13,7 +13,7 @@ import click
 
 from genkit.cli.computing_options import on_device
 from genkit.cli.console import warn
-from genkit.cli.explaining.labelled import decisions, right_on
+from genkit.cli.explaining.labelled import decisions, remark_on_rare, right_on
 from genkit.cli.explaining.run import ExplainRun
 from genkit.cli.given_classifier import (
     ABOUT_CLASSIFIER,
@@ -179,6 +179,8 @@ def _tried_on(classifier: Any, data: Any) -> int:
             warn([right.remark])
         elif is_first_process():
             click.echo(right.line)
+        if remark := remark_on_rare(logits, classifier.class_names):
+            warn([remark])
     temperature = temperature_for(logits)
     if temperature > 1:
         click.echo(f"the classifier is certain of most images: its logits are divided by {temperature:,}")

@@ -78,7 +78,10 @@ CASES: list[tuple[str, str]] = [
     ),
     ("evaluate ddpm --against six --metrics is -n 50", "the extractor gives features alone"),
     ("evaluate ddpm --against six --metrics fd,accuracy -n 50", "accuracy is asked for alone"),
-    ("evaluate judge --against digits --metrics accuracy --extractor judge", "--extractor says how samples or features"),
+    (
+        "evaluate judge --against digits --metrics accuracy --extractor judge",
+        "--extractor says how samples or features are made",
+    ),
     ("evaluate judge --against digits --metrics accuracy", "samples of digits are [1, 28, 28], wanted [1, 8, 8]"),
     ("evaluate ddpm --against swiss_roll -n 50", "holds images, but extractor points takes points"),
     ("evaluate digits --against nowhere", "the reference: no file, folder, weights or data set 'nowhere'"),

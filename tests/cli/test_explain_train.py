@@ -706,6 +706,19 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
 
 
 @TRAINS
+def test_a_class_that_is_rare_is_told_and_the_advice_works(steps: list[Any], capsys: Capture) -> None:
+    x = levels(120)
+    write_folder([x[:60]], Path("rare/dark"))
+    write_folder([x[60:65]], Path("rare/light"))
+    line = ["explain", "train", "mean_net:Net", "--size", 16, "--classes", "light,dark", "--dry-run", "--out", "run"]
+    ran = run(capsys, *line, "rare")
+    assert ran.code == 0 and "takes 7.7 % of the images for light, so little is learned of it" in ran.out, ran
+    spec = "{type: balanced_classes, data: {type: folder, path: rare, size: 16}}"
+    ran = run(capsys, *line, spec)
+    assert ran.code == 0 and "so little is learned" not in ran.out + ran.err, ran
+
+
+@TRAINS
 def test_a_generator_that_needs_more_training_says_how(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from genkit.explain.checks import Untrained
 

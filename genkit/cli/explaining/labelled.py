@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """Labels that a line names at most."""
+RARE = 0.1
+"""Share of the most frequent decision below which another is rare: a batch of 32 has three such images at most."""
 
 
 class Right(NamedTuple):
@@ -58,6 +60,22 @@ class Right(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         found = {"labelled": self.labelled, "right": self.right} if self.labelled else {}
         return found | ({"order": list(self.order)} if self.order else {})
+
+
+def remark_on_rare(logits: Tensor, classes: Sequence[str]) -> str:
+    """Advice where one decision is met and rare, so that little is learned of it; "" where none is.
+
+    Args:
+        logits: (n, K) of images.
+    """
+    met, counts = logits.argmax(1).unique(return_counts=True)
+    k, count = int(met[counts.argmin()]), int(counts.min())
+    if count >= RARE * counts.max():
+        return ""
+    return (
+        f"the classifier takes {100 * count / len(logits):.2g} % of the images for {classes[k]}, so little is learned of "
+        "it: where they have labels, '{type: balanced_classes, data: ...}' as DATA shows rare classes as often as others"
+    )
 
 
 def _some(names: Sequence[str]) -> str:
