@@ -73,8 +73,8 @@ def remark_on_rare(logits: Tensor, classes: Sequence[str]) -> str:
     if count >= RARE * counts.max():
         return ""
     return (
-        f"the classifier takes {100 * count / len(logits):.2g} % of the images for {classes[k]}, so little is learned of "
-        "it: where they have labels, '{type: balanced_classes, data: ...}' as DATA shows rare classes as often as others"
+        f"the classifier takes {100 * count / len(logits):.2g} % of the images for {classes[k]}, so little is learned "
+        "of it: where they have labels, '{type: balanced_classes, data: ...}' as DATA shows every class as often"
     )
 
 
