@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST = 4
 """Images of a strip."""
+ALONE = 3
+"""Attributes that are named by what each does without the others."""
 
 
 def explain_one(generator: Any, explanation: Explanation, image: Path, given: Mapping[str, Any]) -> None:
@@ -54,6 +56,9 @@ def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None
     ]
     click.echo(table(rows, ("changed", "effect, logits", f"probability of {name}")))
     click.echo(f"it becomes {name}" if found.flipped else f"no attributes together make it {name}")
+    alone = [f"attribute {number[c.attributes[0].s]} ({c.effect:+.2f})" for c in found.independent[:ALONE]]
+    if alone:
+        click.echo(f"alone, those that do most to this image: {', '.join(alone)}")
 
 
 def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:
