@@ -99,6 +99,11 @@ class Rows(Randomness):
         pairs = zip(index.tolist(), number.tolist(), strict=True)
         return Rows.of([stable_seed("apart", self.seeds[k], which) for k, which in pairs], self.device)
 
+    @property
+    def chances(self) -> Tensor:
+        """Uniform on [0, 1), (n,) float64 on the CPU: the seeds themselves, for one decision a row without a draw."""
+        return (torch.tensor(self.seeds, dtype=torch.int64) >> 10).double() * 2.0**-53
+
     def __len__(self) -> int:
         return len(self.streams)
 

@@ -52,3 +52,14 @@ def test_networks_are_seeded_as_torch_does_it_without_a_look_at_missing_devices(
     monkeypatch.setattr(torch.cuda, "_lazy_call", None)
     seed_networks(7)
     assert torch.nn.functional.dropout(torch.ones(100)).equal(wanted)
+
+
+def test_chances_are_uniform_the_same_in_any_batch_and_say_nothing_of_what_is_drawn() -> None:
+    rows = Rows(20_000, torch.Generator().manual_seed(0))
+    chances = rows.chances
+    assert chances.dtype == torch.float64 and chances.min() >= 0 and chances.max() < 1
+    assert rows.only([7, 3]).chances.equal(chances[[7, 3]])
+    assert (chances.sort().values - torch.linspace(0, 1, 20_000)).abs().max() < 1.63 / 20_000**0.5  # p = 0.01
+    drawn = torch.stack([rows.normal(), rows.uniform()]).double()
+    assert torch.corrcoef(torch.cat([drawn, chances[None]]))[2, :2].abs().max() < 3 / 20_000**0.5
+    assert Rows.of([0, 2**63 - 1]).chances.tolist() == [0.0, 1 - 2.0**-53]

@@ -181,8 +181,7 @@ class Rejection(RatioSampler):
         self.proposals.beyond += int((logits > log_m).sum())
         self.proposals.made += len(which)
         odds = log_odds(torch.minimum(logits, log_m), log_m, self.eps)
-        log_u = rows.uniform(dtype=torch.float64).cpu().log()
-        return x, log_u <= log_acceptance(odds, settled.gamma[which])
+        return x, rows.chances.log() <= log_acceptance(odds, settled.gamma[which])
 
     def remarks(self) -> list[str]:
         lines = [f"{self.proposals.summary()}, log M {self.settled().log_m.max().item():.3g}"]
