@@ -2,14 +2,15 @@
 
     python -m benchmarks.directions renderer [--seeds 0 1 2] [--steps 2000] [--noise 0.03]
     python -m benchmarks.directions shapes|mnist|fashion_mnist [--seeds 0 1 2] [--gan WEIGHTS] [--judge WEIGHTS]
+    python -m benchmarks.directions fashion_mnist --set system.deformator.type=orthogonal train.steps=10000 --out OTHER
 
 `renderer` is an exact generator: a soft ellipse whose six factors are a turned part of a latent of 24 numbers, of which
 the other 18 do nothing, and noise on every image. It prints how often a network that has learned for as many steps
 names the direction of new pairs (RCA), the error of the strength, the share of the directions' energy in the six
 dimensions that are seen (6/24 by chance), and the mean |cosine| of the factors to the directions matched to them.
 
-The other three train recipes/DATA/directions with each seed, its GAN as well unless one is given, and compare what it
-found with the other methods in the same space: RCA at a small budget, mean |Spearman| of the five directions that
+The other three train recipes/DATA/directions with each seed, its GAN as well unless one is given, the stage
+`directions` changed by --set, and compare what it found with the other methods in the same space: RCA at a small budget, mean |Spearman| of the five directions that
 follow a measured property best, mean uniqueness; for each known factor how far the direction that moves it most does
 so, and the other factor that this one moves most, in standard deviations over real images (of classes the share that
 becomes another); and how many directions move one factor alone: by half a deviation, all others by a quarter at most.
@@ -156,7 +157,7 @@ def recorded(given: argparse.Namespace) -> None:
 def of_recipe(given: argparse.Namespace, seed: int) -> Directions:
     """Directions of the recipe with this seed, trained or resumed; of the finished GAN that was given, if one was."""
     of_gan = f"stages.gan={{weights: {given.gan}}}" if given.gan else f"stages.gan.train.seed={seed}"
-    changes = [of_gan, f"stages.directions.train.seed={seed}"]
+    changes = [of_gan, f"stages.directions.train.seed={seed}", *(f"stages.directions.{change}" for change in given.set)]
     folder = train(load_recipe(f"{given.what}/directions", changes), given.out / f"{given.what}-{seed}", resume=True)
     found = Pretrained.from_pretrained(folder)
     assert isinstance(found, Directions)
@@ -215,6 +216,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000, help="Of a renderer's networks.")
     parser.add_argument("--noise", type=float, default=0.03, help="Of a renderer's images, in [-1, 1].")
     parser.add_argument("--gan", help="A finished GAN in the place of the recipe's first stage.")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="Of the stage of directions.")
     parser.add_argument("--judge", help="A predictor of attributes, for shapes.")
     parser.add_argument("--out", type=Path, default=Path("runs/bench/directions"))
     given = parser.parse_args()
