@@ -10,12 +10,13 @@ names the direction of new pairs (RCA), the error of the strength, the share of 
 dimensions that are seen (6/24 by chance), and the mean |cosine| of the factors to the directions matched to them.
 
 The other three train recipes/DATA/directions with each seed, its GAN as well unless one is given, the stage
-`directions` changed by --set, and compare what it found with the other methods in the same space: RCA at a small budget, mean |Spearman| of the five directions that
-follow a measured property best, mean uniqueness; for each known factor how far the direction that moves it most does
-so, and the other factor that this one moves most, in standard deviations over real images (of classes the share that
-becomes another); and how many directions move one factor alone: by half a deviation, all others by a quarter at most.
-Known factors are those that --judge reads, a predictor such as recipes/shapes/judge makes; without one, hue, size,
-place and ground of shapes, and of other images what pixels show, such as brightness and area.
+`directions` changed by --set, and compare what it found with the other methods in the same space: RCA at a small
+budget, mean |Spearman| of the five directions that follow a measured property best, mean uniqueness; for each known
+factor how far the direction that moves it most does so, and the other factor that this one moves most, in standard
+deviations over real images (of classes the share that becomes another); and how many directions move one factor
+alone: by half a deviation, all others by a quarter at most. Known factors are those that --judge reads, a predictor
+such as recipes/shapes/judge makes; without one, hue, size, place and ground of shapes, and of other images what
+pixels show, such as brightness and area.
 
 What is unfinished is resumed; what was measured is kept in --out.
 """
