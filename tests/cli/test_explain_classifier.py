@@ -435,7 +435,10 @@ def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch
 def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys: Capture, styleex: Brightness) -> None:
     pytest.importorskip("genkit.explain.explaining")
     ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page", "-n", 20)
-    assert ran.code == 0, ran.err
+    assert ran.code == 0 and "are searched, not" not in ran.out + ran.err, ran
+    ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "other", "-n", 200)
+    held = len(list(Path("pics").iterdir()))
+    assert f"pics has {held} images: {held // 2} are searched, not 200, as others" in ran.out + ran.err, ran
     found = Explanation.load(Path("page"))
     assert found.classes == ("dark", "bright")
     for target, attributes in found.attributes.items():

@@ -153,6 +153,8 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     explanation = replace(explanation, checks=replace(explanation.checks, reasons=reasons))
     for line in data.remarks():
         click.echo(line)
+    if given.get("n") and (half := len(rows) // 2) < n:
+        warn([f"{data.name} has {len(data):,} images: {half:,} are searched, not {n:,}, as others show what was found"])
     warn(explanation.checks.reasons)
     write_explanation(out, explanation, subject, by, judge, getattr(generator, "temperature", 1))
 
