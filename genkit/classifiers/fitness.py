@@ -26,8 +26,8 @@ def check_explicable(classifier: nn.Module, x: Tensor) -> None:
         x: (B, C, H, W) in [-1, 1], real images where there are any.
 
     Raises:
-        WeightsError: it does not take them, gives no logits of at least two classes or some that are not finite, gives
-            probabilities, or no gradient reaches the images.
+        WeightsError: it does not take them, gives no logits of at least two classes or some that are not finite, or
+            no gradient reaches the images.
     """
     leaf = x.detach().clone().requires_grad_()
     with torch.enable_grad():
@@ -105,7 +105,15 @@ def _check_logits(logits: Tensor, n: int) -> None:
     if shape[1] < 2:
         raise WeightsError(f"an explanation needs at least 2 classes, and the classifier has {shape[1]}")
     check_finite(logits)
-    single = shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
+
+
+def refuse_probabilities(logits: Tensor) -> None:
+    """Raises WeightsError for what looks like probabilities; the more images they are of, the surer that is.
+
+    Args:
+        logits: (B, K) as `genkit.classifiers.foreign_classifier.logits_of` gives them.
+    """
+    single = logits.shape[1] == 2 and logits[:, 0].equal(-logits[:, 1]) and bool((logits != logits[:1]).any())
     if single and bool(((logits[:, 1] >= 0) & (logits[:, 1] <= 0.5)).all()):  # half of the number, see `logits_of`
         raise WeightsError(
             "the classifier gives one number an image, all between 0 and 1: probabilities, it seems, where a logit is "

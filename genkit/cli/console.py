@@ -48,10 +48,16 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = (), indent: 
     return "\n".join([heading(text[0]), *text[1:]] if header else text)
 
 
+def say(line: str) -> None:
+    """A line of what all processes of a launch found alike: the first one prints it."""
+    if is_first_process():
+        click.echo(line)
+
+
 def warn(lines: Iterable[str]) -> None:
-    """A line each, yellow on a terminal."""
+    """A line each, yellow on a terminal, as `say`."""
     for line in lines:
-        click.echo(click.style(f"warning: {line}", fg="yellow"))
+        say(click.style(f"warning: {line}", fg="yellow"))
 
 
 class Lines:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import warn
+from genkit.cli.console import say, warn
 from genkit.cli.explaining.labelled import decisions, remark_on_rare, right_on
 from genkit.cli.explaining.run import ExplainRun
 from genkit.cli.given_classifier import (
@@ -47,6 +47,7 @@ MEASURED = 256
 @click.option("--against", type=DATA, help="Images to explain; a part of DATA that is kept back if not said.")
 @click.option("--judge", type=WEIGHTS, help="Reads attributes of images: says what each change is.")
 @click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
+@click.option("--balanced", is_flag=True, help="Train on images of each class as often, by their labels.")
 @click.option("--seed", type=SEED, help="Of training and choice of images; 0 if not said.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder; start it when there is none.")
 @click.option("--dry-run", is_flag=True, help="Check everything, time a few iterations, write nothing.")
@@ -63,6 +64,7 @@ def command(
     against: str | None,
     judge: str | None,
     n: int | None,
+    balanced: bool,
     seed: int | None,
     resume: bool,
     dry_run: bool,
@@ -78,12 +80,13 @@ def command(
     from genkit.cli.dry_run import describe_run
     from genkit.cli.explaining.page import loaded_judge, searched_of
     from genkit.evaluation.real_data import open_data, read_name
+    from genkit.training.balanced import balanced_rows
 
     if steps and minutes:
         raise GenkitError("--steps and --minutes both say how long to train; give one of them")
     searched = searched_of(n)
     run = ExplainRun(out, resume)
-    seed = run.seed if seed is None else seed
+    seed, balanced = run.seed if seed is None else seed, balanced or run.balanced
     run.check_asked(seed, steps)
     for role, named in (("DATA", data), ("--against", against)):
         if named:
@@ -100,8 +103,10 @@ def command(
     join_launch()
     spec = _checked_data(data, classifier, "DATA", skip_bad)
     opened = open_data(spec, shape, "DATA")
+    if balanced:
+        balanced_rows(opened)
     taught, explained = run.parts(spec, opened, searched, seed, against is not None)
-    temperature = _tried_on(classifier, opened)
+    temperature = _tried_on(classifier, opened, balanced)
     if against:
         explained = _checked_data(against, classifier, "--against", skip_bad)
     role = "--against" if against else "DATA"
@@ -109,13 +114,13 @@ def command(
     _check_decisions(classifier, shown, role, searched, seed)
     parted = not against and taught is not spec
     if parted:
-        click.echo(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
+        say(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
     run.check_place()
-    wanted = (taught, classifier, name, run.temperature or temperature, steps, minutes, seed)
+    wanted = (taught, classifier, name, run.temperature or temperature, steps, minutes, seed, balanced)
     if dry_run:
         with nullcontext(run.named(name)) if run.recipe else _lent(classifier) as reference:
             run.follow(reference, dry_run)
-            click.echo(describe_run(_recipe(run, reference, *wanted)))
+            say(describe_run(_recipe(run, reference, *wanted)))
         return
     with run.alone():
         run.keep(classifier, shown if parted else None)
@@ -135,7 +140,7 @@ def _size(asked: GivenClassifier, size: str | None) -> int:
             raise GenkitError(f"--size {size}: {asked.name} takes images of {own} pixels; leave it out")
         return own
     made = int(size) if size else min((side for side in SIZES if side > own), default=SIZES[-1])
-    click.echo(f"{asked.name} takes images of {own} pixels: those of {made}, which the generator makes, are resized")
+    say(f"{asked.name} takes images of {own} pixels: those of {made}, which the generator makes, are resized")
     return made
 
 
@@ -159,7 +164,7 @@ def _check_decisions(classifier: Any, data: Any, role: str, n: int, seed: int) -
     check_decisions(logits, what, classifier.class_names)
 
 
-def _tried_on(classifier: Any, data: Any) -> int:
+def _tried_on(classifier: Any, data: Any, balanced: bool) -> int:
     """Runs the classifier on a few of the images and back, tells how often it is right; the temperature at which it is
     not certain of most.
 
@@ -168,22 +173,24 @@ def _tried_on(classifier: Any, data: Any) -> int:
     """
     import torch
 
-    from genkit.classifiers.fitness import check_explicable, temperature_for
+    from genkit.classifiers.fitness import check_explicable, refuse_probabilities, temperature_for
     from genkit.cli.explaining.page import LOOKED_AT
 
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:MEASURED]
     logits = decisions(classifier, data, rows)
     check_explicable(classifier, data.rows(rows[:LOOKED_AT]).to(classifier.device))
+    refuse_probabilities(logits)
     if right := right_on(logits, classifier.class_names, data, rows):
         if right.remark:
             warn([right.remark])
-        elif is_first_process():
-            click.echo(right.line)
-        if remark := remark_on_rare(logits, classifier.class_names):
-            warn([remark])
+        else:
+            say(right.line)
+        rare = remark_on_rare(logits, classifier.class_names)
+        if rare and not balanced:
+            warn([rare])
     temperature = temperature_for(logits)
     if temperature > 1:
-        click.echo(f"the classifier is certain of most images: its logits are divided by {temperature:,}")
+        say(f"the classifier is certain of most images: its logits are divided by {temperature:,}")
     return temperature
 
 
@@ -205,6 +212,7 @@ def _recipe(
     steps: int | None,
     minutes: int | None,
     seed: int,
+    balanced: bool,
 ) -> Recipe:
     """The recipe of the run; raises CheckpointError where a run that has begun cannot go on with it."""
     from genkit.cli.explaining.recipe import STEPS, styleex_recipe
@@ -221,12 +229,11 @@ def _recipe(
         temperature,
         known,
         seed,
+        balanced,
     )
     recipe = Recipe.from_dict(tree)
     if minutes and run.recipe:
-        click.echo(
-            f"the run has its length, {known:,} iterations: --minutes is of its beginning, --steps makes it longer"
-        )
+        say(f"the run has its length, {known:,} iterations: --minutes is of its beginning, --steps makes it longer")
     elif minutes:
         tree["train"]["steps"] = _fitting(recipe, minutes)
         recipe = Recipe.from_dict(tree)
@@ -240,7 +247,7 @@ def _fitting(recipe: Recipe, minutes: int) -> int:
     from genkit.cli.dry_run import seconds_per_iteration
 
     steps = max(1, int(60 * minutes / seconds_per_iteration(recipe)))
-    click.echo(f"{steps:,} iterations fit into {minutes} minutes")
+    say(f"{steps:,} iterations fit into {minutes} minutes")
     return steps
 
 

@@ -65,11 +65,19 @@ def _sampled(weights: str, sampling: dict[str, Any]) -> Source:
     from genkit.evaluation.sources import of_generator
 
     opened = opening(weights, "a")
-    generator = getattr(opened.open(), "generator", None) if opened.cost <= 1 else None
+    local = opened.cost <= 1 and not opened.statistics
+    generator = getattr(opened.open(), "generator", None) if local else None
     if generator is None:
         raise GenkitError(f"--{next(iter(sampling))} says how samples are made, and {shown(weights)} has none to make")
-    asked = " ".join(f"--{name} {value}" for name, value in sampling.items())
+    asked = " ".join(f"--{name} {as_typed(value)}" for name, value in sampling.items())
     return of_generator(configured(generator, sampling), f"{weights} {asked}")
+
+
+def as_typed(value: Any) -> str:
+    """The value of an option as a command line has it."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={as_typed(each)}" for key, each in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def show(scores: Scores) -> None:

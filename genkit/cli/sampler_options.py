@@ -11,7 +11,6 @@ import click
 
 from genkit.cli.console import warn
 from genkit.cli.places import WEIGHTS
-from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, kind_of, shown
 
 if TYPE_CHECKING:
@@ -34,8 +33,8 @@ class Number(click.FloatRange):
         usual: one that changes something, where a slider starts.
     """
 
-    def __init__(self, low: float, high: float, usual: float = 1.0, min_open: bool = False):
-        super().__init__(low, high, min_open=min_open)
+    def __init__(self, low: float, high: float, usual: float = 1.0, min_open: bool = False, max_open: bool = False):
+        super().__init__(low, high, min_open=min_open, max_open=max_open)
         self.usual = usual
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -63,7 +62,10 @@ class Truncation(Number):
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--solver": {"type": click.Choice(SOLVERS), "help": "Solver of the diffusion."},
-    "--rate": {"type": Number(0, 1, usual=0.2), "help": "Refined weights: share of the samples that is kept."},
+    "--rate": {
+        "type": Number(0, 1, usual=0.2, min_open=True, max_open=True),
+        "help": "Refined weights: share of the samples that is kept.",
+    },
     "--sampler": {"type": click.Choice(SAMPLERS), "help": "Refined weights: what uses their ratio."},
     "--steps": {
         "help": "Steps a sample, e.g. 50: more are slower and finer; ancestral and ddim also take ddim50 or 10,15,20. "
@@ -169,7 +171,11 @@ def _truncated(generator: Generator, truncation: float | dict[str, float], **oth
     if others:
         raise GenkitError(f"--{next(iter(others))} is not for GANs; leave it out")
     layers = generator.layers if isinstance(generator, Truncated) else None
-    return _named_as(generator, Truncated(whole, truncation, layers).to(generator.device))  # type: ignore[no-any-return]
+    try:
+        made = Truncated(whole, truncation, layers)
+    except GenkitError as misfit:
+        raise GenkitError(f"--truncation: {misfit}") from misfit
+    return _named_as(generator, made.to(generator.device))  # type: ignore[no-any-return]
 
 
 def slices_of(generator: Generator) -> tuple[str, ...]:
@@ -250,7 +256,7 @@ def _guided(generator: DiffusionGenerator, classifier: str | None, scale: float 
         from genkit.core.catalog import build
 
         spec = {"type": "classifier_guided", "generator": generator, "classifier": {"weights": classifier}}
-        if generator.solver.config["type"] == "ddim" and is_first_process():
+        if generator.solver.config["type"] == "ddim":
             warn(
                 ["DDIM does not clip images that a classifier guides, as published: if blots come, take --solver unipc"]
             )

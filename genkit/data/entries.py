@@ -83,10 +83,6 @@ ENTRIES: Entries = {
             "`data` with every image changed alike, in the order of the arguments; labels stay.",
             ("ganin2015backprop",),
         ),
-        "balanced_classes": Entry(
-            "genkit.data.balanced_classes:balanced_classes",
-            "The rows of `data`, those of rare classes repeated, so that every class is as frequent.",
-        ),
         "some_classes": Entry(
             "genkit.data.some_classes:some_classes",
             "The rows of `data` whose class is one of `classes`, which are numbered anew: the first is 0.",

@@ -256,7 +256,9 @@ def _channels(real: ScoredSide, fake: ScoredSide, wanted: int | None) -> list[st
     found = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
     if wanted is None or None in found or set(found) == {"grey"} or (wanted == 3 and set(found) == {"in colour"}):
         return []
-    seen = "grey ones are compared with three equal channels" if wanted == 3 else "colour counts by its luminance alone"
+    seen = "grey ones are compared with three equal channels" if wanted == 3 else "of colour the luminance alone counts"
+    if found[0] == found[1]:
+        return [f"images of {fake.name} and {real.name} are {found[0]}: {seen}"]
     return [f"images of {fake.name} are {found[0]}, those of {real.name} {found[1]}: {seen}"]
 
 

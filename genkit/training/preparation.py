@@ -58,6 +58,7 @@ def prepare_run(recipe: Recipe, accelerator: Accelerator) -> tuple[Any, Trainer,
         world_size=accelerator.num_processes,
         device=accelerator.device,
         mirror=train.mirror,
+        balanced=train.balanced,
         ahead=AHEAD if getattr(data, "mapped", False) else 0,
     )
     trainer = Trainer(

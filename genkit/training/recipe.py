@@ -43,6 +43,7 @@ class Train:
         precision: 'bf16' runs networks under bfloat16 autocast; noise and losses stay float32. 'fp16' is for GPUs
             without units for it, and scales losses so that small gradients do not vanish.
         mirror: flip images left-right at random.
+        balanced: show rows of rare classes more often, so that each class comes as often as the most frequent one.
         channels_last: keep images and convolutions in that memory layout, which many devices compute faster in; changes
             the last bits of a result.
         compile: run the learners' networks through torch.compile; refused where a loss differentiates twice, as a
@@ -62,6 +63,7 @@ class Train:
     ema_ramp: Annotated[float, Field(gt=0)] | None = None
     precision: Literal["no", "bf16", "fp16"] = "no"
     mirror: bool = False
+    balanced: bool = False
     channels_last: bool = False
     compile: bool = False
     deterministic: bool = True

@@ -27,10 +27,11 @@ class Shuffle:
     Args:
         n: rows.
         name: sets of different names are shuffled apart.
+        epoch: the rows of an epoch, (m,) int64, where they are not each of the n once.
     """
 
-    def __init__(self, n: int, *name: str):
-        self.n, self.name = n, name
+    def __init__(self, n: int, *name: str, epoch: Tensor | None = None):
+        self.n, self.name, self.epoch = n if epoch is None else len(epoch), name, epoch
         self._laid_out, self._order = (-1, -1), torch.empty(0)
 
     def rows(self, seed: int, items: np.ndarray) -> Tensor:
@@ -40,7 +41,7 @@ class Shuffle:
         for epoch in np.unique(epochs).tolist():
             within = torch.from_numpy(epochs == epoch)
             rows[within] = self._rows(seed, epoch, places[within.numpy()])
-        return rows
+        return rows if self.epoch is None else self.epoch[rows]
 
     def flips(self, seed: int, start: int, stop: int) -> Tensor:
         """Whether each of the items is mirrored, bool."""

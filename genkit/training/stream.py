@@ -15,6 +15,7 @@ from genkit.core.generator import Items
 from genkit.core.randomness import Sampler, T, sent, stable_seed
 from genkit.core.system import Batch, Data
 from genkit.images.pixels import from_uint8
+from genkit.training.balanced import balanced_rows
 from genkit.training.read_ahead import ReadAhead
 from genkit.training.shuffle import Shares, Shuffle
 
@@ -41,10 +42,11 @@ class Stream(Data):
         rank, world_size: number of this process and of all; they decide its rows.
         device: device of batches and draws.
         mirror: flip each image left-right with probability one half.
+        balanced: repeat rows of rare classes, so that an epoch has as many of every class.
         ahead: batches whose rows a thread reads before they are asked for; no bit of them changes. See `close`.
 
     Raises:
-        RecipeError: the batch cannot be shared out equally.
+        RecipeError: the batch cannot be shared out equally, or there are no classes to balance.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Stream(Data):
         world_size: int = 1,
         device: torch.device | str = "cpu",
         mirror: bool = False,
+        balanced: bool = False,
         ahead: int = 0,
     ):
         share = share_of(batch_size, world_size)
@@ -66,7 +69,9 @@ class Stream(Data):
         self.device = torch.device(device)
         self.position = 0
         self.noise = BatchNoise(seed)
-        self._order = Shares(Shuffle(len(source)), self.mine, batch_size)
+        self.balanced = balanced
+        shuffle = Shuffle(len(source), epoch=balanced_rows(source) if balanced else None)
+        self._order = Shares(shuffle, self.mine, batch_size)
         self._target: Items | None = getattr(source, "target", None)
         target = Shuffle(len(self._target), "target") if self._target else None
         self._target_order = Shares(target, self.mine, batch_size) if target else None
@@ -74,7 +79,9 @@ class Stream(Data):
 
     def restarted(self, batch_size: int, seed: int) -> Stream:
         """A stream of the same data from the beginning, in one process, with other batches and another seed."""
-        fresh = Stream(self.source, batch_size, seed=seed, device=self.device, mirror=self.mirror)
+        fresh = Stream(
+            self.source, batch_size, seed=seed, device=self.device, mirror=self.mirror, balanced=self.balanced
+        )
         fresh.begin(0)
         return fresh
 

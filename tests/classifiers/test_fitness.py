@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genkit.classifiers.fitness import check_explicable, temperature_for
+from genkit.classifiers.fitness import check_explicable, refuse_probabilities, temperature_for
 from genkit.classifiers.foreign_classifier import logits_of
 from genkit.core.errors import WeightsError
 
@@ -67,13 +67,22 @@ def test_a_frozen_classifier_is_taken() -> None:
     check_explicable(through(lambda y: logits_of(y[:, :1])), X)
 
 
+def test_probabilities_are_told_from_logits() -> None:
+    z = torch.linspace(-3, 3, 50)[:, None]
+    with pytest.raises(WeightsError, match="leave its last sigmoid out"):
+        refuse_probabilities(logits_of(z.sigmoid()))
+    with pytest.raises(WeightsError, match="leave its last softmax out"):
+        refuse_probabilities(torch.cat([z, -z], 1).softmax(1))
+    for logits in (logits_of(z), logits_of(0.1 * z), torch.cat([z, -z], 1).log_softmax(1)):
+        refuse_probabilities(logits)
+
+
 @pytest.mark.parametrize(
     ("classifier", "message"),
     [
         (through(lambda y: y.detach()), "no gradient of the classifier reaches its images"),
         (through(lambda y: y * float("nan")), "not finite"),
         (through(lambda y: y[:, :1]), "needs at least 2 classes, and the classifier has 1"),
-        (through(lambda y: y.softmax(1)), "leave its last softmax out"),
         (through(lambda y: y + torch.randn_like(y)), "says other numbers of the same images each time"),
         (through(lambda y: y * 0), "does not depend on its images"),
         (through(lambda y: y.sum()), r"gives a tensor \(\) for 4 images"),

@@ -87,6 +87,7 @@ CASES: list[tuple[str, str]] = [
     ("evaluate digits --against nowhere", "the reference: no file, folder, weights or data set 'nowhere'"),
     ("evaluate digits --against digits/tset", "the reference.split"),
     ("evaluate digits --against six --solver ddim", "how samples are made, and 'digits' has none to make"),
+    ("evaluate clean-fid:cifar10/train --against six --steps 5", "and 'clean-fid:cifar10/train' has none to make"),
     ("evaluate ddpm --against six --truncation 0.5", "--truncation is for GANs with styles; this is a DDPM"),
     ("evaluate ddpm --against six --metrics likelihood --solver ddim", "--solver says how samples or features"),
     ("evaluate ddpm --against six --extractor judje", "no extractor 'judje'"),

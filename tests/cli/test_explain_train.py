@@ -705,17 +705,41 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
     assert "is right on" not in none
 
 
+def lopsided() -> None:
+    x = levels(600)
+    write_folder([x[:300]], Path("rare/dark"))
+    write_folder([x[-25:]], Path("rare/light"))
+
+
+RARE = ["explain", "train", "mean_net:Net", "rare", "--size", 16, "--classes", "light,dark", "-n", 40, "--out", "run"]
+
+
 @TRAINS
-def test_a_class_that_is_rare_is_told_and_the_advice_works(steps: list[Any], capsys: Capture) -> None:
-    x = levels(120)
-    write_folder([x[:60]], Path("rare/dark"))
-    write_folder([x[60:65]], Path("rare/light"))
-    line = ["explain", "train", "mean_net:Net", "--size", 16, "--classes", "light,dark", "--dry-run", "--out", "run"]
-    ran = run(capsys, *line, "rare")
-    assert ran.code == 0 and "takes 7.7 % of the images for light, so little is learned of it" in ran.out, ran
-    spec = "{type: balanced_classes, data: {type: folder, path: rare, size: 16}}"
-    ran = run(capsys, *line, spec)
-    assert ran.code == 0 and "so little is learned" not in ran.out + ran.err, ran
+def test_a_class_that_is_rare_is_told_and_shown_as_often_on_request(steps: list[Any], capsys: Capture) -> None:
+    lopsided()
+    ran = run(capsys, *RARE, "--dry-run")
+    assert ran.code == 0 and "takes 8.2 % of the images for light, so little is learned of it; --balanced" in ran.out
+    ran = run(capsys, *RARE, "--balanced")
+    assert ran.code == 0 and "so little is learned" not in ran.out, ran
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    ran = run(capsys, *RARE, "--resume")
+    assert ran.code == 0 and [steps[k][0].train.balanced for k in (0, 2)] == [True, True], ran
+    assert "pics has no classes" in refusal(capsys, *swapped(RARE[:-1], "rare", "pics"), "other", "--balanced")
+    assert run(capsys, *swapped(RARE, "run", "plain")).code == 0 and not steps[4][0].train.balanced
+
+
+@TRAINS
+def test_no_image_of_the_page_is_trained_on_however_classes_are_shown(steps: list[Any], capsys: Capture) -> None:
+    from genkit.core.catalog import build
+
+    lopsided()
+    assert run(capsys, *RARE, "--balanced").code == 0
+    taught, shown = (build(spec, kind="data").files for spec in (steps[0][0].data, steps[1][1]))
+    assert len(set(taught)) == len(taught) == 260 and len(shown) == 65 and not set(taught) & set(shown)
+
+
+def swapped(line: list[Any], old: str, new: str) -> list[Any]:
+    return [new if word == old else word for word in line]
 
 
 @TRAINS

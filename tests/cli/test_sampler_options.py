@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genkit.cli.features import as_typed
 from genkit.cli.sampler_options import configured
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
@@ -56,6 +57,12 @@ def test_scores_are_of_samples_as_asked_for(capsys: Capture, stylegan2: Path, tm
     by_hand = evaluate(small, "digits", ["pr"], 40, "mnist-classifier", progress=False).to_json()
     assert told["values"] == by_hand["values"]
     assert told["a"]["name"] == f"{stylegan2} --truncation 0.3"
+
+
+def test_an_exchanged_sampler_is_named_as_it_was_typed() -> None:
+    asked = {"truncation": {"hue": 0.5, "size": 0.75}, "scale": 2.0, "steps": "10,15", "rate": 0.2}
+    found = " ".join(f"--{name} {as_typed(value)}" for name, value in asked.items())
+    assert found == "--truncation hue=0.5,size=0.75 --scale 2 --steps 10,15 --rate 0.2"
 
 
 def read_png(path: Path) -> torch.Tensor:

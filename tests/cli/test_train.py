@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from genkit.data.digits import digits
@@ -141,6 +142,21 @@ def test_long_iterations_are_timed_once(
     monkeypatch.setattr(dry_run.time, "perf_counter", lambda: seconds * len(made))
     assert dry_run.seconds_per_iteration(load_recipe(str(recipe))) == pytest.approx(seconds)
     assert len(made) == 1 + iterations
+
+
+def test_a_launch_times_as_many_iterations_everywhere_and_finds_those_of_its_slowest(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genkit.cli import dry_run
+    from genkit.training.staged import load_recipe
+    from genkit.training.trainer import Trainer
+
+    made = list[Trainer]()
+    monkeypatch.setattr(Trainer, "iterate", lambda self: made.append(self))
+    monkeypatch.setattr(dry_run.time, "perf_counter", lambda: 0.01 * len(made))
+    monkeypatch.setattr(dry_run, "whole_batch", lambda own: torch.cat([own, 30 * own]))
+    assert dry_run.seconds_per_iteration(load_recipe(str(recipe))) == pytest.approx(0.3)
+    assert len(made) == 1 + 1
 
 
 def test_only_the_first_process_speaks(

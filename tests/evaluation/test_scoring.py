@@ -539,8 +539,8 @@ class TestChannels:
         ("a", "b", "judge", "told"),
         [
             (1, 3, 3, "of a are grey, those of b in colour: grey ones are compared with three equal channels"),
-            (3, 1, 1, "of a are in colour, those of b grey: colour counts by its luminance alone"),
-            (3, 3, 1, "of a are in colour, those of b in colour: colour counts by its luminance alone"),
+            (3, 1, 1, "of a are in colour, those of b grey: of colour the luminance alone counts"),
+            (3, 3, 1, "of a and b are in colour: of colour the luminance alone counts"),
         ],
     )
     def test_grey_against_colour_is_said(self, tmp_path, a, b, judge, told):

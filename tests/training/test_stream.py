@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genkit.core.batch_noise import SMALL
 from genkit.core.errors import RecipeError
+from genkit.data.dataset import DataSet
 from genkit.data.shapes import shapes
 from genkit.training.shuffle import Shares, Shuffle, permuted
 from genkit.training.stream import Stream
@@ -188,6 +189,36 @@ def test_shares_laid_out_ahead_are_the_rows_of_their_items(n: int) -> None:
     for seed, position in [(3, p) for p in (0, 32, 64, 32, 40, n - 40, 3 * n, 3 * n + 2**15, 3 * n + 32)] + [(4, 0)]:
         expected = Shuffle(n).rows(seed, np.arange(position + 8, position + 16))
         assert shares.at(seed, position).equal(expected)
+
+
+def lopsided() -> DataSet:
+    return DataSet(
+        "lopsided", torch.arange(9.0)[:, None], torch.tensor([0, 2, 0, 2, 0, 2, 2, 0, 0]), ("a", "none", "b")
+    )
+
+
+def test_balanced_epochs_have_as_many_of_every_class_and_lose_no_row() -> None:
+    stream = Stream(lopsided(), 5, seed=1, balanced=True)
+    epochs = indices(stream, 6).view(3, 10)
+    for epoch in epochs:
+        assert epoch.sort().values.tolist() == [0, 1, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert not epochs[0].equal(epochs[1])
+    parts = [Stream(lopsided(), 6, seed=4, balanced=True, mirror=False, rank=r, world_size=2) for r in range(2)]
+    assert torch.cat([next(p).index for p in parts]).equal(next(Stream(lopsided(), 6, seed=4, balanced=True)).index)
+    later = Stream(lopsided(), 5, seed=1, balanced=True)
+    later.position = 15
+    assert indices(later, 3).equal(epochs.flatten()[15:])
+    assert next(stream.restarted(10, 7)).condition["label"].bincount().tolist() == [5, 0, 5]
+
+
+def test_what_is_balanced_already_comes_in_the_same_order() -> None:
+    data = DataSet("even", torch.arange(6.0)[:, None], torch.arange(6) % 2)
+    assert indices(Stream(data, 4, seed=1, balanced=True), 3).equal(indices(Stream(data, 4, seed=1), 3))
+
+
+def test_classes_are_needed_to_be_balanced() -> None:
+    with pytest.raises(RecipeError, match=r"train\.balanced: bare has no classes"):
+        Stream(DataSet("bare", torch.zeros(3, 1)), 2, seed=0, balanced=True)
 
 
 class HostCopies(TorchDispatchMode):

@@ -63,7 +63,7 @@ class Right(NamedTuple):
 
 
 def remark_on_rare(logits: Tensor, classes: Sequence[str]) -> str:
-    """Advice where one decision is met and rare, so that little is learned of it; "" where none is.
+    """Advice where one decision is met among labelled images and rare, so that little is learned of it; else "".
 
     Args:
         logits: (n, K) of images.
@@ -74,7 +74,7 @@ def remark_on_rare(logits: Tensor, classes: Sequence[str]) -> str:
         return ""
     return (
         f"the classifier takes {100 * count / len(logits):.2g} % of the images for {classes[k]}, so little is learned "
-        "of it: where they have labels, '{type: balanced_classes, data: ...}' as DATA shows every class as often"
+        "of it; --balanced trains on images of each class as often, by their labels"
     )
 
 

@@ -56,9 +56,10 @@ def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None
     ]
     click.echo(table(rows, ("changed", "effect, logits", f"probability of {name}")))
     click.echo(f"it becomes {name}" if found.flipped else f"no attributes together make it {name}")
-    alone = [f"attribute {number[c.attributes[0].s]} ({c.effect:+.2f})" for c in found.independent[:ALONE]]
-    if alone:
-        click.echo(f"alone, those that do most to this image: {', '.join(alone)}")
+    raising = [c for c in found.independent[:ALONE] if c.effect > 0]
+    if raising:
+        alone = ", ".join(f"attribute {number.get(c.attributes[0].s, '?')} ({c.effect:+.2f})" for c in raising)
+        click.echo(f"alone, those that speak most for {name}: {alone}")
 
 
 def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:

@@ -117,7 +117,7 @@ def chosen(count: int, n: int, seed: int) -> Tensor:
 
 def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
-    from genkit.classifiers.fitness import check_explicable
+    from genkit.classifiers.fitness import check_explicable, refuse_probabilities
     from genkit.cli.explaining.choice import chosen_by, critic_beside
     from genkit.cli.explaining.labelled import decisions, right_on
     from genkit.evaluation.real_data import open_data
@@ -135,6 +135,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
     if len(rows):
         check_explicable(generator.classifier, data.rows(rows[:LOOKED_AT]).to(generator.device))
     said = decisions(generator.classifier, data, rows)
+    refuse_probabilities(said)
     right = right_on(said, class_names(generator, said.shape[1]), data, rows)
     with advising("the same command goes on with the search"), display() as shown:
         explanation = found_by(

@@ -20,6 +20,7 @@ def styleex_recipe(
     temperature: float,
     steps: int,
     seed: int,
+    balanced: bool = False,
 ) -> dict[str, Any]:
     """The tree of a recipe.
 
@@ -32,6 +33,7 @@ def styleex_recipe(
         weights: its folder.
         shape: (C, size, size) of the images.
         classes, temperature: of the classifier, see `StyleEx`.
+        balanced: whether each class is shown as often, by the labels of the images.
     """
     channels, size = shape[0], shape[-1]
     maps = {"size": size, "channels": channels, "widths": widths(size)}
@@ -64,7 +66,14 @@ def styleex_recipe(
             "critic": {"type": "adam", "lr": 2.5e-3, "betas": [0, 0.99]},
             "generator": {"type": "adam", "lr": 2.5e-3, "betas": [0, 0.99]},
         },
-        "train": {"steps": steps, "batch_size": BATCH, "seed": seed, "ema_images": 10_000, "ema_ramp": 0.05},
+        "train": {
+            "steps": steps,
+            "batch_size": BATCH,
+            "seed": seed,
+            **({"balanced": True} if balanced else {}),
+            "ema_images": 10_000,
+            "ema_ramp": 0.05,
+        },
         "every": {"log": 50, "grid": 1000, "checkpoint": 500},
     }
 

@@ -58,6 +58,11 @@ class ExplainRun:
         return float(self.recipe["system"]["generator"].get("temperature", 1)) if self.recipe else 0
 
     @property
+    def balanced(self) -> bool:
+        """Whether the run's training shows each class as often; False before it has begun."""
+        return bool(self.recipe["train"].get("balanced", False)) if self.recipe else False
+
+    @property
     def seed(self) -> int:
         """That of the run's training; 0 before it has begun."""
         return int(self.recipe["train"].get("seed", 0)) if self.recipe else 0

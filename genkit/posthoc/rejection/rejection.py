@@ -152,9 +152,12 @@ class Rejection(RatioSampler):
             ahead = int(min(n // len(pending), max(1.0, (1 / own.rate[pending]).mean().item())))
             which = pending.repeat_interleave(ahead)
             number = tries[which] + torch.arange(ahead).repeat(len(pending))
-            x, kept = self._decided(condition, rows.apart(which, number), which, own)
+            x, kept, beyond = self._decided(condition, rows.apart(which, number), which, own)
             by_row = kept.view(-1, ahead)
             done, first = by_row.any(1), by_row.long().argmax(1)
+            tried = (torch.arange(ahead) <= first[:, None]) | ~done[:, None]
+            self.proposals.made += int(tried.sum())
+            self.proposals.beyond += int((tried & beyond.view(-1, ahead)).sum())
             chosen = (torch.arange(len(pending)) * ahead + first)[done]
             found[pending[done].to(found.device)] = x[chosen.to(x.device)]
             tries[pending] += ahead
@@ -173,15 +176,13 @@ class Rejection(RatioSampler):
 
     def _decided(
         self, condition: Mapping[str, Tensor], rows: Rows, which: Tensor, settled: Settled
-    ) -> tuple[Tensor, Tensor]:
-        """Proposals, and whether each is kept, on the CPU."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Proposals, and on the CPU whether each is kept, and whether its ratio is beyond M."""
         y = {name: value[which.to(value.device)] for name, value in condition.items()}
         x = self.generator._sample(y, rows).float()
         logits, log_m = self.log_ratio(x, y).cpu(), settled.log_m[which]
-        self.proposals.beyond += int((logits > log_m).sum())
-        self.proposals.made += len(which)
         odds = log_odds(torch.minimum(logits, log_m), log_m, self.eps)
-        return x, rows.chances.log() <= log_acceptance(odds, settled.gamma[which])
+        return x, rows.chances.log() <= log_acceptance(odds, settled.gamma[which]), logits > log_m
 
     def remarks(self) -> list[str]:
         lines = [f"{self.proposals.summary()}, log M {self.settled().log_m.max().item():.3g}"]

@@ -33,7 +33,7 @@ class Proposals:
     """The cost of sampling so far.
 
     Attributes:
-        made: samples of the generator.
+        made: samples of the generator that were tried; of rejection not those drawn along in a batch behind a kept one.
         kept: samples given out.
         beyond: proposals whose ratio was larger than any of the burn-in.
         seconds: of all.
