@@ -64,7 +64,12 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @option("--strength", type=Number(-10, 10), of=(CLASSIFIER,), help="How far it is moved; 1 is as far as on the page.")
 @option("--found", type=WEIGHTS, of=(CLASSIFIER,), help="Page for --to, or its run; that of the StyleEx if not said.")
-@option("--judge", type=WEIGHTS, of=(CLASSIFIER,), help="Reads attributes of images: says what each one changes.")
+@option(
+    "--judge",
+    type=WEIGHTS,
+    of=(CLASSIFIER,),
+    help="Reads attributes of images: says what each one changes. Or a spec: {type: measured_shape}.",
+)
 @option(
     "--selection",
     type=click.Choice(SELECTIONS),

@@ -45,7 +45,7 @@ MEASURED = 256
 @click.option("--steps", type=COUNT, help="Iterations of training; 20,000 if not said.")
 @click.option("--minutes", type=COUNT, help="In place of --steps: as many as fit, measured before it starts.")
 @click.option("--against", type=DATA, help="Images to explain; a part of DATA that is kept back if not said.")
-@click.option("--judge", type=WEIGHTS, help="Reads attributes of images: says what each change is.")
+@click.option("--judge", type=WEIGHTS, help="Reads attributes: says what each change is; weights or a spec.")
 @click.option("-n", "n", type=COUNT, help="Images searched; 250 if not said.")
 @click.option("--balanced", is_flag=True, help="Train on images of each class as often, by their labels.")
 @click.option("--seed", type=SEED, help="Of training and choice of images; 0 if not said.")

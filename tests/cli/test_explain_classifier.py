@@ -436,7 +436,9 @@ def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys
     pytest.importorskip("genkit.explain.explaining")
     ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "page", "-n", 20)
     assert ran.code == 0 and "are searched, not" not in ran.out + ran.err, ran
-    ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "other", "-n", 200)
+    spec = "{type: measured_shape, size: 8}"
+    ran = run(capsys, "explain", "run", "pics", "--by", "run", "--out", "other", "-n", 200, "--judge", spec)
+    assert set(Explanation.load(Path("other")).attributes[0][0].moves) == {"hue", "size", "x", "y", "background"}
     held = len(list(Path("pics").iterdir()))
     assert f"pics has {held} images: {held // 2} are searched, not 200, as others" in ran.out + ran.err, ran
     found = Explanation.load(Path("page"))

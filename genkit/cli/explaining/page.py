@@ -14,8 +14,9 @@ from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.given_classifier import of_weights
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
-from genkit.cli.places import loaded
+from genkit.cli.places import loaded, made
 from genkit.core.display import is_first_process
+from genkit.core.documents import is_spec
 from genkit.core.errors import GenkitError, WeightsError, kind_of
 from genkit.core.interruption import advising
 
@@ -215,12 +216,17 @@ def softened(temperature: float) -> str:
 
 
 def loaded_judge(weights: str | None, shape: Sequence[int]) -> Any:
-    """A judge of attributes of images (C, H, W); raises WeightsError where it is none, or of other images."""
+    """A judge of attributes of images (C, H, W), from weights or a spec.
+
+    Raises:
+        WeightsError, GenkitError: it is none, or of other images.
+    """
     from genkit.core.pretrained import Pretrained
+    from genkit.images.property_changes import AttributeJudge
 
     if weights is None:
         return None
-    judge: Any = loaded(Pretrained, weights)
+    judge: Any = made(AttributeJudge, weights, "--judge") if is_spec(weights) else loaded(Pretrained, weights)
     if not hasattr(judge, "predict") or not hasattr(judge, "conditions"):
         raise WeightsError(f"--judge {weights} holds {kind_of(judge)}, which reads no attributes of images")
     if tuple(judge.sample_shape) != tuple(shape):
