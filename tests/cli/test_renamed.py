@@ -93,7 +93,8 @@ def test_what_another_metric_would_need(capsys: Capture, vae: Path) -> None:
     assert "--share is for outliers, and likelihood needs" in refusal(
         capsys, *line, "--metrics", "likelihood", "--share", 0
     )
-    assert "--steps is for likelihood and outliers, and features" in refusal(capsys, *line, "--steps", 4)
+    assert "--samples is for likelihood, and features needs" in refusal(capsys, *line, "--samples", 4)
+    assert "--steps is for diffusion models; this is a VAE" in refusal(capsys, *line, "--steps", 4)
     assert "--json is for" in refusal(capsys, "evaluate", "digits", "--metrics", "outliers", "--json", "x.json")
     assert "Missing option '--against'" in refusal(capsys, "evaluate", vae)
     assert "give --train DATA" in refusal(capsys, *line, "--metrics", "knn")
