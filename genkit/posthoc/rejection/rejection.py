@@ -155,9 +155,11 @@ class Rejection(RatioSampler):
             x, kept, beyond = self._decided(condition, rows.apart(which, number), which, own)
             by_row = kept.view(-1, ahead)
             done, first = by_row.any(1), by_row.long().argmax(1)
-            tried = (torch.arange(ahead) <= first[:, None]) | ~done[:, None]
+            tried = torch.where(done, first + 1, ahead)
             self.proposals.made += int(tried.sum())
-            self.proposals.beyond += int((tried & beyond.view(-1, ahead)).sum())
+            if beyond.any():
+                counted = torch.arange(ahead) < tried[:, None]
+                self.proposals.beyond += int((counted & beyond.view(-1, ahead)).sum())
             chosen = (torch.arange(len(pending)) * ahead + first)[done]
             found[pending[done].to(found.device)] = x[chosen.to(x.device)]
             tries[pending] += ahead
