@@ -105,6 +105,16 @@ def test_the_rate_is_what_was_asked_for(rate: float) -> None:
     assert rate * 0.6 < spent < rate * 1.2
 
 
+def test_the_rate_that_is_told_is_of_what_was_tried() -> None:
+    """Proposals drawn along in a batch, behind one that was kept, do not lower it."""
+    sampler = Rejection(Wide(), Known(), rate=0.2)
+    for seed in range(50):
+        sampler.sample(100, rng=rng(seed))
+    drawn = sampler.generator.drawn - sampler.samples
+    assert drawn > 1.05 * sampler.proposals.made and sampler.proposals.kept == 5000
+    assert abs(5000 / sampler.proposals.made - 0.2) < 0.01
+
+
 def test_a_kept_sample_depends_on_the_seed_and_its_number_alone() -> None:
     sampler = Rejection(Wide(), Known(), rate=0.1)
     whole = sampler.sample(50, rng=rng(3))
