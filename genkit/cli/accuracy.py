@@ -10,7 +10,6 @@ import click
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
-from genkit.core.errors import GenkitError, kind_of
 
 
 def score(
@@ -22,18 +21,13 @@ def score(
     skip_bad: bool = False,
 ) -> None:
     """The table of one classifier on labelled data, and the same as JSON."""
-    from genkit.core.pretrained import Pretrained
     from genkit.evaluation import accuracy
     from genkit.evaluation.classification import Classifying
     from genkit.evaluation.real_data import open_data
 
     join_launch()
-    product: Any = loaded(Pretrained, weights)
-    classifies: bool = isinstance(product, Classifying)
-    if not classifies:
-        raise GenkitError(f"{weights} holds {kind_of(product)}; accuracy is of classifiers")
+    product, crew = loaded(Classifying, weights, "; accuracy is of classifiers"), crew_of_launch()
     data = open_data(against, tuple(product.sample_shape), "--against", skip_bad)
-    crew = crew_of_launch()
     with display() as shown:
         found = accuracy(product, data, n, seed, progress(shown, "classifying", "image"), crew)
     if crew.rank:

@@ -65,12 +65,11 @@ def _sampled(weights: str, sampling: dict[str, Any]) -> Source:
     from genkit.evaluation.sources import of_generator
 
     opened = opening(weights, "a")
-    local = opened.cost <= 1 and not opened.statistics
-    generator = getattr(opened.open(), "generator", None) if local else None
-    if generator is None:
+    if not opened.makes_samples:
         raise GenkitError(f"--{next(iter(sampling))} says how samples are made, and {shown(weights)} has none to make")
+    source: Any = opened.open()
     asked = " ".join(f"--{name} {as_typed(value)}" for name, value in sampling.items())
-    return of_generator(configured(generator, sampling), f"{weights} {asked}")
+    return of_generator(configured(source.generator, sampling), f"{weights} {asked}")
 
 
 def as_typed(value: Any) -> str:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from genkit.cli.console import display
-from genkit.core.display import is_first_process
+from genkit.cli.console import display, say
 from genkit.core.errors import BadState, TrainingError
 from genkit.training.watcher import TrainingWatcher
 
@@ -43,8 +40,8 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
     if resume and folder.finished(recipe):
         return
     folder.holds_run(resume)
-    if line and is_first_process():
-        click.echo(line)
+    if line:
+        say(line)
     try:
         with display() as shown:
             train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))

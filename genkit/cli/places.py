@@ -228,11 +228,14 @@ def write_json(path: Path, tree: Mapping[str, Any]) -> None:
     click.echo(f"written to {path}")
 
 
-def loaded(kind: Any, weights: str) -> Any:
+def loaded(kind: Any, weights: str, misfit: str = "") -> Any:
     """The `kind` that WEIGHTS hold, ready to compute as was asked.
 
+    Args:
+        misfit: the end of the line about something else.
+
     Raises:
-        WeightsError: they hold something else; of a classifier it says what takes one.
+        WeightsError: they hold something else; where no end is given, it says of a classifier what takes one.
     """
     from genkit.classifiers.image_classifier import ImageClassifier
     from genkit.core.computing import computing
@@ -240,6 +243,8 @@ def loaded(kind: Any, weights: str) -> Any:
 
     module = Pretrained.from_pretrained(weights)
     if not isinstance(module, kind):
+        if misfit:
+            raise WeightsError(f"{weights} holds {kind_of(module)}{misfit}")
         takers = "; 'genkit evaluate' scores it, 'genkit explain train' explains it"
         use = takers if isinstance(module, ImageClassifier) else ""
         raise WeightsError(f"{weights} holds {kind_of(module)}, not {kind_of(kind)}{use}")

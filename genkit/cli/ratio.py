@@ -10,7 +10,6 @@ import click
 from genkit.cli.console import display, heading, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded, write_json
-from genkit.core.errors import GenkitError, kind_of
 
 
 def score(
@@ -24,15 +23,13 @@ def score(
     """The table of one ratio on real samples and as many made ones, and the same as JSON with its reliability curve."""
     import torch
 
-    from genkit.core.generator import Generator
     from genkit.evaluation.real_data import open_data
     from genkit.posthoc.rejection.fitting import check_judges
     from genkit.posthoc.rejection.sampler import RatioSampler
 
     join_launch()
-    sampler, crew = loaded(Generator, weights), crew_of_launch()
-    if not isinstance(sampler, RatioSampler):
-        raise GenkitError(f"{weights} holds {kind_of(sampler)}, which reads no ratio; genkit refine makes what does")
+    misfit = ", which reads no ratio; genkit refine makes what does"
+    sampler, crew = loaded(RatioSampler, weights, misfit), crew_of_launch()
     data = open_data(against, tuple(sampler.sample_shape), "--against", skip_bad)
     check_judges(data, n)
     n = min(n, len(data))

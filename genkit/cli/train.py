@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import display, heading, table
+from genkit.cli.console import display, heading, say, table
 from genkit.cli.launch import join_launch
 from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart, skip_bad_option
 from genkit.core.display import is_first_process
@@ -52,9 +52,7 @@ def command(
     if dry_run:
         from genkit.cli.dry_run import describe_run
 
-        report = describe_run(checked, start)
-        if is_first_process():
-            click.echo(report)
+        say(describe_run(checked, start))
         return
     join_launch()
     folder, finished = _folder_of(out or Path("runs") / checked.name, checked)

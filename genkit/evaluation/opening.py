@@ -104,6 +104,11 @@ class Opening:
     open: Callable[[], Source | Statistics]
     statistics: str = ""
 
+    @property
+    def makes_samples(self) -> bool:
+        """Whether it is of weights, whose samples are drawn when they are read."""
+        return self.cost == 1 and not self.statistics
+
 
 def _opening(text: str, role: str, skip_bad: bool) -> Opening:
     """Checks a path or name as far as possible without opening it."""

@@ -22,10 +22,9 @@ def balanced_rows(data: Any) -> Tensor:
     Raises:
         RecipeError: no labels.
     """
-    labels = getattr(data, "labels", None)
-    if labels is None or data.conditions.labels is None:
-        reason = getattr(getattr(data, "conditions", None), "reason", "")
-        raise RecipeError(f"train.balanced: {data.name} has no classes{reason}")
+    if data.conditions.labels is None:
+        raise RecipeError(f"train.balanced: {data.name} has no classes{data.conditions.reason}")
+    labels = data.condition(torch.arange(len(data)))["label"]
     members = [(labels == k).nonzero().flatten() for k in labels.unique()]
     most = max(map(len, members))
     return torch.cat([rows[torch.arange(most) % len(rows)] for rows in members]).sort().values

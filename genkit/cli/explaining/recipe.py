@@ -70,7 +70,7 @@ def styleex_recipe(
             "steps": steps,
             "batch_size": BATCH,
             "seed": seed,
-            **({"balanced": True} if balanced else {}),
+            "balanced": balanced,
             "ema_images": 10_000,
             "ema_ramp": 0.05,
         },
