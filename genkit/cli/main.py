@@ -20,7 +20,16 @@ from genkit import __version__
 from genkit.cli.launch import hand_over, has_launcher
 from genkit.cli.memory import keep_memory
 from genkit.core.display import is_first_process
-from genkit.core.errors import BeyondTraining, BrokenPlugin, GenkitError, UnfinishedRun, one_line, shown, suggest
+from genkit.core.errors import (
+    BeyondTraining,
+    BrokenPlugin,
+    GenkitError,
+    MissingLetters,
+    UnfinishedRun,
+    one_line,
+    shown,
+    suggest,
+)
 from genkit.core.interruption import LOST, Interrupted, RunEnded, interruptible
 from genkit.core.others_code import fault_of_others
 
@@ -193,7 +202,7 @@ def _tell_in_one_line() -> None:
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if issubclass(category, (UnfinishedRun, BrokenPlugin, BeyondTraining)):
+        if issubclass(category, (UnfinishedRun, BrokenPlugin, BeyondTraining, MissingLetters)):
             if is_first_process():
                 click.echo(f"warning: {one_line(str(message))}", err=True)
         else:

@@ -121,6 +121,10 @@ class BeyondTraining(UserWarning):
     """A condition asks for a number that nothing was learned of; the message names it."""
 
 
+class MissingLetters(UserWarning):
+    """No font of this machine has letters of a text on a picture; the message names them."""
+
+
 class BrokenPlugin(UserWarning):
     """An installed package says that it extends genkit, and fails to; the message names it."""
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from einops import rearrange
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from genkit.images.grid import enlarged
+from genkit.images.letters import font
 
 INK, SOFT, ALARM = "black", "#666666", "#a3211b"
 """Colours of text."""
@@ -50,23 +50,25 @@ def laid_out(rows: Sequence[SheetRow], heads: Sequence[str], lines: Sequence[tup
     most = max(len(row.examples) for row in rows)
     examples = [[enlarged(one, most * len(heads)) for one in row.examples] for row in rows]
     height, side = examples[0][0].shape[-2:]
-    small = _font(max(SMALLEST, side // PART))
+    below = [text for row in rows for texts in row.below for text in texts]
+    written = [*heads, *below, *(text for text, _ in lines), *(row.head for row in rows)]
+    small, large = (font(written, round(times * max(SMALLEST, side // PART))) for times in (1, 1.4))
     line, step = round(1.5 * small.size), side + GAP
     indent = MARGIN + max(round(small.getlength(row.head)) for row in rows) + MARGIN
     wide = len(heads) * step - GAP + MARGIN
     width = max(indent + most * wide, NARROWEST)
     titles = [
-        (part, colour, font)
-        for (text, colour), font in zip(lines, [_font(1.4 * small.size), *[small] * len(lines)], strict=False)
-        for part in _broken(text, font, width - 2 * MARGIN)
+        (part, colour, used)
+        for (text, colour), used in zip(lines, [large, *[small] * len(lines)], strict=False)
+        for part in _broken(text, used, width - 2 * MARGIN)
     ]
-    top = MARGIN + sum(round(1.5 * font.size) for *_, font in titles) + MARGIN // 2
+    top = MARGIN + sum(round(1.5 * used.size) for *_, used in titles) + MARGIN // 2
     tall = height + line + MARGIN // 2
     whole = Image.new("RGB", (width, top + line + len(rows) * tall + MARGIN // 2), "white")
     draw, y = ImageDraw.Draw(whole), MARGIN
-    for text, colour, font in titles:
-        draw.text((MARGIN, y), text, fill=colour, font=font)
-        y += round(1.5 * font.size)
+    for text, colour, used in titles:
+        draw.text((MARGIN, y), text, fill=colour, font=used)
+        y += round(1.5 * used.size)
     for k in range(most * len(heads)):
         left = indent + k // len(heads) * wide + k % len(heads) * step
         draw.text((left, top), heads[k % len(heads)], fill=SOFT, font=small)
@@ -78,13 +80,6 @@ def laid_out(rows: Sequence[SheetRow], heads: Sequence[str], lines: Sequence[tup
                 whole.paste(Image.fromarray(rearrange(picture, "c h w -> h w c").contiguous().numpy()), (left, y))
                 draw.text((left + side // 2, y + height + GAP), said, fill=INK, font=small, anchor="ma")
     return rearrange(torch.from_numpy(np.array(whole)), "h w c -> c h w").contiguous()
-
-
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    """That of the charts, which has the letters of many languages."""
-    import matplotlib
-
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), round(size))
 
 
 def _broken(text: str, font: Any, width: int) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from genkit.core.errors import DataError
+from genkit.images.letters import plain_or_font
 from genkit.images.pixels import as_uint8, encoded_png
 
 TILE, WIDEST = 64, 2048
@@ -61,7 +62,7 @@ def labelled_png(images: Tensor, heads: Sequence[str], rows: Sequence[str] = (),
     if not heads or (rows and len(images) != len(rows) * len(heads)):
         raise DataError(f"{len(rows)} x {len(heads)} texts for images {list(images.shape)}")
     table = grid(images, len(heads)).expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()
-    font = ImageFont.load_default(LETTERS)
+    font = plain_or_font([*heads, *rows, corner], LETTERS)
     left = GAP + math.ceil(max(map(font.getlength, [*rows, corner] if rows else ()), default=-GAP))
     left += 2 * GAP * bool(rows)
     whole = Image.new("RGB", (left + table.shape[1], LINE + table.shape[0]), "white")
