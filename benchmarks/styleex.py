@@ -59,9 +59,13 @@ def recipe_of(name: str, seed: int, ablation: bool) -> Any:
 
 
 def explained(name: str, seed: int, ablation: bool, searched: int, out: Path) -> Explanation:
-    """The explanation by one training; trained and searched where that was not done."""
+    """The explanation by one training of a shipped recipe."""
     run = out / f"{name.replace('/', '-')}{'-ablation' if ablation else ''}-{seed}"
-    recipe = recipe_of(name, seed, ablation)
+    return explained_by(recipe_of(name, seed, ablation), run, name, searched)
+
+
+def explained_by(recipe: Any, run: Path, name: str, searched: int) -> Explanation:
+    """The explanation by a run of a recipe; trained and searched where that was not done."""
     train(recipe, run, resume=True)
     try:
         return Explanation.load(run / "explanation")
