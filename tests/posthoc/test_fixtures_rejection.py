@@ -179,3 +179,7 @@ def test_calibrations_are_the_recorded_ones(io: dict[str, Tensor]) -> None:
     isotonic.fit(scores, real)
     least = 1 / (len(scores) + 2)
     assert_close(isotonic(grid).sigmoid(), io["cal.isotonic_grid"].clamp(least, 1 - least), rtol=1e-9, atol=1e-9)
+    unclipped = Isotonic(clip=1e-14)
+    unclipped.fit(scores, real)
+    assert_close(unclipped(grid).sigmoid(), io["cal.isotonic_grid"], rtol=1e-9, atol=1e-9)
+    assert unclipped(grid).abs().max() == pytest.approx(math.log(1e14), rel=1e-3)

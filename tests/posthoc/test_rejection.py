@@ -21,13 +21,13 @@ from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.frozen import freeze
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.randomness import Randomness, Rows
-from genkit.posthoc.rejection.acceptance import Shift
+from genkit.posthoc.rejection.acceptance import Shift, accept
 from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.fitting import fitted
 from genkit.posthoc.rejection.keep_training import KeepTraining
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
-from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
+from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings, metropolis
 from genkit.posthoc.rejection.rejection import Rejection
 from tests.training.tiny import on_processes
 
@@ -398,9 +398,53 @@ def test_a_ratio_that_tells_nothing_is_told_of() -> None:
     assert few.chance == pytest.approx(few.bce) and "no better than chance" in few.remarks()[0], "one in four is real"
 
 
+@pytest.mark.parametrize(("mean", "deviation"), [(1e4, 1.0), (1e5, 1.0), (1e3, 0.01), (0.0, 1e-8), (-3e6, 20.0)])
+def test_a_fit_does_not_depend_on_the_unit_of_the_scores(mean: float, deviation: float) -> None:
+    x = torch.randn(1000, generator=rng()).double()
+    real = torch.rand(1000, generator=rng(1)) < x.sigmoid()
+    plain, other = Platt(), Platt()
+    plain.fit(x, real)
+    other.fit(mean + deviation * x, real)
+    assert 0.7 < plain.scale < 1.3
+    torch.testing.assert_close(other(mean + deviation * x), plain(x), rtol=1e-6, atol=1e-6)
+    other.fit(torch.full_like(x, mean), real)
+    expected = real.double().mean().logit().expand(1000)
+    torch.testing.assert_close(other(torch.full_like(x, mean)), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_what_cannot_be_real_is_never_kept() -> None:
+    logits = torch.tensor([-math.inf, 0.0, 1.0, 2.0, 3.0])
+    for shift in (Shift(gamma=-math.inf), Shift(percentile=0.0), Shift(percentile=10.0), Shift(gamma=0.0)):
+        found = accept(logits, torch.full((5,), 0.5), shift)
+        assert found.log_p[0] == -math.inf and not found.log_p.isnan().any() and not found.kept[0]
+
+
+@pytest.mark.parametrize(
+    ("logits", "uniforms", "eps", "message"),
+    [
+        (0, 0, 1e-8, "a sample at least"),
+        (3, 2, 1e-8, r"got \[3\] and \[2\]"),
+        (3, 1, 1e-8, r"got \[3\] and \[1\]"),
+        (3, 3, -1e-8, "eps is not negative"),
+        (3, 3, math.nan, "eps is not negative"),
+    ],
+)
+def test_wrong_samples_of_one_pass_are_refused(logits: int, uniforms: int, eps: float, message: str) -> None:
+    with pytest.raises(GenkitError, match=message):
+        accept(torch.zeros(logits), torch.ones(uniforms), eps=eps)
+
+
+@pytest.mark.parametrize(
+    ("logits", "uniforms", "start"), [((2, 0), (2, 0), 2), ((2, 3), (2, 1), 2), ((2, 3), (2, 3), 1)]
+)
+def test_wrong_samples_of_chains_are_refused(logits: Any, uniforms: Any, start: int) -> None:
+    with pytest.raises(GenkitError, match=r"\(C, K\), and those of real samples \(C,\), got"):
+        metropolis(torch.zeros(logits), torch.zeros(start), torch.zeros(uniforms))
+
+
 def test_isotonic_is_kept_with_its_knots(tmp_path: Any, seeded: None) -> None:
     x = torch.randn(500)
-    made = Isotonic()
+    made = Isotonic(clip=1e-6)
     made.fit(x, torch.rand(500) < torch.sigmoid(x))
     again = Isotonic.from_pretrained(made.save_pretrained(tmp_path))
     assert again(x).equal(made(x)) and made(x).isfinite().all()

@@ -76,7 +76,9 @@ def _sent(found: Found) -> Found:
 def style_weights(space: WSpace) -> Tensor:
     """The weights of the affine maps from w to the styles of its layers, one below the other (outputs, dim).
 
-    By the contract of `Styled` alone: styles are affine in w, so that differences of them are these columns.
+    A layer for each vector of W+, as in the authors' code: of a colour layer and the convolution that reads its vector
+    after it, the convolution. By the contract of `Styled` alone: styles are affine in w, so that differences of them
+    are these columns.
     """
     generator, network = space.generator, space.network
     layers = range(max(network.style_layers.values()) + 1)[space.layers]
@@ -86,8 +88,8 @@ def style_weights(space: WSpace) -> Tensor:
         basis = torch.cat([torch.zeros_like(w[:1, 0]), torch.eye(space.dim, device=w.device)])
         condition = tree.map(lambda rows: rows.expand(len(basis), *rows.shape[1:]), condition)
         styles = network.styles(joined(network, basis, condition))
-    rows = [(styles[name][1:] - styles[name][:1]).T for name, at in network.style_layers.items() if at in layers]
-    return torch.cat(rows)
+    last = {at: name for name, at in network.style_layers.items()}
+    return torch.cat([(styles[last[at]][1:] - styles[last[at]][:1]).T for at in layers])
 
 
 class FirstLayer:

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.precision import wide
 from genkit.core.pretrained import Pretrained
 
 HowMany = Annotated[int, Field(ge=1, le=4096)]
@@ -125,8 +126,8 @@ class OrthogonalDeformator(Deformator):
 
     @property
     def matrix(self) -> Tensor:
-        """exp(L - L^T), (dim, dim)."""
-        return torch.matrix_exp(self.log_mat_half - self.log_mat_half.T)
+        """exp(L - L^T), (dim, dim); in float64, since torch's of small float32 matrices is right to 3e-4 only."""
+        return torch.matrix_exp(wide(self.log_mat_half - self.log_mat_half.T)).to(self.log_mat_half)
 
     def forward(self, strengths: Tensor) -> Tensor:
         return strengths @ self.matrix[:, : self.directions].T
@@ -181,10 +182,10 @@ class LatentCoordinates(Deformator):
 
 
 class FixedDirections(Deformator):
-    """A(x) = M x of a matrix that is not trained: random columns of length one, or those that a closed form has found.
+    """A(x) = M x of a matrix that is not trained: a random one, or the directions that a closed form has found.
 
-    Random ones are orthogonal where the latent has so many. M is a buffer, so that it is saved and moved with the rest;
-    in the authors' code it is neither.
+    A random M is semi-orthogonal: its columns are orthogonal and of length one where the latent has so many, else its
+    rows are. M is a buffer, so that it is saved and moved with the rest; in the authors' code it is neither.
 
     Args:
         directions: K; more than dim are allowed.
@@ -195,9 +196,7 @@ class FixedDirections(Deformator):
 
     def __init__(self, directions: HowMany, dim: HowMany):
         super().__init__(directions, dim)
-        columns = torch.randn(dim, directions)
-        columns = torch.linalg.qr(columns).Q if directions <= dim else nn.functional.normalize(columns, dim=0)
-        self.register_buffer("linear", columns.contiguous())
+        self.register_buffer("linear", nn.init.orthogonal_(torch.empty(dim, directions)))
 
     @classmethod
     def of(cls, rows: Tensor) -> FixedDirections:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genkit.core.errors import GenkitError
 from genkit.core.precision import wide
+from genkit.posthoc.directions.deformators import check_orthogonal
 
 
 class Found(NamedTuple):
@@ -31,13 +33,28 @@ def sefa(weight: Tensor, directions: int | None = None, normalised: bool = True)
         weight: A (outputs, D), in any type; computed in float64.
         directions: how many; all if not said.
         normalised: rows of A are brought to length one first, as the authors do for StyleGAN.
+
+    Raises:
+        GenkitError: weights that are not finite, or more directions than D.
     """
-    a = wide(weight)
+    a = checked(weight, "weights of the affine map")
+    check_orthogonal(directions or 1, a.shape[1])
     if normalised:
         a = torch.nn.functional.normalize(a, dim=1)
     values, vectors = torch.linalg.eigh(a.T @ a)
     rows = signed(vectors.flip(1).T)[:directions]
     return Found(rows, values.flip(0)[:directions].clamp_min(0), torch.zeros(a.shape[1], dtype=a.dtype))
+
+
+def checked(x: Tensor, what: str) -> Tensor:
+    """x in float64.
+
+    Raises:
+        GenkitError: numbers that are not finite.
+    """
+    if bad := int((~x.isfinite()).sum()):
+        raise GenkitError(f"{bad:,} of the {x.numel():,} {what} are not finite; train the generator anew")
+    return wide(x)
 
 
 def signed(rows: Tensor) -> Tensor:

@@ -82,8 +82,8 @@ def log_odds(logits: Tensor, log_m: Tensor | float, eps: float = EPS) -> Tensor:
 
 
 def log_acceptance(odds: Tensor, gamma: Tensor | float) -> Tensor:
-    """log p = log sigmoid(F - gamma), (B,)."""
-    return F.logsigmoid(odds - gamma)
+    """log p = log sigmoid(F - gamma), (B,); what cannot be real is never kept, whatever gamma is."""
+    return torch.where(odds == -math.inf, -math.inf, F.logsigmoid(odds - gamma))
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,15 @@ def accept(
         batch_size: of the batches that log M and gamma belong to; None takes all samples as one.
 
     Raises:
-        GenkitError: logits that are nan or +inf.
+        GenkitError: logits that are nan or +inf, none at all, another number of uniforms, or a negative eps.
     """
     check_logits(logits)
+    if not len(logits) or logits.shape != uniforms.shape:
+        raise GenkitError(
+            f"logits and uniforms are (B,), a sample at least, got {list(logits.shape)} and {list(uniforms.shape)}"
+        )
+    if not eps >= 0:
+        raise GenkitError(f"eps is not negative, got {eps:g}")
     if math.isnan(log_m) or log_m == math.inf:
         raise GenkitError(f"log M must be finite, got {log_m}; a burn-in whose logits are nan or inf cannot be used")
     parts: list[tuple[Tensor, Tensor]] = []

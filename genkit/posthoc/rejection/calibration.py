@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.errors import GenkitError
@@ -63,19 +64,23 @@ class Platt(Calibrator):
         from sklearn.linear_model import LogisticRegression
 
         x, y = _checked(score, real)
+        mean, deviation = x.mean(), x.std(correction=0)
+        if deviation == 0:
+            deviation = torch.ones_like(mean)
         model = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-12, max_iter=1000)
-        model.fit(x[:, None].numpy(), y.numpy())
-        self.scale.fill_(float(model.coef_[0, 0]))
-        self.shift.fill_(float(model.intercept_[0]))
+        model.fit(((x - mean) / deviation)[:, None].numpy(), y.numpy())
+        scale = float(model.coef_[0, 0]) / deviation
+        self.scale.fill_(scale)
+        self.shift.fill_(float(model.intercept_[0]) - scale * mean)
 
 
 class Isotonic(Calibrator):
     """The monotone map of the least squared error, linear between `knots` scores; constant beyond them.
 
-    Probabilities are kept away from 0 and 1 by 1 / (n + 2), since n samples show nothing more extreme.
-
     Args:
         knots: how many points the map is kept at.
+        clip: how near to 0 and 1 probabilities come. None takes 1 / (n + 2), since n samples show nothing more extreme.
+            By MH-GAN's 1e-14 there are logits of 32, which a chain never leaves, and which make M of a rejection.
     """
 
     smooth = False
@@ -83,11 +88,12 @@ class Isotonic(Calibrator):
     p: Tensor
     least: Tensor
 
-    def __init__(self, knots: int = 0):
+    def __init__(self, knots: int = 0, clip: Annotated[float, Field(gt=0, lt=0.5)] | None = None):
         super().__init__()
+        self.clip = clip
         self.register_buffer("at", torch.arange(knots, dtype=torch.float64))
         self.register_buffer("p", torch.full((knots,), 0.5, dtype=torch.float64))
-        self.register_buffer("least", torch.tensor(1e-14, dtype=torch.float64))
+        self.register_buffer("least", torch.tensor(clip or 1e-14, dtype=torch.float64))
 
     def forward(self, score: Tensor) -> Tensor:
         if not len(self.at):
@@ -110,7 +116,7 @@ class Isotonic(Calibrator):
             torch.from_numpy(of).double().to(self.at.device) for of in (model.X_thresholds_, model.y_thresholds_)
         )
         self.at, self.p = knots, p
-        self.least.fill_(1 / (len(x) + 2))
+        self.least.fill_(self.clip or 1 / (len(x) + 2))
         self.config["knots"] = len(self.at)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.catalog import convert
+from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.posthoc.rejection.acceptance import check_logits
@@ -158,8 +159,11 @@ def metropolis(logits: Tensor, start: Tensor, uniforms: Tensor) -> Paths:
         start: logits of real samples, (C,).
 
     Raises:
-        GenkitError: logits that are nan or +inf.
+        GenkitError: logits that are nan or +inf, or other shapes.
     """
+    if logits.dim() != 2 or not logits.numel() or logits.shape != uniforms.shape or start.shape != logits.shape[:1]:
+        shapes = ", ".join(str(list(of.shape)) for of in (logits, uniforms, start))
+        raise GenkitError(f"logits and uniforms are (C, K), and those of real samples (C,), got {shapes}")
     chains, again = Chains.of(start), Chains.of(logits[:, 0], 0)
     again.seen = 1
     alphas, path = [], []

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import torch
 from torch import Tensor
 
 from genkit.core.crew import ALONE, Crew
+from genkit.core.errors import GenkitError
 from genkit.posthoc.directions.closed_form import closed_form
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import sefa, signed
@@ -91,3 +93,23 @@ def test_processes_share_the_latents_and_one_of_them_decomposes(tmp_path: Path) 
     assert one["mapped"] == 11_001 and sum(each["mapped"] for each in two) == 11_002, "SeFa looks at one, in each"
     assert max(each["mapped"] for each in two) < 6000
     assert [each["solved"] for each in two] == [[1, 1], [0, 0]]
+
+
+def test_components_that_do_not_vary_give_no_direction() -> None:
+    z, flat = torch.randn(100, 3), torch.cat([torch.randn(100, 2), torch.zeros(100, 2)], 1)
+    assert ganspace_z(z, flat).rows.shape == (2, 3)
+    with pytest.raises(GenkitError, match="the activations vary along 2 components, got 3"):
+        ganspace_z(z, flat, 3)
+
+
+def test_what_has_no_components_is_refused() -> None:
+    with pytest.raises(GenkitError, match="1 latents of 3 numbers span 0, got 1"):
+        ganspace(torch.randn(1, 3))
+    with pytest.raises(GenkitError, match="5 latents of 3 numbers span 3, got 4"):
+        ganspace(torch.randn(5, 3), 4)
+    with pytest.raises(GenkitError, match="1 of the 12 numbers looked at are not finite"):
+        ganspace(torch.randn(4, 3).put_(torch.tensor([4]), torch.tensor([torch.nan])))
+    with pytest.raises(GenkitError, match="12 of the 12 weights of the affine map are not finite"):
+        sefa(torch.full((4, 3), torch.inf))
+    with pytest.raises(GenkitError, match="a latent of 3 numbers has 3 orthogonal directions, got 4"):
+        sefa(torch.randn(4, 3), 4)

@@ -46,6 +46,29 @@ def recorded(name: str) -> tuple[Deformator, dict[str, Any]]:
     return made.eval(), told
 
 
+@pytest.mark.parametrize("dim", [2, 3, 4, 6, 64, 128])
+@pytest.mark.parametrize("scale", [0.001, 0.1, 0.2, 0.5, 1.0])
+def test_a_rotation_is_exact_in_float32(dim: int, scale: float) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(dim)
+        for _ in range(10):
+            made, strengths = OrthogonalDeformator(dim, dim, scale), 6 * torch.eye(dim)
+            half = made.log_mat_half.detach().double().requires_grad_()
+            expected = 6 * torch.matrix_exp(half - half.T).T
+            pull = torch.randn(dim, dim)
+            torch.testing.assert_close(made(strengths), expected.float(), rtol=1e-6, atol=2e-6)
+            (found,) = torch.autograd.grad((made(strengths) * pull).sum(), made.log_mat_half)
+            (wanted,) = torch.autograd.grad((expected * pull).sum(), half)
+            torch.testing.assert_close(found, wanted.float(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("directions", "dim"), [(5, 12), (12, 12), (20, 12)])
+def test_random_directions_are_semi_orthogonal(directions: int, dim: int) -> None:
+    matrix = FixedDirections(directions, dim).linear
+    square = matrix.T @ matrix if directions <= dim else matrix @ matrix.T
+    torch.testing.assert_close(square, torch.eye(len(square)), rtol=0, atol=1e-5)
+
+
 def fitted(shifts: Tensor, told: dict[str, Any]) -> Tensor:
     """As the authors' code lays a shift out: wider ones are cut."""
     shape = told["shift_dim"] if isinstance(told["shift_dim"], list) else [told["shift_dim"]]

@@ -127,10 +127,13 @@ def test_sefa_of_the_first_layer_and_of_styles() -> None:
         network, space = styled.network, space_of(styled, "w.1-2")
         affine = style_weights(space)  # type: ignore[arg-type]
         w = torch.randn(2, 4)
-        layers = [name for name, at in network.style_layers.items() if at in (1, 2)]  # type: ignore[union-attr, operator]
+        layers = ["b8.conv0", "b8.conv1"]
         styles = network.styles(w)  # type: ignore[operator]
         moved = torch.cat([styles[name][1] - styles[name][0] for name in layers])
         torch.testing.assert_close(affine @ (w[1] - w[0]), moved, rtol=1e-4, atol=1e-5)
+        names = ["b4.conv1", *layers, "b8.torgb"]
+        whole = torch.cat([styles[name][1] - styles[name][0] for name in names])
+        torch.testing.assert_close(style_weights(space_of(styled, "w")) @ (w[1] - w[0]), whole, rtol=1e-4, atol=1e-5)  # type: ignore[arg-type]
 
 
 def test_ganspace_of_w_and_of_z() -> None:
