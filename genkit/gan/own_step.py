@@ -20,7 +20,8 @@ class OwnStep(Term):
 
     A term of the critic sees the batch of the step before it. One of the generator comes at the end of iterations 0, N,
     2N, ..., on samples of its own. As there are (N + 1) / N steps now, Karras et al. 2020 (arXiv:1912.04958, App. B)
-    scale Adam's settings: with c = N / (N + 1), lr * c and betas (b1^c, b2^c).
+    scale Adam's settings: with c = N / (N + 1), lr * c and betas (b1^c, b2^c). The moments of parameters that the term
+    does not reach, such as a last bias, go on by a gradient of zero, as in their code and in rosinality's.
 
     Args:
         term: a penalty that is part of a player's loss.
@@ -52,4 +53,7 @@ class OwnStep(Term):
             yield Update("generator", partial(self.loss, gan), on, coupled=self.term.coupled)
 
     def loss(self, gan: Pair, x: Tensor, y: Condition, z: Tree, u: Tensor | None = None) -> Terms:
-        return descend(**{self.term.name: self.every * self.term(Turn(gan, self.player, x, y, z, u))})
+        term = self.every * self.term(Turn(gan, self.player, x, y, z, u))
+        player = gan.critic if self.player == "critic" else gan.generator
+        everything = sum(p.flatten()[:1].sum() for p in player.parameters() if p.requires_grad)
+        return descend(**{self.term.name: term + 0 * everything})

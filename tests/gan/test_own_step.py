@@ -7,7 +7,10 @@ from genkit.core.errors import RecipeError
 from genkit.gan.gradient_penalty import R1
 from genkit.gan.own_step import OwnStep
 from genkit.gan.super_resolution import SuperResolution
-from tests.gan.test_gan import on, pair
+from genkit.training.optimizers import Adam
+from genkit.training.stream import Stream
+from genkit.training.trainer import Trainer
+from tests.gan.test_gan import Cloud, on, pair
 from tests.gan.test_terms import Spread, trained
 
 
@@ -45,6 +48,16 @@ def test_its_term_sees_the_batch_of_the_critics_step_before_it() -> None:
     torch.testing.assert_close(update.loss(**update.on, **update.shared), {"r1": expected})
     assert not list(system.terms[0].after_critic(system, given, 9))
     assert set(system.critic_loss(**given, step=8)) == {"loss"}, "no part of the loss any more"
+
+
+def test_moments_of_what_its_term_does_not_reach_go_on() -> None:
+    system = pair(penalties=[OwnStep(R1(every=1))])
+    rules = dict.fromkeys(system.all_learners(), Adam(lr=1e-3))
+    trainer = Trainer(system.train(), Stream(Cloud((2,)), 4, seed=0), rules, steps=9)
+    trainer.iterate()
+    states = trainer.optimizers["critic"].state
+    assert len(states) == len(list(system.critic.parameters()))
+    assert {state["step"].item() for state in states.values()} == {2.0}
 
 
 def test_what_has_turns_of_its_own_is_refused() -> None:
