@@ -78,6 +78,12 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "without images that move with whatever is changed; or by the share of images that each moves.",
 )
 @option(
+    "--without-colours",
+    is_flag=True,
+    of=(CLASSIFIER,),
+    help="Search a page's attributes without the layers that make colours, as the authors do.",
+)
+@option(
     "--realistic",
     is_flag=True,
     of=(CLASSIFIER,),
@@ -118,7 +124,7 @@ def command(ctx: click.Context, subject: str, images: str | None, **options: Any
     page.explain(subject, images, given)
 
 
-OF_A_SEARCH = ("seed", "judge", "selection", "realistic")
+OF_A_SEARCH = ("seed", "judge", "selection", "without_colours", "realistic")
 NEEDLESS = {
     "attribute": ("an --attribute is animated", ("grid", "json_path", "n", *OF_A_SEARCH)),
     "to": ("one image is explained", ("n", *OF_A_SEARCH, "skip_bad")),

@@ -55,6 +55,10 @@ class Range:
 class Encoded:
     """N images, their styles, and what the classifier says of them and of their reconstructions.
 
+    Args:
+        batch: images at a time.
+        colours: whether styles of the generator's colour layers are searched too; the authors leave them out.
+
     Attributes:
         x: (N, C, H, W) in [-1, 1], on the CPU like all that follows.
         styles: layer -> (N, channels).
@@ -65,7 +69,7 @@ class Encoded:
         EvaluationError: an image of which the classifier says no finite number, or fewer than two classes.
     """
 
-    def __init__(self, generator: Explainable, x: Tensor, batch: int = BATCH):
+    def __init__(self, generator: Explainable, x: Tensor, batch: int = BATCH, colours: bool = True):
         self.generator, self.x, self.batch = generator, x, batch
         self.device = getattr(generator, "device", x.device)
         with torch.no_grad():
@@ -73,7 +77,7 @@ class Encoded:
             check_logits(self.seen, "image")
             styles = [generator.styles_of(generator.of_images(rows.to(self.device))) for rows in x.split(batch)]
         self.styles: Styles = {name: torch.cat([part[name].cpu() for part in styles]) for name in styles[0]}
-        self.coordinates = StyleCoordinates.of(self.styles, searched_layers(generator))
+        self.coordinates = StyleCoordinates.of(self.styles, searched_layers(generator, colours))
         self.flat = self.coordinates.flat(self.styles)
         self.logits = torch.cat([logits for _, logits in self.pictured()])
         check_logits(self.logits, "the reconstruction of image")

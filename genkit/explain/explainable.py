@@ -71,9 +71,9 @@ class Restartable(Protocol):
         ...
 
 
-def searched_layers(generator: Explainable) -> tuple[str, ...]:
-    """Names of all layers whose styles are searched, in order."""
-    return (*generator.attribute_layers, *getattr(generator, "colour_layers", ()))
+def searched_layers(generator: Explainable, colours: bool = True) -> tuple[str, ...]:
+    """Names of all layers whose styles are searched, in order; with or without those of colours."""
+    return (*generator.attribute_layers, *(getattr(generator, "colour_layers", ()) if colours else ()))
 
 
 def class_names(generator: Explainable, classes: int) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ class SearchSettings:
         most: attributes a class.
         selection: of coordinates by their effects.
         shift: share of the way to the smallest or largest value.
+        colours: whether the styles of colour layers are searched too; the authors leave them out.
         unstable: images on which more effects than the second number are larger than the first are left out.
         examples: pictures of each attribute.
         draws, seed: of random coordinates.
@@ -46,6 +47,7 @@ class SearchSettings:
     most: int = 10
     selection: Selection = field(default_factory=PaperSelection)
     shift: float = 1.0
+    colours: bool = True
     unstable: tuple[float, int] | None = None
     examples: int = 4
     draws: int = 5
@@ -111,9 +113,9 @@ class _Explaining:
         self.generator, self.images, self.settings, self.critic = generator, images, settings, critic
         half = min(settings.searched, len(images) // 2)
         self.properties = Properties(judge or PixelJudge(images[:half]), images[:half])
-        self.encoded = Encoded(generator, images[:half].cpu(), settings.batch)
+        self.encoded = Encoded(generator, images[:half].cpu(), settings.batch, settings.colours)
         self.checks = checked(self.encoded)
-        self.others = Encoded(generator, images[half:].cpu(), settings.batch)
+        self.others = Encoded(generator, images[half:].cpu(), settings.batch, settings.colours)
 
     def explained(self, data: dict[str, Any], folder: Path | None, progress: Progress | None) -> Explanation:
         settings, others = self.settings, self.others

@@ -75,6 +75,7 @@ SELECTIONS = {
 SETTINGS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "most": ("attributes of a class, at most", _plain),
     "shift": ("size of a change", _shift),
+    "colours": ("layers that make colours", lambda searched: "searched too" if searched else "not searched"),
     "unstable": ("images left out as unstable", _unstable),
     "examples": ("images shown of each attribute", _plain),
     "draws": ("draws of random changes, for comparison", _plain),

@@ -17,11 +17,14 @@ CriticScore = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 
 @dataclass(frozen=True)
 class Realism:
-    """Accepts a step that changes the critic's score by no more than `change` on images that it moves strongly.
+    """Accepts a step whose coordinate changes the critic's score by no more than `change`, either way.
+
+    As in the authors' notebook: looked at are images whose logit it raises strongly, each with what the classifier says
+    of it; of one that was changed, with what it says of that.
 
     Args:
         y: class whose logit the step raises.
-        images: looked at, at most, of those whose logit it raises by more than `effect`.
+        images: looked at each way, at most, of those whose logit it raises by more than `effect`.
         shift: of the look; twice that of the search, as in the authors' notebook.
     """
 
@@ -35,16 +38,20 @@ class Realism:
     shift: float = 2.0
 
     def __call__(self, step: Step) -> bool:
-        outside = self.encoded.outside(self.y)
+        return all(self._harmless(Step(direction, step.s)) for direction in (0, 1))
+
+    @torch.no_grad()
+    def _harmless(self, step: Step) -> bool:
+        encoded, outside = self.encoded, self.encoded.outside(self.y)
         strong = self.effects.effect[outside, step.direction, step.s, self.y] > self.effect
         index = outside[strong][: self.images]
         if not len(index):
             return True
-        moved = self.effects.range.moved(self.encoded.flat[index], [step], self.shift)
-        before, after = self._scores(index, None), self._scores(index, moved)
-        return bool(((after - before).abs() <= self.change).all())
+        moved = self.effects.range.moved(encoded.flat[index], [step], self.shift)
+        before = self._scores(encoded.images(index), encoded.seen[index])
+        changed, logits = (torch.cat(part) for part in zip(*encoded.pictured(index, moved), strict=True))
+        return bool(((self._scores(changed, logits) - before).abs() <= self.change).all())
 
-    @torch.no_grad()
-    def _scores(self, index: Tensor, flat: Tensor | None) -> Tensor:
-        seen, device = self.encoded.seen[index].softmax(1), self.encoded.device
-        return self.critic(self.encoded.images(index, flat).to(device), {"probabilities": seen.to(device)})
+    def _scores(self, images: Tensor, logits: Tensor) -> Tensor:
+        device = self.encoded.device
+        return self.critic(images.to(device), {"probabilities": logits.softmax(1).to(device)})

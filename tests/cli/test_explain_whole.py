@@ -65,14 +65,18 @@ def test_from_a_classifier_to_a_page_that_is_read(
     assert again.code == 0, again
     for words, told in (
         (("--selection", "notebook", "--realistic"), ("as in the authors' notebook", "750 coordinates", "left out")),
-        (("--selection", "share"), ("those that move most images", "not looked for")),
+        (("--selection", "share"), ("those that move most images", "not looked for", "searched too")),
+        (("--without-colours",), ("not searched",)),
     ):
-        ran = run(capsys, "explain", "run", "pics", "--out", words[1], "-n", 16, *words)
+        ran = run(capsys, "explain", "run", "pics", "--out", words[-1].strip("-"), "-n", 16, *words)
         assert ran.code == 0, ran
-        facts = tab_text(tab, tmp_path / words[1] / "explanation.html")
+        facts = tab_text(tab, tmp_path / words[-1].strip("-") / "explanation.html")
         assert all(line in facts for line in told), facts
-    kept = json.loads(Path("notebook/explanation.json").read_text())["settings"]
+    kept = json.loads(Path("realistic/explanation.json").read_text())["settings"]
     assert kept["selection"]["name"] == "NotebookSelection" and kept["realistic"] and kept["unstable"] == [2.0, 750]
+    bare = json.loads(Path("without-colours/explanation.json").read_text())
+    layers = {found["layer"] for attributes in bare["attributes"].values() for found in attributes}
+    assert not bare["settings"]["colours"] and not any("torgb" in layer for layer in layers)
     shutil.rmtree("run/weights/critic")
     Path("run/weights/products.json").unlink()
     ran = run(capsys, "explain", "run", "pics", "--out", "none", "-n", 16, "--realistic")

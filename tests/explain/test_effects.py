@@ -148,6 +148,16 @@ def test_effects_of_a_network_are_those_of_the_naive_loop(made: Callable[[], Loo
     assert [*dict.fromkeys(layers)] == [*generator.attribute_layers, *generator.colour_layers]
 
 
+def test_colour_layers_can_be_left_out_as_the_authors_do() -> None:
+    generator = coloured()
+    rows = generator.rows()
+    whole, part = Encoded(generator, rows), Encoded(generator, rows, colours=False)
+    assert [*part.coordinates.channels] == [*generator.attribute_layers]
+    n = part.coordinates.count
+    assert n < whole.coordinates.count and part.flat.equal(whole.flat[:, :n])
+    assert find_effects(part).effect.equal(find_effects(whole).effect[:, :, :n])
+
+
 def test_only_layers_behind_the_changed_one_run_again() -> None:
     generator, ran = small(1), list[str]()
     encoded = Encoded(generator, generator.rows())

@@ -111,15 +111,23 @@ def test_a_coordinate_that_the_critic_sees_is_refused() -> None:
     encoded = Encoded(binary(), images(20))
     effects, seen = find_effects(encoded), list[int]()
 
+    said: list[torch.Tensor] = []
+
     def critic(x: torch.Tensor, condition: dict[str, torch.Tensor]) -> torch.Tensor:
         assert condition["probabilities"].sum(1).allclose(torch.ones(len(x)))
         seen.append(len(x))
+        said.append(condition["probabilities"])
         return 10 * x[:, 0, 0, DRIVER]
 
     refuse = Realism(critic, encoded, effects, 1)
     assert not refuse(Step(1, DRIVER)) and seen == [len(encoded.outside(1)[:10])] * 2
+    index = encoded.outside(1)[:10]
+    moved = effects.range.moved(encoded.flat[index], [Step(1, DRIVER)], 2.0)
+    assert said[0].equal(encoded.seen[index].softmax(1)), "before: what it says of the image itself"
+    assert said[1].equal(encoded.after(index, moved).softmax(1)), "after: of the changed one"
     assert refuse(Step(1, 0)), "it moves no image strongly, so that nothing is looked at"
     assert Realism(critic, encoded, effects, 1, change=100.0)(Step(1, DRIVER))
+    assert not refuse(Step(0, DRIVER)), "either way of a coordinate is looked at"
     low, high = encoded.flat[encoded.outside(1)[:10], DRIVER], float(effects.range.high[DRIVER])
     twice = (low + 2 * (high - low)).clamp(-1, 1)
     limit = 10 * (twice - low).abs().max().item()

@@ -103,6 +103,23 @@ def test_the_paper_takes_no_coordinate_that_raises_the_logit_both_ways() -> None
     assert plain(NotebookSelection(1.0)(both, 10)) == [[0, 1]], "the notebook does"
 
 
+def test_the_paper_takes_a_coordinate_once_and_the_notebook_either_way() -> None:
+    effect = effects({(0, 0): 3.0, (1, 0): -3.0}, {(0, 0): -1.0, (1, 0): 0.5, (1, 1): 0.4})
+    assert plain(PaperSelection(1.0)(effect, 10)) == [[0, 0], [1, 1]]
+    assert plain(NotebookSelection(1.0)(effect, 10)) == [[0, 0], [1, 0], [1, 1]]
+
+
+def test_the_share_asks_for_twice_as_many_at_most_as_the_notebook_does() -> None:
+    effect, asked = effects({(1, s): 1.0 for s in range(4)}), list[Step]()
+
+    def refuse(step: Step) -> bool:
+        asked.append(step)
+        return step.s == 3
+
+    assert ShareSelection()(effect, 1, refuse) == [] and len(asked) == 2
+    assert plain(ShareSelection()(effect, 2, refuse)) == [[1, 3]]
+
+
 def test_the_notebook_adds_effects_up_and_ends_when_all_images_are_explained() -> None:
     effect = effects({(0, 1): 0.8, (1, 3): 0.5}, {(0, 1): 0.8, (1, 2): -5.0, (1, 3): 0.1, (1, 0): 0.4})
     steps = NotebookSelection(1.0)(effect, 10)

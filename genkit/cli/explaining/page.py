@@ -142,7 +142,12 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
         explanation = found_by(
             generator,
             data.rows(rows),
-            SearchSettings(searched=n, seed=seed, **chosen_by(given.get("selection", "paper"))),
+            SearchSettings(
+                searched=n,
+                seed=seed,
+                colours="without_colours" not in given,
+                **chosen_by(given.get("selection", "paper")),
+            ),
             progress(shown, "searching", "pass") if is_first_process() else None,
             judge=judge,
             critic=critic,
