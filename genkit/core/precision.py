@@ -19,6 +19,11 @@ def wide(x: Tensor) -> Tensor:
     return x.cpu().double() if x.device.type in WITHOUT_FLOAT64 else x.double()
 
 
+def full(x: Tensor) -> Tensor:
+    """x as losses are computed under autocast: in float32, but float64 as it is."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 class KeepsFloat64(nn.Module):
     """A module whose float64 buffers stay on the CPU where the device that it is moved to has none."""
 

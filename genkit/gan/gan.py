@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.generator import LatentGenerator
+from genkit.core.precision import full
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Randomness
 from genkit.core.system import Batch, Data, System, Terms, Turns, Update, descend
@@ -59,7 +60,7 @@ class GAN(LatentGenerator):
         return self.network.latents(randomness)
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
-        return self.network(z, condition).float()
+        return full(self.network(z, condition))
 
 
 class GANTraining(System):
@@ -169,7 +170,7 @@ class GANTraining(System):
 
     def score(self, x: Tensor, y: Condition | None = None) -> Tensor:
         """The critic's scores (B,) float32 of x, passed through the view."""
-        return self.critic(self.view(x), y).float()
+        return full(self.critic(self.view(x), y))
 
     def judge(self, x: Tensor, y: Condition) -> Judged:
         """Scores together with the critic's features, from one pass; features are None where the critic has none."""
@@ -177,7 +178,7 @@ class GANTraining(System):
             return Judged(x, y, self.score(x, y), None)
         critic: Any = self.critic
         features = critic.features(self.view(x))
-        return Judged(x, y, critic.score(features, y).float(), features.float())
+        return Judged(x, y, full(critic.score(features, y)), full(features))
 
     def critic_loss(self, x: Tensor, y: Condition, z: Tree, u: Tensor, step: int = 0) -> Terms:
         turn = Turn(self, "critic", x, y, z, u)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.precision import full
 
 
 def check_layers(network: nn.Module, layers: Sequence[str], where: str) -> None:
@@ -29,4 +30,4 @@ def layer_outputs(network: nn.Module, layers: Sequence[str], x: Tensor) -> list[
     finally:
         for hook in hooks:
             hook.remove()
-    return [seen[name].float() for name in layers]
+    return [full(seen[name]) for name in layers]

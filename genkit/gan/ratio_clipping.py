@@ -30,6 +30,7 @@ from torch.nn.functional import softplus
 
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
+from genkit.core.precision import full
 from genkit.core.processes import whole_batch
 from genkit.core.system import Batch, Data, Terms, Turns, Update, descend, observe
 from genkit.core.tree import Tree
@@ -97,7 +98,7 @@ class RatioClipping(Rule):
 
     def logit(self, x: Tensor) -> Tensor:
         """The classifier's log-odds (B,) float32 that x is real."""
-        return self.classifier(x).float()
+        return full(self.classifier(x))
 
     def classifier_loss(self, gan: Pair, x: Tensor, z: Tree, y: Condition) -> Terms:
         """Cross-entropy, real and fake as separate batches, so that BatchNorm normalises them separately."""

@@ -19,6 +19,7 @@ from torch.nn.functional import softplus
 from genkit.core.chi_square import PENALTY, ball_penalty, closed_form, normalised, radius
 from genkit.core.condition import Condition
 from genkit.core.errors import RecipeError
+from genkit.core.precision import full
 from genkit.core.processes import my_rows, whole_batch, whole_batch_with_graph
 from genkit.core.system import Terms, Turns, Update, descend, observe
 from genkit.gan.networks.critic import Critic
@@ -80,7 +81,7 @@ class ClosedFormWeights(BallWeighting):
         super().__init__(outlier_share, rho, start)
 
     def weights(self, judged: Judged, side: LossSide) -> Tensor:
-        score = whole_batch(judged.score).float()
+        score = full(whole_batch(judged.score))
         return my_rows(closed_form(score if side == "real" else -score, self.rho))
 
     def turns(self, gan: Pair, on: dict[str, Any], step: int, side: LossSide = "real") -> Turns:
@@ -128,7 +129,7 @@ class RobustWeights(BallWeighting):
 
     def raw(self, x: Tensor) -> Tensor:
         """Weights (B,) before they are normalised, not negative."""
-        return softplus(self.network(x).float())
+        return softplus(full(self.network(x)))
 
     def weights(self, judged: Judged, side: LossSide) -> Tensor:
         return my_rows(normalised(whole_batch(self.raw(judged.x))))
@@ -168,7 +169,7 @@ class OfficialRobustWeights(RobustWeights):
     """
 
     def raw(self, x: Tensor) -> Tensor:
-        return self.network(x).float().relu()
+        return full(self.network(x)).relu()
 
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         return term(weights * score).mean()

@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genkit.core.precision import full
 from genkit.core.processes import my_rows, whole_batch
 from genkit.core.system import Terms, observe
 from genkit.gan.slots import Judged, LossSide, Weighting
@@ -21,7 +22,7 @@ def softmax_weights(score: Tensor, temperature: float = 1.0) -> Tensor:
     """
     # As a column, like the authors' scores: the gradient of the critic's last bias is one minus the weights' mean, zero
     # but for the last bit, and Adam turns a last bit into a full step.
-    everyone = whole_batch(score).float().unsqueeze(1) / temperature
+    everyone = full(whole_batch(score)).unsqueeze(1) / temperature
     return my_rows(len(everyone) * everyone.softmax(0)).squeeze(1)
 
 

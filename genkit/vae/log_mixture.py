@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from genkit.core.errors import GenkitError
-from genkit.core.precision import full_precision, wide
+from genkit.core.precision import full, full_precision, wide
 from genkit.core.randomness import sent
 from genkit.vae.networks.gaussian import LOG_2PI
 
@@ -70,7 +70,7 @@ def log_mixture(
         GenkitError: a row may see no component.
     """
     with full_precision(z):
-        z, means, log_variance = (t if t.dtype == torch.float64 else t.float() for t in (z, means, log_variance))
+        z, means, log_variance = map(full, (z, means, log_variance))
         total = _log_sum(z, means, log_variance, leave_out, block)
     left = torch.full((len(z),), len(means), dtype=z.dtype) if leave_out is None else seen(leave_out)
     if not bool((left > 0).all()):

@@ -13,6 +13,7 @@ from genkit.core import tree
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import check_finished, freeze, is_frozen
+from genkit.core.precision import full
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import Noise, stable_seed
 from genkit.core.styled import named_slices, noise_of
@@ -111,6 +112,6 @@ class ControlTraining(System):
         network: Any = self.controlled.generator.network
         latents = tree.map(lambda part: part.to(self.w.device), self.controlled.latents(Noise(n, rng)))
         w = network.to_w(latents)
-        images = network.synthesise(w, noise_of(latents)).float().clamp(-1, 1)
+        images = full(network.synthesise(w, noise_of(latents))).clamp(-1, 1)
         read = {name: values_read(measure, images, name) for name, measure in self.controls.items()}
         return w[:, 0], read

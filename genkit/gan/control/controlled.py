@@ -17,6 +17,7 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import ConditionError, RecipeError, shown, suggest
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.precision import full
 from genkit.core.randomness import Randomness, Rows, seeds_of_rows
 from genkit.core.styled import named_slices, noise_of
 from genkit.core.tree import Tree
@@ -74,7 +75,7 @@ class Controlled(LatentGenerator):
         network: Any = self.generator.network
         w = self.controlled_w(network.to_w(z)[:, 0], condition or {})
         images: Tensor = network.synthesise(w, noise_of(z))
-        return images.float()
+        return full(images)
 
     def controlled_w(self, w: Tensor, condition: Condition) -> Tensor:
         """W (B, style_dim) with the slices that are asked for, and the others truncated."""
@@ -129,7 +130,7 @@ class Controlled(LatentGenerator):
         with evaluating(self):
             z = self.latents(Rows(n, rng, self.device))
             w = change(self.controlled_w(network.to_w(z)[:, 0], {}))
-            return w, network.synthesise(w, noise_of(z)).float().clamp(-1, 1)
+            return w, full(network.synthesise(w, noise_of(z))).clamp(-1, 1)
 
     shows = "A row an attribute, from its lowest value to its highest, and a row of samples that nothing controls"
 

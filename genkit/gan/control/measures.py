@@ -12,6 +12,7 @@ from genkit.core.columns.column import Column
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import RecipeError, kind_of, shown, suggest
+from genkit.core.precision import full
 from genkit.core.pretrained import Configured
 from genkit.gan.control.contrast import gram, mean_colour
 from genkit.gan.layer_outputs import check_layers, layer_outputs
@@ -112,10 +113,10 @@ class PredictedClass(Configured, nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         logits = self._logits(x)
-        return logits if self.compared == "logits" else logits.float().softmax(1)
+        return logits if self.compared == "logits" else full(logits).softmax(1)
 
     def read(self, x: Tensor) -> Tensor:
-        return self._logits(x).float().softmax(1)
+        return full(self._logits(x)).softmax(1)
 
     def _logits(self, x: Tensor) -> Tensor:
         found: Tensor = self.classifier(x)
@@ -159,7 +160,7 @@ def embedded(measure: Measure, x: Tensor, attribute: str) -> Tensor:
     found = measure.embed(reduced(x, measure))
     if not isinstance(found, Tensor) or found.dim() < 1 or len(found) != len(x):
         raise RecipeError(f"{attribute}: embed of its measure gives {_what(found)}; ({len(x)}, ...) is wanted here")
-    return found.float()
+    return full(found)
 
 
 def values_read(measure: Readable, x: Tensor, attribute: str) -> Tensor:
@@ -172,7 +173,7 @@ def values_read(measure: Readable, x: Tensor, attribute: str) -> Tensor:
     wanted = (len(x), column.classes) if isinstance(column, Labels) else (len(x),)
     if not isinstance(found, Tensor) or found.shape != wanted:
         raise RecipeError(f"{attribute}: read of its measure gives {_what(found)}; {list(wanted)} is wanted here")
-    return found.float()
+    return full(found)
 
 
 def _what(found: object) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import RecipeError, WeightsError
 from genkit.core.frozen import freeze
+from genkit.core.precision import full
 from genkit.foreign.authors_checkpoint import read_checkpoint
 from genkit.gan.styleex.likeness import Likeness, feature_distance
 
@@ -69,7 +70,7 @@ class LPIPS(Likeness):
         x, found = (x.expand(-1, 3, -1, -1) - self.shift) / self.scale, []
         for stage in self.stages:
             x = stage(x)
-            found.append(x.float())
+            found.append(full(x))
         return found
 
 

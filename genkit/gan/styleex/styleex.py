@@ -16,7 +16,7 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
 from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import Items, evaluating
-from genkit.core.precision import full_precision
+from genkit.core.precision import full, full_precision
 from genkit.core.randomness import Randomness
 from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
@@ -89,8 +89,8 @@ class StyleEx(GAN):
             x: (B, C, H, W), cut to [-1, 1] first.
         """
         with full_precision(x):
-            found: Tensor = self.classifier(x.float().clamp(-1, 1))
-        return found.float() / self.temperature
+            found: Tensor = self.classifier(full(x).clamp(-1, 1))
+        return full(found) / self.temperature
 
     @torch.no_grad()
     def condition_of(self, x: Tensor) -> Condition:
@@ -101,7 +101,7 @@ class StyleEx(GAN):
     def encode(self, x: Tensor) -> Tensor:
         """E(x), (B, style_dim) float32."""
         w: Tensor = self.encoder(x)
-        return w.float()
+        return full(w)
 
     def joined(self, w: Tensor, p: Tensor) -> Tensor:
         """w (B, style_dim) or W+, and p (B, classes), as `styles_of` takes them; w alone where none are appended."""
@@ -120,7 +120,7 @@ class StyleEx(GAN):
 
         The noise is always the same.
         """
-        return self.network.synthesise(styles, start=start).float().clamp(-1, 1)
+        return full(self.network.synthesise(styles, start=start)).clamp(-1, 1)
 
     def halfway(self, styles: Styles) -> Mapping[str, Halfway]:
         """See genkit.core.styled."""
@@ -145,7 +145,7 @@ class StyleEx(GAN):
         return network.joined(w, condition)
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
-        return self.network.synthesise(self.to_w(z, condition), noise_of(z)).float()
+        return full(self.network.synthesise(self.to_w(z, condition), noise_of(z)))
 
     def over(self, items: Items) -> Self:
         """As of every generator; its picture is then of reconstructions."""

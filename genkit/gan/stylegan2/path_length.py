@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.errors import RecipeError
+from genkit.core.precision import full
 from genkit.core.processes import network_normal, process_count, whole_batch_with_graph
 from genkit.core.styled import Styled, joined_w, noise_of
 from genkit.gan.slots import Pair, StepInterval, Term, Turn
@@ -72,7 +73,7 @@ class PathLength(Term):
         z, y = tree.map(lambda rows: rows[:: self.shrink], (turn.z, dict(turn.y)))
         w = joined_w(generator, z, y)
         w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
-        image = generator.network.synthesise(w, noise_of(z)).float()
+        image = full(generator.network.synthesise(w, noise_of(z)))
         return self.penalty(path_lengths(image, w, network_normal(image, *image.shape[1:])))
 
     def _check_share(self, rows: int) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.generator import LatentGenerator
+from genkit.core.precision import full
 from genkit.core.randomness import Randomness
 from genkit.core.styled import MovedStyles, Styled, joined, named_slices, noise_of
 from genkit.core.tree import Tree
@@ -93,7 +94,7 @@ class Truncated(LatentGenerator):
     def forward(self, z: Any, condition: Condition | None = None) -> Tensor:
         w = self.moved_styles(z, condition or {}).w
         images: Tensor = self.network.synthesise(joined(self.network, w, condition), noise_of(z))
-        return images.float()
+        return full(images)
 
     @property
     def network(self) -> Any:

@@ -100,12 +100,18 @@ def lazy_adam(lr: float, every: int) -> Adam:
     return Adam(lr=lr * c, betas=(0.0, 0.99**c))
 
 
-def test_the_recorded_training_iteration(recorded: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("precision", "near"), [(torch.float32, {"rtol": 0, "atol": 1e-4}), (torch.float64, {"rtol": 1e-7, "atol": 1e-6})]
+)
+def test_the_recorded_training_iteration(
+    recorded: Fixture, monkeypatch: pytest.MonkeyPatch, precision: torch.dtype, near: dict[str, float]
+) -> None:
     """Critic, lazy R1, generator, lazy path length: four optimiser steps, then the average."""
-    io, told = recorded.io, recorded.config["train"]
+    told = recorded.config["train"]
+    io = {name: x.to(precision) if x.is_floating_point() else x for name, x in recorded.io.items()}
     r1 = R1(told["r1"], every=told["d_reg_every"])
     paths = PathLength(told["path_regularize"], every=told["g_reg_every"], shrink=1)
-    system = game(recorded, penalties=[OwnStep(r1), OwnStep(paths)]).train()
+    system = game(recorded, penalties=[OwnStep(r1), OwnStep(paths)]).train().to(precision)
     small = io["train.z_pl"][: len(io["train.z_pl"]) // told["path_batch_shrink"]]
     latents = iter([io["train.z_d"], io["train.z_g"], small])
     monkeypatch.setattr(recorded.generator, "latents", lambda randomness: next(latents))
@@ -121,7 +127,7 @@ def test_the_recorded_training_iteration(recorded: Fixture, monkeypatch: pytest.
         ("generator/loss", "g_loss", 1.0),
         ("generator/path_length", "pl", told["path_regularize"] * told["g_reg_every"]),
     ):
-        torch.testing.assert_close(scalars[ours], weight * io[f"out.train.{theirs}"], **CLOSE)
+        torch.testing.assert_close(scalars[ours].to(precision), weight * io[f"out.train.{theirs}"], **CLOSE)
     torch.testing.assert_close(paths.mean, io["out.train.pl_mean"], **CLOSE)
     for part, network in (
         ("discriminator", recorded.critic),
@@ -130,7 +136,7 @@ def test_the_recorded_training_iteration(recorded: Fixture, monkeypatch: pytest.
     ):
         after = loaded(recorded, recorded.io, part)
         for ours, theirs in zip(network.parameters(), after.parameters(), strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)  # a first step of Adam is 1.6e-3
+            torch.testing.assert_close(ours, theirs.to(precision), **near)  # a first step of Adam is 1.6e-3
 
 
 def loaded(recorded: Fixture, after: dict[str, Tensor], part: str) -> nn.Module:
