@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genkit.core.errors import GenkitError, suggest
+
 Distance = Literal["squared", "mean_absolute", "gram", "colour"]
 SEEN = 0.01
 """Share of an image that a mask must cover, for its colour to be compared."""
@@ -24,7 +26,17 @@ def paired(z: Tensor, slices: Mapping[str, slice], rows: Mapping[str, int]) -> T
         slices: of z, by name.
         rows: how many, an even number, each group has; groups lie one after the other, from row 0 on. Rows beyond them
             stay as they are.
+
+    Raises:
+        GenkitError: a group without a slice, or rows that are no pairs or more than there are.
     """
+    for name, count in rows.items():
+        if name not in slices:
+            raise GenkitError(f"group {name} has no slice{suggest(name, slices)}")
+        if count < 0 or count % 2:
+            raise GenkitError(f"group {name} has pairs of rows, an even number, got {count}")
+    if (asked := sum(rows.values())) > len(z):
+        raise GenkitError(f"{asked} rows are asked for, of {len(z)}")
     z, start = z.clone(), 0
     for name, count in rows.items():
         first = torch.arange(start, start + count, 2, device=z.device)

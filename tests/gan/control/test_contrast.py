@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genkit.core.errors import GenkitError
 from genkit.gan.control.contrast import (
     contrastive_loss,
     distances,
@@ -124,3 +125,17 @@ def test_texture_does_not_know_where() -> None:
     found = gram(maps)
     torch.testing.assert_close(found[0, 1, 2], (maps[0, 1] * maps[0, 2]).sum() / 48)
     torch.testing.assert_close(gram(maps.flip(3)), found)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"agee": 2}, "group agee has no slice; did you mean age"),
+        ({"age": 3}, "group age has pairs of rows, an even number, got 3"),
+        ({"age": -2}, "an even number, got -2"),
+        ({"age": 4, "hair": 2}, "6 rows are asked for, of 5"),
+    ],
+)
+def test_rows_that_are_no_pairs_are_refused(rows: dict[str, int], message: str) -> None:
+    with pytest.raises(GenkitError, match=message):
+        paired(torch.zeros(5, 4), {"age": slice(0, 2), "hair": slice(2, 4)}, rows)
