@@ -130,7 +130,7 @@ def test_texture_does_not_know_where() -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"agee": 2}, "group agee has no slice; did you mean age"),
+        ({"agee": 2}, "group agee has no slice; did you mean 'age'"),
         ({"age": 3}, "group age has pairs of rows, an even number, got 3"),
         ({"age": -2}, "an even number, got -2"),
         ({"age": 4, "hair": 2}, "6 rows are asked for, of 5"),
