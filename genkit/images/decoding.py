@@ -52,6 +52,8 @@ def read_pixels(
     if announce:
         announce(math.prod(picture.size))
     try:
+        if picture.format == "PNG":  # whose checksums are not looked at when it is decoded
+            Image.open(io.BytesIO(content), formats=("PNG",)).verify()
         pixels, notes = _eight_bit(picture, name)
     except (DataError, MemoryError):
         raise

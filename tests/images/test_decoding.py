@@ -210,6 +210,14 @@ def test_defects_are_refused_by_name_in_one_line(name: str) -> None:
     assert "\n" not in message and message.startswith(name if "\n" not in name else repr(name))
 
 
+def test_no_flipped_bit_of_a_png_goes_unseen() -> None:
+    smooth = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    content = saved(Image.fromarray(smooth))
+    for at in range(8, len(content) - 4, 7):
+        with pytest.raises(DataError, match=r"smooth\.png: "):
+            decode(content[:at] + bytes([content[at] ^ 16]) + content[at + 1 :], "smooth.png")
+
+
 def test_too_many_pixels_are_refused_by_the_header_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

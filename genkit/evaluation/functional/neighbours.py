@@ -111,7 +111,7 @@ def _score(
         balls = _inside(squared, real_radii[None, :, k_density - 1], block, reals)
         filled |= balls.any(0)
         inclusions += int(balls.sum())
-        closest = squared.argmin(1)
+        closest = _closest(squared, block, reals)
         authentic.append((block.points - reals.points[closest]).square().sum(1) > real_radii[closest, 0])
     return NeighbourScores(
         precision=_share(torch.cat(in_real)),
@@ -120,6 +120,15 @@ def _score(
         coverage=_share(filled),
         authenticity=100 * _share(torch.cat(authentic)),
     )
+
+
+def _closest(squared: Tensor, fakes: Cloud, reals: Cloud) -> Tensor:
+    """The nearest real of each fake, (b,), of equally near ones the first; what rounding may hide is measured again."""
+    least, closest = squared.min(1)
+    rounding = 2 * _ROUNDING * (fakes.norms + reals.norms.max())
+    tied = ((squared <= (least + rounding)[:, None]).sum(1) > 1).nonzero().flatten()
+    closest[tied] = nearest(fakes.points[tied], reals.points, 1)[0][:, 0]
+    return closest
 
 
 def _inside(squared: Tensor, radius: Tensor, fakes: Cloud, reals: Cloud) -> Tensor:

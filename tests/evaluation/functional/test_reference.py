@@ -112,3 +112,15 @@ def test_inception_score(name, splits):
         mean, deviation = inception_score(arrays[name], splits)
     assert mean == pytest.approx(expected["mean"], rel=1e-9)
     assert deviation == pytest.approx(expected["std_ddof0"], rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_equally_near_reals_a_fake_is_compared_with_the_first(seed):
+    drawn = np.random.default_rng(seed)
+    real, fake = (drawn.integers(0, 6, (300, 3)).astype(float) for _ in range(2))
+    apart = np.square(fake[:, None] - real).sum(2)
+    closest = apart.argmin(1)
+    own = np.square(real[:, None] - real).sum(2) + np.diag(np.full(300, np.inf))
+    expected = 100 * (apart[np.arange(300), closest] > own.min(1)[closest]).mean()
+    assert 0 < expected < 100
+    assert authenticity(real, fake) == pytest.approx(expected, abs=1e-12)
