@@ -32,7 +32,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "nvae": {
         **{"num_latent_scales": 1, "num_groups_per_scale": 30, "num_latent_per_group": 20},
         **{"num_channels_enc": 128, "num_channels_dec": 128, "num_preprocess_blocks": 2, "num_postprocess_blocks": 2},
-        **{"num_cell_per_cond_enc": 2, "num_cell_per_cond_dec": 2, "num_mixture_dec": 1, "num_nf": 0},
+        **{"num_cell_per_cond_enc": 2, "num_cell_per_cond_dec": 2, "num_mixture_dec": 1, "num_nf": 1},
         **{"arch_instance": "res_mbconv", "use_se": True, "res_dist": True},
     }
 }
@@ -40,8 +40,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 class NVAESettings(Settings):
-    """Settings named as on their command line. Both towers have the same widths and cells, posteriors are residual, no
-    flows."""
+    """Settings named as on their command line. Both towers have the same widths and cells, posteriors are residual."""
 
     num_latent_scales: Annotated[int, Field(ge=1, le=7)]
     num_groups_per_scale: Count
@@ -57,7 +56,7 @@ class NVAESettings(Settings):
     num_cell_per_cond_enc: Count = 1
     num_cell_per_cond_dec: Count = 1
     num_mixture_dec: Literal[1]
-    num_nf: Literal[0]
+    num_nf: Annotated[int, Field(ge=0, le=8)] = 0
     arch_instance: Literal["res_mbconv"]
     use_se: Literal[True]
     res_dist: Literal[True]
@@ -99,6 +98,7 @@ def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork
         settings.num_cell_per_cond_enc,
         settings.num_preprocess_blocks,
         settings.num_preprocess_cells,
+        settings.num_nf,
         scaled=True,
     )
 
@@ -127,7 +127,19 @@ def _names(network: NVAENetwork) -> TensorNames:
         names |= _weight_norm(f"groups.{i}.combine", f"{next(down)}.conv")
         names |= _weight_norm(f"groups.{i}.prior.1", f"dec_sampler.{i}.1")
         names |= _weight_norm(f"groups.{i}.posterior", f"enc_sampler.{i + 1}")
-    return {**names, "top.start": ("prior_ftr0",)}
+    return {**names, **_flows(network), "top.start": ("prior_ftr0",)}
+
+
+def _flows(network: NVAENetwork) -> TensorNames:
+    """Names of the flows behind all posteriors, which lie one after the other in theirs."""
+    names: TensorNames = {}
+    pairs = ((i, n) for i, behind in enumerate(network.flows) for n in range(len(behind)))  # type: ignore[arg-type]
+    for number, (i, n) in enumerate(pairs):
+        for k, cell in enumerate(("cell1", "cell2")):
+            ours, theirs = f"flows.{i}.{n}.{k}.shift", f"nf_cells.{number}.{cell}"
+            for layer, place in ((0, "conv.convz.0"), (2, "conv.convz.2"), (5, "mu.conv_0")):
+                names |= _weight_norm(f"{ours}.{layer}", f"{theirs}.{place}", bias=layer == 5)
+    return names
 
 
 def _cell(ours: str, theirs: str, cell: nn.Module) -> TensorNames:

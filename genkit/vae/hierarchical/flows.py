@@ -1,6 +1,6 @@
 """Volume-preserving autoregressive flows of NVAE's posteriors (Vahdat & Kautz 2020, Sec. 3.2).
 
-Kingma et al. 2016, arXiv:1606.04934, without a scale. The paper says less of them than its code; no recording has any.
+Kingma et al. 2016, arXiv:1606.04934, without a scale; the rest is as in NVAE's code.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class MaskedConv2d(WeightNormConv2d):
         itself: whether an output also sees the latent of its own place.
         mirrored: in the opposite order of places.
         depthwise: each output sees the input of its own index alone, of as many.
+        bias: added to each output.
     """
 
     mask: Tensor
@@ -37,8 +38,9 @@ class MaskedConv2d(WeightNormConv2d):
         itself: bool,
         mirrored: bool,
         depthwise: bool = False,
+        bias: bool = False,
     ):
-        super().__init__(1 if depthwise else inputs, outputs, kernel)
+        super().__init__(1 if depthwise else inputs, outputs, kernel, bias)
         self.groups = inputs if depthwise else 1
         mask = torch.zeros(outputs, inputs, kernel, kernel)
         middle = kernel // 2
@@ -59,25 +61,30 @@ class MaskedConv2d(WeightNormConv2d):
 
 
 class ShiftFlow(nn.Module):
-    """z -> z - shift(z), (B, latents, H, W); the shift at a place is of those before it, so that volumes stay."""
+    """z -> z - shift(z), (B, latents, H, W); the shift at a place is of those before it, so that volumes stay.
 
-    def __init__(self, latents: int, mirrored: bool):
+    Args:
+        unit: z and what it becomes are given in so many of the numbers that the shift is of.
+    """
+
+    def __init__(self, latents: int, mirrored: bool, unit: float = 1.0):
         super().__init__()
-        hidden = EXPANSION * latents
-        last = MaskedConv2d(hidden, latents, 1, latents, itself=True, mirrored=mirrored)
+        hidden, self.unit = EXPANSION * latents, unit
+        last = MaskedConv2d(hidden, latents, 1, latents, itself=True, mirrored=mirrored, bias=True)
         last.log_norm.data -= math.log(10)  # flows start near the identity
         self.shift = nn.Sequential(
             MaskedConv2d(latents, hidden, 3, latents, itself=False, mirrored=mirrored),
             nn.ELU(),
             MaskedConv2d(hidden, hidden, 5, latents, itself=True, mirrored=mirrored, depthwise=True),
             nn.ELU(),
+            nn.ELU(),  # once more, as in their code
             last,
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        return z - self.shift(z)
+        return z - self.shift(self.unit * z) / self.unit
 
 
-def flow_pair(latents: int) -> nn.Sequential:
+def flow_pair(latents: int, unit: float = 1.0) -> nn.Sequential:
     """Two flows, in raster order and in the opposite one."""
-    return nn.Sequential(ShiftFlow(latents, mirrored=False), ShiftFlow(latents, mirrored=True))
+    return nn.Sequential(*(ShiftFlow(latents, mirrored, unit) for mirrored in (False, True)))

@@ -79,7 +79,8 @@ class NVAENetwork(VAENetwork):
         self.encoder = nn.ModuleList(_encoder_groups(widths, cells))
         self.top = TopGroup(widths[0], self.maps[0])
         self.groups = nn.ModuleList(Group(above, own, latent_dim, cells) for above, own in pairwise(widths))
-        behind_each = [nn.Sequential(*(flow_pair(latent_dim) for _ in range(flows))) for _ in widths]
+        units = [TOP_DEVIATION, *(1.0 for _ in self.groups)]
+        behind_each = [nn.Sequential(*(flow_pair(latent_dim, unit) for _ in range(flows))) for unit in units]
         self.flows = nn.ModuleList(behind_each if flows else [])
         self.ends = nn.Sequential(*_end_cells(width, blocks, block_cells))
         self.pixels = nn.Sequential(nn.ELU(), WeightNormConv2d(width, channels * (1 + scaled), 3))
