@@ -16,10 +16,12 @@ from typing import Any
 import torch
 
 import genkit
-from benchmarks.styleex import COLUMNS, MEASURED, explained_by, rows
+from benchmarks.styleex import COLUMNS, MEASURED, explained_by, of_tests, rows
 from genkit.core.catalog import build
 from genkit.core.pretrained import Pretrained
 from genkit.data.dataset import DataSet
+from genkit.explain.checks import distance
+from genkit.explain.encoded import Encoded
 from genkit.training.staged import load_recipe
 
 NAME = "shapes/styleex"
@@ -45,19 +47,16 @@ def recipe_of(share: float, balanced: bool, seed: int) -> Any:
     )
 
 
-@torch.no_grad()
 def redrawn(run: Path) -> list[str]:
     """L1 error of redrawn test images of each class over that of the mean image, and how many are decided alike."""
     generator: Any = Pretrained.from_pretrained(run)
-    data: Any = build({"type": "shapes", "split": "test", "label": "size"}, kind="data")
+    data: Any = build(of_tests(load_recipe(NAME).trainings["styleex"].data), kind="data")
     told = []
     for k, name in enumerate(data.classes):
-        images = data.rows((data.labels == k).nonzero().flatten()[:500])
-        again = torch.cat([generator.reconstructed(part) for part in images.split(50)])
-        far, mean = ((images - one).abs().mean().item() for one in (again, images.mean(0)))
-        decided = [torch.cat([generator.classifier(part) for part in all_.split(50)]) for all_ in (images, again)]
-        alike = (decided[0].argmax(1) == decided[1].argmax(1)).double().mean().item()
-        told.append(f"{name}: {far / mean:.2f} of the mean image's L1, {alike:.1%} decided alike")
+        encoded = Encoded(generator, data.rows((data.labels == k).nonzero().flatten()[:500]))
+        mean = (encoded.x - encoded.x.mean(0)).abs().mean().item()
+        alike = (encoded.seen.argmax(1) == encoded.logits.argmax(1)).double().mean().item()
+        told.append(f"{name}: {distance(encoded) / mean:.2f} of the mean image's L1, {alike:.1%} decided alike")
     return told
 
 
