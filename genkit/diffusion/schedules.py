@@ -44,8 +44,8 @@ def space_steps(steps: int, kept: Spacing) -> list[int]:
     Args:
         steps: T of the process.
         kept: "" keeps all; "25" keeps 25 evenly spread ones, first and last among them; "10,15,20" splits T into three
-            equal sections and keeps so many of each; "ddim25" keeps every s-th from 0 for the smallest whole s that
-            leaves exactly 25.
+            equal sections and keeps so many of each (0 is none); "ddim25" keeps every s-th from 0 for
+            the smallest whole s that leaves exactly 25.
 
     Raises:
         RecipeError: the notation is unknown or T cannot be spaced so.
@@ -55,7 +55,10 @@ def space_steps(steps: int, kept: Spacing) -> list[int]:
         return list(range(steps))
     if kept.startswith("ddim"):
         return _strided(steps, _count(kept.removeprefix("ddim"), kept))
-    counts = [_count(part, kept) for part in kept.split(",")]
+    parts = kept.split(",")
+    counts = [_count(part, kept, least=len(parts) == 1) for part in parts]
+    if not any(counts):
+        raise RecipeError(f"steps {kept!r}: no step is kept")
     chosen, start = set[int](), 0
     for section, count in enumerate(counts):
         size = steps // len(counts) + (section < steps % len(counts))
@@ -81,7 +84,9 @@ def _strided(steps: int, count: int) -> list[int]:
     )
 
 
-def _count(text: str, kept: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise RecipeError(f"steps {kept!r}: write '25', '10,15,20' or 'ddim25', every number at least 1")
+def _count(text: str, kept: str, least: int = 1) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise RecipeError(
+            f"steps {kept!r}: write '25', '10,15,20' or 'ddim25', every number at least 1 (of a section 0)"
+        )
     return int(text)

@@ -157,7 +157,7 @@ class DDIM(StepwiseSolver):
             x0 = denoising.process.x0_from_eps(eps, x, at)
         abar, before = (denoising.process.look_up(k, at, x) for k in ("abar", "abar_before"))
         sigma = self.eta * ((1 - before) / (1 - abar)).sqrt() * (1 - abar / before).sqrt()
-        mean = before.sqrt() * x0 + (1 - before - sigma**2).sqrt() * eps
+        mean = before.sqrt() * x0 + (1 - before - sigma**2).clamp(min=0).sqrt() * eps
         return mean + sigma * noise.normal(*x.shape[1:]) if i and self.eta else mean
 
     @torch.no_grad()

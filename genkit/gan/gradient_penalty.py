@@ -39,7 +39,9 @@ class GradientPenalty(InputGradientPenalty):
 
     Args:
         weight: 10 in the paper.
-        sides: 'two' pulls the norm to one; 'one' only down to it (Petzka et al. 2018, arXiv:1709.08894).
+        sides: 'two' pulls the norm to the target; 'one' only down to it (Petzka et al. 2018, arXiv:1709.08894).
+        target: of the norm, 1 in the paper; the excess over it is divided by it, as in Karras et al. 2018
+            (arXiv:1710.10196) and in TransGAN's code, where it is `phi`.
         every: critic steps from one in which it counts to the next, see `Term`.
     """
 
@@ -49,16 +51,17 @@ class GradientPenalty(InputGradientPenalty):
         self,
         weight: Annotated[float, Field(ge=0)] = 10.0,
         sides: Literal["one", "two"] = "two",
+        target: Annotated[float, Field(gt=0)] = 1.0,
         every: StepInterval = 1,
     ):
         super().__init__(every)
-        self.weight, self.sides = weight, sides
+        self.weight, self.sides, self.target = weight, sides, target
 
     def forward(self, turn: Turn) -> Tensor:
         assert turn.u is not None
         u = turn.u.view(-1, *[1] * (turn.x.dim() - 1))
         x_hat = u * turn.x + (1 - u) * turn.fake.x.detach()
-        excess = score_gradient(turn.gan, x_hat, turn.y).norm(dim=1) - 1
+        excess = score_gradient(turn.gan, x_hat, turn.y).norm(dim=1) / self.target - 1
         return self.weight * (relu(excess) if self.sides == "one" else excess).square().mean()
 
 

@@ -166,10 +166,30 @@ class OfficialRobustWeights(RobustWeights):
     """The authors' form, for parity: ReLU at the end of W, and the weight inside the critic's non-linearity.
 
     relu(1 - w s) is no weighted loss: a weight of zero makes the term a constant. Equal for a Wasserstein critic.
+
+    Args:
+        network, outlier_share, rho, every, start, penalty: as of `robust_weights`.
+        relu: as beside their DCGAN and SNDCGAN critics. Beside their ResNet critics W ends without it: weights may be
+            negative then, and their sum, by which they are divided, may come near zero.
     """
 
+    def __init__(
+        self,
+        network: Critic,
+        outlier_share: float | None = None,
+        rho: float | None = None,
+        every: StepInterval = 1,
+        start: FirstStep = 0,
+        penalty: Annotated[float, Field(ge=0)] = PENALTY,
+        relu: bool = True,
+    ):
+        super().__init__(network, outlier_share, rho, every, start, penalty)
+        self.relu = relu
+
     def raw(self, x: Tensor) -> Tensor:
-        return full(self.network(x)).relu()
+        """Weights (B,) before they are normalised."""
+        answer = full(self.network(x))
+        return answer.relu() if self.relu else answer
 
     def weighted(self, term: Callable[[Tensor], Tensor], score: Tensor, weights: Tensor) -> Tensor:
         return term(weights * score).mean()

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils import parametrizations
+from torch.nn.utils.parametrize import register_parametrization
 
 from genkit.core.errors import RecipeError, suggest
 from genkit.layers.arguments import Norm
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def norm_layer(kind: Norm, channels: int) -> nn.Module:
@@ -39,6 +45,26 @@ def spectrally_normalise(module: nn.Module) -> None:
     layers = [m for m in module.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.Embedding))]
     for layer in layers:
         spectral_norm(layer)
+
+
+def spectral_norm(layer: Layer) -> Layer:
+    """Divides the weight of one layer by its largest singular value; see `spectrally_normalise`."""
+    assert isinstance(layer.weight, Tensor)
+    register_parametrization(layer, "weight", _SpectralNorm(layer.weight))
+    return layer
+
+
+class _SpectralNorm(parametrizations._SpectralNorm):
+    """Torch's, but v before u, as in Algorithm 1 of the paper and in `torch.nn.utils.spectral_norm` of old code.
+
+    Torch's present one turns them round, so that a layer would be divided by another number than in that code.
+    """
+
+    @torch.no_grad()
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        for _ in range(n_power_iterations):
+            self._v = normalize(weight_mat.mT @ self._u, dim=0, eps=self.eps, out=self._v)
+            self._u = normalize(weight_mat @ self._v, dim=0, eps=self.eps, out=self._u)
 
 
 @contextmanager

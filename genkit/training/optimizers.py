@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from genkit.training.rate_schedules import Constant, LearningRate
 
@@ -53,20 +53,46 @@ class Adam(Optimizer):
 class AdamNormGrad(Adam):
     """Adam on gradients of length one: each tensor's is divided by its norm + 1e-7 first, weight decay added after.
 
-    As in the code of Norouzi et al. 2020, arXiv:2004.04795.
+    As in the code of Norouzi et al. 2020, arXiv:2004.04795, where `eps` stands beside the square root of the second
+    moment as it is, not of the one corrected for its start: "epsilon hat" in section 2 of Kingma & Ba.
     """
 
     def over(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, fused=_fused(parameters))
+        return _AdamNormGrad(parameters, self.lr, self.betas, self.eps, self.weight_decay, foreach=True)
 
 
 class _AdamNormGrad(torch.optim.Adam):
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
-        if gradients:
-            torch._foreach_div_(gradients, torch._foreach_add(torch._foreach_norm(gradients), 1e-7))
-        return super().step(closure)
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            if moved := [p for p in group["params"] if p.grad is not None]:
+                self._step(group, moved)
+        return loss
+
+    def _step(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+        b1, b2 = group["betas"]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        torch._foreach_div_(gradients, torch._foreach_add(torch._foreach_norm(gradients), 1e-7))
+        torch._foreach_add_(gradients, parameters, alpha=group["weight_decay"])
+        states = [self._state_of(p) for p in parameters]
+        means, squares = [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
+        torch._foreach_lerp_(means, gradients, 1 - b1)
+        torch._foreach_mul_(squares, b2)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - b2)
+        divisors = torch._foreach_add(torch._foreach_sqrt(squares), group["eps"])
+        for state in states:
+            state["step"] += 1
+        counts = [float(state["step"]) for state in states]
+        sizes = [-group["lr"] * (1 - b2**t) ** 0.5 / (1 - b1**t) for t in counts]
+        torch._foreach_addcdiv_(parameters, means, divisors, sizes)
+
+    def _state_of(self, parameter: Tensor) -> dict[str, Any]:
+        state: dict[str, Any] = self.state[parameter]
+        if not state:
+            state |= {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(parameter)}
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        return state
 
 
 @dataclass(frozen=True, kw_only=True)

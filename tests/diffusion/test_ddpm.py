@@ -52,6 +52,13 @@ def test_an_impossible_solver_is_refused_when_it_is_built(solver: Any) -> None:
         DDPM(Toy(variance=True), Process(100), solver)
 
 
+@pytest.mark.parametrize("count", [2, 3, 6, 8, 9, 25])
+def test_few_steps_with_all_the_noise_give_numbers(count: int) -> None:
+    """1 - abar - sigma^2 is zero at the end of the cosine schedule, and less by rounding."""
+    model = DDPM(Toy(variance=True), Process(1000), DDIM(count, eta=1.0))
+    assert model.sample(8, rng=rng()).isfinite().all()
+
+
 def test_the_solver_is_part_of_the_config() -> None:
     model = ddpm()
     assert model.config["solver"] == {"type": "ancestral", "steps": "", "variance": None}

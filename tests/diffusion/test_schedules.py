@@ -53,6 +53,7 @@ def test_sections() -> None:
     assert {0, 100, 101, 201, 202, 301} <= set(kept)
     assert space_steps(10, "1,1") == [0, 5], "one step is the first of its section"
     assert space_steps(7, "") == list(range(7))
+    assert space_steps(10, "0,5") == [5, 6, 7, 8, 9], "a section may keep nothing"
 
 
 def test_strides() -> None:
@@ -71,6 +72,7 @@ def test_strides() -> None:
         ("1001", "1001 steps do not fit into the process of 1000 steps; at most 1000"),
         ("400,400,400", "400 steps do not fit into a section of 33[34]"),
         ("0", "every number at least 1"),
+        ("0,0", "no step is kept"),
         (0, "every number at least 1"),
         ("-5", "write '25'"),
         ("2.5", "write '25'"),

@@ -222,9 +222,9 @@ TABLE: dict[str, Told] = {
         IGNORED: CRITIC_UNREAD | {"num_heads": 2},
     },
     "neurips_critic": {
-        REFUSED: {"img_size": 64, "patch_size": 4, "df_dim": 32, "d_norm": "pn", "d_mlp": 2, "num_heads": 2},
+        REFUSED: {"img_size": 64, "patch_size": 4, "df_dim": 32, "d_norm": "pn", "num_heads": 2},
         READ: {"d_act": "leakyrelu"},
-        IGNORED: V1_UNREAD | {"d_window_size": 4, "d_depth": 9, "bottom_width": 4, "diff_aug": "color", "d_heads": 2},
+        IGNORED: V1_UNREAD | CRITIC_UNREAD | {"bottom_width": 4, "diff_aug": "color", "d_norm": "ln", "d_act": "gelu"},
     },
     "ppogan_generator": {
         REFUSED: {"nz": 11, "G_SIZE": 9, "ImageSize": 64},

@@ -17,6 +17,8 @@ def test_closed_forms_of_a_linear_critic(w: tuple[float, float]) -> None:
     assert GradientPenalty(7.0)(given).item() == pytest.approx(7 * (norm - 1) ** 2, abs=1e-5)
     assert GradientPenalty(7.0, "one")(given).item() == pytest.approx(7 * max(0, norm - 1) ** 2, abs=1e-5)
     assert R1(7.0)(given).item() == pytest.approx(7 / 2 * norm**2, rel=1e-6)
+    assert GradientPenalty(7.0, target=2)(given).item() == pytest.approx(7 / 4 * (norm - 2) ** 2, abs=1e-5)
+    assert GradientPenalty(7.0, "one", 2)(given).item() == pytest.approx(7 / 4 * max(0, norm - 2) ** 2, abs=1e-5)
 
 
 def test_its_gradient_pulls_the_norm_to_one_from_both_sides() -> None:

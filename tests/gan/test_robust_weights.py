@@ -90,6 +90,15 @@ def test_terms_of_critic_and_generator(losses: dict[str, Tensor], name: str) -> 
     same(fake.grad, losses[f"{name}.gen.d_score_fake"])
 
 
+def test_weights_beside_their_resnet_critic_may_be_negative() -> None:
+    network = MLPCritic(2, 4, 1)
+    x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
+    answer = network(x).detach()
+    assert answer.min() < 0 < answer.max()
+    assert OfficialRobustWeights(network, rho=0.1).raw(x).equal(answer.relu())
+    assert OfficialRobustWeights(network, rho=0.1, relu=False).raw(x).equal(answer)
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_weight_outside_is_the_domain_adaptation_loss(losses: dict[str, Tensor], name: str) -> None:
     """There the weighted side is the target, which the critic takes for real data's counterpart."""

@@ -67,6 +67,27 @@ def test_adam_on_normalised_gradients_steps_as_the_authors_does(folder: str) -> 
             torch.testing.assert_close(parameter.detach(), io[f"{folder}/p{i}/after{step}"], rtol=1e-5, atol=1e-6)
 
 
+def test_eps_of_normalised_gradients_is_epsilon_hat() -> None:
+    """Kingma & Ba 2015, section 2: theta -= alpha sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)."""
+    rule = catalog.convert(Optimizer, {"type": "adam_norm_grad", "lr": 0.01, "eps": 0.02, "weight_decay": 0.1})
+    rng = torch.Generator().manual_seed(0)
+    values = torch.randn(5, 3, generator=rng, dtype=torch.float64)
+    parameter, late = nn.Parameter(values.clone()), nn.Parameter(values.clone())
+    optimizer = rule.over([parameter, late])
+    for p, first in ((parameter, 1), (late, 3)):
+        want, m, v = values, torch.zeros_like(values), torch.zeros_like(values)
+        for t in range(1, 6):
+            g = torch.randn(5, 3, generator=rng, dtype=torch.float64)
+            if t >= first:
+                p.grad = g.clone()
+                g, s = g / (g.norm() + 1e-7) + 0.1 * want, t - first + 1
+                m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g.square()
+                want = want - 0.01 * (1 - 0.999**s) ** 0.5 / (1 - 0.9**s) * m / (v.sqrt() + 0.02)
+            optimizer.step()
+        torch.testing.assert_close(p.detach(), want, rtol=0, atol=1e-14)
+        p.grad = None
+
+
 def test_the_length_of_a_normalised_gradient_does_not_matter() -> None:
     rule, ends = catalog.convert(Optimizer, {"type": "adam_norm_grad", "lr": 0.1}), []
     for scale in (1.0, 1000.0):

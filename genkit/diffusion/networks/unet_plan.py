@@ -89,9 +89,8 @@ class EncoderPlan(SharedArguments):
     @property
     def map_widths(self) -> list[int]:
         """Channels of all maps that the encoder and the middle make, in order."""
-        stem, *_, last = self.widths
         levels = [width for width in self.widths for _ in range(self.blocks + 1)]
-        return [stem, *levels[:-1], last]
+        return [self.widths[0], *levels[:-1], self.widths[-1]]
 
     @property
     def attends(self) -> list[bool]:

@@ -14,11 +14,15 @@ Features = Tensor | np.ndarray | Sequence[Sequence[float]]
 """(n, d) numbers of any real type; converted to float64 before anything is computed."""
 
 
-def as_float64(what: str, values: object) -> Tensor:
+LARGEST = 1e25
+"""Of a feature, whose twelfth power is a float64 still: squared errors of kernel distances are sums of such."""
+
+
+def as_float64(what: str, values: object, largest: float = LARGEST**2) -> Tensor:
     """`values` as a finite float64 tensor without a graph, on its own device.
 
     Raises:
-        EvaluationError: not numbers, complex, or not finite.
+        EvaluationError: not numbers, complex, not finite, or beyond `largest`.
     """
     try:
         known = isinstance(values, (Tensor, np.ndarray, np.generic))
@@ -32,6 +36,8 @@ def as_float64(what: str, values: object) -> Tensor:
     if not torch.isfinite(tensor).all():
         index = tuple((~torch.isfinite(tensor)).nonzero()[0].tolist())
         raise EvaluationError(f"{what} must be finite, got {tensor[index].item()} at {list(index)}")
+    if tensor.numel() and (found := tensor.abs().max().item()) > largest:
+        raise EvaluationError(f"{what} must be at most {largest:.0e} in size, got {found:.0e}; scale them down")
     return tensor
 
 
@@ -39,9 +45,9 @@ def as_features(what: str, values: object, least: int = 2, why: str = "") -> Ten
     """`values` as (n, d) float64 with n >= least.
 
     Raises:
-        EvaluationError: another shape, too few rows, or not finite.
+        EvaluationError: another shape, too few rows, not finite, or beyond `LARGEST`.
     """
-    tensor = as_float64(what, values)
+    tensor = as_float64(what, values, LARGEST)
     if tensor.ndim != 2 or tensor.shape[1] < 1:
         raise EvaluationError(f"{what} must have shape (samples, dimensions), got {tuple(tensor.shape)}")
     if len(tensor) < least:

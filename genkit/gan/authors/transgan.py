@@ -72,11 +72,10 @@ class TransGANCriticSettings(Settings):
 
 
 class NeurIPSCriticSettings(TransGANCriticSettings):
-    """d_norm, d_act, d_mlp: of the blocks. Their windows are tied to the sizes."""
+    """d_norm, d_act: of the blocks. Their windows are tied to the sizes; it does not read `d_mlp`, the ratio is 4."""
 
     d_norm: TheirNorm = "ln"
     d_act: TheirActivation = "gelu"
-    d_mlp: Annotated[int, Field(ge=1, le=16)] = 4
 
 
 class Logits(nn.Module):
@@ -140,7 +139,6 @@ def neurips_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Lo
     network = TwoScaleTransGANCritic(
         **_critic_arguments(state, settings, "fRGB_1"),
         depth=depth,
-        ratio=settings.d_mlp,
         norm=norm,
         activation=ACTIVATIONS[settings.d_act],
     )

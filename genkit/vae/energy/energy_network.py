@@ -8,12 +8,12 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from genkit.core.errors import DataError, RecipeError
 from genkit.core.known import known
 from genkit.core.pretrained import Pretrained
 from genkit.layers.arguments import Channels, ImageSize, Width
+from genkit.layers.norm import spectral_norm
 from genkit.vae.energy.weight_norm import PlainConv2d, WeightNormConv2d
 
 Plan = Literal["mnist", "cifar10", "celeba64", "lsun64", "celeba256"]

@@ -58,6 +58,12 @@ def test_the_widths_of_all_maps():
     assert plan.map_widths == [16, 16, 16, 16, 32, 32, 32, 48, 48, 48]
 
 
+@pytest.mark.parametrize("pool", POOLS)
+def test_one_level_is_a_network_too(pool):
+    network = encoder(pool=pool, multipliers=[1], attention=[16])
+    assert network(torch.randn(2, 3, 16, 16), torch.zeros(2)).shape == (2, 5)
+
+
 def test_one_class_and_heads_that_do_not_divide_are_refused():
     with pytest.raises(RecipeError, match="classes"):
         encoder(classes=1)

@@ -22,6 +22,14 @@ PAIRS = [
 
 
 @pytest.mark.parametrize("metric", PAIRS)
+def test_numbers_whose_powers_overflow_are_refused_and_others_give_a_figure(metric):
+    for a, b in ((X * 1e60, X), (X, X * 1e60)):
+        with pytest.raises(EvaluationError, match=r"at most 1e\+25 in size, got \de\+60; scale them down"):
+            metric(a, b)
+    assert np.isfinite(np.asarray(metric(X * 1e23, X[::-1] * 1e24), dtype=float)).all()
+
+
+@pytest.mark.parametrize("metric", PAIRS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_non_finite(metric, bad):
     broken = X.copy()

@@ -90,6 +90,10 @@ def test_losses_and_all_critic_gradients(generation: str) -> None:
     )
     total = sum(terms.values())
     torch.testing.assert_close(total, io["loss.d_loss"].squeeze(), rtol=1e-4, atol=1e-4)
+    if generation == "v1":
+        to_two = GANTraining(GAN(generator), critic.network, penalties=[GradientPenalty(10, target=2)])
+        found = to_two.critic_loss(io["real"], {}, io["z"], io["loss.alpha"])["gradient_penalty"]
+        torch.testing.assert_close(found, 10 / 2**2 * io["loss.gp_phi2"].squeeze(), rtol=1e-4, atol=1e-4)
     total.backward()
     named = {k.removeprefix("grad.D."): v for k, v in io.items() if k.startswith("grad.D.") and "total" not in k}
     theirs = weights | {f"D.{k}": v for k, v in named.items()}
