@@ -14,6 +14,7 @@ from genkit.cli.own_recipe import lasting, train_once
 from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded, write_json
 from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError
+from genkit.core.files import check_own_folder
 
 if TYPE_CHECKING:
     from genkit.core.crew import Crew
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from genkit.posthoc.directions.spaces import Space
 
 LEARNED = "learned"
+TRAINING, SCORES = "training", "scores.json"
+FILES = ("directions.html", "directions.yaml", "directions.safetensors", SCORES)
 METHODS = (LEARNED, "sefa", "ganspace", "random", "coordinate")
 MOST, STEPS, BATCH, RATE = 32, 3000, 32, 1e-3
 """Directions, steps of their training, pairs of a batch and learning rate, where nothing else is said.
@@ -29,7 +32,7 @@ The rate is ten times the paper's, whose trainings are thirty times as long.
 """
 SHOWN = 4
 """Samples, the rows of a strip."""
-FOLDER = Place(folder=True, replaces=("directions.*", "scores.json"))
+FOLDER = Place(folder=True, replaces=FILES)
 
 
 @click.command("directions", cls=Writing, epilog=ABOUT_WEIGHTS)
@@ -75,13 +78,15 @@ def command(
     from genkit.cli.given_classifier import of_weights
     from genkit.core.generator import Generator
     from genkit.posthoc.directions.direction_scores import check_classifier, score
-    from genkit.posthoc.directions.directions_folder import write_directions
+    from genkit.posthoc.directions.directions_folder import check_unnamed, write_directions
     from genkit.posthoc.directions.gallery import PAGE, write_gallery
 
     if method != LEARNED and (steps or resume):
         raise GenkitError(
             f"--{'steps' if steps else 'resume'} is of {LEARNED} directions; {method} ones need no training"
         )
+    check_own_folder(out, {TRAINING, *FILES})
+    check_unnamed(out)
     join_launch()
     generator, crew = loaded(Generator, weights), crew_of_launch()
     place = _space(generator, space)
@@ -101,7 +106,7 @@ def command(
     write_directions(out, found, method)
     write_gallery(out / PAGE, found, scored, weights, method, range(seed, seed + SHOWN))
     _tell(scored)
-    write_json(out / "scores.json", scored.to_json())
+    write_json(out / SCORES, scored.to_json())
     click.echo(f"{k} directions in {out}, see {out / PAGE}")
 
 
@@ -127,7 +132,7 @@ def _learned(weights: str, space: Space, k: int, steps: int, seed: int, out: Pat
     from genkit.posthoc.directions.directions import Directions
     from genkit.training.recipe import Recipe
 
-    run = out / "training"
+    run = out / TRAINING
     train_once(Recipe.from_dict(learned_recipe(weights, space, k, steps, seed)), run, resume)
     return loaded(Directions, str(run))  # type: ignore[no-any-return]
 

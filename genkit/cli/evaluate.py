@@ -16,6 +16,7 @@ from genkit.cli.places import (
     COUNT,
     DATA,
     FILE,
+    PICTURE,
     SEED,
     WEIGHTS,
     Input,
@@ -74,7 +75,7 @@ def _samples(command: Callable[..., None]) -> Callable[..., None]:
 @option("-k", "k", of=("knn",), help="Numbers of neighbours; 1,5,9,15 if not said.")
 @option("--share", type=float, of=("outliers",), help="Up to this share may be junk, 0 to below 0.5; 0.05.")
 @option("--out", type=FILE, of=("outliers",), help="CSV: rank, row, file, weight and score of all.")
-@option("--grid", type=FILE, of=("outliers",), help="Picture of the most suspicious images.")
+@option("--grid", type=PICTURE, of=("outliers",), help="Picture of the most suspicious images.")
 @option("--worst", type=click.IntRange(1, 10_000), of=("outliers",), help="Images in it; 64.")
 @option("--size", type=click.IntRange(8, 256), of=("outliers",), help="Side to train at, in pixels; their own, to 32.")
 @_samples

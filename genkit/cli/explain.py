@@ -15,6 +15,7 @@ from genkit.cli.places import (
     ABOUT_WEIGHTS,
     COUNT,
     FILE,
+    PICTURE,
     SEED,
     WEIGHTS,
     Input,
@@ -49,7 +50,6 @@ class PageOrStrip(Place):
 
 
 EXPLAINED = PageOrStrip(folder=True, replaces=(PAGE, "explanation.*", "class-*.png"))
-PICTURE = Place(suffixes=(".png",))
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

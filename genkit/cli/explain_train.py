@@ -185,7 +185,7 @@ def _tried_on(classifier: Any, data: Any, balanced: bool) -> int:
             warn([right.remark])
         else:
             say(right.line)
-        rare = remark_on_rare(logits, classifier.class_names)
+        rare = remark_on_rare(logits, classifier.class_names, right.met)
         if rare and not balanced:
             warn([rare])
     temperature = temperature_for(logits)

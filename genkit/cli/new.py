@@ -49,6 +49,8 @@ def command(
     """
     from genkit.cli.dry_run import seconds_per_iteration
     from genkit.core.files import write_atomically
+    from genkit.core.location import locate
+    from genkit.core.pretrained import configuration
     from genkit.evaluation.real_data import read_name
     from genkit.images.grid import grid
     from genkit.images.pixels import png_bytes
@@ -58,6 +60,8 @@ def command(
 
     if start and ctx.get_parameter_source("system") is ParameterSource.COMMANDLINE:
         raise GenkitError("--system is that of the weights --from which the training goes on; leave it out")
+    if start:
+        configuration(locate(start))
     named = read_name(data, "DATA")
     name = named.stem if isinstance(named, Path) else str(named["type"])
     file = out or Path(f"{name}.yaml")

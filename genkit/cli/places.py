@@ -23,8 +23,13 @@ from genkit.core.files import check_place, write_atomically
 from genkit.core.location import among_files_of, has_begun
 
 
+def at_home(value: Any) -> Any:
+    """A path whose ~ the shell has left as it is, as in --out=~/new: with the home folder in its place."""
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
 class Input(click.ParamType):
-    """An input of a command: a path, a name or a spec `{type: ...}`, kept as it was given.
+    """An input of a command: a path, a name or a spec `{type: ...}`, kept as it was given but for a ~ before it.
 
     Args:
         name: its name in the help.
@@ -32,6 +37,9 @@ class Input(click.ParamType):
 
     def __init__(self, name: str):
         self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return at_home(value)
 
 
 class Place(click.Path):
@@ -48,7 +56,7 @@ class Place(click.Path):
         self.folder, self.suffixes, self.replaces = folder, suffixes, replaces
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(str(super().convert(value, param, ctx)))
+        path = Path(str(super().convert(at_home(value), param, ctx)))
         if self.suffixes and path.suffix.lower() not in self.suffixes:
             self.fail(f"{path.name!r} should end with {' or '.join(self.suffixes)}", param, ctx)
         check_place(path, folder=self.folder)
@@ -56,6 +64,7 @@ class Place(click.Path):
 
 
 WEIGHTS, DATA, FILE, FOLDER = Input("weights"), Input("data"), Place(), Place(folder=True)
+PICTURE = Place(suffixes=(".png",))
 ABOUT_WEIGHTS = "WEIGHTS is a weights folder, a run folder or a shipped name, see 'genkit list weights'."
 ABOUT_DATA = (
     "DATA is the name of a data set from 'genkit list data', with its split as in mnist/test; a folder or zip of "

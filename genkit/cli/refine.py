@@ -31,7 +31,7 @@ from genkit.cli.places import (
 from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
 from genkit.core.errors import GenkitError, kind_of
-from genkit.core.files import write_atomically
+from genkit.core.files import check_own_folder, write_atomically
 
 if TYPE_CHECKING:
     from genkit.core.crew import Crew
@@ -43,9 +43,12 @@ if TYPE_CHECKING:
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
 TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
 HELD_OUT, STEPS = 0.2, 2000
+GENERATOR = "generator"
 OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "steps": "--chain"}
 """Settings of the samplers."""
 TRAINING, PROPOSALS, REPORT = "training", "proposals", "refinement.json"
+BEGUN, FINISHED = (TRAINING, PROPOSALS), ("config.json", "model.safetensors", "README.md", REPORT)
+"""Parts of a folder of refined weights: from the start, and in the end."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ def command(
     judged = part(judged, 0.5, 1.0, seed) if kind in TRAINED else judged
     changed = solver is not None or sampling_steps is not None
     asked = Refinement(weights, generator, changed, kind, features, taught, looks, judged, sampler, settings, out, seed)
+    _check_place(out, kind in TRAINED)
     density = _checked(asked)
     if kind not in TRAINED and (training or resume):
         raise GenkitError(
@@ -157,6 +161,12 @@ def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> 
     if isinstance(generator, RatioSampler) and any(value is not None for value in given.values()):
         raise GenkitError(f"--sampling-steps and --solver are for diffusion models; this is {kind_of(generator)}")
     return configured(generator, given, "--sampling-steps")
+
+
+def _check_place(out: Path, trained: bool) -> None:
+    """Raises WeightsError for a folder that holds anything but a refinement that may go on."""
+    begun = {*BEGUN, *(folder.name for folder in out.glob(f"{GENERATOR}-*"))}
+    check_own_folder(out, {*begun, *FINISHED} if trained and (out / TRAINING).is_dir() else begun)
 
 
 def _checked(asked: Refinement) -> DensityRatio:
@@ -219,7 +229,7 @@ def _sampled(asked: Refinement, crew: Crew) -> str:
     if not asked.changed:
         return asked.weights
     config = json.dumps(asked.generator.config, sort_keys=True, default=str)
-    folder = asked.out / f"generator-{sha256(config.encode()).hexdigest()[:8]}"
+    folder = asked.out / f"{GENERATOR}-{sha256(config.encode()).hexdigest()[:8]}"
     if not crew.rank:
         asked.generator.save_pretrained(folder)
     return crew.broadcast(str(folder))

@@ -107,12 +107,16 @@ def write_images(
 
 
 def refuse_others(out: Path, n: int) -> None:
-    """Raises DataError for images of an earlier, longer series, which would be taken for samples of this one."""
+    """Raises DataError for other images: of an earlier, longer series, which would be taken for samples of this one, or
+    somebody's own, in folders too, among which samples would be lost."""
+    from genkit.images.decoding import SUFFIXES
     from genkit.images.pixels import digits
 
-    left = [p for p in sorted(out.glob("*.png")) if p.stem != "grid" and not _is_of(p.stem, n, digits(n))]
-    if left:
-        raise DataError(f"{out} holds other images, such as {left[0].name}; choose another --out or remove them")
+    for path in sorted(out.iterdir()) if out.is_dir() else ():
+        own = path.name == "grid.png" or (path.suffix == ".png" and _is_of(path.stem, n, digits(n)))
+        if path.is_dir() or (path.suffix.lower() in SUFFIXES and not own):
+            what = "a folder" if path.is_dir() else "other images, such as"
+            raise DataError(f"{out} holds {what} {path.name}; choose another --out or remove them")
 
 
 def _is_of(stem: str, n: int, digits: int) -> bool:

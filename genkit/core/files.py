@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -206,6 +206,16 @@ def new_folder(path: str | Path) -> Path:
     if folder.exists() and any(folder.iterdir()):
         raise WeightsError(f"{path} exists and is not empty; choose another folder")
     return folder
+
+
+def check_own_folder(path: Path, own: Iterable[str]) -> None:
+    """Checks that a folder holds nothing, or files and folders of these names alone.
+
+    Raises:
+        WeightsError: it holds another, which is named.
+    """
+    if others := sorted({entry.name for entry in path.iterdir()} - {*own} if path.is_dir() else ()):
+        raise WeightsError(f"{path} holds other files, such as {others[0]}; choose another folder")
 
 
 @contextmanager

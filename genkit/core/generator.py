@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.columns.labels import columns_each
 from genkit.core.condition import Condition, Conditioned
+from genkit.core.counts import count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import watched
-from genkit.core.errors import GenkitError, shown, with_article
+from genkit.core.errors import GenkitError, with_article
 from genkit.core.graph import Graph, latent_graph
 from genkit.core.known import on_host
 from genkit.core.pretrained import Pretrained
@@ -38,11 +39,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for m, training in modes:
             m.training = training
-
-
-def _check_count(n: object, what: str) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise GenkitError(f"the {what} must be a whole number of at least 1, got {shown(n)}")
 
 
 class Items(Protocol):
@@ -107,7 +103,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             ConditionError: naming the wrong key and the accepted ones.
             GenkitError: n below 1.
         """
-        _check_count(n, "number of samples")
+        n = count("number of samples", n)
         with watched(self, progress):
             return self._of_rows(condition, Rows(n, rng, self.device))
 
@@ -208,8 +204,7 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
             ConditionError: as `sample`, before the first batch.
             GenkitError: n or batch_size below 1.
         """
-        _check_count(n, "number of samples")
-        _check_count(batch_size, "batch size")
+        n, batch_size = count("number of samples", n), count("batch size", batch_size)
         wanted = self.conditions.check(condition, n)
         if only is None:
             for start in range(0, n, batch_size):

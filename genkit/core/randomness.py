@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genkit.core import tree
+from genkit.core.errors import GenkitError, shown
 from genkit.core.precision import WITHOUT_FLOAT64
 
 T = TypeVar("T")
@@ -113,7 +114,13 @@ class Rows(Randomness):
 
 
 def seeds_of_rows(n: int, rng: torch.Generator | None = None) -> list[int]:
-    """The seeds of n rows, in order: the first of more are the same."""
+    """The seeds of n rows, in order: the first of more are the same.
+
+    Raises:
+        GenkitError: `rng` is no torch.Generator.
+    """
+    if rng is not None and not isinstance(rng, torch.Generator):
+        raise GenkitError(f"rng is a torch.Generator, as torch.Generator().manual_seed(0) makes; got {shown(rng)}")
     seeds: list[int] = torch.randint(2**63 - 1, (n,), generator=rng).tolist()
     return seeds
 

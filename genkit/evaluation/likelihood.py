@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from genkit.core.catalog import convert
+from genkit.core.counts import count
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import EvaluationError, kind_of, shown
+from genkit.core.errors import EvaluationError, kind_of
 from genkit.core.generator import Density, Generator
 from genkit.core.generator import Likelihood as Found
 from genkit.core.progress import Progress
@@ -172,8 +173,7 @@ def _checked(generator: Generator, n: int, settings: dict[str, Any]) -> tuple[De
         raise EvaluationError(
             f"{kind_of(generator)} cannot say how probable a sample is; a VAE or a diffusion model can"
         )
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise EvaluationError(f"the number of samples must be a whole number of at least 1, got {shown(n)}")
+    n = count("number of samples", n, refusal=EvaluationError)
     takes = [name for name in inspect.signature(generator.log_likelihood).parameters if name not in COMMON]
     for name in settings:
         if name not in takes:

@@ -10,9 +10,10 @@ from typing import Any
 from torch import nn
 
 from genkit.core.computing import exact
+from genkit.core.counts import count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting
-from genkit.core.errors import EvaluationError, shown
+from genkit.core.errors import EvaluationError
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
@@ -181,8 +182,7 @@ def _check_alone(source: Source | Statistics) -> None:
 
 def check_n(n: Any) -> int:
     """Raises EvaluationError unless n is a whole number of at least 2, whose features fit into memory."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise EvaluationError(f"the number of samples must be a whole number of at least 2, got {shown(n)}")
+    n = count("number of samples", n, 2, EvaluationError)
     if n > (most := usable_memory() // SMALLEST):
         raise EvaluationError(f"the features of {n:,} samples find no room in memory; take at most {most:,}")
     return n

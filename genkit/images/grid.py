@@ -11,7 +11,7 @@ from einops import rearrange
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from genkit.core.errors import DataError
+from genkit.core.errors import DataError, kind_of
 from genkit.images.letters import plain_or_font
 from genkit.images.pixels import as_uint8, encoded_png
 
@@ -38,6 +38,8 @@ def grid(images: Tensor, columns: int | None = None, padding: int = GAP) -> Tens
     Raises:
         DataError: no images, another shape, or columns below 1.
     """
+    if not isinstance(images, Tensor):
+        raise DataError(f"a grid is made of a tensor (N, C, H, W), got {kind_of(images)}")
     if images.dim() != 4 or not len(images):
         raise DataError(f"a grid needs at least one image, (N, C, H, W), got shape {tuple(images.shape)}")
     columns = math.ceil(math.sqrt(len(images))) if columns is None else columns

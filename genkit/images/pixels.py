@@ -14,7 +14,7 @@ from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
-from genkit.core.errors import DataError
+from genkit.core.errors import DataError, kind_of
 from genkit.core.files import cannot_write, temporary_beside, write_atomically
 from genkit.core.known import known
 from genkit.images.decoding import read_pixels, refusal
@@ -101,6 +101,8 @@ def check_shape(x: Tensor, shape: Sequence[int]) -> Tensor:
     Raises:
         DataError: not floats of that shape.
     """
+    if not isinstance(x, Tensor):
+        raise DataError(f"images are a float tensor (B, {', '.join(map(str, shape))}), got {kind_of(x)}")
     if tuple(x.shape[1:]) != tuple(shape) or not x.is_floating_point():
         raise DataError(f"images are float (B, {', '.join(map(str, shape))}), got {tuple(x.shape)} {x.dtype}")
     return x
@@ -192,6 +194,8 @@ def png_bytes(image: Tensor) -> bytes:
     Raises:
         DataError: another shape, or pixels out of range.
     """
+    if not isinstance(image, Tensor):
+        raise DataError(f"a picture is made of a tensor (C, H, W), got {kind_of(image)}")
     if image.dim() != 3 or image.shape[0] not in (1, 3) or not image.numel():
         raise DataError(f"a picture is (C, H, W) with 1 or 3 channels, got shape {tuple(image.shape)}")
     pixels = rearrange(as_uint8(image).cpu(), "c h w -> h w c").contiguous().numpy()

@@ -65,6 +65,8 @@ def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> tuple[dict
     Raises:
         RecipeError: a file is missing or no YAML mapping, bases go round in a circle, or an override cannot be applied.
     """
+    if isinstance(overrides, str):
+        raise RecipeError(f"overrides are a list, as [{overrides!r:.60}], got a text")
     tree, files = _whole(find_recipe(source), ())
     of_stages = [override for override in overrides if override.startswith(f"{STAGES}.")]
     given = [_override(tree, override) for override in overrides if override not in of_stages]

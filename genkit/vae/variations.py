@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genkit.core import tree
-from genkit.core.errors import GenkitError
+from genkit.core.counts import count
 from genkit.core.generator import evaluating
 from genkit.core.randomness import Noise, Randomness, Rows
 from genkit.core.system import Data
@@ -55,8 +55,9 @@ def variations(vae: VAE, like: Tensor, n: int, rng: torch.Generator | None = Non
         DataError: an image of another shape or range.
         GenkitError: n below 1.
     """
-    _check("number of variations", n, 1)
-    return regenerated(vae, like.expand(n, *like.shape), Rows(n, rng, vae.device))
+    n = count("number of variations", n)
+    image = vae.check(like[None] if isinstance(like, Tensor) else like)
+    return regenerated(vae, image.expand(n, *vae.sample_shape), Rows(n, rng, vae.device))
 
 
 def between(vae: VAE, a: Tensor, b: Tensor, n: int, rng: torch.Generator | None = None) -> Tensor:
@@ -68,7 +69,7 @@ def between(vae: VAE, a: Tensor, b: Tensor, n: int, rng: torch.Generator | None 
         DataError: images of another shape or range.
         GenkitError: n below 2.
     """
-    _check("number of images on the way", n, 2)
+    n = count("number of images on the way", n, 2)
     with torch.no_grad(), evaluating(vae):
         z = vae.beside_noise(vae.encode(torch.stack([a, b])), Noise(1, rng))
         at = torch.linspace(0, 1, n, device=vae.device)
@@ -89,14 +90,9 @@ def cycle(vae: VAE, start: Tensor | int, turns: int, rng: torch.Generator | None
         DataError: images of another shape or range.
         GenkitError: turns below 1.
     """
-    _check("number of turns", turns, 1)
+    turns = count("number of turns", turns)
     rows = Rows(start if isinstance(start, int) else len(start), rng, vae.device)
     made = [rows.uniform(*vae.sample_shape) * 2 - 1 if isinstance(start, int) else start.to(vae.device)]
     for _ in range(turns):
         made.append(regenerated(vae, made[-1], rows))
     return torch.stack(made)
-
-
-def _check(what: str, n: int, least: int) -> None:
-    if n < least:
-        raise GenkitError(f"the {what} must be at least {least}, got {n}")

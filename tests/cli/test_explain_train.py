@@ -725,6 +725,8 @@ def test_a_class_that_is_rare_is_told_and_shown_as_often_on_request(steps: list[
     ran = run(capsys, *RARE, "--resume")
     assert ran.code == 0 and [steps[k][0].train.balanced for k in (0, 2)] == [True, True], ran
     assert "pics has no classes" in refusal(capsys, *swapped(RARE[:-1], "rare", "pics"), "other", "--balanced")
+    write_folder([levels(600)[-25:]], Path("one/dark"))
+    assert "--balanced" not in run(capsys, *swapped(RARE, "rare", "one"), "--dry-run").out
     assert run(capsys, *swapped(RARE, "run", "plain")).code == 0 and not steps[4][0].train.balanced
 
 

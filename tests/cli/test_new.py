@@ -115,6 +115,11 @@ def test_a_diffusion_model_of_other_classes(here: Path, capsys: Capture) -> None
         assert ran.code == 0 and "taken as far as it fits" in ran.out, ran
 
 
+def test_weights_to_start_from_are_looked_for_before_the_images(here: Path, capsys: Capture) -> None:
+    ran = run(capsys, "new", "holidays.zip", "--from", "nowhere")
+    assert ran.code == 2 and ran.out == "" and "no weights at nowhere" in ran.err, ran
+
+
 def test_a_recipe_is_never_replaced(here: Path, capsys: Capture) -> None:
     Path("holidays.yaml").write_text("mine")
     assert "holidays.yaml exists; choose another place with --out" in refusal(capsys, "new", "holidays.zip")

@@ -88,7 +88,15 @@ def test_a_share_that_would_be_the_data(capsys: Capture, folder: Path, share: st
 
 @pytest.mark.parametrize("option", ["--out", "--grid"])
 def test_a_folder_where_a_file_should_be(capsys: Capture, folder: Path, tmp_path: Path, option: str) -> None:
-    assert "is a folder; name a file in it" in refusal(capsys, "outliers", folder, option, tmp_path)
+    place = tmp_path / "place.png"
+    place.mkdir()
+    assert "is a folder; name a file in it" in refusal(capsys, "outliers", folder, option, place)
+
+
+@pytest.mark.parametrize("command", [["outliers"], ["evaluate", "--metrics", "outliers"]], ids=lambda c: c[0])
+def test_a_picture_is_a_png(capsys: Capture, folder: Path, tmp_path: Path, command: list[str]) -> None:
+    said = refusal(capsys, command[0], folder, *command[1:], "--grid", tmp_path / "x.jpg")
+    assert "'x.jpg' should end with .png" in said
 
 
 def test_data_that_cannot_be_ranked(capsys: Capture, folder: Path, tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def here(tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 REFUSED = [
     ("outliers p.zip --out p.zip", "--out p.zip is an input (A)"),
-    ("outliers pics --out o.csv --grid o.csv", "--out and --grid go to o.csv"),
-    ("outliers pics --out o.csv --grid ./x/../o.csv", "--out and --grid go to"),
+    ("outliers pics --out o.png --grid o.png", "--out and --grid go to o.png"),
+    ("outliers pics --out o.png --grid ./x/../o.png", "--out and --grid go to"),
     ("outliers pics --out o.csv --grid o.csv/g.png", "--out and --grid go to"),
     ("outliers pics --run run --grid pics/1/000000.png", "lies in pics, which is read (A)"),
     ("outliers digits --run run --out run/weights/config.json", "is a part of run, which is read (--against)"),
@@ -149,3 +149,12 @@ def test_every_text_is_an_input_or_known_to_be_a_word() -> None:
         if isinstance(parameter.type, click.types.StringParamType)
     }
     assert texts == WORDS
+
+
+def test_a_home_that_the_shell_left_as_it_is(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.chdir(tmp_path)
+    assert run(capsys, "sample", "digits-wgan-ratio-clipping", "-n", 1, "--out=~/drawn").code == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["me"] and (tmp_path / "me/drawn/000000.png").is_file()
+    said = refusal(capsys, "evaluate", "~/drawn", "--metrics", "fd", "--against", "~/none")
+    assert f"{tmp_path / 'me/none'} does not exist" in said

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from genkit.core.errors import DataError
 from genkit.images.grid import TILE, WIDEST, enlarged, grid
+from genkit.images.pixels import check_images, png_bytes
 
 
 def test_image_k_is_in_its_row_and_column() -> None:
@@ -37,3 +42,13 @@ def test_small_images_are_enlarged_by_whole_factors_while_there_is_room(size: in
     assert columns * large.shape[-1] <= max(WIDEST, columns * size)
     for i in range(times):
         assert torch.equal(large[..., i::times, times - 1 - i :: times], x)
+
+
+@pytest.mark.parametrize("other", [np.zeros((2, 3, 8, 8), np.uint8), [torch.zeros(3, 8, 8)], Image.new("RGB", (8, 8))])
+def test_what_is_no_tensor_is_refused(other: Any) -> None:
+    with pytest.raises(DataError, match=r"^a grid is made of a tensor \(N, C, H, W\), got an? "):
+        grid(other)
+    with pytest.raises(DataError, match=r"^a picture is made of a tensor \(C, H, W\), got an? "):
+        png_bytes(other)
+    with pytest.raises(DataError, match=r"^images are a float tensor \(B, 3, 8, 8\), got an? "):
+        check_images(other, (3, 8, 8))

@@ -50,6 +50,11 @@ def test_overrides_reach_any_depth(file: Path) -> None:
     assert recipe.build_system().critic.feature_dim == 9
 
 
+def test_overrides_are_a_list(file: Path) -> None:
+    with pytest.raises(RecipeError, match=r"^overrides are a list, as \['train\.steps=3'\], got a text$"):
+        Recipe.load(file, "train.steps=3")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

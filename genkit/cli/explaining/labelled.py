@@ -24,6 +24,7 @@ class Right(NamedTuple):
         order: names of the labels where the classes have none, and are taken to be in this order.
         unknown: names of labels that are no class, of images that are left out.
         classes: names of the classes, where labels have names too.
+        met: numbers of the classes that the labels say.
     """
 
     labelled: int
@@ -32,6 +33,7 @@ class Right(NamedTuple):
     order: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    met: tuple[int, ...] = ()
 
     @property
     def line(self) -> str:
@@ -62,14 +64,18 @@ class Right(NamedTuple):
         return found | ({"order": list(self.order)} if self.order else {})
 
 
-def remark_on_rare(logits: Tensor, classes: Sequence[str]) -> str:
+def remark_on_rare(logits: Tensor, classes: Sequence[str], labelled: Sequence[int]) -> str:
     """Advice where one decision is met among labelled images and rare, so that little is learned of it; else "".
 
     Args:
         logits: (n, K) of images.
+        labelled: classes that some of them have by their labels; of others no more can be shown.
     """
-    met, counts = logits.argmax(1).unique(return_counts=True)
-    k, count = int(met[counts.argmin()]), int(counts.min())
+    counts = logits.argmax(1).bincount(minlength=logits.shape[1])
+    if not (met := [k for k in labelled if counts[k]]):
+        return ""
+    k = min(met, key=lambda k: int(counts[k]))
+    count = int(counts[k])
     if count >= RARE * counts.max():
         return ""
     return (
@@ -132,7 +138,8 @@ def right_on(logits: Tensor, classes: Sequence[str], data: DataSet, rows: Tensor
         return Right(0, 0.0, 0.0, unknown=unknown, classes=tuple(classes))
     wanted, said = wanted[there], logits.argmax(1).cpu()[there]
     right, commonest = (said == wanted).double().mean().item(), wanted.bincount().max().item() / len(wanted)
-    return Right(len(wanted), right, commonest, order, unknown, tuple(classes))
+    met = tuple(wanted.unique().tolist())
+    return Right(len(wanted), right, commonest, order, unknown, tuple(classes), met)
 
 
 def _named(data: Any, rows: Any) -> list[str]:

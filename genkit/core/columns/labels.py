@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -68,8 +69,9 @@ class Labels(Column):
         Raises:
             ConditionError: neither, with the nearest name.
         """
-        if label in self.names:
-            return self.names.index(label)
+        written, called = normalize("NFC", label), [normalize("NFC", name) for name in self.names]
+        if written in called:
+            return called.index(written)
         if self.free and label == FREE:
             return UNASKED
         number = re.fullmatch(NUMBER, label)

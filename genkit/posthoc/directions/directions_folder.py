@@ -48,6 +48,22 @@ def write_directions(folder: Path, directions: Directions, method: str) -> None:
     write_atomically(folder / TEXT, (ABOUT + text).encode())
 
 
+def check_unnamed(folder: Path) -> None:
+    """Raises WeightsError where somebody has written names, or anything else, into the text of a folder.
+
+    Directions that are found anew would replace it.
+    """
+    path = folder / TEXT
+    if not path.exists():
+        return
+    try:
+        given = _content(folder).get("names")
+    except (Unreadable, OSError):
+        given = {0: TEXT}
+    if not isinstance(given, dict) or any(given.values()):
+        raise WeightsError(f"{path} holds names that were given, and would be replaced; choose another --out")
+
+
 def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
     """The directions in a folder, of `generator`.
 
