@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.given_classifier import ABOUT_CLASSIFIER
 from genkit.cli.own_module import is_source
 from genkit.cli.places import (
     ABOUT_WEIGHTS,
@@ -29,6 +28,10 @@ from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError, with_article
 
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
+ABOUT_SUBJECT = (
+    "CLASSIFIER is a StyleEx, which holds the classifier that it was trained with: a run, its weights or a shipped "
+    "name. With --by RUN it is that classifier by itself: package.module:factory, or weights of one."
+)
 STRIPS = (".gif", ".webp", ".png")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 PAGE = "explanation.html"
@@ -53,7 +56,7 @@ EXPLAINED = PageOrStrip(folder=True, replaces=(PAGE, "explanation.*", "class-*.p
 IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command("explain", cls=Writing, epilog=f"{ABOUT_CLASSIFIER} {ABOUT_WEIGHTS}")
+@click.command("explain", cls=Writing, epilog=f"{ABOUT_SUBJECT} {ABOUT_WEIGHTS}")
 @click.argument("subject", type=Input("classifier"), metavar="WEIGHTS|CLASSIFIER")
 @click.argument("images", type=Input("images"), required=False)
 @option("--by", type=WEIGHTS, of=(CLASSIFIER,), help="The StyleEx that explains it, if CLASSIFIER is none itself.")

@@ -89,7 +89,11 @@ class Refinement:
 @click.option("--ratio", type=click.Choice(RATIOS), help="Where the ratio comes from; keep, or fresh without a critic.")
 @click.option("--features", type=WEIGHTS, help="Of --ratio head: what it reads, such as a classifier; else the critic.")
 @click.option("--sampler", type=click.Choice(SAMPLERS), default="rejection", show_default=True, help="What uses it.")
-@click.option("--rate", type=Number(0, 1), help="Rejection: share of the samples that is kept; 0.2 if not said.")
+@click.option(
+    "--rate",
+    type=Number(0, 1, min_open=True, max_open=True),
+    help="Rejection: share of the samples that is kept; 0.2 if not said.",
+)
 @click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
 @click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
 @click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")

@@ -85,8 +85,12 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
     with evaluating(generator):
         encoded = Encoded(generator, x.cpu())
         if int(encoded.logits.argmax()) == y:
+            own, wanted = (explanation.classes[k] for k in (int(encoded.seen.argmax()), y))
             raise EvaluationError(
-                f"the reconstruction of this image is of class {explanation.classes[y]} already; ask for another class"
+                f"the classifier takes this image for {wanted} already; ask for another class"
+                if own == wanted
+                else f"the classifier takes this image for {own}, but as it is redrawn for {wanted} already, so what "
+                "would have to change cannot be shown"
             )
         at = _At(encoded, range_, y, explanation.settings.get("shift", 1.0))
         found = explanation.attributes[y]

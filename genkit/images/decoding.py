@@ -10,7 +10,7 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from genkit.core.arrays import header
 from genkit.core.errors import DataError, first_line
@@ -99,8 +99,10 @@ def _open(content: bytes, name: str) -> Image.Image:
         ) from bomb
     except MemoryError:
         raise
-    except Exception as failure:  # a header can break a plugin in any way
+    except UnidentifiedImageError as failure:
         raise refusal(name, f"not an image; accepted: {', '.join(s[1:] for s in SUFFIXES)}") from failure
+    except Exception as failure:  # a header can break a plugin in any way
+        raise refusal(name, f"damaged ({first_line(failure)})") from failure
     if math.prod(picture.size) > MAX_PIXELS:
         size = "{} x {}".format(*picture.size)
         raise refusal(name, f"too large ({size} pixels); at most {MAX_PIXELS} pixels are accepted")

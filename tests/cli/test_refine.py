@@ -202,7 +202,7 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
         (["--sampler", "dot", "--gamma", "0"], "--gamma is not for the sampler dot, which takes --chain"),
         (["--sampler", "mh", "--chain", "1000001"], "--chain: input should be less than or equal to 1000000"),
         (["--chain", "3"], "--chain is not for the sampler rejection, which takes --rate, --percentile, --gamma"),
-        (["--rate", "0"], "between 0 and 1"),
+        (["--rate", "0"], "is not in the range 0<x<1"),
         (["--rate", "1e-4"], "a share of 0.0001 of the samples would be kept (rate 0.0001), which would not finish"),
         (["--gamma", "40"], "of the samples would be kept (gamma 40), which would not finish"),
         (["--ratio", "platt", "--steps", "7"], "--steps is of a ratio that is trained (keep, head, fresh); platt"),

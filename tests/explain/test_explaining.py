@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import DataError, EvaluationError, GenkitError
+from genkit.explain import single
 from genkit.explain.agreement import agreement
 from genkit.explain.checks import redrawn_decides
 from genkit.explain.encoded import Encoded, Range, Step
@@ -204,7 +206,10 @@ def test_attributes_that_would_not_help_are_not_added() -> None:
     ("arguments", "message"),
     [
         ({"target": "2"}, "no attributes lead to class '2'; they do to: 0, 1"),
-        ({"x": torch.full((1, 1, 1, 5), 0.5)}, "is of class 1 already"),
+        (
+            {"x": torch.full((1, 1, 1, 5), 0.5)},
+            "takes this image for 1 already; ask for another class$",
+        ),
         ({"x": torch.zeros(2, 1, 1, 5)}, "one image at a time is explained, got 2"),
         ({"x": torch.zeros(1, 1, 1, 4)}, r"images are float \(B, 1, 1, 5\)"),
         ({"generator": binary(gain=5.0)}, "this explanation is of another generator"),
@@ -214,6 +219,19 @@ def test_what_one_image_cannot_be_asked(arguments: dict[str, Any], message: str)
     given = {"generator": binary(), "explanation": found(), "x": torch.full((1, 1, 1, 5), -0.5), "target": 1}
     with pytest.raises(GenkitError, match=message):
         explain_image(**(given | arguments))
+
+
+def test_redrawing_that_changes_the_decision_is_told() -> None:
+    generator = binary()
+    x = torch.full((1, 1, 1, 5), -0.5)
+    taken = Encoded(generator, x)
+    assert int(taken.seen.argmax()) == 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(single, "Encoded", lambda *_: SimpleNamespace(seen=taken.seen, logits=taken.logits.flip(1)))
+        with pytest.raises(
+            EvaluationError, match="takes this image for 0, but as it is redrawn for 1 already"
+        ):
+            explain_image(generator, found(), x, 1)
 
 
 # --- two explanations ---

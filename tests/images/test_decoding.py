@@ -183,6 +183,7 @@ DEFECTS = {
     "text.png": (b"hello", "not an image"),
     "truncated.png": (PNG[: len(PNG) // 2], "damaged PNG"),
     "truncated.jpg": (JPEG[: len(JPEG) // 2], "damaged JPEG"),
+    "headless.jpg": (JPEG[:100], r"damaged \(Truncated File Read\)"),
     "flipped.png": (PNG[:60] + bytes([PNG[60] ^ 255]) + PNG[61:], "damaged PNG"),
     "moving.gif": (saved(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), "animation of 2"),
     "moving.png": (saved(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "animation of 2"),
