@@ -228,9 +228,7 @@ def test_redrawing_that_changes_the_decision_is_told() -> None:
     assert int(taken.seen.argmax()) == 0
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(single, "Encoded", lambda *_: SimpleNamespace(seen=taken.seen, logits=taken.logits.flip(1)))
-        with pytest.raises(
-            EvaluationError, match="takes this image for 0, but as it is redrawn for 1 already"
-        ):
+        with pytest.raises(EvaluationError, match="takes this image for 0, but as it is redrawn for 1 already"):
             explain_image(generator, found(), x, 1)
 
 
