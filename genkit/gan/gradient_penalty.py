@@ -40,8 +40,8 @@ class GradientPenalty(InputGradientPenalty):
     Args:
         weight: 10 in the paper.
         sides: 'two' pulls the norm to the target; 'one' only down to it (Petzka et al. 2018, arXiv:1709.08894).
-        target: of the norm, 1 in the paper; the excess over it is divided by it, as in Karras et al. 2018
-            (arXiv:1710.10196) and in TransGAN's code, where it is `phi`.
+        target: of the norm, 1 in the paper; the excess over it is divided by it, as in TransGAN's code,
+            where it is `phi`.
         every: critic steps from one in which it counts to the next, see `Term`.
     """
 
