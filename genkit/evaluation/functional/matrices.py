@@ -36,7 +36,7 @@ def as_float64(what: str, values: object, largest: float = LARGEST**2) -> Tensor
     if not torch.isfinite(tensor).all():
         index = tuple((~torch.isfinite(tensor)).nonzero()[0].tolist())
         raise EvaluationError(f"{what} must be finite, got {tensor[index].item()} at {list(index)}")
-    if tensor.numel() and (found := tensor.abs().max().item()) > largest:
+    if tensor.numel() and (found := max(map(abs, torch.stack(tensor.aminmax()).tolist()))) > largest:
         raise EvaluationError(f"{what} must be at most {largest:.0e} in size, got {found:.0e}; scale them down")
     return tensor
 
