@@ -19,13 +19,8 @@ import click
 
 from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import GenkitError, WeightsError, kind_of, shown
-from genkit.core.files import check_place, write_atomically
+from genkit.core.files import at_home, check_place, write_atomically
 from genkit.core.location import among_files_of, has_begun
-
-
-def at_home(value: Any) -> Any:
-    """A path whose ~ the shell has left as it is, as in --out=~/new: with the home folder in its place."""
-    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 class Input(click.ParamType):
@@ -39,7 +34,7 @@ class Input(click.ParamType):
         self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return at_home(value)
+        return at_home(value) if isinstance(value, str) else value
 
 
 class Place(click.Path):
@@ -56,7 +51,7 @@ class Place(click.Path):
         self.folder, self.suffixes, self.replaces = folder, suffixes, replaces
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(str(super().convert(at_home(value), param, ctx)))
+        path = Path(str(super().convert(at_home(os.fspath(value)), param, ctx)))
         if self.suffixes and path.suffix.lower() not in self.suffixes:
             self.fail(f"{path.name!r} should end with {' or '.join(self.suffixes)}", param, ctx)
         check_place(path, folder=self.folder)
@@ -227,8 +222,8 @@ def _paths(given: Any) -> Iterator[Path]:
         with suppress(Unreadable):
             spec = parse_yaml(text)
             yield from _paths(spec if isinstance(spec, Mapping) else ())
-    elif given is not None and os.path.exists(text):
-        yield Path(text)
+    elif given is not None and os.path.exists(path := at_home(text)):
+        yield Path(path)
 
 
 def write_json(path: Path, tree: Mapping[str, Any]) -> None:

@@ -11,9 +11,11 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.files import at_home
 
 Nested = Callable[[type, Any, str], Any]
 """(class that is wanted, spec or instance of it, path in the file) -> the value of the argument."""
@@ -97,12 +99,13 @@ def _plain_value(hint: Any, value: Any, where: str) -> Any:
     if isinstance(value, bool) and bool not in (hint, *get_args(hint)) and hint is not Any:
         raise RecipeError(f"{at(where)}got {str(value).lower()}; a yes or no is not accepted here")
     try:
-        return TypeAdapter(hint, config={"allow_inf_nan": False}).validate_python(value)
+        found = TypeAdapter(hint, config={"allow_inf_nan": False}).validate_python(value)
     except ValidationError as error:
         detail = error.errors()[0]
         inside = "".join(f"[{part}]" for part in detail["loc"] if isinstance(part, int))
         message = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}"
         raise RecipeError(f"{where}{inside}: {message}, got {shown(detail['input'])}") from error
+    return Path(at_home(str(found))) if isinstance(found, Path) else found
 
 
 def join(where: str, key: str) -> str:

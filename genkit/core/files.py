@@ -23,9 +23,14 @@ _HELD = set[str]()
 """Folders of which this process is the only writer."""
 
 
+def at_home(path: str) -> str:
+    """A path with the home folder in the place of a ~ before it, which no shell has replaced in a file or --out=~/x."""
+    return os.path.expanduser(path)
+
+
 def cache_folder() -> Path:
     """$GENKIT_CACHE, else ~/.cache/genkit."""
-    return Path(os.environ.get("GENKIT_CACHE") or Path.home() / ".cache" / "genkit")
+    return Path(at_home(os.environ.get("GENKIT_CACHE") or "~/.cache/genkit"))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

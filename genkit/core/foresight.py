@@ -8,6 +8,7 @@ from typing import Any
 
 from genkit.core import catalog
 from genkit.core.errors import DataError
+from genkit.core.files import at_home
 from genkit.core.table import CATALOG
 
 FILES = ("path", "attributes")
@@ -16,10 +17,11 @@ FILES = ("path", "attributes")
 
 def check_paths(spec: Mapping[str, Any], where: str) -> None:
     """Raises DataError for a folder, zip or file of attributes of a data spec that does not exist."""
+    files = FILES if spec.get("type") == "folder" else ()
     for key, value in spec.items():
         if isinstance(value, Mapping):
             check_paths(value, f"{where}.{key}")
-        elif key in FILES and spec.get("type") == "folder" and not (value is None or os.path.exists(str(value))):
+        elif key in files and value is not None and not os.path.exists(at_home(str(value))):
             raise DataError(f"{where}.{key}: {value} does not exist")
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import WeightsError, suggest
-from genkit.core.files import sha256_of_file
+from genkit.core.files import at_home, sha256_of_file
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 PRODUCTS = "products.json"
@@ -105,7 +105,7 @@ def _products(folder: Path | Unfinished) -> list[str]:
 def _locate(source: str | Path) -> Path | Unfinished:
     from genkit.core.hub import fetch, is_id
 
-    path = Path(source)
+    path = Path(at_home(str(source)))
     for folder in (path, path / "weights", catalog.shipped("weights") / str(source)):
         if (folder / CONFIG).is_file():
             return folder

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genkit.core.errors import RecipeError, WeightsError, kind_of, shown
+from genkit.core.files import at_home
 
 if TYPE_CHECKING:
     from genkit.core.location import Unfinished
@@ -37,8 +38,8 @@ def below(tree: Any, folder: Path) -> Any:
         source = node.get(WEIGHTS)
         if not is_reference(node) or not node.keys() <= {WEIGHTS, PRODUCT} or not isinstance(source, str):
             return node
-        path = folder / source
-        kept = not source or not (exists(path) or _is_path(source, folder))
+        path = folder / at_home(source)
+        kept = not source or not (exists(path) or _is_path(at_home(source), folder))
         return {**node, WEIGHTS: source if kept else str(path.absolute())}
 
     return changed(tree, absolute)

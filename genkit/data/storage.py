@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import CheckpointError, DataError
-from genkit.core.files import being_written, cache_folder, in_turn, remove_leftovers, write_atomically
+from genkit.core.files import at_home, being_written, cache_folder, in_turn, remove_leftovers, write_atomically
 from genkit.core.interruption import beside
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -35,7 +35,8 @@ from genkit.images.pixels import resize, to_channels
 
 def data_root(root: Path | None) -> Path:
     """Folder of downloaded sets: `root`, else $GENKIT_DATA, else `data` in the cache folder."""
-    return root or Path(os.environ.get("GENKIT_DATA") or cache_folder() / "data")
+    given = os.environ.get("GENKIT_DATA")
+    return root or (Path(at_home(given)) if given else cache_folder() / "data")
 
 
 def memory_limit() -> int:

@@ -16,6 +16,7 @@ from genkit.core.catalog import build, check, shipped
 from genkit.core.computing import computing
 from genkit.core.documents import is_spec
 from genkit.core.errors import EvaluationError, kind_of, shown, suggest
+from genkit.core.files import at_home
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
 from genkit.core.table import CATALOG
@@ -112,6 +113,7 @@ class Opening:
 
 def _opening(text: str, role: str, skip_bad: bool) -> Opening:
     """Checks a path or name as far as possible without opening it."""
+    text = at_home(text)
     path = Path(text)
     if is_spec(text):
         return _named(text, role, skip_bad)

@@ -10,6 +10,7 @@ from typing import Any
 from genkit.core.catalog import build, check
 from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import DataError, kind_of, shown, suggest
+from genkit.core.files import at_home
 from genkit.core.foresight import promised_shape
 from genkit.core.table import CATALOG, has
 
@@ -35,6 +36,7 @@ def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
     """As `read_name`; None where nothing has this name."""
     if is_spec(text):
         return _written(text, role)
+    text = at_home(text)
     if os.path.exists(text):
         return Path(text)
     name, _, split = text.partition("/")

@@ -11,6 +11,7 @@ from typing import Any
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, parse_yaml, read_yaml
 from genkit.core.errors import RecipeError, shown, suggest
+from genkit.core.files import at_home
 from genkit.core.reference import below, changed, is_reference
 
 BASE, STAGES = "base", "stages"
@@ -40,7 +41,7 @@ class RecipeFile:
 
 def find_recipe(source: str | Path) -> Path:
     """The file of a path, or of a shipped name such as `digits/wgan_ratio_clipping`."""
-    path, recipes = Path(source), catalog.shipped("recipes")
+    path, recipes = Path(at_home(str(source))), catalog.shipped("recipes")
     for candidate in (path, recipes / f"{source}.yaml", recipes / str(source)):
         if candidate.is_file():
             return candidate
@@ -136,7 +137,8 @@ def _with_base_found(stage: Any, path: Path) -> Any:
 def _find_base(name: Any, path: Path) -> Path:
     if not isinstance(name, str) or not name:
         raise RecipeError(f"{path}: {BASE}: needs the name of a recipe, got {shown(name)}")
-    for candidate in (path.parent / name, path.parent / f"{name}.yaml", catalog.shipped("recipes") / f"{name}.yaml"):
+    near = path.parent / at_home(name)
+    for candidate in (near, Path(f"{near}.yaml"), catalog.shipped("recipes") / f"{name}.yaml"):
         if candidate.is_file():
             return candidate
     raise RecipeError(

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from genkit.cli.places import Place, Writing
+from genkit.core.catalog import shipped
 from genkit.data.digits import digits
 from genkit.images.pixels import write_folder
 from tests.cli.console import refusal, run
@@ -158,3 +159,23 @@ def test_a_home_that_the_shell_left_as_it_is(tmp_path: Path, capsys: Capture, mo
     assert sorted(p.name for p in tmp_path.iterdir()) == ["me"] and (tmp_path / "me/drawn/000000.png").is_file()
     said = refusal(capsys, "evaluate", "~/drawn", "--metrics", "fd", "--against", "~/none")
     assert f"{tmp_path / 'me/none'} does not exist" in said
+
+
+@pytest.mark.parametrize("written", ["path", "base", "weights", "override"])
+def test_a_home_in_a_recipe(written: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    write_folder([digits().x[:8]], tmp_path / "me/photos")
+    shutil.copytree(shipped("weights") / "fashion-mnist-gan", tmp_path / "me/gan")
+    shipped_one, photos = "base: fashion_mnist/directions", "{type: folder, path: ~/photos, size: 28, channels: 1}"
+    text = {
+        "path": f"{shipped_one}\ndata: {photos}\n",
+        "base": "base: ~/base\n",
+        "weights": "base: ~/base\nstages: {gan: {weights: ~/gan}}\n",
+        "override": f"{shipped_one}\n",
+    }
+    (tmp_path / "me/base.yaml").write_text(text["path"])
+    recipe = tmp_path / "of_my_own.yaml"
+    recipe.write_text(text[written])
+    overrides = [f"data={photos}"] if written == "override" else []
+    done = run(capsys, "train", recipe, *overrides, "--dry-run")
+    assert done.code == 0 and "8 images" in done.out, done
