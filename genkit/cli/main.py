@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -248,6 +249,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         hint = f" (see: {context.command_path} --help)" if context else ""
+        if isinstance(error, click.NoSuchOption) and error.possibilities:  # click compares the dashes too
+            error.possibilities[:] = get_close_matches(error.option_name, error.possibilities, cutoff=0.7)
         return error.format_message() + hint, BAD_INPUT
     if _out_of_memory(error):
         return "out of memory; make the batch, the images or the networks smaller", BAD_INPUT

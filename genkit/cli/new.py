@@ -82,8 +82,9 @@ def command(
         enough = f"--minutes {made.enough.minutes} --size {made.enough.size}"
         smaller = "" if made.enough.size == (PLANS[system].sides or [LEAST])[0] else "a smaller size or "
         warn([f"{made.steps:,} iterations are few for this; {enough} would do, or {smaller}another --system"])
-    seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"all {found.count:,}"
-    click.echo(f"recipe in {file}, a contact sheet of {seen} images in {sheet}; train it with")
+    seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"the {found.count:,}"
+    kind = "image" if found.count == 1 else "images"
+    click.echo(f"recipe in {file}, a contact sheet of {seen} {kind} in {sheet}; train it with")
     click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))
 
 

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from genkit.training.staged import StagedRecipe
 
 
-@click.command("train", cls=Writing)
+class Train(Writing):
+    """The command, which explains how values of a recipe are changed where somebody gives them as options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as unknown:
+            message = f"{unknown.message} Values of the recipe are changed without dashes, as in train.steps=500."
+            raise click.NoSuchOption(unknown.option_name, message, unknown.possibilities, ctx) from unknown
+
+
+@click.command("train", cls=Train)
 @click.argument("recipe", type=Input("recipe"))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=FOLDER, help="Run folder; runs/<name of the recipe> by default.")

@@ -12,6 +12,7 @@ from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import DataError, kind_of, shown, suggest
 from genkit.core.files import at_home
 from genkit.core.foresight import promised_shape
+from genkit.core.location import CONFIG, has_begun
 from genkit.core.table import CATALOG, has
 
 
@@ -38,6 +39,8 @@ def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
         return _written(text, role)
     text = at_home(text)
     if os.path.exists(text):
+        if has_begun(Path(text)) or os.path.isfile(Path(text) / CONFIG):
+            raise DataError(f"{role}: {text} is a run or weights; give images, such as those that it was trained on")
         return Path(text)
     name, _, split = text.partition("/")
     if has("data", name):

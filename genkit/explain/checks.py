@@ -81,7 +81,7 @@ def checked(encoded: Encoded) -> Checks:
     if l1 >= mean:
         raise Untrained(
             f"reconstructions are further from the images ({l1:.3g}) than the mean image is ({mean:.3g}): the "
-            "generator looks untrained; train it longer, on images like these"
+            "generator looks untrained; train it longer, on images like these, or give more of the kind it knows"
         )
     agreement = (encoded.seen.argmax(1) == encoded.logits.argmax(1)).double().mean().item()
     found = Checks(l1, mean, agreement, [], redrawn_decides(encoded))

@@ -46,7 +46,9 @@ def find_recipe(source: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     if path.suffix in (".yaml", ".yml"):
-        raise RecipeError(f"{shown(str(source))} does not exist; 'genkit list recipes' names those that are shipped")
+        near = suggest(path.name, [p.name for p in path.parent.glob("*.y*ml")])
+        near = near if "did you mean" in near else "; 'genkit list recipes' names those that are shipped"
+        raise RecipeError(f"{shown(str(source))} does not exist{near}")
     near = suggest(str(source), shipped_recipes()).removesuffix("?")
     raise RecipeError(f"no recipe {shown(str(source))}{near}, or a YAML file? See 'genkit list recipes'")
 

@@ -192,7 +192,12 @@ def test_weights(capsys: Capture, tmp_path: Path, finished: Path) -> None:
     [
         (["trian"], "'train'"),
         (["train"], "RECIPE"),
-        (["train", "x", "--fast"], "--fast"),
+        (
+            ["train", "x", "--fast"],
+            "'--fast'. Values of the recipe are changed without dashes, as in train.steps=500. (see",
+        ),
+        (["train", "x", "--dryrun"], "Did you mean '--dry-run'?"),
+        (["sample", "x", "--nn", "3"], "No such option '--nn'. (see"),
         (["list", "nothing"], "recipes"),
         (["info", "ratio_cliping"], "'ratio_clipping'"),
         (["cite", "nothing like it"], "genkit list"),

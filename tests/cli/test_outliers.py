@@ -119,6 +119,8 @@ def test_runs_that_cannot_rank(capsys: Capture, robust: Path, finished: Path, tm
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "recipe.yaml").write_bytes((robust / "recipe.yaml").read_bytes())
     assert "no whole checkpoint" in refusal(capsys, "outliers", "digits", "--run", tmp_path / "half")
+    for place in (robust, robust / "weights"):
+        assert f"DATA: {place} is a run or weights; give images" in refusal(capsys, "outliers", place)
 
 
 def test_a_run_without_a_critic(capsys: Capture, tmp_path: Path) -> None:

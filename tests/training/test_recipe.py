@@ -128,11 +128,15 @@ def test_an_override_changes_one_use_of_an_alias(tmp_path: Path) -> None:
     assert recipe.optimizers["critic"]["lr"] == 5 and recipe.optimizers["generator"]["lr"] == "1e-3"
 
 
-def test_a_missing_file_names_the_nearest_shipped_recipe() -> None:
+def test_a_missing_file_names_the_nearest_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecipeError, match="no recipe 'digits/exemplar_vea'; did you mean 'digits/exemplar_vae', or a"):
         find_recipe("digits/exemplar_vea")
     with pytest.raises(RecipeError, match=r"'mine.yaml' does not exist; 'genkit list recipes' names those"):
         find_recipe("mine.yaml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(RecipeError, match=r"'mien.yml' does not exist; did you mean 'mine.yaml'\?"):
+        find_recipe("mien.yml")
     for name in shipped_recipes():
         assert load_recipe(name).name.startswith(name.partition("/")[0].replace("_", "-"))
 

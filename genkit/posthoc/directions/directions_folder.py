@@ -77,12 +77,15 @@ def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
         content, tensors = _content(folder), load_file(folder / TENSORS)
         rows, unit, mean = (tensors[name] for name in ("directions", "unit", "mean"))
         if not len(rows) or not (unit.isfinite().all() and (unit > 0).all() and mean.isfinite().all()):
-            raise Unreadable("no direction, or a unit or mean that is none")
+            raise RuntimeError("no direction, or a unit or mean that is none")
         deformator = _deformator(content, tensors, rows)
         found = Directions(generator, deformator, str(content["space"]), _names(content.get("names"), len(rows)))
         found.unit.copy_(unit)
         found.mean.copy_(mean)
-    except (Unreadable, SafetensorError, OSError, KeyError, RuntimeError) as damage:
+    except Unreadable as damage:
+        line = f":{damage.line}" if damage.line else ""
+        raise WeightsError(f"{folder / TEXT}{line} is damaged ({damage})") from damage
+    except (SafetensorError, OSError, KeyError, RuntimeError) as damage:
         raise WeightsError(f"{folder}: {TEXT} or {TENSORS} is damaged ({damage})") from damage
     except GenkitError as misfit:
         raise GenkitError(f"{folder}: {misfit}") from misfit

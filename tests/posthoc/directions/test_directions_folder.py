@@ -58,6 +58,10 @@ def test_what_is_damaged_or_of_another_generator(tmp_path: Path) -> None:
     (tmp_path / TEXT).write_text("names: {}\n")
     with pytest.raises(WeightsError, match="damaged"):
         read_directions(tmp_path, made(LABELLED))
+    (tmp_path / TEXT).write_text(f"{text}\n'")
+    line = len(text.splitlines()) + 2
+    with pytest.raises(WeightsError, match=rf"^{tmp_path / TEXT}:{line} is damaged"):
+        read_directions(tmp_path, made(LABELLED))
     (tmp_path / TEXT).write_text(text.replace("space: w", "space: v"))
     with pytest.raises(GenkitError, match=rf"^{tmp_path}: no space 'v'"):
         read_directions(tmp_path, made(LABELLED))
