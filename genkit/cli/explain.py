@@ -26,6 +26,7 @@ from genkit.cli.places import (
 )
 from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError, with_article
+from genkit.core.files import at_home, held_in
 
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 ABOUT_SUBJECT = (
@@ -44,10 +45,10 @@ class PageOrStrip(Place):
     """A folder for a page and its pictures, or by its name the file of an animation or strip."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = Path(str(value))
+        path = Path(at_home(str(value)))
         if path.suffix.lower() in STRIPS:
             return Place().convert(value, param, ctx)
-        if path.is_dir() and any(path.iterdir()) and not any(any(path.glob(name)) for name in PAGES_OWN):
+        if held_in(path) and not any(any(path.glob(name)) for name in PAGES_OWN):
             self.fail(f"{path} holds other files; give a new folder, or that of an explanation", param, ctx)
         return Place(folder=True, replaces=self.replaces).convert(value, param, ctx)
 

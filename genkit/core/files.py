@@ -208,9 +208,14 @@ def new_folder(path: str | Path) -> Path:
     """
     folder = Path(os.path.abspath(path))
     check_place(folder, folder=True)
-    if folder.exists() and any(folder.iterdir()):
+    if held_in(folder):
         raise WeightsError(f"{path} exists and is not empty; choose another folder")
     return folder
+
+
+def held_in(folder: Path) -> list[str]:
+    """Names of what lies in a folder, in their order: hidden ones aside, such as a Mac's .DS_Store; [] without one."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
 
 
 def check_own_folder(path: Path, own: Iterable[str]) -> None:
@@ -219,7 +224,7 @@ def check_own_folder(path: Path, own: Iterable[str]) -> None:
     Raises:
         WeightsError: it holds another, which is named.
     """
-    if others := sorted({entry.name for entry in path.iterdir()} - {*own} if path.is_dir() else ()):
+    if others := [name for name in held_in(path) if name not in {*own}]:
         raise WeightsError(f"{path} holds other files, such as {others[0]}; choose another folder")
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from genkit.core.errors import WeightsError
-from genkit.core.files import check_own_folder
+from genkit.core.files import check_own_folder, held_in
 from genkit.images.pixels import write_png
-from tests.cli.console import refusal
+from tests.cli.console import refusal, run
 
 Capture = pytest.CaptureFixture[str]
 COMMANDS = {
@@ -47,6 +47,13 @@ def test_nor_is_one_gone_on_with_that_holds_no_beginning(name: str, tmp_path: Pa
     (tmp_path / "out/config.json").write_text("{}")
     said = refusal(capsys, *COMMANDS[name], "--resume", "--out", tmp_path / "out")
     assert "holds other files, such as config.json" in said
+
+
+@pytest.mark.parametrize("arguments", [("export", "fashion-mnist-gan", "--to", "torch"), COMMANDS["directions"]])
+def test_a_hidden_file_is_nobodys(arguments: tuple[object, ...], tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / ".DS_Store").write_text("of a Mac")
+    assert run(capsys, *arguments, "--out", tmp_path).code == 0
+    assert (tmp_path / ".DS_Store").read_text() == "of a Mac" and held_in(tmp_path)
 
 
 def test_own_files_are_no_others(tmp_path: Path) -> None:

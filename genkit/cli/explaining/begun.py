@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genkit.core.errors import RecipeError, WeightsError
+from genkit.core.files import held_in
 from genkit.core.location import RECIPE
 
 CLASSIFIER = "classifier"
@@ -65,7 +66,4 @@ def classifier_in(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 def others_in(out: Path) -> str:
     """The first thing in the folder of a new run that is no file written before its recipe; "" without one."""
-    if not out.is_dir():
-        return ""
-    names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
-    return next((name for name in names if name not in BEFORE), "")
+    return next((name for name in held_in(out) if name not in BEFORE), "")

@@ -15,7 +15,7 @@ from genkit.cli.given_classifier import KEYS, GivenClassifier
 from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
 from genkit.core.errors import CheckpointError, RecipeError, shown
-from genkit.core.files import cannot_write, write_atomically
+from genkit.core.files import cannot_write, held_in, write_atomically
 from genkit.core.location import WEIGHTS
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _answer_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+    return folder.is_dir() and not held_in(folder)
 
 
 def _share(count: int, n: int) -> float:
