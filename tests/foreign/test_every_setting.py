@@ -311,16 +311,19 @@ TABLE: dict[str, Told] = {
         IGNORED: {"dataset": "celeba_64", "num_x_bits": 5, "min_groups_per_scale": 2, "weight_decay_norm": 0.1},
     },
     "rosinality": {
-        REFUSED: {"size": 64, "style_dim": 64, "n_mlp": 8, "lr_mlp": 0.1},
+        REFUSED: {"size": 64, "style_dim": 64, "n_mlp": 8},
+        READ: {"lr_mlp": 0.1},
         IGNORED: {"channel_multiplier": 1, "blur_kernel": [1, 2, 1]},
     },
     "rosinality_critic": {REFUSED: {"size": 64}, IGNORED: {"channel_multiplier": 1, "blur_kernel": [1, 2, 1]}},
     "ada": {
-        REFUSED: {"z_dim": 64, "c_dim": 3, "w_dim": 64, "img_resolution": 64, "img_channels": 1},
+        REFUSED: {"z_dim": 64, "c_dim": 3, "w_dim": 64, "img_resolution": 64, "img_channels": 1, "synthesis_kwargs": 1},
+        READ: {"mapping_kwargs": {"lr_multiplier": 0.1}},
         IGNORED: {"conv_clamp": 256, "num_fp16_res": 4},
     },
     "ada_critic": {
         REFUSED: {"c_dim": 3, "img_resolution": 64, "img_channels": 1},
+        READ: {"epilogue_kwargs": {"mbstd_group_size": 8}},
         IGNORED: {"conv_clamp": 256, "num_fp16_res": 4},
     },
     "unet": {

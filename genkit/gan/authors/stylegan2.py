@@ -2,8 +2,8 @@
 
 rosinality: github.com/rosinality/stylegan2-pytorch, --part g_ema, g or d. ada: github.com/NVlabs/stylegan2-ada-pytorch,
 whose .pkl files carry source code and are refused: load one with the authors' code, and save the state dict of its
-G_ema or D by safetensors or torch.save. Sizes are read off the tensors; the rate of the mapping layers, which is not in
-them, is taken to be 0.01.
+G_ema or D by safetensors or torch.save. Sizes are read off the tensors. Not in them, and read off the settings: the
+learning-rate multiplier of the mapping (0.01 if not said) and the group of the minibatch deviation (4 if not said).
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genkit.core.catalog import convert
 from genkit.core.errors import WeightsError, shown
 from genkit.core.randomness import Noise
 from genkit.foreign.authors_settings import networks_of
 from genkit.foreign.state_dict import TensorNames, layer_names, load_named, own_part
 from genkit.gan.authors.transgan import Logits
-from genkit.gan.stylegan2.critic import StyleGAN2Critic
+from genkit.gan.stylegan2.critic import Group, StyleGAN2Critic
 from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
-from genkit.gan.stylegan2.mapping import RATE
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, Multiplier
 
 needs_config = False
 
+CLAMP = 256
 MEAN_OF = 4096
 """Samples of w that rosinality's code takes the mean of, for truncation."""
 
@@ -35,13 +37,14 @@ def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleG
     """Their Generator, which takes a list of latents and gives a pair; this one takes latents z and gives images."""
     state = {k: _bare(k, v) for k, v in _without_filters(own_part(state, "generator")).items()}
     sides = _count(state, r"to_rgbs\.(\d+)\.bias")
-    network = _generator(state, _their_convs(sides), "style.{}.weight", first=1, to_rgb="to_rgb1.bias")
+    multiplier = _setting(config, "lr_mlp", Multiplier, LR_MULTIPLIER)
+    network = _generator(state, _their_convs(sides), "style.{}.weight", 1, "to_rgb1.bias", multiplier)
     names: TensorNames = {"w_avg": ("w_avg",), **synthesis_names(sides)}
     for i in range(network.config["depth"]):
         names |= layer_names(f"mapping.layers.{i}", f"style.{i + 1}")
     load_named(network, {**state, "w_avg": network.w_avg}, names)
     expected = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": network.config["depth"]}
-    _agree(config, lr_mlp=RATE, **expected)
+    _agree(config, **expected)
     network.measure(Noise(MEAN_OF, torch.Generator().manual_seed(0)))
     return network
 
@@ -85,9 +88,11 @@ def ada(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Gene
     state = _without_filters(own_part(state, "G_ema"))
     sides = _count(state, r"synthesis\.b\d+\.(conv0)\.weight")
     layers = [name.replace(".blocks", "") for name in _convs(sides)]
-    network = _generator(state, layers, "mapping.fc{}.weight", first=0, to_rgb="synthesis.b4.torgb.bias")
+    multiplier = _multiplier(config)
+    network = _generator(state, layers, "mapping.fc{}.weight", 0, "synthesis.b4.torgb.bias", multiplier)
     names = generator_names(sides, network.config["depth"]) | _embedding(state)
     _agree(config, z_dim=network.latent_dim, w_dim=network.style_dim, **_constructed(network))
+    _check_clamp(_inner(config, "synthesis_kwargs"), "synthesis_kwargs.")
     return load_named(network, state, names)
 
 
@@ -109,11 +114,14 @@ def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits
     state = _without_filters(own_part(state, "D"))
     blocks = _count(state, r"b\d+\.(conv0)\.weight")
     every = [f"b{4 << k}" for k in range(blocks, 0, -1)]
-    network = _critic(state, [f"{every[0] if every else 'b8'}.fromrgb", *(f"{name}.conv1" for name in every)])
+    group = _setting(_inner(config, "epilogue_kwargs"), "mbstd_group_size", Group, 4, "epilogue_kwargs.")
+    outputs = [f"{every[0] if every else 'b8'}.fromrgb", *(f"{name}.conv1" for name in every)]
+    network = _critic(state, outputs, group, _multiplier(config))
     names = body_names(blocks, skips=f"{every[0]}.skip.weight" in state)
     names |= layer_names("dense", "b4.fc") | layer_names("head", "b4.out")
     names |= _mapping(len(network.mapping.layers)) | _embedding(state) if network.mapping else {}
     _agree(config, **_constructed(network))
+    _check_clamp(config)
     return Logits(load_named(network, state, names))
 
 
@@ -130,7 +138,7 @@ def body_names(blocks: int, skips: bool = True) -> TensorNames:
 
 @networks_of("the checkpoint does not fit the layout: ")
 def _generator(
-    state: Mapping[str, Tensor], layers: list[str], mapping: str, first: int, to_rgb: str
+    state: Mapping[str, Tensor], layers: list[str], mapping: str, first: int, to_rgb: str, multiplier: float
 ) -> StyleGAN2Generator:
     """A generator of the sizes of the tensors."""
     weights = [_weight(state, f"{layer}.conv.weight", f"{layer}.weight") for layer in layers]
@@ -145,18 +153,23 @@ def _generator(
         style_dim=style_dim,
         depth=depth,
         classes=classes,
+        lr_multiplier=multiplier,
     )
 
 
 @networks_of("the checkpoint does not fit the layout: ")
-def _critic(state: Mapping[str, Tensor], outputs: list[str]) -> StyleGAN2Critic:
+def _critic(
+    state: Mapping[str, Tensor], outputs: list[str], group: int = 4, multiplier: float = LR_MULTIPLIER
+) -> StyleGAN2Critic:
     """A critic of the sizes of the tensors; `outputs` are layers with the channels of the maps, the largest first."""
     weights = [_weight(state, f"{name}.weight") for name in outputs]
     arguments: dict[str, Any] = {"widths": [len(weight) for weight in weights][::-1], "channels": weights[0].shape[1]}
     if classes := _classes(state):
         arguments |= {"classes": classes, "depth": _count(state, r"mapping\.fc(\d+)\.weight")}
     skips = any(".skip." in name for name in state)
-    return StyleGAN2Critic(size=4 << (len(outputs) - 1), skips=skips, **arguments)
+    return StyleGAN2Critic(
+        size=4 << (len(outputs) - 1), skips=skips, group=group, lr_multiplier=multiplier, **arguments
+    )
 
 
 def _constructed(network: StyleGAN2Generator | StyleGAN2Critic) -> dict[str, int]:
@@ -170,6 +183,32 @@ def _agree(config: Mapping[str, Any], **expected: float) -> None:
     for name, value in expected.items():
         if config.get(name, value) != value:
             raise WeightsError(f"config.{name}: the tensors say {value}, got {shown(config[name])}")
+
+
+def _setting(config: Mapping[str, Any], name: str, hint: Any, usual: Any, where: str = "") -> Any:
+    """A setting that no tensor shows, checked."""
+    return convert(hint, config.get(name, usual), where=f"config.{where}{name}")
+
+
+def _inner(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Arguments of a part of ADA's network; none where the settings have none."""
+    inner = config.get(name) or {}
+    if not isinstance(inner, Mapping):
+        raise WeightsError(f"config.{name}: needs a mapping of settings, got {shown(inner)}")
+    return inner
+
+
+def _multiplier(config: Mapping[str, Any]) -> float:
+    """Of ADA's mapping."""
+    given = _inner(config, "mapping_kwargs")
+    return float(_setting(given, "lr_multiplier", Multiplier, LR_MULTIPLIER, "mapping_kwargs."))
+
+
+def _check_clamp(config: Mapping[str, Any], where: str = "") -> None:
+    """Refuses a clamp of the maps below the authors' 256, which no trained network reaches; there is none here."""
+    clamp = config.get("conv_clamp")
+    if clamp is not None and not (isinstance(clamp, (int, float)) and clamp >= CLAMP):
+        raise WeightsError(f"config.{where}conv_clamp: maps are not clamped here; {CLAMP} or more is read, got {clamp}")
 
 
 def _convs(sides: int) -> list[str]:

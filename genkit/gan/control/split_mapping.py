@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from genkit.core.errors import RecipeError, shown
 from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import dense
-from genkit.gan.stylegan2.mapping import RATE, unit_scale
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, unit_scale
 
 
 def slices_of(split: Mapping[str, int]) -> dict[str, slice]:
@@ -29,12 +29,13 @@ class SplitMapping(nn.Module):
         split: name -> width, in the order of the latent.
         mid: width of the layers between.
         depth: layers of each.
+        lr_multiplier: learning-rate multiplier of the layers.
     """
 
-    def __init__(self, split: Mapping[str, int], mid: int, depth: int):
+    def __init__(self, split: Mapping[str, int], mid: int, depth: int, lr_multiplier: float = LR_MULTIPLIER):
         super().__init__()
         self.slices = slices_of(split)
-        self.parts = nn.ModuleList(dense([n, *[mid] * (depth - 1), n], RATE) for n in split.values())
+        self.parts = nn.ModuleList(dense([n, *[mid] * (depth - 1), n], lr_multiplier) for n in split.values())
 
     def forward(self, z: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """w, float32 in mixed precision too."""

@@ -16,11 +16,12 @@ from genkit.core.processes import my_rows, whole_batch_through
 from genkit.gan.networks.critic import Critic
 from genkit.gan.stylegan2.equalised import EqualisedConv2d, EqualisedLinear
 from genkit.gan.stylegan2.fir import FIR
-from genkit.gan.stylegan2.mapping import MappingNetwork
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, MappingNetwork, Multiplier
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
 from genkit.layers.arguments import Channels, Classes, Depth, Width, check_classes, probabilities
 
 HALF_POWER = 0.5**0.5
+Group = Annotated[int, Field(ge=1, le=64)]
 
 
 class HalvingBody(nn.Module):
@@ -60,6 +61,7 @@ class StyleGAN2Critic(HalvingBody, Critic):
         depth: layers of the mapping of labels.
         classes: 0 is unconditional.
         outputs: one score for each of so many classes, weighed by their probabilities; 0 has a single one.
+        lr_multiplier: learning-rate multiplier of the mapping's layers.
 
     Raises:
         RecipeError: a size that is no power of two, widths that do not go with it, or classes and outputs at once.
@@ -72,10 +74,11 @@ class StyleGAN2Critic(HalvingBody, Critic):
         config: Config = "f",
         widths: Sequence[Width] = (),
         skips: bool = True,
-        group: Annotated[int, Field(ge=1, le=64)] = 4,
+        group: Group = 4,
         depth: Depth = 8,
         classes: Classes = 0,
         outputs: Classes = 0,
+        lr_multiplier: Multiplier = LR_MULTIPLIER,
     ):
         every = map_widths(size, config, widths)
         last = every[0]
@@ -85,7 +88,7 @@ class StyleGAN2Critic(HalvingBody, Critic):
         self.classes, self.outputs = check_classes(classes), check_classes(outputs, "outputs")
         self.make_body(channels, every, skips, group)
         self.head = EqualisedLinear(last, last if classes else outputs or 1)
-        self.mapping = MappingNetwork(0, last, depth, classes) if classes else None
+        self.mapping = MappingNetwork(0, last, depth, classes, lr_multiplier) if classes else None
 
     def score(self, features: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         score: Tensor = self.head(features)

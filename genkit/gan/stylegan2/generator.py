@@ -19,7 +19,7 @@ from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.control.split_mapping import SplitMapping, check_split, slices_of
 from genkit.gan.networks.latent import LatentNetwork
-from genkit.gan.stylegan2.mapping import MappingNetwork
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, MappingNetwork, Multiplier
 from genkit.gan.stylegan2.synthesis import Synthesis
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
 from genkit.layers.arguments import Channels, Classes, Depth, LatentDim, Width, check_classes, probabilities
@@ -48,6 +48,7 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         mid: width of the hidden layers of each of these.
         appended: classes whose probabilities, the condition `probabilities`, are joined to w before the affine layers
             (StylEx, Lang et al. 2021); the mapping, W+ of `to_w` and w_avg are of w alone. 0 for none.
+        lr_multiplier: learning-rate multiplier of the mapping's layers.
 
     Attributes:
         w_avg: mean of w, for truncation; zero until it is measured.
@@ -74,6 +75,7 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         split: dict[str, Width] | None = None,
         mid: Width = 256,
         appended: Classes = 0,
+        lr_multiplier: Multiplier = LR_MULTIPLIER,
     ):
         if split:
             check_split(split, latent_dim, style_dim, classes, mixing)
@@ -83,7 +85,9 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         self.classes, self.style_dim, self.mixing = check_classes(classes), style_dim, mixing
         self.appended = check_classes(appended, "appended")
         self.mapping: nn.Module = (
-            SplitMapping(split, mid, depth) if split else MappingNetwork(latent_dim, style_dim, depth, classes)
+            SplitMapping(split, mid, depth, lr_multiplier)
+            if split
+            else MappingNetwork(latent_dim, style_dim, depth, classes, lr_multiplier)
         )
         self.slices = slices_of(split or {})
         self.synthesis = Synthesis(size, channels, style_dim + appended, map_widths(size, config, widths))

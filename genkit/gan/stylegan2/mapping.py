@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import EqualisedLinear, dense
 from genkit.layers.arguments import labels
 
-RATE = 0.01
-"""Learning-rate multiplier of its layers."""
+Multiplier = Annotated[float, Field(gt=0, le=1)]
+LR_MULTIPLIER = 0.01
+"""Learning-rate multiplier of the mapping's layers, unless said otherwise."""
 
 
 def unit_scale(x: Tensor) -> Tensor:
@@ -28,12 +31,12 @@ class MappingNetwork(nn.Module):
     (latent_dim 0) it is a function of the label alone, as critics have one.
     """
 
-    def __init__(self, latent_dim: int, style_dim: int, depth: int, classes: int):
+    def __init__(self, latent_dim: int, style_dim: int, depth: int, classes: int, lr_multiplier: float = LR_MULTIPLIER):
         super().__init__()
         self.classes = classes
         self.embedding = EqualisedLinear(classes, style_dim) if classes else None
         inputs = latent_dim + (style_dim if classes else 0)
-        self.layers = dense([inputs, *[style_dim] * depth], RATE)
+        self.layers = dense([inputs, *[style_dim] * depth], lr_multiplier)
 
     def forward(self, z: Tensor | None, condition: Mapping[str, Tensor] | None = None) -> Tensor:
         """w, float32 in mixed precision too.

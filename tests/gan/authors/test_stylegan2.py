@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from genkit import foreign
 from genkit.cli.main import main
-from genkit.core.errors import WeightsError
+from genkit.core.errors import GenkitError, WeightsError
 from genkit.core.generator import Generator
 from genkit.gan.stylegan2.critic import StyleGAN2Critic
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
@@ -75,6 +76,50 @@ def test_adas_names_of_the_recorded_networks(recorded: Fixture) -> None:
     assert generator.w_avg.equal(torch.arange(32.0))
     critic = foreign.load("stylegan2/ada_critic", as_ada(recorded.weights, "discriminator"), {})
     torch.testing.assert_close(critic(recorded.io["in.real"]), recorded.io["out.disc.logits_real"], **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("layout", "config", "of_mapping"),
+    [
+        ("stylegan2/ada", {"mapping_kwargs": {"lr_multiplier": 0.1}}, "mapping.fc"),
+        ("stylegan2/rosinality", {"lr_mlp": 0.1}, "generator.style."),
+    ],
+)
+def test_the_rate_of_the_mapping_is_a_setting(layout: str, config: dict[str, Any], of_mapping: str) -> None:
+    """Stored weights are scaled by it: ten times the rate with a tenth of the weights is the same network."""
+    fixture = read()
+    weights = as_ada(fixture.weights, "generator") if layout == "stylegan2/ada" else fixture.weights
+    tenth = {k: v / 10 if k.startswith(of_mapping) else v for k, v in weights.items()}
+    generator = foreign.load(layout, tenth, config)
+    image = generator({"z": fixture.io["in.z"], "noise": fixture.noise()})
+    torch.testing.assert_close(image, fixture.io["out.gen.img_z"], **CLOSE)
+    assert generator.config["lr_multiplier"] == 0.1
+
+
+def test_the_group_of_the_minibatch_deviation_is_a_setting(recorded: Fixture) -> None:
+    state, x = as_ada(recorded.weights, "discriminator"), torch.rand(8, 3, 32, 32) * 2 - 1
+    usual = foreign.load("stylegan2/ada_critic", state, {}).network
+    wide = foreign.load("stylegan2/ada_critic", state, {"epilogue_kwargs": {"mbstd_group_size": 8}}).network
+    assert (usual.deviation.size, wide.deviation.size) == (4, 8)
+    assert not torch.allclose(usual(x), wide(x))
+    usual.deviation.size = 8
+    torch.testing.assert_close(usual(x), wide(x))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"epilogue_kwargs": {"mbstd_group_size": 0}}, r"config\.epilogue_kwargs\.mbstd_group_size"),
+        ({"epilogue_kwargs": 4}, r"config\.epilogue_kwargs: needs a mapping"),
+        ({"mapping_kwargs": {"lr_multiplier": 0}}, r"config\.mapping_kwargs\.lr_multiplier"),
+        ({"conv_clamp": 0.5}, r"config\.conv_clamp: maps are not clamped here"),
+    ],
+)
+def test_settings_that_cannot_be_met(recorded: Fixture, config: dict[str, Any], said: str) -> None:
+    state = as_ada(recorded.weights, "discriminator")
+    foreign.load("stylegan2/ada_critic", state, {"conv_clamp": 256})
+    with pytest.raises(GenkitError, match=said):
+        foreign.load("stylegan2/ada_critic", state, config)
 
 
 def test_the_mean_of_w_is_measured_where_rosinality_keeps_none(recorded: Fixture) -> None:
