@@ -204,7 +204,7 @@ class _Test:
             "judge": self.apart(name, self.seen_real[name], real),
         }
         changed = {j: self.apart(j, seen[j], moved[j]).mean().item() for j in self.columns}
-        varied = {j: changed[j] / max(self.natural(self.seen_real, j), 1e-12) for j in self.names}
+        varied = {j: self.spread(j, seen, moved) / max(self.spread(j, self.seen_real), 1e-12) for j in self.names}
         return AttributeScores(
             unit,
             {kind: Mean.of(rows, factor) for kind, rows in errors.items() if kind != "judge" or name in self.truth},
@@ -221,6 +221,12 @@ class _Test:
     def natural(self, seen: Mapping[str, Tensor], name: str) -> float:
         """Mean distance of two images."""
         return self.apart(name, seen[name], seen[name].roll(1)).mean().item()
+
+    def spread(self, name: str, seen: Mapping[str, Tensor], moved: Mapping[str, Tensor] | None = None) -> float:
+        """The standard deviation of an attribute, times sqrt(2): the root mean square distance of two images that
+        differ in one slice alone, or of any two. Unlike a deviation it is one of circles and classes too."""
+        other = seen[name].roll(1) if moved is None else moved[name]
+        return self.apart(name, seen[name], other).double().square().mean().sqrt().item()
 
     def nearest(self, name: str, targets: Tensor) -> Tensor:
         """For each target the number of the own image that comes nearest, one of several by chance."""

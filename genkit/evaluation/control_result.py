@@ -70,8 +70,8 @@ class ControlScores:
 
 
 def disentanglement(name: str, changed: Mapping[str, float], n: int) -> float:
-    """prod over j != name of sigma_name / sigma_j, sigma how much an attribute varies when `name` alone is changed,
-    over how much it does among real images; nothing varies by less than 1 / n."""
+    """prod over j != name of sigma_name / sigma_j, sigma the deviation of an attribute when `name` alone is
+    changed, over its deviation among real images; none is less than 1 / n. Deng et al. 2020, arXiv:2004.11660."""
     found = 1.0
     for other, value in changed.items():
         found *= changed[name] / max(value, 1 / n) if other != name else 1.0

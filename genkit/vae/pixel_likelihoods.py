@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genkit.core.precision import full
 from genkit.core.pretrained import Configured
 from genkit.images.pixels import from_unit, to_unit
 from genkit.vae.networks.gaussian import LOG_2PI
@@ -69,9 +70,9 @@ class Bernoulli(PixelLikelihood):
 
     def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
         if pixels.logits is None:
-            logits = pixels.mean.float().logit(LEAST_PROBABILITY)
+            logits = full(pixels.mean).logit(LEAST_PROBABILITY)
         else:
-            logits = pixels.logits.float().clamp(-MOST_LOGIT, MOST_LOGIT)
+            logits = full(pixels.logits).clamp(-MOST_LOGIT, MOST_LOGIT)
         return -F.binary_cross_entropy_with_logits(logits, observed, reduction="none").flatten(1).sum(1)
 
     def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ class Logistic256(PixelLikelihood):
 
     def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
         assert pixels.log_scale is not None
-        scale = pixels.log_scale.float().exp()
+        scale = full(pixels.log_scale).exp()
         low = ((observed * 256).floor() / 256 - _cut(pixels.mean)) / scale
         inside = torch.sigmoid(low + 1 / 256 / scale) - torch.sigmoid(low)
         return (inside + 1e-7).log().flatten(1).sum(1)
@@ -138,14 +139,14 @@ class GaussianPixels(PixelLikelihood):
 
     def log_prob(self, observed: Tensor, pixels: Pixels) -> Tensor:
         assert pixels.log_scale is not None
-        width = pixels.log_scale.float().clamp(min=self.floor).exp() + LEAST_WIDTH
-        squares = ((observed - pixels.mean.float()) / width).square()
+        width = full(pixels.log_scale).clamp(min=self.floor).exp() + LEAST_WIDTH
+        squares = ((observed - full(pixels.mean)) / width).square()
         return (-0.5 * (squares + LOG_2PI) - width.log() - math.log(255)).flatten(1).sum(1)
 
     def at(self, pixels: Pixels, noise: Tensor) -> Tensor:
         """The sample made from standard normal `noise`, like the mean, cut to [0, 1]; with a graph."""
         assert pixels.log_scale is not None
-        return (pixels.mean.float() + (pixels.log_scale.float().exp() + LEAST_WIDTH) * noise).clamp(0, 1)
+        return (full(pixels.mean) + (full(pixels.log_scale).exp() + LEAST_WIDTH) * noise).clamp(0, 1)
 
     def draw(self, pixels: Pixels, uniform: Tensor) -> Tensor:
         return self.at(pixels, torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6)))
@@ -156,4 +157,4 @@ LEAST_WIDTH = 0.005
 
 
 def _cut(mean: Tensor) -> Tensor:
-    return mean.float().clamp(1 / 512, 1 - 1 / 512)
+    return full(mean).clamp(1 / 512, 1 - 1 / 512)

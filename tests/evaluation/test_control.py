@@ -47,14 +47,15 @@ class Reader(nn.Module):
 
 
 class Painter(Generator):
-    """Does as it is asked, but for a hue that is `off`, a size that follows the hue, a shape that is often `deaf`."""
+    """Does as it is asked, but for a hue that is `off`, a size that follows the hue (`leak`) or is lost where the hue is
+    `rare`, and a shape that is often `deaf`."""
 
     sample_shape = (1, 2, 2)
 
-    def __init__(self, off: float = 0.0, leak: float = 0.0, deaf: float = 0.0):
+    def __init__(self, off: float = 0.0, leak: float = 0.0, deaf: float = 0.0, rare: float = 0.0):
         super().__init__()
         self.conditions = ConditionSpace({k: c.left_free() for k, c in COLUMNS.items()})
-        self.off, self.leak, self.deaf = off, leak, deaf
+        self.off, self.leak, self.deaf, self.rare = off, leak, deaf, rare
 
     def _values(self, rows: Rows) -> Tensor:
         return rows.uniform(3)
@@ -66,6 +67,7 @@ class Painter(Generator):
         values[:, 0] = torch.where(asked, (hue + self.off) % 1, values[:, 0])
         values[:, 1] = torch.where(size.isnan(), values[:, 1], size)
         values[:, 1] = torch.where(asked, (1 - self.leak) * values[:, 1] + self.leak * hue, values[:, 1])
+        values[:, 1] = torch.where(asked & (hue < self.rare), 0.0, values[:, 1])
         values[:, 2] = torch.where((shape < 0) | deaf, values[:, 2], (shape + 0.5) / 3)
         return images(values)
 
@@ -130,6 +132,13 @@ def test_errors_drift_and_the_units_they_are_told_in() -> None:
     assert shape.errors["real"].value == pytest.approx(100 * share, rel=0.2)
     assert shape.errors["real"].error == pytest.approx(100 * (share * (1 - share) / 1000) ** 0.5, rel=0.1)
     assert hue.disentanglement == pytest.approx(1 / 0.25 * 1 * 1000, rel=0.2), "hue 1, size 0.25, shape nothing"
+
+
+def test_disentanglement_is_by_deviations_as_published() -> None:
+    """A size that is lost for one hue in ten moves rarely, and far: by the mean it would be half as much."""
+    found = control_scores(Painter(rare=0.1), Reader(), Real(), n=1000).attributes["hue"]
+    deviation = (2 * 0.1 * 0.9 / 3) ** 0.5 / (1 / 6) ** 0.5
+    assert found.disentanglement == pytest.approx(1 / deviation * 1000, rel=0.15)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_values_that_data_do_not_say_are_read() -> None:

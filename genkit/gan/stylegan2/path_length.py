@@ -32,9 +32,9 @@ def path_lengths(image: Tensor, w: Tensor, y: Tensor) -> Tensor:
 class PathLength(Term):
     """weight * E (|J^T y| - a)^2, a the moving mean of |J^T y|.
 
-    As in the authors' code the penalty is differentiated through the batch's own part of a as well. The samples that it
-    is measured on are every `shrink`th of the step's, made once more. a starts at 0, so that the first penalties are
-    large.
+    As in the authors' code the penalty is differentiated through the batch's own part of a as well. Of B samples of
+    the step it is measured on every `shrink`th, B // shrink or one of them, made once more. a starts at 0, so that the
+    first penalties are large.
 
     Args:
         weight: 2 in the authors' code.
@@ -69,8 +69,10 @@ class PathLength(Term):
 
     def forward(self, turn: Turn) -> Tensor:
         generator: Any = turn.gan.generator
-        self._check_share(len(tree.leaves(turn.z)[0]))
-        z, y = tree.map(lambda rows: rows[:: self.shrink], (turn.z, dict(turn.y)))
+        batch = len(tree.leaves(turn.z)[0])
+        self._check_share(batch)
+        measured = max(1, batch // self.shrink)
+        z, y = tree.map(lambda rows: rows[:: self.shrink][:measured], (turn.z, dict(turn.y)))
         w = joined_w(generator, z, y)
         w = w if w.requires_grad else w.requires_grad_()  # where the mapping is frozen
         image = full(generator.network.synthesise(w, noise_of(z)))

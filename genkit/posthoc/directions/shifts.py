@@ -61,6 +61,5 @@ def usual(dim: int) -> Shifts:
 
 
 def pushed(eps: Tensor, least: float) -> Tensor:
-    """Strengths (n,) with those nearer to zero than `least` at it, on their side; zero itself goes up."""
-    side = torch.where(eps < 0, -1.0, 1.0)
-    return torch.where(eps.abs() < least, side * least, eps)
+    """Strengths (n,) with those nearer to zero than `least` at it, on their side; zero stays, as the authors have it."""
+    return torch.where(eps.abs() < least, eps.sign() * least, eps)

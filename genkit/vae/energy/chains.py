@@ -26,7 +26,7 @@ class PersistentChains(Configured, Tally):
     Args:
         share: of the chains that go on from the store.
         size: latents that each process keeps.
-        warmup: iterations over which the share rises to it in a straight line.
+        warmup: iterations over which the share rises from 0 to it in a straight line.
 
     Attributes:
         latents: (size, D), all leaves of a latent in one row; a process has its own.
@@ -67,7 +67,7 @@ class PersistentChains(Configured, Tally):
         latents, noise = fresh(decoder, randomness)
         kept = min(self.counted(self.pushed), self.size)
         chance, place = randomness.uniform(), randomness.uniform(dtype=torch.float64)
-        share = self.share * min(1.0, (step + 1) / (self.warmup + 1))
+        share = self.share * min(1.0, step / max(1, self.warmup))
         again = (chance < share).to(noise.device)
         if not kept:
             return latents, noise

@@ -31,8 +31,9 @@ class NVAENetwork(VAENetwork):
     """Scales of groups of latent maps, a residual cell tower up and one down; posteriors are offsets to their priors.
 
     Latents are maps, and a level's row is such a map laid flat. The first scale is the smallest; each next one is
-    twice as wide and high, with half the channels. CIFAR-10 in the paper of VAEBM is `groups: [30], width: 128`, 64
-    pixels `groups: [5, 5, 5], width: 48`, 256 pixels `groups: [4, 4, 4, 4, 4], width: 32, flows: 2`.
+    twice as wide and high, with half the channels. In the paper of VAEBM CIFAR-10 has `groups: [30], width: 128,
+    flows: 1`, 64 pixels `groups: [5, 5, 5], width: 48, flows: 1`, 256 pixels `groups: [4, 4, 4, 4, 4], width: 32,
+    flows: 2`.
 
     Args:
         size, channels: of the images; a scale, and each of `blocks`, halves the size.

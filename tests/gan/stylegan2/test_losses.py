@@ -173,3 +173,13 @@ def test_a_share_that_the_measured_rows_do_not_divide_is_refused(
     turn = Turn(game(recorded, penalties=[]), "generator", recorded.io["in.real"][:3], {}, latents)
     with pytest.raises(RecipeError, match="3 rows a process are no multiple of 2") if refused else nullcontext():
         PathLength(shrink=2)(turn)
+
+
+@pytest.mark.parametrize(("batch", "measured"), [(1, 1), (2, 1), (3, 1), (4, 2)])
+def test_an_odd_batch_is_halved_downwards(recorded: Fixture, batch: int, measured: int) -> None:
+    """As the authors' max(1, batch // shrink)."""
+    latents = {"z": recorded.io["in.z"][:batch], "noise": [rows[:batch] for rows in recorded.noise()]}
+    paths, seen = PathLength(shrink=2), list[int]()
+    paths.penalty = lambda lengths: seen.append(len(lengths)) or lengths.sum()  # type: ignore[method-assign, func-returns-value]
+    paths(Turn(game(recorded, penalties=[]), "generator", recorded.io["in.real"][:batch], {}, latents))
+    assert seen == [measured]

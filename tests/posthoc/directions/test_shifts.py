@@ -33,6 +33,6 @@ def test_rows_have_their_strength_at_their_direction(kind: str) -> None:
     assert one_hot(io["target"], io["eps"], 7).equal(io["onehot"])
 
 
-def test_small_strengths_are_pushed_to_their_side_and_zero_up() -> None:
+def test_small_strengths_are_pushed_to_their_side() -> None:
     eps = torch.tensor([-0.1, 0.1, 0.0, -0.5, 3.0])
-    assert pushed(eps, 0.5).tolist() == [-0.5, 0.5, 0.5, -0.5, 3.0]
+    assert pushed(eps, 0.5).tolist() == [-0.5, 0.5, 0.0, -0.5, 3.0]
