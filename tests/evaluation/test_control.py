@@ -47,7 +47,7 @@ class Reader(nn.Module):
 
 
 class Painter(Generator):
-    """Does as it is asked, but for a hue that is `off`, a size that follows the hue (`leak`) or is lost where the hue is
+    """Does as it is asked, but for a hue that is `off`, a size that follows it (`leak`) or is lost where the hue is
     `rare`, and a shape that is often `deaf`."""
 
     sample_shape = (1, 2, 2)

@@ -61,5 +61,5 @@ def usual(dim: int) -> Shifts:
 
 
 def pushed(eps: Tensor, least: float) -> Tensor:
-    """Strengths (n,) with those nearer to zero than `least` at it, on their side; zero stays, as the authors have it."""
+    """Strengths (n,) with those nearer to zero than `least` at it, on their side; zero stays, as with the authors."""
     return torch.where(eps.abs() < least, eps.sign() * least, eps)
