@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from genkit.training.staged import StagedRecipe
 
 
-class Train(Writing):
+class TrainCommand(Writing):
     """The command, which explains how values of a recipe are changed where somebody gives them as options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -32,7 +32,7 @@ class Train(Writing):
             raise click.NoSuchOption(unknown.option_name, message, unknown.possibilities, ctx) from unknown
 
 
-@click.command("train", cls=Train)
+@click.command("train", cls=TrainCommand)
 @click.argument("recipe", type=Input("recipe"))
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=FOLDER, help="Run folder; runs/<name of the recipe> by default.")

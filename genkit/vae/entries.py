@@ -72,6 +72,16 @@ ENTRIES: Entries = {
             "256 grey levels, each the probability of its bin under a logistic distribution. Kingma et al. 2016.",
             ("kingma2016iaf",),
         ),
+        "discretised_logistic": Entry(
+            "genkit.vae.pixel_likelihoods:DiscretisedLogistic",
+            "Levels, each the probability of its bin under a logistic distribution; the outermost bins have no end.",
+            ("salimans2017pixelcnnpp",),
+        ),
+        "mixed_logistics": Entry(
+            "genkit.vae.pixel_likelihoods:MixedLogistics",
+            "Colours, each the probability of its bin under a mixture of logistics; green by red, blue by both.",
+            ("salimans2017pixelcnnpp", "vahdat2020nvae"),
+        ),
         "gaussian": Entry(
             "genkit.vae.pixel_likelihoods:GaussianPixels",
             "N(mean, width^2) for each pixel, as in VAEBM's NVAE: samples are a differentiable function of noise.",

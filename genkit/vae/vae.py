@@ -47,7 +47,7 @@ class VAE(LatentGenerator):
         latent_shapes: of the parts of a latent, without n.
 
     Raises:
-        RecipeError: the likelihood needs a scale that the network does not give, or the other way round.
+        RecipeError: the likelihood needs a scale or a mixture that the network does not give, or the other way round.
     """
 
     def __init__(
@@ -65,6 +65,11 @@ class VAE(LatentGenerator):
             raise RecipeError(
                 f"the likelihood {type(self.likelihood).__name__} needs a network with scaled: "
                 f"{str(self.likelihood.scaled).lower()}, got scaled: {str(network.scaled).lower()}"
+            )
+        if bool(network.mixture) != self.likelihood.mixed:
+            needed = "a network with a mixture, such as mixture: 10" if self.likelihood.mixed else "one with mixture: 0"
+            raise RecipeError(
+                f"the likelihood {type(self.likelihood).__name__} needs {needed}, got mixture: {network.mixture}"
             )
 
     @property

@@ -21,10 +21,10 @@ from genkit.core.randomness import Noise
 from genkit.foreign.authors_settings import networks_of
 from genkit.foreign.state_dict import TensorNames, layer_names, load_named, own_part
 from genkit.gan.authors.transgan import Logits
-from genkit.gan.stylegan2.critic import Group, StyleGAN2Critic
+from genkit.gan.stylegan2.critic import GroupSize, StyleGAN2Critic
 from genkit.gan.stylegan2.fir import FIR
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
-from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, Multiplier
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, LrMultiplier
 
 needs_config = False
 
@@ -37,7 +37,7 @@ def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleG
     """Their Generator, which takes a list of latents and gives a pair; this one takes latents z and gives images."""
     state = {k: _bare(k, v) for k, v in _without_filters(own_part(state, "generator")).items()}
     sides = _count(state, r"to_rgbs\.(\d+)\.bias")
-    multiplier = _setting(config, "lr_mlp", Multiplier, LR_MULTIPLIER)
+    multiplier = _setting(config, "lr_mlp", LrMultiplier, LR_MULTIPLIER)
     network = _generator(state, _their_convs(sides), "style.{}.weight", 1, "to_rgb1.bias", multiplier)
     names: TensorNames = {"w_avg": ("w_avg",), **synthesis_names(sides)}
     for i in range(network.config["depth"]):
@@ -114,7 +114,7 @@ def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits
     state = _without_filters(own_part(state, "D"))
     blocks = _count(state, r"b\d+\.(conv0)\.weight")
     every = [f"b{4 << k}" for k in range(blocks, 0, -1)]
-    group = _setting(_inner(config, "epilogue_kwargs"), "mbstd_group_size", Group, 4, "epilogue_kwargs.")
+    group = _setting(_inner(config, "epilogue_kwargs"), "mbstd_group_size", GroupSize, 4, "epilogue_kwargs.")
     outputs = [f"{every[0] if every else 'b8'}.fromrgb", *(f"{name}.conv1" for name in every)]
     network = _critic(state, outputs, group, _multiplier(config))
     names = body_names(blocks, skips=f"{every[0]}.skip.weight" in state)
@@ -201,7 +201,7 @@ def _inner(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _multiplier(config: Mapping[str, Any]) -> float:
     """Of ADA's mapping."""
     given = _inner(config, "mapping_kwargs")
-    return float(_setting(given, "lr_multiplier", Multiplier, LR_MULTIPLIER, "mapping_kwargs."))
+    return float(_setting(given, "lr_multiplier", LrMultiplier, LR_MULTIPLIER, "mapping_kwargs."))
 
 
 def _check_clamp(config: Mapping[str, Any], where: str = "") -> None:

@@ -16,12 +16,12 @@ from genkit.core.processes import my_rows, whole_batch_through
 from genkit.gan.networks.critic import Critic
 from genkit.gan.stylegan2.equalised import EqualisedConv2d, EqualisedLinear
 from genkit.gan.stylegan2.fir import FIR
-from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, MappingNetwork, Multiplier
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, LrMultiplier, MappingNetwork
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
 from genkit.layers.arguments import Channels, Classes, Depth, Width, check_classes, probabilities
 
 HALF_POWER = 0.5**0.5
-Group = Annotated[int, Field(ge=1, le=64)]
+GroupSize = Annotated[int, Field(ge=1, le=64)]
 
 
 class HalvingBody(nn.Module):
@@ -74,11 +74,11 @@ class StyleGAN2Critic(HalvingBody, Critic):
         config: Config = "f",
         widths: Sequence[Width] = (),
         skips: bool = True,
-        group: Group = 4,
+        group: GroupSize = 4,
         depth: Depth = 8,
         classes: Classes = 0,
         outputs: Classes = 0,
-        lr_multiplier: Multiplier = LR_MULTIPLIER,
+        lr_multiplier: LrMultiplier = LR_MULTIPLIER,
     ):
         every = map_widths(size, config, widths)
         last = every[0]

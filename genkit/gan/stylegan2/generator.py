@@ -19,7 +19,7 @@ from genkit.core.styled import Halfway, Styles, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.control.split_mapping import SplitMapping, check_split, slices_of
 from genkit.gan.networks.latent import LatentNetwork
-from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, MappingNetwork, Multiplier
+from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, LrMultiplier, MappingNetwork
 from genkit.gan.stylegan2.synthesis import Synthesis
 from genkit.gan.stylegan2.widths import Config, StyleSize, map_widths
 from genkit.layers.arguments import Channels, Classes, Depth, LatentDim, Width, check_classes, probabilities
@@ -75,7 +75,7 @@ class StyleGAN2Generator(LatentNetwork, Measured):
         split: dict[str, Width] | None = None,
         mid: Width = 256,
         appended: Classes = 0,
-        lr_multiplier: Multiplier = LR_MULTIPLIER,
+        lr_multiplier: LrMultiplier = LR_MULTIPLIER,
     ):
         if split:
             check_split(split, latent_dim, style_dim, classes, mixing)

@@ -14,7 +14,7 @@ from genkit.core.precision import full_precision
 from genkit.gan.stylegan2.equalised import EqualisedLinear, dense
 from genkit.layers.arguments import labels
 
-Multiplier = Annotated[float, Field(gt=0, le=1)]
+LrMultiplier = Annotated[float, Field(gt=0, le=1)]
 LR_MULTIPLIER = 0.01
 """Learning-rate multiplier of the mapping's layers, unless said otherwise."""
 

@@ -1,4 +1,5 @@
-"""Checkpoints of github.com/NVlabs/NVAE with a Gaussian for each pixel, the VAEs of VAEBM (Xiao et al. 2021).
+"""Checkpoints of github.com/NVlabs/NVAE: with a mixture of logistics for each pixel (Vahdat & Kautz 2020) or a Gaussian
+(Xiao et al. 2021, VAEBM).
 
 Of a file that holds an energy as well, the tensors under `vae.` are read.
 """
@@ -18,7 +19,7 @@ from genkit.foreign.state_dict import BATCH_NORM, TensorNames, layer_names, load
 from genkit.layers.arguments import LatentDim, Width
 from genkit.vae.hierarchical.cells import Cell, FourPhases
 from genkit.vae.hierarchical.nvae import Count, Group, NVAENetwork
-from genkit.vae.pixel_likelihoods import GaussianPixels
+from genkit.vae.pixel_likelihoods import Bits, GaussianPixels, MixedLogistics
 from genkit.vae.vae import VAE
 
 SAME = (
@@ -55,7 +56,8 @@ class NVAESettings(Settings):
     num_postprocess_cells: Count = 3
     num_cell_per_cond_enc: Count = 1
     num_cell_per_cond_dec: Count = 1
-    num_mixture_dec: Literal[1]
+    num_mixture_dec: Annotated[int, Field(ge=1, le=64)] = 10
+    num_x_bits: Bits = 8
     num_nf: Annotated[int, Field(ge=0, le=8)] = 0
     arch_instance: Literal["res_mbconv"]
     use_se: Literal[True]
@@ -79,7 +81,8 @@ def nvae(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> VAE:
     if sum(settings.groups()) == 1:
         raise WeightsError("config.num_latent_scales: one scale of one group is another network in the authors' code")
     network = _network(state, settings)
-    return VAE(load_named(network, state, _names(network)), GaussianPixels())
+    likelihood = MixedLogistics(settings.num_x_bits) if network.mixture else GaussianPixels()
+    return VAE(load_named(network, state, _names(network)), likelihood)
 
 
 @networks_of()
@@ -99,7 +102,7 @@ def _network(state: Mapping[str, Tensor], settings: NVAESettings) -> NVAENetwork
         settings.num_preprocess_blocks,
         settings.num_preprocess_cells,
         settings.num_nf,
-        scaled=True,
+        **({"mixture": mixture} if (mixture := settings.num_mixture_dec) > 1 else {"scaled": True}),
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genkit.core.pretrained import Pretrained
 from genkit.vae.networks.gaussian import Flowed, Gaussian
+from genkit.vae.networks.logistic_mixture import LogisticMixture
 
 Side = Annotated[int, Field(ge=4, le=256)]
 Size = Side | tuple[Side, Side]
@@ -29,16 +30,23 @@ class Pixels(NamedTuple):
         mean: (B, C, H, W) in [0, 1].
         log_scale: like mean, the logarithm of a width; None where the network gives none.
         logits: like mean, the log-odds whose sigmoid it is; None where it is none.
+        mixture: of logistics, whose mean it is; None where it is none.
     """
 
     mean: Tensor
     log_scale: Tensor | None = None
     logits: Tensor | None = None
+    mixture: LogisticMixture | None = None
 
     @classmethod
     def of_logits(cls, logits: Tensor, log_scale: Tensor | None = None) -> Pixels:
         """Means that are the sigmoid of `logits`."""
         return cls(logits.sigmoid(), log_scale, logits)
+
+    @classmethod
+    def of_mixture(cls, mixture: LogisticMixture) -> Pixels:
+        """Of a mixture of pixels in [-1, 1]."""
+        return cls((mixture.expected() / 2 + 0.5).clamp(0, 1), mixture=mixture)
 
 
 class Level(NamedTuple):
@@ -83,6 +91,7 @@ class VAENetwork(Pretrained, nn.Module, ABC):
         sample_shape: (C, H, W). Images are in [0, 1] here, as the likelihood passes them on.
         latent_dims: width of each level, top first.
         scaled: whether `decode` gives a scale beside the mean.
+        mixture: components of the mixture that `decode` gives beside the mean; 0 for none.
         autoregressive: whether `decode` looks at the pixels of `x` above and to the left of the one it describes.
         rows: most latents at a time when a bound of many samples is computed.
     """
@@ -90,6 +99,7 @@ class VAENetwork(Pretrained, nn.Module, ABC):
     sample_shape: tuple[int, int, int]
     latent_dims: tuple[int, ...]
     scaled: bool
+    mixture: int = 0
     autoregressive: bool = False
     rows: int = 8192
 

@@ -13,6 +13,7 @@ from genkit.core.errors import WeightsError
 from genkit.core.generator import Generator
 from genkit.foreign.importing import import_checkpoint
 from genkit.vae.authors.nvae import NVAESettings
+from genkit.vae.networks.logistic_mixture import LogisticMixture
 from tests.vae.energy.fixtures import recorded
 
 
@@ -26,6 +27,30 @@ def test_an_imported_vae_samples_as_the_authors(tmp_path):
     with torch.no_grad():
         found = vae(tuple(r.io[f"vae_sample/eps{g}"].flatten(1) for g in range(4)))
     torch.testing.assert_close(found, mean.clamp(-1, 1), rtol=0, atol=1e-5)
+
+
+def test_a_mixture_of_logistics_is_read(tmp_path):
+    """The authors' default, of which `image_conditional` gives 100 maps; images are of 5 bits, as of CelebA-HQ's."""
+    r = recorded("langevin_nvae")
+    rng = torch.Generator().manual_seed(0)
+    name = "vae.image_conditional.1"
+    state = {k: v for k, v in r.weights.items() if not k.startswith(name)}
+    weight = torch.randn(100, *r.weights[f"{name}.weight"].shape[1:], generator=rng)
+    log_norm = torch.zeros_like(r.weights[f"{name}.log_weight_norm"][:1]).expand(100, -1, -1, -1).contiguous()
+    state |= {f"{name}.weight": weight, f"{name}.log_weight_norm": log_norm, f"{name}.bias": torch.zeros(100)}
+    given = {k: v for k, v in r.config["nvae_args"].items() if k != "num_mixture_dec"}
+    save_file(state, tmp_path / "theirs.safetensors")
+    import_checkpoint("vaebm/nvae", tmp_path / "theirs.safetensors", {**given, "num_x_bits": 5}, tmp_path / "ours")
+    vae = Generator.from_pretrained(tmp_path / "ours")
+    assert vae.network.mixture == 10 and vae.likelihood.levels == 32
+    x = vae.sample(2)
+    with torch.no_grad():
+        h = torch.randn(2, 8, 16, 16, generator=rng)
+        raw = F.conv2d(F.elu(vae.network.ends(h)), weight / weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1), padding=1)
+        pixels = vae.network.decode(h)
+    torch.testing.assert_close(pixels.mixture, LogisticMixture.of(raw, 3, 10), rtol=1e-5, atol=1e-5)
+    found = vae.likelihood.log_prob(vae.likelihood.values(x), pixels)
+    assert found.shape == (2,) and found.isfinite().all()
 
 
 def test_it_is_read_with_and_without_the_energy():
@@ -50,7 +75,9 @@ def test_adaptive_groups_halve_towards_smaller_scales():
         ({"num_channels_dec": 8}, r"config\.num_channels_dec: must be num_channels_enc, 4, here, got 8"),
         ({"num_nf": 2}, r"missing: nf_cells\.0\.cell1\.conv\.convz\.0\.weight"),
         ({"num_nf": -1}, r"config\.num_nf: .* got -1"),
-        ({"num_mixture_dec": 10}, r"config\.num_mixture_dec: input should be 1, got 10"),
+        ({"num_mixture_dec": 10}, "of another shape"),
+        ({"num_mixture_dec": 0}, r"config\.num_mixture_dec: .* got 0"),
+        ({"num_x_bits": 9}, r"config\.num_x_bits: .* got 9"),
         ({"num_latent_per_group": 5}, "of another shape"),
         ({"num_preprocess_blocks": 4, "num_postprocess_blocks": 4}, "missing: pre_process"),
     ],
