@@ -106,10 +106,10 @@ def mean_colour(x: Tensor, mask: Tensor | None = None) -> Tensor:
     """The mean of each channel in [0, 1], and the share of the image that it is of: (B, C + 1).
 
     Args:
-        x: images (B, C, H, W) in [-1, 1], or of a part: 0 outside of `mask`, (B, 1, H, W) of 0 and 1.
+        x: images (B, C, H, W) in [-1, 1], or of a part: 0 outside of `mask`, (B, 1, H, W) in [0, 1].
     """
     mask = torch.ones_like(x[:, :1]) if mask is None else mask.detach()
-    mean = x.sum((2, 3)) / mask.sum((2, 3)).clamp(min=1)
+    mean = x.sum((2, 3)) / mask.sum((2, 3)).clamp(min=1e-6)  # 0 where there is none
     return torch.cat([(mean + 1) / 2, mask.mean((2, 3))], 1)
 
 

@@ -139,3 +139,10 @@ def test_texture_does_not_know_where() -> None:
 def test_rows_that_are_no_pairs_are_refused(rows: dict[str, int], message: str) -> None:
     with pytest.raises(GenkitError, match=message):
         paired(torch.zeros(5, 4), {"age": slice(0, 2), "hair": slice(2, 4)}, rows)
+
+
+def test_a_small_soft_mask_is_divided_by_its_sum() -> None:
+    x, mask = torch.zeros(2, 3, 6, 6), torch.zeros(2, 1, 6, 6)
+    x[0, :, 0, 0], mask[0, 0, 0, 0] = 0.25, 0.5
+    found = mean_colour(x, mask)
+    assert found[0, :3].tolist() == [0.75] * 3 and found[1].tolist() == [0.5] * 3 + [0.0]
