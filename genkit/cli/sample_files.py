@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from genkit.cli.console import display, progress
 from genkit.cli.places import Place
 from genkit.core.display import is_first_process, rows_watched
 from genkit.core.errors import DataError, GenkitError, RecipeError
+from genkit.core.files import only_writer, write_atomically
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
 
@@ -34,7 +36,8 @@ PNG_HEADER, DEFLATE = 100, 1.001
 SAMPLES = Place(folder=True, replaces=("*.png", "points.*"))
 
 RECORD = ".series.json"
-"""In a folder whose series has not come to its end: what its samples are a function of."""
+"""In a folder that samples were written to: what they are a function of. It tells them from somebody's own images."""
+POINTS = ("points.npy", "points.csv", "points.png")
 
 
 def write_samples(
@@ -57,8 +60,6 @@ def write_samples(
         about: ends the line that is printed.
         picture: of the first samples; None for one row below the other.
     """
-    from genkit.core.files import only_writer
-
     if not is_first_process():
         return
     with (
@@ -93,10 +94,8 @@ def write_images(
     kept: list[Tensor] = []
     start = 0
     for batch in batches:
-        if start == 0:  # of an earlier series nothing may be left, were this one stopped
-            (out / RECORD).unlink(missing_ok=True)
-            for image in out.glob("*.png"):
-                image.unlink()
+        if start == 0:
+            begin_anew(out)
         images.write_folder([batch], out, start, images.digits(n))
         if grid and start < GRID:
             kept.append(batch[: GRID - start])
@@ -108,15 +107,37 @@ def write_images(
 
 def refuse_others(out: Path, n: int) -> None:
     """Raises DataError for other images: of an earlier, longer series, which would be taken for samples of this one, or
-    somebody's own, in folders too, among which samples would be lost."""
+    somebody's own, in folders too, among which samples would be lost, or which these would replace.
+
+    Args:
+        n: images that will be written; 0 for points.
+    """
     from genkit.images.decoding import SUFFIXES
     from genkit.images.pixels import digits
 
     for path in sorted(out.iterdir()) if out.is_dir() else ():
-        own = path.name == "grid.png" or (path.suffix == ".png" and _is_of(path.stem, n, digits(n)))
+        own = path.name in POINTS or (n and path.name == "grid.png")
+        own = own or (path.suffix == ".png" and _is_of(path.stem, n, digits(n)))
         if path.is_dir() or (path.suffix.lower() in SUFFIXES and not own):
             what = "a folder" if path.is_dir() else "other images, such as"
             raise DataError(f"{out} holds {what} {path.name}; choose another --out or remove them")
+        if own and not (out / RECORD).is_file():
+            raise DataError(
+                f"{out} holds {path.name}, which would be replaced, and nothing says that genkit wrote it; choose "
+                "another --out or remove it"
+            )
+
+
+def begin_anew(out: Path, key: str = "") -> None:
+    """Removes the images of the series before, so that none is mixed with those of this one, were it stopped.
+
+    Args:
+        key: of the series; "" for one that cannot be gone on with.
+    """
+    write_atomically(out / RECORD, json.dumps({"key": ""}).encode())
+    for image in out.glob("*.png"):
+        image.unlink()
+    write_atomically(out / RECORD, json.dumps({"key": key}).encode())
 
 
 def _is_of(stem: str, n: int, digits: int) -> bool:
@@ -127,10 +148,11 @@ def write_points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
     import numpy as np
     import torch
 
-    from genkit.core.files import write_atomically
     from genkit.images.scatter import points_png
 
+    refuse_others(out, 0)
     points = torch.cat(list(batches))
+    begin_anew(out)
     binary, text = io.BytesIO(), io.StringIO()
     np.save(binary, points.numpy(), allow_pickle=False)
     np.savetxt(text, points.numpy(), delimiter=",", fmt="%.8g")

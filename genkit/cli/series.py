@@ -13,10 +13,10 @@ import click
 
 from genkit.cli.console import display, progress
 from genkit.cli.launch import crew_of_launch
-from genkit.cli.sample_files import GRID, RECORD, counted, refuse_others, write_points
+from genkit.cli.sample_files import GRID, RECORD, begin_anew, counted, refuse_others, write_points
 from genkit.core.display import rows_watched
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.files import only_writer, write_atomically
+from genkit.core.files import only_writer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,6 +81,8 @@ def write_series(
         _share(series, crew.broadcast([]), out, crew)
         return
     with only_writer(out, "writing samples to"):
+        if points:
+            refuse_others(out, 0)
         numbers = list(range(series.n)) if points else _missing(series, out)
         found = _share(series, crew.broadcast(numbers), out, crew)
         written = write_points(iter(found), out, weights) if points else _finished(series, out, grid, columns)
@@ -118,12 +120,9 @@ def _missing(series: SampleSeries, out: Path) -> list[int]:
     if _key_in(out) == key:
         there = {path.stem for path in out.glob("*.png")}
         missing = [k for k in range(series.n) if f"{k:0{digits(series.n)}d}" not in there]
-        click.echo(f"{series.n - len(missing):,} images are there already; going on")
+        click.echo(f"{series.n - len(missing):,} images are there already" + ("; going on" if missing else ""))
         return missing
-    (out / RECORD).unlink(missing_ok=True)
-    for image in out.glob("*.png"):
-        image.unlink()
-    write_atomically(out / RECORD, json.dumps({"key": key}).encode())
+    begin_anew(out, key)
     return list(range(series.n))
 
 
@@ -145,5 +144,4 @@ def _finished(series: SampleSeries, out: Path, grid: bool, columns: int | None) 
         paths = (out / f"{k:0{pixels.digits(series.n)}d}.png" for k in range(min(series.n, GRID)))
         first = [pixels.decode(path.read_bytes(), str(path))[0] for path in paths]
         pixels.write_png(out / "grid.png", grid_of(torch.stack(first), columns))
-    (out / RECORD).unlink(missing_ok=True)
     return f"{series.n} images in {out}" + (f", {out / 'grid.png'}" if grid else "")

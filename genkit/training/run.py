@@ -18,7 +18,7 @@ from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
 from genkit.core.pretrained import save_products
 from genkit.core.randomness import stable_seed
 from genkit.training.best import Best, best_known, best_name, keep_apart
-from genkit.training.checkpoint import load_checkpoint, newest_good, prune, remove_after, tidy
+from genkit.training.checkpoint import load_checkpoint, prune, remove_after
 from genkit.training.data_record import data_record
 from genkit.training.engine import asked_to_stop, from_main, trackers_of
 from genkit.training.files_table import write_files_table
@@ -136,9 +136,7 @@ class Run:
     def _start(self, resume: bool) -> None:
         for line in remarks(self.recipe, self.data):
             self.watcher.note(line)
-        if self.main:
-            tidy(self.folder.checkpoints)
-        found = newest_good(self.folder.checkpoints, self.watcher.note) if resume and self.main else None
+        found = self.folder.go_on_from(resume, self.watcher.note) if self.main else None
         found = Path(path) if (path := from_main(self.accelerator, str(found or ""))) else None
         lines = self._load(found) if found else 0
         if resume:

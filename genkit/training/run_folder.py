@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
-from genkit.core.computing import computing
 from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yaml
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
 from genkit.core.location import CONFIG, RECIPE, among_files_of, sha256_of_weights
-from genkit.core.versions import installed, own_source
-from genkit.training.checkpoint import complete, step_of
+from genkit.training.checkpoint import complete, newest_good, step_of, tidy
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
 from genkit.training.data_record import changes_since
+from genkit.training.environment import environment
 from genkit.training.recipe import Recipe
 from genkit.training.recipe_file import as_written_today
 from genkit.training.rollback import ended, falls_of
 from genkit.training.unfinished import DATA
 
-PACKAGES = ("genkit", "torch", "torchvision", "accelerate", "diffusers", "torchmetrics", "clean-fid", "numpy", "pillow")
 REREAD, HEAD = b'http-equiv="refresh"', 400
 """Found in the first bytes of the report of a run under way."""
 
@@ -241,6 +234,21 @@ class RunFolder:
             )
         write_atomically(self.data, json.dumps(record).encode())
 
+    def go_on_from(self, resume: bool, note: Callable[[str], None]) -> Path | None:
+        """The newest good checkpoint, of which `note` is told those that are not; None without one, or for a new run.
+
+        Raises:
+            CheckpointError: there is none, and finished weights, which a training from the beginning would replace.
+        """
+        tidy(self.checkpoints)
+        found = newest_good(self.checkpoints, note) if resume else None
+        if resume and found is None and self.ended:
+            raise CheckpointError(
+                f"{self.path} holds finished weights and no whole checkpoint to go on from; start a new run from them "
+                f"with genkit train --from {self.path} and another --out"
+            )
+        return found
+
     def trained(self, recipe: Recipe) -> bool:
         """Whether the last iteration is done, or the run ended before it."""
         done = complete(self.checkpoints)
@@ -258,33 +266,16 @@ class RunFolder:
 
     def finished(self, recipe: Recipe) -> bool:
         """Whether a run of just this recipe has nothing left to do."""
-        results = [self.weights / CONFIG, *([self.scores] if recipe.evaluate else [])]
-        there = self.reported and all(path.is_file() for path in results)
-        return there and self.trained(recipe) and self._holds(recipe)
+        there = self.ended and (self.scores.is_file() or not recipe.evaluate)
+        return there and (self.trained(recipe) or not complete(self.checkpoints)) and self._holds(recipe)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the results of a run that came to its end are here, whatever became of its checkpoints."""
+        return self.reported and (self.weights / CONFIG).is_file()
 
     def _holds(self, recipe: Recipe) -> bool:
         try:
             return self._kept() == parse_yaml(recipe.to_yaml())
         except (CheckpointError, Unreadable):
             return False
-
-
-def environment() -> dict[str, Any]:
-    """Versions, machine and threads, on which results depend beside recipe and seed."""
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": _gpu(computing().device),
-        "genkit": own_source(),
-        "versions": installed(*PACKAGES),
-    }
-
-
-def _gpu(device: torch.device) -> str | None:
-    """Its name; of Apple's, which have none, the kind."""
-    if device.type == "cpu":
-        return None
-    return str(getattr(torch.get_device_module(device), "get_device_name", lambda: device.type)())

@@ -127,9 +127,24 @@ def test_more_than_a_million_names_sort_in_order(tmp_path: Path) -> None:
 
 def test_a_longer_series_is_not_mixed_with_a_shorter_one(tmp_path: Path) -> None:
     (tmp_path / "000003.png").write_bytes(b"")
+    (tmp_path / ".series.json").write_text("{}")
     refuse_others(tmp_path, 10**6)
     with pytest.raises(DataError, match=r"holds other images, such as 000003\.png"):
         refuse_others(tmp_path, 10**6 + 1)
+
+
+@pytest.mark.parametrize("name", ["000001.png", "grid.png", "points.csv"])
+def test_somebodys_own_files_are_not_taken_for_samples(
+    capsys: Capture, finished: Path, points: Path, tmp_path: Path, name: str
+) -> None:
+    """Whatever they are called: only a folder that samples were written to is written to again."""
+    (tmp_path / name).write_bytes(b"mine")
+    weights = points if name == "points.csv" else finished
+    said = refusal(capsys, "sample", weights, "-n", 3, "--grid", "--out", tmp_path)
+    assert said.endswith("choose another --out or remove it") and f"holds {name}, which would be replaced" in said
+    assert contents(tmp_path) == {name: b"mine"}
+    assert run(capsys, "sample", weights, "-n", 3, "--out", tmp_path / "new").code == 0
+    assert run(capsys, "sample", weights, "-n", 3, "--seed", 1, "--out", tmp_path / "new").code == 0
 
 
 def test_interrupted_sampling_leaves_complete_files(
@@ -167,7 +182,7 @@ def test_a_second_process_in_the_same_folder_is_refused(capsys: Capture, finishe
     (tmp_path / "release").touch()
     process.join(30)
     assert run(capsys, "sample", finished, "-n", 3, "--out", out).code == 0
-    assert list(contents(out)) == ["000000.png", "000001.png", "000002.png"]
+    assert list(contents(out)) == [".series.json", "000000.png", "000001.png", "000002.png"]
 
 
 def test_what_a_kill_left_is_removed_and_what_is_of_others_stays(
@@ -176,7 +191,7 @@ def test_what_a_kill_left_is_removed_and_what_is_of_others_stays(
     for name in (".image.0123abcd.tmp", ".grid.png.0123abcd.tmp", ".of_an_editor.tmp", ".lock"):
         (tmp_path / name).touch()
     assert run(capsys, "sample", finished, "-n", 1, "--out", tmp_path).code == 0
-    assert list(contents(tmp_path)) == [".of_an_editor.tmp", "000000.png"]
+    assert list(contents(tmp_path)) == [".of_an_editor.tmp", ".series.json", "000000.png"]
 
 
 def test_two_writers_have_no_temporary_name_in_common(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

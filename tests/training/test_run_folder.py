@@ -13,8 +13,9 @@ from genkit.core import catalog
 from genkit.core.errors import CheckpointError
 from genkit.training import run_folder as folder_module
 from genkit.training import train
+from genkit.training.environment import environment
 from genkit.training.recipe import Recipe
-from genkit.training.run_folder import RunFolder, environment
+from genkit.training.run_folder import RunFolder
 from genkit.training.trainer import Trainer
 from tests.training.tiny import child, points
 
@@ -174,6 +175,21 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     (run / "report.html").unlink()
     train(recipe, run, resume=True)
     assert (run / "report.html").is_file(), "what is missing is made again"
+
+
+@pytest.mark.parametrize("lost", ["removed", "damaged"])
+def test_finished_weights_are_not_trained_over_where_no_checkpoint_is_left(lost: str, tmp_path: Path) -> None:
+    """Somebody frees the disk of checkpoints; going on with more iterations would begin anew."""
+    run = train(points(4), tmp_path / "run")
+    for checkpoint in (run / "checkpoints").iterdir():
+        shutil.rmtree(checkpoint) if lost == "removed" else (checkpoint / "system.safetensors").write_bytes(b"")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert train(points(4), run, resume=True) == run, "it has finished already"
+    with pytest.raises(
+        CheckpointError, match=r"holds finished weights and no whole checkpoint to go on from; .* --from"
+    ):
+        train(points(6), run, resume=True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_checkpoints_without_a_recipe_are_not_gone_on_from(tmp_path: Path) -> None:
