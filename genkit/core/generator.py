@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -18,7 +17,8 @@ from genkit.core.condition import Condition, Conditioned
 from genkit.core.counts import count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import watched
-from genkit.core.errors import GenkitError, with_article
+from genkit.core.errors import GenkitError, kind_of, with_article
+from genkit.core.evaluating import evaluating
 from genkit.core.graph import Graph, latent_graph
 from genkit.core.known import on_host
 from genkit.core.pretrained import Pretrained
@@ -27,18 +27,6 @@ from genkit.core.tree import Tree
 
 POINTS, COLUMNS, POINTS_AT_ONCE, IMAGES_AT_ONCE = 2000, 16, 500, 16
 """Of a picture: points, the most classes that it shows, and samples of a batch that one of several processes makes."""
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """`module` in eval mode, every submodule's own mode restored after."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
 
 
 class Items(Protocol):
@@ -109,8 +97,16 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
 
     def _of_rows(self, condition: Mapping[str, Any] | None, rows: Rows) -> Tensor:
         wanted = {k: v.to(self.device) for k, v in self.conditions.resolve(condition, len(rows), rows).items()}
-        with torch.no_grad(), evaluating(self):
-            return self._sample(wanted, rows).float()
+        try:
+            with torch.no_grad(), evaluating(self):
+                return self._sample(wanted, rows).float()
+        except RuntimeError as failure:
+            if kinds := {str(p.dtype) for p in self.parameters() if p.is_floating_point()} - {"torch.float32"}:
+                raise GenkitError(
+                    f"{kind_of(self)} of {', '.join(sorted(kinds))} weights cannot sample, for noise is float32: make "
+                    "it float32 again with .float(); torch.autocast computes in less"
+                ) from failure
+            raise
 
     def condition_of(self, x: Tensor) -> Condition:
         """The conditions made of real samples x, (B, *sample_shape): the columns in `made`."""

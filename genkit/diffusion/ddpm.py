@@ -12,7 +12,8 @@ from torch import Tensor
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.errors import RecipeError
-from genkit.core.generator import Likelihood, evaluating
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import Likelihood
 from genkit.core.randomness import Rows
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.diffusion.diffusion_generator import DiffusionGenerator

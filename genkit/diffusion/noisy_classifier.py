@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.condition import ConditionSpace, check_classified
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.pretrained import Pretrained
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe
 from genkit.diffusion.networks.denoiser import NoisyEncoder

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.errors import EvaluationError
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.progress import Progress
 from genkit.evaluation.attributes import ROWS, Predicting
 

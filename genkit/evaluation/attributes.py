@@ -15,7 +15,7 @@ from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.progress import Progress
 from genkit.evaluation.scores import versions
 

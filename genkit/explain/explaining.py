@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
+from genkit.core.evaluating import evaluating
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
-from genkit.core.generator import evaluating
 from genkit.core.progress import Progress
 from genkit.explain.checks import LEAST, check_given, checked, doubts, redrawing, unseen
 from genkit.explain.effects import ROWS, Effects, find_effects

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.errors import GenkitError
-from genkit.core.generator import LatentGenerator, evaluating, within_range
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.precision import wide
 from genkit.core.randomness import Rows
 

@@ -17,7 +17,7 @@ from genkit.core.system import Data
 from genkit.images.pixels import check_range, check_shape, from_uint8, rounded
 from genkit.vae.latent_priors import ExemplarPrior
 from genkit.vae.vae import VAE
-from genkit.vae.variations import variation_of
+from genkit.vae.variations import check_vae, variation_of
 
 AugmentShare = Annotated[float, Field(gt=0, lt=1)]
 
@@ -59,6 +59,7 @@ class ExemplarAugment(Augment):
 
     def __init__(self, vae: VAE, share: AugmentShare = 0.6):
         super().__init__()
+        check_vae(vae, "variations by exemplar_augment are")
         self.vae, self.share = freeze(copy.deepcopy(vae)), share
         if isinstance(prior := self.vae.latent_prior, ExemplarPrior):
             prior.put(prior.means[:0], [])  # a latent is around the image at hand; checkpoints need not carry the rest

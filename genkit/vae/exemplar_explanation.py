@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.nearest import nearest
 from genkit.core.randomness import Rows
 from genkit.vae.latent_priors import Mixture

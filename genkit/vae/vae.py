@@ -16,7 +16,8 @@ from torch import Tensor
 from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.errors import DataError, GenkitError, RecipeError
-from genkit.core.generator import LatentGenerator, Likelihood, evaluating
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import LatentGenerator, Likelihood
 from genkit.core.graph import Graph
 from genkit.core.randomness import Randomness, Rows
 from genkit.core.tree import Tree

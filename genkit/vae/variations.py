@@ -10,7 +10,8 @@ from torch import Tensor
 
 from genkit.core import tree
 from genkit.core.counts import count
-from genkit.core.generator import evaluating
+from genkit.core.errors import GenkitError, kind_of
+from genkit.core.evaluating import evaluating
 from genkit.core.randomness import Noise, Randomness, Rows
 from genkit.core.system import Data
 from genkit.vae.latent_priors import ExemplarPrior
@@ -36,6 +37,12 @@ def regenerated(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
     return variation_of(vae, vae.check(x), randomness)
 
 
+def check_vae(given: object, what: str) -> None:
+    """Raises GenkitError for what is no VAE; `what` begins the sentence."""
+    if not isinstance(given, VAE):
+        raise GenkitError(f"{what} of a VAE, which encodes images; {kind_of(given)} does not")
+
+
 def variation_of(vae: VAE, x: Tensor, randomness: Randomness | Data) -> Tensor:
     """As `regenerated`, of images that are sure to be in [-1, 1], on the device of the VAE."""
     with torch.no_grad(), evaluating(vae):
@@ -55,6 +62,7 @@ def variations(vae: VAE, like: Tensor, n: int, rng: torch.Generator | None = Non
         DataError: an image of another shape or range.
         GenkitError: n below 1.
     """
+    check_vae(vae, "variations are")
     n = count("number of variations", n)
     image = vae.check(like[None] if isinstance(like, Tensor) else like)
     return regenerated(vae, image.expand(n, *vae.sample_shape), Rows(n, rng, vae.device))
@@ -69,6 +77,7 @@ def between(vae: VAE, a: Tensor, b: Tensor, n: int, rng: torch.Generator | None 
         DataError: images of another shape or range.
         GenkitError: n below 2.
     """
+    check_vae(vae, "a way between images is")
     n = count("number of images on the way", n, 2)
     with torch.no_grad(), evaluating(vae):
         z = vae.beside_noise(vae.encode(torch.stack([a, b])), Noise(1, rng))
@@ -90,7 +99,9 @@ def cycle(vae: VAE, start: Tensor | int, turns: int, rng: torch.Generator | None
         DataError: images of another shape or range.
         GenkitError: turns below 1.
     """
+    check_vae(vae, "variations are")
     turns = count("number of turns", turns)
+    start = start if isinstance(start, Tensor) else count("number of images of noise", start)
     rows = Rows(start if isinstance(start, int) else len(start), rng, vae.device)
     made = [rows.uniform(*vae.sample_shape) * 2 - 1 if isinstance(start, int) else start.to(vae.device)]
     for _ in range(turns):

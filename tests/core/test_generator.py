@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from threading import Event, Thread
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import ConditionError
-from genkit.core.generator import Generator, LatentGenerator, evaluating
+from genkit.core.errors import ConditionError, GenkitError
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.randomness import Randomness, Rows
+from genkit.gan.gan import GAN
+from genkit.gan.networks.mlp import MLPGenerator
 
 
 class Echo(Generator):
@@ -83,3 +89,31 @@ def test_modes_come_back_after_an_error() -> None:
         assert not any(m.training for m in module.modules())
         raise RuntimeError
     assert module.training and module[0].training and not module[1].training
+
+
+def test_the_last_of_several_threads_gives_the_mode_back() -> None:
+    module, part = nn.Sequential(nn.Linear(1, 1)).train(), Event()
+    with ExitStack() as first:
+        first.enter_context(evaluating(module))
+
+        def second() -> None:
+            with evaluating(module[0]):
+                part.set()
+                over.wait()
+
+        over, thread = Event(), Thread(target=second)
+        thread.start()
+        part.wait()
+        first.close()
+        assert module.training and not module[0].training, "the other thread is still at it"
+        over.set()
+        thread.join()
+    assert module.training and module[0].training
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_weights_of_another_precision_are_one_line(dtype: torch.dtype) -> None:
+    gan = GAN(MLPGenerator(3, 2, 8, 1)).to(dtype)
+    with pytest.raises(GenkitError, match=rf"a GAN of {dtype} weights cannot sample, for noise is float32"):
+        gan.sample(2)
+    assert gan.float().sample(2).shape == (2, 2)

@@ -5,6 +5,9 @@ import torch
 
 from genkit.core.errors import DataError, GenkitError
 from genkit.core.randomness import Rows
+from genkit.gan.gan import GAN
+from genkit.gan.networks.mlp import MLPGenerator
+from genkit.vae.augment import ExemplarAugment
 from genkit.vae.latent_priors import ExemplarPrior, StandardNormal
 from genkit.vae.networks.gated_vae import GatedHVAENetwork, GatedVAENetwork
 from genkit.vae.networks.pixelsnail_vae import PixelSNAILVAENetwork
@@ -84,8 +87,18 @@ def test_refusals() -> None:
         lambda: variations(vae(), IMAGE, 0),
         lambda: between(vae(), IMAGE, IMAGE, 1),
         lambda: cycle(vae(), 1, 0),
+        lambda: cycle(vae(), -1, 1),
     ):
         with pytest.raises(GenkitError, match="must be a whole number of at least"):
+            use()
+    other = GAN(MLPGenerator(3, 2, 8, 1))
+    for use in (
+        lambda: variations(other, IMAGE, 2),
+        lambda: between(other, IMAGE, IMAGE, 2),
+        lambda: cycle(other, 1, 1),
+        lambda: ExemplarAugment(other),
+    ):
+        with pytest.raises(GenkitError, match="of a VAE, which encodes images; a GAN does not"):
             use()
     with pytest.raises(DataError, match="images are float"):
         variations(vae(), torch.zeros(3, 4, 4), 2)

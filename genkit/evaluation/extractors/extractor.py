@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from genkit.core.computing import exact
 from genkit.core.errors import EvaluationError
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.evaluation.extractors.resize import RESIZES
 from genkit.images.pixels import to_channels
 

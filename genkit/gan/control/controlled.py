@@ -15,8 +15,9 @@ from genkit.core.columns.values import Values
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import ConditionError, RecipeError, shown, suggest
+from genkit.core.evaluating import evaluating
 from genkit.core.frozen import freeze, is_frozen
-from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.generator import LatentGenerator
 from genkit.core.precision import full
 from genkit.core.randomness import Randomness, Rows, seeds_of_rows
 from genkit.core.styled import named_slices, noise_of

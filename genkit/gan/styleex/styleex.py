@@ -14,8 +14,9 @@ from genkit.core.columns.probabilities import Probabilities
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError
+from genkit.core.evaluating import evaluating
 from genkit.core.frozen import freeze, is_frozen
-from genkit.core.generator import Items, evaluating
+from genkit.core.generator import Items
 from genkit.core.precision import full, full_precision
 from genkit.core.randomness import Randomness
 from genkit.core.styled import Halfway, Styles, noise_of

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, kind_of
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.precision import wide
 from genkit.core.styled import joined
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, LatentCoordinates, check_orthogonal

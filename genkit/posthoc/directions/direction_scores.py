@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.progress import Progress
 from genkit.core.randomness import stable_seed
 from genkit.images.properties import change, properties

@@ -14,8 +14,9 @@ from genkit.core.columns.values import Values
 from genkit.core.condition import Condition, ConditionSpace
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, shown, suggest
+from genkit.core.evaluating import evaluating
 from genkit.core.frozen import freeze
-from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Rows
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, check_number
 from genkit.posthoc.directions.edited import Edited, FromItsLatents, check_width

@@ -13,7 +13,8 @@ from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError, kind_of, shown, suggest
-from genkit.core.generator import LatentGenerator, evaluating
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import LatentGenerator
 from genkit.core.precision import wide
 from genkit.core.randomness import Noise, stable_seed
 from genkit.core.styled import MovedStyles, MovesStyles, Styled, Styles, joined, noise_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from genkit.core.generator import evaluating
+from genkit.core.evaluating import evaluating
 from genkit.core.randomness import Noise, stable_seed
 from genkit.posthoc.directions.deformators import one_hot
 from genkit.posthoc.directions.directions import Directions

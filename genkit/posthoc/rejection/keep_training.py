@@ -19,8 +19,9 @@ from genkit.core import tree
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError, kind_of
+from genkit.core.evaluating import evaluating
 from genkit.core.frozen import check_finished, freeze, is_frozen, thaw
-from genkit.core.generator import Generator, LatentGenerator, evaluating, within_range
+from genkit.core.generator import Generator, LatentGenerator, within_range
 from genkit.core.pretrained import Pretrained
 from genkit.core.randomness import stable_seed
 from genkit.core.system import Data, System, Terms, Turns, Update, descend, observe

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.catalog import convert
 from genkit.core.errors import RecipeError
-from genkit.core.generator import LatentGenerator, evaluating, within_range
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.input_gradient import input_gradient
 from genkit.core.randomness import Rows, stable_seed
 from genkit.core.tree import Tree, packed, unpacked

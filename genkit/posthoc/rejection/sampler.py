@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting_rows
-from genkit.core.generator import Generator, Items, evaluating
+from genkit.core.evaluating import evaluating
+from genkit.core.generator import Generator, Items
 from genkit.core.precision import KeepsFloat64
 from genkit.core.randomness import Noise, Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.catalog import convert
 from genkit.core.errors import GenkitError, RecipeError, kind_of
+from genkit.core.evaluating import evaluating
 from genkit.core.frozen import freeze, is_frozen
-from genkit.core.generator import Density, Generator, evaluating
+from genkit.core.generator import Density, Generator
 from genkit.core.precision import wide
 from genkit.core.randomness import Randomness, Rows
 from genkit.images.pixels import check_images, from_uint8, from_unit, to_uint8, to_unit
