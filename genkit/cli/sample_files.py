@@ -200,4 +200,4 @@ def _png(channels: int, height: int, width: int) -> int:
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**30:,.1f} GiB"
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.1f} MiB"

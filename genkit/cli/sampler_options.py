@@ -164,7 +164,10 @@ def _truncated(generator: Generator, truncation: float | dict[str, float], **oth
     from genkit.gan.stylegan2.truncated import Truncated
 
     if isinstance(generator, Controlled) and not others:
-        return generator.with_psi(truncation)
+        try:
+            return generator.with_psi(truncation)
+        except GenkitError as misfit:
+            raise GenkitError(f"--truncation: {str(misfit).removeprefix('psi: ')}") from misfit
     whole = generator.generator if isinstance(generator, Truncated) else generator
     if not isinstance(whole, GAN):
         raise GenkitError(f"--truncation is for GANs with styles; this is {kind_of(generator)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -244,17 +245,21 @@ def whole_folder(out: Path) -> Iterator[Path]:
             os.replace(part, out / part.name)
     except OSError as failure:
         raise cannot_write(out, failure) from failure
+    except Exception as failure:
+        if type(failure).__name__ == "SafetensorError" and "os error" in str(failure):  # it hides an OSError
+            raise cannot_write(out, OSError(str(failure))) from failure
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def cannot_write(path: Path, failure: OSError) -> CheckpointError:
-    """One line about a failed write: path, reason, free space."""
+    """One line about a failed write: path, reason, and where a disk is full its free space."""
     existing = next((p for p in (path, *path.parents) if p.exists()), Path("/"))
-    try:
-        free = f", {shutil.disk_usage(existing).free / 2**20:.0f} MiB free there"
-    except OSError:
-        free = ""
+    free = ""
+    with suppress(OSError):
+        if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = f", {shutil.disk_usage(existing).free / 2**20:.0f} MiB free there"
     return CheckpointError(f"cannot write {path}: {failure.strerror or failure}{free}")
 
 

@@ -63,6 +63,8 @@ def folder(
     known = read_attributes(attributes, files.names, columns) if attributes else Attributes({}, {}, 0)
     pixels = decode_files(files, size, channels, crop=crop, enlarge=enlarge, skip_bad=skip_bad, progress=progress)
     name, rows = files.path.resolve().name, tuple(files.names[i] for i in pixels.kept.tolist())
+    if files.zips:
+        pixels.report.remarks.append(f"{files.zips[0]} is not looked into: give a zip by itself, or unpack it")
     if known.unused:
         pixels.report.remarks.append(f"{attributes}: {known.unused:,} lines are of no image")
     y, classes, stray = _labels(files, known) if labels else (None, (), "")

@@ -68,7 +68,8 @@ def _read_torch(path: Path) -> Any:
             "'module.state_dict()' with the authors' code and import that"
         ) from refusal
     except Exception as damage:  # torch reports damage in a dozen unrelated types
-        reason = f"{type(damage).__name__}: {first_line(damage)}"
+        told = isinstance(damage, (RuntimeError, ValueError, OSError))  # of the others the message says nothing
+        reason = first_line(damage) if told else "it is damaged, or of another kind"
         raise WeightsError(
             f"{path} is no checkpoint that can be read ({reason}); give a safetensors file, or one of torch.save"
         ) from damage

@@ -96,7 +96,9 @@ def traced(graph: Graph) -> Any:
 
 
 def _write_torch(graph: Graph, path: Path) -> None:
-    torch.export.save(traced(graph), path)
+    whole = io.BytesIO()  # torch's own writer ends the process where the disk is full
+    torch.export.save(traced(graph), whole)
+    path.write_bytes(whole.getbuffer())
 
 
 def _write_onnx(graph: Graph, path: Path) -> None:

@@ -65,6 +65,7 @@ class ImageFiles:
     Attributes:
         path: the folder or zip.
         names: paths inside it, with '/'.
+        zips: names of zips in a folder, which are not read.
         folders: the classes by folder; see `genkit.images.listing.class_folders`.
 
     Raises:
@@ -83,11 +84,13 @@ class ImageFiles:
             there = "is no regular file" if os.path.exists(self.path) else "does not exist"
             raise DataError(f"{printable(str(self.path))} {there}; give a folder or a zip of images")
         self.names = sorted(name for name in found if is_image(name))
+        self.zips = sorted(name for name in found if name.lower().endswith(".zip"))
         if {"grid.png", "000000.png"} <= set(self.names):
             self.names.remove("grid.png")
         if not self.names:
             kinds = ", ".join(s[1:] for s in SUFFIXES)
-            raise DataError(f"{self.path} holds no images ({len(found)} other files); accepted: {kinds}")
+            inside = f"; {self.zips[0]} is not looked into, give it by itself" if self.zips else ""
+            raise DataError(f"{self.path} holds no images ({len(found)} other files); accepted: {kinds}{inside}")
 
     def __len__(self) -> int:
         return len(self.names)

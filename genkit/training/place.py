@@ -59,6 +59,9 @@ class RecipePlace:
         key = KEY.match(message)
         said = (f for f in self.files if key and (f.says(key[0]) or (not f.path and own and f.says(own[0]))))
         file = next(said, None)
+        whole = key[0].rpartition(".")[0] if key else ""
+        if file and file.path and any(f.path is None and f.says(f"{whole}.type") for f in self.files):
+            message += f" (its type alone was changed: give all of it, as {whole}={{type: ..., ...}})"
         error = RecipeError(f"{file.path}: {message}" if file and file.path and self._several else message)
         error.placed = True  # type: ignore[attr-defined]
         return error

@@ -180,6 +180,8 @@ class Recipe:
             sections = {"train": Train, "every": Every, "evaluate": Evaluate, "rollback": Rollback}
             tree = {k: section(sections[k], v, k) if k in sections and v is not None else v for k, v in tree.items()}
             tree = {k: v for k, v in tree.items() if v is not None or k not in ("every", "evaluate")}
+            if isinstance(tree.get("optimizers"), Mapping):  # as `null` removes elsewhere
+                tree["optimizers"] = {k: v for k, v in tree["optimizers"].items() if v is not None}
             checked = catalog.check_arguments(cls, below(as_written_today(tree), Path.cwd()))
             check_name(checked["name"])
             return cls(**checked).at(place)

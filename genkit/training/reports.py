@@ -60,6 +60,6 @@ def _not_finite(report: _Report, found: Mapping[str, float]) -> BadState:
     learner, values = report.learner, ", ".join(f"{name} {value:.4g}" for name, value in found.items())
     return BadState(
         f"the {learner}'s loss is not finite ({values}); lower optimizers.{learner}.lr or set "
-        "its clip_norm in a new run --from this one, whose last checkpoint is whole",
+        "its clip_norm in a new run; with --from this one it begins at the last whole checkpoint, if there is one yet",
         report.step,
     )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import genkit.foreign.exported_graph as exported_graph
+from genkit.core.errors import CheckpointError
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.denoiser import Denoiser
 from genkit.diffusion.process import Process
@@ -92,6 +93,19 @@ def test_the_generator_that_is_exported_is_left_as_it_is(gan: GAN, tmp_path: Pat
     gan.train()
     export_graph(gan, "torch", tmp_path / "out")
     assert gan.training and all(parameter.requires_grad for parameter in gan.parameters())
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's own writer would end the process."""
+
+    def full(self: Path, *_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    gan = GAN(DCGANGenerator(latent_dim=3, size=8, channels=1, width=4))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(CheckpointError, match=r"cannot write .*: No space left on device, \d+ MiB free there"):
+        export_graph(gan, "torch", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(

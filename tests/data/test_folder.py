@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_conversions_are_remarked(pets: Path) -> None:
     (line,) = folder(pets, 4, channels=1).remarks()
     assert line.endswith(": 3 images; converted: 3 colour to grey; 3 reduced or cut to size")
     assert list(folder(pets, 4).remarks()) == [f"{pets.name}: 3 images; 3 reduced or cut to size"]
+
+
+def test_a_zip_in_a_folder_is_not_passed_over_in_silence(pets: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    tmp_path = tmp_path_factory.mktemp("zipped")
+    shutil.make_archive(str(tmp_path / "more"), "zip", pets)
+    shutil.copy(tmp_path / "more.zip", pets / "more.zip")
+    assert "more.zip is not looked into: give a zip by itself, or unpack it" in list(folder(pets, 4).remarks())
+    (tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / "more.zip", tmp_path / "alone/more.zip")
+    with pytest.raises(DataError, match=r"holds no images .*; more\.zip is not looked into, give it by itself"):
+        folder(tmp_path / "alone", 4)
 
 
 def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:

@@ -98,6 +98,18 @@ def test_a_wrong_override_is_no_fault_of_the_base(base: Path, tmp_path: Path) ->
         load_recipe(staged, ["stages.b.train.steps=x"])
 
 
+def test_a_type_that_was_changed_alone_is_no_fault_of_the_base_either(base: Path, tmp_path: Path) -> None:
+    own = write(tmp_path, "own.yaml", {"base": "base", "name": "mine"})
+    with pytest.raises(RecipeError, match=r"unknown key.* \(its type alone was changed: give all of it, as optim"):
+        Recipe.load(own, ["optimizers.critic.type=sgd"]).check()
+
+
+def test_null_removes_an_optimizer(base: Path) -> None:
+    assert set(Recipe.load(base).optimizers) - set(Recipe.load(base, ["optimizers.critic=null"]).optimizers) == {
+        "critic"
+    }
+
+
 def test_a_link_does_not_hide_a_circle(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", {"base": "b"})
     (tmp_path / "b.yaml").symlink_to(tmp_path / "a.yaml")

@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genkit.core.catalog import build
 from genkit.core.documents import Unreadable, read_json
 from genkit.core.errors import RecipeError, WeightsError, kind_of
+from genkit.core.pretrained import built
 from genkit.diffusion.authors.diffusers_note import NOTE, noted_generator, with_variance
 from genkit.diffusion.ddpm import DDPM
 from genkit.diffusion.networks.diffusers_unet import DiffusersUNet
@@ -104,7 +104,7 @@ def pipeline(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> DDPM:
 def _noted(config: Any) -> DDPM:
     """The generator that was exported, without its weights."""
     with networks_of(""):
-        generator = build(config, where=NOTE)
+        generator = built(config, NOTE)
     if not isinstance(generator, DDPM) or not isinstance(generator.network, (UNet, DiffusersUNet)):
         raise WeightsError(f"{NOTE}: a ddpm over a unet or diffusers_unet is needed, got {kind_of(generator)}")
     return generator

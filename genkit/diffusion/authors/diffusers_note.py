@@ -28,7 +28,7 @@ def write_note(folder: Path, generator: Mapping[str, Any], variance: dict[str, T
 
     Args:
         folder: an exported pipeline, otherwise complete.
-        generator: its `config`.
+        generator: as `described`.
         variance: rows that were cut off the end of the UNet's tensors of these names.
 
     Raises:

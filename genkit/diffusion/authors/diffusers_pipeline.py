@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import WeightsError, kind_of
 from genkit.core.files import new_folder, whole_folder
+from genkit.core.pretrained import described
 from genkit.diffusion.authors.diffusers_chain import Chain, chain_of
 from genkit.diffusion.authors.diffusers_note import write_note
 from genkit.diffusion.authors.diffusers_readme import readme
@@ -129,7 +130,7 @@ def _write(pipeline: Any, text: str, generator: DDPM, rest: dict[str, Tensor], o
         if type(pipeline).__module__.startswith("genkit."):
             _bring_class(pipeline, folder)
         (folder / "README.md").write_text(text, encoding="utf-8")
-        write_note(folder, generator.config, rest)
+        write_note(folder, described(generator), rest)
 
 
 def _bring_class(pipeline: Any, folder: Path) -> None:

@@ -17,10 +17,12 @@ from genkit.core.card_header import card_of
 from genkit.core.computing import computing
 from genkit.core.crew import ALONE, Crew
 from genkit.core.documents import read_mapping
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, RecipeError
 from genkit.core.files import check_place, only_writer, write_atomically
+from genkit.core.generator import Generator
 from genkit.core.location import locate, sha256_of_weights
 from genkit.core.progress import Progress
+from genkit.core.reference import check_reference
 from genkit.evaluation.bench.figures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.kept_draw import KeptDraw
 from genkit.evaluation.bench.report_page import write_reports
@@ -120,9 +122,13 @@ class Benchmark:
                 opening(what, role)
         for entry in self.bench.entries:
             if entry.recipe is None:
-                opening(entry.source, entry.name)
+                if opening(entry.source, entry.name).makes_samples:
+                    check_reference(Generator, {"weights": str(entry.source)}, entry.name)
             elif self.recipes:
-                self.recipes.check(entry.recipe, entry.overrides)
+                try:
+                    self.recipes.check(entry.recipe, entry.overrides)
+                except RecipeError as fault:
+                    raise RecipeError(f"{entry.name}: {fault}") from fault
 
     def run(self) -> dict[str, Any]:
         self.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from genkit.core.catalog import BENCHES, check_arguments, shipped
 from genkit.core.documents import Unreadable, read_yaml
-from genkit.core.errors import EvaluationError, RecipeError, shown
+from genkit.core.errors import EvaluationError, RecipeError, shown, suggest
 from genkit.evaluation.possible import Wanted
 
 
@@ -81,6 +82,9 @@ class Bench:
         try:
             tree = read_yaml(given if given.is_file() and not Path(path).is_file() else Path(path))
         except Unreadable as fault:
+            if not os.path.exists(path):
+                near = suggest(str(path), [file.stem for file in given.parent.glob("*.yaml")])
+                raise RecipeError(f"no bench file {shown(str(path))}, nor a shipped one{near}") from fault
             line = f", line {fault.line}" if fault.line else ""
             raise RecipeError(f"{path} cannot be read as YAML ({fault}{line})") from fault
         if not isinstance(tree, dict):

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 from diffusers import DDIMPipeline, DDPMPipeline, DiffusionPipeline
+from safetensors import SafetensorError
 
 from genkit.core.catalog import shipped
 from genkit.core.errors import CheckpointError, WeightsError
+from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
 from genkit.diffusion.classifier_free_guidance import ClassifierFreeGuided
 from genkit.diffusion.ddpm import DDPM
@@ -132,6 +134,13 @@ def test_labels_and_squares_of_pixels(solver: Any, network: dict[str, Any], tmp_
     check_way_back(folder, generator, tmp_path / "w")
 
 
+def test_names_of_classes_come_back(tmp_path: Path) -> None:
+    generator = ddpm(steps=20, network={"classes": 3})
+    generator.class_names = ("bag", "coat", "boot")
+    import_checkpoint("diffusers/pipeline", export_pipeline(generator, tmp_path / "p"), None, tmp_path / "w")
+    assert Generator.from_pretrained(tmp_path / "w").class_names == ("bag", "coat", "boot")
+
+
 def test_the_variance_matters(tmp_path: Path) -> None:
     """A wrong variance is noticed, so the comparisons above can fail."""
     pipeline = DDPMPipeline.from_pretrained(export_pipeline(ddpm(Ancestral("5"), steps=20), tmp_path / "p"))
@@ -184,9 +193,13 @@ def test_an_unknown_solver_is_refused(tmp_path: Path) -> None:
         export_pipeline(generator, tmp_path / "p")
 
 
-def test_a_failed_export_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(28, "No space left on device"), SafetensorError("I/O error: No space left on device (os error 28)")],
+)
+def test_a_failed_export_leaves_nothing(failure: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise failure
 
     monkeypatch.setattr("genkit.diffusion.authors.diffusers_pipeline.write_note", full_disk)
     with pytest.raises(CheckpointError, match="No space left"):

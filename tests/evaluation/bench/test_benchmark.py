@@ -30,6 +30,7 @@ from genkit.evaluation.metrics.scores_by_name import metric_named
 from genkit.evaluation.opening import open_source, opening
 from genkit.evaluation.scoring import evaluate
 from genkit.images.pixels import decode, write_folder
+from genkit.training.recipe import Recipe
 from genkit.training.watcher import TrainingWatcher
 from tests.evaluation.test_scoring import Mean, Noise, pictures
 
@@ -203,6 +204,25 @@ def test_recipes_are_trained_for_every_seed(here):
     assert trained == [(name, ["train.steps=1"]), (name, ["train.steps=1"], 0), (name, ["train.steps=1"], 1)]
     with pytest.raises(EvaluationError, match="has to be trained first"):
         run_bench(Bench.from_dict(spec(entries=entries)), "out")
+
+
+class Unread:
+    def check(self, recipe, overrides):
+        Recipe.load(recipe, overrides)
+
+
+def test_what_cannot_be_scored_is_named_before_anything_is(here):
+    entries = [*spec()["entries"], {"name": "judged", "source": "judge"}]
+    with pytest.raises(RecipeError, match=r"^judged: judge holds a Classifier, not a Generator"):
+        run_bench(Bench.from_dict(spec(entries=entries)), "out")
+    assert not (here / "out").exists()
+    with pytest.raises(
+        RecipeError, match=r"^no bench file 'fashion_mnits', nor a shipped one; did you mean 'fashion_mn"
+    ):
+        Bench.load("fashion_mnits")
+    entries = [{"name": "mine", "recipe": "digits/wgan_ratio_clipping", "overrides": ["train.stepz=1"]}]
+    with pytest.raises(RecipeError, match=r"^mine: .*train\.stepz"):
+        run_bench(Bench.from_dict(spec(entries=entries)), "out", Unread())
 
 
 def test_a_stopped_training_goes_on_with_the_bench(here, monkeypatch):
