@@ -132,6 +132,8 @@ def check_finite(logits: Tensor, names: Sequence[str] = ()) -> None:
         names: of the images.
     """
     if len(bad := (~logits.isfinite().all(1)).nonzero()):
+        if len(bad) == len(logits) > 1:
+            raise WeightsError("the classifier gives numbers that are not finite (nan or infinite) for every image")
         where = names[int(bad[0])] if names else "one of the images"
         raise WeightsError(
             f"the classifier gives numbers that are not finite (nan or infinite) for {where}: mend it, or leave the "

@@ -26,7 +26,7 @@ from genkit.cli.launch import join_launch
 from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, FOLDER, SEED, WEIGHTS, Input, Writing, skip_bad_option
 from genkit.core.display import is_first_process
-from genkit.core.errors import BadState, GenkitError, TrainingError, WeightsError
+from genkit.core.errors import BadState, EvaluationError, GenkitError, TrainingError, WeightsError
 from genkit.core.interruption import advising
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def command(
         explained = _checked_data(against, classifier, "--against", skip_bad)
     role = "--against" if against else "DATA"
     shown = open_data(explained, shape, role)
-    _check_decisions(classifier, shown, role, searched, seed)
     parted = not against and taught is not spec
+    _check_decisions(classifier, shown, "DATA that are kept for the page" if parted else role, searched, seed)
     if parted:
         say(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
     run.check_place()
@@ -161,7 +161,11 @@ def _check_decisions(classifier: Any, data: Any, role: str, n: int, seed: int) -
     check_number(len(rows))
     logits = decisions(classifier, data, rows[: len(rows) // 2])
     what = f"images that are looked at of {role}" if len(rows) < 2 * len(data) else "images"
-    check_decisions(logits, what, classifier.class_names)
+    try:
+        check_decisions(logits, what, classifier.class_names)
+    except EvaluationError as alike:
+        more = "; --seed keeps others for the page, --against explains others" if " kept " in role else ""
+        raise EvaluationError(f"{alike}{more}") from alike
 
 
 def _tried_on(classifier: Any, data: Any, balanced: bool) -> int:

@@ -15,12 +15,18 @@ from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
 from genkit.core.evaluating import evaluating
+from genkit.explain.checks import distance
 from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
-from genkit.images.grid import grid
+from genkit.explain.readings import FAINT
+from genkit.explain.sheet_layout import INK, SOFT, SheetRow, laid_out
+from genkit.explain.words import percent, quoted
 from genkit.images.pixels import check_images, to_channels, to_uint8
+
+ODD = 2
+"""Distance of an image's reconstruction, of that of the page's images, up to which it is one like them."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Change:
         effect: on the target's logit, against the reconstruction.
         probability: of the target class.
         decision: number of the class.
+        put: the original, with what was changed in the redrawn image added to it: (C, H, W) uint8.
+        put_probability, put_decision: of that.
     """
 
     attributes: tuple[Attribute, ...]
@@ -40,6 +48,9 @@ class Change:
     effect: float
     probability: float
     decision: int
+    put: Tensor
+    put_probability: float
+    put_decision: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class ImageExplanation:
         probabilities, reconstructed: (K,), of the image and of its reconstruction.
         independent: each attribute alone, the one that does most first.
         subset: after one, two, ... attributes together, until the decision is `target` or there are no more.
+        l1: mean absolute difference of the image and its reconstruction, in [-1, 1] units.
     """
 
     classes: tuple[str, ...]
@@ -62,11 +74,17 @@ class ImageExplanation:
     reconstructed: Tensor
     independent: list[Change]
     subset: list[Change]
+    l1: float
 
     @property
     def flipped(self) -> bool:
         """Whether the attributes of `subset` make it one of the target class."""
         return bool(self.subset) and self.subset[-1].decision == self.target
+
+    @property
+    def turned(self) -> bool:
+        """Whether the original is of the target class with the same differences."""
+        return bool(self.subset) and self.subset[-1].put_decision == self.target
 
 
 def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, target: int | str) -> ImageExplanation:
@@ -103,6 +121,7 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
             encoded.logits.softmax(1)[0],
             independent(at, found),
             subset(at, found),
+            distance(encoded),
         )
 
 
@@ -120,10 +139,22 @@ class _At:
         flat = torch.cat([self.range.moved(self.encoded.flat, each, self.shift) for each in steps])
         found = list(self.encoded.pictured(torch.zeros(len(sets), dtype=torch.long), flat))
         images, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
-        before, y = self.encoded.logits[0, self.y], self.y
+        before, y, encoded = self.encoded.logits[0, self.y], self.y, self.encoded
+        put = (encoded.x + images - encoded.images(torch.tensor([0]))).clamp(-1, 1)
+        with torch.no_grad():
+            decided = encoded.generator.logits(put.to(encoded.device)).float().cpu()
         return [
-            Change(tuple(which), to_uint8(image), (row[y] - before).item(), row.softmax(0)[y].item(), int(row.argmax()))
-            for which, image, row in zip(sets, images, logits, strict=True)
+            Change(
+                tuple(which),
+                to_uint8(image),
+                (row[y] - before).item(),
+                row.softmax(0)[y].item(),
+                int(row.argmax()),
+                to_uint8(beside),
+                after.softmax(0)[y].item(),
+                int(after.argmax()),
+            )
+            for which, image, row, beside, after in zip(sets, images, logits, put, decided, strict=True)
         ]
 
 
@@ -146,14 +177,42 @@ def subset(at: _At, attributes: Sequence[Attribute]) -> list[Change]:
     return path
 
 
-def single_picture(found: ImageExplanation) -> Tensor:
-    """(3, H, W) uint8: original, redrawn, then with one, two, ... attributes changed; below, where each differs."""
-    before = to_channels(found.reconstruction, 3)
+def doubts(found: ImageExplanation, explanation: Explanation) -> list[str]:
+    """Reasons not to trust what is found of one image: those of the explanation, and how this image is redrawn."""
+    checks, lines = explanation.checks, list[str]()
+    if checks.reasons:
+        more = f", the first of {len(checks.reasons)} reasons" if len(checks.reasons) > 1 else ""
+        lines.append(f"the page it is found by is not to be trusted{more}: {checks.reasons[0]}")
+    if found.l1 > max(FAINT * checks.l1_of_mean_image, ODD * checks.l1):
+        lines.append(
+            f"this image is not redrawn faithfully: a pixel is off by {percent(found.l1 / 2)} of the way from black to "
+            f"white on average, where those of the page are off by {percent(checks.l1 / 2)}; it may be of another kind"
+        )
+    return lines
+
+
+def single_picture(found: ImageExplanation, explanation: Explanation) -> Tensor:
+    """(3, H, W) uint8: original, redrawn, then with one, two, ... attributes changed, and the original so changed, each
+    with the probability of the target; below, what each differs in from the one before it or from the redrawn one."""
+    number, target = explanation.numbers(found.target), found.target
+    original, before = to_channels(found.original, 3), to_channels(found.reconstruction, 3)
     after = [to_channels(change.image, 3) for change in found.subset]
+    put = [to_channels(found.subset[-1].put, 3)] if after else []
     blank = torch.full_like(before, 255)
-    below = [on_white(difference(before, image)) for image in after]
-    images = [to_channels(found.original, 3), before, *after, blank, blank, *below]
-    return grid(torch.stack(images), 2 + len(after))
+    pairs = [(original, before), *((before, image) for image in after)]
+    below = [blank, *(on_white(difference(a, b)) for a, b in pairs)]
+    chances = [float(p[target]) for p in (found.probabilities, found.reconstructed)]
+    chances += [change.probability for change in found.subset]
+    chances += [found.subset[-1].put_probability] if put else []
+    heads = ["original", "redrawn", *(f"and {number.get(c.attributes[-1].s, '?')}" for c in found.subset)]
+    heads += ["on original"] if put else []
+    shown = SheetRow("", [torch.stack([original, before, *after, *put])], [[percent(p) for p in chances]])
+    differs = SheetRow("difference", [torch.stack([*below, *(blank for _ in put)])], [["" for _ in chances]])
+    lines = [
+        (f"What would make it {quoted(found.classes[target])}", INK),
+        (f"Attributes by their numbers on the page; below, the probability of {quoted(found.classes[target])}.", SOFT),
+    ]
+    return laid_out([shown, differs], heads, lines)
 
 
 def single_json(found: ImageExplanation, explanation: Explanation) -> dict[str, Any]:
@@ -163,6 +222,9 @@ def single_json(found: ImageExplanation, explanation: Explanation) -> dict[str, 
         "classes": list(found.classes),
         "target": found.target,
         "flipped": found.flipped,
+        "put_on_the_original": found.turned,
+        "l1": found.l1,
+        "doubts": doubts(found, explanation),
         "probabilities": found.probabilities.tolist(),
         "reconstructed": found.reconstructed.tolist(),
         "independent": [_json(change, number) for change in found.independent],
@@ -173,5 +235,6 @@ def single_json(found: ImageExplanation, explanation: Explanation) -> dict[str, 
 def _json(change: Change, number: Mapping[int, int]) -> dict[str, Any]:
     names = ("layer", "channel", "s", "direction")
     attributes = [{"number": number[a.s], **{k: getattr(a, k) for k in names}} for a in change.attributes]
-    rest = {k: getattr(change, k) for k in ("effect", "probability", "decision")}
+    told = ("effect", "probability", "decision", "put_probability", "put_decision")
+    rest = {k: getattr(change, k) for k in told}
     return {"attributes": attributes, **rest}

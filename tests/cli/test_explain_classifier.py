@@ -23,6 +23,7 @@ from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.frozen import freeze
 from genkit.core.interruption import Interrupted
 from genkit.explain.explanation import Explanation
+from genkit.explain.single import Change, ImageExplanation
 from genkit.images.pixels import write_folder
 from tests.cli.console import refusal, run
 from tests.explain.brightness import SIZE, Bright, Brightness
@@ -213,6 +214,20 @@ def test_a_page_is_written(here: Path, capsys: Capture, styleex: Brightness, sea
     html = Path("page/explanation.html").read_text("utf-8")
     assert "Do not trust this page" in html and "What changes the mind of run" in html
     assert json.loads(Path("page/explanation.json").read_text())["classes"] == ["small", "large"]
+
+
+def test_the_page_of_another_is_not_replaced(
+    here: Path, capsys: Capture, styleex: Brightness, searched: list[Any]
+) -> None:
+    line = ["explain", "run", "pics", "--by", "run", "--out", "page", "-n", 15]
+    assert run(capsys, *line).code == 0
+    told = json.loads(Path("page/explanation.json").read_text())
+    Path("page/explanation.json").write_text(json.dumps(told | {"generator": weights_fingerprint(styleex)}))
+    assert "the page in page will be replaced" in run(capsys, *line).out
+    Path("page/explanation.json").write_text(json.dumps(told | {"generator": "another"}))
+    before = {path: path.read_bytes() for path in Path("page").iterdir() if path.is_file()}
+    assert "page holds the page of another StyleEx, or of other weights of it" in refusal(capsys, *line)
+    assert {path: path.read_bytes() for path in Path("page").iterdir() if path.is_file()} == before
 
 
 def test_the_page_says_at_which_temperature(
@@ -407,8 +422,8 @@ def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch
     made = kept(Path("page"))
     attribute = made.attributes[1][0]
     image = torch.full((3, SIZE, SIZE), 100, dtype=torch.uint8)
-    change = SimpleNamespace(attributes=(attribute,), image=image + 50, effect=1.5, probability=0.8, decision=1)
-    found = SimpleNamespace(
+    change = Change((attribute,), image + 50, 1.5, 0.8, 1, image + 60, 0.4, 0)
+    found = ImageExplanation(
         classes=("dark", "bright"),
         target=1,
         original=image,
@@ -417,19 +432,23 @@ def test_one_image(here: Path, capsys: Capture, styleex: Brightness, monkeypatch
         reconstructed=torch.tensor([0.6, 0.4]),
         independent=[change],
         subset=[change],
-        flipped=True,
+        l1=1.5,
     )
     monkeypatch.setattr("genkit.explain.single.explain_image", lambda *given: found if given[3] == "bright" else None)
     line = ["explain", "run", "pics/000007.png", "--to", "bright", "--found", "page"]
     ran = run(capsys, *line, "--grid", "g.png", "--json", "g.json")
     assert ran.code == 0, ran.err
-    assert "pics/000007.png is dark (70" in ran.out and "it becomes bright" in ran.out
+    assert "pics/000007.png is dark (70" in ran.out
+    said = "it becomes bright; with the same differences the original does not: it stays dark (bright has 40 %)"
+    text = (ran.out + ran.err).replace("\N{NO-BREAK SPACE}", " ")
+    assert said in text and "this image is not redrawn faithfully: a pixel is off by 75 % of the" in text
     assert "alone, those that speak most for bright: attribute 1 (+1.50)\n" in ran.out
     told = json.loads(Path("g.json").read_text())
-    assert told["flipped"] and told["subset"][0]["probability"] == 0.8
+    assert told["flipped"] and told["subset"][0]["probability"] == 0.8 and not told["put_on_the_original"]
+    assert told["subset"][0]["put_decision"] == 0 and len(told["doubts"]) >= 1
     assert told["image"] == "pics/000007.png" and told["subset"][0]["attributes"][0]["number"] == 1
     with Image.open("g.png") as picture:
-        assert picture.size == (3 * 66 - 2, 2 * 66 - 2)
+        assert picture.width >= 4 * 32 and picture.height > 2 * 32
 
 
 def test_the_search_itself_finds_what_the_classifier_looks_at(here: Path, capsys: Capture, styleex: Brightness) -> None:

@@ -17,7 +17,9 @@ import torch
 
 from genkit.cli import explain_train
 from genkit.cli.explaining import page
+from genkit.cli.explaining.labelled import right_on
 from genkit.cli.explaining.recipe import styleex_recipe, widths
+from genkit.core.columns.labels import Labels
 from genkit.core.errors import WeightsError
 from genkit.core.interruption import Interrupted
 from genkit.core.table import has
@@ -129,7 +131,7 @@ def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Cap
     assert run(capsys, *line, "--range", "0,1", "--resume").code == 0, "as it was"
     assert run(capsys, *line, "--input-size", 16, "--resume").code == 0, "that of the images"
     for option, value, own in (
-        ("--size", "32", "of images of 16 pixels: leave --size out"),
+        ("--size", "32", "was started with images of 16 pixels: leave --size out"),
         ("--classes", "red,blue", "class 0,class 1"),
         ("--mean", "0.9", "not given"),
         ("--input-size", "8", "not given"),
@@ -160,7 +162,7 @@ def test_a_classifier_of_28_pixels_sees_what_is_made_resized(steps: list[Any], c
     with pytest.raises(WeightsError, match="explains another classifier than fashion-mnist-classifier"):
         page._bind(kept, "fashion-mnist-classifier", "by")
     Path("run/recipe.yaml").write_text(recipe.to_yaml())
-    assert "of images of 32 pixels: leave --size out" in refusal(
+    assert "was started with images of 32 pixels: leave --size out" in refusal(
         capsys, *line, "--out", "run", "--size", 64, "--resume"
     )
     assert run(capsys, *line, "--out", "run", "--resume").code == 0
@@ -221,7 +223,7 @@ def test_what_a_classifier_of_one_size_took_is_told_before_it_is_tried(steps: li
     assert "does not take images (2, 3, 16, 16), resized to 32 x 32: " in told
     assert run(capsys, *line, "--size", 16, "--input-size", 8, "--steps", 7).code == 0
     Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
-    assert "of images of 16 pixels: leave --size out" in refusal(capsys, *line, "--size", 32, "--resume")
+    assert "was started with images of 16 pixels: leave --size out" in refusal(capsys, *line, "--size", 32, "--resume")
     assert "whose --input-size is 8: leave" in refusal(capsys, *line, "--input-size", 32, "--resume")
 
 
@@ -257,7 +259,7 @@ def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], cap
         (
             "return self -> return 1 + 0.1 * self",
             "",
-            "the classifier takes all 10 images that are looked at of DATA for class 1",
+            "the classifier takes all 10 images that are looked at of DATA that are kept for the page for class 1",
         ),
         ("torch.manual_seed(0) -> torch.manual_seed(torch.seed() % 2**32)", "", "gives other weights each time"),
         (
@@ -340,7 +342,7 @@ def test_another_classifier_than_that_of_the_run_is_refused_at_once(steps: list[
     Path("other_net.py").write_text(NET)
     sys.modules.pop("other_net", None)
     other = [*line[:2], "other_net:Net", *line[3:]]
-    assert "run was started with another classifier (source 'mean_net:Net')" in refusal(capsys, *other)
+    assert "run was started with another classifier, mean_net:Net: give that one" in refusal(capsys, *other)
     Path("mean_net.py").write_text(NET.replace("manual_seed(0)", "manual_seed(1)"))
     sys.modules.pop("mean_net")
     assert "another classifier or other weights of it: give the same one" in refusal(capsys, *line)
@@ -692,7 +694,8 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
     for names in ("dark,light", "light,dark"):
         ran = run(capsys, *line, "--classes", names)
         assert ran.code == 0, ran
-        told = {"one label for all would be right on 50 %" in ran.out, "see whether --classes has the order" in ran.out}
+        order = "it would be on 100 % if its outputs stood for light, dark in this order: see whether --classes has"
+        told = {order in ran.out, "see whether --classes has the order" in ran.out}
         wrong = "is right on 0 % of 40" in ran.out
         assert told == {wrong} and wrong != ("is right on 100 % of 40" in ran.out), ran.out
     assert "% of 40 labelled images, its classes taken to be dark, light" in run(capsys, *line).out
@@ -703,6 +706,20 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
     assert "see whether --classes has the order" in wrong and "see whether --classes names" in some
     assert "warning: no label of the images (dark, light) is a class of the classifier (cat, dog)" in none
     assert "is right on" not in none
+
+
+def test_another_order_of_three_classes_is_told_though_one_is_met_by_chance() -> None:
+    """Of three, one in its place is a third right: no less than one label for all would be."""
+    wanted = torch.arange(3).repeat(20)
+    logits = torch.eye(3)[torch.tensor([2, 1, 0])[wanted]]
+    data: Any = SimpleNamespace(
+        conditions=SimpleNamespace(labels=Labels(3, names=("0", "1", "7"))),
+        condition=lambda rows: {"label": wanted[rows]},
+    )
+    found = right_on(logits, ["0", "1", "7"], data, torch.arange(60))
+    assert found and found.right == pytest.approx(1 / 3)
+    assert "would be on 100 % if its outputs stood for 7, 1, 0 in this order: see whether --classes" in found.remark
+    assert not right_on(torch.eye(3)[wanted], ["0", "1", "7"], data, torch.arange(60)).remark  # type: ignore[union-attr]
 
 
 def lopsided() -> None:

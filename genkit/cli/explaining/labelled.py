@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NAMED = 5
 """Labels that a line names at most."""
+SWAPPED = 0.25
+"""Share of images that another order of the classes must fit beyond the one that was given."""
 RARE = 0.1
 """Share of the most frequent decision below which another is rare: a batch of 32 has three such images at most."""
 
@@ -25,6 +27,7 @@ class Right(NamedTuple):
         unknown: names of labels that are no class, of images that are left out.
         classes: names of the classes, where labels have names too.
         met: numbers of the classes that the labels say.
+        best, best_order: the share that would be right if the outputs stood for the classes in the best order, and it.
     """
 
     labelled: int
@@ -34,6 +37,8 @@ class Right(NamedTuple):
     unknown: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     met: tuple[int, ...] = ()
+    best: float = 0.0
+    best_order: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -49,6 +54,11 @@ class Right(NamedTuple):
             return (
                 f"no label of the images ({_some(self.unknown)}) is a class of the classifier ({_some(self.classes)}), "
                 "so how often it is right is not known: --classes names them as the labels are"
+            )
+        if self.best > self.right + SWAPPED:
+            return (
+                f"{self.line}; it would be on {100 * self.best:.0f} % if its outputs stood for "
+                f"{_some(self.best_order)} in this order: see whether --classes has the order of its outputs"
             )
         if self.right > self.commonest:
             return ""
@@ -139,7 +149,19 @@ def right_on(logits: Tensor, classes: Sequence[str], data: DataSet, rows: Tensor
     wanted, said = wanted[there], logits.argmax(1).cpu()[there]
     right, commonest = (said == wanted).double().mean().item(), wanted.bincount().max().item() / len(wanted)
     met = tuple(wanted.unique().tolist())
-    return Right(len(wanted), right, commonest, order, unknown, tuple(classes), met)
+    best, best_order = _best_order(wanted, said, order or tuple(classes))
+    return Right(len(wanted), right, commonest, order, unknown, tuple(classes), met, best, best_order)
+
+
+def _best_order(wanted: Tensor, said: Tensor, classes: Sequence[str]) -> tuple[float, tuple[str, ...]]:
+    """The share of decisions that are right if the outputs stand for the classes in the order that fits best."""
+    import torch
+    from scipy.optimize import linear_sum_assignment
+
+    both = torch.zeros(len(classes), len(classes), dtype=torch.long)
+    both.index_put_((said, wanted), torch.ones_like(said), accumulate=True)
+    outputs, numbers = linear_sum_assignment(both.numpy(), maximize=True)
+    return both[outputs, numbers].sum().item() / len(said), tuple(classes[k] for k in numbers)
 
 
 def _named(data: Any, rows: Any) -> list[str]:

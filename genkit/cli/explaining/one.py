@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genkit.cli.console import heading, table
+from genkit.cli.console import heading, table, warn
 from genkit.cli.places import write_json
 from genkit.core.errors import GenkitError
 
@@ -28,16 +28,18 @@ def explain_one(generator: Any, explanation: Explanation, image: Path, given: Ma
     """Tells the changes that make one image one of another class."""
     from genkit.classifiers.fitness import attempt, check_finite
     from genkit.cli.given_images import read_image
-    from genkit.explain.single import explain_image, single_json, single_picture
+    from genkit.explain.single import doubts, explain_image, single_json, single_picture
     from genkit.images.pixels import write_png
 
     x = read_image(image, generator)[None]
     check_finite(attempt(generator.classifier, x.to(generator.device)), [str(image)])
     found = explain_image(generator, explanation, x, given["to"])
+    _tell_class(explanation, given["to"], found.target)
     _show(str(image), found, explanation)
+    warn(doubts(found, explanation))
     if "grid" in given:
-        write_png(given["grid"], single_picture(found))
-        click.echo(f"original, redrawn, then one attribute after the other in {given['grid']}")
+        write_png(given["grid"], single_picture(found, explanation))
+        click.echo(f"original, redrawn, one attribute after the other, and the original so changed in {given['grid']}")
     if "json_path" in given:
         write_json(given["json_path"], {"image": str(image), **single_json(found, explanation)})
 
@@ -55,11 +57,24 @@ def _show(image: str, found: ImageExplanation, explanation: Explanation) -> None
         for c in found.subset
     ]
     click.echo(table(rows, ("changed", "effect, logits", f"probability of {name}")))
-    click.echo(f"it becomes {name}" if found.flipped else f"no attributes together make it {name}")
+    if not found.flipped:
+        click.echo(f"no attributes together make it {name}")
+    else:
+        last = found.subset[-1]
+        still = found.classes[last.put_decision]
+        end = "too" if found.turned else f"not: it stays {still}" if still == seen else f"not, but {still}"
+        chance = f"{name} has {percent(last.put_probability)}"
+        click.echo(f"redrawn, it becomes {name}; with the same differences the original does {end} ({chance})")
     raising = [c for c in found.independent[:ALONE] if c.effect > 0]
     if raising:
         alone = ", ".join(f"attribute {number.get(c.attributes[0].s, '?')} ({c.effect:+.2f})" for c in raising)
         click.echo(f"alone, those that speak most for {name}: {alone}")
+
+
+def _tell_class(explanation: Explanation, asked: str, target: int) -> None:
+    """Says which class a number stands for, where names may be numbers too."""
+    if asked.isdecimal() and (name := explanation.classes[target]) not in (asked, f"class {asked}"):
+        click.echo(f"class {asked} is {name}")
 
 
 def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:
@@ -67,6 +82,9 @@ def draw_attribute(generator: Any, explanation: Explanation, images: str | None,
     from genkit.explain.strip import COLUMNS, FRAMES, frames, strengths, write_strip
 
     target = explanation.target(given["to"])
+    _tell_class(explanation, given["to"], target)
+    if reasons := explanation.checks.reasons:
+        warn([f"the page it is found by is not to be trusted: {reasons[0]}"])
     attributes, number, out = explanation.attributes[target], given["attribute"], given["out"]
     if number > len(attributes):
         name = explanation.classes[target]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from genkit.cli.console import display, heading, progress, table, warn
+from genkit.cli.console import display, heading, progress, say, table, warn
 from genkit.cli.given_classifier import of_weights
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
@@ -42,6 +42,7 @@ def explain(subject: str, images: str | None, given: Mapping[str, Any]) -> None:
     by = given.get("by", subject)
     generator = explainer(by, subject)
     if "to" not in given:
+        _check_page(given["out"], generator)
         search(generator, str(images), given["out"], subject, by, given)
         return
     found = _kept(given.get("found"), subject, by)
@@ -72,6 +73,18 @@ def explainer(by: str, subject: str) -> Any:
         raise WeightsError(f"{by} holds a {kind}; {advice}, which 'genkit explain train' makes")
     _bind(generator.classifier, subject, by)
     return generator
+
+
+def _check_page(out: Path, generator: nn.Module) -> None:
+    """Raises GenkitError for a folder with the page of another StyleEx; says that one of this is replaced."""
+    from genkit.core.documents import read_mapping
+    from genkit.core.fingerprint import weights_fingerprint
+
+    own = read_mapping(out / f"{EXPLANATION}.json").get("generator")
+    if own and own != weights_fingerprint(generator):
+        raise GenkitError(f"{out} holds the page of another StyleEx, or of other weights of it; choose another --out")
+    if own:
+        say(f"the page in {out} will be replaced")
 
 
 def _bind(classifier: Any, subject: str, by: str) -> None:

@@ -77,7 +77,12 @@ class ExplainRun:
             return asked, size
         own = int(self.classifier.get("size", size or 64))
         if size and int(size) != own:
-            raise RecipeError(f"{self._began}, of images of {own} pixels: leave --size out, or choose another --out")
+            raise RecipeError(
+                f"{self.out} was started with images of {own} pixels: leave --size out, or choose another --out"
+            )
+        source = self.classifier.get("source")
+        if source and asked.elsewhere and source != asked.name:
+            raise RecipeError(f"{self._began}, {source}: give that one, or choose another --out")
         if not asked.elsewhere:
             return asked, str(own)
         whole = asked.completed(self.classifier)
