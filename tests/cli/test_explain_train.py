@@ -259,7 +259,7 @@ def test_other_images_than_those_of_the_run_are_told_first(steps: list[Any], cap
         (
             "return self -> return 1 + 0.1 * self",
             "",
-            "the classifier takes all 10 images that are looked at of DATA that are kept for the page for class 1",
+            "the classifier takes all 10 images that are looked at of DATA for class 1",
         ),
         ("torch.manual_seed(0) -> torch.manual_seed(torch.seed() % 2**32)", "", "gives other weights each time"),
         (
@@ -712,10 +712,8 @@ def test_another_order_of_three_classes_is_told_though_one_is_met_by_chance() ->
     """Of three, one in its place is a third right: no less than one label for all would be."""
     wanted = torch.arange(3).repeat(20)
     logits = torch.eye(3)[torch.tensor([2, 1, 0])[wanted]]
-    data: Any = SimpleNamespace(
-        conditions=SimpleNamespace(labels=Labels(3, names=("0", "1", "7"))),
-        condition=lambda rows: {"label": wanted[rows]},
-    )
+    labels = SimpleNamespace(labels=Labels(3, names=("0", "1", "7")))
+    data: Any = SimpleNamespace(conditions=labels, condition=lambda rows: {"label": wanted[rows]})
     found = right_on(logits, ["0", "1", "7"], data, torch.arange(60))
     assert found and found.right == pytest.approx(1 / 3)
     assert "would be on 100 % if its outputs stood for 7, 1, 0 in this order: see whether --classes" in found.remark
