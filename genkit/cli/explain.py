@@ -31,7 +31,8 @@ from genkit.core.files import at_home, held_in
 CLASSIFIER, EXEMPLARS = "classifier", "exemplars"
 ABOUT_SUBJECT = (
     "CLASSIFIER is a StyleEx, which holds the classifier that it was trained with: a run, its weights or a shipped "
-    "name. With --by RUN it is that classifier by itself: package.module:factory, or weights of one."
+    "name. With --by RUN it is that classifier by itself, as it must be for code of one's own: "
+    "package.module:factory, or weights of one."
 )
 STRIPS = (".gif", ".webp", ".png")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")

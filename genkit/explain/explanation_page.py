@@ -128,7 +128,7 @@ def _shown(explanation: Explanation, target: int, examples: Sequence[ExampleImag
     if not rows:
         return {"rows": []}
     count = explanation.data.get("searched_outside", {}).get(str(target))
-    others = f"images not called {quoted(explanation.classes[target])}"
+    others = f"images searched and not called {quoted(explanation.classes[target])}"
     return {
         "rows": rows,
         "chosen": f"The {len(rows)} of {f'{count:,} {others}' if count else f'the {others}'} that change most",

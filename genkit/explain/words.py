@@ -119,9 +119,8 @@ def enough(
     if not shares:
         return f"No attribute was found that turns images into {quoted(name)}."
     images = f"{count:,} images" if count is not None else "the images"
-    first = (
-        f"The first change alone turns {percent(shares[0])} of {images} that the classifier calls something else into"
-    )
+    seen = "that the search has not seen, and that the classifier calls something else, into"
+    first = f"The first change alone turns {percent(shares[0])} of {images} {seen}"
     more = [f"the first {i} together {percent(shares[i - 1])}" for i in (3, 10) if i <= len(shares)]
     against = f" As many changes picked at random turn {percent(max(random))} at most." if random else ""
     put = "Put on the originals in place of the redrawn images, the same differences together turn"

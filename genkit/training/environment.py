@@ -1,4 +1,4 @@
-"""What results depend on beside recipe and seed."""
+"""The environment of a run: all that its results depend on beside recipe and seed."""
 
 from __future__ import annotations
 

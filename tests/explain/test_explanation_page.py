@@ -128,10 +128,10 @@ def words(made: Explanation, about: About = ABOUT) -> str:
 
 def test_rows_are_said_to_be_those_that_change_most() -> None:
     made = explanation()
-    assert "The 3 of the images not called “small” that change most." in words(made)
+    assert "The 3 of the images searched and not called “small” that change most." in words(made)
     counted = words(replace(made, data={**made.data, "searched_outside": {"0": 131, "1": 119}}))
-    assert "The 3 of 131 images not called “small” that change most." in counted
-    assert "The 3 of 119 images not called “large” that change most." in counted
+    assert "The 3 of 131 images searched and not called “small” that change most." in counted
+    assert "The 3 of 119 images searched and not called “large” that change most." in counted
     n, most = len(made.attributes[SMALL][0].effects), float(made.attributes[SMALL][0].effects.max())
     assert f"Of all {n} images searched" in counted and f"one by {most:.2g}." in counted
 

@@ -121,10 +121,9 @@ class Benchmark:
             if what is not None:
                 opening(what, role)
         for entry in self.bench.entries:
-            if entry.recipe is None:
-                if opening(entry.source, entry.name).makes_samples:
-                    check_reference(Generator, {"weights": str(entry.source)}, entry.name)
-            elif self.recipes:
+            if entry.recipe is None and opening(entry.source, entry.name).makes_samples:
+                check_reference(Generator, {"weights": str(entry.source)}, entry.name)
+            elif entry.recipe is not None and self.recipes:
                 try:
                     self.recipes.check(entry.recipe, entry.overrides)
                 except RecipeError as fault:
