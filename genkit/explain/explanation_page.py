@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def page(explanation: Explanation, about: About) -> str:
         right=_right(explanation),
         doubts=doubts,
         finding=doubts[0].split(": ")[0].rstrip(".") if doubts else "",
-        remedies=remedies(explanation, searched(explanation)) if doubts else [],
+        remedies=remedies(explanation, searched(explanation), **_named(about)) if doubts else [],
         n=searched(explanation),
         temperature=_temperature(about),
         least_full=percent(LEAST_FULL),
@@ -90,6 +91,14 @@ def _temperature(about: About) -> str:
     """The temperature that softens the classifier; empty where none does."""
     told = dict(about.facts).get("temperature", "1")
     return "" if told == "1" else told
+
+
+def _named(about: About) -> dict[str, str]:
+    """Words of a command for the classifier and the run of the StyleEx, as far as they are known."""
+    facts = dict(about.facts)
+    classifier, run = facts.get("classifier"), facts.get("generator")
+    known = {"classifier": classifier if classifier != run else None, "run": run}
+    return {what: shlex.quote(name) for what, name in known.items() if name}
 
 
 def _target(explanation: Explanation, target: int, about: About) -> Told:

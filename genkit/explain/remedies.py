@@ -23,13 +23,14 @@ class Remedy:
     known: str
 
 
-def remedies(explanation: Explanation, searched: int) -> list[Remedy]:
+def remedies(explanation: Explanation, searched: int, classifier: str = "CLASSIFIER", run: str = "RUN") -> list[Remedy]:
     """Training for reasons that the generator may be the cause of, images where too few were searched.
 
     Of other reasons, such as images that the generator was trained on, each says itself what to do.
 
     Args:
         searched: the number of images searched.
+        classifier, run: how a command names the classifier, and the run of the StyleEx.
     """
     names = dict(enumerate(explanation.classes))
     shares = explanation.sufficiency
@@ -42,8 +43,8 @@ def remedies(explanation: Explanation, searched: int) -> list[Remedy]:
         found.append(
             Remedy(
                 "Train the generator longer, then search again:",
-                "genkit explain train CLASSIFIER DATA --out RUN --resume --steps N",
-                "It goes on with the generator of RUN. N is the number of iterations in all, more than it has had: "
+                f"genkit explain train {classifier} DATA --out {run} --resume --steps N",
+                f"It goes on with the generator of {run}. N is the number of iterations in all, more than it has had: "
                 "twice as many is a beginning.",
             )
         )
@@ -51,7 +52,7 @@ def remedies(explanation: Explanation, searched: int) -> list[Remedy]:
         found.append(
             Remedy(
                 "Give more images of every class:",
-                "genkit explain CLASSIFIER IMAGES --by RUN --out PAGE -n N",
+                f"genkit explain {classifier} IMAGES --by {run} --out PAGE -n N",
                 f"Here {searched:,} were searched. N are, and IMAGES needs twice as many: others show what was found.",
             )
         )

@@ -84,6 +84,14 @@ def test_the_page_says_what_to_do_next() -> None:
     assert "What to do next" not in text(explanation())
 
 
+def test_its_commands_name_what_is_known() -> None:
+    made = checked(agreement=0.7)
+    about = About("my net", facts=(("classifier", "my.net:make"), ("generator", "runs/my photos")))
+    assert "genkit explain train my.net:make DATA --out &#39;runs/my photos&#39; --resume" in page(made, about)
+    itself = replace(about, facts=(("classifier", "runs/cats"), ("generator", "runs/cats")))
+    assert "genkit explain train CLASSIFIER DATA --out runs/cats --resume" in page(made, itself)
+
+
 def test_doubted_changes_are_folded_away_and_say_why() -> None:
     made = checked(agreement=0.7)
     html = page(made, About("the size classifier"))
