@@ -100,7 +100,7 @@ def test_truncation_of_slices_by_name(capsys, tmp_path, weights):
         (["sample", "--condition", "hues=0.5"], "takes no condition 'hues'; did you mean 'hue'"),
         (["sample", "--condition", "hue=red"], "hue=red: condition 'hue' takes numbers on a circle from 0 to 1"),
         (["sample", "--condition", "shape=circle"], "no class is called 'circle'"),
-        (["sample", "--truncation", "hues=0.5"], "psi: no slice 'hues' of w; did you mean 'hue'"),
+        (["sample", "--truncation", "hues=0.5"], "--truncation: no slice 'hues' of w; did you mean 'hue'"),
         (["edit", "--sweep", "hues=0:1:4"], "--sweep 'hues=0:1:4': no control is called 'hues'; did you mean 'hue'"),
         (["edit", "--sweep", "hue=0:1"], "values are FROM:TO:COUNT"),
         (["edit", "--sweep", "hue=0:1:1000"], "COUNT is a number from 2 to 64, got 1000"),

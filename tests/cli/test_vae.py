@@ -76,7 +76,7 @@ def test_variations_and_ways_between(capsys: Capture, vae: Path, pictures: list[
         for out, size in (("x", 64), ("y", 2)):
             ran = run(capsys, "sample", vae, *option, "-n", 5, "--batch-size", size, "--out", tmp_path / name / out)
             assert ran.code == 0 and "5 images" in ran.out, ran
-        made = [[p.read_bytes() for p in sorted((tmp_path / name / out).iterdir())] for out in "xy"]
+        made = [[p.read_bytes() for p in sorted((tmp_path / name / out).glob("*.png"))] for out in "xy"]
         assert made[0] == made[1] and len(set(made[0])) == 5
 
 
