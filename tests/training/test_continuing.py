@@ -109,7 +109,9 @@ def test_a_diverged_run_can_be_left_with_a_lower_rate(tmp_path: Path, monkeypatc
         return honest(self, update)
 
     monkeypatch.setattr(Trainer, "perform", perform)
-    with pytest.raises(TrainingError, match=r"lower optimizers\.critic\.lr or set its clip_norm in a new run; with --from this one"):
+    with pytest.raises(
+        TrainingError, match=r"lower optimizers\.critic\.lr or set its clip_norm in a new run; with --from this one"
+    ):
         train(points(9, clipped=False), tmp_path / "run")
     with pytest.raises(TrainingError):
         train(points(9, clipped=False), tmp_path / "run", resume=True)
