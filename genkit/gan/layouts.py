@@ -25,6 +25,11 @@ LAYOUTS: dict[str, Entry] = {
         "D of NVlabs/stylegan2-ada-pytorch, its state dict.",
         ("karras2020ada", "karras2020stylegan2"),
     ),
+    "gan_control/generator": Entry(
+        "genkit.gan.authors.gan_control:generator",
+        "Generator of amazon-science/gan-control, --part g_ema: latents with slices by name -> unbounded images.",
+        ("shoshan2021gancontrol", "karras2020stylegan2"),
+    ),
     "ppogan/generator": Entry(
         "genkit.gan.authors.ppogan:generator",
         "Their netG: latents (B, nz) -> images (B, 3, 32, 32) in [-1, 1].",

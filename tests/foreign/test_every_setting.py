@@ -59,7 +59,7 @@ class Case:
         return kept.config, torch.cat([part.flatten() for part in parts if isinstance(part, Tensor)]).tolist()
 
 
-def fixture(system: str, name: str) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
+def fixture(system: str, name: str = "") -> tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]:
     folder = shared("fixtures", system, name)
     config = json.loads((folder / "config.json").read_text())
     return config, load_file(folder / "weights.safetensors"), load_file(folder / "io.safetensors")
@@ -103,6 +103,12 @@ def stylegan2(layout: str) -> Case:
     state = as_ada(recorded.weights, network) if "ada" in layout else part(recorded.weights, network)
     given = recorded.io["in.real" if critic else "in.z"]
     return Case(f"stylegan2/{layout}", state, {}, (given,))
+
+
+def gan_control() -> Case:
+    config, state, io = fixture("gan_control")
+    own = {name: config[name] for name in ("sub_groups_dict", "size", "style_dim", "n_mlp", "lr_mlp")}
+    return Case("gan_control/generator", part(state, "generator"), own, (io["in.z"],))
 
 
 def vaebm() -> Case:
@@ -167,6 +173,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "energy": vaebm,
     "nvae": nvae,
     **{name: partial(stylegan2, name) for name in ("rosinality", "rosinality_critic", "ada", "ada_critic")},
+    "gan_control": gan_control,
     "unet": lambda: openai("guided-diffusion/unet"),
     "unet_by_width": lambda: openai("guided-diffusion/unet", num_head_channels=16),
     "improved": lambda: openai("improved-diffusion/unet"),
@@ -325,6 +332,15 @@ TABLE: dict[str, Told] = {
         REFUSED: {"c_dim": 3, "img_resolution": 64, "img_channels": 1},
         READ: {"epilogue_kwargs": {"mbstd_group_size": 8}},
         IGNORED: {"conv_clamp": 256, "num_fp16_res": 4},
+    },
+    "gan_control": {
+        REFUSED: {
+            "size": 64, "style_dim": 64, "n_mlp": 8, "vanilla": True, "split_fc": False, "conv_transpose": False,
+            "g_noise_mode": "same_for_same_id", "marge_fc": True, "latent_size": 512,
+            "sub_groups_dict": {"shape": {"place_in_latent": [0, 48]}},
+        },
+        READ: {"lr_mlp": 0.1},
+        IGNORED: {"channel_multiplier": 1, "mini_batch": 16},
     },
     "unet": {
         REFUSED: SHAPES | {"out_channels": 3, "num_classes": None, "resblock_updown": True},

@@ -35,28 +35,28 @@ MEAN_OF = 4096
 
 def rosinality(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Generator:
     """Their Generator, which takes a list of latents and gives a pair; this one takes latents z and gives images."""
-    state = {k: _bare(k, v) for k, v in _without_filters(own_part(state, "generator")).items()}
-    sides = _count(state, r"to_rgbs\.(\d+)\.bias")
+    state = {k: bare(k, v) for k, v in without_filters(own_part(state, "generator")).items()}
+    sides = count_of(state, r"to_rgbs\.(\d+)\.bias")
     multiplier = _setting(config, "lr_mlp", LrMultiplier, LR_MULTIPLIER)
-    network = _generator(state, _their_convs(sides), "style.{}.weight", 1, "to_rgb1.bias", multiplier)
+    network = _generator(state, their_convs(sides), "style.{}.weight", 1, "to_rgb1.bias", multiplier)
     names: TensorNames = {"w_avg": ("w_avg",), **synthesis_names(sides)}
     for i in range(network.config["depth"]):
         names |= layer_names(f"mapping.layers.{i}", f"style.{i + 1}")
     load_named(network, {**state, "w_avg": network.w_avg}, names)
     expected = {"size": network.sample_shape[1], "style_dim": network.style_dim, "n_mlp": network.config["depth"]}
-    _agree(config, **expected)
+    agree(config, **expected)
     network.measure(Noise(MEAN_OF, torch.Generator().manual_seed(0)))
     return network
 
 
-def _their_convs(sides: int) -> list[str]:
+def their_convs(sides: int) -> list[str]:
     return ["conv1", *(f"convs.{i}" for i in range(2 * sides))]
 
 
 def synthesis_names(sides: int) -> TensorNames:
     """Our names of the synthesis network of rosinality's code, and of those made from it, with `sides` doublings."""
     names: TensorNames = {"synthesis.const": ("input.input",)}
-    for i, (ours, theirs) in enumerate(zip(_convs(sides), _their_convs(sides), strict=True)):
+    for i, (ours, theirs) in enumerate(zip(_convs(sides), their_convs(sides), strict=True)):
         names |= _styled(ours, f"{theirs}.conv", "modulation", f"{theirs}.activate.bias")
         names |= {f"{ours}.noise_strength": (f"{theirs}.noise.weight",), f"{ours}.noise": (f"noises.noise_{i}",)}
     for k in range(sides + 1):
@@ -67,8 +67,8 @@ def synthesis_names(sides: int) -> TensorNames:
 
 def rosinality_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     """Their Discriminator: images (B, C, size, size) -> logits (B, 1)."""
-    state = _without_filters(own_part(state, "discriminator"))
-    blocks = _count(state, r"convs\.(\d+)\.conv1\.0\.weight")
+    state = without_filters(own_part(state, "discriminator"))
+    blocks = count_of(state, r"convs\.(\d+)\.conv1\.0\.weight")
     outputs = ["convs.0.0", *(f"convs.{i + 1}.conv2.1" for i in range(blocks))]
     network = _critic(state, outputs)
     names: TensorNames = _pair("fromrgb", "convs.0.0.weight", "convs.0.1.bias")
@@ -79,19 +79,19 @@ def rosinality_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) ->
         names[f"{ours}.skip.weight"] = (f"{theirs}.skip.1.weight",)
     names |= _pair("conv", "final_conv.0.weight", "final_conv.1.bias")
     names |= layer_names("dense", "final_linear.0") | layer_names("head", "final_linear.1")
-    _agree(config, size=network.sample_shape[1])
+    agree(config, size=network.sample_shape[1])
     return Logits(load_named(network, state, names))
 
 
 def ada(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> StyleGAN2Generator:
     """Their Generator, with skips, which takes z and c; this one takes z and a condition."""
-    state = _without_filters(own_part(state, "G_ema"))
-    sides = _count(state, r"synthesis\.b\d+\.(conv0)\.weight")
+    state = without_filters(own_part(state, "G_ema"))
+    sides = count_of(state, r"synthesis\.b\d+\.(conv0)\.weight")
     layers = [name.replace(".blocks", "") for name in _convs(sides)]
     multiplier = _multiplier(config)
     network = _generator(state, layers, "mapping.fc{}.weight", 0, "synthesis.b4.torgb.bias", multiplier)
     names = generator_names(sides, network.config["depth"]) | _embedding(state)
-    _agree(config, z_dim=network.latent_dim, w_dim=network.style_dim, **_constructed(network))
+    agree(config, z_dim=network.latent_dim, w_dim=network.style_dim, **_constructed(network))
     _check_clamp(_inner(config, "synthesis_kwargs"), "synthesis_kwargs.")
     return load_named(network, state, names)
 
@@ -111,8 +111,8 @@ def generator_names(sides: int, depth: int) -> TensorNames:
 
 def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits:
     """Their Discriminator, residual ("resnet") or plain ("orig"): images (B, C, size, size) -> logits (B, 1)."""
-    state = _without_filters(own_part(state, "D"))
-    blocks = _count(state, r"b\d+\.(conv0)\.weight")
+    state = without_filters(own_part(state, "D"))
+    blocks = count_of(state, r"b\d+\.(conv0)\.weight")
     every = [f"b{4 << k}" for k in range(blocks, 0, -1)]
     group = _setting(_inner(config, "epilogue_kwargs"), "mbstd_group_size", GroupSize, 4, "epilogue_kwargs.")
     outputs = [f"{every[0] if every else 'b8'}.fromrgb", *(f"{name}.conv1" for name in every)]
@@ -120,7 +120,7 @@ def ada_critic(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> Logits
     names = body_names(blocks, skips=f"{every[0]}.skip.weight" in state)
     names |= layer_names("dense", "b4.fc") | layer_names("head", "b4.out")
     names |= _mapping(len(network.mapping.layers)) | _embedding(state) if network.mapping else {}
-    _agree(config, **_constructed(network))
+    agree(config, **_constructed(network))
     _check_clamp(config)
     return Logits(load_named(network, state, names))
 
@@ -141,14 +141,14 @@ def _generator(
     state: Mapping[str, Tensor], layers: list[str], mapping: str, first: int, to_rgb: str, multiplier: float
 ) -> StyleGAN2Generator:
     """A generator of the sizes of the tensors."""
-    weights = [_weight(state, f"{layer}.conv.weight", f"{layer}.weight") for layer in layers]
-    depth = _count(state, mapping.format("#").replace(".", r"\.").replace("#", r"(\d+)"))
-    first_layer, classes = _weight(state, mapping.format(first)), _classes(state)
+    weights = [weight_of(state, f"{layer}.conv.weight", f"{layer}.weight") for layer in layers]
+    depth = count_of(state, mapping.format("#").replace(".", r"\.").replace("#", r"(\d+)"))
+    first_layer, classes = weight_of(state, mapping.format(first)), _classes(state)
     style_dim = len(first_layer)
     return StyleGAN2Generator(
         latent_dim=first_layer.shape[1] - (style_dim if classes else 0),
         size=4 << (len(layers) // 2),
-        channels=len(_weight(state, to_rgb)),
+        channels=len(weight_of(state, to_rgb)),
         widths=[len(weight) for weight in weights[::2]],
         style_dim=style_dim,
         depth=depth,
@@ -162,10 +162,10 @@ def _critic(
     state: Mapping[str, Tensor], outputs: list[str], group: int = 4, multiplier: float = LR_MULTIPLIER
 ) -> StyleGAN2Critic:
     """A critic of the sizes of the tensors; `outputs` are layers with the channels of the maps, the largest first."""
-    weights = [_weight(state, f"{name}.weight") for name in outputs]
+    weights = [weight_of(state, f"{name}.weight") for name in outputs]
     arguments: dict[str, Any] = {"widths": [len(weight) for weight in weights][::-1], "channels": weights[0].shape[1]}
     if classes := _classes(state):
-        arguments |= {"classes": classes, "depth": _count(state, r"mapping\.fc(\d+)\.weight")}
+        arguments |= {"classes": classes, "depth": count_of(state, r"mapping\.fc(\d+)\.weight")}
     skips = any(".skip." in name for name in state)
     return StyleGAN2Critic(
         size=4 << (len(outputs) - 1), skips=skips, group=group, lr_multiplier=multiplier, **arguments
@@ -178,7 +178,7 @@ def _constructed(network: StyleGAN2Generator | StyleGAN2Critic) -> dict[str, int
     return {"c_dim": network.classes, "img_resolution": size, "img_channels": channels}
 
 
-def _agree(config: Mapping[str, Any], **expected: float) -> None:
+def agree(config: Mapping[str, Any], **expected: float) -> None:
     """Refuses settings that contradict the tensors; they may as well be left out."""
     for name, value in expected.items():
         if config.get(name, value) != value:
@@ -243,11 +243,11 @@ def _classes(state: Mapping[str, Tensor]) -> int:
     return state["mapping.embed.weight"].shape[1] if "mapping.embed.weight" in state else 0
 
 
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+def count_of(state: Mapping[str, Tensor], pattern: str) -> int:
     return sum(re.fullmatch(pattern, name) is not None for name in state)
 
 
-def _weight(state: Mapping[str, Tensor], *names: str) -> Tensor:
+def weight_of(state: Mapping[str, Tensor], *names: str) -> Tensor:
     """The first tensor of `names` that is there.
 
     Raises:
@@ -259,7 +259,7 @@ def _weight(state: Mapping[str, Tensor], *names: str) -> Tensor:
     return found
 
 
-def _bare(name: str, value: Tensor) -> Tensor:
+def bare(name: str, value: Tensor) -> Tensor:
     """rosinality's tensors without the dimensions of size one that ours have not."""
     if name.endswith(("conv.weight", "input.input")) and value.shape[:1] == (1,):
         return value[0]
@@ -270,7 +270,7 @@ def _bare(name: str, value: Tensor) -> Tensor:
     return value.reshape(()) if name.endswith("noise.weight") and value.numel() == 1 else value
 
 
-def _without_filters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_filters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state without the resampling filters, which must be the one of the paper."""
     kernel = FIR().kernel
     for name, value in state.items():

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genkit import foreign
-from genkit.foreign.state_dict import TensorNames, layer_names, load_named
-from genkit.gan.authors.stylegan2 import _bare, _without_filters, synthesis_names
+from genkit.foreign.state_dict import TensorNames, layer_names
+from genkit.gan.authors.stylegan2 import synthesis_names
 from genkit.gan.stylegan2.generator import StyleGAN2Generator
 from tests.gan.stylegan2.fixture import CLOSE as CLOSE
 from tests.gan.stylegan2.fixture import Fixture
@@ -46,20 +46,8 @@ def read() -> ControlFixture:
     folder = shared("fixtures", "gan_control")
     weights = load_file(folder / "weights.safetensors")
     config = json.loads((folder / "config.json").read_text())
-    split = split_of(config["sub_groups_dict"])
-    network = StyleGAN2Generator(
-        latent_dim=48,
-        size=config["size"],
-        widths=list(config["channels"].values()),
-        style_dim=config["style_dim"],
-        depth=config["n_mlp"],
-        mixing=0,
-        split=split,
-        mid=config["mapping_mid_dim"],
-    )
-    own = {k.removeprefix("generator."): v for k, v in weights.items() if k.startswith("generator.")}
-    state = {k: _bare(k, v) for k, v in _without_filters(own).items()}
-    load_named(network, {**state, "w_avg": network.w_avg}, {**names_of(config), "w_avg": ("w_avg",)})
+    own = {k: v for k, v in weights.items() if k.startswith("generator.")}
+    network: StyleGAN2Generator = foreign.load("gan_control/generator", own, config)  # type: ignore[assignment]
     critic = {k: v for k, v in weights.items() if k.startswith("discriminator.")}
     return ControlFixture(
         config,
