@@ -32,12 +32,7 @@ from genkit.gan.stylegan2.generator import StyleGAN2Generator
 from genkit.gan.stylegan2.mapping import LR_MULTIPLIER, LrMultiplier
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "generator": {
-        "model_config": {"size": 512, "latent_size": 512, "n_mlp": 8},
-        "training_config": {
-            "sub_groups_dict": {"id": {"place_in_latent": [0, 128]}, "other": {"place_in_latent": [128, 512]}}
-        },
-    }
+    "generator": {"sub_groups_dict": {"id": {"place_in_latent": [0, 128]}, "other": {"place_in_latent": [128, 512]}}}
 }
 """Layout -> settings of a checkpoint."""
 
