@@ -112,7 +112,7 @@ def command(
     role = "--against" if against else "DATA"
     shown = open_data(explained, shape, role)
     parted = not against and taught is not spec
-    _check_decisions(classifier, shown, "DATA that are kept for the page" if parted else role, searched, seed)
+    _check_decisions(classifier, shown, role, searched, seed, parted)
     if parted:
         say(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
     run.check_place()
@@ -152,7 +152,7 @@ def _checked_data(data: str, classifier: Any, role: str, skip_bad: bool) -> Any:
     return dict(spec)
 
 
-def _check_decisions(classifier: Any, data: Any, role: str, n: int, seed: int) -> None:
+def _check_decisions(classifier: Any, data: Any, role: str, n: int, seed: int, parted: bool) -> None:
     """Raises what the search would, after the training: too few images, or all decided alike."""
     from genkit.cli.explaining.page import chosen
     from genkit.explain.checks import check_decisions, check_number
@@ -160,11 +160,12 @@ def _check_decisions(classifier: Any, data: Any, role: str, n: int, seed: int) -
     rows = chosen(len(data), n, seed)
     check_number(len(rows))
     logits = decisions(classifier, data, rows[: len(rows) // 2])
-    what = f"images that are looked at of {role}" if len(rows) < 2 * len(data) else "images"
+    part = f"{role} that are kept for the page" if parted else role
+    what = f"images that are looked at of {part}" if len(rows) < 2 * len(data) else "images"
     try:
         check_decisions(logits, what, classifier.class_names)
     except EvaluationError as alike:
-        more = "; --seed keeps others for the page, --against explains others" if " kept " in role else ""
+        more = "; --seed keeps others for the page, --against explains others" if parted else ""
         raise EvaluationError(f"{alike}{more}") from alike
 
 

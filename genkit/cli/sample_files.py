@@ -69,6 +69,7 @@ def write_samples(
     ):
         watched = counted(batches, n, rows)
         images = len(generator.sample_shape) == 3
+        refuse_others(out, n if images else 0)
         written = write_images(watched, n, out, grid, picture) if images else write_points(watched, out, weights)
     click.echo(f"{written} ({about})")
 
@@ -90,7 +91,6 @@ def write_images(
     from genkit.images import grid as side_by_side
     from genkit.images import pixels as images
 
-    refuse_others(out, n)
     kept: list[Tensor] = []
     start = 0
     for batch in batches:
@@ -150,7 +150,6 @@ def write_points(batches: Iterator[Tensor], out: Path, weights: str) -> str:
 
     from genkit.images.scatter import points_png
 
-    refuse_others(out, 0)
     points = torch.cat(list(batches))
     begin_anew(out)
     binary, text = io.BytesIO(), io.StringIO()

@@ -81,8 +81,7 @@ def write_series(
         _share(series, crew.broadcast([]), out, crew)
         return
     with only_writer(out, "writing samples to"):
-        if points:
-            refuse_others(out, 0)
+        refuse_others(out, 0 if points else series.n)
         numbers = list(range(series.n)) if points else _missing(series, out)
         found = _share(series, crew.broadcast(numbers), out, crew)
         written = write_points(iter(found), out, weights) if points else _finished(series, out, grid, columns)
@@ -115,7 +114,6 @@ def _missing(series: SampleSeries, out: Path) -> list[int]:
     """The numbers that are not there yet; all, and no file is left, where the folder holds no part of this series."""
     from genkit.images.pixels import digits
 
-    refuse_others(out, series.n)
     key = series.key
     if _key_in(out) == key:
         there = {path.stem for path in out.glob("*.png")}

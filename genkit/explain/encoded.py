@@ -104,7 +104,7 @@ class Encoded:
         found = [logits for _, logits in self.pictured(index, flat)]
         return torch.cat(found) if found else self.logits[:0]
 
-    def images(self, index: Tensor, flat: Tensor | None = None) -> Tensor:
+    def images(self, index: Tensor | None = None, flat: Tensor | None = None) -> Tensor:
         """Pictures (n, C, H, W) in [-1, 1], as `pictured`."""
         return torch.cat([images for images, _ in self.pictured(index, flat)])
 

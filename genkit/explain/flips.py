@@ -33,6 +33,13 @@ def sufficiency(others: Encoded, range_: Range, steps: Sequence[Step], y: int, s
 
 
 @torch.no_grad()
+def put_on(seen: Encoded, originals: Tensor, redrawn: Tensor, changed: Tensor) -> tuple[Tensor, Tensor]:
+    """The originals with what was changed in the redrawn images added to them, and logits of these, on the CPU."""
+    put = (originals + changed - redrawn).clamp(-1, 1)
+    return put, seen.generator.logits(put.to(seen.device)).float().cpu()
+
+
+@torch.no_grad()
 def on_originals(others: Encoded, range_: Range, steps: Sequence[Step], y: int, shift: float = 1.0) -> float | None:
     """Share of the originals not of class y that become it when what all of `steps` change in the redrawn images is
     added to them; None where all images are of class y, redrawn or not."""
@@ -43,9 +50,8 @@ def on_originals(others: Encoded, range_: Range, steps: Sequence[Step], y: int, 
     turned = list[Tensor]()
     for rows in index.split(others.batch):
         moved = range_.moved(others.flat[rows], steps, shift)
-        change = others.images(rows, moved) - others.images(rows)
-        changed = (others.x[rows] + change).clamp(-1, 1).to(others.device)
-        turned.append(others.generator.logits(changed).argmax(1).cpu() == y)
+        _, logits = put_on(others, others.x[rows], others.images(rows), others.images(rows, moved))
+        turned.append(logits.argmax(1) == y)
     return torch.cat(turned).double().mean().item()
 
 

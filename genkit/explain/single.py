@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
 from genkit.core.evaluating import evaluating
-from genkit.explain.checks import distance
 from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
 from genkit.explain.explanation import Attribute, Explanation
+from genkit.explain.flips import put_on
 from genkit.explain.readings import FAINT
 from genkit.explain.sheet_layout import INK, SOFT, SheetRow, laid_out
 from genkit.explain.words import percent, quoted
@@ -116,12 +116,12 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
             explanation.classes,
             y,
             to_uint8(encoded.x[0]),
-            to_uint8(encoded.images(torch.tensor([0]))[0]),
+            to_uint8(at.redrawn[0]),
             encoded.seen.softmax(1)[0],
             encoded.logits.softmax(1)[0],
             independent(at, found),
             subset(at, found),
-            distance(encoded),
+            (encoded.x - at.redrawn).abs().mean().item(),
         )
 
 
@@ -130,6 +130,7 @@ class _At:
 
     def __init__(self, encoded: Encoded, range_: Range, y: int, shift: float):
         self.encoded, self.range, self.y, self.shift = encoded, range_, y, shift
+        self.redrawn = encoded.images()
 
     def changes(self, sets: Sequence[Sequence[Attribute]]) -> list[Change]:
         """The image after each of several sets of attributes, in one batch."""
@@ -139,10 +140,8 @@ class _At:
         flat = torch.cat([self.range.moved(self.encoded.flat, each, self.shift) for each in steps])
         found = list(self.encoded.pictured(torch.zeros(len(sets), dtype=torch.long), flat))
         images, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
-        before, y, encoded = self.encoded.logits[0, self.y], self.y, self.encoded
-        put = (encoded.x + images - encoded.images(torch.tensor([0]))).clamp(-1, 1)
-        with torch.no_grad():
-            decided = encoded.generator.logits(put.to(encoded.device)).float().cpu()
+        before, y = self.encoded.logits[0, self.y], self.y
+        put, decided = put_on(self.encoded, self.encoded.x, self.redrawn, images)
         return [
             Change(
                 tuple(which),
@@ -177,12 +176,17 @@ def subset(at: _At, attributes: Sequence[Attribute]) -> list[Change]:
     return path
 
 
+def doubts_of_page(explanation: Explanation) -> list[str]:
+    """A line that the explanation is not to be trusted, with its first reason; none where it is."""
+    if not (reasons := explanation.checks.reasons):
+        return []
+    more = f", the first of {len(reasons)} reasons" if len(reasons) > 1 else ""
+    return [f"the page it is found by is not to be trusted{more}: {reasons[0]}"]
+
+
 def doubts(found: ImageExplanation, explanation: Explanation) -> list[str]:
     """Reasons not to trust what is found of one image: those of the explanation, and how this image is redrawn."""
-    checks, lines = explanation.checks, list[str]()
-    if checks.reasons:
-        more = f", the first of {len(checks.reasons)} reasons" if len(checks.reasons) > 1 else ""
-        lines.append(f"the page it is found by is not to be trusted{more}: {checks.reasons[0]}")
+    checks, lines = explanation.checks, doubts_of_page(explanation)
     if found.l1 > max(FAINT * checks.l1_of_mean_image, ODD * checks.l1):
         lines.append(
             f"this image is not redrawn faithfully: a pixel is off by {percent(found.l1 / 2)} of the way from black to "

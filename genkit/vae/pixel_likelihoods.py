@@ -171,9 +171,6 @@ class MixedLogistics(DiscretisedLogistic):
 
     scaled, mixed = False, True
 
-    def __init__(self, bits: Bits = 8):
-        super().__init__(bits)
-
     def of_pixels(self, observed: Tensor, pixels: Pixels) -> Tensor:
         """log p of each pixel, all channels together, (B, H, W)."""
         assert pixels.mixture is not None

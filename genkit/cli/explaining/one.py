@@ -79,12 +79,12 @@ def _tell_class(explanation: Explanation, asked: str, target: int) -> None:
 
 def draw_attribute(generator: Any, explanation: Explanation, images: str | None, given: Mapping[str, Any]) -> None:
     """An animation or strip of one attribute."""
+    from genkit.explain.single import doubts_of_page
     from genkit.explain.strip import COLUMNS, FRAMES, frames, strengths, write_strip
 
     target = explanation.target(given["to"])
     _tell_class(explanation, given["to"], target)
-    if reasons := explanation.checks.reasons:
-        warn([f"the page it is found by is not to be trusted: {reasons[0]}"])
+    warn(doubts_of_page(explanation))
     attributes, number, out = explanation.attributes[target], given["attribute"], given["out"]
     if number > len(attributes):
         name = explanation.classes[target]

@@ -6,6 +6,7 @@ stylegan2/rosinality_critic, --part d.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
@@ -98,7 +99,7 @@ def _network(state: Mapping[str, Tensor], sides: int, split: dict[str, int], mul
         channels=len(weight_of(state, "to_rgb1.bias")),
         widths=[len(weight) for weight in weights[::2]],
         style_dim=sum(split.values()),
-        depth=count_of(state, rf"style\.{first}\.(\d+)\.weight"),
+        depth=count_of(state, rf"style\.{re.escape(first)}\.(\d+)\.weight"),
         mixing=0,
         split=split,
         mid=len(weight_of(state, f"style.{first}.1.weight")),
