@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,8 +30,13 @@ TIMED, ENOUGH = 3, 0.2
 """Iterations that are timed at most, after one that warms up, and seconds after which there are enough of them."""
 
 
-def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str:
+def describe_run(
+    recipe: Recipe | StagedRecipe, start: str | None = None, done: Mapping[str, int] = MappingProxyType({})
+) -> str:
     """Tables about a run of `recipe`, with its expected time; one for each stage, if it has some.
+
+    Args:
+        done: iterations that are behind a run which goes on, by stage ("" where there are none).
 
     Raises:
         RecipeError, DataError, WeightsError: as training itself would.
@@ -42,6 +48,8 @@ def describe_run(recipe: Recipe | StagedRecipe, start: str | None = None) -> str
         order, seconds = _order(trainer), _timed(trainer)
         cost = _cost_of_next(rehearsed)
         trainer.check()
+        if behind := done.get(name, 0):
+            notes.append(_what_remains(training, behind, seconds))
         reports[name] = _report(training, trainer, data[name], notes, order, seconds, cost)
         made[name] = dict(trainer.system.products)
     return reports[""] if isinstance(recipe, Recipe) else "\n".join(_stages(recipe, reports, made))
@@ -66,6 +74,11 @@ def _prepared(recipe: Recipe, start: str | None) -> tuple[Any, Trainer, list[str
     data, trainer = prepare(recipe, accelerator_of(recipe))
     notes = list[str]()
     return data, trainer, [start_from(start, trainer, notes.append)] if start else notes
+
+
+def _what_remains(recipe: Recipe, done: int, seconds: float) -> str:
+    left = max(0, recipe.train.steps - done)
+    return f"goes on after iteration {done:,}; {left:,} remain, about {clock(seconds * left)}"
 
 
 def _cost_of_next(rehearsed: Iterator[tuple[str, Recipe, Trainer]]) -> Cost | None:

@@ -60,13 +60,13 @@ def command(
 
     checked = load_recipe(recipe, overrides)
     checked = skipping_bad(checked) if skip_bad else checked
-    if dry_run:
+    folder, finished = _folder_of(out or Path("runs") / checked.name, checked)
+    if dry_run and not (resume and finished):
         from genkit.cli.dry_run import describe_run
 
-        say(describe_run(checked, start))
+        say(describe_run(checked, start, _done(folder, checked, start) if resume else {}))
         return
     join_launch()
-    folder, finished = _folder_of(out or Path("runs") / checked.name, checked)
     check_apart([Output("--out", folder.path, FOLDER)], read_by(checked))
     if resume and finished:
         if isinstance(checked, Recipe):
@@ -87,6 +87,19 @@ def _folder_of(path: Path, recipe: Recipe | StagedRecipe) -> tuple[RunFolder, bo
         return StagedFolder(path), StagedFolder(path).done(recipe)
     folder = RunFolder(path)
     return folder, folder.finished(recipe)
+
+
+def _done(folder: RunFolder, recipe: Recipe | StagedRecipe, start: str | None) -> dict[str, int]:
+    """Iterations behind the run of each stage, "" where there are none, which may go on by `recipe`."""
+    from genkit.training.recipe import Recipe
+    from genkit.training.stages import StagedFolder
+
+    if isinstance(recipe, Recipe):
+        folder.check(recipe, resume=True, start=start)
+        return {"": folder.step}
+    staged = StagedFolder(folder.path)
+    staged.check_stages(recipe, resume=True)
+    return {name: staged.stage(name).step for name in recipe.trainings}
 
 
 def read_by(recipe: Recipe | StagedRecipe) -> dict[str, Any]:

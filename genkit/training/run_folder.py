@@ -69,9 +69,13 @@ class RunFolder:
         if start and start != self.started_from:
             began = f"from {self.started_from}" if self.started_from else "without --from"
             raise CheckpointError(f"{self.path} was started {began}; leave --from out, or choose another --out")
-        old, done = self._kept(), complete(self.checkpoints)
-        step = step_of(done[-1]) if done else 0
-        return check_recipe(old, parse_yaml(recipe.to_yaml()), step, self.path)
+        return check_recipe(self._kept(), parse_yaml(recipe.to_yaml()), self.step, self.path)
+
+    @property
+    def step(self) -> int:
+        """The iteration of the newest checkpoint, 0 without one."""
+        done = complete(self.checkpoints)
+        return step_of(done[-1]) if done else 0
 
     def holds_run(self, resume: bool) -> bool:
         """Whether there is a run already.
@@ -251,9 +255,7 @@ class RunFolder:
 
     def trained(self, recipe: Recipe) -> bool:
         """Whether the last iteration is done, or the run ended before it."""
-        done = complete(self.checkpoints)
-        last = bool(done) and step_of(done[-1]) == recipe.train.steps
-        return last or ended(falls_of(self.checkpoints), recipe.rollback)
+        return self.step == recipe.train.steps or ended(falls_of(self.checkpoints), recipe.rollback)
 
     @property
     def reported(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.run_contents import contents
 from genkit.data.digits import digits
 from genkit.images.pixels import write_folder
 from tests.cli.console import refusal, run
@@ -64,15 +65,25 @@ def test_a_finished_run_is_left_alone(capsys: Capture, recipe: Path, finished: P
     assert weights.stat().st_mtime_ns == before
 
 
+def stop_at_once(patch: pytest.MonkeyPatch) -> None:
+    """As a SIGTERM in the first iteration does."""
+    signalled = lambda accelerator, stop: setattr(stop, "number", int(signal.SIGTERM)) or True  # noqa: E731
+    patch.setattr("genkit.training.run.asked_to_stop", signalled)
+
+
 def test_a_stopped_run_says_how_to_go_on(
     capsys: Capture, recipe: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        signalled = lambda accelerator, stop: setattr(stop, "number", int(signal.SIGTERM)) or True  # noqa: E731
-        patch.setattr("genkit.training.run.asked_to_stop", signalled)
+        stop_at_once(patch)
         ran = run(capsys, "train", recipe, "--out", tmp_path)
     assert ran.code == 143
     assert ran.err == "genkit: stopped by SIGTERM after iteration 1; go on with --resume\n"
+    there = contents(tmp_path)
+    ran = run(capsys, "train", recipe, "--out", tmp_path, "--resume", "--dry-run")
+    assert ran.code == 0 and "goes on after iteration 1; 3 remain" in " ".join(ran.out.split())
+    changed = ("train", recipe, "train.seed=5", "--out", tmp_path, "--resume", "--dry-run")
+    assert "train.seed" in refusal(capsys, *changed) and contents(tmp_path) == there
     ran = run(capsys, "train", recipe, "--out", tmp_path, "--resume")
     assert ran.code == 0 and "resumed from step-00000001" in ran.out
     weights = Path("weights") / "model.safetensors"
@@ -97,8 +108,9 @@ def test_dry_run_writes_nothing(capsys: Capture, recipe: Path, tmp_path: Path, m
     )
 
 
-def test_a_dry_run_of_stages_over_finished_weights_leaves_them_their_values(capsys: Capture, tmp_path: Path) -> None:
-    """The rehearsal of a stage must not empty what the next one is timed with."""
+@pytest.fixture
+def two_stages(tmp_path: Path) -> Path:
+    """A recipe of two short stages over finished weights."""
     ratio = {"type": "density_ratio", "critic": {"type": "dcgan_critic", "size": 28, "width": 4}}
     stage = {
         "data": {"type": "digits", "split": "test"},
@@ -107,10 +119,28 @@ def test_a_dry_run_of_stages_over_finished_weights_leaves_them_their_values(caps
         "train": {"steps": 2, "batch_size": 8},
     }
     tree = {"name": "two", "stages": {"gan": {"weights": "fashion-mnist-gan"}, "first": stage, "second": stage}}
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
-    ran = run(capsys, "train", tmp_path / "two.yaml", "--dry-run")
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(tree, sort_keys=False))
+    return path
+
+
+def test_a_dry_run_of_stages_over_finished_weights_leaves_them_their_values(capsys: Capture, two_stages: Path) -> None:
+    """The rehearsal of a stage must not empty what the next one is timed with."""
+    ran = run(capsys, "train", two_stages, "--dry-run")
     assert ran.code == 0, ran
     assert ran.out.count("GFLOP an iteration") == 2
+
+
+def test_a_dry_run_of_stages_says_what_remains_of_each(
+    capsys: Capture, two_stages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("train", two_stages, "--out", tmp_path / "run", "--resume")
+    assert "goes on" not in run(capsys, *line, "--dry-run").out
+    with monkeypatch.context() as patch:
+        stop_at_once(patch)
+        assert run(capsys, *line).code == 143
+    words = " ".join(run(capsys, *line, "--dry-run").out.split())
+    assert words.count("goes on after iteration 1; 1 remain") == 1 and words.count("goes on") == 1
 
 
 def test_a_dry_run_of_what_looks_at_values_counts_nothing(

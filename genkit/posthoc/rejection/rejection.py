@@ -145,13 +145,14 @@ class Rejection(RatioSampler):
         started, n = time.monotonic(), len(rows)
         group = condition["label"].cpu() if len(self.log_m) > 1 else torch.zeros(n, dtype=torch.int64)
         own = Settled(*(values[group] for values in settled))
-        limit = (PATIENCE / own.rate).ceil().long()
+        expected = 1 / own.rate
+        limit = (PATIENCE * expected).ceil().long()
         tries, pending = torch.zeros(n, dtype=torch.int64), torch.arange(n)
         found = torch.empty(n, *self.sample_shape, device=self.device)
         while len(pending):
-            ahead = int(min(n // len(pending), max(1.0, (1 / own.rate[pending]).mean().item())))
+            ahead = int(min(n // len(pending), max(1.0, expected[pending].mean().item())))
             which = pending.repeat_interleave(ahead)
-            number = tries[which] + torch.arange(ahead).repeat(len(pending))
+            number = (tries[pending, None] + torch.arange(ahead)).flatten()
             x, kept, beyond = self._decided(condition, rows.apart(which, number), which, own)
             by_row = kept.view(-1, ahead)
             done, first = by_row.any(1), by_row.long().argmax(1)
@@ -160,7 +161,7 @@ class Rejection(RatioSampler):
             if beyond.any():
                 counted = torch.arange(ahead) < tried[:, None]
                 self.proposals.beyond += int((counted & beyond.view(-1, ahead)).sum())
-            chosen = (torch.arange(len(pending)) * ahead + first)[done]
+            chosen = (first + torch.arange(0, len(which), ahead))[done]
             found[pending[done].to(found.device)] = x[chosen.to(x.device)]
             tries[pending] += ahead
             pending = pending[~done]
