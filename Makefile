@@ -16,7 +16,9 @@ SMOKE := runs/smoke
 demo: $(RUNS)
 	$(BIN)/genkit train $(DEMO) --out runs/demo --resume
 
-test: lint types smoke unit
+test: lint
+	$(MAKE) --jobs=2 types smoke
+	$(MAKE) unit
 
 install: $(STAMP)
 

@@ -36,6 +36,8 @@ NVAE = {"cells": 1, "block_cells": 1}
 """Of an NVAE, beside a group for each of at most two scales."""
 LARGEST = 32
 """Side of the images that networks for sets of a stand-in's size keep."""
+BURN_IN = 500
+"""Samples of a rejection's burn-in."""
 PROCESS_STEPS = 40
 """A linear schedule of twenty steps or fewer would remove the whole image in its last one."""
 
@@ -167,6 +169,8 @@ def _shrink(node: Any) -> None:
             return
         if node.get("type", "").startswith("imagenet_resnet"):
             node |= {"layers": 18, "size": 16, "start": "random"}
+        if node.get("type") == "keep_training":
+            node |= {"samples": BURN_IN}
         if node.get("type") == "paired_ascent":
             node |= {"rows": None, "batches": 2}
         if node.get("type") in ("attribute_predictor", "classifier") and node["size"] > LARGEST:

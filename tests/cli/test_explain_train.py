@@ -698,7 +698,10 @@ def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Cap
         told = {order in ran.out, "see whether --classes has the order" in ran.out}
         wrong = "is right on 0 % of 40" in ran.out
         assert told == {wrong} and wrong != ("is right on 100 % of 40" in ran.out), ran.out
-    assert "% of 40 labelled images, its classes taken to be dark, light" in run(capsys, *line).out
+    assert (
+        "% of 40 labelled images, its classes taken to be dark, light (--classes names them so)"
+        in run(capsys, *line).out
+    )
     assert "is right on 100 % of 40 labelled images\n" in run(capsys, *line, "--classes", "Light,DARK").out
     some, none = (run(capsys, *line, "--classes", names).out for names in ("cat,dark", "cat,dog"))
     assert "100 % of 20 labelled images; labels left out, which are none of cat, dark: light" in some

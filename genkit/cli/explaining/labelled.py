@@ -44,7 +44,7 @@ class Right(NamedTuple):
     def line(self) -> str:
         left_out = f"; labels left out, which are none of {_some(self.classes)}: {_some(self.unknown)}"
         said = f"the classifier is right on {100 * self.right:.0f} % of {self.labelled:,} labelled images"
-        said += f", its classes taken to be {_some(self.order)}" if self.order else ""
+        said += f", its classes taken to be {_some(self.order)} (--classes names them so)" if self.order else ""
         return said + (left_out if self.unknown else "")
 
     @property
