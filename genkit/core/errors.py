@@ -48,8 +48,13 @@ def kind_of(value: object) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, some 120 characters, cut between words; its type if it has none."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message, some 120 characters, cut between words; its type if it has none.
+
+    A line that ends with a colon, as torch's on weights that do not fit, is a title: what follows belongs to it.
+    """
+    line, *rest = [part for row in str(error).splitlines() if (part := row.strip())] or [type(error).__name__]
+    while rest and line.endswith(":"):
+        line = f"{line} {rest.pop(0)}"
     return line if len(line) <= 120 else f"{line[:120].rpartition(' ')[0] or line[:120]}..."
 
 

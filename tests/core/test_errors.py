@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from genkit.core.errors import LINE, DataError, GenkitError, kind_of, one_line, shown, suggest, with_article
+from genkit.core.errors import LINE, DataError, GenkitError, first_line, kind_of, one_line, shown, suggest, with_article
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,15 @@ def test_values_are_cut() -> None:
     assert shown(nest) == "a list too large to show"
     while nest:
         nest = nest.pop()  # type: ignore[assignment]  # freeing it at once would recurse
+
+
+def test_a_title_is_no_message() -> None:
+    with pytest.raises(RuntimeError) as misfit:
+        torch.nn.Linear(2, 1).load_state_dict({"scale": torch.ones(1)})
+    told = first_line(misfit.value)
+    assert told.startswith("Error(s) in loading state_dict for Linear: Missing key(s)") and '"weight", "bias"' in told
+    assert first_line(ValueError("a\nb")) == "a" and first_line(ValueError("a:")) == "a:"
+    assert first_line(ValueError("\n a: \n\n  b\nc")) == "a: b" and first_line(ValueError()) == "ValueError"
 
 
 def test_the_nearest_name() -> None:
