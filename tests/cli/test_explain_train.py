@@ -688,6 +688,26 @@ def labelled(names: Sequence[str]) -> None:
 
 
 @TRAINS
+def test_images_of_one_label_say_little_of_the_classifier(steps: list[Any], capsys: Capture) -> None:
+    for name, part in zip(("dark", "light"), (levels(40), levels(4)), strict=True):
+        write_folder([part], Path("labelled") / name)
+    some = "{type: part, data: {type: folder, path: labelled, size: 16, channels: 3}, stop: 40}"
+    line = ["explain", "train", "mean_net:Net", some, "--size", 16, "--dry-run", "--out", "run"]
+    ran = run(capsys, *line, "--classes", "dark,light")
+    assert "is right on 50 % of 40 labelled images, all of which are labelled dark\n" in ran.out, ran
+    assert "see whether --classes" not in ran.out
+
+
+@TRAINS
+def test_labels_that_are_no_classes_are_told(steps: list[Any], capsys: Capture) -> None:
+    x = levels(60)
+    for name, part in zip(("cat", "dog", "owl"), x.split(20), strict=True):
+        write_folder([part], Path("labelled") / name)
+    ran = run(capsys, "explain", "train", "mean_net:Net", "labelled", "--size", 16, "--dry-run", "--out", "run")
+    assert "no label of the images (cat, dog, owl) is a class of the classifier (class 0, class 1), so" in ran.out, ran
+
+
+@TRAINS
 def test_how_often_the_classifier_is_right_is_told(steps: list[Any], capsys: Capture) -> None:
     labelled(["dark", "light"])
     line = ["explain", "train", "mean_net:Net", "labelled", "--size", 16, "--dry-run", "--out", "run"]

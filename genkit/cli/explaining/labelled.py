@@ -45,6 +45,8 @@ class Right(NamedTuple):
         left_out = f"; labels left out, which are none of {_some(self.classes)}: {_some(self.unknown)}"
         said = f"the classifier is right on {100 * self.right:.0f} % of {self.labelled:,} labelled images"
         said += f", its classes taken to be {_some(self.order)} (--classes names them so)" if self.order else ""
+        one = len(self.met) == 1 and not self.unknown
+        said += f", all of which are labelled {self.classes[self.met[0]]}" if one else ""
         return said + (left_out if self.unknown else "")
 
     @property
@@ -60,7 +62,7 @@ class Right(NamedTuple):
                 f"{self.line}; it would be on {100 * self.best:.0f} % if its outputs stood for "
                 f"{_some(self.best_order)} in this order: see whether --classes has the order of its outputs"
             )
-        if self.right > self.commonest:
+        if self.right > self.commonest or (len(self.met) == 1 and not self.unknown):
             return ""
         if self.unknown:
             return f"{self.line}: see whether --classes names the classes as the labels are"
@@ -132,7 +134,8 @@ def right_on(logits: Tensor, classes: Sequence[str], data: DataSet, rows: Tensor
         return None
     if all(name == f"class {k}" for k, name in enumerate(classes)):
         if labels.classes != len(classes):
-            return None
+            names = labels.names or map(str, range(labels.classes))
+            return Right(0, 0.0, 0.0, unknown=tuple(names), classes=tuple(classes))
         known, order = list(range(len(classes))), tuple(labels.names)
     elif not labels.names:
         return None
