@@ -78,7 +78,7 @@ def command(
     --resume.
     """
     from genkit.cli.dry_run import describe_run
-    from genkit.cli.explaining.page import loaded_judge, searched_of
+    from genkit.cli.explaining.page import EXPLANATION, loaded_judge, say_replaced, searched_of
     from genkit.evaluation.real_data import open_data, read_name
     from genkit.training.balanced import balanced_rows
 
@@ -116,6 +116,7 @@ def command(
     if parted:
         say(f"{len(shown):,} of the {len(opened):,} images are kept for the page, and not trained on")
     run.check_place()
+    say_replaced(out / EXPLANATION)
     wanted = (taught, classifier, name, run.temperature or temperature, steps, minutes, seed, balanced)
     if dry_run:
         with nullcontext(run.named(name)) if run.recipe else _lent(classifier) as reference:

@@ -393,6 +393,16 @@ def test_a_run_that_was_moved_goes_on(steps: list[Any], capsys: Capture) -> None
 
 
 @TRAINS
+def test_a_page_that_will_be_replaced_is_told_before_the_training(steps: list[Any], capsys: Capture) -> None:
+    line = begun(steps, capsys)
+    assert "will be replaced" not in run(capsys, *line).out
+    Path("run/explanation").mkdir()
+    Path("run/explanation/explanation.json").write_text("{}")
+    for more in (("--dry-run",), ()):
+        assert "the page in run/explanation will be replaced" in run(capsys, *line, *more).out
+
+
+@TRAINS
 def test_a_dry_run_writes_nothing(steps: list[Any], capsys: Capture) -> None:
     line = ["explain", "train", "mean_net:Net", "pics", "--out", "run", "--size", "16", "--dry-run"]
     before = sorted(Path().rglob("*.*"))

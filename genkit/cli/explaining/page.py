@@ -83,7 +83,12 @@ def _check_page(out: Path, generator: nn.Module) -> None:
     own = read_mapping(out / f"{EXPLANATION}.json").get("generator")
     if own and own != weights_fingerprint(generator):
         raise GenkitError(f"{out} holds the page of another StyleEx, or of other weights of it; choose another --out")
-    if own:
+    say_replaced(out)
+
+
+def say_replaced(out: Path) -> None:
+    """Says so where there is a page already."""
+    if (out / f"{EXPLANATION}.json").is_file():
         say(f"the page in {out} will be replaced")
 
 
