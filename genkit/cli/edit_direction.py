@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from math import isfinite
@@ -74,7 +75,9 @@ def write_named(weights: str, folder: str, out: Path) -> None:
     if not named:
         raise GenkitError(f"{folder}: no direction has a name; write some into its directions.yaml")
     found.save_pretrained(out)
-    click.echo(f"weights in {out}; genkit sample {out} --condition {named[0]}={found.reach / 2:g} moves its samples")
+    moved = ["genkit", "sample", str(out), "--condition", f"{named[0]}={found.reach / 2:g}", "--out", "samples"]
+    click.echo(f"weights in {out}; its samples are moved by")
+    click.echo(f"  {shlex.join(moved)}")
     click.echo(f"named: {', '.join(named)}")
 
 

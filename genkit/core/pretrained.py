@@ -75,14 +75,15 @@ class Pretrained(Configured):
         """Writes model.safetensors and config.json, each in one piece.
 
         Raises:
+            GenkitError: a part of it cannot be described, such as a module that is not Configured.
             CheckpointError: the folder cannot be written, or another process writes there.
         """
         assert isinstance(self, nn.Module)
-        folder = Path(folder)
+        folder, config = Path(folder), _as_json(self)
         state = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         with only_writer(folder, "writing weights to"):
             write_atomically(folder / WEIGHTS, save(state, metadata={"format": "pt"}))
-            write_atomically(folder / CONFIG, (json.dumps(described(self), indent=2) + "\n").encode())
+            write_atomically(folder / CONFIG, config)
         return folder
 
     @classmethod
@@ -163,6 +164,16 @@ def _plain(value: Any) -> Any:
 def described(module: Pretrained) -> dict[str, Any]:
     """The content of config.json for `module`: the arguments that made it, and the names of its classes."""
     return module.config | ({"class_names": list(module.class_names)} if module.class_names else {})
+
+
+def _as_json(module: Pretrained) -> bytes:
+    def refuse(part: Any) -> None:
+        raise GenkitError(
+            f"{kind_of(module)} cannot be saved: it was made of {kind_of(part)}, which no {CONFIG} can describe; "
+            "genkit's own kinds, and those that docs/own_network.md adds to them, can be"
+        )
+
+    return (json.dumps(described(module), indent=2, default=refuse) + "\n").encode()
 
 
 def built(description: Any, where: str) -> Any:

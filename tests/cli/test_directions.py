@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,8 @@ def test_names_become_conditions_of_new_weights(capsys: Capture, weights: Path, 
     (named / "directions.yaml").write_text(text.replace("1: ''", "1: darker"))
     ran = run(capsys, *line)
     assert ran.code == 0 and "--condition darker=" in ran.out and "named: darker" in ran.out, ran
+    command = shlex.split(next(line for line in ran.out.splitlines() if line.strip().startswith("genkit sample")))
+    assert run(capsys, *command[1:-1], tmp_path / "by the line", "-n", 1).code == 0
     assert "darker: numbers from" in run(capsys, "info", tmp_path / "w").out
     made = {"asked": (tmp_path / "w", "--condition", "darker=2"), "plain": (tmp_path / "w",), "gan": (weights / "gan",)}
     edit = ("edit", weights / "gan", "--directions", named, "--direction", "1=2", "--out", tmp_path / "moved")

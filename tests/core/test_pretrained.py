@@ -18,6 +18,11 @@ from genkit.core.location import CONFIG, locate
 from genkit.core.pretrained import Pretrained, name_classes
 from genkit.gan.gan import GAN
 from genkit.gan.networks.mlp import MLPCritic, MLPGenerator
+from genkit.posthoc.directions.deformators import UnitColumns
+from genkit.posthoc.directions.directions import Directions
+from genkit.posthoc.directions.own_generator import OwnGenerator
+from genkit.posthoc.rejection.rejection import Rejection
+from tests.posthoc.directions.test_spaces import Mine
 
 
 @pytest.fixture
@@ -31,6 +36,18 @@ def test_config_is_nested_and_holds_defaults(saved: Path) -> None:
     network = {"type": "mlp_generator", "latent_dim": 3, "dims": 2, "width": 4, "depth": 1, "classes": 0, "gain": 1.0}
     assert config == {"type": "gan", "network": network}
     assert sorted(p.name for p in saved.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_what_cannot_be_described_is_refused_before_anything_is_replaced(saved: Path) -> None:
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    generator = Generator.from_pretrained(saved)
+    for made, part in (
+        (Rejection(generator, torch.nn.Linear(2, 1)), "a Linear"),
+        (Directions(OwnGenerator(Mine()), UnitColumns(2, 5)), "a Mine"),
+    ):
+        with pytest.raises(GenkitError, match=rf"cannot be saved: it was made of {part}, which no config.json can"):
+            made.save_pretrained(saved)
+        assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 
 
 def test_a_run_folder_gives_its_weights(saved: Path) -> None:

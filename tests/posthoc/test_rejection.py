@@ -183,9 +183,12 @@ def test_what_would_not_finish_is_refused() -> None:
         ({"rate": 1.5}, "between 0 and 1"),
         ({"rate": 0.1, "gamma": 0.0}, "one of gamma, percentile and rate; got gamma and rate"),
         ({"gamma": math.nan}, "gamma is nan"),
+        ({"rate": "a"}, "rate is a number, got 'a'"),
+        ({"percentile": "80"}, "percentile is a number, got '80'"),
+        ({"gamma": True}, "gamma is a number, got True"),
     ],
 )
-def test_wrong_settings_are_refused(arguments: dict[str, float], message: str) -> None:
+def test_wrong_settings_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(GenkitError, match=message):
         Rejection(Wide(), Known(), **arguments)
 
@@ -351,6 +354,23 @@ def test_generators_say_whether_their_latents_are_standard_normal() -> None:
             looks = abs(leaves.mean()) < 0.1 and abs(leaves.std() - 1) < 0.1
             assert made.standard_normal is (normal if normal is not None else made.standard_normal)
             assert looks or not made.standard_normal, f"{name}: {spec}"
+
+
+def test_faults_of_ones_own_ratio_are_told_as_they_are() -> None:
+    class Wrong(nn.Module):
+        def __init__(self, answer: Any):
+            super().__init__()
+            self.answer = answer
+
+        def forward(self, x: Tensor) -> Any:
+            return x.foo if self.answer is AttributeError else self.answer  # type: ignore[attr-defined]
+
+    for make in (partial(Rejection, samples=100), MetropolisHastings, LatentLangevin, LatentTransport):
+        with pytest.raises(AttributeError, match="foo"):
+            make(Wide(), Wrong(AttributeError)).sample(2)
+        for answer in (None, 1.0):
+            with pytest.raises(GenkitError, match=rf"one number a sample, a tensor \(\d+,\); got {answer}"):
+                make(Wide(), Wrong(answer)).sample(2)
 
 
 def test_latents_that_cannot_be_moved_are_refused() -> None:

@@ -128,4 +128,7 @@ def _names(given: Any, directions: int) -> list[str]:
         raise GenkitError(
             f"{TEXT}: names are NUMBER: NAME, with numbers from 0 to {directions - 1}, got {shown(given)}"
         )
-    return [str(given.get(k) or "") for k in range(directions)]
+    for number, name in given.items():
+        if name is not None and not isinstance(name, str):
+            raise GenkitError(f"{TEXT}: the name of {number} is read as {name!r} and not as a text; put it in quotes")
+    return [given.get(k) or "" for k in range(directions)]

@@ -8,9 +8,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from genkit.core.columns.labels import Labels
+from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError
+from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator
-from genkit.core.randomness import Randomness
+from genkit.core.randomness import Noise, Randomness
 
 
 class TwoMethods(Protocol):
@@ -30,6 +33,8 @@ class OwnGenerator(LatentGenerator):
 
     Args:
         made: the object; where it is a torch module its weights are those of this one.
+        classes: that it is asked for: `generate` gets `{"label": (n,) int64}`; 0 has none.
+        standard_normal: whether every number of its latents is standard normal, as samplers that move them need.
 
     Raises:
         GenkitError: latents or images of another shape.
@@ -37,19 +42,26 @@ class OwnGenerator(LatentGenerator):
 
     own: TwoMethods
 
-    def __init__(self, made: TwoMethods):
+    def __init__(self, made: TwoMethods, classes: int = 0, standard_normal: bool = False):
         super().__init__()
         if isinstance(made, nn.Module):
             self.module = made
         self.__dict__["own"] = made
+        self._standard_normal = standard_normal
+        self.conditions = ConditionSpace({"label": Labels(classes)} if classes else {})
         z = made.sample_latents(2, torch.Generator().manual_seed(0))
-        with torch.no_grad():
-            x = made.generate(z.to(self.device))
+        label = {name: column.draw(Noise(2, torch.Generator())) for name, column in self.conditions.items()}
+        with torch.no_grad(), evaluating(self):
+            x = self(z.to(self.device), {name: value.to(self.device) for name, value in label.items()})
         if z.dim() != 2 or x.dim() != 4 or len(x) != len(z):
             raise GenkitError(
                 f"sample_latents gives (n, D) and generate (n, C, H, W); got {list(z.shape)} and {list(x.shape)}"
             )
         self.sample_shape = tuple(x.shape[1:])
+
+    @property
+    def standard_normal(self) -> bool:
+        return self._standard_normal
 
     def latents(self, randomness: Randomness) -> Tensor:
         return randomness.draw(self.own.sample_latents)

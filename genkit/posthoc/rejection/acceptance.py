@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, shown
 
 EPS = 1e-8
 LEAST_KEPT = 10
@@ -46,6 +46,8 @@ class Shift:
         given = [name for name in ("gamma", "percentile", "rate") if getattr(self, name) is not None]
         if len(given) != 1:
             raise GenkitError(f"give one of gamma, percentile and rate; got {' and '.join(given) or 'none'}")
+        if isinstance(value := getattr(self, given[0]), bool) or not isinstance(value, (int, float)):
+            raise GenkitError(f"{given[0]} is a number, got {shown(value)}")
         if self.gamma is not None and math.isnan(self.gamma):
             raise GenkitError("gamma is nan; 0 is exact rejection")
         if self.percentile is not None and not 0 <= self.percentile <= 100:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.condition import Condition
-from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.errors import GenkitError, RecipeError, shown
 from genkit.core.precision import wide
 from genkit.core.pretrained import Pretrained
 from genkit.posthoc.rejection.calibration import Calibrator
@@ -125,6 +125,8 @@ def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> T
 
 def _one_each(found: Tensor, x: Tensor, wanted: str) -> Tensor:
     """(B, 1) or (B,) -> (B,)."""
+    if not isinstance(found, Tensor):
+        raise GenkitError(f"{wanted}, a tensor ({len(x)},); got {shown(found)}")
     if found.shape == (len(x), 1):
         return found.squeeze(1)
     if found.shape != (len(x),):

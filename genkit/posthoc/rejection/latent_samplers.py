@@ -10,7 +10,6 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Annotated
 
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.catalog import convert
-from genkit.core.errors import RecipeError
+from genkit.core.errors import RecipeError, kind_of
 from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.input_gradient import input_gradient
@@ -94,7 +93,10 @@ class LatentSampler(RatioSampler):
         super().__init__(generator, ratio)
         name = type(self).__name__
         if not isinstance(generator, LatentGenerator) or not generator.standard_normal:
-            raise RecipeError(f"generator: {name} moves standard normal latents; {type(generator).__name__} has none")
+            raise RecipeError(
+                f"generator: {name} moves standard normal latents; {kind_of(generator)} has none, or does not say so "
+                "(standard_normal)"
+            )
         if not getattr(ratio, "smooth", True):
             raise RecipeError(f"ratio: {name} needs its gradient, and an isotonic calibration has none; use platt")
         self.steps = convert(Steps, steps, where="steps")
@@ -164,19 +166,17 @@ class LatentTransport(LatentSampler):
     ):
         super().__init__(generator, ratio, steps)
         self.rate, self.k = convert(Positive, rate, where="rate"), convert(Lipschitz, k, where="k")
-
-    @cached_property
-    def steepest(self) -> float:
-        """k, or what takes its place."""
-        return self.k or self._found()
+        self._steepest = self.k
 
     def _moved(self, z: Tensor, logits: LatentLogits, rows: Rows) -> Tensor:
+        self._steepest = self._steepest or self._found()
         start = z
         for _ in range(self.steps):
-            z = transport_step(z, start, logits, self.steepest, self.rate, radial=False)
+            z = transport_step(z, start, logits, self._steepest, self.rate, radial=False)
         return z
 
     def _found(self) -> float:
+        """What takes the place of k."""
         rows = Rows(2 * PAIRS, torch.Generator().manual_seed(stable_seed("pairs")), self.device)
         condition = {k: v.to(self.device) for k, v in self.conditions.resolve(None, 2 * PAIRS, rows).items()}
         with torch.no_grad(), evaluating(self):

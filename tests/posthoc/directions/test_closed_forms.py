@@ -15,10 +15,12 @@ from torch import Tensor
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.posthoc.directions.closed_form import closed_form
+from genkit.posthoc.directions.deformators import FixedDirections
+from genkit.posthoc.directions.edited import Edited
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import sefa, signed
 from genkit.posthoc.directions.spaces import measured, space_of
-from tests.contracts.specs import STYLEGAN2_G, seeded
+from tests.contracts.specs import DCGAN_G, STYLEGAN2_G, seeded
 from tests.posthoc.directions.fixture import read
 from tests.training.tiny import on_processes
 
@@ -60,6 +62,14 @@ def test_ganspace_of_activations() -> None:
     same_rows(ganspace(io["act"], 4).rows, io["act_components"])
     found, expected = ganspace_z(io["z"], io["act"], 4), io["z_directions"]
     torch.testing.assert_close(found.rows, expected * (found.rows * expected).sum(1, keepdim=True).sign(), **EXACT)
+
+
+@pytest.mark.parametrize("method", ["sefa", "ganspace"])
+def test_an_edit_changes_no_direction(method: str) -> None:
+    generator = seeded({"type": "gan", "network": DCGAN_G})
+    rows = closed_form(method, space_of(generator, "z"), 2)(torch.eye(2))
+    edited = Edited(generator, FixedDirections.of(torch.eye(generator.network.latent_dim)[:1]), 1.5)
+    torch.testing.assert_close(closed_form(method, space_of(edited, "z"), 2)(torch.eye(2)), rows)
 
 
 def searched(crew: Crew) -> dict[str, Any]:

@@ -55,6 +55,10 @@ def test_what_is_damaged_or_of_another_generator(tmp_path: Path) -> None:
         (tmp_path / TEXT).write_text(text.split("names:")[0] + names)
         with pytest.raises(GenkitError, match=r"names|take at most"):
             read_directions(tmp_path, made(LABELLED))
+    for name in ("no", "true", "1", "1.5", "[a]"):
+        (tmp_path / TEXT).write_text(text.split("names:")[0] + f"names: {{1: {name}}}")
+        with pytest.raises(GenkitError, match=r"the name of 1 is read as .* and not as a text; put it in quotes"):
+            read_directions(tmp_path, made(LABELLED))
     (tmp_path / TEXT).write_text("names: {}\n")
     with pytest.raises(WeightsError, match="damaged"):
         read_directions(tmp_path, made(LABELLED))

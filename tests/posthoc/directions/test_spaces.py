@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, RecipeError
 from genkit.core.generator import LatentGenerator
 from genkit.core.styled import joined, noise_of
 from genkit.gan.stylegan2.truncated import Truncated, truncated
@@ -18,6 +18,7 @@ from genkit.posthoc.directions.directions import Directions, samples_of
 from genkit.posthoc.directions.edited import Edited
 from genkit.posthoc.directions.own_generator import OwnGenerator
 from genkit.posthoc.directions.spaces import measured, space_of
+from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from tests.contracts.specs import DCGAN_G, HVAE_N, PLAIN_DDPM, STYLEGAN2_G, VAE_N, seeded
 
 GAN = {"type": "gan", "network": DCGAN_G}
@@ -238,3 +239,41 @@ def test_two_methods_of_ones_own_are_enough() -> None:
 
     with pytest.raises(GenkitError, match=r"got \[2, 5\] and \[2, 5\]"):
         OwnGenerator(Flat())
+
+
+class Labelled(nn.Module):
+    """Of one's own, in training: a network with statistics and classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(5)
+        self.seen = list[Any]()
+
+    def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(n, 5, generator=rng)
+
+    def generate(self, latents: Tensor, condition: Any = None) -> Tensor:
+        self.seen.append(condition)
+        return self.norm(latents)[:, :4].view(-1, 1, 2, 2) / 10 + condition["label"].view(-1, 1, 1, 1)
+
+
+def test_ones_own_network_stays_as_it_is_and_is_asked_for_classes() -> None:
+    network = Labelled()
+    generator = OwnGenerator(network, classes=3)
+    assert network.training and not network.norm.num_batches_tracked and not network.norm.running_mean.any()
+    assert generator.conditions.classes == 3
+    x = generator.sample(2, condition={"label": 1})
+    assert network.seen[-1]["label"].tolist() == [1, 1] and x.mean() > 0.5
+    assert Directions(generator, UnitColumns(2, 5)).strip(0, [0, 1], [3]).shape[:2] == (1, 2)
+
+
+def test_latents_of_ones_own_are_moved_where_they_are_said_to_be_normal() -> None:
+    class Ratio(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1).sum(1)
+
+    with pytest.raises(RecipeError, match=r"an OwnGenerator has none, or does not say so \(standard_normal\)"):
+        LatentLangevin(OwnGenerator(Mine()), Ratio())
+    generator = OwnGenerator(Mine(), standard_normal=True)
+    for sampler in (LatentLangevin, LatentTransport):
+        assert sampler(generator, Ratio(), steps=2).sample(3).shape == (3, 1, 2, 2)
