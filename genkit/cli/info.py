@@ -156,7 +156,7 @@ def _about(module: Any, size: int) -> list[tuple[str, str]]:
         rows += [("condition", f"{name}: {space.about}{_called(space, name)}") for name, space in conditions.items()]
     if names := module.class_names:
         rows.append(("classes", numbered(names)))
-    return [*rows, ("size", f"{size / 2**20:.1f} MiB")]
+    return [*rows, *getattr(module, "facts", ()), ("size", f"{size / 2**20:.1f} MiB")]
 
 
 def _called(column: Column, name: str) -> str:

@@ -28,9 +28,9 @@ from genkit.cli.places import (
     loaded,
     skip_bad_option,
 )
-from genkit.cli.refine_recipe import critic_of, part, ratio_spec, refine_recipe
+from genkit.cli.refine_recipe import CALIBRATED, TRAINED, advice, critic_of, part, ratio_spec, refine_recipe
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
-from genkit.core.errors import GenkitError, kind_of
+from genkit.core.errors import ConditionError, GenkitError, kind_of
 from genkit.core.files import check_own_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from genkit.posthoc.rejection.sampler import RatioSampler
 
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
-TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
 HELD_OUT, STEPS = 0.2, 2000
 GENERATOR = "generator"
-OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "steps": "--chain"}
+OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "samples": "--burn-in"}
+OPTIONS |= {"steps": "--chain", "step_size": "--step-size"}
 """Settings of the samplers."""
 TRAINING, PROPOSALS, REPORT = "training", "proposals", "refinement.json"
 BEGUN, FINISHED = (TRAINING, PROPOSALS), ("config.json", "model.safetensors", "README.md", REPORT)
@@ -96,7 +96,11 @@ class Refinement:
 )
 @click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
 @click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
+@click.option(
+    "--burn-in", "samples", type=COUNT, help="Rejection: samples that find the threshold; 10,000 if not said."
+)
 @click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")
+@click.option("--step-size", type=Number(0, 1000, min_open=True), help="ddls, dot: of each move; 0.01 if not said.")
 @click.option("--steps", "training", type=COUNT, help=f"Of the training of the ratio; {STEPS:,} if not said.")
 @click.option("--sampling-steps", help="Of WEIGHTS, a diffusion or VAEBM: as --steps of genkit sample, from now on.")
 @click.option("--solver", type=click.Choice(SOLVERS), help="Of WEIGHTS, a diffusion: as of genkit sample, from now on.")
@@ -176,11 +180,18 @@ def _check_place(out: Path, trained: bool) -> None:
 def _checked(asked: Refinement) -> DensityRatio:
     """The ratio before training; refuses settings that the sampler has no use for, a generator it cannot move, and data
     that do not fit or are too few."""
+    import torch
+
     from genkit.core.catalog import build
+    from genkit.core.randomness import Rows
     from genkit.evaluation.real_data import open_data
     from genkit.posthoc.rejection.fitting import check_judges, sampler_over
 
     shape = tuple(asked.generator.sample_shape)
+    try:
+        asked.generator.conditions.resolve(None, 1, Rows(1, torch.Generator()))
+    except ConditionError as undrawn:
+        raise GenkitError(f"{asked.weights}: {undrawn}, and refine draws conditions itself") from undrawn
     open_data(asked.data, shape, "--data")
     check_judges(open_data(asked.held_out, shape, "--held-out"))
     if asked.kind in TRAINED:
@@ -263,31 +274,18 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
         made.class_names = generator.class_names
     made.save_pretrained(asked.out)
     write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
-    _tell(found, made, _advice(asked.kind, asked.weights))
+    _tell(found, made, advice(asked.kind, asked.weights))
     if (asked.out / PROPOSALS).is_dir():
         click.echo(f"{asked.out / PROPOSALS} keeps the samples that were drawn, for --resume; it may be deleted")
     click.echo(f"weights in {asked.out}")
 
 
-def _advice(kind: str, weights: str) -> str:
-    """Advice for a ratio of this kind that is not calibrated."""
-    if kind == "platt":
-        return "take --ratio isotonic, which fits any rising curve, or keep"
-    if kind in CALIBRATED:
-        return "judge it on more real samples with --held-out"
-    if kind in TRAINED:
-        other = ", or take --ratio platt or isotonic" if critic_of(weights) else ""
-        return f"train it longer with --steps{other}"
-    return "calibrate it with --ratio keep, platt or isotonic"
-
-
 def _tell(found: Fitted, made: RatioSampler, advice: str) -> None:
     from genkit.posthoc.rejection.rejection import Rejection
 
-    rows = [
-        (name, f"{of.bce:.4f}", f"{of.ece:.4f}", f"{of.z:.2f}")
-        for name, of in (("the critic's score", found.before), ("the ratio", found.after))
-    ]
+    judged = {"the critic's score": found.before} if found.ratio.calibration else {}
+    judged["the ratio"] = found.after
+    rows = [(name, f"{of.bce:.4f}", f"{of.ece:.4f}", f"{of.z:.2f}") for name, of in judged.items()]
     click.echo(heading("on held-out samples; the cross-entropy of chance is 0.6931"))
     click.echo(table(rows, ("", "cross-entropy", "calibration error", "Dawid's Z")))
     warn(found.after.remarks(advice))

@@ -11,6 +11,8 @@ from genkit.core.errors import GenkitError, WeightsError, kind_of
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
 
+TRAINED, CALIBRATED = ("keep", "head", "fresh"), ("platt", "isotonic")
+"""Kinds of ratios."""
 HIDDEN, POOL = 128, 10_000
 FEATURED = "a critic or a classifier has some; or take --ratio keep, fresh or platt"
 LINEAR = 1e-2
@@ -126,3 +128,15 @@ def refine_recipe(
         "every": {"log": 50, "grid": 0, "checkpoint": often, "evaluate": often},
         "evaluate": {"against": dict(looks), "metrics": ["ratio"], "n": JUDGED, "best": "bce", "select": True},
     }
+
+
+def advice(kind: str, weights: str) -> str:
+    """Advice for a ratio of this kind that is not calibrated."""
+    if kind == "platt":
+        return "take --ratio isotonic, which fits any rising curve, or keep"
+    if kind in CALIBRATED:
+        return "judge it on more real samples with --held-out"
+    if kind in TRAINED:
+        other = ", or take --ratio platt or isotonic" if critic_of(weights) else ""
+        return f"train it longer with --steps{other}"
+    return "calibrate it with --ratio keep, platt or isotonic"

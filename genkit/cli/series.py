@@ -79,6 +79,7 @@ def write_series(
     points = len(series.generator.sample_shape) == 1
     if crew.rank:
         _share(series, crew.broadcast([]), out, crew)
+        series.generator.remarks(crew)
         return
     with only_writer(out, "writing samples to"):
         refuse_others(out, 0 if points else series.n)
@@ -86,8 +87,8 @@ def write_series(
         found = _share(series, crew.broadcast(numbers), out, crew)
         written = write_points(iter(found), out, weights) if points else _finished(series, out, grid, columns)
     click.echo(f"{written} ({about})")
-    for line in series.generator.remarks():
-        click.echo(line)
+    for line in series.generator.remarks(crew):
+        click.echo(line if len(numbers) == series.n else f"those made now: {line}")
 
 
 def _share(series: SampleSeries, numbers: list[int], out: Path, crew: Crew) -> list[Tensor]:

@@ -161,8 +161,13 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         batches = self.stream(n, size, condition=condition, rng=rng, only=mine)
         return torch.cat(crew.gathered({mine[k * size]: batch.cpu() for k, batch in enumerate(batches)}))
 
-    def remarks(self) -> list[str]:
-        """Lines about the samples drawn so far, such as their cost."""
+    def remarks(self, crew: Crew = ALONE) -> list[str]:
+        """Lines about the samples drawn so far, such as their cost, by all processes of `crew`; each calls this."""
+        return []
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """(name, value) of what its configuration does not say and its weights hold, in words."""
         return []
 
     def graph(self) -> Graph:

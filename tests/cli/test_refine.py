@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ from genkit.core.generator import Generator
 from genkit.core.interruption import Interrupted
 from genkit.core.pretrained import save_products
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
+from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.rejection import Rejection
 from genkit.training.recipe import Recipe
 from tests.cli.console import refusal, run
-from tests.contracts.specs import PLAIN_DDPM, seeded
+from tests.cli.test_series import on_two
+from tests.contracts.specs import DCGAN_G, PLAIN_DDPM, UPSAMPLER, seeded
 from tests.training.tiny import on_processes
 
 Capture = pytest.CaptureFixture[str]
@@ -201,7 +204,11 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
         (["--sampler", "mh", "--rate", "0.2"], "--rate is not for the sampler mh, which takes --chain"),
         (["--sampler", "dot", "--gamma", "0"], "--gamma is not for the sampler dot, which takes --chain"),
         (["--sampler", "mh", "--chain", "1000001"], "--chain: input should be less than or equal to 1000000"),
-        (["--chain", "3"], "--chain is not for the sampler rejection, which takes --rate, --percentile, --gamma"),
+        (["--chain", "3"], "rejection, which takes --rate, --percentile, --gamma, --burn-in"),
+        (["--step-size", "0.1"], "--step-size is not for the sampler rejection"),
+        (["--sampler", "mh", "--burn-in", "100"], "--burn-in is not for the sampler mh, which takes --chain"),
+        (["--sampler", "ddls", "--rate", "0.1"], "ddls, which takes --chain, --step-size"),
+        (["--burn-in", "20", "--rate", "0.2"], "a share of 0.2 of the samples would be kept"),
         (["--rate", "0"], "is not in the range 0<x<1"),
         (["--rate", "1e-4"], "a share of 0.0001 of the samples would be kept (rate 0.0001), which would not finish"),
         (["--gamma", "40"], "of the samples would be kept (gamma 40), which would not finish"),
@@ -232,6 +239,51 @@ def test_bad_input_is_refused_before_work(
     said = refusal(capsys, "refine", str(gan), "--data", DATA, "--out", str(tmp_path / "out"), *options)
     assert message in said
     assert not (tmp_path / "out").exists()
+
+
+def test_conditions_that_cannot_be_drawn_are_refused_before_work(tmp_path: Path, capsys: Capture) -> None:
+    made = seeded(UPSAMPLER)
+    made.save_pretrained(tmp_path / "upsampler")
+    line = ("refine", tmp_path / "upsampler", "--data", "{type: digits, split: test, size: 8}", "--out")
+    said = refusal(capsys, *line, tmp_path / "out")
+    assert "condition 'low_res' must be given" in said and "and refine draws conditions itself" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_of_samplers_are_kept_and_told(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    line = ["refine", gan, "--data", DATA, "--ratio", "raw"]
+    burnt, moved = tmp_path / "burnt", tmp_path / "moved"
+    assert run(capsys, *line, "--rate", 0.3, "--burn-in", 600, "--out", burnt).code == 0
+    assert Generator.from_pretrained(burnt).config["samples"] == 600
+    told = " ".join(run(capsys, "info", burnt).out.split())
+    assert re.search(r"kept (29|30|31)[.\d]* % of the proposals log M -?[\d.]+ gamma -?[\d.]+", told), told
+    for sampler, name in (("ddls", "eta"), ("dot", "rate")):
+        out = moved / sampler
+        assert run(capsys, *line, "--sampler", sampler, "--step-size", 0.3, "--out", out).code == 0
+        assert Generator.from_pretrained(out).config[name] == 0.3
+
+
+def test_a_score_that_is_the_ratio_is_told_once(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    for ratio, times in (("raw", 0), ("keep", 0), ("platt", 1)):
+        line = ["refine", gan, "--data", DATA, "--out", tmp_path / ratio, "--ratio", ratio, *steps(ratio, 1)]
+        assert run(capsys, *line, "--rate", 0.3).out.count("the critic's score") == times
+
+
+def test_the_cost_that_is_told_is_of_all_processes_and_of_what_was_made_now(tmp_path: Path, capsys: Capture) -> None:
+    ratio = DensityRatio(build({"type": "dcgan_critic", "size": 8, "width": 4}))
+    made = Rejection(seeded({"type": "gan", "network": DCGAN_G}), ratio, rate=0.5, samples=200)
+    made.burn_in()
+    made.save_pretrained(tmp_path / "refined")
+    line = ["sample", str(tmp_path / "refined"), "-n", "9", "--batch-size", "2", "--out"]
+    one = run(capsys, *line, tmp_path / "one").out
+    proposals = re.search(r"(\d+) proposals, 9 kept", one)
+    assert proposals, one
+    two = on_two(*line, str(tmp_path / "two"))
+    assert two.returncode == 0 and f"{proposals[1]} proposals, 9 kept" in two.stdout, two
+    for name in ("000002.png", "000007.png"):
+        (tmp_path / "one" / name).unlink()
+    again = run(capsys, *line, tmp_path / "one").out
+    assert re.search(r"those made now: \d+ proposals, 4 kept", again), again
 
 
 def test_options_of_refined_weights_are_refused_elsewhere(gan: Path, tmp_path: Path, capsys: Capture) -> None:

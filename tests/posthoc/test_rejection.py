@@ -252,14 +252,14 @@ def test_chains_never_give_out_their_start() -> None:
     chains = MetropolisHastings(Wide(), Known(), length=2)
     chains.start_from(torch.full((10,), 50.0))
     assert chains.sample(50, rng=rng()).isfinite().all()
-    assert chains.never == 50 and "100 % of the chains" in chains.remarks()[0]
+    assert chains.proposals.never == 50 and "100 % of the chains" in chains.remarks()[0]
 
 
 def test_a_chain_that_took_nothing_is_one_from_its_first_sample() -> None:
     again = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=8)
     again.start_from(torch.full((10,), 50.0))
     first = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=8)
-    assert again.sample(50, rng=rng()).equal(first.sample(50, rng=rng())) and again.never == 50
+    assert again.sample(50, rng=rng()).equal(first.sample(50, rng=rng())) and again.proposals.never == 50
     alone = MetropolisHastings(Wide(mean=1.0), _Shifted(), length=1)
     assert (first.sample(50, rng=rng()) != alone.sample(50, rng=rng())).any(), "later samples are taken"
 

@@ -22,6 +22,13 @@ from genkit.posthoc.rejection.sampler import RatioSampler
 
 SAMPLED, FEWEST_JUDGES = 10_000, 4
 """Real samples that a ratio is judged on at most, where nothing else is said, and at least."""
+USEFUL = {
+    "rejection": ("rate", "percentile", "gamma", "samples"),
+    "mh": ("steps",),
+    "ddls": ("steps", "step_size"),
+    "dot": ("steps", "step_size"),
+}
+"""Sampler -> the settings of `sampler_over` that it takes."""
 CALIBRATIONS: dict[str, type[Calibrator]] = {"platt": Platt, "isotonic": Isotonic}
 
 
@@ -93,15 +100,18 @@ def sampler_over(
     rate: float | None = None,
     percentile: float | None = None,
     gamma: float | None = None,
+    samples: int | None = None,
     steps: int | None = None,
+    step_size: float | None = None,
     starts: Tensor | None = None,
     options: Mapping[str, str] | None = None,
 ) -> RatioSampler:
     """A sampler by name: rejection, mh, ddls or dot.
 
     Args:
-        rate, percentile, gamma: of "rejection".
+        rate, percentile, gamma, samples: of "rejection".
         steps: of the others: length of a chain, or moves of a latent.
+        step_size: of those moves: eta of "ddls", the rate of "dot".
         starts: log ratios of real samples, where chains of "mh" begin.
         options: what a command calls those of the settings that it has, for messages.
 
@@ -109,22 +119,30 @@ def sampler_over(
         GenkitError: an argument that the sampler has no use for or that is out of range, or a generator that it cannot
             move.
     """
-    given = {"rate": rate, "percentile": percentile, "gamma": gamma, "steps": steps}
-    useful = ("rate", "percentile", "gamma") if kind == "rejection" else ("steps",)
+    given = {"rate": rate, "percentile": percentile, "gamma": gamma, "samples": samples}
+    given |= {"steps": steps, "step_size": step_size}
+    useful = USEFUL[kind]
     options = options or {name: name for name in given}
     for name, value in given.items():
         if value is not None and name not in useful:
             takes = ", ".join(options[other] for other in useful if other in options)
             raise GenkitError(f"{options[name]} is not for the sampler {kind}, which takes {takes}")
     if kind == "rejection":
-        return Rejection(generator, ratio, rate, percentile, gamma).to(generator.device)
+        return Rejection(generator, ratio, rate, percentile, gamma, **_said({"samples": samples})).to(generator.device)
     if steps is not None:
         convert(Length if kind == "mh" else Steps, steps, where=options["steps"])
     if kind == "mh":
-        chains = MetropolisHastings(generator, ratio, **({} if steps is None else {"length": steps}))
+        chains = MetropolisHastings(generator, ratio, **_said({"length": steps}))
         if starts is not None:
             chains.start_from(starts)
         return chains.to(generator.device)
-    moves = LatentLangevin if kind == "ddls" else LatentTransport
     latent: LatentGenerator = generator  # type: ignore[assignment]
-    return moves(latent, ratio, **({} if steps is None else {"steps": steps})).to(generator.device)
+    if kind == "ddls":
+        moves = {"steps": steps, "eta": step_size}
+        return LatentLangevin(latent, ratio, **_said(moves)).to(generator.device)
+    moves = {"steps": steps, "rate": step_size}
+    return LatentTransport(latent, ratio, **_said(moves)).to(generator.device)
+
+
+def _said(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.catalog import convert
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import RecipeError, kind_of
 from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator, within_range
@@ -120,8 +121,9 @@ class LatentSampler(RatioSampler):
     @abstractmethod
     def _moved(self, z: Tensor, logits: LatentLogits, rows: Rows) -> Tensor: ...
 
-    def remarks(self) -> list[str]:
-        cost = 1000 * self.proposals.seconds / max(1, self.proposals.kept)
+    def remarks(self, crew: Crew = ALONE) -> list[str]:
+        spent = self.spent(crew)
+        cost = 1000 * spent.seconds / max(1, spent.kept)
         return [f"{self.steps} steps of the latents, {cost:.3g} ms a sample"]
 
 

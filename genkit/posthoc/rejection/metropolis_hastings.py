@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from genkit.core import tree
 from genkit.core.catalog import convert
+from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows
@@ -56,7 +57,6 @@ class MetropolisHastings(RatioSampler):
         super().__init__(generator, ratio)
         self.length = convert(Length, length, where="length")
         self.register_buffer("starts", torch.zeros(starts, dtype=torch.float64))
-        self.never = 0
 
     def start_from(self, logits: Tensor) -> None:
         """Log ratios of real samples that nothing was fitted to, (n,); 1,000 of them are kept."""
@@ -80,7 +80,7 @@ class MetropolisHastings(RatioSampler):
             if k:
                 again = tree.where(second.offer(logits, u)[0].to(x.device), x, again)
         nothing = chains.at == REAL
-        self.never += int(nothing.sum())
+        self.proposals.never += int(nothing.sum())
         self.proposals.made += n * self.length
         self.proposals.kept += n
         self.proposals.seconds += time.monotonic() - started
@@ -91,9 +91,10 @@ class MetropolisHastings(RatioSampler):
             return torch.full_like(logits, -torch.inf)
         return self.starts.cpu()[rows.integers(len(self.starts)).cpu()]
 
-    def remarks(self) -> list[str]:
-        share = self.never / max(1, self.proposals.kept)
-        return [f"{self.proposals.summary()}; {100 * share:.3g} % of the chains took nothing and started again"]
+    def remarks(self, crew: Crew = ALONE) -> list[str]:
+        spent = self.spent(crew)
+        share = spent.never / max(1, spent.kept)
+        return [f"{spent.summary()}; {100 * share:.3g} % of the chains took nothing and started again"]
 
 
 def log_alpha(new: Tensor, held: Tensor) -> Tensor:

@@ -121,7 +121,8 @@ class Rejection(RatioSampler):
         each = self._each(groups)
         for group in range(groups):
             label = {"label": torch.full((each,), group)} if groups > 1 else None
-            logits = self.read_of_proposed(each, rng, self.judged, "burn-in", given=label, kept=kept, crew=crew)
+            what = f"burn-in of class {group + 1} of {groups}" if groups > 1 else "burn-in"
+            logits = self.read_of_proposed(each, rng, self.judged, what, given=label, kept=kept, crew=crew)
             found.append(self._of_group(torch.cat(logits)))
         return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
 
@@ -187,9 +188,19 @@ class Rejection(RatioSampler):
         odds = log_odds(torch.minimum(logits, log_m), log_m, self.eps)
         return x, rows.chances.log() <= log_acceptance(odds, settled.gamma[which]), logits > log_m
 
-    def remarks(self) -> list[str]:
-        lines = [f"{self.proposals.summary()}, log M {self.settled().log_m.max().item():.3g}"]
-        beyond = self.proposals.beyond / max(1, self.proposals.made)
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        if not self.burnt:
+            return [("kept", f"burns in with the first samples, for {self.shift}")]
+        of = {"kept": 100 * self.expected_rate, "log M": self.log_m, "gamma": self.gamma}
+        ends = {name: (f"{values.min().item():.3g}", f"{values.max().item():.3g}") for name, values in of.items()}
+        told = {name: low if low == high else f"{low} to {high}, by class" for name, (low, high) in ends.items()}
+        return [*(told | {"kept": f"{told['kept']} % of the proposals"}).items()]
+
+    def remarks(self, crew: Crew = ALONE) -> list[str]:
+        spent = self.spent(crew)
+        lines = [f"{spent.summary()}, log M {self.settled().log_m.max().item():.3g}"]
+        beyond = spent.beyond / max(1, spent.made)
         if beyond > MANY_BEYOND:
             lines.append(f"{100 * beyond:.2g} % of the proposals had a ratio beyond M; burn in with more samples")
         return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from typing import ClassVar, TypeVar
 
@@ -38,12 +38,14 @@ class Proposals:
         kept: samples given out.
         beyond: proposals whose ratio was larger than any of the burn-in.
         seconds: of all.
+        never: chains that took nothing and started again.
     """
 
     made: int = 0
     kept: int = 0
     beyond: int = 0
     seconds: float = 0.0
+    never: int = 0
 
     def summary(self) -> str:
         if not self.kept:
@@ -179,6 +181,10 @@ class RatioSampler(KeepsFloat64, Generator):
         real, made = self.compared(items, n, rng, self.log_ratio, crew)
         return reliability(torch.cat([real, made]), torch.arange(len(real) + len(made)) < len(real))
 
-    def remarks(self) -> list[str]:
+    def spent(self, crew: Crew = ALONE) -> Proposals:
+        """The cost of sampling so far, of all processes of `crew`; each of them calls this."""
+        return Proposals(*(sum(of) for of in zip(*map(astuple, crew.exchanged(self.proposals)), strict=True)))
+
+    def remarks(self, crew: Crew = ALONE) -> list[str]:
         """The cost of sampling so far, in words."""
-        return [self.proposals.summary()]
+        return [self.spent(crew).summary()]
