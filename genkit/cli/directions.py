@@ -86,6 +86,10 @@ def command(
             f"--{'steps' if steps else 'resume'} is of {LEARNED} directions; {method} ones need no training"
         )
     check_own_folder(out, {TRAINING, *FILES})
+    if method != LEARNED and (out / TRAINING).is_dir():
+        raise GenkitError(
+            f"{out} holds directions that were learned, which {method} ones would replace; choose another --out"
+        )
     check_unnamed(out)
     join_launch()
     generator, crew = loaded(Generator, weights), crew_of_launch()

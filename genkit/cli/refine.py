@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import display, heading, table, warn
+from genkit.cli.console import display, heading, say, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_recipe import called, train_once
 from genkit.cli.places import (
@@ -260,6 +260,8 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
 
     generator = asked.generator
     items = open_data(asked.held_out, tuple(generator.sample_shape), "--held-out")
+    for line in items.remarks():
+        say(line)
     rng = torch.Generator().manual_seed(stable_seed(asked.seed, "refine"))
     calibration = asked.kind if asked.kind in CALIBRATED else ""
     with display():

@@ -88,6 +88,14 @@ def test_a_gallery_of_every_method(
     assert (tmp_path / "d/directions.safetensors").read_bytes() == first
 
 
+def test_learned_directions_are_not_replaced_by_others(capsys: Capture, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "d/training").mkdir(parents=True)
+    line = ("directions", weights / "gan", "-k", 2, "--out", tmp_path / "d", "--method")
+    for method in ("sefa", "random"):
+        said = refusal(capsys, *line, method)
+        assert f"holds directions that were learned, which {method} ones would replace; choose another --out" in said
+
+
 def test_a_direction_by_number_and_by_the_name_that_a_person_gave(
     capsys: Capture, weights: Path, found: Path, tmp_path: Path
 ) -> None:

@@ -406,6 +406,21 @@ def test_calibrations_mend_scores_and_the_prior(seeded: None) -> None:
         Platt().fit(score, torch.ones(40_000).bool())
 
 
+@pytest.mark.filterwarnings("error")
+def test_platts_targets_bound_what_few_samples_say() -> None:
+    """Those of Platt 1999, eq. 12: (n + 1) / (n + 2) and 1 / (n + 2)."""
+    real = torch.arange(10) >= 5
+    platt = Platt()
+    platt.fit(torch.where(real, 1.0, -1.0), real)
+    told = platt(torch.where(real, 1.0, -1.0)).sigmoid()
+    torch.testing.assert_close(told, torch.where(real, 6 / 7, 1 / 7).double(), rtol=1e-6, atol=1e-6)
+    platt.fit(torch.arange(10.0), real)
+    assert 1 < platt(torch.tensor([9.0])).item() < 10
+    platt.fit(torch.ones(10), torch.arange(10) < 2)
+    mean = (2 * 3 / 4 + 8 * 1 / 10) / 10
+    assert platt(torch.tensor([1.0, 5.0])).sigmoid().tolist() == pytest.approx([mean, mean])
+
+
 def test_a_ratio_that_tells_nothing_is_told_of() -> None:
     real = torch.arange(4000) % 2 == 0
     told = torch.where(real, 0.5, -0.5).double() + torch.randn(4000, generator=rng()).double()

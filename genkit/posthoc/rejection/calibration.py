@@ -47,7 +47,9 @@ class Calibrator(KeepsFloat64, Pretrained, nn.Module, ABC):
 
 
 class Platt(Calibrator):
-    """scale * score + shift, of the greatest likelihood. An order that the scores have wrong it cannot mend."""
+    """scale * score + shift, of the greatest likelihood of Platt's targets (n + 1) / (n + 2) and 1 / (n + 2), n of each
+    kind, which keep it finite where scores tell all apart. An order that the scores have wrong it cannot mend.
+    """
 
     scale: Tensor
     shift: Tensor
@@ -64,11 +66,17 @@ class Platt(Calibrator):
         from sklearn.linear_model import LogisticRegression
 
         x, y = _checked(score, real)
+        count = torch.where(y, y.sum(), (~y).sum())
+        target = torch.where(y, count + 1, 1) / (count + 2).double()
         mean, deviation = x.mean(), x.std(correction=0)
         if deviation == 0:
-            deviation = torch.ones_like(mean)
+            self.scale.fill_(0)
+            self.shift.fill_(target.mean().logit())
+            return
         model = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-12, max_iter=1000)
-        model.fit(((x - mean) / deviation)[:, None].numpy(), y.numpy())
+        twice, kinds = torch.cat([x, x]), torch.arange(2 * len(x)) < len(x)
+        weight = torch.cat([target, 1 - target])
+        model.fit(((twice - mean) / deviation)[:, None].numpy(), kinds.numpy(), weight.numpy())
         scale = float(model.coef_[0, 0]) / deviation
         self.scale.fill_(scale)
         self.shift.fill_(float(model.intercept_[0]) - scale * mean)
