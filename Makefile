@@ -16,9 +16,7 @@ SMOKE := runs/smoke
 demo: $(RUNS)
 	$(BIN)/genkit train $(DEMO) --out runs/demo --resume
 
-test: lint
-	$(MAKE) --jobs=2 types smoke
-	$(MAKE) unit
+test: lint types smoke unit
 
 install: $(STAMP)
 

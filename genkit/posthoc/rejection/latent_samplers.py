@@ -178,7 +178,7 @@ class LatentTransport(LatentSampler):
         return z
 
     def _found(self) -> float:
-        """What takes the place of k."""
+        """In place of a k that is not known: the steepest of some pairs."""
         rows = Rows(2 * PAIRS, torch.Generator().manual_seed(stable_seed("pairs")), self.device)
         condition = {k: v.to(self.device) for k, v in self.conditions.resolve(None, 2 * PAIRS, rows).items()}
         with torch.no_grad(), evaluating(self):
