@@ -157,9 +157,10 @@ def command(
     join_launch()
     crew = crew_of_launch()
     with _keeping(asked):
+        former = density if kind == "keep" else None
         if kind in TRAINED:
             density = _trained(asked, training or STEPS, resume, crew)
-        _finish(asked, density, crew)
+        _finish(asked, density, former, crew)
 
 
 def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> Generator:
@@ -250,7 +251,7 @@ def _sampled(asked: Refinement, crew: Crew) -> str:
     return crew.broadcast(str(folder))
 
 
-def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
+def _finish(asked: Refinement, density: DensityRatio, former: DensityRatio | None, crew: Crew) -> None:
     import torch
 
     from genkit.core.randomness import stable_seed
@@ -265,7 +266,7 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
     rng = torch.Generator().manual_seed(stable_seed(asked.seed, "refine"))
     calibration = asked.kind if asked.kind in CALIBRATED else ""
     with display():
-        found = fitted(generator, density, items, rng, calibration, crew=crew)
+        found = fitted(generator, density, items, rng, calibration, crew=crew, former=former)
         starts = found.real if asked.sampler == "mh" else None
         made = sampler_over(generator, found.ratio, asked.sampler, **asked.settings, starts=starts)
         if isinstance(made, Rejection):
@@ -285,7 +286,7 @@ def _finish(asked: Refinement, density: DensityRatio, crew: Crew) -> None:
 def _tell(found: Fitted, made: RatioSampler, advice: str) -> None:
     from genkit.posthoc.rejection.rejection import Rejection
 
-    judged = {"the critic's score": found.before} if found.ratio.calibration else {}
+    judged = {"the critic's score": found.before} if found.ratio.calibration or found.before != found.after else {}
     judged["the ratio"] = found.after
     rows = [(name, f"{of.bce:.4f}", f"{of.ece:.4f}", f"{of.z:.2f}") for name, of in judged.items()]
     click.echo(heading("on held-out samples; the cross-entropy of chance is 0.6931"))

@@ -264,9 +264,12 @@ def test_settings_of_samplers_are_kept_and_told(gan: Path, tmp_path: Path, capsy
 
 
 def test_a_score_that_is_the_ratio_is_told_once(gan: Path, tmp_path: Path, capsys: Capture) -> None:
-    for ratio, times in (("raw", 0), ("keep", 0), ("platt", 1)):
-        line = ["refine", gan, "--data", DATA, "--out", tmp_path / ratio, "--ratio", ratio, *steps(ratio, 1)]
+    for ratio, times in (("raw", 0), ("head", 0), ("keep", 1), ("platt", 1)):
+        line = ["refine", gan, "--data", DATA, "--out", tmp_path / ratio, "--ratio", ratio, *steps(ratio, 30)]
         assert run(capsys, *line, "--rate", 0.3).out.count("the critic's score") == times
+    told = {ratio: json.loads((tmp_path / ratio / "refinement.json").read_text()) for ratio in ("raw", "keep")}
+    assert told["keep"]["before"]["bce"] == pytest.approx(told["raw"]["after"]["bce"], abs=0.1), "on other samples"
+    assert told["keep"]["before"]["bce"] > told["keep"]["after"]["bce"]
 
 
 def test_the_cost_that_is_told_is_of_all_processes_and_of_what_was_made_now(tmp_path: Path, capsys: Capture) -> None:

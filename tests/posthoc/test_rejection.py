@@ -407,7 +407,7 @@ def test_calibrations_mend_scores_and_the_prior(seeded: None) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_platts_targets_bound_what_few_samples_say() -> None:
+def test_platts_targets_bound_scores_that_tell_all_apart() -> None:
     """Those of Platt 1999, eq. 12: (n + 1) / (n + 2) and 1 / (n + 2)."""
     real = torch.arange(10) >= 5
     platt = Platt()
@@ -416,9 +416,10 @@ def test_platts_targets_bound_what_few_samples_say() -> None:
     torch.testing.assert_close(told, torch.where(real, 6 / 7, 1 / 7).double(), rtol=1e-6, atol=1e-6)
     platt.fit(torch.arange(10.0), real)
     assert 1 < platt(torch.tensor([9.0])).item() < 10
+    platt.fit(-torch.arange(10.0), real)
+    assert -10 < platt(torch.tensor([0.0])).item() < -1, "told apart the other way round"
     platt.fit(torch.ones(10), torch.arange(10) < 2)
-    mean = (2 * 3 / 4 + 8 * 1 / 10) / 10
-    assert platt(torch.tensor([1.0, 5.0])).sigmoid().tolist() == pytest.approx([mean, mean])
+    assert platt(torch.tensor([1.0, 5.0])).sigmoid().tolist() == pytest.approx([0.2, 0.2])
 
 
 def test_a_ratio_that_tells_nothing_is_told_of() -> None:

@@ -47,8 +47,10 @@ class Calibrator(KeepsFloat64, Pretrained, nn.Module, ABC):
 
 
 class Platt(Calibrator):
-    """scale * score + shift, of the greatest likelihood of Platt's targets (n + 1) / (n + 2) and 1 / (n + 2), n of each
-    kind, which keep it finite where scores tell all apart. An order that the scores have wrong it cannot mend.
+    """scale * score + shift, of the greatest likelihood. An order that the scores have wrong it cannot mend.
+
+    Where the scores tell all apart, the likelihood has no greatest value: there it is that of Platt's targets,
+    (n + 1) / (n + 2) and 1 / (n + 2) of n samples of a kind in place of 1 and 0.
     """
 
     scale: Tensor
@@ -66,13 +68,14 @@ class Platt(Calibrator):
         from sklearn.linear_model import LogisticRegression
 
         x, y = _checked(score, real)
-        count = torch.where(y, y.sum(), (~y).sum())
-        target = torch.where(y, count + 1, 1) / (count + 2).double()
         mean, deviation = x.mean(), x.std(correction=0)
         if deviation == 0:
             self.scale.fill_(0)
-            self.shift.fill_(target.mean().logit())
+            self.shift.fill_(y.double().mean().logit())
             return
+        apart = x[y].min() >= x[~y].max() or x[~y].min() >= x[y].max()
+        count = torch.where(y, y.sum(), (~y).sum())
+        target = torch.where(y, count + 1, 1) / (count + 2).double() if apart else y.double()
         model = LogisticRegression(C=math.inf, solver="newton-cholesky", tol=1e-12, max_iter=1000)
         twice, kinds = torch.cat([x, x]), torch.arange(2 * len(x)) < len(x)
         weight = torch.cat([target, 1 - target])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genkit.core.catalog import convert
+from genkit.core.condition import Condition
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator, Items, LatentGenerator
@@ -59,6 +60,7 @@ def fitted(
     calibration: str = "",
     n: int = SAMPLED,
     crew: Crew = ALONE,
+    former: DensityRatio | None = None,
 ) -> Fitted:
     """Calibrates `ratio` on one half of held-out real samples and fresh ones, and judges it on the other.
 
@@ -66,19 +68,25 @@ def fitted(
         items: real samples that the critic was not trained on; up to n of them are used.
         calibration: "platt", "isotonic", or "" for none.
         crew: processes that share the samples and find the same; each of them calls this.
+        former: the ratio before it learned, whose scores `before` is of in place of those of `ratio`.
 
     Raises:
         GenkitError: fewer than four real samples, or scores that are not finite.
     """
     check_judges(items, n)
-    real, made = Rejection(generator, ratio).compared(items, n, rng, ratio.scores, crew)
+    read = [ratio.scores, former.eval().scores] if former else [ratio.scores]
+
+    def scores(x: Tensor, condition: Condition) -> Tensor:
+        return torch.stack([of(x, condition) for of in read], 1)
+
+    real, made = Rejection(generator, ratio).compared(items, n, rng, scores, crew)
     half = len(real) // 2 if calibration else 0
-    score, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
-    before = reliability(score, is_real)
+    both, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
+    score, before = both[:, 0], reliability(both[:, -1], is_real)
     if calibration:
         ratio = DensityRatio(ratio.critic, ratio.head, CALIBRATIONS[calibration](), ratio.prior).to(generator.device)
         assert ratio.calibration is not None
-        ratio.calibration.fit(torch.cat([real[:half], made[:half]]), torch.arange(2 * half) < half)
+        ratio.calibration.fit(torch.cat([real[:half, 0], made[:half, 0]]), torch.arange(2 * half) < half)
     with torch.no_grad():
         logits = ratio.of_scores(score.to(generator.device)).cpu()
     return Fitted(ratio, logits[is_real], before, reliability(logits, is_real))
