@@ -101,7 +101,12 @@ class Commands(click.Group):
             args = [" ".join(args[:2]), *args[2:]]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
+        name, found, rest = super().resolve_command(ctx, args)
+        from genkit.cli.places import given_twice
+
+        if found and (twice := given_twice(found, rest)):
+            raise click.UsageError(f"{twice} is given twice; give it once, as of several the last alone would count")
+        return name, found, rest
 
     def _of_earlier(self, ctx: click.Context, name: str) -> list[click.Command]:
         """The commands that a name of earlier versions stands for."""

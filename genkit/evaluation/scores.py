@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from genkit import __version__
+from genkit.core.computing import computing
 from genkit.core.errors import EvaluationError, shown, suggest
 from genkit.core.versions import installed
 
@@ -130,6 +131,7 @@ class Scores:
             "better": {name: score.better for name, score in self.scores.items()},
             **{k: v for k, v in asdict(self).items() if k != "scores"},
             "versions": versions(),
+            "computing": computing().described,
         }
 
 

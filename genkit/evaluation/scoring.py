@@ -14,6 +14,7 @@ from genkit.core.counts import count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting
 from genkit.core.errors import EvaluationError
+from genkit.core.fingerprint import weights_fingerprint
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
@@ -102,6 +103,7 @@ def evaluate(
             *left_out(missing),
             *reader.warnings,
             *_warnings(described[0], described[1], n, dim, names, judge.channels),
+            *_same_weights(real, fake),
         ],
         seconds=time.monotonic() - started,
         missing=missing,
@@ -272,6 +274,13 @@ def _warnings(
     if fake.fingerprint and fake.fingerprint == real.fingerprint:
         found.append("both sides are the same data")
     return found
+
+
+def _same_weights(real: Source | Statistics, fake: Source | Statistics) -> list[str]:
+    made = [side.generator for side in (real, fake) if isinstance(side, Source) and side.generator is not None]
+    if len(made) < 2 or weights_fingerprint(made[0]) != weights_fingerprint(made[1]):
+        return []
+    return ["both sides are samples of the same weights by the same seed: distances of 0 say nothing of the generator"]
 
 
 def _few(name: str, have: int | None, dim: int, asked: int, kind: str = "") -> list[str]:

@@ -42,7 +42,6 @@ class Statistics(FeatureGaussian):
         seed: of the choice of rows.
     """
 
-    n: int | None
     name: str
     extractor: dict[str, Any]
     extractor_id: str

@@ -10,6 +10,8 @@ NEAR, FAR = 1.5, 10.0
 """Times the floor up to which a distance is as good as real, and from which on it is far."""
 ENOUGH = 100
 """Samples of each side from which on a score is put into words: of fewer, one score contradicts the other."""
+CERTAIN = 2 * math.sqrt(2)
+"""Standard errors by which a score differs from that of real samples, which scatters as much, surely."""
 SHORT = 0.8
 """Share of what real samples get from which on a score is nearly theirs."""
 
@@ -33,6 +35,7 @@ def verdict(
     better: str = "",
     n: int | None = None,
     floor_n: int | None = None,
+    error: float | None = None,
 ) -> str:
     """A sentence about a score; empty for one that nothing is known of.
 
@@ -42,6 +45,7 @@ def verdict(
         better: "lower" or "higher".
         n: samples of the smaller side, where it is known.
         floor_n: samples of each side behind the floor, where they are known.
+        error: standard error of the score, where it is known.
     """
     if n is not None and n < ENOUGH:
         return f"{n} samples are too few for a verdict; take {ENOUGH} or more"
@@ -50,7 +54,7 @@ def verdict(
     if score in BIASED and floor is not None and n is not None and floor_n is not None and floor_n < n:
         return f"0 would be no difference; real samples get {floor:.3g}, {floor_n} of each, and fewer samples get more"
     if score in DISTANCES:
-        return _distance(value, floor)
+        return _distance(value, floor, error or 0.0)
     words = SHARES.get(score)
     if words is None:
         return _beside(value, floor, better)
@@ -59,9 +63,11 @@ def verdict(
     return f"{words.says(value)}{_of_real(words, value, floor)}"
 
 
-def _distance(value: float, floor: float | None) -> str:
+def _distance(value: float, floor: float | None, error: float) -> str:
     if floor is None:
         return "0 would be no difference from the data; compare it with scores of the same extractor and n alone"
+    if error and abs(value - floor) <= CERTAIN * error:
+        return f"no further from the data, as far as {error:.2g} of scatter can tell, than real samples ({floor:.3g})"
     least = max(floor, 0.0)
     if 0 < value < least / FAR:
         return f"nearer to the reference than the training data, which hold something else ({floor:.3g})"

@@ -32,7 +32,9 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
             str(labels.get(k, k)),
             shown(v),
             f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "",
-            verdict(k, v, real.get(k), str(better.get(k, "")), n, of_floor) if isinstance(v, (int, float)) else "",
+            verdict(k, v, real.get(k), str(better.get(k, "")), n, of_floor, _number(errors.get(k)))
+            if isinstance(v, (int, float))
+            else "",
         )
         for k, v in values.items()
     ]
@@ -46,6 +48,10 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
         "iteration": left.pop("iteration", None),
         "about": flat(left),
     }
+
+
+def _number(found: Any) -> float | None:
+    return found if isinstance(found, float) else None
 
 
 def data_tables(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -175,6 +175,19 @@ def test_the_same_data_is_at_distance_zero_and_says_so():
     assert "both sides are the same data" in scores.warnings
 
 
+def test_samples_of_the_same_weights_are_told(tmp_path):
+    """Noise is drawn by one seed on both sides."""
+    gan = build({"type": "gan", "network": {"type": "mlp_generator", "latent_dim": 2, "width": 4, "depth": 1}})
+    gan.save_pretrained(tmp_path / "a")
+    gan.save_pretrained(tmp_path / "b")
+    scores = evaluate(tmp_path / "a", tmp_path / "b", ["fd"], 30)
+    assert abs(scores["fd"]) < 1e-9 and any("of the same weights by the same seed" in w for w in scores.warnings)
+    with torch.no_grad():
+        next(gan.parameters()).add_(1)
+    gan.save_pretrained(tmp_path / "b")
+    assert not any("same weights" in w for w in evaluate(tmp_path / "a", tmp_path / "b", ["fd"], 30).warnings)
+
+
 def test_a_classifier_gives_class_shares(tmp_path):
     judge = saved_classifier(tmp_path)
     data = DataSet("real", pictures(64))

@@ -62,6 +62,14 @@ def test_a_distance_of_more_samples_is_not_divided_by_one_of_fewer() -> None:
     assert "2 times what real samples get" in verdict("kd", 0.002, 0.001, "lower", 300, 150)
 
 
+def test_what_scatter_may_have_made_is_not_called_a_difference() -> None:
+    for value in (0.003, -0.001):
+        told = verdict("kd", value, 0.0005, "lower", 500, 500, error=0.002)
+        assert told.startswith("no further from the data, as far as 0.002 of scatter can tell, than real samples"), told
+    assert "times what real samples get" in verdict("kd", 0.03, 0.0005, "lower", 500, 500, error=0.002)
+    assert verdict("fd", 3.0, 0.1, error=0.2).startswith("far from the data")
+
+
 def test_a_floor_of_data_that_hold_something_else_is_no_floor() -> None:
     told = verdict("fd", 1.19, 85.3, "lower", 10_000, 10_000)
     assert told == "nearer to the reference than the training data, which hold something else (85.3)"

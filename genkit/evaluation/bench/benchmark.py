@@ -139,7 +139,7 @@ class Benchmark:
     def _scored(self) -> dict[str, Any]:
         found: list[list[dict[str, Any]]] = [[] for _ in self.bench.entries]
         for done, (i, entry, seed) in enumerate(self.jobs):
-            found[i].append(self._job(done, i, entry, seed))
+            found[i].append(self._job(done, entry, seed))
         result = self._result(found)
         if self.crew.rank:
             return result
@@ -147,9 +147,9 @@ class Benchmark:
         write_reports(result, self.out)
         return result
 
-    def _job(self, done: int, i: int, entry: BenchEntry, seed: int) -> dict[str, Any]:
+    def _job(self, done: int, entry: BenchEntry, seed: int) -> dict[str, Any]:
         """One entry with one seed: from an earlier run if nothing has changed, else scored now."""
-        stem = f"{i:02d}-{re.sub(r'[^0-9A-Za-z-]+', '-', entry.name)[:40]}-seed{seed}"
+        stem = f"{_slug(entry.name)}-seed{seed}"
         what = self._trained(entry, seed, stem)
         source = _samples(what, entry.name)
         path = self.out / "results" / f"{stem}.json"
@@ -170,6 +170,7 @@ class Benchmark:
         key = self._key(entry, sha256_of_weights(what) if source.kind == "weights" else _content(source), seed)
         kept = _read(path)
         whole = kept.get("key") == key and all((self.out / p).is_file() for p in kept["pictures"].values() if p)
+        whole = whole and (bool(kept["pictures"]) or seed != self.bench.seeds[0])
         return key, kept if whole else {}
 
     def _trained(self, entry: BenchEntry, seed: int, stem: str) -> Any:
@@ -264,6 +265,12 @@ def about_weights(what: Any, source: Source) -> dict[str, Any]:
     header = card_of(folder)[0] if isinstance(folder, Path) else {}
     parameters = sum(p.numel() for p in source.generator.parameters())
     return {"parameters": parameters, "training": header.get("training")}
+
+
+def _slug(name: str) -> str:
+    """Of an entry, for files: its name wherever it stands in the bench, with a mark where that is no name for files."""
+    plain = re.sub(r"[^0-9A-Za-z-]+", "-", name)[:40]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _samples(what: Any, role: str) -> Source:

@@ -12,8 +12,8 @@ from genkit.evaluation.bench.summary import best
 from genkit.images.pixels import data_url
 
 LEGEND = (
-    "In brackets a 95 % interval: over seeds, or from the standard error where there is one seed. Seconds of sampling "
-    "are those of the CPU where networks run there."
+    "In brackets a 95 % interval: over seeds, and never narrower than by the standard error of one. Seconds of "
+    "sampling are those of the CPU where networks run there."
 )
 
 

@@ -36,8 +36,9 @@ def interval(
     """Mean with the ends `low` and `high` of its 95 % interval, which never leave the metric's range.
 
     Two seeds or more: from the spread of their values by Student's t, which covers samples, rows and, where every seed
-    was trained anew, training. One seed: from its standard error, which covers the samples alone. `interval` says
-    which; the ends are None when nothing is known of the spread.
+    was trained anew, training. Seeds that take the same rows do not differ in them, so it is never narrower than by the
+    standard error of one seed, which covers samples and reference. One seed: from that alone. `interval` says which;
+    the ends are None when nothing is known of the spread.
 
     The interval is Wilson's (1927), for any range [a, b]: the values v with |mean - v| <= t s(v). The variance s(v)^2
     is the one estimated at the mean, times (v - a)(b - v) over its value there, so it vanishes at the ends, as that of
@@ -53,15 +54,16 @@ def interval(
     mean, how = fmean(values), "none"
     low: float | None = None
     high: float | None = None
+    error = fmean(known) if known else None
+    halves = {} if error is None else {"standard error": NORMAL * error}
     if len(values) > 1:
         from scipy.special import stdtrit
 
-        half, how = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values)), "seeds"
+        spread = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+        halves = {"seeds": spread} | {k: half for k, half in halves.items() if half > spread}
+    if halves:
+        how, half = list(halves.items())[-1]
         low, high = within(mean, half, *bounds)
-    elif known:
-        how = "standard error"
-        low, high = within(mean, NORMAL * known[0], *bounds)
-    error = fmean(known) if known else None
     return {"mean": mean, "low": low, "high": high, "interval": how, "values": list(values), "standard_error": error}
 
 

@@ -30,10 +30,11 @@ class Extracted:
 
 @dataclass(frozen=True, eq=False)
 class FeatureGaussian:
-    """Mean (d,) and covariance (d, d) of features, float64, where the samples are not known."""
+    """Mean (d,) and covariance (d, d), float64, of the features of n samples that are not known; nor may n be."""
 
     mu: Tensor
     sigma: Tensor
+    n: int | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,9 @@ from genkit.evaluation.functional.inception_score import divergences
 from genkit.evaluation.functional.kernel import KernelSums, kernel_sums
 from genkit.evaluation.functional.matrices import Features, as_features, as_float64, as_pair
 
+DRAWN = 2000
+"""Rows that stand for those behind a Gaussian, at most."""
+
 
 def frechet_standard_error(real: Features, fake: Features) -> float:
     """Standard error of `frechet_distance_from_features(real, fake)`; errors as there."""
@@ -28,11 +31,19 @@ def frechet_standard_error(real: Features, fake: Features) -> float:
     return (towards_y.var() / len(x) + towards_x.var() / len(y)).sqrt().item()
 
 
-def frechet_standard_error_to(mu: Features, sigma: Features, fake: Features) -> float:
-    """The share of `fake` alone, where the reference (d,), (d, d) is taken as exact."""
-    y = as_features("fake features", fake)
-    towards = potentials(y, as_float64("mean", mu), factor(as_float64("covariance", sigma)))
-    return (towards.var() / len(y)).sqrt().item()
+def frechet_standard_error_to(mu: Features, sigma: Features, fake: Features, n: int | None = None) -> float:
+    """Standard error of a distance from a Gaussian (d,), (d, d).
+
+    Args:
+        n: samples that the Gaussian was fitted to, whose share is that of as many draws of it; None takes it as exact.
+    """
+    y, mean, a = as_features("fake features", fake), as_float64("mean", mu), factor(as_float64("covariance", sigma))
+    variance = potentials(y, mean, a).var() / len(y)
+    if n is not None:
+        z = torch.randn(min(n, DRAWN), a.shape[1], generator=torch.Generator().manual_seed(0), dtype=a.dtype)
+        drawn = mean + z.to(a) @ a.T
+        variance = variance + potentials(drawn, y.mean(0), factor_of_rows(centred_rows(y))).var() / n
+    return variance.sqrt().item()
 
 
 def potentials(y: Tensor, mean: Tensor, a: Tensor) -> Tensor:
@@ -77,7 +88,7 @@ def subset_standard_error(
 
     Args:
         score: called with the same fold of every set.
-        sets: (n, d) each, rows in random order.
+        sets: (n, d) each; each fold is of rows here and there.
         least: rows that a fold needs; fewer folds are used when the sets are small.
 
     Raises:
@@ -86,7 +97,8 @@ def subset_standard_error(
     folds = min(folds, *(len(s) // least for s in sets))
     if folds < 2:
         raise EvaluationError(f"a standard error needs at least {2 * least} samples in each set")
-    values = torch.tensor([score(*(s[i::folds] for s in sets)) for i in range(folds)], dtype=torch.float64)
+    mixed = [s[torch.randperm(len(s), generator=torch.Generator().manual_seed(0))] for s in sets]
+    values = torch.tensor([score(*(s[i::folds] for s in mixed)) for i in range(folds)], dtype=torch.float64)
     return tuple((values.std(0) / folds**0.5).tolist())
 
 

@@ -36,7 +36,7 @@ def _of_gaussians(real: Extracted | FeatureGaussian, fake: Extracted | FeatureGa
     def error() -> float | None:
         for exact, drawn in ((real, fake), (fake, real)):
             if isinstance(exact, FeatureGaussian) and isinstance(drawn, Extracted):
-                return frechet_standard_error_to(exact.mu, exact.sigma, drawn.features)
+                return frechet_standard_error_to(exact.mu, exact.sigma, drawn.features, exact.n)
         return None
 
     return Estimate(frechet_distance(*_moments(real), *_moments(fake)), error)

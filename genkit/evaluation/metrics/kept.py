@@ -57,7 +57,7 @@ class Moments(Kept):
         n, mean, scatter = self._unpacked(total, d)
         if n < 2:
             raise EvaluationError(f"{name} features: got 1 sample, at least 2 are needed")
-        return FeatureGaussian(mean, scatter / (n - 1))
+        return FeatureGaussian(mean, scatter / (n - 1), int(n))
 
     @staticmethod
     def _unpacked(flat: Tensor, d: int) -> tuple[Tensor, Tensor, Tensor]:

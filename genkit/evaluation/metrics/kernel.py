@@ -32,7 +32,7 @@ class KernelDistanceOfSubsets(Metric):
         size: samples of each subset.
     """
 
-    scores = (Scale("kds", "lower", label="KD", published="KID"),)
+    scores = (Scale("kds", "lower", label="KD of subsets", published="KID of subsets"),)
     instead = "; kd takes all pairs instead of subsets"
 
     def __init__(self, subsets: int = 100, size: int = 1000):
@@ -46,4 +46,9 @@ class KernelDistanceOfSubsets(Metric):
         rng = torch.Generator().manual_seed(sides.seed)
         real, fake = sides.real.features, sides.fake.features
         mean, deviation = kernel_distance_subsets(real, fake, self.subsets, self.least, rng)
-        return {"kds": Estimate(mean, lambda: deviation / math.sqrt(self.subsets))}
+
+        def error() -> float:
+            """The scatter of the subsets, beside that of other samples, which all subsets share."""
+            return math.hypot(jackknife(kernel_sums(*as_pair(real, fake))), deviation / math.sqrt(self.subsets))
+
+        return {"kds": Estimate(mean, error)}

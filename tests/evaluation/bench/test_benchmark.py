@@ -104,12 +104,41 @@ def test_a_second_run_scores_only_what_changed(here, monkeypatch):
     )
     again = run_bench(Bench.from_dict(spec()), "out")
     assert scored == [] and again == first
-    (here / "out" / "results").joinpath("01-other-seed1.json").write_text("{half")
+    (here / "out" / "results").joinpath("other-seed1.json").write_text("{half")
     write_folder([pictures(1, 7)], "other", start=30)
     run_bench(Bench.from_dict(spec()), "out")
     assert scored == ["other", "other"]
     run_bench(Bench.from_dict(spec(n=15)), "out")
     assert len(scored) == 2 + 4
+
+
+def test_entries_and_seeds_may_change_their_places(here, monkeypatch):
+    first = run_bench(Bench.from_dict(spec()), "out")
+    original, scored = bench_module.evaluate, []
+    monkeypatch.setattr(
+        bench_module, "evaluate", lambda a, *rest, **more: scored.append(a.name) or original(a, *rest, **more)
+    )
+    turned = run_bench(Bench.from_dict(spec(entries=spec()["entries"][::-1])), "out")
+    assert scored == [] and turned["entries"][::-1] == first["entries"]
+    again = run_bench(Bench.from_dict(spec(seeds=spec()["seeds"][::-1])), "out")
+    assert scored == ["noise", "other"], "the pictures are of what is the first seed now"
+    assert [entry["samples"] for entry in again["entries"]] != [entry["samples"] for entry in first["entries"]]
+    assert run_bench(Bench.from_dict(spec(seeds=spec()["seeds"][:1])), "out")["entries"][0]["samples"]
+    assert len(scored) == 2
+
+
+def test_entries_whose_files_would_have_one_name_have_two(here):
+    entries = [{"name": name, "source": "noise"} for name in ("a b", "a/b", "a-b")]
+    result = run_bench(Bench.from_dict(spec(entries=entries)), "out")
+    assert len({entry["samples"] for entry in result["entries"]}) == 3
+
+
+def test_the_same_rows_for_every_seed_are_no_certainty(here):
+    entries = [{"name": "other", "source": "other"}]
+    result = run_bench(Bench.from_dict(spec(n=30, metrics=["fd", "kd"], entries=entries)), "out")
+    for score in result["entries"][0]["summary"].values():
+        assert max(score["values"]) - min(score["values"]) < 1e-9 and score["interval"] == "standard error"
+        assert score["high"] - score["low"] > 2 * score["standard_error"]
 
 
 def test_stopped_in_the_middle_it_goes_on(here, monkeypatch):
@@ -272,7 +301,10 @@ def test_a_copy_is_its_own_nearest_neighbour(here):
 def test_intervals():
     found = interval([1.0, 2.0, 3.0], [0.1, 0.2, None])
     assert found["mean"] == 2 and found["high"] - 2 == pytest.approx(4.302653 / 3**0.5, rel=1e-5) == 2 - found["low"]
+    assert found["interval"] == "seeds"
     assert interval([1.0], [0.5])["high"] == pytest.approx(1.98, abs=1e-3)
+    same = interval([1.0, 1.0, 1.0], [0.5, 0.4, 0.6])
+    assert same["high"] == pytest.approx(1.98, abs=1e-3) and same["interval"] == "standard error"
     assert interval([1.0], [None])["low"] is None
 
 

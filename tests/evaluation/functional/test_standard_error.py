@@ -50,6 +50,21 @@ def test_frechet_to_statistics_counts_only_the_fakes():
     assert error == pytest.approx(torch.tensor(values).std().item(), rel=0.25)
 
 
+def test_frechet_to_statistics_of_n_samples_counts_them_too():
+    x, y = torch.randn(300, 6).double(), torch.randn(5000, 6).double() + 0.5
+    exact = frechet_standard_error_to(x.mean(0), x.T.cov(), y)
+    counted = frechet_standard_error_to(x.mean(0), x.T.cov(), y, 300)
+    assert counted == pytest.approx(frechet_standard_error(x, y), rel=0.15) and counted > 3 * exact
+
+
+def test_folds_do_not_depend_on_the_order_of_rows():
+    """Ten classes in turn would be a fold each."""
+    x = torch.randn(500, 3) + 10 * (torch.arange(500) % 10)[:, None]
+    (turned,) = subset_standard_error(lambda rows: (rows.mean().item(),), x)
+    (mixed,) = subset_standard_error(lambda rows: (rows.mean().item(),), x[torch.randperm(500)])
+    assert 0.4 < turned / mixed < 2.5
+
+
 def test_potentials_are_the_derivative_of_the_distance():
     """Moving weight to one sample changes the distance at the rate of its potential less the mean potential."""
     from genkit.evaluation.functional import frechet_distance
