@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -23,6 +22,7 @@ from genkit.core.generator import Generator
 from genkit.core.location import locate, sha256_of_weights
 from genkit.core.progress import Progress
 from genkit.core.reference import check_reference
+from genkit.evaluation.bench.cost_of_samples import seconds_per_1000
 from genkit.evaluation.bench.figures import QUERIES, SAMPLES, first_samples, neighbour_picture, sample_picture
 from genkit.evaluation.bench.kept_draw import KeptDraw
 from genkit.evaluation.bench.report_page import write_reports
@@ -50,7 +50,7 @@ class Recipes(Protocol):
 
 
 Note = Callable[[str], None]
-TIMED, TURNS, VERSION = 64, 3, 2
+VERSION = 3
 
 
 def run_bench(
@@ -201,7 +201,7 @@ class Benchmark:
             )
             scores.append(self.crew.broadcast(found.to_json()))
         pictures = self._pictures(side, seed, stem) if seed == bench.seeds[0] else {}
-        seconds = self.crew.broadcast(None if self.crew.rank else _seconds_per_1000(source, seed))
+        seconds = self.crew.broadcast(None if self.crew.rank else seconds_per_1000(source, seed))
         if drawn:
             drawn.forget()
         return {"scores": scores, "seconds": seconds, "pictures": pictures}
@@ -282,23 +282,6 @@ def _samples(what: Any, role: str) -> Source:
 
 def _content(source: Source) -> str | None:
     return source.fingerprint() if source.fingerprint else None
-
-
-def _seconds_per_1000(source: Source, seed: int) -> float | None:
-    """Of the quickest of a few turns after a first one; None for a source that is no generator.
-
-    On a CPU its own seconds, all threads together, which other work on the machine hardly moves."""
-    if source.kind != "weights":
-        return None
-    for _ in source.batches(2, seed, 2):
-        pass
-    turns, clock = [], time.process_time if computing().device.type == "cpu" else time.perf_counter
-    for _ in range(TURNS):
-        started = clock()
-        for _ in source.batches(TIMED, seed, TIMED):
-            pass
-        turns.append(clock() - started)
-    return 1000 * min(turns) / TIMED
 
 
 def _read(path: Path) -> dict[str, Any]:

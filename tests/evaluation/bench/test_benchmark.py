@@ -173,7 +173,7 @@ def test_killed_in_the_middle_of_a_draw_it_draws_on(here, monkeypatch):
         run_bench(Bench.from_dict(settings), "out")
     kept = list((here / "out" / "samples").rglob("*.safetensors"))
     assert len(kept) == 1, "a part is four batches"
-    monkeypatch.setattr(bench_module, "_seconds_per_1000", lambda *_: 1.0)
+    monkeypatch.setattr(bench_module, "seconds_per_1000", lambda *_: 1.0)
     monkeypatch.setattr(Noise, "_sample", lambda self, c, rows: drawn.append(-len(rows)) or original(self, c, rows))
     again = run_bench(Bench.from_dict(settings), "out")
     assert sum(d for d in drawn if d < 0) == -(20 - 8), "what was drawn is not drawn again"
@@ -184,7 +184,7 @@ def test_killed_in_the_middle_of_a_draw_it_draws_on(here, monkeypatch):
 def test_samples_are_drawn_once_for_all_extractors(here, monkeypatch):
     Classifier(size=8, width=6, classes=3).save_pretrained("second")
     drawn, original = [], Noise._sample
-    monkeypatch.setattr(bench_module, "_seconds_per_1000", lambda *_: 1.0)
+    monkeypatch.setattr(bench_module, "seconds_per_1000", lambda *_: 1.0)
     monkeypatch.setattr(Noise, "_sample", lambda self, c, rows: drawn.append(len(rows)) or original(self, c, rows))
     result = run_bench(Bench.from_dict(spec(also={"second": ["fd"]}, seeds=[0])), "out")
     assert sum(drawn) == 20
