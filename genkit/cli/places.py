@@ -132,6 +132,10 @@ class Writing(click.Command):
                 )
             if whose := _file_of(path):
                 raise GenkitError(f"{name} {path} is a file of {whose}; choose another place")
+            if name == "--json" and path.is_file() and path.suffix.lower() != ".json":
+                raise GenkitError(
+                    f"{name} {path} is a file of another kind, which would be replaced; choose another name"
+                )
         return super().invoke(ctx)
 
 

@@ -23,3 +23,11 @@ def count(what: str, n: object, least: int = 1, refusal: type[GenkitError] = Gen
     if isinstance(n, bool) or found < least:
         raise refusal(f"the {what} must be a whole number of at least {least}, got {shown(n)}")
     return found
+
+
+def checked_seed(seed: object, refusal: type[GenkitError] = GenkitError) -> int:
+    """`seed` as an int; raises GenkitError, as `refusal`, for what is no whole number from 0 to 2^63 - 1."""
+    found = count("seed", seed, 0, refusal)
+    if found >= 2**63:
+        raise refusal(f"a seed is below 2^63, got {shown(seed)}")
+    return found

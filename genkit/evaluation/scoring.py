@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from genkit.core.computing import exact
-from genkit.core.counts import count
+from genkit.core.counts import checked_seed, count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting
 from genkit.core.errors import EvaluationError
@@ -76,6 +76,8 @@ def evaluate(
         DataError: images that cannot be used, by file or index.
     """
     started = time.monotonic()
+    batch_size = count("batch size", batch_size, 1, EvaluationError)
+    seed = checked_seed(seed, EvaluationError)
     wanted, fake, real = _opened(a, against, metrics, n, extractor, weights, skip_bad)
     if isinstance(real, Statistics) and isinstance(fake, Statistics):
         return _of_statistics(wanted, real, fake, seed, started)
@@ -242,7 +244,11 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
         n=wanted.n,
         seed=seed,
         settings=_settings(wanted.names),
-        warnings=[*wanted.lines, *left_out(wanted.missing)],
+        warnings=[
+            *wanted.lines,
+            *left_out(wanted.missing),
+            *_warnings(side_of_statistics(real), side_of_statistics(fake), wanted.n, len(real.mu), wanted.names, None),
+        ],
         seconds=time.monotonic() - started,
         missing=wanted.missing,
     )

@@ -109,7 +109,7 @@ class Statistics(FeatureGaussian):
             raise EvaluationError(f"{path} is no readable statistics file ({first_line(damage)})") from damage
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise EvaluationError(
-                f"{path} does not say which extractor made it; make statistics with 'genkit stats DATA --out {path}'"
+                f"{path} does not say which extractor made it; make others with 'genkit stats DATA --out NEW.npz'"
             )
         return cls._from(path, torch.from_numpy(mu), torch.from_numpy(sigma), about)
 

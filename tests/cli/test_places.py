@@ -91,6 +91,7 @@ REFUSED = [
     ("exemplars run --extend digits --out run", "is an input"),
     ("evaluate weights --against digits --json run/metrics.jsonl", "is a file of the run "),
     ("evaluate weights --against digits --json run/classifier/explained.json", "is a file of the run "),
+    ("evaluate weights --against digits --json ckpt.safetensors", "is a file of another kind, which would be replaced"),
     ("explain weights pics/1/000000.png --to a --grid run/page/class-0.png", "is a file of the page in "),
     ("evaluate weights --against digits --json run/page/explanation.json", "is a file of the page in "),
     ("edit run --extend digits --out run/weights", "--out run/weights is a part of run, which is read (WEIGHTS)"),

@@ -26,6 +26,7 @@ from genkit.evaluation.extractors.extractor import Extractor
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import of_files
+from genkit.evaluation.statistics_file import Statistics
 from genkit.images import grouping
 from genkit.images.image_files import ImageFiles
 from genkit.images.pixels import from_uint8, write_folder
@@ -173,6 +174,27 @@ def test_the_same_data_is_at_distance_zero_and_says_so():
     scores = evaluate(data, data, n=30, extractor=Mean())
     assert abs(scores["fd"]) < 1e-9
     assert "both sides are the same data" in scores.warnings
+
+
+def test_numbers_of_python_are_checked():
+    data = DataSet("real", pictures(30))
+    for given, message in (
+        ({"batch_size": 0}, "the batch size must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "the seed must be a whole number of at least 0, got -1"),
+        ({"seed": "a"}, "the seed must be a whole number"),
+        ({"seed": 2**70}, "a seed is below 2.63"),
+    ):
+        with pytest.raises(EvaluationError, match=message):
+            evaluate(data, data, n=30, extractor=Mean(), **given)
+
+
+def test_two_statistics_files_are_warned_of_as_samples_are(tmp_path):
+    judge = extractor_for(Mean(), "pictures", (3, 8, 8), None)
+    for name, n in (("a", 3), ("b", 40)):
+        Statistics.of(torch.randn(n, 3), judge, name, name, 0).save(tmp_path / f"{name}.npz")
+    few = evaluate(tmp_path / "a.npz", tmp_path / "a.npz", ["fd"], 3).warnings
+    assert "both sides are the same data" in few and any("3 samples for 3 dimensions" in line for line in few)
+    assert evaluate(tmp_path / "b.npz", tmp_path / "b.npz", ["fd"], 40).warnings == ["both sides are the same data"]
 
 
 def test_samples_of_the_same_weights_are_told(tmp_path):
