@@ -20,6 +20,7 @@ import click
 from genkit import __version__
 from genkit.cli.launch import hand_over, has_launcher
 from genkit.cli.memory import keep_memory
+from genkit.cli.repeated import given_twice
 from genkit.core.display import is_first_process
 from genkit.core.errors import (
     BeyondTraining,
@@ -102,8 +103,6 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
         name, found, rest = super().resolve_command(ctx, args)
-        from genkit.cli.places import given_twice
-
         if found and (twice := given_twice(found, rest)):
             raise click.UsageError(f"{twice} is given twice; give it once, as of several the last alone would count")
         return name, found, rest

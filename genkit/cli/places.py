@@ -139,16 +139,6 @@ class Writing(click.Command):
         return super().invoke(ctx)
 
 
-def given_twice(command: click.Command, args: list[str]) -> str:
-    """An option with one value that is there more than once; "" where there is none, or the line cannot be read."""
-    with suppress(click.UsageError):
-        context = click.Context(command, info_name=command.name)
-        _, _, order = command.make_parser(context).parse_args(list(args))
-        valued = [p for p in order if isinstance(p, click.Option) and not (p.multiple or p.is_flag or p.count)]
-        return next((p.opts[0] for p in valued if valued.count(p) > 1), "")
-    return ""
-
-
 def _called(parameter: click.Parameter) -> str:
     return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
 
