@@ -103,8 +103,8 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f"no command {shown(args[0])}{suggest(args[0], COMMANDS)}")
         name, found, rest = super().resolve_command(ctx, args)
-        if found and (twice := given_twice(found, rest)):
-            raise click.UsageError(f"{twice} is given twice; give it once, as of several the last alone would count")
+        if found and is_first_process() and (twice := given_twice(found, rest)):
+            click.echo(f"warning: {twice} is given more than once; the last one alone counts", err=True)
         return name, found, rest
 
     def _of_earlier(self, ctx: click.Context, name: str) -> list[click.Command]:
