@@ -136,7 +136,8 @@ def test_a_stopped_run_goes_on_with_its_own_length(steps: list[Any], capsys: Cap
         ("--mean", "0.9", "not given"),
         ("--input-size", "8", "not given"),
     ):
-        told = refusal(capsys, *line, option, value, "--resume")
+        again = line[:-2] if option == "--size" else line
+        told = refusal(capsys, *again, option, value, "--resume")
         assert (own if option == "--size" else f"whose {option} is {own}: leave {option} out") in told
     Path("run/recipe.yaml").write_text("train: 3")
     assert "cannot be read, so the run cannot go on" in refusal(capsys, *line, "--resume")

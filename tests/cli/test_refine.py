@@ -236,7 +236,8 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
 def test_bad_input_is_refused_before_work(
     gan: Path, tmp_path: Path, capsys: Capture, options: list[str], message: str
 ) -> None:
-    said = refusal(capsys, "refine", str(gan), "--data", DATA, "--out", str(tmp_path / "out"), *options)
+    data = [] if "--data" in options else ["--data", DATA]
+    said = refusal(capsys, "refine", str(gan), *data, "--out", str(tmp_path / "out"), *options)
     assert message in said
     assert not (tmp_path / "out").exists()
 
