@@ -165,7 +165,7 @@ def arms(name: str, weights: str, seed: int, features: str | None, out: Path) ->
 
 def remember(generator: Generator, made: Made) -> None:
     """From now on it makes a sample once, for all who share `made`: two judges and each kind of rejection ask for the
-    same proposals, of which a diffusion model makes fifteen a second."""
+    same proposals, which are dear of a diffusion model."""
     honest = generator._sample
 
     def sample(condition: Mapping[str, Tensor], rows: Rows) -> Tensor:

@@ -16,6 +16,7 @@ from genkit.cli.places import (
     COUNT,
     DATA,
     FILE,
+    JSON,
     PICTURE,
     SEED,
     WEIGHTS,
@@ -57,7 +58,7 @@ def _samples(command: Callable[..., None]) -> Callable[..., None]:
 @option("--metrics", help="Of 'genkit list metrics', or one above; by what A is, if not said.")
 @option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000 or 1,000 if not said.")
 @option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
-@option("--json", "json_path", type=FILE, of=(*MOST, "knn"), help="Also write everything to this file.")
+@option("--json", "json_path", type=JSON, of=(*MOST, "knn"), help="Also write everything to this file.")
 @skip_bad_option
 @option("--batch-size", type=COUNT, of=(FEATURES, "likelihood"), help="Changes speed alone.")
 @option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")

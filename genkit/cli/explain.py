@@ -13,7 +13,7 @@ from genkit.cli.own_module import is_source
 from genkit.cli.places import (
     ABOUT_WEIGHTS,
     COUNT,
-    FILE,
+    JSON,
     PICTURE,
     SEED,
     WEIGHTS,
@@ -97,7 +97,7 @@ IMAGE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @option("--seed", type=SEED, of=(CLASSIFIER,), help="Of the choice of images for a page; 0 if not said.")
 @click.option("-n", "n", type=COUNT, help="Images searched, 250; or exemplars behind the image, 8.")
 @click.option("--grid", type=PICTURE, help="Picture of one image and what changes it, or stands behind it.")
-@click.option("--json", "json_path", type=FILE, help="Also write everything about one image to this file.")
+@click.option("--json", "json_path", type=JSON, help="Also write everything about one image to this file.")
 @skip_bad_option
 @click.pass_context
 @on_device

@@ -44,11 +44,19 @@ class Place(click.Path):
         folder: a folder is written, not a file.
         suffixes: that a file's name may end with; empty allows all.
         replaces: patterns of the files in a folder that the command replaces.
+        over: suffixes of a file that may be replaced; empty allows all.
     """
 
-    def __init__(self, *, folder: bool = False, suffixes: tuple[str, ...] = (), replaces: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        *,
+        folder: bool = False,
+        suffixes: tuple[str, ...] = (),
+        replaces: tuple[str, ...] = (),
+        over: tuple[str, ...] = (),
+    ):
         super().__init__(path_type=Path)
-        self.folder, self.suffixes, self.replaces = folder, suffixes, replaces
+        self.folder, self.suffixes, self.replaces, self.over = folder, suffixes, replaces, over
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(str(super().convert(at_home(os.fspath(value)), param, ctx)))
@@ -59,7 +67,7 @@ class Place(click.Path):
 
 
 WEIGHTS, DATA, FILE, FOLDER = Input("weights"), Input("data"), Place(), Place(folder=True)
-PICTURE = Place(suffixes=(".png",))
+PICTURE, JSON = Place(suffixes=(".png",)), Place(over=(".json",))
 ABOUT_WEIGHTS = "WEIGHTS is a weights folder, a run folder or a shipped name, see 'genkit list weights'."
 ABOUT_DATA = (
     "DATA is the name of a data set from 'genkit list data', with its split as in mnist/test; a folder or zip of "
@@ -125,14 +133,14 @@ class Writing(click.Command):
             if isinstance(p.type, (Input, click.Path)) and not isinstance(p.type, Place)
         }
         check_apart(outputs, inputs)
-        for name, path, _ in outputs:
+        for name, path, place in outputs:
             if host := among_files_of(path):
                 raise GenkitError(
                     f"{name} {path} lies among the files of the run {host}, which it empties; choose another place"
                 )
             if whose := _file_of(path):
                 raise GenkitError(f"{name} {path} is a file of {whose}; choose another place")
-            if name == "--json" and path.is_file() and path.suffix.lower() != ".json":
+            if place.over and path.is_file() and path.suffix.lower() not in place.over:
                 raise GenkitError(
                     f"{name} {path} is a file of another kind, which would be replaced; choose another name"
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -30,6 +31,17 @@ class Weighted(Protocol):
     """Something with weights, as a torch.nn.Module has them."""
 
     def state_dict(self) -> Any: ...
+
+
+class Described(Weighted, Protocol):
+    """Weights, and the settings that they are used with."""
+
+    config: dict[str, Any]
+
+
+def described_fingerprint(described: Described) -> str:
+    """Equal for modules, such as generators, of equal weights and settings."""
+    return weights_fingerprint(described) + json.dumps(described.config, sort_keys=True, default=str)
 
 
 def weights_fingerprint(weighted: Weighted) -> str:

@@ -14,7 +14,7 @@ from genkit.core.counts import checked_seed, count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting
 from genkit.core.errors import EvaluationError
-from genkit.core.fingerprint import weights_fingerprint
+from genkit.core.fingerprint import described_fingerprint
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
@@ -284,7 +284,7 @@ def _warnings(
 
 def _same_weights(real: Source | Statistics, fake: Source | Statistics) -> list[str]:
     made = [side.generator for side in (real, fake) if isinstance(side, Source) and side.generator is not None]
-    if len(made) < 2 or weights_fingerprint(made[0]) != weights_fingerprint(made[1]):
+    if len(made) < 2 or described_fingerprint(made[0]) != described_fingerprint(made[1]):
         return []
     return ["both sides are samples of the same weights by the same seed: distances of 0 say nothing of the generator"]
 

@@ -27,12 +27,13 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
     sizes = [_mapping(found.get(side)).get("n") for side in ("a", "against")]
     n = min((size for size in sizes if isinstance(size, int)), default=None)
     of_floor = floor.get("n") if isinstance(floor.get("n"), int) else None
+    known = {k: error for k, error in errors.items() if isinstance(error, float)}
     rows = [
         (
             str(labels.get(k, k)),
             shown(v),
-            f"± {errors[k]:.2g}" if isinstance(errors.get(k), float) else "",
-            verdict(k, v, real.get(k), str(better.get(k, "")), n, of_floor, _number(errors.get(k)))
+            f"± {known[k]:.2g}" if k in known else "",
+            verdict(k, v, real.get(k), str(better.get(k, "")), n, of_floor, known.get(k))
             if isinstance(v, (int, float))
             else "",
         )
@@ -48,10 +49,6 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
         "iteration": left.pop("iteration", None),
         "about": flat(left),
     }
-
-
-def _number(found: Any) -> float | None:
-    return found if isinstance(found, float) else None
 
 
 def data_tables(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -204,7 +204,10 @@ def test_weights_without_a_critic_get_a_fresh_one(tmp_path: Path, capsys: Captur
         (["--sampler", "mh", "--rate", "0.2"], "--rate is not for the sampler mh, which takes --chain"),
         (["--sampler", "dot", "--gamma", "0"], "--gamma is not for the sampler dot, which takes --chain"),
         (["--sampler", "mh", "--chain", "1000001"], "--chain: input should be less than or equal to 1000000"),
-        (["--chain", "3"], "rejection, which takes --rate, --percentile, --gamma, --burn-in"),
+        (
+            ["--chain", "3"],
+            "--chain is not for the sampler rejection, which takes --rate, --percentile, --gamma, --burn-in",
+        ),
         (["--step-size", "0.1"], "--step-size is not for the sampler rejection"),
         (["--sampler", "mh", "--burn-in", "100"], "--burn-in is not for the sampler mh, which takes --chain"),
         (["--sampler", "ddls", "--rate", "0.1"], "ddls, which takes --chain, --step-size"),

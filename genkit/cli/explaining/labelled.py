@@ -41,12 +41,15 @@ class Right(NamedTuple):
     best_order: tuple[str, ...] = ()
 
     @property
+    def of_one_label(self) -> bool:
+        return len(self.met) == 1 and not self.unknown
+
+    @property
     def line(self) -> str:
         left_out = f"; labels left out, which are none of {_some(self.classes)}: {_some(self.unknown)}"
         said = f"the classifier is right on {100 * self.right:.0f} % of {self.labelled:,} labelled images"
         said += f", its classes taken to be {_some(self.order)} (--classes names them so)" if self.order else ""
-        one = len(self.met) == 1 and not self.unknown
-        said += f", all of which are labelled {self.classes[self.met[0]]}" if one else ""
+        said += f", all of which are labelled {self.classes[self.met[0]]}" if self.of_one_label else ""
         return said + (left_out if self.unknown else "")
 
     @property
@@ -62,7 +65,7 @@ class Right(NamedTuple):
                 f"{self.line}; it would be on {100 * self.best:.0f} % if its outputs stood for "
                 f"{_some(self.best_order)} in this order: see whether --classes has the order of its outputs"
             )
-        if self.right > self.commonest or (len(self.met) == 1 and not self.unknown):
+        if self.right > self.commonest or self.of_one_label:
             return ""
         if self.unknown:
             return f"{self.line}: see whether --classes names the classes as the labels are"

@@ -200,12 +200,11 @@ class ExplainRun:
 
     def check_asked(self, seed: int, steps: int | None) -> None:
         """Raises CheckpointError for what words alone show: a seed, or a length, with which the run cannot go on."""
-        from genkit.training.checkpoint import complete, step_of
         from genkit.training.run_folder import RunFolder
 
         if seed != self.seed and self.recipe:
             raise CheckpointError(f"{self.out} was begun with --seed {self.seed}; {AGAIN}")
-        done = step_of(kept[-1]) if (kept := complete(RunFolder(self.out).checkpoints)) else 0
+        done = RunFolder(self.out).step
         if steps and steps < done:
             raise CheckpointError(f"{self.out} has done {done:,} iterations already: leave --steps out, or give more")
 

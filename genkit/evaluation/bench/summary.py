@@ -55,15 +55,16 @@ def interval(
     low: float | None = None
     high: float | None = None
     error = fmean(known) if known else None
-    halves = {} if error is None else {"standard error": NORMAL * error}
+    halves = dict[str, float]()
     if len(values) > 1:
         from scipy.special import stdtrit
 
-        spread = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
-        halves = {"seeds": spread} | {k: half for k, half in halves.items() if half > spread}
+        halves["seeds"] = float(stdtrit(len(values) - 1, 0.975)) * stdev(values) / math.sqrt(len(values))
+    if error is not None:
+        halves["standard error"] = NORMAL * error
     if halves:
-        how, half = list(halves.items())[-1]
-        low, high = within(mean, half, *bounds)
+        how = max(halves, key=halves.__getitem__)
+        low, high = within(mean, halves[how], *bounds)
     return {"mean": mean, "low": low, "high": high, "interval": how, "values": list(values), "standard_error": error}
 
 

@@ -145,11 +145,8 @@ def sampler_over(
             chains.start_from(starts)
         return chains.to(generator.device)
     latent: LatentGenerator = generator  # type: ignore[assignment]
-    if kind == "ddls":
-        moves = {"steps": steps, "eta": step_size}
-        return LatentLangevin(latent, ratio, **_said(moves)).to(generator.device)
-    moves = {"steps": steps, "rate": step_size}
-    return LatentTransport(latent, ratio, **_said(moves)).to(generator.device)
+    moves, size = (LatentLangevin, "eta") if kind == "ddls" else (LatentTransport, "rate")
+    return moves(latent, ratio, **_said({"steps": steps, size: step_size})).to(generator.device)
 
 
 def _said(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from genkit.core.files import write_atomically
-from genkit.core.fingerprint import fingerprint, weights_fingerprint
+from genkit.core.fingerprint import described_fingerprint, fingerprint
 from genkit.core.generator import Generator
 
 Proposed = tuple[Tensor, dict[str, Tensor]]
@@ -63,7 +63,7 @@ class KeptProposals:
         return made
 
     def _on_disk(self, folder: Path, key: str, generator: Generator, make: Callable[[], Proposed]) -> Proposed:
-        self._mark = self._mark or _marked(generator)
+        self._mark = self._mark or described_fingerprint(generator)
         path = folder / f"{sha256((self._mark + key).encode()).hexdigest()}.safetensors"
         found = _read(path, generator)
         if found is None:
@@ -71,11 +71,6 @@ class KeptProposals:
             parts = {X: x} | {CONDITION + name: rows for name, rows in condition.items()}
             write_atomically(path, save({name: rows.cpu().contiguous() for name, rows in parts.items()}))
         return found
-
-
-def _marked(generator: Generator) -> str:
-    """Equal for generators of equal weights and settings."""
-    return weights_fingerprint(generator) + json.dumps(generator.config, sort_keys=True, default=str)
 
 
 def _read(path: Path, generator: Generator) -> Proposed | None:
