@@ -9,7 +9,8 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import loaded
+from genkit.cli.result_file import write_json
 
 
 def score(
@@ -35,7 +36,7 @@ def score(
     _show(f"{weights} on {data.name}", found)
     warn([*found["warnings"], *data.remarks()])
     if json_path:
-        write_json(json_path, found)
+        write_json(json_path, found, a=(weights, product))
 
 
 def _show(title: str, found: dict[str, Any]) -> None:

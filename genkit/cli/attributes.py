@@ -9,7 +9,8 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import loaded
+from genkit.cli.result_file import write_json
 from genkit.core.errors import GenkitError, kind_of
 
 
@@ -41,7 +42,7 @@ def score(
     click.echo(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s")
     warn(data.remarks())
     if json_path:
-        write_json(json_path, found)
+        write_json(json_path, found, a=(weights, predictor))
 
 
 def predicting(weights: str, held: Any = None) -> Any:

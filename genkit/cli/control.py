@@ -9,7 +9,8 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, made, write_json
+from genkit.cli.places import loaded, made
+from genkit.cli.result_file import write_json
 from genkit.core.documents import is_spec
 from genkit.core.errors import GenkitError
 
@@ -55,7 +56,7 @@ def score(
     if _run_of(judge) and _run_of(weights) == _run_of(judge):
         warn(["the judge is of the run that it judges, where it had a part in the training: it may be fooled by it"])
     if json_path:
-        write_json(json_path, found.to_json())
+        write_json(json_path, found.to_json(), a=(weights, generator), judge=(judge, reader))
 
 
 def _run_of(place: str) -> Path | None:

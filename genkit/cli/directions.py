@@ -11,7 +11,8 @@ from genkit.cli.computing_options import on_device
 from genkit.cli.console import display, progress, table
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_recipe import lasting, train_once
-from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded, write_json
+from genkit.cli.places import ABOUT_WEIGHTS, COUNT, SEED, WEIGHTS, Place, Writing, loaded
+from genkit.cli.result_file import write_json
 from genkit.cli.sampler_options import Number
 from genkit.core.errors import GenkitError
 from genkit.core.files import check_own_folder

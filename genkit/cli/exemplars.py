@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from genkit.cli.console import heading, table
-from genkit.cli.places import write_json
+from genkit.cli.result_file import write_json
 
 if TYPE_CHECKING:
     from genkit.vae.exemplar_explanation import ExemplarExplanation
@@ -35,7 +35,7 @@ def explain(weights: str, image: Path | None, n: int | None, grid: Path | None, 
     if grid:
         _draw(grid, found)
     if json_path:
-        write_json(json_path, found.to_json())
+        write_json(json_path, found.to_json(), a=(weights, vae))
 
 
 def tell_exemplars(vae: VAE) -> None:

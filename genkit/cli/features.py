@@ -10,7 +10,7 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import write_json
+from genkit.cli.result_file import write_json
 from genkit.cli.sampler_options import OPTIONS, configured
 from genkit.core.display import is_first_process
 from genkit.core.errors import GenkitError, shown

@@ -8,7 +8,8 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import loaded
+from genkit.cli.result_file import write_json
 from genkit.core.errors import GenkitError, shown
 
 ABOUT = """Classify labelled images by the nearest latents of A, a VAE.
@@ -54,7 +55,7 @@ def score(
     )
     warn(found.warnings)
     if json_path:
-        write_json(json_path, found.to_json())
+        write_json(json_path, found.to_json(), a=(weights, generator))
 
 
 def _numbers(text: str) -> list[int]:

@@ -10,7 +10,8 @@ import click
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import loaded
+from genkit.cli.result_file import write_json
 from genkit.core.display import rows_watched
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def score(
         return
     show(weights, found)
     if json_path:
-        write_json(json_path, found.to_json())
+        write_json(json_path, found.to_json(), a=(weights, generator))
 
 
 def show(weights: str, found: Likelihoods) -> None:

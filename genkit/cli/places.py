@@ -6,7 +6,6 @@ A command that writes is of the class `Writing`; its results are of the type `Pl
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ import click
 
 from genkit.core.documents import Unreadable, is_spec, parse_yaml
 from genkit.core.errors import GenkitError, WeightsError, kind_of, shown
-from genkit.core.files import at_home, check_place, write_atomically
+from genkit.core.files import at_home, check_place
 from genkit.core.location import among_files_of, has_begun
 
 
@@ -236,12 +235,6 @@ def _paths(given: Any) -> Iterator[Path]:
             yield from _paths(spec if isinstance(spec, Mapping) else ())
     elif given is not None and os.path.exists(path := at_home(text)):
         yield Path(path)
-
-
-def write_json(path: Path, tree: Mapping[str, Any]) -> None:
-    """Writes a result to a file and prints its path."""
-    write_atomically(path, (json.dumps(tree, indent=2) + "\n").encode())
-    click.echo(f"written to {path}")
 
 
 def loaded(kind: Any, weights: str, misfit: str = "") -> Any:

@@ -9,7 +9,8 @@ import click
 
 from genkit.cli.console import display, heading, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
-from genkit.cli.places import loaded, write_json
+from genkit.cli.places import loaded
+from genkit.cli.result_file import write_json
 
 
 def score(
@@ -50,4 +51,6 @@ def score(
     warn([*data.remarks(), *found.remarks()])
     if json_path:
         told = {"name": data.name, "n": n, "fingerprint": data.fingerprint}
-        write_json(json_path, {**asdict(found), "trusted": found.trusted, "against": told, "seed": seed})
+        write_json(
+            json_path, {**asdict(found), "trusted": found.trusted, "against": told, "seed": seed}, a=(weights, sampler)
+        )

@@ -14,20 +14,19 @@ from genkit.core.counts import checked_seed, count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import reporting
 from genkit.core.errors import EvaluationError
-from genkit.core.fingerprint import described_fingerprint
 from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
+from genkit.evaluation import remarks
 from genkit.evaluation.extractors.choice import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.metrics.metric import Sides
-from genkit.evaluation.metrics.neighbours import Neighbours
 from genkit.evaluation.metrics.scores_by_name import ScoreValues, compute, label, metric_named
 from genkit.evaluation.opening import open_sides, open_source
 from genkit.evaluation.possible import Wanted, check_fit, left_out
 from genkit.evaluation.reading import Reader, side_of_statistics
-from genkit.evaluation.scores import Score, ScoredSide, Scores
+from genkit.evaluation.scores import Score, Scores
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 
@@ -104,8 +103,8 @@ def evaluate(
             *wanted.lines,
             *left_out(missing),
             *reader.warnings,
-            *_warnings(described[0], described[1], n, dim, names, judge.channels),
-            *_same_weights(real, fake),
+            *remarks.of_sides(described[0], described[1], n, dim, names, judge.channels),
+            *remarks.of_samples(real, fake, compared),
         ],
         seconds=time.monotonic() - started,
         missing=missing,
@@ -172,7 +171,7 @@ def statistics(
     assert isinstance(side.found, Extracted)
     features, fingerprint = side.found.features, side.fingerprint or ""
     made = beside(lambda: Statistics.of(features, judge, source.name, fingerprint, seed))
-    return made, [*reader.warnings, *_few(source.name, made.n, len(made.mu), n)]
+    return made, [*reader.warnings, *remarks.too_few(source.name, made.n, len(made.mu), n)]
 
 
 def _check_alone(source: Source | Statistics) -> None:
@@ -234,11 +233,11 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
             f"{fake.extractor.get('name')} and {real.extractor.get('name')} (or other weights of it)"
         )
     values, _ = beside(lambda: compute(wanted.names, Sides(real, fake, seed)))
-    name = str(real.extractor.get("name"))
+    name, a, against = str(real.extractor.get("name")), side_of_statistics(fake), side_of_statistics(real)
     return Scores(
         scores=_scores(wanted, values, name, real.published),
-        a=side_of_statistics(fake),
-        against=side_of_statistics(real),
+        a=a,
+        against=against,
         extractor=real.extractor,
         dim=len(real.mu),
         n=wanted.n,
@@ -247,7 +246,7 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
         warnings=[
             *wanted.lines,
             *left_out(wanted.missing),
-            *_warnings(side_of_statistics(real), side_of_statistics(fake), wanted.n, len(real.mu), wanted.names, None),
+            *remarks.of_sides(against, a, wanted.n, len(real.mu), wanted.names, None),
         ],
         seconds=time.monotonic() - started,
         missing=wanted.missing,
@@ -256,45 +255,3 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
 
 def _settings(names: Sequence[str]) -> dict[str, Any]:
     return {key: value for name in names for key, value in metric_named(name).settings.items()}
-
-
-def _channels(real: ScoredSide, fake: ScoredSide, wanted: int | None) -> list[str]:
-    """A line where grey images are compared with colour ones, or colour is not looked at."""
-    kinds = {(1,): "grey", (3,): "in colour", (1, 3): "partly grey and partly in colour"}
-    found = [kinds.get(tuple(side.notes.get("channels", ()))) for side in (fake, real)]
-    if wanted is None or None in found or set(found) == {"grey"} or (wanted == 3 and set(found) == {"in colour"}):
-        return []
-    seen = "grey ones are compared with three equal channels" if wanted == 3 else "of colour the luminance alone counts"
-    if found[0] == found[1]:
-        return [f"images of {fake.name} and {real.name} are {found[0]}: {seen}"]
-    return [f"images of {fake.name} are {found[0]}, those of {real.name} {found[1]}: {seen}"]
-
-
-def _warnings(
-    real: ScoredSide, fake: ScoredSide, n: int, dim: int, names: Sequence[str], channels: int | None
-) -> list[str]:
-    found = [line for side in (fake, real) for line in _few(side.name, side.n, dim, n, side.kind)]
-    if real.n != fake.n and any(isinstance(metric_named(name), Neighbours) for name in names):
-        found.append(f"{fake.n} samples against {real.n}: precision, recall and their kin depend on both numbers")
-    found += _channels(real, fake, channels)
-    if fake.fingerprint and fake.fingerprint == real.fingerprint:
-        found.append("both sides are the same data")
-    return found
-
-
-def _same_weights(real: Source | Statistics, fake: Source | Statistics) -> list[str]:
-    made = [side.generator for side in (real, fake) if isinstance(side, Source) and side.generator is not None]
-    if len(made) < 2 or described_fingerprint(made[0]) != described_fingerprint(made[1]):
-        return []
-    return ["both sides are samples of the same weights by the same seed: distances of 0 say nothing of the generator"]
-
-
-def _few(name: str, have: int | None, dim: int, asked: int, kind: str = "") -> list[str]:
-    lines: list[str] = []
-    if have is None:
-        return lines
-    if have < asked and kind != "statistics":
-        lines.append(f"{name}: {have} samples instead of {asked}")
-    if have <= dim:
-        lines.append(f"{name}: {have} samples for {dim} dimensions; distances are biased upwards")
-    return lines

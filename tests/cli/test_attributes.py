@@ -28,7 +28,8 @@ def test_a_predictor_is_scored_by_what_it_reads(capsys: Capture, measured: Path,
         lines = {line.split(":")[0]: line for line in ran.out.splitlines()}
         assert "mean absolute error" in lines["hue"] and lines["hue"].endswith("degrees of the circle")
         assert lines["size"].endswith("of the deviation")
-    assert json.loads((tmp_path / "s.json").read_text())["values"]["size"] < 0.01
+    found = json.loads((tmp_path / "s.json").read_text())
+    assert found["values"]["size"] < 0.01 and found["a"]["name"] == str(measured)
 
 
 def test_thresholds_are_yaml(capsys: Capture, measured: Path) -> None:

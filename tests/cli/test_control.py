@@ -41,6 +41,9 @@ def test_tables_and_json(capsys, tmp_path, weights):
     found = json.loads((tmp_path / "out.json").read_text())
     assert set(found["attributes"]) == {"shape", "hue"} and found["data"]["n"] == 60
     assert set(found["attributes"]["hue"]["errors"]) == {"real", "own", "chance", "nearest", "judge"}
+    assert (found["a"]["name"], found["judge"]["name"]) == weights and found["a"]["weights"] != found["judge"][
+        "weights"
+    ]
 
 
 def test_a_measurement_is_a_judge_and_what_it_does_not_read_is_said(capsys, weights):

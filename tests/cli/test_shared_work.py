@@ -15,6 +15,8 @@ import yaml
 from benchmarks.small_recipes import read, shrunk
 from genkit.cli.main import main
 from genkit.core.catalog import build
+from genkit.core.fingerprint import weights_fingerprint
+from genkit.core.pretrained import Pretrained
 from genkit.evaluation import latent_neighbours
 from genkit.images import pixels
 from tests.cli.test_series import on_two
@@ -126,6 +128,14 @@ def test_two_processes_find_what_one_finds(name: str, lines: Lines, one_and_two:
     assert one and one.keys() == two.keys()
     for path in one:
         assert plain(one[path]) == plain(two[path]), path
+
+
+@pytest.mark.parametrize("name", ["likelihood", "diffusion", "knn", "accuracy"])
+def test_a_score_tells_whose_it_is(name: str, lines: Lines, one_and_two: tuple[Path, Path]) -> None:
+    found = json.loads((one_and_two[0] / name / "found.json").read_text())["a"]
+    held = Pretrained.from_pretrained(lines[name][1])
+    assert isinstance(held, torch.nn.Module) and found["name"] == lines[name][1]
+    assert found["weights"] == weights_fingerprint(held) and found["settings"] == json.loads(json.dumps(held.config))
 
 
 def test_files_are_decoded_by_one_process_each(mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,8 @@ from genkit.evaluation.sources import of_files
 from genkit.evaluation.statistics_file import Statistics
 from genkit.images import grouping
 from genkit.images.image_files import ImageFiles
-from genkit.images.pixels import from_uint8, write_folder
+from genkit.images.pixels import from_uint8, to_uint8, write_folder
+from tests.contracts.specs import PLAIN_DDPM
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +208,36 @@ def test_samples_of_the_same_weights_are_told(tmp_path):
     with torch.no_grad():
         next(gan.parameters()).add_(1)
     gan.save_pretrained(tmp_path / "b")
-    assert not any("same weights" in w for w in evaluate(tmp_path / "a", tmp_path / "b", ["fd"], 30).warnings)
+    assert not any("the same" in w for w in evaluate(tmp_path / "a", tmp_path / "b", ["fd"], 30).warnings)
+
+
+def test_the_same_weights_with_other_settings_are_no_same_samples():
+    torch.manual_seed(0)
+    one = build(PLAIN_DDPM)
+    same, other = build(PLAIN_DDPM), build(PLAIN_DDPM | {"solver": {"type": "ddim", "steps": 3}})
+    for parameter in one.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    for copy in (same, other):
+        copy.load_state_dict(one.state_dict())
+    lines = [evaluate(one, against, ["fd"], 20, Mean()).warnings for against in (same, other)]
+    assert [any("the same" in line for line in told) for told in lines] == [True, False]
+
+
+def test_a_generator_beside_its_own_samples_is_told(tmp_path):
+    made = Noise().sample(40, rng=torch.Generator().manual_seed(0))
+    write_folder([to_uint8(made)], tmp_path / "own")
+    scores = evaluate(Noise(), tmp_path / "own", ["fd"], 40, Mean())
+    assert scores["fd"] < 1e-3 and any("both sides are the same samples" in line for line in scores.warnings)
+    write_folder([to_uint8(Noise().sample(40, rng=torch.Generator().manual_seed(1)))], tmp_path / "other")
+    assert not any("the same" in line for line in evaluate(Noise(), tmp_path / "other", ["fd"], 40, Mean()).warnings)
+
+
+def test_samples_that_are_all_alike_to_the_extractor_are_told():
+    grey = DataSet("grey", torch.full((30, 1, 8, 8), 100, dtype=torch.uint8))
+    lines = evaluate(grey, DataSet("real", pictures(30)), ["fd"], 30, Mean()).warnings
+    assert [line for line in lines if "alike" in line] == [
+        "grey: all samples are alike to the extractor: none of its features varies"
+    ]
 
 
 def test_a_classifier_gives_class_shares(tmp_path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.console import heading, table, warn
-from genkit.cli.places import write_json
+from genkit.cli.result_file import write_json
 from genkit.core.errors import GenkitError
 
 if TYPE_CHECKING:

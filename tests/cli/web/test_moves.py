@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genkit.cli.places import write_json
+from genkit.cli.result_file import write_json
 from genkit.cli.web.library import Library
 from genkit.cli.web.moves import MOST, SCORES, moves_of
 from genkit.cli.web.pictures import samples
