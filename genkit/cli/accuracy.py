@@ -12,6 +12,9 @@ from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded
 from genkit.cli.result_file import write_json
 
+MANY = 20
+"""Classes beyond which those of each are in the JSON alone."""
+
 
 def score(
     weights: str,
@@ -40,10 +43,14 @@ def score(
 
 
 def _show(title: str, found: dict[str, Any]) -> None:
-    rows = [
-        (name, f"{value:.4f}", f"{found['standard_errors'][name]:.2g}", found["better"][name])
-        for name, value in found["values"].items()
-    ]
+    errors = {name: "" if error is None else f"{error:.2g}" for name, error in found["standard_errors"].items()}
+    rows = [(name, f"{value:.4f}", errors[name], found["better"][name]) for name, value in found["values"].items()]
     click.echo(heading(title))
     click.echo(table(rows, ("score", "value", "standard error", "better")))
+    guess = f"always naming the commonest class would get {found['commonest']:.4f}"
+    click.echo(f"mean over classes {found['balanced']:.4f}; {guess}")
+    right, n = found["classes"]["right"], found["classes"]["n"]
+    if len(right) <= MANY:
+        each = [(name, f"{share:.4f}", str(n[name])) for name, share in right.items()]
+        click.echo(table(each, ("class", "told right", "images")))
     click.echo(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s")

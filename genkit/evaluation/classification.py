@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -42,7 +43,10 @@ def accuracy(
     progress: Progress | None = None,
     crew: Crew = ALONE,
 ) -> dict[str, Any]:
-    """Shares of right answers, as `Scores.to_json` gives scores.
+    """Shares of right answers, as `Scores.to_json` gives scores; one of 0 or 1 has no standard error.
+
+    `classes` has the images, and the share told right, of each class; `balanced` is the mean of these shares, and
+    `commonest` what one gets who always names the most frequent class.
 
     Args:
         product: a classifier.
@@ -65,10 +69,16 @@ def accuracy(
         if progress:
             progress(min((k + 1) * ROWS, len(chosen)), len(chosen))
     parts = crew.gathered(made)
-    values = {name: torch.cat([part[name] for part in parts]).mean().item() for name in parts[0]}
+    answers = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    values = {name: right.mean().item() for name, right in answers.items()}
+    names = data.conditions.class_names or tuple(map(str, range(len(numbers))))
+    classes = _of_each(next(iter(answers.values())), data.labels[chosen], names)
     return {
         "values": values,
-        "standard_errors": {name: math.sqrt(v * (1 - v) / len(chosen)) for name, v in values.items()},
+        "standard_errors": {name: math.sqrt(v * (1 - v) / len(chosen)) or None for name, v in values.items()},
+        "classes": classes,
+        "balanced": sum(classes["right"].values()) / len(classes["right"]),
+        "commonest": max(classes["n"].values()) / len(chosen),
         "labels": {name: name for name in values},
         "better": dict.fromkeys(values, "higher"),
         "against": {"name": data.name, "n": len(chosen), "fingerprint": data.fingerprint},
@@ -76,6 +86,15 @@ def accuracy(
         "warnings": [],
         "seconds": time.monotonic() - started,
         "versions": versions(),
+    }
+
+
+def _of_each(right: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Images of each class that has some, and the share of right answers among them."""
+    found = {name: of for k, name in enumerate(names) if len(of := right[labels == k])}
+    return {
+        "n": {name: len(of) for name, of in found.items()},
+        "right": {name: of.mean().item() for name, of in found.items()},
     }
 
 

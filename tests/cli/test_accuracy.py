@@ -29,7 +29,10 @@ def test_a_classifier_is_scored_on_a_written_spec(
     arguments = ("--against", SHIFTED, "--metrics", "accuracy", "-n", 1000, "--json", tmp_path / "scores.json")
     ran = run(capsys, "evaluate", always_three, *arguments)
     assert ran.code == 0 and "0.1000" in ran.out and "inverted" in ran.out
-    assert json.loads((tmp_path / "scores.json").read_text())["values"] == {"accuracy": pytest.approx(0.1)}
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found["values"] == {"accuracy": pytest.approx(0.1)} and found["classes"]["right"]["3"] == 1
+    assert "mean over classes 0.1000; always naming the commonest class would get 0.1" in ran.out
+    assert [line.split() for line in ran.out.splitlines() if line.startswith("3 ")] == [["3", "1.0000", "100"]]
 
 
 def test_refuses(always_three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

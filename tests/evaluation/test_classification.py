@@ -33,6 +33,9 @@ def test_counts_what_is_right() -> None:
     assert found["values"] == {"accuracy": 7 / 8, "never": 0.0}
     assert found["standard_errors"]["accuracy"] == pytest.approx((7 / 64 / 8) ** 0.5)
     assert found["against"]["n"] == 8 and found["better"]["accuracy"] == "higher"
+    assert found["standard_errors"]["never"] is None, "none of 8 is right, and that has no scatter"
+    assert found["classes"] == {"n": {"0": 3, "1": 5}, "right": {"0": 1.0, "1": 0.8}}
+    assert found["balanced"] == pytest.approx(0.9) and found["commonest"] == 5 / 8
     assert accuracy(ByBrightness(), squares([0, 0, 0, 1, 1, 1, 1, 1]), n=3)["against"]["n"] == 3
 
 
