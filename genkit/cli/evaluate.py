@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,13 @@ def _samples(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("a", type=Input("a"))
 @option("--against", type=DATA, before=("test", "run"), help="Reference; for outliers a run that judges.")
 @option("--metrics", help="Of 'genkit list metrics', or one above; by what A is, if not said.")
-@option("-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000 or 1,000 if not said.")
+@option(
+    "-n", "n", type=COUNT, of=MOST, help="Samples of each side; 10,000 or 1,000 if not said. Not of knn and outliers."
+)
 @option("--seed", type=SEED, of=(*MOST, "outliers"), help="Of samples, rows and noise; 0 if not said.")
-@option("--json", "json_path", type=JSON, of=(*MOST, "knn"), help="Also write everything to this file.")
+@option(
+    "--json", "json_path", type=JSON, of=(*MOST, "knn"), help="Also write everything to this file. Not of outliers."
+)
 @skip_bad_option
 @option("--batch-size", type=COUNT, of=(FEATURES, "likelihood"), help="Changes speed alone.")
 @option("--extractor", type=WEIGHTS, of=(FEATURES,), help="Of 'genkit list extractors', or a classifier.")
@@ -155,5 +159,10 @@ def _refuse_unused(ctx: click.Context, use: str, called: str) -> None:
     for parameter in ctx.command.params:
         of = parameter.of if isinstance(parameter, Option) else ()
         if of and use not in of and _is_given(ctx.params.get(parameter.name or "")):
-            says = "says how samples or features are made" if of == (FEATURES,) else f"is for {' and '.join(of)}"
+            says = "says how samples or features are made" if of == (FEATURES,) else f"is for {_listed(of)}"
             raise GenkitError(f"{parameter.opts[0]} {says}, and {called} needs no such thing; leave it out")
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
