@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +26,10 @@ from genkit.cli.places import (
     loaded,
     skip_bad_option,
 )
-from genkit.cli.refine_recipe import CALIBRATED, TRAINED, advice, critic_of, part, ratio_spec, refine_recipe
+from genkit.cli.refine_recipe import CALIBRATED, TRAINED, advice, critic_of, part, refine_recipe
+from genkit.cli.refinement import Refinement, checked, leak, seen_by_critic
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
-from genkit.core.errors import ConditionError, GenkitError, kind_of
+from genkit.core.errors import GenkitError, kind_of
 from genkit.core.files import check_own_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -43,36 +42,9 @@ if TYPE_CHECKING:
 RATIOS = ("keep", "head", "fresh", "platt", "isotonic", "raw")
 HELD_OUT, STEPS = 0.2, 2000
 GENERATOR = "generator"
-OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "samples": "--burn-in"}
-OPTIONS |= {"steps": "--chain", "step_size": "--step-size"}
-"""Settings of the samplers."""
 TRAINING, PROPOSALS, REPORT = "training", "proposals", "refinement.json"
 BEGUN, FINISHED = (TRAINING, PROPOSALS), ("config.json", "model.safetensors", "README.md", REPORT)
 """Parts of a folder of refined weights: from the start, and in the end."""
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """A checked request.
-
-    Attributes:
-        changed: whether `generator` samples otherwise than `weights` do.
-        looks: real samples by which the best checkpoint of a ratio that is trained is chosen.
-        held_out: others, to calibrate and judge on.
-    """
-
-    weights: str
-    generator: Generator
-    changed: bool
-    kind: str
-    features: str | None
-    data: Mapping[str, Any]
-    looks: Mapping[str, Any]
-    held_out: Mapping[str, Any]
-    sampler: str
-    settings: Mapping[str, Any]
-    out: Path
-    seed: int
 
 
 @click.command("refine", cls=Writing, epilog=f"{ABOUT_WEIGHTS} {ABOUT_DATA}")
@@ -148,7 +120,8 @@ def command(
     changed = solver is not None or sampling_steps is not None
     asked = Refinement(weights, generator, changed, kind, features, taught, looks, judged, sampler, settings, out, seed)
     _check_place(out, kind in TRAINED)
-    density = _checked(asked)
+    density = checked(asked)
+    seen = seen_by_critic(asked)
     if kind not in TRAINED and (training or resume):
         raise GenkitError(
             f"--{'steps' if training else 'resume'} is of a ratio that is trained ({', '.join(TRAINED)}); "
@@ -156,11 +129,13 @@ def command(
         )
     join_launch()
     crew = crew_of_launch()
+    if not crew.rank:
+        warn(list(leak(asked, seen, held_out is None)))
     with _keeping(asked):
         former = density if kind == "keep" else None
         if kind in TRAINED:
             density = _trained(asked, training or STEPS, resume, crew)
-        _finish(asked, density, former, crew)
+        _finish(asked, density, former, seen, crew)
 
 
 def _sampled_by(generator: Generator, solver: str | None, steps: str | None) -> Generator:
@@ -176,33 +151,6 @@ def _check_place(out: Path, trained: bool) -> None:
     """Raises WeightsError for a folder that holds anything but a refinement that may go on."""
     begun = {*BEGUN, *(folder.name for folder in out.glob(f"{GENERATOR}-*"))}
     check_own_folder(out, {*begun, *FINISHED} if trained and (out / TRAINING).is_dir() else begun)
-
-
-def _checked(asked: Refinement) -> DensityRatio:
-    """The ratio before training; refuses settings that the sampler has no use for, a generator it cannot move, and data
-    that do not fit or are too few."""
-    import torch
-
-    from genkit.core.catalog import build
-    from genkit.core.randomness import Rows
-    from genkit.evaluation.real_data import open_data
-    from genkit.posthoc.rejection.fitting import check_judges, sampler_over
-
-    shape = tuple(asked.generator.sample_shape)
-    try:
-        asked.generator.conditions.resolve(None, 1, Rows(1, torch.Generator()))
-    except ConditionError as undrawn:
-        raise GenkitError(f"{asked.weights}: {undrawn}, and refine draws conditions itself") from undrawn
-    open_data(asked.data, shape, "--data")
-    check_judges(open_data(asked.held_out, shape, "--held-out"))
-    if asked.kind in TRAINED:
-        check_judges(open_data(asked.looks, shape, "--held-out"))
-    ratio: DensityRatio = build(
-        ratio_spec(asked.weights, asked.kind, asked.generator, asked.features),
-        where="--features" if asked.features else "--ratio",
-    )
-    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
-    return ratio.to(asked.generator.device)
 
 
 def _keeping(asked: Refinement) -> AbstractContextManager[None]:
@@ -251,7 +199,9 @@ def _sampled(asked: Refinement, crew: Crew) -> str:
     return crew.broadcast(str(folder))
 
 
-def _finish(asked: Refinement, density: DensityRatio, former: DensityRatio | None, crew: Crew) -> None:
+def _finish(
+    asked: Refinement, density: DensityRatio, former: DensityRatio | None, seen: int | None, crew: Crew
+) -> None:
     import torch
 
     from genkit.core.randomness import stable_seed
@@ -276,7 +226,8 @@ def _finish(asked: Refinement, density: DensityRatio, former: DensityRatio | Non
     if generator.class_names:
         made.class_names = generator.class_names
     made.save_pretrained(asked.out)
-    write_atomically(asked.out / REPORT, (json.dumps(found.to_json(), indent=2) + "\n").encode())
+    report = {**found.to_json(), "seen_by_critic": seen}
+    write_atomically(asked.out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
     _tell(found, made, advice(asked.kind, asked.weights))
     if (asked.out / PROPOSALS).is_dir():
         click.echo(f"{asked.out / PROPOSALS} keeps the samples that were drawn, for --resume; it may be deleted")

@@ -80,7 +80,9 @@ def _head_on(network: dict[str, str], hidden: int, where: str, generator: Genera
 
 
 def _fresh_critic(generator: Generator) -> dict[str, Any]:
-    shape, classes = generator.sample_shape, generator.conditions.classes
+    """A critic of samples of a class; of samples alone where the generator may be left to choose it."""
+    shape, label = generator.sample_shape, generator.conditions.get("label")
+    classes = 0 if label is None or label.free else generator.conditions.classes
     if len(shape) == 1:
         return {"type": "mlp_critic", "dims": shape[0], "width": HIDDEN, "depth": 3, "classes": classes}
     return {"type": "dcgan_critic", "size": shape[-1], "channels": shape[0], "width": 32, "classes": classes}

@@ -19,12 +19,12 @@ def write_json(path: Path, tree: Mapping[str, Any], **of: tuple[str, Any]) -> No
         of: key -> the argument and what it held, such as the generator of a score: told as its name, the hash of its
             weights and its settings, so that nobody need guess later what the numbers are of.
     """
-    whole = {**tree, **{key: {"name": name, **_told(held)} for key, (name, held) in of.items()}}
+    whole = {**tree, **{key: {"name": name, **_weighed(held)} for key, (name, held) in of.items()}}
     write_atomically(path, (json.dumps(whole, indent=2) + "\n").encode())
     click.echo(f"written to {path}")
 
 
-def _told(held: Any) -> dict[str, Any]:
+def _weighed(held: Any) -> dict[str, Any]:
     from genkit.core.fingerprint import weights_fingerprint
     from genkit.core.pretrained import Pretrained
 

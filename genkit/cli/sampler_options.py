@@ -133,7 +133,7 @@ def configured(generator: Generator, given: dict[str, Any], steps: str = "--step
 
 def _resampled(generator: RatioSampler, asked: dict[str, Any]) -> Generator:
     """Another sampler over the same ratio."""
-    from genkit.posthoc.rejection.fitting import sampler_over
+    from genkit.posthoc.rejection.fitting import resampled
 
     for name in asked:
         if name not in ("sampler", "rate", "steps"):
@@ -145,16 +145,8 @@ def _resampled(generator: RatioSampler, asked: dict[str, Any]) -> Generator:
     if all(own.get(name) == value for name, value in asked.items()):
         return generator
     kind = asked.get("sampler") or ("rejection" if "rate" in asked else generator.kind)
-    starts = getattr(generator, "starts", None)
-    made = sampler_over(
-        generator.generator,
-        generator.ratio,
-        kind,
-        rate=asked.get("rate"),
-        steps=steps and int(steps),
-        starts=starts if kind == "mh" and starts is not None and len(starts) else None,
-        options={"rate": "--rate", "steps": "--steps"},
-    )
+    settings: Any = {"rate": asked.get("rate"), "steps": steps and int(steps)}
+    made = resampled(generator, kind, **settings, options={"rate": "--rate", "steps": "--steps"})
     return _named_as(generator, made)  # type: ignore[no-any-return]
 
 

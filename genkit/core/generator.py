@@ -17,7 +17,7 @@ from genkit.core.condition import Condition, Conditioned
 from genkit.core.counts import count
 from genkit.core.crew import ALONE, Crew
 from genkit.core.display import watched
-from genkit.core.errors import GenkitError, kind_of, with_article
+from genkit.core.errors import ConditionError, GenkitError, kind_of, with_article
 from genkit.core.evaluating import evaluating
 from genkit.core.graph import Graph, latent_graph
 from genkit.core.known import on_host
@@ -113,7 +113,12 @@ class Generator(Conditioned, Pretrained, nn.Module, ABC):
         return {}
 
     def asked(self, x: Tensor, offered: Condition) -> dict[str, Tensor]:
-        """The conditions that samples like real ones x are made for: made of x, or taken from what is offered."""
+        """The conditions that samples like real ones x are made for: made of x, or taken from what is offered.
+
+        Raises ConditionError where one is not.
+        """
+        for name in sorted(self.conditions.keys() - offered.keys() - {*self.made}):
+            raise ConditionError(f"{kind_of(self)} is asked for {name}, which the data do not have")
         return {**self.condition_of(x), **{name: offered[name] for name in self.conditions if name not in self.made}}
 
     def over(self, items: Items) -> Self:

@@ -18,7 +18,7 @@ from genkit.core.interruption import beside
 from genkit.core.mixture import PointMixture
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
-from genkit.evaluation import remarks
+from genkit.evaluation import two_sides
 from genkit.evaluation.extractors.choice import POINTS, check_extractor, default_extractor, extractor_for
 from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.metrics.metric import Sides
@@ -103,8 +103,8 @@ def evaluate(
             *wanted.lines,
             *left_out(missing),
             *reader.warnings,
-            *remarks.of_sides(described[0], described[1], n, dim, names, judge.channels),
-            *remarks.of_samples(real, fake, compared),
+            *two_sides.of_sides(described[0], described[1], n, dim, names, judge.channels),
+            *two_sides.of_samples(real, fake, compared),
         ],
         seconds=time.monotonic() - started,
         missing=missing,
@@ -171,7 +171,7 @@ def statistics(
     assert isinstance(side.found, Extracted)
     features, fingerprint = side.found.features, side.fingerprint or ""
     made = beside(lambda: Statistics.of(features, judge, source.name, fingerprint, seed))
-    return made, [*reader.warnings, *remarks.too_few(source.name, made.n, len(made.mu), n)]
+    return made, [*reader.warnings, *two_sides.too_few(source.name, made.n, len(made.mu), n)]
 
 
 def _check_alone(source: Source | Statistics) -> None:
@@ -246,7 +246,7 @@ def _of_statistics(wanted: Wanted, real: Statistics, fake: Statistics, seed: int
         warnings=[
             *wanted.lines,
             *left_out(wanted.missing),
-            *remarks.of_sides(against, a, wanted.n, len(real.mu), wanted.names, None),
+            *two_sides.of_sides(against, a, wanted.n, len(real.mu), wanted.names, None),
         ],
         seconds=time.monotonic() - started,
         missing=wanted.missing,

@@ -13,17 +13,25 @@ import pytest
 import torch
 
 from genkit.cli.main import main
+from genkit.cli.sampler_options import configured
 from genkit.core.catalog import build
+from genkit.core.columns.labels import Labels
 from genkit.core.generator import Generator
 from genkit.core.interruption import Interrupted
 from genkit.core.pretrained import save_products
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
+from genkit.gan.control.controlled import Controlled
+from genkit.gan.control.encoder import ControlEncoder
+from genkit.gan.gan import GAN
+from genkit.images import pixels as images
 from genkit.posthoc.rejection.density_ratio import DensityRatio
+from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
 from genkit.training.recipe import Recipe
 from tests.cli.console import refusal, run
 from tests.cli.test_series import on_two
 from tests.contracts.specs import DCGAN_G, PLAIN_DDPM, UPSAMPLER, seeded
+from tests.gan.control.test_split_mapping import small
 from tests.training.tiny import on_processes
 
 Capture = pytest.CaptureFixture[str]
@@ -265,6 +273,113 @@ def test_settings_of_samplers_are_kept_and_told(gan: Path, tmp_path: Path, capsy
         out = moved / sampler
         assert run(capsys, *line, "--sampler", sampler, "--step-size", 0.3, "--out", out).code == 0
         assert Generator.from_pretrained(out).config[name] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("sampler", "settings", "another", "kept"),
+    [
+        ("ddls", ["--step-size", 0.3, "--chain", 4], ["--steps", 5], {"eta": 0.3, "steps": 5}),
+        ("dot", ["--step-size", 0.3, "--chain", 4], ["--sampler", "dot", "--steps", 5], {"rate": 0.3, "steps": 5}),
+        ("rejection", ["--burn-in", 600], ["--rate", 0.4], {"samples": 600, "rate": 0.4}),
+        ("rejection", ["--burn-in", 600, "--percentile", 80], ["--rate", 0.4], {"samples": 600, "percentile": None}),
+        ("mh", ["--chain", 4], ["--steps", 5], {"length": 5}),
+    ],
+)
+def test_one_setting_that_is_exchanged_leaves_the_others(
+    sampler: str, settings: list[Any], another: list[Any], kept: dict[str, Any], gan: Path, tmp_path: Path,
+    capsys: Capture,
+) -> None:  # fmt: skip
+    out = tmp_path / "refined"
+    line = ("refine", gan, "--data", DATA, "--ratio", "raw", "--sampler", sampler, *settings, "--out", out)
+    assert run(capsys, *line).code == 0
+    given = {another[i].lstrip("-"): str(another[i + 1]) for i in range(0, len(another), 2)}
+    given |= {"rate": float(given["rate"])} if "rate" in given else {}  # type: ignore[dict-item]
+    before = Generator.from_pretrained(out)
+    found = configured(before, dict(given))
+    assert {name: found.config[name] for name in kept} == kept
+    if isinstance(before, MetropolisHastings) and isinstance(found, MetropolisHastings):
+        assert len(before.starts) and found.starts.equal(before.starts)
+    assert run(capsys, "sample", out, "-n", 3, *another, "--out", tmp_path / "drawn").code == 0
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GAN of digits by class, with its critic."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("labelled")
+    generator = build({"type": "gan", "network": {**DCGAN_G, "classes": 10}})
+    critic = build({"type": "dcgan_critic", "size": 8, "channels": 1, "width": 4, "classes": 10})
+    save_products({"generator": generator, "critic": critic}, folder)
+    return folder
+
+
+DIGITS = "{type: part, data: {type: digits, split: test, size: 8}, stop: 60}"
+UNLABELLED = "{type: folder, path: PICTURES, size: 8, channels: 1, labels: false}"
+OF_TWO = "{type: some_classes, data: {type: digits, split: test, size: 8}, classes: [4, 9]}"
+
+
+@pytest.mark.parametrize("ratio", ["raw", "keep", "head", "fresh", "platt", "isotonic"])
+@pytest.mark.parametrize("role", ["--data", "--held-out"])
+def test_data_without_the_classes_that_are_asked_for_are_refused_before_work(
+    role: str, ratio: str, labelled: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    images.write_folder([torch.zeros(12, 1, 8, 8, dtype=torch.uint8)], tmp_path / "pictures")
+    for spec, classes in ((UNLABELLED.replace("PICTURES", str(tmp_path / "pictures")), 0), (OF_TWO, 2)):
+        given = {"--data": DIGITS, "--held-out": DIGITS, role: spec}
+        line = [word for pair in given.items() for word in pair]
+        said = refusal(capsys, "refine", labelled, *line, "--ratio", ratio, "--out", tmp_path / "out")
+        assert said.startswith(f"{role}: ") and "takes 10 classes of 'label'" in said and str(classes) in said
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_ratio_is_not_judged_on_data_without_its_classes(labelled: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "raw"
+    line = ("refine", labelled, "--data", DIGITS, "--ratio", "raw", "--sampler", "mh", "--out", out)
+    assert run(capsys, *line).code == 0
+    images.write_folder([torch.zeros(12, 1, 8, 8, dtype=torch.uint8)], tmp_path / "pictures")
+    said = refusal(capsys, "evaluate", out, "--metrics", "ratio", "--against", tmp_path / "pictures", "-n", 8)
+    assert "is asked for label, which the data do not have" in said
+
+
+THREE = "{type: some_classes, data: {type: digits, split: test, size: 8, channels: 3}, classes: [1, 2, 3]}"
+
+
+def test_a_generator_that_chooses_the_class_itself_gets_a_critic_without_classes(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    torch.manual_seed(0)
+    generator = GAN(small(size=8, widths=[8, 6], split={"label": 3, "rest": 6}))
+    controlled = Controlled(generator, {"label": ControlEncoder(Labels(3), 3, 8)})
+    critic = build({"type": "dcgan_critic", "size": 8, "channels": 3, "width": 4, "classes": 3})
+    save_products({"controlled": controlled, "critic": critic}, tmp_path / "w")
+    line = ["refine", tmp_path / "w", "--data", THREE, "--ratio", "fresh", "--steps", 1, "--burn-in", 60]
+    assert run(capsys, *line, "--gamma", -20, "--out", tmp_path / "fresh").code == 0
+    for asked in ([], ["--label", 1], ["--label", "free"], ["--sampler", "mh", "--steps", 2]):
+        name = "-".join(map(str, asked)) or "unasked"
+        assert run(capsys, "sample", tmp_path / "fresh", "-n", 3, *asked, "--out", tmp_path / name).code == 0
+    refined = Generator.from_pretrained(tmp_path / "fresh")
+    assert isinstance(refined, Rejection) and len(refined.log_m) == 4, "three classes, and those left free"
+    said = refusal(capsys, *line[:4], "--ratio", "raw", "--out", tmp_path / "raw")
+    assert "one of 3 classes, and the generator may be left to choose one: take --ratio fresh" in said
+
+
+def test_held_out_samples_that_the_critic_knows_are_told(finished: Path, tmp_path: Path, capsys: Capture) -> None:
+    spec = json.dumps(Recipe.load(finished / "recipe.yaml").data)
+    line = ["refine", finished, "--data", spec, "--ratio", "raw", "--sampler", "mh"]
+    told = run(capsys, *line, "--out", tmp_path / "own")
+    seen = json.loads((tmp_path / "own/refinement.json").read_text())["seen_by_critic"]
+    assert told.code == 0 and seen > 10 and f"the critic was trained on {seen:,} of the" in told.err + told.out
+    others = "{type: shifted, data: {type: digits, split: test}, inverted: true}"
+    told = run(capsys, *line, "--held-out", others, "--out", tmp_path / "others")
+    assert told.code == 0 and "the critic was trained on" not in told.err + told.out
+    assert json.loads((tmp_path / "others/refinement.json").read_text())["seen_by_critic"] == 0
+
+
+def test_what_a_critic_without_a_record_knows_is_not_known(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    line = ["refine", gan, "--data", DATA, "--sampler", "mh", "--ratio"]
+    for kind, held, told in (("raw", [], True), ("raw", ["--held-out", DATA], False), ("fresh", [], False)):
+        ran = run(capsys, *line, kind, *steps(kind, 1), *held, "--out", tmp_path / f"{kind}-{len(held)}")
+        assert ran.code == 0 and ("it is not known whether the critic" in ran.err + ran.out) == told
 
 
 def test_a_score_that_is_the_ratio_is_told_once(gan: Path, tmp_path: Path, capsys: Capture) -> None:

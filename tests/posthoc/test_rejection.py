@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genkit.core import tree
+from genkit.core.catalog import build
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.crew import ALONE, Crew
@@ -152,9 +154,46 @@ def test_classes_keep_their_own_thresholds() -> None:
     assert abs(sampler.settled().log_m[0] - sampler.settled().log_m[1] - 6) < 0.5
 
 
-def test_a_burn_in_is_saved(tmp_path: Any) -> None:
-    from genkit.core.catalog import build
+def test_samples_whose_class_is_left_to_the_generator_have_a_threshold_of_their_own() -> None:
+    """Of class 0 the ratio says 6 more than of samples that were left free."""
 
+    class Uneven(nn.Module):
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return (x - 10 * condition["label"][:, None]).squeeze(1).double() - 6 * condition["label"].double()
+
+    free = Wide()
+    free.conditions = ConditionSpace({"label": Labels(2, free=True)})
+    sampler = Rejection(free, Uneven(), rate=0.2)
+    of = sampler.settled()
+    assert len(of.log_m) == 3 and (of.log_m[2] - of.log_m[0]).sub(6).abs() < 0.8
+    sampler.sample(400, rng=rng())
+    assert abs(sampler.proposals.kept / sampler.proposals.made - 0.2) < 0.03 and sampler.proposals.beyond < 10
+
+
+@pytest.mark.parametrize("make", [partial(Rejection, samples=100), MetropolisHastings, LatentLangevin])
+def test_a_critic_of_classes_judges_no_sample_of_any(make: Any) -> None:
+    critic = build({"type": "mlp_critic", "dims": 1, "width": 4, "depth": 1, "classes": 2})
+    free = Wide()
+    free.conditions = ConditionSpace({"label": Labels(2, free=True)})
+    with pytest.raises(GenkitError, match="of one of 2 classes, and the class was left to the generator"):
+        make(free, DensityRatio(critic)).sample(3)
+
+
+def test_a_ratio_may_take_the_condition_or_not() -> None:
+    class OfBoth(nn.Module):
+        def forward(self, x: Tensor, condition: Any) -> Tensor:
+            return Known()(x, condition)
+
+    class OfImages(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return -x.squeeze(1).double().abs()
+
+    for make in (partial(Rejection, samples=1000), MetropolisHastings, LatentLangevin, LatentTransport):
+        assert make(Wide(), OfBoth()).sample(3).shape == (3, 1)
+        assert make(Wide(2), OfImages()).sample(3).shape == (3, 1)
+
+
+def test_a_burn_in_is_saved(tmp_path: Any) -> None:
     spec = {"type": "gan", "network": {"type": "mlp_generator", "latent_dim": 2, "width": 8, "depth": 1}}
     critic = {"type": "mlp_critic", "width": 8, "depth": 1}
     made = build(
@@ -404,6 +443,64 @@ def test_calibrations_mend_scores_and_the_prior(seeded: None) -> None:
     assert with_prior(x).allclose(Known()(x) - math.log(3))
     with pytest.raises(GenkitError, match="real samples and of made ones"):
         Platt().fit(score, torch.ones(40_000).bool())
+
+
+def test_a_ratio_that_was_fitted_to_unequal_numbers_is_judged_and_calibrated_without_them() -> None:
+    for calibration in ("", "platt", "isotonic"):
+        plain, biased = (
+            fitted(Wide(), DensityRatio(Biased(prior), prior=prior), Real(), rng(), calibration, 600)
+            for prior in (0.0, math.log(4))
+        )
+        assert abs(plain.after.z - biased.after.z) < 1e-4 and abs(plain.before.z - biased.before.z) < 1e-4
+        assert abs(biased.after.bce - plain.after.bce) < 1e-6 and abs(biased.after.z) < 3
+
+
+class Biased(Known):
+    """The logits of one who saw exp(prior) times as many real samples as made ones."""
+
+    def __init__(self, prior: float):
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+        return super().forward(x, condition) + self.prior
+
+
+@pytest.mark.parametrize("n", [20, 50, 200, 2000])
+def test_the_true_ratio_is_trusted_however_few_judge_it(n: int) -> None:
+    found = []
+    for seed in range(100):
+        drawn = torch.randn(2 * n, 1, generator=rng(seed))
+        real = torch.arange(2 * n) < n
+        found.append(reliability(Known()(torch.where(real[:, None], drawn, WIDE * drawn)), real).trusted)
+    assert sum(found) >= 90
+    told = torch.randn(4000, generator=rng())
+    real = torch.rand(4000, generator=rng(1)) < 0.5
+    assert not reliability(told, real).trusted, "what says nothing is not"
+
+
+def test_samples_that_cannot_be_real_are_judged_and_moved() -> None:
+    real = torch.tensor([True, False, True, False])
+    found = reliability(torch.tensor([1.0, -math.inf, 0.5, -1.0]), real)
+    want = F.softplus(torch.tensor([-1.0, -math.inf, -0.5, -1.0])).mean().item()
+    assert found.bce == pytest.approx(want) and math.isfinite(found.error)
+    wrong = reliability(torch.tensor([-math.inf, 1.0, 0.5, -1.0]), real)
+    assert wrong.bce == math.inf and any("no better than chance" in line for line in wrong.remarks())
+
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.where(x[:, 0] < 0, -math.inf, 3 * x[:, 0].double())
+
+    assert LatentTransport(_Plane(), Half(), steps=1).sample(20, rng=rng()).isfinite().all()
+    with pytest.raises(GenkitError, match="no two samples could both be real"):
+        LatentTransport(_Plane(), _Never()).sample(2)
+
+
+class _Never(nn.Module):
+    """Nothing can be real."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0 * x[:, 0] - math.inf
 
 
 @pytest.mark.filterwarnings("error")

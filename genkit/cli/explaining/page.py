@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,6 +14,7 @@ from genkit.cli.given_classifier import of_weights
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.own_module import imported, is_source, refuse_file
 from genkit.cli.places import loaded, made
+from genkit.cli.taught import known_to
 from genkit.core.display import is_first_process
 from genkit.core.documents import is_spec
 from genkit.core.errors import GenkitError, WeightsError, kind_of
@@ -186,17 +186,7 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
 
 def _taught(by: str, searched: DataSet) -> Iterator[str]:
     """A reason not to trust an explanation by the very images that the StyleEx was trained on."""
-    from genkit.core.documents import Unreadable, read_json
-    from genkit.core.location import locate
-    from genkit.training.data_record import known_rows
-
-    found, folder = 0, Path(by)
-    with suppress(WeightsError):
-        located = locate(by)
-        folder = folder if folder.is_dir() or not isinstance(located, Path) else located
-    for path in (*folder.glob("data.json"), *folder.glob("*/data.json")):
-        with suppress(Unreadable):
-            found = max(found, known_rows(read_json(path), searched))
+    found = known_to(by, searched) or 0
     if found > SHARED * len(searched):
         yield (
             f"the StyleEx was trained on at least {found:,} of these {len(searched):,} images: reconstructions and "

@@ -20,7 +20,7 @@ from genkit.core.frozen import freeze, is_frozen
 from genkit.core.generator import LatentGenerator
 from genkit.core.precision import full
 from genkit.core.randomness import Randomness, Rows, seeds_of_rows
-from genkit.core.styled import named_slices, noise_of
+from genkit.core.styled import MovedStyles, named_slices, noise_of
 from genkit.core.tree import Tree
 from genkit.gan.control.encoder import ControlEncoder
 from genkit.gan.gan import GAN
@@ -69,14 +69,22 @@ class Controlled(LatentGenerator):
     def standard_normal(self) -> bool:
         return self.generator.standard_normal
 
+    @property
+    def network(self) -> Any:
+        return self.generator.network
+
     def latents(self, randomness: Randomness) -> Tree:
         return self.generator.latents(randomness)
 
     def forward(self, z: Tree, condition: Condition | None = None) -> Tensor:
-        network: Any = self.generator.network
-        w = self.controlled_w(network.to_w(z)[:, 0], condition or {})
-        images: Tensor = network.synthesise(w, noise_of(z))
+        w = self.controlled_w(self.network.to_w(z)[:, 0], condition or {})
+        images: Tensor = self.network.synthesise(w, noise_of(z))
         return full(images)
+
+    def moved_styles(self, latents: Tree, condition: Condition) -> MovedStyles:
+        """See `genkit.core.styled.MovesStyles`."""
+        w = self.controlled_w(self.network.to_w(latents)[:, 0], condition)
+        return MovedStyles(self.network.spread(w), {})
 
     def controlled_w(self, w: Tensor, condition: Condition) -> Tensor:
         """W (B, style_dim) with the slices that are asked for, and the others truncated."""

@@ -17,7 +17,16 @@ from genkit.core.styled import joined
 from genkit.posthoc.directions.deformators import Deformator, FixedDirections, LatentCoordinates, check_orthogonal
 from genkit.posthoc.directions.ganspace import ganspace, ganspace_z
 from genkit.posthoc.directions.sefa import Found, sefa
-from genkit.posthoc.directions.spaces import LatentSpace, LayerSpace, Space, WSpace, drawn, drawn_vectors, styles_of
+from genkit.posthoc.directions.spaces import (
+    LatentSpace,
+    LayerSpace,
+    Space,
+    WSpace,
+    drawn,
+    drawn_vectors,
+    is_styled,
+    styles_of,
+)
 
 ClosedForm = Literal["sefa", "ganspace", "random", "coordinate"]
 SAMPLED = 10_000
@@ -114,7 +123,7 @@ class FirstLayer:
         if found is None:
             raise GenkitError(
                 f"{kind_of(generator)} gives its latent {space.name} to no affine layer first, which SeFa and "
-                "GANSpace look at; of a generator with styles they are in the space w"
+                f"GANSpace look at{'; they are in its space w' if is_styled(generator) else ''}"
             )
         self.weight = found
 

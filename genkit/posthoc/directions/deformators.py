@@ -40,13 +40,14 @@ class Deformator(Pretrained, nn.Module, ABC):
         """(B, directions) -> (B, dim), with a graph."""
 
     def along(self, number: int, strengths: Tensor) -> Tensor:
-        """Shifts (n, dim) of one direction at strengths (n,).
+        """Shifts (n, dim) of one direction at strengths (n,); none at strength 0.
 
         Raises:
             GenkitError: there is no direction of this number.
         """
         check_number(number, self.directions)
-        return self(one_hot(torch.full_like(strengths, number, dtype=torch.int64), strengths, self.directions))
+        shifts = self(one_hot(torch.full_like(strengths, number, dtype=torch.int64), strengths, self.directions))
+        return torch.where((strengths != 0)[:, None], shifts, 0)
 
 
 class LinearDeformator(Deformator):

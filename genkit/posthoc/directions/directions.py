@@ -81,12 +81,13 @@ class Directions(FromItsLatents):
                 f"{len(self)} directions take at most as many names, each once (BOLD is bold) and none a number, got "
                 f"{shown(names)}"
             )
-        if taken := [name for name in given if name in own or name.casefold() == LABEL]:
+        asked = {LABEL, *(name.casefold() for name in own)}
+        if taken := [name for name in given if name.casefold() in asked]:
             raise GenkitError(f"{shown(taken[0])} is what a generator is asked for; call the direction otherwise")
-        if unusable := [name for name in given if set(name) & {"=", ","} or name != name.strip()]:
+        if unusable := [name for name in given if not _usable(name)]:
             raise GenkitError(
                 f"{shown(unusable[0])}: in --condition NAME=STRENGTH a name has no = and no comma, and no space at its "
-                "ends; call the direction otherwise"
+                "ends or line break; call the direction otherwise"
             )
         strengths = {name: Values(-self.reach, self.reach, free=True) for name in given}
         self.conditions = ConditionSpace({**own, **strengths}, own.absent, own.examples, own.exemplary)
@@ -141,26 +142,26 @@ class Directions(FromItsLatents):
         with torch.no_grad(), evaluating(self):
             return self.deformator(torch.eye(len(self), device=self.unit.device))  # type: ignore[no-any-return]
 
-    def edited(self, number: int, strength: float) -> Edited:
-        """The generator moved along a direction.
+    def edited(self, direction: int | str, strength: float) -> Edited:
+        """The generator moved along a direction, which is given by number or name.
 
         Raises:
-            GenkitError: there is no direction of this number.
+            GenkitError: there is none.
         """
-        check_number(number, len(self))
+        number = self.number(direction)
         settings: dict[str, Any] = {"strength": strength, "space": self.space.name, "unit": self.unit.item()}
         if self.deformator.straight:
             one = FixedDirections.of(self.rows()[number : number + 1].cpu())
             return Edited(self.generator, one, **settings).to(self.unit.device)
         return Edited(self.generator, self.deformator, number=number, **settings)
 
-    def moved(self, number: int, strength: float) -> Directions:
-        """The same directions, of the generator that one of them has moved already.
+    def moved(self, direction: int | str, strength: float) -> Directions:
+        """The same directions, of the generator that one of them, by number or name, has moved already.
 
         Raises:
-            GenkitError: there is no direction of this number.
+            GenkitError: there is none.
         """
-        return self.of(self.edited(number, strength))
+        return self.of(self.edited(direction, strength))
 
     def of(self, generator: LatentGenerator) -> Directions:
         """The same directions, of another generator.
@@ -174,12 +175,18 @@ class Directions(FromItsLatents):
         return found.to(self.unit.device)
 
     @torch.no_grad()
-    def strip(self, number: int, strengths: Sequence[float], seeds: Sequence[int]) -> Tensor:
+    def strip(self, direction: int | str, strengths: Sequence[float], seeds: Sequence[int]) -> Tensor:
         """A row a seed and a column a strength, (seeds, strengths, C, H, W) in [-1, 1]; 0 is the sample of the seed.
 
+        Args:
+            direction: its number or name.
+
         Raises:
-            GenkitError: there is no direction of this number.
+            GenkitError: there is none, or neither a strength nor a seed.
         """
+        number = self.number(direction)
+        if not strengths or not seeds:
+            raise GenkitError("a strip needs at least one strength and one seed")
         at = torch.tensor([float(s) for s in strengths], device=self.unit.device).repeat(len(seeds))
         with evaluating(self):
             shift = self.unit * self.deformator.along(number, at)
@@ -200,6 +207,11 @@ class Directions(FromItsLatents):
         strengths = torch.linspace(-self.reach, self.reach, COLUMNS).tolist()
         mine = {k: self.strip(k, strengths, [seed])[0].cpu() for k in range(min(PICTURED, len(self))) if crew.has(k)}
         return torch.cat(crew.gathered(mine)), COLUMNS
+
+
+def _usable(name: str) -> bool:
+    """Whether a command can ask for it."""
+    return not set(name) & {"=", ","} and name == name.strip() and name.isprintable()
 
 
 def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:

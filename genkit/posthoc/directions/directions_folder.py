@@ -64,13 +64,14 @@ def check_unnamed(folder: Path) -> None:
         raise WeightsError(f"{path} holds names that were given, and would be replaced; choose another --out")
 
 
-def read_directions(folder: Path, generator: LatentGenerator) -> Directions:
+def read_directions(folder: str | Path, generator: LatentGenerator) -> Directions:
     """The directions in a folder, of `generator`.
 
     Raises:
         WeightsError: there are none, or what is there is damaged.
         GenkitError: they are of another latent, or a name is given twice.
     """
+    folder = Path(folder)
     if not (folder / TENSORS).is_file() or not (folder / TEXT).is_file():
         raise WeightsError(f"{folder} holds no {TENSORS} and {TEXT}; 'genkit directions' writes them")
     try:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from genkit.core.calls import takes
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError
@@ -24,7 +25,7 @@ class TwoMethods(Protocol):
         ...
 
     def generate(self, latents: Tensor, condition: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Images (n, C, H, W) around [-1, 1], with a graph to the latents."""
+        """Images (n, C, H, W) around [-1, 1], with a graph to the latents; without classes of the latents alone."""
         ...
 
 
@@ -67,4 +68,6 @@ class OwnGenerator(LatentGenerator):
         return randomness.draw(self.own.sample_latents)
 
     def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
+        if not self.conditions and not takes(self.own.generate, 2):
+            return self.own.generate(z)
         return self.own.generate(z, condition)

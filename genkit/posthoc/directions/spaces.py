@@ -203,6 +203,11 @@ def _styled(generator: LatentGenerator) -> Styled | None:
     return found if isinstance(found, Styled) else None
 
 
+def is_styled(generator: LatentGenerator) -> bool:
+    """Whether it has the space w."""
+    return _styled(generator) is not None
+
+
 def styled_network(generator: LatentGenerator) -> Styled:
     """Its network with styles.
 

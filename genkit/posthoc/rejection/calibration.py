@@ -166,7 +166,18 @@ class Reliability:
 
     @property
     def trusted(self) -> bool:
-        return abs(self.z) <= BAD_Z and self.ece <= BAD_ECE
+        return abs(self.z) <= BAD_Z and self.ece <= self.most_ece
+
+    @property
+    def most_ece(self) -> float:
+        """The calibration error up to which logits are trusted: no less than what true ones get of so few samples.
+
+        In a bin of n samples the share that is real scatters by sqrt(p (1 - p) / n) around p.
+        """
+        total = sum(n for _, _, n in self.curve)
+        scatter = [n / total * math.sqrt(p * (1 - p) / n) for p, _, n in self.curve]
+        mean, deviation = math.sqrt(2 / math.pi), math.sqrt(1 - 2 / math.pi)  # of the size of a normal number
+        return max(BAD_ECE, mean * sum(scatter) + 2 * deviation * math.hypot(*scatter))
 
     def remarks(self, advice: str = "train it longer, or calibrate it") -> list[str]:
         """Warnings that end with `advice`, where there are some."""
@@ -174,7 +185,7 @@ class Reliability:
         if not self.trusted:
             found.append(
                 f"the ratio is not calibrated: Z {self.z:.1f} (|Z| up to {BAD_Z:g} is chance), calibration error "
-                f"{self.ece:.3f}; {advice}"
+                f"{self.ece:.3f} (up to {self.most_ece:.2g}); {advice}"
             )
         if self.bce > self.chance - 2 * self.error:
             found.append(
@@ -188,7 +199,7 @@ def reliability(logits: Tensor, real: Tensor) -> Reliability:
     """Of logits (n,) of samples that were not fitted to, real, (n,) bool, or made."""
     logits, y = logits.cpu().double(), real.cpu().double()
     p = logits.sigmoid()
-    losses = F.binary_cross_entropy_with_logits(logits, y, reduction="none")
+    losses = F.softplus(torch.where(y > 0, -logits, logits))  # of logits of -inf too, which cannot be real
     share = torch.stack([y.mean(), 1 - y.mean()])
     z = ((y - p).sum() / (p * (1 - p)).sum().clamp(min=1e-300).sqrt()).item()
     bins = (p * BINS).long().clamp(max=BINS - 1)
@@ -198,5 +209,6 @@ def reliability(logits: Tensor, real: Tensor) -> Reliability:
         if (bins == k).any()
     )
     ece = sum(n * abs(said - found) for said, found, n in curve) / len(y)
-    error, chance = losses.std().item() / len(y) ** 0.5, torch.special.entr(share).sum().item()
+    error = losses.std().item() / len(y) ** 0.5 if losses.isfinite().all() else math.inf
+    chance = torch.special.entr(share).sum().item()
     return Reliability(losses.mean().item(), ece, z, curve, error, chance)

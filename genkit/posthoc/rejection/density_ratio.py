@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
+from genkit.core.calls import takes
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError, shown
 from genkit.core.precision import wide
@@ -114,13 +115,24 @@ def _features_of(critic: nn.Module) -> str:
 
 
 def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
-    """Log ratios (B,) float64 of x; by any module that takes (x, condition), or x alone where there is none.
+    """Log ratios (B,) float64 of x; by any module that takes (x, condition), or x alone.
 
     Raises:
-        GenkitError: not one number a sample.
+        GenkitError: not one number a sample, or samples of no class for a critic that judges one of a class.
     """
-    found: Tensor = ratio(x, condition) if condition or isinstance(ratio, DensityRatio) else ratio(x)
+    check_of_a_class(ratio, condition)
+    found: Tensor = ratio(x, condition) if takes(ratio.forward, 2) else ratio(x)
     return wide(_one_each(found, x, "a ratio of densities is one number a sample"))
+
+
+def check_of_a_class(ratio: nn.Module, condition: Mapping[str, Tensor]) -> None:
+    """Raises GenkitError for samples whose class was left to the generator, where the critic judges one of a class."""
+    classes, label = getattr(getattr(ratio, "critic", ratio), "classes", 0), condition.get("label")
+    if classes and label is not None and bool((label < 0).any()):
+        raise GenkitError(
+            f"the ratio's critic judges samples of one of {classes} classes, and the class was left to the generator: "
+            "ask for one, or take a critic without classes (--ratio fresh)"
+        )
 
 
 def _one_each(found: Tensor, x: Tensor, wanted: str) -> Tensor:

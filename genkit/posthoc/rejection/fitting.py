@@ -18,7 +18,7 @@ from genkit.posthoc.rejection.calibration import Calibrator, Isotonic, Platt, Re
 from genkit.posthoc.rejection.density_ratio import DensityRatio
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport, Steps
 from genkit.posthoc.rejection.metropolis_hastings import Length, MetropolisHastings
-from genkit.posthoc.rejection.rejection import Rejection
+from genkit.posthoc.rejection.rejection import Rejection, Samples
 from genkit.posthoc.rejection.sampler import RatioSampler
 
 SAMPLED, FEWEST_JUDGES = 10_000, 4
@@ -82,9 +82,9 @@ def fitted(
     real, made = Rejection(generator, ratio).compared(items, n, rng, scores, crew)
     half = len(real) // 2 if calibration else 0
     both, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
-    score, before = both[:, 0], reliability(both[:, -1], is_real)
-    if calibration:
-        ratio = DensityRatio(ratio.critic, ratio.head, CALIBRATIONS[calibration](), ratio.prior).to(generator.device)
+    score, before = both[:, 0], reliability(both[:, -1] - (former or ratio).prior, is_real)
+    if calibration:  # to as many real samples as made ones, whatever the critic learned from
+        ratio = DensityRatio(ratio.critic, ratio.head, CALIBRATIONS[calibration]()).to(generator.device)
         assert ratio.calibration is not None
         ratio.calibration.fit(torch.cat([real[:half, 0], made[:half, 0]]), torch.arange(2 * half) < half)
     with torch.no_grad():
@@ -136,6 +136,8 @@ def sampler_over(
             takes = ", ".join(options[other] for other in useful if other in options)
             raise GenkitError(f"{options[name]} is not for the sampler {kind}, which takes {takes}")
     if kind == "rejection":
+        if samples is not None:
+            convert(Samples, samples, where=options["samples"])
         return Rejection(generator, ratio, rate, percentile, gamma, **_said({"samples": samples})).to(generator.device)
     if steps is not None:
         convert(Length if kind == "mh" else Steps, steps, where=options["steps"])
@@ -147,6 +149,33 @@ def sampler_over(
     latent: LatentGenerator = generator  # type: ignore[assignment]
     moves, size = (LatentLangevin, "eta") if kind == "ddls" else (LatentTransport, "rate")
     return moves(latent, ratio, **_said({"steps": steps, size: step_size})).to(generator.device)
+
+
+def resampled(
+    sampler: RatioSampler,
+    kind: str,
+    *,
+    rate: float | None = None,
+    steps: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> RatioSampler:
+    """Another sampler over the ratio of `sampler`; one of its kind keeps the settings that are not given.
+
+    Args:
+        kind, rate, steps, options, and errors: as of `sampler_over`.
+    """
+    starts = sampler.starts if isinstance(sampler, MetropolisHastings) and len(sampler.starts) else None
+    given: Any = {"rate": rate, "steps": steps, "starts": starts if kind == "mh" else None, "options": options}
+    other = sampler_over(sampler.generator, sampler.ratio, kind, **given)
+    if kind != sampler.kind:
+        return other
+    own = {name: value for name, value in sampler.config.items() if name not in ("type", "generator", "ratio")}
+    own |= {"rate": rate, "percentile": None, "gamma": None} if rate is not None else {}
+    own |= {"length" if kind == "mh" else "steps": steps} if steps is not None else {}
+    made: RatioSampler = type(sampler)(sampler.generator, sampler.ratio, **own)
+    if starts is not None and isinstance(made, MetropolisHastings):
+        made.start_from(starts)
+    return made.to(sampler.device)
 
 
 def _said(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.catalog import convert
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import RecipeError, kind_of
+from genkit.core.errors import GenkitError, RecipeError, kind_of
 from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator, within_range
 from genkit.core.input_gradient import input_gradient
@@ -69,11 +69,17 @@ def lipschitz(z: Tensor, logits: Tensor) -> float:
 
     Args:
         z: (2 B, D); number k and number B + k are a pair.
-        logits: l(G(z)), (2 B,).
+        logits: l(G(z)), (2 B,); a pair of which one cannot be real says nothing.
+
+    Raises:
+        GenkitError: no pair says anything.
     """
     (one, other), (l_one, l_other) = z.chunk(2), logits.chunk(2)
     slopes = (l_one - l_other).abs() / (one - other).norm(dim=1)
-    return slopes.max().item()
+    finite = slopes[slopes.isfinite()]
+    if not len(finite):
+        raise GenkitError("no two samples could both be real, by their ratio; give k, or train the critic longer")
+    return finite.max().item()
 
 
 class LatentSampler(RatioSampler):

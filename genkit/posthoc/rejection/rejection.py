@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genkit.core.catalog import convert
+from genkit.core.columns.labels import UNASKED, Labels
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
@@ -55,7 +56,8 @@ class Rejection(RatioSampler):
 
     Attributes:
         burnt: whether there was a burn-in whose result is kept; else the first sample begins with one.
-        log_m, gamma, expected_rate: of each class, or of all samples, (classes or 1,).
+        log_m, gamma, expected_rate: of each class, and last of samples whose class is left to the generator where that
+            may be; or of all samples, (1,).
 
     Raises:
         GenkitError: more than one way to choose gamma, a number out of range, or one at which sampling would not
@@ -83,12 +85,17 @@ class Rejection(RatioSampler):
             rate = RATE
         self.shift = Shift(gamma, percentile, rate)
         self.eps, self.samples = convert(Eps, eps, where="eps"), convert(Samples, samples, where="samples")
-        groups = self.conditions.classes or 1
+        groups = self._groups()
         check_can_finish(self._each(groups), self.shift, eps, "of each class" if groups > 1 else "of the burn-in")
         self.register_buffer("burnt", torch.tensor(False))
         for name in ("log_m", "gamma", "expected_rate"):
             self.register_buffer(name, torch.zeros(groups, dtype=torch.float64))
         self._settled: Settled | None = None
+
+    def _groups(self) -> int:
+        """Kinds of samples with a log M of their own: the classes, then those whose class is left to the generator."""
+        label = self.conditions.get("label")
+        return label.classes + label.free if isinstance(label, Labels) else 1
 
     def burn_in(
         self, rng: torch.Generator | None = None, *, kept: KeptProposals | None = None, crew: Crew = ALONE
@@ -120,8 +127,9 @@ class Rejection(RatioSampler):
         groups, found = len(self.log_m), []
         each = self._each(groups)
         for group in range(groups):
-            label = {"label": torch.full((each,), group)} if groups > 1 else None
-            what = f"burn-in of class {group + 1} of {groups}" if groups > 1 else "burn-in"
+            asked = UNASKED if group == self.conditions.classes else group
+            label = {"label": torch.full((each,), asked)} if groups > 1 else None
+            what = f"burn-in {group + 1} of {groups}" if groups > 1 else "burn-in"
             logits = self.read_of_proposed(each, rng, self.judged, what, given=label, kept=kept, crew=crew)
             found.append(self._of_group(torch.cat(logits)))
         return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
@@ -145,6 +153,7 @@ class Rejection(RatioSampler):
         settled = self.settled()
         started, n = time.monotonic(), len(rows)
         group = condition["label"].cpu() if len(self.log_m) > 1 else torch.zeros(n, dtype=torch.int64)
+        group = group % len(self.log_m)  # UNASKED is the last
         own = Settled(*(values[group] for values in settled))
         expected = 1 / own.rate
         limit = (PATIENCE * expected).ceil().long()

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 
 from genkit.core.errors import ConditionError, GenkitError
-from genkit.posthoc.directions.deformators import Deformator, LinearDeformator, MLPDeformator, UnitColumns
+from genkit.posthoc.directions.deformators import (
+    Deformator,
+    LinearDeformator,
+    MLPDeformator,
+    ProjectiveDeformator,
+    UnitColumns,
+)
 from genkit.posthoc.directions.directions import Directions
+from genkit.posthoc.directions.edited import Edited
 from tests.posthoc.directions.test_spaces import GAN, LABELLED, made
 
 
@@ -42,9 +52,12 @@ def test_names_that_cannot_be() -> None:
     found = Directions(made(LABELLED), UnitColumns(2, 3).eval())
     with pytest.raises(GenkitError, match="'label' is what a generator is asked for; call the direction otherwise"):
         found.name(["label"])
+    named = Directions(made(GAN), UnitColumns(2, 3).eval(), names=["darker"])
+    with pytest.raises(GenkitError, match="'Darker' is what a generator is asked for"):
+        Directions(named, UnitColumns(2, 3).eval(), names=["Darker"])
     with pytest.raises(GenkitError, match="'Label' is what a generator is asked for"):
         Directions(made(GAN), UnitColumns(2, 3).eval(), names=["Label"])
-    for name in ("a=b", "a,b", " a"):
+    for name in ("a=b", "a,b", " a", "a\nb"):
         with pytest.raises(GenkitError, match="a name has no = and no comma, and no space at its ends"):
             found.name([name])
     assert list(found.conditions) == ["label"]
@@ -53,3 +66,28 @@ def test_names_that_cannot_be() -> None:
     with pytest.warns(UserWarning, match="beyond what was learned"):
         found.name(["darker"])
         found.sample(1, condition={"darker": 50.0})
+
+
+SHIFTED = [LinearDeformator, MLPDeformator, ProjectiveDeformator, partial(ProjectiveDeformator, bias=False)]
+
+
+@pytest.mark.parametrize("kind", [UnitColumns, *SHIFTED])
+def test_strength_0_is_the_sample_itself(kind: Callable[[int, int], Deformator]) -> None:
+    generator = made(GAN)
+    found = Directions(generator, kind(3, 3).eval(), names=["darker"])
+    plain = generator.sample(3, rng=seeded())
+    assert Edited(generator, found.deformator, 0.0).sample(3, rng=seeded()).equal(plain)
+    assert found.edited("darker", 0.0).sample(3, rng=seeded()).equal(plain)
+    of_the_seed = generator.sample(1, rng=torch.Generator().manual_seed(4))
+    assert found.strip("darker", [-1.0, 0.0, 1.0], [4])[0, 1].equal(of_the_seed[0])
+
+
+def test_a_direction_is_given_by_number_or_name() -> None:
+    found = Directions(made(GAN), UnitColumns(2, 3).eval(), names=["", "darker"])
+    assert found.strip(1, [0.5], [4]).equal(found.strip("darker", [0.5], [4]))
+    assert found.edited("darker", 0.5).sample(2, rng=seeded()).equal(found.edited(1, 0.5).sample(2, rng=seeded()))
+    for strengths, seeds in (([], [0]), ([1.0], [])):
+        with pytest.raises(GenkitError, match="at least one strength and one seed"):
+            found.strip(0, strengths, seeds)
+    with pytest.raises(GenkitError, match="no direction is called 'bold'"):
+        found.moved("bold", 2.0)

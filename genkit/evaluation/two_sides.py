@@ -1,4 +1,4 @@
-"""What to know of two sides before their scores are believed: too few samples, the same samples, none that differ."""
+"""Lines about two sides by which their scores are to be read: too few samples, the same samples, none that differ."""
 
 from __future__ import annotations
 

@@ -1,0 +1,123 @@
+"""A request of `genkit refine`, checked before time is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genkit.cli.refine_recipe import TRAINED, ratio_spec
+from genkit.cli.taught import known_to
+from genkit.core.errors import ConditionError, GenkitError
+
+if TYPE_CHECKING:
+    from genkit.core.generator import Generator
+    from genkit.posthoc.rejection.density_ratio import DensityRatio
+
+OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "samples": "--burn-in"}
+OPTIONS |= {"steps": "--chain", "step_size": "--step-size"}
+"""Settings of the samplers."""
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A checked request.
+
+    Attributes:
+        changed: whether `generator` samples otherwise than `weights` do.
+        looks: real samples by which the best checkpoint of a ratio that is trained is chosen.
+        held_out: others, to calibrate and judge on.
+    """
+
+    weights: str
+    generator: Generator
+    changed: bool
+    kind: str
+    features: str | None
+    data: Mapping[str, Any]
+    looks: Mapping[str, Any]
+    held_out: Mapping[str, Any]
+    sampler: str
+    settings: Mapping[str, Any]
+    out: Path
+    seed: int
+
+    @property
+    def of_its_critic(self) -> bool:
+        """Whether the ratio is read off the critic that WEIGHTS were trained against."""
+        return self.kind != "fresh" and not self.features
+
+
+def checked(asked: Refinement) -> DensityRatio:
+    """The ratio before training; refuses settings that the sampler has no use for, a generator it cannot move, and data
+    that do not fit or are too few."""
+    import torch
+
+    from genkit.core.catalog import build
+    from genkit.core.randomness import Rows
+    from genkit.evaluation.real_data import open_data
+    from genkit.posthoc.rejection.fitting import check_judges, sampler_over
+
+    shape = tuple(asked.generator.sample_shape)
+    try:
+        asked.generator.conditions.resolve(None, 1, Rows(1, torch.Generator()))
+    except ConditionError as undrawn:
+        raise GenkitError(f"{asked.weights}: {undrawn}, and refine draws conditions itself") from undrawn
+    for spec, role in ((asked.data, "--data"), (asked.held_out, "--held-out"), (asked.looks, "--held-out")):
+        items = open_data(spec, shape, role)
+        _check_conditions(asked.generator, items, role)
+        if role == "--held-out" and (spec is asked.held_out or asked.kind in TRAINED):
+            check_judges(items)
+    ratio: DensityRatio = build(
+        ratio_spec(asked.weights, asked.kind, asked.generator, asked.features),
+        where="--features" if asked.features else "--ratio",
+    )
+    _check_classes(asked.generator, ratio)
+    sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
+    return ratio.to(asked.generator.device)
+
+
+def _check_conditions(generator: Generator, items: Any, role: str) -> None:
+    """Raises GenkitError for data without what the generator is asked for: samples are made for the same labels."""
+    for name, column in generator.conditions.items():
+        offered = items.conditions.get(name)
+        if name in generator.made or (column.free and offered is None):
+            continue
+        if misfit := column.misfit(name, offered):
+            raise GenkitError(f"{role}: {items.name}: the generator {misfit}{items.conditions.reason}")
+
+
+def _check_classes(generator: Generator, ratio: DensityRatio) -> None:
+    """Raises GenkitError for a critic of samples of a class, of a generator whose samples may be of any."""
+    label, classes = generator.conditions.get("label"), getattr(ratio.critic, "classes", 0)
+    if label is not None and label.free and classes and not ratio.head:
+        raise GenkitError(
+            f"the critic judges samples of one of {classes} classes, and the generator may be left to choose one: take "
+            "--ratio fresh"
+        )
+
+
+def seen_by_critic(asked: Refinement) -> int | None:
+    """Number of the held-out samples that the critic was trained on; None where that is not known."""
+    from genkit.evaluation.real_data import open_data
+
+    shape = tuple(asked.generator.sample_shape)
+    return known_to(asked.weights, open_data(asked.held_out, shape, "--held-out")) if asked.of_its_critic else 0
+
+
+def leak(asked: Refinement, seen: int | None, own: bool) -> Iterator[str]:
+    """A warning where the critic knows the samples that its ratio is judged on.
+
+    Args:
+        seen: see `seen_by_critic`.
+        own: whether they are a part of --data.
+    """
+    better = "it seems better than it is; give --held-out of others, such as a test split"
+    if seen:
+        yield f"the critic was trained on {seen:,} of the samples that its ratio is judged on, so that {better}"
+    elif seen is None and own:
+        yield (
+            f"it is not known whether the critic of {asked.weights} was trained on the part of --data that its ratio "
+            f"is judged on; if it was, {better}"
+        )
