@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from genkit.core.calls import takes
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError, shown
+from genkit.core.known import known
 from genkit.core.precision import wide
 from genkit.core.pretrained import Pretrained
 from genkit.posthoc.rejection.calibration import Calibrator
@@ -128,7 +129,7 @@ def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> T
 def check_of_a_class(ratio: nn.Module, condition: Mapping[str, Tensor]) -> None:
     """Raises GenkitError for samples whose class was left to the generator, where the critic judges one of a class."""
     classes, label = getattr(getattr(ratio, "critic", ratio), "classes", 0), condition.get("label")
-    if classes and label is not None and bool((label < 0).any()):
+    if classes and label is not None and not known((label >= 0).all()):
         raise GenkitError(
             f"the ratio's critic judges samples of one of {classes} classes, and the class was left to the generator: "
             "ask for one, or take a critic without classes (--ratio fresh)"
