@@ -27,7 +27,7 @@ from genkit.cli.places import (
     skip_bad_option,
 )
 from genkit.cli.refine_recipe import CALIBRATED, TRAINED, advice, critic_of, part, refine_recipe
-from genkit.cli.refinement import Refinement, checked, leak, seen_by_critic
+from genkit.cli.refinement import Refinement, SeenBefore, checked, leak, seen_before
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
 from genkit.core.errors import GenkitError, kind_of
 from genkit.core.files import check_own_folder, write_atomically
@@ -121,7 +121,7 @@ def command(
     asked = Refinement(weights, generator, changed, kind, features, taught, looks, judged, sampler, settings, out, seed)
     _check_place(out, kind in TRAINED)
     density = checked(asked)
-    seen = seen_by_critic(asked)
+    seen = seen_before(asked, held_out is None)
     if kind not in TRAINED and (training or resume):
         raise GenkitError(
             f"--{'steps' if training else 'resume'} is of a ratio that is trained ({', '.join(TRAINED)}); "
@@ -200,7 +200,7 @@ def _sampled(asked: Refinement, crew: Crew) -> str:
 
 
 def _finish(
-    asked: Refinement, density: DensityRatio, former: DensityRatio | None, seen: int | None, crew: Crew
+    asked: Refinement, density: DensityRatio, former: DensityRatio | None, seen: SeenBefore, crew: Crew
 ) -> None:
     import torch
 
@@ -226,7 +226,7 @@ def _finish(
     if generator.class_names:
         made.class_names = generator.class_names
     made.save_pretrained(asked.out)
-    report = {**found.to_json(), "seen_by_critic": seen}
+    report = {**found.to_json(), "seen_before": seen._asdict()}
     write_atomically(asked.out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
     _tell(found, made, advice(asked.kind, asked.weights))
     if (asked.out / PROPOSALS).is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genkit.cli.refine_recipe import TRAINED, ratio_spec
 from genkit.cli.taught import known_to
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OPTIONS = {"rate": "--rate", "percentile": "--percentile", "gamma": "--gamma", "samples": "--burn-in"}
 OPTIONS |= {"steps": "--chain", "step_size": "--step-size"}
 """Settings of the samplers."""
+GRADIENT = ("ddls", "dot")
+"""Samplers that need one."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ def checked(asked: Refinement) -> DensityRatio:
         where="--features" if asked.features else "--ratio",
     )
     _check_classes(asked.generator, ratio)
+    if asked.kind == "isotonic" and asked.sampler in GRADIENT:
+        raise GenkitError(
+            f"--sampler {asked.sampler} follows the gradient of the ratio, and --ratio isotonic has none; take platt"
+        )
     sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
 
@@ -98,25 +104,42 @@ def _check_classes(generator: Generator, ratio: DensityRatio) -> None:
         )
 
 
-def seen_by_critic(asked: Refinement) -> int | None:
-    """Number of the held-out samples that the critic was trained on; None where that is not known."""
-    from genkit.evaluation.real_data import open_data
+class SeenBefore(NamedTuple):
+    """Numbers of the samples that a ratio is judged on which it has met before.
 
-    shape = tuple(asked.generator.sample_shape)
-    return known_to(asked.weights, open_data(asked.held_out, shape, "--held-out")) if asked.of_its_critic else 0
+    Attributes:
+        by_critic: in the training of the critic that it is read off; None where that is not known.
+        by_ratio: in its own training.
+    """
+
+    by_critic: int | None
+    by_ratio: int
 
 
-def leak(asked: Refinement, seen: int | None, own: bool) -> Iterator[str]:
-    """A warning where the critic knows the samples that its ratio is judged on.
+def seen_before(asked: Refinement, own: bool) -> SeenBefore:
+    """See `SeenBefore`.
 
     Args:
-        seen: see `seen_by_critic`.
-        own: whether they are a part of --data.
+        own: whether they are a part of --data, which the ratio does not learn from.
     """
+    from genkit.evaluation.real_data import open_data
+    from genkit.training.data_record import shared_rows
+
+    shape = tuple(asked.generator.sample_shape)
+    judged = open_data(asked.held_out, shape, "--held-out")
+    known = known_to(asked.weights, judged) if asked.of_its_critic else 0
+    trained = asked.kind in TRAINED and not own
+    return SeenBefore(known, shared_rows(judged, open_data(asked.data, shape, "--data")) if trained else 0)
+
+
+def leak(asked: Refinement, seen: SeenBefore, own: bool) -> Iterator[str]:
+    """Warnings where the ratio is judged on samples that it has met before; arguments as of `seen_before`."""
     better = "it seems better than it is; give --held-out of others, such as a test split"
-    if seen:
-        yield f"the critic was trained on {seen:,} of the samples that its ratio is judged on, so that {better}"
-    elif seen is None and own:
+    if seen.by_ratio:
+        yield f"{seen.by_ratio:,} of the samples that the ratio is judged on are among --data, so that {better}"
+    if seen.by_critic:
+        yield f"the critic was trained on {seen.by_critic:,} samples that its ratio is judged on, so that {better}"
+    elif seen.by_critic is None and own:
         yield (
             f"it is not known whether the critic of {asked.weights} was trained on the part of --data that its ratio "
             f"is judged on; if it was, {better}"

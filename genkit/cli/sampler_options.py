@@ -154,7 +154,12 @@ def _truncated(generator: Generator, truncation: float | dict[str, float], **oth
     from genkit.gan.control.controlled import Controlled
     from genkit.gan.gan import GAN
     from genkit.gan.stylegan2.truncated import Truncated
+    from genkit.posthoc.directions.directions import Directions
+    from genkit.posthoc.directions.edited import Edited
 
+    if isinstance(generator, (Edited, Directions)):
+        before: Any = _truncated(generator.generator, truncation, **others)
+        return _named_as(generator, generator.of(before))  # type: ignore[no-any-return]
     if isinstance(generator, Controlled) and not others:
         try:
             return generator.with_psi(truncation)

@@ -11,6 +11,7 @@ from genkit.core.errors import WeightsError
 
 def known_to(weights: str, data: Any) -> int | None:
     """Number of rows of a DataSet in the training set of a run, or of weights with a record of it; None without one.
+    Labels are not compared, since the same images may lie in folders of another order.
 
     Of a run with several stages, that stage which knows the most.
     """
@@ -22,7 +23,8 @@ def known_to(weights: str, data: Any) -> int | None:
     with suppress(WeightsError):
         located = locate(weights)
         folder = folder if folder.is_dir() or not isinstance(located, Path) else located
-    for path in (*folder.glob("data.json"), *folder.glob("*/data.json")):
+    of_run = [folder.parent / "data.json"] if folder.name == "weights" else []
+    for path in (*folder.glob("data.json"), *folder.glob("*/data.json"), *of_run):
         with suppress(Unreadable):
             found.append(known_rows(read_json(path), data))
     return max(found, default=None)

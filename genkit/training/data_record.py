@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from genkit.core.errors import shown
@@ -39,21 +40,44 @@ def data_record(data: Any) -> dict[str, Any]:
 
 
 def known_rows(record: Mapping[str, Any], data: Any) -> int:
-    """The number of rows of `data` that `record` has, with the same labels and attributes."""
-    known = set(record.get("rows", ()))
-    return sum(row in known for row in _digests(data))
+    """The number of rows of `data` whose images `record` has, whatever their labels, and with their attributes."""
+    known, found = set(record.get("rows", ())), 0
+    labels = [np.int64(label).tobytes() for label in range(max(1, len(record.get("classes", ()))))]
+    ends = _ends(data) if record.get("attributes") else [b""] * len(data)
+    for pixels, end in zip(_hashes(data), ends, strict=True):
+        rows = (pixels.copy() for _ in labels)
+        found += any(_finished(row, label + end) in known for row, label in zip(rows, labels, strict=True))
+    return found
+
+
+def _finished(row: Any, end: bytes) -> str:
+    row.update(end)
+    return str(row.hexdigest())
+
+
+def shared_rows(one: Any, other: Any) -> int:
+    """The number of rows of the DataSet `one` whose images `other` has too."""
+    known = {row.digest() for row in _hashes(other)}
+    return sum(row.digest() in known for row in _hashes(one))
 
 
 def _digests(data: Any) -> Iterator[str]:
     labels = data.labels if data.labels is not None else torch.zeros(len(data), dtype=torch.int64)
-    pixels, classes = data.x.numpy(), labels.numpy()
-    attributes = [rows.numpy() for rows in getattr(data, "attributes", {}).values()]
+    for row, label, end in zip(_hashes(data), labels.numpy(), _ends(data), strict=True):
+        yield _finished(row, label.tobytes() + end)
+
+
+def _hashes(data: Any) -> Iterator[Any]:
+    """The hash of each row's image, to which more may be added."""
+    pixels = data.x.numpy()
     for i in range(len(data)):
-        row = hashlib.blake2b(pixels[i].tobytes(), digest_size=DIGEST)
-        row.update(classes[i].tobytes())
-        for rows in attributes:
-            row.update(rows[i].tobytes())
-        yield row.hexdigest()
+        yield hashlib.blake2b(pixels[i].tobytes(), digest_size=DIGEST)
+
+
+def _ends(data: Any) -> list[bytes]:
+    """The attributes of each row."""
+    columns = [rows.numpy() for rows in getattr(data, "attributes", {}).values()]
+    return [b"".join(rows[i].tobytes() for rows in columns) for i in range(len(data))]
 
 
 def data_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

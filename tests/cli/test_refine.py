@@ -14,12 +14,14 @@ import torch
 
 from genkit.cli.main import main
 from genkit.cli.sampler_options import configured
+from genkit.cli.taught import known_to
 from genkit.core.catalog import build
 from genkit.core.columns.labels import Labels
 from genkit.core.generator import Generator
 from genkit.core.interruption import Interrupted
 from genkit.core.pretrained import save_products
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
+from genkit.evaluation.real_data import open_data
 from genkit.gan.control.controlled import Controlled
 from genkit.gan.control.encoder import ControlEncoder
 from genkit.gan.gan import GAN
@@ -367,12 +369,41 @@ def test_held_out_samples_that_the_critic_knows_are_told(finished: Path, tmp_pat
     spec = json.dumps(Recipe.load(finished / "recipe.yaml").data)
     line = ["refine", finished, "--data", spec, "--ratio", "raw", "--sampler", "mh"]
     told = run(capsys, *line, "--out", tmp_path / "own")
-    seen = json.loads((tmp_path / "own/refinement.json").read_text())["seen_by_critic"]
-    assert told.code == 0 and seen > 10 and f"the critic was trained on {seen:,} of the" in told.err + told.out
+    seen = json.loads((tmp_path / "own/refinement.json").read_text())["seen_before"]["by_critic"]
+    assert told.code == 0 and seen > 10 and f"the critic was trained on {seen:,} samples" in told.err + told.out
+    pictures = tmp_path / "pictures"
+    some = build({"type": "part", "data": {"type": "digits", "size": 28}, "stop": 40}, kind="data")
+    images.write_folder([some.x], pictures)
+    told = run(capsys, *line, "--held-out", pictures, "--out", tmp_path / "files")
+    assert told.code == 2 and "takes 10 classes" in told.err
     others = "{type: shifted, data: {type: digits, split: test}, inverted: true}"
     told = run(capsys, *line, "--held-out", others, "--out", tmp_path / "others")
     assert told.code == 0 and "the critic was trained on" not in told.err + told.out
-    assert json.loads((tmp_path / "others/refinement.json").read_text())["seen_by_critic"] == 0
+    assert json.loads((tmp_path / "others/refinement.json").read_text())["seen_before"]["by_critic"] == 0
+
+
+def test_samples_that_a_ratio_learns_from_and_is_judged_on_are_told(gan: Path, tmp_path: Path, capsys: Capture) -> None:
+    line = ["refine", gan, "--data", DATA, "--ratio", "fresh", *steps("fresh", 1), "--sampler", "mh"]
+    for held, shared in ((DATA, 200), ("{type: gaussians8, n: 400, seed: 7}", 0)):
+        out = tmp_path / str(shared)
+        told = run(capsys, *line, "--held-out", held, "--out", out)
+        assert json.loads((out / "refinement.json").read_text())["seen_before"] == {"by_critic": 0, "by_ratio": shared}
+        assert told.code == 0 and (f"{shared} of the samples" in told.out + told.err) == bool(shared), told
+
+
+def test_the_weights_of_a_run_know_what_the_run_knows(finished: Path, capsys: Capture, tmp_path: Path) -> None:
+    spec = json.dumps(Recipe.load(finished / "recipe.yaml").data)
+    found = open_data(spec, (1, 28, 28), "")
+    assert known_to(str(finished / "weights"), found) == known_to(str(finished), found) == len(found)
+
+
+@pytest.mark.parametrize("sampler", ["ddls", "dot"])
+def test_a_ratio_without_a_gradient_is_refused_before_it_is_judged(
+    sampler: str, gan: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    line = ["refine", gan, "--data", DATA, "--ratio", "isotonic", "--sampler", sampler, "--out", tmp_path / "out"]
+    said = refusal(capsys, *line)
+    assert f"--sampler {sampler} follows the gradient" in said and not (tmp_path / "out").exists()
 
 
 def test_what_a_critic_without_a_record_knows_is_not_known(gan: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from genkit.core.generator import Generator
 from genkit.evaluation import evaluate
 from genkit.gan.stylegan2.truncated import Truncated
 from genkit.images.pixels import decode, to_uint8
+from genkit.posthoc.directions.deformators import UnitColumns
+from genkit.posthoc.directions.directions import Directions
+from genkit.posthoc.directions.edited import Edited
 from tests.cli.console import refusal, run
 from tests.contracts.specs import GENERATORS, STYLEGAN2_G, seeded
 
@@ -33,6 +37,26 @@ def test_truncation_changes_samples_and_one_does_not(capsys: Capture, stylegan2:
         assert run(capsys, "sample", stylegan2, "-n", 3, "--out", tmp_path / name, *options).code == 0
         made[name] = [(tmp_path / name / f"{i:06d}.png").read_bytes() for i in range(3)]
     assert made["one"] == made["none"] != made["half"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_truncation_of_an_edit_is_that_of_what_was_edited(capsys: Capture, tmp_path: Path, named: bool) -> None:
+    gan = seeded({"type": "gan", "network": STYLEGAN2_G})
+    dim = gan.network.style_dim
+    unit = UnitColumns(2, dim).eval()
+    make = (
+        partial(Directions, deformator=unit, space="w", names=["wide"])
+        if named
+        else partial(Edited, direction=unit, strength=2.0, number=1, space="w", unit=0.5)
+    )
+    folder = make(gan).save_pretrained(tmp_path / "edited")
+    asked = ["--condition", "wide=2"] if named else []
+    out = tmp_path / "samples"
+    assert run(capsys, "sample", folder, "-n", 2, "--truncation", 0.5, *asked, "--out", out).code == 0
+    condition = {"wide": 2.0} if named else None
+    expected = make(Truncated(gan, 0.5)).eval().sample(2, condition=condition, rng=torch.Generator().manual_seed(0))
+    made = [read_png(out / f"{i:06d}.png") for i in range(2)]
+    assert all(a.equal(b) for a, b in zip(made, to_uint8(expected), strict=True))
 
 
 def test_truncation_of_what_is_truncated_keeps_its_layers(capsys: Capture, tmp_path: Path) -> None:

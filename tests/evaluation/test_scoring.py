@@ -20,10 +20,11 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import DataError, EvaluationError
 from genkit.core.generator import LatentGenerator
 from genkit.data.dataset import DataSet
-from genkit.evaluation import cache, evaluate, statistics
+from genkit.evaluation import cache, evaluate, statistics, two_sides
 from genkit.evaluation.extractors.choice import extractor_for
-from genkit.evaluation.extractors.extractor import Extractor
+from genkit.evaluation.extractors.extractor import Extracted, Extractor
 from genkit.evaluation.functional import frechet_distance_from_features, kernel_distance
+from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.reading import Reader
 from genkit.evaluation.sources import of_files
 from genkit.evaluation.statistics_file import Statistics
@@ -230,6 +231,22 @@ def test_a_generator_beside_its_own_samples_is_told(tmp_path):
     assert scores["fd"] < 1e-3 and any("both sides are the same samples" in line for line in scores.warnings)
     write_folder([to_uint8(Noise().sample(40, rng=torch.Generator().manual_seed(1)))], tmp_path / "other")
     assert not any("the same" in line for line in evaluate(Noise(), tmp_path / "other", ["fd"], 40, Mean()).warnings)
+
+
+def test_independent_samples_are_never_the_same() -> None:
+    rng = torch.Generator().manual_seed(0)
+
+    def alike(real: torch.Tensor, fake: torch.Tensor) -> bool:
+        return two_sides._alike(Sides(Extracted(real), Extracted(fake)))
+
+    apart = torch.zeros(40, 2)
+    apart[:, 0] = torch.randn(40, generator=rng)
+    assert alike(apart, apart.flip(0)) and not alike(apart, apart + torch.tensor([0.0, 5.0])), "constants that differ"
+    for drawn in range(300):
+        one, other = (torch.randn(100, 1, generator=rng) for _ in range(2))
+        assert not alike(one, other), drawn
+        rare = [torch.cat([torch.rand(500, 1, generator=rng) < 0.004, torch.ones(500, 3)], 1).float() for _ in range(2)]
+        assert not alike(*rare), "nearly nothing differs"
 
 
 def test_samples_that_are_all_alike_to_the_extractor_are_told():

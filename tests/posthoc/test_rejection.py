@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -477,6 +478,27 @@ def test_the_true_ratio_is_trusted_however_few_judge_it(n: int) -> None:
     told = torch.randn(4000, generator=rng())
     real = torch.rand(4000, generator=rng(1)) < 0.5
     assert not reliability(told, real).trusted, "what says nothing is not"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_scores_that_are_not_finite_are_refused_before_they_are_judged(value: float) -> None:
+    class Broken(Known):
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            return torch.where(x[:, 0] > 0, value, 0.0)
+
+    for calibration in ("", "platt", "isotonic"):
+        with pytest.raises(GenkitError, match="of 200 scores are not finite; train the critic longer"):
+            fitted(Wide(), DensityRatio(Broken()), Real(), rng(), calibration, 100)
+    told = reliability(torch.full((4,), -math.inf), torch.arange(4) < 2).remarks()[0]
+    assert len(told) < 200, "Z is told in a few digits"
+
+
+@pytest.mark.parametrize("given", [{"rate": 0.2}, {"rate": 0.1}, {"rate": 0.003}])
+def test_the_advice_about_a_small_burn_in_can_be_followed(given: dict[str, float]) -> None:
+    with pytest.raises(GenkitError, match=r"20 samples of the burn-in are too few, take ([\d,]+) or more") as refused:
+        Rejection(Wide(), Known(), samples=20, **given)  # type: ignore[arg-type]
+    found = re.search(r"take ([\d,]+)", str(refused.value))
+    assert found and Rejection(Wide(), Known(), samples=int(found[1].replace(",", "")), **given)  # type: ignore[arg-type]
 
 
 def test_samples_that_cannot_be_real_are_judged_and_moved() -> None:

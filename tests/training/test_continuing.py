@@ -21,7 +21,7 @@ from genkit.data.shapes import shapes
 from genkit.images import pixels as images
 from genkit.training import train
 from genkit.training.continuing import check_recipe, environment_changes, in_a_line
-from genkit.training.data_record import data_changes, data_record
+from genkit.training.data_record import data_changes, data_record, known_rows, shared_rows
 from genkit.training.recipe import Recipe
 from genkit.training.run import Run
 from genkit.training.run_folder import RunFolder
@@ -390,3 +390,16 @@ def test_a_start_that_is_not_there_is_told_before_data_are_decoded(
     with pytest.raises(WeightsError, match="no weights at nowhere"):
         train(images_recipe(6), tmp_path / "run", start="nowhere")
     assert not (tmp_path / "run").exists()
+
+
+def test_rows_that_are_known_are_counted_whatever_their_labels() -> None:
+    from genkit.core.catalog import build
+
+    digits = build({"type": "part", "data": {"type": "digits", "size": 8}, "stop": 40}, kind="data")
+    others = build({"type": "part", "data": {"type": "digits", "size": 8}, "start": 40, "stop": 50}, kind="data")
+    record = data_record(digits)
+    for labels in (digits.labels, None, (digits.labels + 3) % 10):
+        assert known_rows(record, replace(digits, labels=labels)) == 40
+    assert known_rows(data_record(replace(digits, labels=None, classes=())), digits) == 40
+    assert known_rows(record, others) == 0
+    assert shared_rows(replace(digits, labels=None), digits) == 40 and shared_rows(others, digits) == 0

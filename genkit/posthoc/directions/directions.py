@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import category
 
 import torch
 from einops import rearrange
@@ -185,7 +186,7 @@ class Directions(FromItsLatents):
             GenkitError: there is none, or neither a strength nor a seed.
         """
         number = self.number(direction)
-        if not strengths or not seeds:
+        if not len(strengths) or not len(seeds):
             raise GenkitError("a strip needs at least one strength and one seed")
         at = torch.tensor([float(s) for s in strengths], device=self.unit.device).repeat(len(seeds))
         with evaluating(self):
@@ -209,16 +210,20 @@ class Directions(FromItsLatents):
         return torch.cat(crew.gathered(mine)), COLUMNS
 
 
+BREAKS = ("Cc", "Zl", "Zp")
+"""Kinds of characters that end a line or control a terminal."""
+
+
 def _usable(name: str) -> bool:
     """Whether a command can ask for it."""
-    return not set(name) & {"=", ","} and name == name.strip() and name.isprintable()
+    return not set(name) & {"=", ","} and name == name.strip() and not any(category(c) in BREAKS for c in name)
 
 
 def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:
     """Latents and conditions of the samples that `sample(1, rng=seed)` gives for each seed."""
     parts = []
     for seed in seeds:
-        rows = Rows(1, torch.Generator().manual_seed(seed), generator.device)
+        rows = Rows(1, torch.Generator().manual_seed(int(seed)), generator.device)
         condition = generator.conditions.resolve(None, 1, rows)
         parts.append((generator.latents(rows), condition))
     return tree.map(lambda *rows: torch.cat(rows).to(generator.device), *parts)

@@ -72,6 +72,15 @@ class Edited(FromItsLatents):
         check_number(number, direction.directions)
         self.sample_shape, self.conditions, self.made = generator.sample_shape, generator.conditions, generator.made
 
+    def of(self, generator: LatentGenerator) -> Edited:
+        """The same direction, of another generator.
+
+        Raises:
+            GenkitError: its latent is another.
+        """
+        settings: Any = {"number": self.number, "space": self.space.name, "unit": self.unit}
+        return Edited(generator, self.direction, self.strength, **settings).to(self.device)
+
     @property
     def network(self) -> Any:
         """The network of the generator, for spaces of its styles."""

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from genkit.core.calls import takes
+from genkit.core.calls import takes_condition
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, kind_of
 from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Noise, Randomness
@@ -38,7 +38,7 @@ class OwnGenerator(LatentGenerator):
         standard_normal: whether every number of its latents is standard normal, as samplers that move them need.
 
     Raises:
-        GenkitError: latents or images of another shape.
+        GenkitError: latents or images of another shape, or classes that `generate` does not take.
     """
 
     own: TwoMethods
@@ -48,6 +48,9 @@ class OwnGenerator(LatentGenerator):
         if isinstance(made, nn.Module):
             self.module = made
         self.__dict__["own"] = made
+        self.of_latents_alone = not takes_condition(made.generate)
+        if classes and self.of_latents_alone:
+            raise GenkitError(f"generate(latents) of {kind_of(made)} cannot be asked for one of {classes} classes")
         self._standard_normal = standard_normal
         self.conditions = ConditionSpace({"label": Labels(classes)} if classes else {})
         z = made.sample_latents(2, torch.Generator().manual_seed(0))
@@ -68,6 +71,6 @@ class OwnGenerator(LatentGenerator):
         return randomness.draw(self.own.sample_latents)
 
     def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
-        if not self.conditions and not takes(self.own.generate, 2):
+        if self.of_latents_alone:
             return self.own.generate(z)
         return self.own.generate(z, condition)

@@ -19,7 +19,7 @@ from torch import Tensor
 from genkit.core.errors import GenkitError, shown
 
 EPS = 1e-8
-LEAST_KEPT = 10
+LEAST_KEPT, MOST_ADVISED = 10, 100_000
 """Samples of a burn-in that would be kept at least: with fewer, one or two outliers decide on M."""
 FEWEST = 20
 """Samples beyond a percentile that gamma needs, else it is interpolated into the few of the largest logits."""
@@ -173,18 +173,22 @@ def check_can_finish(n: int, shift: Shift, eps: float, about: str) -> None:
     elif shift.percentile is not None:
         most = 1 / n
     elif shift.rate is not None:
+        if shift.rate * MOST_ADVISED > LEAST_KEPT:
+            needed = math.ceil(round(LEAST_KEPT / shift.rate, 6))
+            check_share(shift.rate, n, f"{shift}", f"{n:,} samples {about} are too few, take {needed:,} or more")
         most = shift.rate
     elif shift.gamma is not None and eps > 0:
         most = log_acceptance(log_odds(torch.zeros(1), 0.0, eps), shift.gamma).exp().item()
     check_share(most, n, f"{shift}")
 
 
-def check_share(share: float, n: int, about: str) -> None:
+def check_share(
+    share: float, n: int, about: str, advice: str = "choose a rate, such as 0.1, or a percentile, such as 80"
+) -> None:
     """Raises GenkitError for a share of n samples that one or two outliers decide on."""
     if share * n < LEAST_KEPT:
         raise GenkitError(
-            f"a share of {share:.2g} of the samples would be kept ({about}), which would not finish; choose a rate, "
-            "such as 0.1, or a percentile, such as 80"
+            f"a share of {share:.2g} of the samples would be kept ({about}), which would not finish; {advice}"
         )
 
 

@@ -184,8 +184,8 @@ class Reliability:
         found = list[str]()
         if not self.trusted:
             found.append(
-                f"the ratio is not calibrated: Z {self.z:.1f} (|Z| up to {BAD_Z:g} is chance), calibration error "
-                f"{self.ece:.3f} (up to {self.most_ece:.2g}); {advice}"
+                f"the ratio is not calibrated: Z {_in_digits(self.z)} (|Z| up to {BAD_Z:g} is chance), calibration "
+                f"error {self.ece:.3f} (up to {self.most_ece:.2g}); {advice}"
             )
         if self.bce > self.chance - 2 * self.error:
             found.append(
@@ -193,6 +193,10 @@ class Reliability:
                 f"chance {self.chance:.3f}), so that nothing is gained by it; {advice}"
             )
         return found
+
+
+def _in_digits(z: float) -> str:
+    return f"{z:.1f}" if abs(z) < 1e4 else f"{z:.1g}"
 
 
 def reliability(logits: Tensor, real: Tensor) -> Reliability:

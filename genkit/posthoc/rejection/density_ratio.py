@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.calls import takes
+from genkit.core.calls import takes_condition
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError, shown
 from genkit.core.known import known
@@ -122,7 +122,7 @@ def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> T
         GenkitError: not one number a sample, or samples of no class for a critic that judges one of a class.
     """
     check_of_a_class(ratio, condition)
-    found: Tensor = ratio(x, condition) if takes(ratio.forward, 2) else ratio(x)
+    found: Tensor = ratio(x, condition) if takes_condition(ratio) else ratio(x)
     return wide(_one_each(found, x, "a ratio of densities is one number a sample"))
 
 

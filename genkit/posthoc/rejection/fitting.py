@@ -80,6 +80,8 @@ def fitted(
         return torch.stack([of(x, condition) for of in read], 1)
 
     real, made = Rejection(generator, ratio).compared(items, n, rng, scores, crew)
+    if wrong := int((~torch.cat([real, made]).isfinite()).any(1).sum()):
+        raise GenkitError(f"{wrong} of {2 * len(real)} scores are not finite; train the critic longer")
     half = len(real) // 2 if calibration else 0
     both, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
     score, before = both[:, 0], reliability(both[:, -1] - (former or ratio).prior, is_real)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -60,6 +61,8 @@ def test_names_that_cannot_be() -> None:
     for name in ("a=b", "a,b", " a", "a\nb"):
         with pytest.raises(GenkitError, match="a name has no = and no comma, and no space at its ends"):
             found.name([name])
+    for name in ("a\u00a0b", "\U0001f469\u200d\U0001f52c"):
+        Directions(made(GAN), UnitColumns(2, 3).eval(), names=[name])
     assert list(found.conditions) == ["label"]
     with pytest.raises(ConditionError, match="takes no condition 'darker'"):
         found.sample(1, condition={"darker": 1.0})
@@ -85,6 +88,7 @@ def test_strength_0_is_the_sample_itself(kind: Callable[[int, int], Deformator])
 def test_a_direction_is_given_by_number_or_name() -> None:
     found = Directions(made(GAN), UnitColumns(2, 3).eval(), names=["", "darker"])
     assert found.strip(1, [0.5], [4]).equal(found.strip("darker", [0.5], [4]))
+    assert found.strip(1, torch.linspace(-1, 1, 3), [4]).equal(found.strip(1, np.linspace(-1, 1, 3), np.arange(4, 5)))
     assert found.edited("darker", 0.5).sample(2, rng=seeded()).equal(found.edited(1, 0.5).sample(2, rng=seeded()))
     for strengths, seeds in (([], [0]), ([1.0], [])):
         with pytest.raises(GenkitError, match="at least one strength and one seed"):

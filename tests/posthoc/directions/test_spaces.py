@@ -240,6 +240,14 @@ def test_two_methods_of_ones_own_are_enough() -> None:
     with pytest.raises(GenkitError, match=r"got \[2, 5\] and \[2, 5\]"):
         OwnGenerator(Flat())
 
+    class Alone(Mine):
+        def generate(self, latents: Tensor) -> Tensor:  # type: ignore[override]
+            return super().generate(latents)
+
+    assert OwnGenerator(Alone()).sample(2, rng=torch.Generator().manual_seed(0)).shape == (2, 1, 2, 2)
+    with pytest.raises(GenkitError, match=r"generate\(latents\) of an Alone cannot be asked for one of 3 classes"):
+        OwnGenerator(Alone(), classes=3)
+
 
 class Labelled(nn.Module):
     """Of one's own, in training: a network with statistics and classes."""
