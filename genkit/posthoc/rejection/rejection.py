@@ -50,7 +50,7 @@ class Rejection(RatioSampler):
         generator, ratio: see `RatioSampler`.
         rate: share that is kept; 0.2 where nothing is said.
         percentile: of F in the burn-in, which is kept with probability 1/2: the paper's, 80 to 95.
-        gamma: as it is.
+        gamma: itself; 0 is exact, and a larger one keeps fewer and better samples.
         eps: of the paper.
         samples: of a burn-in, at least 500 of each class.
 
