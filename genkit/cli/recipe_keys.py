@@ -74,7 +74,8 @@ def abouts(text: str) -> dict[str, str]:
     """Name -> text, of the lists Args and Attributes of a docstring; a line may tell of several names. Of one in both,
     it is that of the argument."""
     found: dict[str, str] = {}
-    for block in re.findall(r"^(?:Args|Attributes):\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE):
+    blocks = re.findall(r"^(Args|Attributes):\n((?:[ \t]+.*\n?|\n)+)", text, re.MULTILINE)
+    for _, block in sorted(blocks, key=lambda of: of[0] != "Args"):
         for names, about in re.findall(r"^ {4}([\w, ]+): ((?:.|\n {8})*)", block, re.MULTILINE):
             found = {**dict.fromkeys(names.split(", "), re.sub(r"\s+", " ", about).strip()), **found}
     return found

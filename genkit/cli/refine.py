@@ -121,12 +121,12 @@ def command(
     asked = Refinement(weights, generator, changed, kind, features, taught, looks, judged, sampler, settings, out, seed)
     _check_place(out, kind in TRAINED)
     density = checked(asked)
-    seen = seen_before(asked, held_out is None)
     if kind not in TRAINED and (training or resume):
         raise GenkitError(
             f"--{'steps' if training else 'resume'} is of a ratio that is trained ({', '.join(TRAINED)}); "
             f"{kind} needs no training"
         )
+    seen = seen_before(asked, held_out is None)
     join_launch()
     crew = crew_of_launch()
     if not crew.rank:

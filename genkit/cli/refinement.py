@@ -67,9 +67,11 @@ def checked(asked: Refinement) -> DensityRatio:
     except ConditionError as undrawn:
         raise GenkitError(f"{asked.weights}: {undrawn}, and refine draws conditions itself") from undrawn
     for spec, role in ((asked.data, "--data"), (asked.held_out, "--held-out"), (asked.looks, "--held-out")):
+        if spec is asked.looks and asked.kind not in TRAINED:
+            continue
         items = open_data(spec, shape, role)
         _check_conditions(asked.generator, items, role)
-        if role == "--held-out" and (spec is asked.held_out or asked.kind in TRAINED):
+        if role == "--held-out":
             check_judges(items)
     ratio: DensityRatio = build(
         ratio_spec(asked.weights, asked.kind, asked.generator, asked.features),
@@ -96,8 +98,10 @@ def _check_conditions(generator: Generator, items: Any, role: str) -> None:
 
 def _check_classes(generator: Generator, ratio: DensityRatio) -> None:
     """Raises GenkitError for a critic of samples of a class, of a generator whose samples may be of any."""
-    label, classes = generator.conditions.get("label"), getattr(ratio.critic, "classes", 0)
-    if label is not None and label.free and classes and not ratio.head:
+    from genkit.posthoc.rejection.density_ratio import classes_judged
+
+    label, classes = generator.conditions.get("label"), classes_judged(ratio)
+    if label is not None and label.free and classes:
         raise GenkitError(
             f"the critic judges samples of one of {classes} classes, and the generator may be left to choose one: take "
             "--ratio fresh"

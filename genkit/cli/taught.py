@@ -11,7 +11,8 @@ from genkit.core.errors import WeightsError
 
 def known_to(weights: str, data: Any) -> int | None:
     """Number of rows of a DataSet in the training set of a run, or of weights with a record of it; None without one.
-    Labels are not compared, since the same images may lie in folders of another order.
+    Labels are not compared, since the same images may lie in folders of another order. A record with attributes says
+    nothing of data without.
 
     Of a run with several stages, that stage which knows the most.
     """
@@ -25,6 +26,8 @@ def known_to(weights: str, data: Any) -> int | None:
         folder = folder if folder.is_dir() or not isinstance(located, Path) else located
     of_run = [folder.parent / "data.json"] if folder.name == "weights" else []
     for path in (*folder.glob("data.json"), *folder.glob("*/data.json"), *of_run):
-        with suppress(Unreadable):
-            found.append(known_rows(read_json(path), data))
+        with suppress(Unreadable, AttributeError):
+            record = read_json(path)
+            if record.get("rows") and (not record.get("attributes") or data.columns):
+                found.append(known_rows(record, data))
     return max(found, default=None)

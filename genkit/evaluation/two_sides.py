@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
+from torch import Tensor
+
 from genkit.core.fingerprint import described_fingerprint
 from genkit.evaluation.metrics.metric import Sides
 from genkit.evaluation.metrics.neighbours import Neighbours
@@ -12,10 +15,12 @@ from genkit.evaluation.scores import ScoredSide
 from genkit.evaluation.sources import Source
 from genkit.evaluation.statistics_file import Statistics
 
-SAME = 0.02
-"""Standard deviations within which numbers are equal but for rounding to 8 bits."""
-DIFFERENT = 8
-"""Samples that must differ from each other before two sets can be known to be the same."""
+SAME, EXACT = 0.02, 1e-6
+"""Deviations within which samples are equal: but for rounding to 8 bits, and of points, which are not rounded."""
+ROUNDED = 4
+"""Features from which on they may be those of images; points have fewer, and near neighbours among others."""
+LOOKED_AT, DIFFERENT = 64, 8
+"""Samples whose like is looked for, and of them that must differ."""
 
 
 def of_sides(
@@ -29,7 +34,7 @@ def of_sides(
     """
     for side in (fake, real):
         yield from too_few(side.name, side.n, dim, n, side.kind)
-        if side.rank == 0 and side.n != 1:
+        if side.rank == 0 and (side.n or 0) > 1:
             yield f"{side.name}: all samples are alike to the extractor: none of its features varies"
     if real.n != fake.n and any(isinstance(metric_named(name), Neighbours) for name in names):
         yield f"{fake.n} samples against {real.n}: precision, recall and their kin depend on both numbers"
@@ -58,19 +63,20 @@ def too_few(name: str, have: int | None, dim: int, asked: int, kind: str = "") -
 
 
 def _alike(features: Sides) -> bool:
-    """Whether both sides hold the same samples, but for rounding, in any order.
-
-    In order of size every number of one side lies beside its like of the other. Independent samples are no such pairs
-    where there are some that differ.
-    """
+    """Whether both sides hold the same samples, but for rounding, in any order: some of each have their like among the
+    other's."""
     if not features.of_samples or len(features.real.features) != len(features.fake.features):
         return False
     real, fake = (side.features.double() for side in (features.real, features.fake))
-    near = SAME * real.std(0)
-    if not (real.mean(0) - fake.mean(0)).abs().le(near).all():
+    near = (SAME if real.shape[1] >= ROUNDED else EXACT) * real.var(0).sum().sqrt()
+    if (real.mean(0) - fake.mean(0)).norm() > near or len(fake[:LOOKED_AT].unique(dim=0)) < DIFFERENT:
         return False
-    pairs = (real.sort(0).values - fake.sort(0).values).abs().le(near)
-    return bool(pairs.all()) and len(real.unique(dim=0)) >= DIFFERENT
+    return all(bool((_nearest(one[:LOOKED_AT], other) <= near).all()) for one, other in ((fake, real), (real, fake)))
+
+
+def _nearest(rows: Tensor, others: Tensor) -> Tensor:
+    """The distance of each of `rows` from the nearest of `others`."""
+    return torch.cdist(rows, others, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
 
 
 def _channels(real: ScoredSide, fake: ScoredSide, wanted: int | None) -> list[str]:

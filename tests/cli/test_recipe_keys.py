@@ -44,3 +44,4 @@ def test_what_docstrings_tell_is_read_whole() -> None:
     text = "A thing.\n\nArgs:\n    a, b: of two\n        lines: whole.\n    c: one.\n\nRaises:\n    d: no.\n"
     assert recipe_keys.abouts(text) == {"a": "of two lines: whole.", "b": "of two lines: whole.", "c": "one."}
     assert recipe_keys.abouts(text + "\n\nAttributes:\n    c: another.\n    d: more.")["c"] == "one."
+    assert recipe_keys.abouts("Attributes:\n    c: another.\n\n" + text)["c"] == "one."

@@ -359,6 +359,22 @@ def test_a_generator_that_chooses_the_class_itself_gets_a_critic_without_classes
     for asked in ([], ["--label", 1], ["--label", "free"], ["--sampler", "mh", "--steps", 2]):
         name = "-".join(map(str, asked)) or "unasked"
         assert run(capsys, "sample", tmp_path / "fresh", "-n", 3, *asked, "--out", tmp_path / name).code == 0
+    judge = build({"type": "classifier", "size": 8, "channels": 3, "classes": 3, "width": 4})
+    judge.save_pretrained(tmp_path / "judge")
+    head = [
+        *line[:4],
+        "--ratio",
+        "head",
+        "--features",
+        tmp_path / "judge",
+        "--steps",
+        1,
+        "--burn-in",
+        60,
+        "--gamma",
+        -20,
+    ]
+    assert run(capsys, *head, "--out", tmp_path / "head").code == 0, "features are of images alone"
     refined = Generator.from_pretrained(tmp_path / "fresh")
     assert isinstance(refined, Rejection) and len(refined.log_m) == 4, "three classes, and those left free"
     said = refusal(capsys, *line[:4], "--ratio", "raw", "--out", tmp_path / "raw")

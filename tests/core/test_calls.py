@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genkit.core.calls import takes_condition
+from genkit.core.calls import asked, takes_condition
 
 
 class Alone(nn.Module):
@@ -59,3 +59,21 @@ X = torch.zeros(2, 3)
 @pytest.mark.filterwarnings("ignore")
 def test_a_condition_is_given_to_what_takes_one(called: Callable[..., Any], takes: bool) -> None:
     assert takes_condition(called) == takes
+
+
+def masked(x: Tensor, mask: Any = None) -> Any:
+    return x if mask is None else x * mask
+
+
+def by_name(x: Tensor, *, condition: Any = None) -> Any:
+    return condition
+
+
+def wrapped(*given: Any, **named: Any) -> Any:
+    return (lambda x: x)(*given, **named)
+
+
+def test_without_a_condition_only_what_must_be_given_is() -> None:
+    assert asked(masked, X, {}) is X and asked(wrapped, X, {}) is X
+    assert asked(Both(), X, {}).shape == (2,) and asked(Warm(), X, {"label": X}).shape == (2,)
+    assert asked(by_name, X, {"label": 1}) == {"label": 1} and asked(by_name, X, {}) == {}

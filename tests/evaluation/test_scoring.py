@@ -242,6 +242,9 @@ def test_independent_samples_are_never_the_same() -> None:
     apart = torch.zeros(40, 2)
     apart[:, 0] = torch.randn(40, generator=rng)
     assert alike(apart, apart.flip(0)) and not alike(apart, apart + torch.tensor([0.0, 5.0])), "constants that differ"
+    points = torch.rand(30_000, 2, generator=rng)
+    assert not alike(points, torch.rand(30_000, 2, generator=rng)) and alike(points, points.flip(0))
+    assert not alike(points, torch.stack([points[:, 0], points[:, 1].flip(0)], 1)), "another joint of these columns"
     for drawn in range(300):
         one, other = (torch.randn(100, 1, generator=rng) for _ in range(2))
         assert not alike(one, other), drawn

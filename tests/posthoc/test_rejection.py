@@ -27,7 +27,7 @@ from genkit.core.randomness import Randomness, Rows
 from genkit.posthoc.rejection.acceptance import Shift, accept
 from genkit.posthoc.rejection.calibration import Isotonic, Platt, reliability
 from genkit.posthoc.rejection.density_ratio import DensityRatio
-from genkit.posthoc.rejection.fitting import fitted
+from genkit.posthoc.rejection.fitting import fitted, resampled
 from genkit.posthoc.rejection.keep_training import KeepTraining
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings, metropolis
@@ -487,7 +487,7 @@ def test_scores_that_are_not_finite_are_refused_before_they_are_judged(value: fl
             return torch.where(x[:, 0] > 0, value, 0.0)
 
     for calibration in ("", "platt", "isotonic"):
-        with pytest.raises(GenkitError, match="of 200 scores are not finite; train the critic longer"):
+        with pytest.raises(GenkitError, match="of 200 scores are not finite; the critic has diverged"):
             fitted(Wide(), DensityRatio(Broken()), Real(), rng(), calibration, 100)
     told = reliability(torch.full((4,), -math.inf), torch.arange(4) < 2).remarks()[0]
     assert len(told) < 200, "Z is told in a few digits"
@@ -499,6 +499,18 @@ def test_the_advice_about_a_small_burn_in_can_be_followed(given: dict[str, float
         Rejection(Wide(), Known(), samples=20, **given)  # type: ignore[arg-type]
     found = re.search(r"take ([\d,]+)", str(refused.value))
     assert found and Rejection(Wide(), Known(), samples=int(found[1].replace(",", "")), **given)  # type: ignore[arg-type]
+
+
+def test_the_advice_about_classes_is_of_all_of_them() -> None:
+    with pytest.raises(GenkitError, match="1,000 samples of each class are too few, take 100,000 or more"):
+        Rejection(Wide(10), Known(), rate=0.001, samples=10_000)
+    assert Rejection(Wide(10), Known(), rate=0.001, samples=100_000)
+
+
+def test_another_rate_is_checked_against_the_burn_in_that_is_kept() -> None:
+    before = Rejection(Wide(), DensityRatio(Known()), rate=0.2, samples=40_000)
+    found = resampled(before, "rejection", rate=0.0005)
+    assert isinstance(found, Rejection) and found.samples == 40_000
 
 
 def test_samples_that_cannot_be_real_are_judged_and_moved() -> None:

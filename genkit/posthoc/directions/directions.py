@@ -104,7 +104,7 @@ class Directions(FromItsLatents):
         Raises:
             GenkitError: there is none.
         """
-        if str(name).isdecimal():
+        if isinstance(name, int) or name.isdecimal():
             check_number(int(name), len(self))
             return int(name)
         if name not in self.names or not name:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from genkit.core.calls import takes_condition
+from genkit.core.calls import asked, takes_condition
 from genkit.core.columns.labels import Labels
 from genkit.core.condition import ConditionSpace
 from genkit.core.errors import GenkitError, kind_of
@@ -48,8 +48,7 @@ class OwnGenerator(LatentGenerator):
         if isinstance(made, nn.Module):
             self.module = made
         self.__dict__["own"] = made
-        self.of_latents_alone = not takes_condition(made.generate)
-        if classes and self.of_latents_alone:
+        if classes and not takes_condition(made.generate):
             raise GenkitError(f"generate(latents) of {kind_of(made)} cannot be asked for one of {classes} classes")
         self._standard_normal = standard_normal
         self.conditions = ConditionSpace({"label": Labels(classes)} if classes else {})
@@ -71,6 +70,5 @@ class OwnGenerator(LatentGenerator):
         return randomness.draw(self.own.sample_latents)
 
     def forward(self, z: Any, condition: Mapping[str, Tensor] | None = None) -> Tensor:
-        if self.of_latents_alone:
-            return self.own.generate(z)
-        return self.own.generate(z, condition)
+        made: Tensor = asked(self.own.generate, z, condition or {})
+        return made

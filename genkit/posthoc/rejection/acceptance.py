@@ -162,9 +162,9 @@ def check_logits(logits: Tensor) -> Tensor:
     return logits
 
 
-def check_can_finish(n: int, shift: Shift, eps: float, about: str) -> None:
-    """Raises GenkitError where n samples are too few for a percentile, or too few of them could be kept, whatever their
-    logits are."""
+def check_can_finish(n: int, shift: Shift, eps: float, about: str, groups: int = 1) -> None:
+    """Raises GenkitError where n samples of each of some groups are too few for a percentile, or too few of them could
+    be kept, whatever their logits are."""
     most = 1.0
     if shift.percentile is not None and shift.percentile < 100:
         needed = math.ceil(round(FEWEST * 100 / (100 - shift.percentile), 6))
@@ -175,7 +175,9 @@ def check_can_finish(n: int, shift: Shift, eps: float, about: str) -> None:
     elif shift.rate is not None:
         if shift.rate * MOST_ADVISED > LEAST_KEPT:
             needed = math.ceil(round(LEAST_KEPT / shift.rate, 6))
-            check_share(shift.rate, n, f"{shift}", f"{n:,} samples {about} are too few, take {needed:,} or more")
+            check_share(
+                shift.rate, n, f"{shift}", f"{n:,} samples {about} are too few, take {groups * needed:,} or more"
+            )
         most = shift.rate
     elif shift.gamma is not None and eps > 0:
         most = log_acceptance(log_odds(torch.zeros(1), 0.0, eps), shift.gamma).exp().item()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from genkit.core.calls import takes_condition
+from genkit.core.calls import asked, takes_condition
 from genkit.core.condition import Condition
 from genkit.core.errors import GenkitError, RecipeError, shown
 from genkit.core.known import known
@@ -119,17 +119,22 @@ def logits_of(ratio: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> T
     """Log ratios (B,) float64 of x; by any module that takes (x, condition), or x alone.
 
     Raises:
-        GenkitError: not one number a sample, or samples of no class for a critic that judges one of a class.
+        GenkitError: not one number a sample.
     """
-    check_of_a_class(ratio, condition)
-    found: Tensor = ratio(x, condition) if takes_condition(ratio) else ratio(x)
+    found: Tensor = ratio(x, condition) if isinstance(ratio, DensityRatio) else asked(ratio, x, condition)
     return wide(_one_each(found, x, "a ratio of densities is one number a sample"))
 
 
-def check_of_a_class(ratio: nn.Module, condition: Mapping[str, Tensor]) -> None:
+def classes_judged(ratio: nn.Module) -> int:
+    """Classes of which the critic must be told one with each sample; 0 where it judges samples alone."""
+    critic = ratio.critic if isinstance(ratio, DensityRatio) else ratio
+    alone = (isinstance(ratio, DensityRatio) and ratio.head) or not takes_condition(critic)
+    return 0 if alone else getattr(critic, "classes", 0)
+
+
+def check_of_a_class(ratio: nn.Module, label: Tensor) -> None:
     """Raises GenkitError for samples whose class was left to the generator, where the critic judges one of a class."""
-    classes, label = getattr(getattr(ratio, "critic", ratio), "classes", 0), condition.get("label")
-    if classes and label is not None and not known((label >= 0).all()):
+    if (classes := classes_judged(ratio)) and not known((label >= 0).all()):
         raise GenkitError(
             f"the ratio's critic judges samples of one of {classes} classes, and the class was left to the generator: "
             "ask for one, or take a critic without classes (--ratio fresh)"

@@ -81,7 +81,7 @@ def fitted(
 
     real, made = Rejection(generator, ratio).compared(items, n, rng, scores, crew)
     if wrong := int((~torch.cat([real, made]).isfinite()).any(1).sum()):
-        raise GenkitError(f"{wrong} of {2 * len(real)} scores are not finite; train the critic longer")
+        raise GenkitError(f"{wrong} of {2 * len(real)} scores are not finite; the critic has diverged: train it anew")
     half = len(real) // 2 if calibration else 0
     both, is_real = torch.cat([real[half:], made[half:]]), torch.arange(2 * (len(real) - half)) < len(real) - half
     score, before = both[:, 0], reliability(both[:, -1] - (former or ratio).prior, is_real)
@@ -131,12 +131,8 @@ def sampler_over(
     """
     given = {"rate": rate, "percentile": percentile, "gamma": gamma, "samples": samples}
     given |= {"steps": steps, "step_size": step_size}
-    useful = USEFUL[kind]
     options = options or {name: name for name in given}
-    for name, value in given.items():
-        if value is not None and name not in useful:
-            takes = ", ".join(options[other] for other in useful if other in options)
-            raise GenkitError(f"{options[name]} is not for the sampler {kind}, which takes {takes}")
+    _check_useful(kind, given, options)
     if kind == "rejection":
         if samples is not None:
             convert(Samples, samples, where=options["samples"])
@@ -167,10 +163,10 @@ def resampled(
         kind, rate, steps, options, and errors: as of `sampler_over`.
     """
     starts = sampler.starts if isinstance(sampler, MetropolisHastings) and len(sampler.starts) else None
-    given: Any = {"rate": rate, "steps": steps, "starts": starts if kind == "mh" else None, "options": options}
-    other = sampler_over(sampler.generator, sampler.ratio, kind, **given)
     if kind != sampler.kind:
-        return other
+        given: Any = {"rate": rate, "steps": steps, "options": options}
+        return sampler_over(sampler.generator, sampler.ratio, kind, **given)
+    _check_useful(kind, {"rate": rate, "steps": steps}, options or {"rate": "rate", "steps": "steps"})
     own = {name: value for name, value in sampler.config.items() if name not in ("type", "generator", "ratio")}
     own |= {"rate": rate, "percentile": None, "gamma": None} if rate is not None else {}
     own |= {"length" if kind == "mh" else "steps": steps} if steps is not None else {}
@@ -178,6 +174,15 @@ def resampled(
     if starts is not None and isinstance(made, MetropolisHastings):
         made.start_from(starts)
     return made.to(sampler.device)
+
+
+def _check_useful(kind: str, given: Mapping[str, Any], options: Mapping[str, str]) -> None:
+    """Raises GenkitError for a setting that the sampler has no use for."""
+    useful = USEFUL[kind]
+    for name, value in given.items():
+        if value is not None and name not in useful:
+            takes = ", ".join(options[other] for other in useful if other in options)
+            raise GenkitError(f"{options[name]} is not for the sampler {kind}, which takes {takes}")
 
 
 def _said(settings: Mapping[str, Any]) -> dict[str, Any]:

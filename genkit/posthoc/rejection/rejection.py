@@ -86,7 +86,9 @@ class Rejection(RatioSampler):
         self.shift = Shift(gamma, percentile, rate)
         self.eps, self.samples = convert(Eps, eps, where="eps"), convert(Samples, samples, where="samples")
         groups = self._groups()
-        check_can_finish(self._each(groups), self.shift, eps, "of each class" if groups > 1 else "of the burn-in")
+        check_can_finish(
+            self._each(groups), self.shift, eps, "of each class" if groups > 1 else "of the burn-in", groups
+        )
         self.register_buffer("burnt", torch.tensor(False))
         for name in ("log_m", "gamma", "expected_rate"):
             self.register_buffer(name, torch.zeros(groups, dtype=torch.float64))

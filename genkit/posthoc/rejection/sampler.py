@@ -20,7 +20,7 @@ from genkit.core.precision import KeepsFloat64
 from genkit.core.randomness import Noise, Rows, seeds_of_rows
 from genkit.posthoc.rejection.acceptance import check_logits
 from genkit.posthoc.rejection.calibration import Reliability, reliability
-from genkit.posthoc.rejection.density_ratio import check_shape, logits_of
+from genkit.posthoc.rejection.density_ratio import check_of_a_class, check_shape, logits_of
 from genkit.posthoc.rejection.kept_proposals import KeptProposals, Proposed
 
 T = TypeVar("T")
@@ -93,8 +93,10 @@ class RatioSampler(KeepsFloat64, Generator):
         """(B,) float64.
 
         Raises:
-            GenkitError: nan or +inf among them.
+            GenkitError: nan or +inf among them, or a sample of no class for a critic that judges one of a class.
         """
+        if "label" in condition and self.conditions["label"].free:
+            check_of_a_class(self.ratio, condition["label"])
         return check_logits(logits_of(self.ratio, x, condition))
 
     def judged(self, x: Tensor, condition: Mapping[str, Tensor]) -> Tensor:

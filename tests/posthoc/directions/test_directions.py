@@ -93,5 +93,7 @@ def test_a_direction_is_given_by_number_or_name() -> None:
     for strengths, seeds in (([], [0]), ([1.0], [])):
         with pytest.raises(GenkitError, match="at least one strength and one seed"):
             found.strip(0, strengths, seeds)
+    with pytest.raises(GenkitError, match="no direction -1; there are 2"):
+        found.edited(-1, 1.0)
     with pytest.raises(GenkitError, match="no direction is called 'bold'"):
         found.moved("bold", 2.0)
