@@ -70,7 +70,8 @@ def checked(asked: Refinement) -> DensityRatio:
         if spec is asked.looks and asked.kind not in TRAINED:
             continue
         items = open_data(spec, shape, role)
-        _check_conditions(asked.generator, items, role)
+        if misfit := asked.generator.conditions.misfit(items.conditions, asked.generator.made):
+            raise GenkitError(f"{role}: {items.name}: the generator {misfit}")
         if role == "--held-out":
             check_judges(items)
     ratio: DensityRatio = build(
@@ -84,16 +85,6 @@ def checked(asked: Refinement) -> DensityRatio:
         )
     sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
-
-
-def _check_conditions(generator: Generator, items: Any, role: str) -> None:
-    """Raises GenkitError for data without what the generator is asked for: samples are made for the same labels."""
-    for name, column in generator.conditions.items():
-        offered = items.conditions.get(name)
-        if name in generator.made or (column.free and offered is None):
-            continue
-        if misfit := column.misfit(name, offered):
-            raise GenkitError(f"{role}: {items.name}: the generator {misfit}{items.conditions.reason}")
 
 
 def _check_classes(generator: Generator, ratio: DensityRatio) -> None:

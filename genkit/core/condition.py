@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -96,6 +96,20 @@ class ConditionSpace(Mapping[str, Column]):
         elif needed:
             raise ConditionError(f"condition {needed[0]!r} must be given: {self[needed[0]].about}, one or one a sample")
         return {name: given[name] if name in given else column.draw(randomness) for name, column in self.items()}
+
+    def misfit(self, offered: ConditionSpace, made: Collection[str] = (), leaves_free: bool = True) -> str:
+        """The reason why what data offer is not what a generator of these columns is asked for; "" where it is.
+
+        Args:
+            made: names of columns that the generator makes itself.
+            leaves_free: a free column need not be offered.
+        """
+        for name, column in self.items():
+            if name in made or (leaves_free and column.free and name not in offered):
+                continue
+            if why := column.misfit(name, offered.get(name)):
+                return f"{why}{offered.reason}"
+        return ""
 
     def check(self, condition: Mapping[str, Any] | None, n: int) -> dict[str, Tensor]:
         """The given values, one checked row per sample; raises as `resolve`."""

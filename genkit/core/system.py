@@ -195,11 +195,8 @@ class System(Learning, ABC):
                 f"data: samples are {list(sample_shape)}, but the generator makes {list(self.generator.sample_shape)}; "
                 "set the size and channels of one to those of the other"
             )
-        for name, column in self.generator.conditions.items():
-            if self.leaves_free and column.free and name not in conditions:
-                continue
-            if name not in self.generator.made and (misfit := column.misfit(name, conditions.get(name))):
-                raise RecipeError(f"data: the generator {misfit}{conditions.reason}")
+        if misfit := self.generator.conditions.misfit(conditions, self.generator.made, self.leaves_free):
+            raise RecipeError(f"data: the generator {misfit}")
 
     def check(self, items: Items) -> None:
         """Raises RecipeError when the training set lacks what this system learns from, beside shape and conditions."""

@@ -19,8 +19,10 @@ from torch import Tensor
 from genkit.core.errors import GenkitError, shown
 
 EPS = 1e-8
-LEAST_KEPT, MOST_ADVISED = 10, 100_000
+LEAST_KEPT = 10
 """Samples of a burn-in that would be kept at least: with fewer, one or two outliers decide on M."""
+MOST_ADVISED = 100_000
+"""Samples of a burn-in beyond which another rate is advised."""
 FEWEST = 20
 """Samples beyond a percentile that gamma needs, else it is interpolated into the few of the largest logits."""
 
