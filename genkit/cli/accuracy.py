@@ -13,7 +13,7 @@ from genkit.cli.places import loaded
 from genkit.cli.result_file import write_json
 
 MANY = 20
-"""Classes beyond which those of each are in the JSON alone."""
+"""Most classes that are listed."""
 
 
 def score(
@@ -50,7 +50,9 @@ def _show(title: str, found: dict[str, Any]) -> None:
     guess = f"always naming the commonest class would get {found['commonest']:.4f}"
     click.echo(f"mean over classes {found['balanced']:.4f}; {guess}")
     right, n = found["classes"]["right"], found["classes"]["n"]
-    if len(right) <= MANY:
-        each = [(name, f"{share:.4f}", str(n[name])) for name, share in right.items()]
-        click.echo(table(each, ("class", "told right", "images")))
+    worst = sorted(right, key=right.__getitem__)[:MANY]
+    each = [(name, f"{right[name]:.4f}", str(n[name])) for name in right if name in worst]
+    click.echo(table(each, ("class", "told right", "images")))
+    if len(right) > MANY:
+        click.echo(f"the {MANY} of {len(right):,} classes that are told worst; --json FILE has them all")
     click.echo(f"n = {found['against']['n']}, seed {found['seed']}, {found['seconds']:.1f} s")

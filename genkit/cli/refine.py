@@ -29,6 +29,7 @@ from genkit.cli.places import (
 from genkit.cli.refine_recipe import CALIBRATED, TRAINED, advice, critic_of, part, refine_recipe
 from genkit.cli.refinement import Refinement, SeenBefore, checked, leak, seen_before
 from genkit.cli.sampler_options import SAMPLERS, SOLVERS, Number, configured
+from genkit.core.documents import json_of_result
 from genkit.core.errors import GenkitError, kind_of
 from genkit.core.files import check_own_folder, write_atomically
 
@@ -227,7 +228,7 @@ def _finish(
         made.class_names = generator.class_names
     made.save_pretrained(asked.out)
     report = {**found.to_json(), "seen_before": seen._asdict()}
-    write_atomically(asked.out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
+    write_atomically(asked.out / REPORT, json_of_result(report))
     _tell(found, made, advice(asked.kind, asked.weights))
     if (asked.out / PROPOSALS).is_dir():
         click.echo(f"{asked.out / PROPOSALS} keeps the samples that were drawn, for --resume; it may be deleted")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
+from genkit.core.documents import json_of_result
 from genkit.core.files import write_atomically
 
 
@@ -20,7 +20,7 @@ def write_json(path: Path, tree: Mapping[str, Any], **of: tuple[str, Any]) -> No
             weights and its settings, so that nobody need guess later what the numbers are of.
     """
     whole = {**tree, **{key: {"name": name, **_weighed(held)} for key, (name, held) in of.items()}}
-    write_atomically(path, (json.dumps(whole, indent=2) + "\n").encode())
+    write_atomically(path, json_of_result(whole))
     click.echo(f"written to {path}")
 
 

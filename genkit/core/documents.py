@@ -1,4 +1,4 @@
-"""YAML and JSON from users, read within bounds and as plain data, or refused in one line.
+"""YAML and JSON from users, read within bounds and as plain data, or refused in one line; JSON of results.
 
 A file of a few hundred bytes can ask a parser for gigabytes, an endless loop or another language's objects. Results
 are mappings, lists, text, numbers, yes, no and nothing, of bounded depth and size.
@@ -7,6 +7,7 @@ are mappings, lists, text, numbers, yes, no and nothing, of bounded depth and si
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -70,6 +71,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except Unreadable:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def json_of_result(tree: Mapping[str, Any]) -> bytes:
+    """A result as JSON that every program reads: null for numbers that are not finite, which JSON has no word for."""
+    return (json.dumps(_finite(tree), indent=2, allow_nan=False) + "\n").encode()
+
+
+def _finite(part: Any) -> Any:
+    if isinstance(part, Mapping):
+        return {key: _finite(value) for key, value in part.items()}
+    if isinstance(part, (list, tuple)):
+        return [_finite(value) for value in part]
+    return None if isinstance(part, float) and not math.isfinite(part) else part
 
 
 def _read(path: Path, most: int) -> str:

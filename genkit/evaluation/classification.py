@@ -90,8 +90,9 @@ def accuracy(
 
 
 def _of_each(right: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Images of each class that has some, and the share of right answers among them."""
-    found = {name: of for k, name in enumerate(names) if len(of := right[labels == k])}
+    """Images of each class that has some, and the share told right; numbers tell classes of one name apart."""
+    apart = [name if names.count(name) == 1 else f"{name} ({k})" for k, name in enumerate(names)]
+    found = {name: of for k, name in enumerate(apart) if len(of := right[labels == k])}
     return {
         "n": {name: len(of) for name, of in found.items()},
         "right": {name: of.mean().item() for name, of in found.items()},

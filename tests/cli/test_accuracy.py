@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from genkit.classifiers.conv_classifier import Classifier
+from genkit.cli.accuracy import _show
 from genkit.gan.networks.mlp import MLPCritic
 from tests.cli.console import refusal, run
 
@@ -33,6 +34,28 @@ def test_a_classifier_is_scored_on_a_written_spec(
     assert found["values"] == {"accuracy": pytest.approx(0.1)} and found["classes"]["right"]["3"] == 1
     assert "mean over classes 0.1000; always naming the commonest class would get 0.1" in ran.out
     assert [line.split() for line in ran.out.splitlines() if line.startswith("3 ")] == [["3", "1.0000", "100"]]
+
+
+def test_of_many_classes_those_that_are_told_worst_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    right = {f"c{k:02}": 1 - k / 100 for k in range(25)}
+    classes = {"n": dict.fromkeys(right, 4), "right": right}
+    _show(
+        "a on b",
+        {
+            "standard_errors": {},
+            "values": {},
+            "better": {},
+            "balanced": 0.88,
+            "commonest": 0.04,
+            "classes": classes,
+            "against": {"n": 100},
+            "seed": 0,
+            "seconds": 1.0,
+        },
+    )
+    said = capsys.readouterr().out
+    assert "c05 " in said and "c24 " in said and "c04 " not in said
+    assert "the 20 of 25 classes that are told worst; --json FILE has them all" in said
 
 
 def test_refuses(always_three: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

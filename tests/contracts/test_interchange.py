@@ -64,7 +64,8 @@ def test_every_system_trains_resumes_samples_and_is_scored_by_the_same_commands(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(batch_statistics, "SAMPLES", 2 * batch_statistics.BATCH)
+    monkeypatch.setattr(batch_statistics, "SAMPLES", 16)
+    monkeypatch.setattr(batch_statistics, "BATCH", 8)
     case = SYSTEMS[name][0]
     recipe = write(case, tmp_path / "tiny.yaml")
     assert main(["train", str(recipe), "--out", "straight"]) == 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import math
 import os
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from genkit.core.documents import (
     NODES,
     Unreadable,
     check_plain,
+    json_of_result,
     parse_json,
     parse_yaml,
     read_json,
@@ -108,3 +111,13 @@ def test_trees_from_code_are_held_to_the_same() -> None:
         with pytest.raises(Unreadable):
             check_plain(bad)
     check_plain({"a": ["é\n\t", 1, None, 2.5], 1: True})
+
+
+def test_a_result_is_json_for_every_program() -> None:
+    text = json_of_result({"fd": math.inf, "rows": [(math.nan, 1.5), {"log_m": -math.inf}], "n": 3, "name": "NaN"})
+
+    def foreign(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    found = json.loads(text, parse_constant=foreign)
+    assert found == {"fd": None, "rows": [[None, 1.5], {"log_m": None}], "n": 3, "name": "NaN"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,6 +39,16 @@ def test_counts_what_is_right() -> None:
     assert found["classes"] == {"n": {"0": 3, "1": 5}, "right": {"0": 1.0, "1": 0.8}}
     assert found["balanced"] == pytest.approx(0.9) and found["commonest"] == 5 / 8
     assert accuracy(ByBrightness(), squares([0, 0, 0, 1, 1, 1, 1, 1]), n=3)["against"]["n"] == 3
+
+
+def test_classes_of_one_name_are_told_apart() -> None:
+    data = squares([0, 0, 0, 1, 1, 1, 1, 1])
+    found = accuracy(ByBrightness(), dataclasses.replace(data, classes=("square", "square")))
+    assert found["classes"] == {
+        "n": {"square (0)": 3, "square (1)": 5},
+        "right": {"square (0)": 1.0, "square (1)": 0.8},
+    }
+    assert found["balanced"] == pytest.approx(0.9)
 
 
 def test_unlabelled_data_are_refused() -> None:

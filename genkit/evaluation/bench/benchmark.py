@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from genkit.core.card_header import card_of
 from genkit.core.computing import computing
 from genkit.core.crew import ALONE, Crew
-from genkit.core.documents import read_mapping
+from genkit.core.documents import json_of_result, read_mapping
 from genkit.core.errors import EvaluationError, RecipeError
 from genkit.core.files import check_place, only_writer, write_atomically
 from genkit.core.generator import Generator
@@ -143,7 +143,7 @@ class Benchmark:
         result = self._result(found)
         if self.crew.rank:
             return result
-        write_atomically(self.out / "bench.json", (json.dumps(result, indent=2) + "\n").encode())
+        write_atomically(self.out / "bench.json", json_of_result(result))
         write_reports(result, self.out)
         return result
 
