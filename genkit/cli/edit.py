@@ -24,7 +24,7 @@ from genkit.cli.places import (
     skip_bad_option,
 )
 from genkit.cli.sample_files import GRID, SAMPLES
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, shown
 
 
 class FolderOrPicture(Place):
@@ -184,6 +184,10 @@ def _move(
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
     picture = out.suffix.lower() == ".png"
+    from genkit.images.decoding import SUFFIXES
+
+    if not picture and out.suffix.lower() in SUFFIXES:
+        raise GenkitError(f"--out: a picture is a .png file, got {shown(out.name)}")
     if picture and not moves:
         raise GenkitError(
             "--directions: say which direction a picture is of with --direction NAME=STRENGTH; --out FOLDER "

@@ -17,8 +17,8 @@ from genkit.core.errors import GenkitError, WeightsError, shown
 if TYPE_CHECKING:
     from genkit.posthoc.directions.directions import Directions
 
-COLUMNS, MOST = 9, 1000.0
-"""Strengths of a picture, and the largest one."""
+COLUMNS, LEAST, MOST = 9, 1e-6, 1000.0
+"""Strengths of a picture; the smallest and the largest one."""
 
 
 def write_edit(weights: str, texts: Sequence[str], folder: str | None, n: int, seed: int, out: Path) -> None:
@@ -92,10 +92,10 @@ def parsed(text: str) -> tuple[str, float]:
         strength = float(value)
     except ValueError:
         strength = float("nan")
-    if not name or not isfinite(strength) or not 0 < abs(strength) <= MOST:
+    if not name or not isfinite(strength) or not LEAST <= abs(strength) <= MOST:
         raise GenkitError(
             f"--direction {shown(text)}: give NUMBER=STRENGTH or NAME=STRENGTH, such as 3=2.5; a strength is a finite "
-            f"number up to {MOST:g} and not 0"
+            f"number from {LEAST:g} to {MOST:g}, or as far below 0"
         )
     return name, strength
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genkit.cli.console import display, say
-from genkit.core.errors import BadState, TrainingError
+from genkit.core.errors import BadState, CheckpointError, TrainingError
 from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
         line: printed before it begins.
 
     Raises:
-        CheckpointError: there is a run already, and it is not to be resumed.
+        CheckpointError: there is a run already, and it is not to be resumed, or was begun with other options.
         TrainingError: it left the finite numbers.
     """
     from genkit.training import train
+    from genkit.training.continuing import OtherRecipe
     from genkit.training.run_folder import RunFolder
 
     folder = RunFolder(out)
@@ -45,5 +46,10 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
     try:
         with display() as shown:
             train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
+    except OtherRecipe as other:
+        raise CheckpointError(
+            f"{out} was begun with other options ({other.changes}); --resume with the same ones, or choose another "
+            "--out"
+        ) from other
     except BadState as fault:
         raise TrainingError(f"{fault} (what is named is of 'genkit train {folder.recipe} --out {out}')") from fault

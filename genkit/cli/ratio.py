@@ -10,6 +10,7 @@ import click
 from genkit.cli.console import display, heading, table, warn
 from genkit.cli.launch import crew_of_launch, join_launch
 from genkit.cli.places import loaded
+from genkit.cli.refinement import check_conditions
 from genkit.cli.result_file import write_json
 
 
@@ -29,9 +30,10 @@ def score(
     from genkit.posthoc.rejection.sampler import RatioSampler
 
     join_launch()
-    misfit = ", which reads no ratio; genkit refine makes what does"
-    sampler, crew = loaded(RatioSampler, weights, misfit), crew_of_launch()
+    other = ", which reads no ratio; genkit refine makes what does"
+    sampler, crew = loaded(RatioSampler, weights, other), crew_of_launch()
     data = open_data(against, tuple(sampler.sample_shape), "--against", skip_bad)
+    check_conditions(sampler, data, "--against")
     check_judges(data, n)
     n = min(n, len(data))
     with display():

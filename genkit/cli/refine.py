@@ -70,7 +70,10 @@ BEGUN, FINISHED = (TRAINING, PROPOSALS), ("config.json", "model.safetensors", "R
 @click.option("--percentile", type=Number(0, 100), help="Rejection: the paper's threshold, 80 to 95, instead.")
 @click.option("--gamma", type=Number(-1e6, 1e6), help="Rejection: the threshold itself; 0 is exact.")
 @click.option(
-    "--burn-in", "samples", type=COUNT, help="Rejection: samples that find the threshold; 10,000 if not said."
+    "--burn-in",
+    "samples",
+    type=click.IntRange(2, 100_000_000),
+    help="Rejection: samples that find the threshold; 10,000 if not said.",
 )
 @click.option("--chain", "steps", type=COUNT, help="mh: samples that a chain sees; ddls, dot: moves of a latent.")
 @click.option("--step-size", type=Number(0, 1000, min_open=True), help="ddls, dot: of each move; 0.01 if not said.")

@@ -70,8 +70,7 @@ def checked(asked: Refinement) -> DensityRatio:
         if spec is asked.looks and asked.kind not in TRAINED:
             continue
         items = open_data(spec, shape, role)
-        if misfit := asked.generator.conditions.misfit(items.conditions, asked.generator.made):
-            raise GenkitError(f"{role}: {items.name}: the generator {misfit}")
+        check_conditions(asked.generator, items, role)
         if role == "--held-out":
             check_judges(items)
     ratio: DensityRatio = build(
@@ -85,6 +84,13 @@ def checked(asked: Refinement) -> DensityRatio:
         )
     sampler_over(asked.generator, ratio, asked.sampler, **asked.settings, options=OPTIONS)
     return ratio.to(asked.generator.device)
+
+
+def check_conditions(generator: Generator, data: Any, role: str) -> None:
+    """Raises GenkitError, beginning with `role`, for data without a condition that the generator is asked for, or with
+    another: samples of some classes would be held against images of others."""
+    if misfit := generator.conditions.misfit(data.conditions, generator.made):
+        raise GenkitError(f"{role}: {data.name}: the generator {misfit}")
 
 
 def _check_classes(generator: Generator, ratio: DensityRatio) -> None:

@@ -28,7 +28,9 @@ def random_part(data: DataSet, low: Quota = 0.0, high: Quota = 1.0, seed: Annota
     """
     start, stop = round(low * len(data)), round(high * len(data))
     if start >= stop:
-        raise DataError(f"random_part: {data.name} has {len(data)} rows, and none from {low:g} to {high:g} of them")
+        raise DataError(
+            f"{data.name} has {len(data)} rows, and a part from {low:g} to {high:g} of them has none; give more"
+        )
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
     about = f"{data.name}, a random part from {low:g} to {high:g}"
     return data.taken(about, order[start:stop].sort().values)

@@ -18,6 +18,21 @@ SHOWN = 5
 """Changes that one line names."""
 
 
+class OtherRecipe(CheckpointError):
+    """A run was started with another recipe.
+
+    Attributes:
+        changes: of the recipe, for messages.
+    """
+
+    def __init__(self, run: object, changes: str):
+        super().__init__(
+            f"{run} was started with another recipe ({changes}); resume with the same one, or start a new run from its "
+            f"weights with genkit train --from {run} and another --out"
+        )
+        self.changes = changes
+
+
 def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run: object) -> list[str]:
     """The changes of a recipe that a run may go on with, as `key.path: old -> new`.
 
@@ -28,13 +43,11 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
         run: its folder, for messages.
 
     Raises:
-        CheckpointError: another change, which would make it another run.
+        OtherRecipe: another change, which would make it another run.
+        CheckpointError: fewer iterations than it has done.
     """
     if other := refused(old, new):
-        raise CheckpointError(
-            f"{run} was started with another recipe ({'; '.join(other[:SHOWN])}); resume with the same one, or start "
-            f"a new run from its weights with genkit train --from {run} and another --out"
-        )
+        raise OtherRecipe(run, "; ".join(other[:SHOWN]))
     steps = int(new["train"]["steps"])
     if steps < done:
         raise CheckpointError(

@@ -254,8 +254,10 @@ def test_directions_that_cannot_be(
         ),
         ("gan", ("--direction", "-1=1"), "no direction is called '-1'; give a number from 0 to 2"),
         ("gan", ("--direction", "1"), "give NUMBER=STRENGTH or NAME=STRENGTH"),
-        ("gan", ("--direction", "1=nan"), "a strength is a finite number up to 1000 and not 0"),
-        ("gan", ("--direction", "1=0"), "a strength is a finite number up to 1000 and not 0"),
+        ("gan", ("--direction", "1=nan"), "a strength is a finite number from 1e-06 to 1000, or as far below 0"),
+        ("gan", ("--direction", "1=0"), "a strength is a finite number from 1e-06 to 1000, or as far below 0"),
+        ("gan", ("--direction", "1=-1e-300"), "a strength is a finite number from 1e-06 to 1000, or as far below 0"),
+        ("gan", ("--direction", "9" * 5000 + "=1"), "no direction is called '99"),
         ("gan", ("--direction", "1=1", "--direction", "1=2"), "1=1, 1=2 name one direction twice"),
         ("gan", (), "say which direction a picture is of with --direction NAME=STRENGTH"),
         ("gan", ("--direction", "1=1", "-n", 100_000_000), "-n 100,000,000: a picture has at most 1,000 rows"),
@@ -278,6 +280,7 @@ def test_an_edit_says_where_directions_are_from_and_where_it_goes(
     capsys: Capture, weights: Path, tmp_path: Path
 ) -> None:
     line = ("edit", weights / "gan", "--direction", "1=1")
+    assert "a picture is a .png file, got 's.JPG'" in refusal(capsys, *line, "--out", tmp_path / "s.JPG")
     assert "say which directions with --directions FOLDER" in refusal(capsys, *line, "--out", tmp_path / "s.png")
     assert "say where the picture goes with --out FILE.png" in refusal(capsys, *line)
     assert "'genkit directions' writes them" in refusal(

@@ -340,7 +340,10 @@ def test_a_ratio_is_not_judged_on_data_without_its_classes(labelled: Path, tmp_p
     assert run(capsys, *line).code == 0
     images.write_folder([torch.zeros(12, 1, 8, 8, dtype=torch.uint8)], tmp_path / "pictures")
     said = refusal(capsys, "evaluate", out, "--metrics", "ratio", "--against", tmp_path / "pictures", "-n", 8)
-    assert "is asked for label, which the data do not have" in said
+    assert said.startswith("--against: ") and "takes 10 classes of 'label', but the data have 0" in said
+    two = "{type: some_classes, data: {type: digits, split: test, size: 8}, classes: [1, 2]}"
+    said = refusal(capsys, "evaluate", out, "--metrics", "ratio", "--against", two, "-n", 8)
+    assert "takes 10 classes of 'label', but the data have 2" in said
 
 
 THREE = "{type: some_classes, data: {type: digits, split: test, size: 8, channels: 3}, classes: [1, 2, 3]}"
@@ -479,7 +482,8 @@ def test_a_diffusion_is_refined_as_it_will_be_sampled(
     solver = json.loads((out / "config.json").read_text())["generator"]["solver"]
     assert (solver["type"], solver["steps"]) == ("ddim", "2")
     assert "generator-" in (out / "training/recipe.yaml").read_text()
-    assert "another recipe" in refusal(capsys, *command, "--solver", "ddim", "--sampling-steps", "3", "--resume")
+    said = refusal(capsys, *command, "--solver", "ddim", "--sampling-steps", "3", "--resume")
+    assert "was begun with other options" in said and "choose another --out" in said and "--from" not in said
 
 
 def test_dear_samples_that_were_drawn_before_a_stop_are_not_drawn_again(

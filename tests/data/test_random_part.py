@@ -36,5 +36,5 @@ def test_labels_and_attributes_go_with_their_rows() -> None:
 
 
 def test_no_rows_are_refused() -> None:
-    with pytest.raises(DataError, match=r"has 50 rows, and none from 0\.5 to 0\.501"):
+    with pytest.raises(DataError, match=r"has 50 rows, and a part from 0\.5 to 0\.501 of them has none; give more"):
         part(0.5, 0.501)

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from genkit.core import tree
 from genkit.core.catalog import build
 from genkit.core.columns.labels import Labels
+from genkit.core.columns.values import Values
 from genkit.core.condition import ConditionSpace
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import GenkitError, RecipeError
+from genkit.core.errors import BeyondTraining, GenkitError, RecipeError
 from genkit.core.frozen import freeze
 from genkit.core.generator import Generator, LatentGenerator
 from genkit.core.randomness import Randomness, Rows
@@ -153,6 +154,41 @@ def test_classes_keep_their_own_thresholds() -> None:
     assert ((x - 10 * label).abs() < 4).all()
     assert sampler.settled().rate.allclose(torch.full((2,), 0.2).double())
     assert abs(sampler.settled().log_m[0] - sampler.settled().log_m[1] - 6) < 0.5
+
+
+def test_classes_that_are_not_called_label_keep_their_own_thresholds_too() -> None:
+    class Shaped(Wide):
+        def forward(self, z: Tensor, condition: Any = None) -> Tensor:
+            return super().forward(z) + 10 * condition["shape"][:, None]
+
+    class Uneven(nn.Module):
+        def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+            shape = condition["shape"].double()
+            return (x.squeeze(1) - 10 * shape).double() - 6 * shape
+
+    shaped = Shaped()
+    shaped.conditions = ConditionSpace({"shape": Labels(2, free=True)})
+    sampler = Rejection(shaped, Uneven(), rate=0.2)
+    assert len(sampler.log_m) == 3
+    sampler.sample(200, condition={"shape": torch.arange(2).repeat(100)}, rng=rng())
+    assert abs(sampler.settled().log_m[0] - sampler.settled().log_m[1] - 6) < 0.8
+    assert abs(sampler.proposals.kept / sampler.proposals.made - 0.2) < 0.05
+
+
+def test_what_is_asked_for_beyond_the_burn_in_is_told_as_such() -> None:
+    class Shifted(Wide):
+        def forward(self, z: Tensor, condition: Any = None) -> Tensor:
+            return super().forward(z) + condition["bold"].nan_to_num()[:, None]
+
+    class Alone(Known):
+        def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+            return super().forward(x)
+
+    shifted = Shifted()
+    shifted.conditions = ConditionSpace({"bold": Values(-8, 8, free=True)})
+    sampler = Rejection(shifted, Alone(), rate=0.2)
+    with pytest.warns(BeyondTraining), pytest.raises(GenkitError, match=r"judged far less real .* ask for less"):
+        sampler.sample(4, condition={"bold": 80.0}, rng=rng())
 
 
 def test_samples_whose_class_is_left_to_the_generator_have_a_threshold_of_their_own() -> None:
@@ -584,6 +620,7 @@ def test_what_cannot_be_real_is_never_kept() -> None:
     for shift in (Shift(gamma=-math.inf), Shift(percentile=0.0), Shift(percentile=10.0), Shift(gamma=0.0)):
         found = accept(logits, torch.full((5,), 0.5), shift)
         assert found.log_p[0] == -math.inf and not found.log_p.isnan().any() and not found.kept[0]
+        assert not accept(logits, torch.zeros(5), shift).kept[0], "a uniform number may be 0"
 
 
 @pytest.mark.parametrize(
@@ -599,6 +636,11 @@ def test_what_cannot_be_real_is_never_kept() -> None:
 def test_wrong_samples_of_one_pass_are_refused(logits: int, uniforms: int, eps: float, message: str) -> None:
     with pytest.raises(GenkitError, match=message):
         accept(torch.zeros(logits), torch.ones(uniforms), eps=eps)
+
+
+def test_batches_of_none_are_refused() -> None:
+    with pytest.raises(GenkitError, match="batch_size is at least 1, got -1"):
+        accept(torch.zeros(3), torch.ones(3), batch_size=-1)
 
 
 @pytest.mark.parametrize(

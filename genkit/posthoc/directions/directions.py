@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from unicodedata import category
+from unicodedata import bidirectional, category, normalize
 
 import torch
 from einops import rearrange
@@ -28,6 +28,8 @@ LABEL = "label"
 """The condition that --label is short for."""
 PICTURED, COLUMNS = 8, 9
 """Directions and strengths of a picture of them."""
+DIGITS = 18
+"""Longest number of a direction that is read."""
 
 
 class Directions(FromItsLatents):
@@ -76,7 +78,7 @@ class Directions(FromItsLatents):
             GenkitError: more names than directions, one twice, one that is a number, or that no command could ask for.
         """
         given, own = [name for name in names if name], self.generator.conditions
-        differ = len({name.casefold() for name in given}) == len(given)
+        differ = len({normalize("NFKC", name).casefold() for name in given}) == len(given)
         if len(names) > len(self) or not differ or any(name.isdecimal() for name in given):
             raise GenkitError(
                 f"{len(self)} directions take at most as many names, each once (BOLD is bold) and none a number, got "
@@ -87,8 +89,8 @@ class Directions(FromItsLatents):
             raise GenkitError(f"{shown(taken[0])} is what a generator is asked for; call the direction otherwise")
         if unusable := [name for name in given if not _usable(name)]:
             raise GenkitError(
-                f"{shown(unusable[0])}: in --condition NAME=STRENGTH a name has no = and no comma, and no space at its "
-                "ends or line break; call the direction otherwise"
+                f"{shown(unusable[0])}: in --condition NAME=STRENGTH a name has no = and no comma, no space at its "
+                "ends, no line break or turn of the writing, and something to be seen; call the direction otherwise"
             )
         strengths = {name: Values(-self.reach, self.reach, free=True) for name in given}
         self.conditions = ConditionSpace({**own, **strengths}, own.absent, own.examples, own.exemplary)
@@ -104,7 +106,7 @@ class Directions(FromItsLatents):
         Raises:
             GenkitError: there is none.
         """
-        if isinstance(name, int) or name.isdecimal():
+        if isinstance(name, int) or (name.isdecimal() and len(name) <= DIGITS):
             check_number(int(name), len(self))
             return int(name)
         if name not in self.names or not name:
@@ -128,10 +130,8 @@ class Directions(FromItsLatents):
         own = {name: rows for name, rows in (condition or {}).items() if name not in asked}
         if not asked:
             return self.generator(z, own)  # type: ignore[no-any-return]
-        nothing = torch.zeros_like(next(iter(asked.values())))
-        strengths = torch.stack([asked.get(name, nothing).nan_to_num() for name in self.names], 1)
-        moved = strengths.any(1, keepdim=True)
-        return self.space.images(z, own, torch.where(moved, self.shifts(strengths), 0))
+        shifts = [self.deformator.along(self.names.index(name), rows.nan_to_num()) for name, rows in asked.items()]
+        return self.space.images(z, own, self.unit * sum(shifts))
 
     def shifts(self, strengths: Tensor) -> Tensor:
         """Shifts (B, dim) of strengths (B, K), with a graph."""
@@ -210,13 +210,15 @@ class Directions(FromItsLatents):
         return torch.cat(crew.gathered(mine)), COLUMNS
 
 
-BREAKS = ("Cc", "Zl", "Zp")
-"""Kinds of characters that end a line or control a terminal."""
+BREAKS, TURNS = ("Cc", "Zl", "Zp"), ("LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Kinds of characters that end a line or control a terminal, and that turn the direction of writing."""
 
 
 def _usable(name: str) -> bool:
     """Whether a command can ask for it."""
-    return not set(name) & {"=", ","} and name == name.strip() and not any(category(c) in BREAKS for c in name)
+    controls = any(category(c) in BREAKS or bidirectional(c) in TURNS for c in name)
+    seen = any(category(c)[0] not in "CZ" for c in name)
+    return not set(name) & {"=", ","} and name == name.strip() and seen and not controls
 
 
 def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:

@@ -125,7 +125,7 @@ def _deformator(content: dict[str, Any], tensors: dict[str, Any], rows: Any) -> 
 def _names(given: Any, directions: int) -> list[str]:
     if given is None:
         return []
-    if not isinstance(given, dict) or not all(isinstance(k, int) and 0 <= k < directions for k in given):
+    if not isinstance(given, dict) or not all(type(k) is int and 0 <= k < directions for k in given):
         raise GenkitError(
             f"{TEXT}: names are NUMBER: NAME, with numbers from 0 to {directions - 1}, got {shown(given)}"
         )

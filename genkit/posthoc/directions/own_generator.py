@@ -16,6 +16,9 @@ from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Noise, Randomness
 
+TRIED = 2
+"""Samples by which it is found out what an object gives."""
+
 
 class TwoMethods(Protocol):
     """All that directions need of a generator."""
@@ -38,7 +41,8 @@ class OwnGenerator(LatentGenerator):
         standard_normal: whether every number of its latents is standard normal, as samplers that move them need.
 
     Raises:
-        GenkitError: latents or images of another shape, or classes that `generate` does not take.
+        GenkitError: a method missing or of other arguments, latents or images of another shape or number, or classes
+            that `generate` does not take.
     """
 
     own: TwoMethods
@@ -48,17 +52,30 @@ class OwnGenerator(LatentGenerator):
         if isinstance(made, nn.Module):
             self.module = made
         self.__dict__["own"] = made
+        for method in ("sample_latents", "generate"):
+            if not callable(getattr(made, method, None)):
+                raise GenkitError(
+                    f"an own generator has methods sample_latents and generate; {kind_of(made)} has no {method}"
+                )
         if classes and not takes_condition(made.generate):
             raise GenkitError(f"generate(latents) of {kind_of(made)} cannot be asked for one of {classes} classes")
         self._standard_normal = standard_normal
         self.conditions = ConditionSpace({"label": Labels(classes)} if classes else {})
-        z = made.sample_latents(2, torch.Generator().manual_seed(0))
-        label = {name: column.draw(Noise(2, torch.Generator())) for name, column in self.conditions.items()}
-        with torch.no_grad(), evaluating(self):
-            x = self(z.to(self.device), {name: value.to(self.device) for name, value in label.items()})
-        if z.dim() != 2 or x.dim() != 4 or len(x) != len(z):
+        label = {name: column.draw(Noise(TRIED, torch.Generator())) for name, column in self.conditions.items()}
+        try:
+            z = made.sample_latents(TRIED, torch.Generator().manual_seed(0))
+            with torch.no_grad(), evaluating(self):
+                x = self(z.to(self.device), {name: value.to(self.device) for name, value in label.items()})
+            shapes = [list(z.shape), list(x.shape)]
+        except (AttributeError, TypeError) as fault:
             raise GenkitError(
-                f"sample_latents gives (n, D) and generate (n, C, H, W); got {list(z.shape)} and {list(x.shape)}"
+                f"{kind_of(made)} is asked for sample_latents(n, rng) and generate(latents"
+                f"{', condition' if classes else ''}), and both give tensors; it raises {kind_of(fault)}: {fault}"
+            ) from fault
+        if [len(shape) for shape in shapes] != [2, 4] or [n for n, *_ in shapes] != [TRIED, TRIED]:
+            raise GenkitError(
+                f"sample_latents gives (n, D) and generate (n, C, H, W); got {shapes[0]} and {shapes[1]} "
+                f"for n = {TRIED}"
             )
         self.sample_shape = tuple(x.shape[1:])
 

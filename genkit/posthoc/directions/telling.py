@@ -20,8 +20,9 @@ from genkit.posthoc.directions.reconstructors import (
 from genkit.posthoc.directions.shifts import NumberedShifts, Shifts, usual
 from genkit.posthoc.directions.spaces import drawn
 
-ROWS, RATE, LOOKS = 32, 1e-3, 32
-"""Pairs of a batch, learning rate of the reconstructor, and batches on which it is tried."""
+ROWS, RATE, LOOKS, EACH = 32, 1e-3, 32, 16
+"""Pairs of a batch, learning rate of the reconstructor; batches on which it is tried, and pairs of each direction, at
+least."""
 OF_LENET = 64
 """Side length up to which images are read by a LeNet; larger ones are brought to it for a ResNet-18."""
 
@@ -72,13 +73,13 @@ def told_apart(directions: Directions, steps: int, seed: int = 0) -> ToldApart:
 def tried(reader: Reconstructor, directions: Directions, shifts: Shifts, rng: torch.Generator) -> ToldApart:
     """Accuracy of a reconstructor, in eval mode, on new pairs."""
     hits, counts = torch.zeros(len(directions)), torch.zeros(len(directions))
-    error = 0.0
-    for _ in range(LOOKS):
+    error, looks = 0.0, max(LOOKS, -(-EACH * len(directions) // ROWS))
+    for _ in range(looks):
         logits, guess, (target, eps) = _read(reader, directions, shifts, rng)
         right = (logits.argmax(1) == target).float().cpu()
         hits.index_add_(0, target.cpu(), right)
         counts.index_add_(0, target.cpu(), torch.ones_like(right))
-        error += (guess - eps).abs().mean().item() / LOOKS
+        error += (guess - eps).abs().mean().item() / looks
     each = torch.where(counts > 0, hits / counts, torch.nan)
     return ToldApart((hits.sum() / counts.sum()).item(), tuple(each.tolist()), error)
 

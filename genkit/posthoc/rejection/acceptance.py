@@ -90,6 +90,11 @@ def log_acceptance(odds: Tensor, gamma: Tensor | float) -> Tensor:
     return torch.where(odds == -math.inf, -math.inf, F.logsigmoid(odds - gamma))
 
 
+def passed(uniforms: Tensor, log_p: Tensor) -> Tensor:
+    """Whether log u <= log p, (B,) bool; what cannot be real never passes, by a u of 0 neither."""
+    return (uniforms.double().log() <= log_p) & (log_p != -math.inf)
+
+
 @dataclass(frozen=True)
 class Accepted:
     """One pass of the algorithm over B samples in order.
@@ -124,7 +129,8 @@ def accept(
         batch_size: of the batches that log M and gamma belong to; None takes all samples as one.
 
     Raises:
-        GenkitError: logits that are nan or +inf, none at all, another number of uniforms, or a negative eps.
+        GenkitError: logits that are nan or +inf, none at all, another number of uniforms, a negative eps, or batches
+            of none.
     """
     check_logits(logits)
     if not len(logits) or logits.shape != uniforms.shape:
@@ -133,6 +139,8 @@ def accept(
         )
     if not eps >= 0:
         raise GenkitError(f"eps is not negative, got {eps:g}")
+    if batch_size is not None and batch_size < 1:
+        raise GenkitError(f"batch_size is at least 1, got {batch_size}")
     if math.isnan(log_m) or log_m == math.inf:
         raise GenkitError(f"log M must be finite, got {log_m}; a burn-in whose logits are nan or inf cannot be used")
     parts: list[tuple[Tensor, Tensor]] = []
@@ -145,8 +153,9 @@ def accept(
         gammas.append(gamma)
         largest.append(log_m)
     odds, log_p = (torch.cat(part) for part in zip(*parts, strict=True))
-    kept = uniforms.double().log() <= log_p
-    return Accepted(odds, log_p, kept, *(torch.tensor(of, dtype=torch.float64) for of in (gammas, largest)))
+    return Accepted(
+        odds, log_p, passed(uniforms, log_p), *(torch.tensor(of, dtype=torch.float64) for of in (gammas, largest))
+    )
 
 
 def check_logits(logits: Tensor) -> Tensor:

@@ -17,7 +17,15 @@ from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator
 from genkit.core.randomness import Rows, stable_seed
-from genkit.posthoc.rejection.acceptance import EPS, Shift, check_can_finish, check_share, log_acceptance, log_odds
+from genkit.posthoc.rejection.acceptance import (
+    EPS,
+    Shift,
+    check_can_finish,
+    check_share,
+    log_acceptance,
+    log_odds,
+    passed,
+)
 from genkit.posthoc.rejection.kept_proposals import KeptProposals
 from genkit.posthoc.rejection.sampler import RatioSampler
 
@@ -42,9 +50,9 @@ class Settled(NamedTuple):
 class Rejection(RatioSampler):
     """Samples of `generator`, each kept with the probability of `genkit.posthoc.rejection.acceptance`.
 
-    log M and gamma are found in a burn-in and then stand still, class by class, so that sample i is a function of the
-    seed and of i: the first of its own proposals that is kept. Give one of `rate`, `percentile` and `gamma`; gamma = 0
-    with the true log M samples the data's density itself.
+    log M and gamma are found in a burn-in and then stand still, class by class (of `label`, or of the only condition
+    that has classes), so that sample i is a function of the seed and of i: the first of its own proposals that is
+    kept. Give one of `rate`, `percentile` and `gamma`; gamma = 0 with the true log M samples the data's density itself.
 
     Args:
         generator, ratio: see `RatioSampler`.
@@ -94,10 +102,16 @@ class Rejection(RatioSampler):
             self.register_buffer(name, torch.zeros(groups, dtype=torch.float64))
         self._settled: Settled | None = None
 
+    @property
+    def _kinds(self) -> tuple[str, Labels] | None:
+        """The condition whose classes have a log M each: `label`, or the only one that has classes; None without."""
+        found = {name: column for name, column in self.conditions.items() if isinstance(column, Labels)}
+        name = "label" if "label" in found else next(iter(found), "")
+        return (name, found[name]) if name == "label" or len(found) == 1 else None
+
     def _groups(self) -> int:
         """Kinds of samples with a log M of their own: the classes, then those whose class is left to the generator."""
-        label = self.conditions.get("label")
-        return label.classes + label.free if isinstance(label, Labels) else 1
+        return self._kinds[1].classes + self._kinds[1].free if self._kinds else 1
 
     def burn_in(
         self, rng: torch.Generator | None = None, *, kept: KeptProposals | None = None, crew: Crew = ALONE
@@ -129,10 +143,12 @@ class Rejection(RatioSampler):
         groups, found = len(self.log_m), []
         each = self._each(groups)
         for group in range(groups):
-            asked = UNASKED if group == self.conditions.classes else group
-            label = {"label": torch.full((each,), asked)} if groups > 1 else None
+            given = None
+            if self._kinds:
+                name, column = self._kinds
+                given = {name: torch.full((each,), UNASKED if group == column.classes else group)}
             what = f"burn-in {group + 1} of {groups}" if groups > 1 else "burn-in"
-            logits = self.read_of_proposed(each, rng, self.judged, what, given=label, kept=kept, crew=crew)
+            logits = self.read_of_proposed(each, rng, self.judged, what, given=given, kept=kept, crew=crew)
             found.append(self._of_group(torch.cat(logits)))
         return Settled(*torch.tensor(found, dtype=torch.float64).unbind(1))
 
@@ -154,7 +170,7 @@ class Rejection(RatioSampler):
     def _sample(self, condition: Mapping[str, Tensor], rows: Rows) -> Tensor:
         settled = self.settled()
         started, n = time.monotonic(), len(rows)
-        group = condition["label"].cpu() if len(self.log_m) > 1 else torch.zeros(n, dtype=torch.int64)
+        group = condition[self._kinds[0]].cpu() if self._kinds else torch.zeros(n, dtype=torch.int64)
         group = group % len(self.log_m)  # UNASKED is the last
         own = Settled(*(values[group] for values in settled))
         expected = 1 / own.rate
@@ -185,8 +201,9 @@ class Rejection(RatioSampler):
     def _check_patience(self, tries: Tensor, limit: Tensor) -> None:
         if (tries > limit).any():
             raise GenkitError(
-                f"none of {int(tries.max()):,} proposals for a sample was kept, a hundred times as many as expected; "
-                "the generator or its ratio has changed since the burn-in: burn in again"
+                f"none of {int(tries.max()):,} proposals for a sample was kept, a hundred times as many as expected: "
+                "what it was asked for is judged far less real than what the burn-in drew, or the generator or its "
+                "ratio has changed since; ask for less, or burn in again"
             )
 
     def _decided(
@@ -197,7 +214,7 @@ class Rejection(RatioSampler):
         x = self.generator._sample(y, rows).float()
         logits, log_m = self.log_ratio(x, y).cpu(), settled.log_m[which]
         odds = log_odds(torch.minimum(logits, log_m), log_m, self.eps)
-        return x, rows.chances.log() <= log_acceptance(odds, settled.gamma[which]), logits > log_m
+        return x, passed(rows.chances, log_acceptance(odds, settled.gamma[which])), logits > log_m
 
     @property
     def facts(self) -> list[tuple[str, str]]:

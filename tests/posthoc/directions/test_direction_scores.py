@@ -56,6 +56,12 @@ def test_directions_that_do_nothing_are_told_by_chance() -> None:
     assert seen == told_apart(Directions(generator, FixedDirections.of(factors)), 60), "a function of the seed"
 
 
+def test_every_one_of_many_directions_is_tried() -> None:
+    generator, factors = renderer()
+    many = Directions(generator, FixedDirections.of(factors.repeat(100, 1)))
+    assert all(0 <= share <= 1 for share in told_apart(many, 1).each)
+
+
 def test_baselines_are_scored_alike() -> None:
     generator, factors = renderer()
     found = Directions(generator, FixedDirections.of(factors))

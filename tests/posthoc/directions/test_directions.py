@@ -40,8 +40,9 @@ def test_each_sample_is_moved_as_far_as_it_asks(kind: type[Deformator]) -> None:
     assert mixed[[1, 3]].equal(plain[[1, 3]]) and not moved.equal(plain)
 
 
-def test_two_names_move_by_the_sum_beside_a_class() -> None:
-    found = Directions(made(LABELLED), UnitColumns(2, 3).eval(), names=["darker", "wider"])
+@pytest.mark.parametrize("kind", [UnitColumns, LinearDeformator, MLPDeformator, ProjectiveDeformator])
+def test_two_names_move_by_the_sum_beside_a_class(kind: type[Deformator]) -> None:
+    found = Directions(made(LABELLED), kind(3, 3).eval(), names=["darker", "wider"])
     found.measure()
     label = torch.tensor([1, 0])
     both = found.sample(2, condition={"label": label, "darker": 0.8, "wider": -0.5}, rng=seeded())
@@ -58,11 +59,13 @@ def test_names_that_cannot_be() -> None:
         Directions(named, UnitColumns(2, 3).eval(), names=["Darker"])
     with pytest.raises(GenkitError, match="'Label' is what a generator is asked for"):
         Directions(made(GAN), UnitColumns(2, 3).eval(), names=["Label"])
-    for name in ("a=b", "a,b", " a", "a\nb"):
-        with pytest.raises(GenkitError, match="a name has no = and no comma, and no space at its ends"):
+    for name in ("a=b", "a,b", " a", "a\nb", "\u200b", "a\u202eb"):
+        with pytest.raises(GenkitError, match="a name has no = and no comma, no space at its ends"):
             found.name([name])
     for name in ("a\u00a0b", "\U0001f469\u200d\U0001f52c"):
         Directions(made(GAN), UnitColumns(2, 3).eval(), names=[name])
+    with pytest.raises(GenkitError, match="each once"):
+        found.name(["\u00e9", "e\u0301"])
     assert list(found.conditions) == ["label"]
     with pytest.raises(ConditionError, match="takes no condition 'darker'"):
         found.sample(1, condition={"darker": 1.0})

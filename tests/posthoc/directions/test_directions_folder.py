@@ -51,7 +51,7 @@ def test_what_is_damaged_or_of_another_generator(tmp_path: Path) -> None:
     (tmp_path / TEXT).write_text(text.replace("space: w", "space: z"))
     with pytest.raises(GenkitError, match="directions of 4 numbers, and the latent z has 3"):
         read_directions(tmp_path, made(LABELLED))
-    for names in ("names: {7: x}", "names: [x]", "names: {0: x, 1: x}"):
+    for names in ("names: {7: x}", "names: {true: x}", "names: [x]", "names: {0: x, 1: x}"):
         (tmp_path / TEXT).write_text(text.split("names:")[0] + names)
         with pytest.raises(GenkitError, match=r"names|take at most"):
             read_directions(tmp_path, made(LABELLED))

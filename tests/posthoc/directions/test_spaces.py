@@ -240,6 +240,22 @@ def test_two_methods_of_ones_own_are_enough() -> None:
     with pytest.raises(GenkitError, match=r"got \[2, 5\] and \[2, 5\]"):
         OwnGenerator(Flat())
 
+    class Five(Mine):
+        def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+            return super().sample_latents(5, rng)
+
+    with pytest.raises(GenkitError, match=r"got \[5, 5\] and \[5, 1, 2, 2\] for n = 2"):
+        OwnGenerator(Five())
+
+    class Listed(Mine):
+        def generate(self, latents: Tensor, condition: object = None) -> Any:
+            return [latents]
+
+    with pytest.raises(GenkitError, match=r"a Listed is asked for .* both give tensors; it raises an AttributeError"):
+        OwnGenerator(Listed())
+    with pytest.raises(GenkitError, match=r"sample_latents and generate; an object has no sample_latents"):
+        OwnGenerator(object())  # type: ignore[arg-type]
+
     class Alone(Mine):
         def generate(self, latents: Tensor) -> Tensor:  # type: ignore[override]
             return super().generate(latents)
