@@ -2,7 +2,7 @@
 
     python -m benchmarks.directions renderer [--seeds 0 1 2] [--steps 2000] [--noise 0.03]
     python -m benchmarks.directions shapes|mnist|fashion_mnist [--seeds 0 1 2] [--gan WEIGHTS] [--judge WEIGHTS]
-    python -m benchmarks.directions fashion_mnist --set system.deformator.type=orthogonal_deformator train.steps=10000 --out OTHER
+    python -m benchmarks.directions fashion_mnist --set optimizers.directions.lr=1e-4 train.steps=10000 --out OTHER
 
 `renderer` is an exact generator: a soft ellipse whose six factors are a turned part of a latent of 24 numbers, of which
 the other 18 do nothing, and noise on every image. It prints how often a network that has learned for as many steps

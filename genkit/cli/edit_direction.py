@@ -107,7 +107,7 @@ def directions_of(weights: str, folder: str | None) -> Directions:
     from genkit.core.generator import LatentGenerator
     from genkit.core.pretrained import Pretrained
     from genkit.posthoc.directions.directions import Directions
-    from genkit.posthoc.directions.directions_folder import TENSORS, comes_from, of_generator, read_directions
+    from genkit.posthoc.directions.directions_folder import TENSORS, comes_from, found_in, read_directions
     from genkit.posthoc.directions.spaces import space_of
 
     found: Any = loaded(Pretrained, weights)
@@ -122,11 +122,13 @@ def directions_of(weights: str, folder: str | None) -> Directions:
     if not isinstance(generator, LatentGenerator):
         space_of(generator)
     kept = None if (Path(folder) / TENSORS).is_file() else _in_weights(folder)
-    found = kept.of(generator) if kept else read_directions(Path(folder), generator)
-    same = comes_from(generator, weights_fingerprint(kept.generator)) if kept else of_generator(Path(folder), generator)
-    if not same:
+    given = kept.of(generator) if kept else read_directions(Path(folder), generator)
+    origin = weights_fingerprint(kept.generator) if kept else found_in(Path(folder))
+    if isinstance(found, Directions) and origin == weights_fingerprint(found):
+        return given.of(found)
+    if not comes_from(generator, origin):
         click.echo(f"warning: the directions in {folder} were found in other weights than {weights}", err=True)
-    return found  # type: ignore[no-any-return]
+    return given
 
 
 def _in_weights(folder: str) -> Directions | None:

@@ -34,7 +34,7 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
         TrainingError: it left the finite numbers.
     """
     from genkit.training import train
-    from genkit.training.continuing import OtherRecipe
+    from genkit.training.continuing import OtherRun
     from genkit.training.run_folder import RunFolder
 
     folder = RunFolder(out)
@@ -46,7 +46,7 @@ def train_once(recipe: Recipe, out: Path, resume: bool, line: str = "") -> None:
     try:
         with display() as shown:
             train(recipe, out, resume=resume, watcher=TrainingWatcher(shown))
-    except OtherRecipe as other:
+    except OtherRun as other:
         raise CheckpointError(
             f"{out} was begun with other options ({other.changes}); --resume with the same ones, or choose another "
             "--out"

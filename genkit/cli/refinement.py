@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genkit.cli.refine_recipe import TRAINED, ratio_spec
 from genkit.cli.taught import known_to
-from genkit.core.errors import ConditionError, GenkitError
+from genkit.core.columns.labels import plain
+from genkit.core.errors import ConditionError, GenkitError, shown
 
 if TYPE_CHECKING:
     from genkit.core.generator import Generator
@@ -87,10 +88,17 @@ def checked(asked: Refinement) -> DensityRatio:
 
 
 def check_conditions(generator: Generator, data: Any, role: str) -> None:
-    """Raises GenkitError, beginning with `role`, for data without a condition that the generator is asked for, or with
-    another: samples of some classes would be held against images of others."""
+    """Raises GenkitError, beginning with `role`, for data without a condition that the generator is asked for, with
+    another, or with classes of other names: samples of some classes would be held against images of others."""
     if misfit := generator.conditions.misfit(data.conditions, generator.made):
         raise GenkitError(f"{role}: {data.name}: the generator {misfit}")
+    mine, theirs = generator.conditions.class_names, data.conditions.class_names
+    other = [k for k, names in enumerate(zip(mine, theirs, strict=False)) if len({*map(plain, names)}) > 1]
+    if other:
+        raise GenkitError(
+            f"{role}: {data.name}: class {other[0]} is called {shown(theirs[other[0]])}, and the generator's "
+            f"{shown(mine[other[0]])}; give data of its classes in their order, or rename them, such as their folders"
+        )
 
 
 def _check_classes(generator: Generator, ratio: DensityRatio) -> None:

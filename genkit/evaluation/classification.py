@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from genkit.core.columns.labels import plain
 from genkit.core.crew import ALONE, Crew
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.progress import Progress
@@ -116,14 +117,10 @@ def class_numbers(product: Any, data: Any) -> Tensor:
         if known is not None and classes > known:
             raise EvaluationError(f"{data.name} has {classes} classes, the classifier {known}")
         return torch.arange(classes)
-    numbers = {_plain(name): number for number, name in reversed(list(enumerate(mine)))}
-    if missing := [name for name in theirs if _plain(name) not in numbers]:
+    numbers = {plain(name): number for number, name in reversed(list(enumerate(mine)))}
+    if missing := [name for name in theirs if plain(name) not in numbers]:
         raise EvaluationError(
             f"{data.name} has a class {shown(missing[0])}, and the classifier knows {', '.join(mine)}; rename the "
             "classes, such as the folders that images lie in"
         )
-    return torch.tensor([numbers[_plain(name)] for name in theirs])
-
-
-def _plain(name: str) -> str:
-    return name.partition("/")[0].strip().casefold()
+    return torch.tensor([numbers[plain(name)] for name in theirs])

@@ -18,18 +18,15 @@ SHOWN = 5
 """Changes that one line names."""
 
 
-class OtherRecipe(CheckpointError):
-    """A run was started with another recipe.
+class OtherRun(CheckpointError):
+    """A run cannot go on with another recipe or other data.
 
     Attributes:
-        changes: of the recipe, for messages.
+        changes: of them, for messages.
     """
 
-    def __init__(self, run: object, changes: str):
-        super().__init__(
-            f"{run} was started with another recipe ({changes}); resume with the same one, or start a new run from its "
-            f"weights with genkit train --from {run} and another --out"
-        )
+    def __init__(self, message: str, changes: str):
+        super().__init__(message)
         self.changes = changes
 
 
@@ -43,16 +40,19 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
         run: its folder, for messages.
 
     Raises:
-        OtherRecipe: another change, which would make it another run.
-        CheckpointError: fewer iterations than it has done.
+        OtherRun: another change, which would make it another run, or fewer iterations than it has done.
     """
     if other := refused(old, new):
-        raise OtherRecipe(run, "; ".join(other[:SHOWN]))
+        changes = "; ".join(other[:SHOWN])
+        raise OtherRun(
+            f"{run} was started with another recipe ({changes}); resume with the same one, or start a new run from its "
+            f"weights with genkit train --from {run} and another --out",
+            changes,
+        )
     steps = int(new["train"]["steps"])
     if steps < done:
-        raise CheckpointError(
-            f"{run} has done {done:,} iterations already; {LONGER} must be at least that, got {steps:,}"
-        )
+        fewer = f"{done:,} iterations already; {LONGER} must be at least that, got {steps:,}"
+        raise OtherRun(f"{run} has done {fewer}", fewer)
     return list(differences(old, new))
 
 

@@ -14,7 +14,7 @@ from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
 from genkit.core.location import CONFIG, RECIPE, among_files_of, sha256_of_weights
 from genkit.training.checkpoint import complete, newest_good, step_of, tidy
-from genkit.training.continuing import check_recipe, environment_changes, in_a_line, with_todays_defaults
+from genkit.training.continuing import OtherRun, check_recipe, environment_changes, in_a_line, with_todays_defaults
 from genkit.training.data_record import changes_since
 from genkit.training.environment import environment
 from genkit.training.recipe import Recipe
@@ -229,12 +229,13 @@ class RunFolder:
             fingerprint: of the data that the checkpoint was trained on; None for a run that begins.
 
         Raises:
-            CheckpointError: the data have changed; names the changes.
+            OtherRun: the data have changed; names the changes.
         """
         if changes := changes_since(fingerprint, read_mapping(self.data), record):
-            raise CheckpointError(
+            raise OtherRun(
                 f"the data have changed since {self.path} was stopped ({changes}); put them back to go on, or start a "
-                f"new run from its weights with genkit train --from {self.path} and another --out"
+                f"new run from its weights with genkit train --from {self.path} and another --out",
+                f"other data: {changes}",
             )
         write_atomically(self.data, json.dumps(record).encode())
 

@@ -17,7 +17,7 @@ from PIL import Image
 from genkit.core.generator import Generator
 from genkit.images.grid import LINE
 from genkit.posthoc.directions.directions import samples_of
-from genkit.posthoc.directions.directions_folder import read_directions
+from genkit.posthoc.directions.directions_folder import TEXT, read_directions
 from genkit.posthoc.directions.edited import Edited
 from genkit.posthoc.directions.gallery import WAYS
 from tests.cli.console import refusal, run
@@ -210,6 +210,22 @@ def test_directions_of_what_they_have_edited_already_are_its_own(
     ran = run(capsys, "edit", weights / "gan", *line, tmp_path / "once")
     again = run(capsys, "edit", tmp_path / "once", *line, tmp_path / "twice.png")
     assert (ran.code, again.code, ran.err, again.err) == (0, 0, "", "")
+
+
+def test_directions_of_named_directions_keep_their_names(
+    capsys: Capture, weights: Path, found: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(found, tmp_path / "first")
+    text = tmp_path / "first" / TEXT
+    text.write_text(text.read_text().replace("0: ''", "0: bold"))
+    line = ("edit", weights / "gan", "--directions", tmp_path / "first", "--out", tmp_path / "named")
+    assert run(capsys, *line).code == 0
+    line = ("directions", tmp_path / "named", "--method", "random", "-k", 2, "--score-steps", 0)
+    assert run(capsys, *line, "--out", tmp_path / "second").code == 0
+    line = ("edit", tmp_path / "named", "--directions", tmp_path / "second", "--direction", "1=1")
+    ran = run(capsys, *line, "--out", tmp_path / "moved")
+    assert (ran.code, ran.err) == (0, "")
+    assert "bold" in Generator.from_pretrained(tmp_path / "moved").conditions
 
 
 @pytest.mark.parametrize(

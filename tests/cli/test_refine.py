@@ -19,7 +19,7 @@ from genkit.core.catalog import build
 from genkit.core.columns.labels import Labels
 from genkit.core.generator import Generator
 from genkit.core.interruption import Interrupted
-from genkit.core.pretrained import save_products
+from genkit.core.pretrained import Pretrained, save_products
 from genkit.diffusion.diffusion_generator import DiffusionGenerator
 from genkit.evaluation.real_data import open_data
 from genkit.gan.control.controlled import Controlled
@@ -332,6 +332,21 @@ def test_data_without_the_classes_that_are_asked_for_are_refused_before_work(
         said = refusal(capsys, "refine", labelled, *line, "--ratio", ratio, "--out", tmp_path / "out")
         assert said.startswith(f"{role}: ") and "takes 10 classes of 'label'" in said and str(classes) in said
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("role", ["--data", "--held-out"])
+def test_classes_of_other_names_or_in_another_order_are_refused(
+    role: str, labelled: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    named = Pretrained.from_pretrained(labelled)
+    named.class_names = tuple(str(k) for k in range(10))
+    named.save_pretrained(tmp_path / "named")
+    turned = "{type: some_classes, data: {type: digits, split: test, size: 8}, classes: [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]}"
+    given = {"--data": DIGITS, "--held-out": DIGITS, role: turned}
+    line = [word for pair in given.items() for word in pair]
+    said = refusal(capsys, "refine", tmp_path / "named", *line, "--ratio", "fresh", "--out", tmp_path / "out")
+    assert said.startswith(f"{role}: ") and "class 0 is called '9', and the generator's '0'" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_ratio_is_not_judged_on_data_without_its_classes(labelled: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -25,6 +25,11 @@ UNASKED = -1
 """The row of a free column that leaves the class to the generator."""
 
 
+def plain(name: str) -> str:
+    """A class' name as it is compared: without case, spaces at its ends and what follows a slash (T-shirt/top)."""
+    return name.partition("/")[0].strip().casefold()
+
+
 class Labels(Column):
     """One of `classes` classes per sample, int64 in [0, classes).
 

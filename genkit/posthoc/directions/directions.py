@@ -78,14 +78,14 @@ class Directions(FromItsLatents):
             GenkitError: more names than directions, one twice, one that is a number, or that no command could ask for.
         """
         given, own = [name for name in names if name], self.generator.conditions
-        differ = len({normalize("NFKC", name).casefold() for name in given}) == len(given)
+        differ = len({_seen(name) for name in given}) == len(given)
         if len(names) > len(self) or not differ or any(name.isdecimal() for name in given):
             raise GenkitError(
                 f"{len(self)} directions take at most as many names, each once (BOLD is bold) and none a number, got "
                 f"{shown(names)}"
             )
-        asked = {LABEL, *(name.casefold() for name in own)}
-        if taken := [name for name in given if name.casefold() in asked]:
+        asked = {LABEL, *map(_seen, own)}
+        if taken := [name for name in given if _seen(name) in asked]:
             raise GenkitError(f"{shown(taken[0])} is what a generator is asked for; call the direction otherwise")
         if unusable := [name for name in given if not _usable(name)]:
             raise GenkitError(
@@ -214,11 +214,21 @@ BREAKS, TURNS = ("Cc", "Zl", "Zp"), ("LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "
 """Kinds of characters that end a line or control a terminal, and that turn the direction of writing."""
 
 
+BLANK = "\u115f\u1160\u2800\u3164\uffa0\ufe0f"
+"""Letters and signs that are not seen."""
+
+
 def _usable(name: str) -> bool:
     """Whether a command can ask for it."""
     controls = any(category(c) in BREAKS or bidirectional(c) in TURNS for c in name)
-    seen = any(category(c)[0] not in "CZ" for c in name)
-    return not set(name) & {"=", ","} and name == name.strip() and seen and not controls
+    return not set(name) & {"=", ","} and name == name.strip() and bool(_seen(name)) and not controls
+
+
+def _seen(name: str) -> str:
+    """What an eye tells names apart by: no case, no other way to write a letter, nothing that is not seen by itself."""
+    letters = normalize("NFKC", name).casefold()
+    kept = "".join(c for c in letters if category(c) != "Cf" and c not in BLANK)
+    return kept if any(category(c)[0] in "LNPS" for c in kept) else ""
 
 
 def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:

@@ -95,7 +95,12 @@ def read_directions(folder: str | Path, generator: LatentGenerator) -> Direction
 
 def of_generator(folder: Path, generator: LatentGenerator) -> bool:
     """Whether the directions in a folder were found in the weights of `generator`, or before edits and truncation."""
-    return comes_from(generator, _content(folder).get("generator"))
+    return comes_from(generator, found_in(folder))
+
+
+def found_in(folder: Path) -> Any:
+    """The fingerprint of the weights that the directions in a folder were found in."""
+    return _content(folder).get("generator")
 
 
 def comes_from(generator: LatentGenerator, found: Any) -> bool:

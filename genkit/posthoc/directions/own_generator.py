@@ -16,7 +16,7 @@ from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Noise, Randomness
 
-TRIED = 2
+TRIED = 3
 """Samples by which it is found out what an object gives."""
 
 
@@ -72,6 +72,8 @@ class OwnGenerator(LatentGenerator):
                 f"{kind_of(made)} is asked for sample_latents(n, rng) and generate(latents"
                 f"{', condition' if classes else ''}), and both give tensors; it raises {kind_of(fault)}: {fault}"
             ) from fault
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise GenkitError(f"generate gives tensors of floating point around [-1, 1]; got {kind_of(x)} of {x.dtype}")
         if [len(shape) for shape in shapes] != [2, 4] or [n for n, *_ in shapes] != [TRIED, TRIED]:
             raise GenkitError(
                 f"sample_latents gives (n, D) and generate (n, C, H, W); got {shapes[0]} and {shapes[1]} "

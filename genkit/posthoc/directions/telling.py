@@ -21,8 +21,8 @@ from genkit.posthoc.directions.shifts import NumberedShifts, Shifts, usual
 from genkit.posthoc.directions.spaces import drawn
 
 ROWS, RATE, LOOKS, EACH = 32, 1e-3, 32, 16
-"""Pairs of a batch, learning rate of the reconstructor; batches on which it is tried, and pairs of each direction, at
-least."""
+"""Pairs of a batch, learning rate of the reconstructor; batches on which it is tried, and pairs of each direction, on
+the average, at least."""
 OF_LENET = 64
 """Side length up to which images are read by a LeNet; larger ones are brought to it for a ResNet-18."""
 

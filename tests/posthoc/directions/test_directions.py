@@ -59,13 +59,17 @@ def test_names_that_cannot_be() -> None:
         Directions(named, UnitColumns(2, 3).eval(), names=["Darker"])
     with pytest.raises(GenkitError, match="'Label' is what a generator is asked for"):
         Directions(made(GAN), UnitColumns(2, 3).eval(), names=["Label"])
-    for name in ("a=b", "a,b", " a", "a\nb", "\u200b", "a\u202eb"):
+    for name in ("a=b", "a,b", " a", "a\nb", "\u200b", "a\u202eb", "\u3164", "\u0301"):
         with pytest.raises(GenkitError, match="a name has no = and no comma, no space at its ends"):
             found.name([name])
     for name in ("a\u00a0b", "\U0001f469\u200d\U0001f52c"):
         Directions(made(GAN), UnitColumns(2, 3).eval(), names=[name])
-    with pytest.raises(GenkitError, match="each once"):
-        found.name(["\u00e9", "e\u0301"])
+    for pair in (["\u00e9", "e\u0301"], ["box", "bo\u200bx"]):
+        with pytest.raises(GenkitError, match="each once"):
+            found.name(pair)
+    for name in ("lab\u200bel", "\uff4c\uff41\uff42\uff45\uff4c"):
+        with pytest.raises(GenkitError, match="is what a generator is asked for"):
+            found.name([name])
     assert list(found.conditions) == ["label"]
     with pytest.raises(ConditionError, match="takes no condition 'darker'"):
         found.sample(1, condition={"darker": 1.0})

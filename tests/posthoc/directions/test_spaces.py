@@ -237,14 +237,14 @@ def test_two_methods_of_ones_own_are_enough() -> None:
         def generate(self, latents: Tensor, condition: object = None) -> Tensor:
             return latents
 
-    with pytest.raises(GenkitError, match=r"got \[2, 5\] and \[2, 5\]"):
+    with pytest.raises(GenkitError, match=r"got \[3, 5\] and \[3, 5\]"):
         OwnGenerator(Flat())
 
     class Five(Mine):
         def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
             return super().sample_latents(5, rng)
 
-    with pytest.raises(GenkitError, match=r"got \[5, 5\] and \[5, 1, 2, 2\] for n = 2"):
+    with pytest.raises(GenkitError, match=r"got \[5, 5\] and \[5, 1, 2, 2\] for n = 3"):
         OwnGenerator(Five())
 
     class Listed(Mine):
@@ -253,6 +253,13 @@ def test_two_methods_of_ones_own_are_enough() -> None:
 
     with pytest.raises(GenkitError, match=r"a Listed is asked for .* both give tensors; it raises an AttributeError"):
         OwnGenerator(Listed())
+
+    class Bytes(Mine):
+        def generate(self, latents: Tensor, condition: object = None) -> Tensor:
+            return super().generate(latents).to(torch.uint8)
+
+    with pytest.raises(GenkitError, match=r"tensors of floating point .*; got a Tensor of torch\.uint8"):
+        OwnGenerator(Bytes())
     with pytest.raises(GenkitError, match=r"sample_latents and generate; an object has no sample_latents"):
         OwnGenerator(object())  # type: ignore[arg-type]
 
