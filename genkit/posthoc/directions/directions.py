@@ -225,7 +225,7 @@ def _usable(name: str) -> bool:
 
 
 def _seen(name: str) -> str:
-    """What an eye tells names apart by: no case, no other way to write a letter, nothing that is not seen by itself."""
+    """The part of a name that an eye tells from others: no case, one way to write a letter, nothing unseen."""
     letters = normalize("NFKC", name).casefold()
     kept = "".join(c for c in letters if category(c) != "Cf" and c not in BLANK)
     return kept if any(category(c)[0] in "LNPS" for c in kept) else ""
