@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
-from unicodedata import bidirectional, category, normalize
 
 import torch
 from einops import rearrange
@@ -79,7 +79,7 @@ class Directions(FromItsLatents):
         """
         given, own = [name for name in names if name], self.generator.conditions
         differ = len({_seen(name) for name in given}) == len(given)
-        if len(names) > len(self) or not differ or any(name.isdecimal() for name in given):
+        if len(names) > len(self) or not differ or any(_seen(name).isdecimal() for name in given):
             raise GenkitError(
                 f"{len(self)} directions take at most as many names, each once (BOLD is bold) and none a number, got "
                 f"{shown(names)}"
@@ -214,21 +214,27 @@ BREAKS, TURNS = ("Cc", "Zl", "Zp"), ("LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "
 """Kinds of characters that end a line or control a terminal, and that turn the direction of writing."""
 
 
-BLANK = "\u115f\u1160\u2800\u3164\uffa0\ufe0f"
-"""Letters and signs that are not seen."""
+BLANK = "\u034f\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that are not seen, beside the selectors of variants."""
 
 
 def _usable(name: str) -> bool:
     """Whether a command can ask for it."""
-    controls = any(category(c) in BREAKS or bidirectional(c) in TURNS for c in name)
+    controls = any(unicodedata.category(c) in BREAKS or unicodedata.bidirectional(c) in TURNS for c in name)
     return not set(name) & {"=", ","} and name == name.strip() and bool(_seen(name)) and not controls
 
 
 def _seen(name: str) -> str:
     """The part of a name that an eye tells from others: no case, one way to write a letter, nothing unseen."""
-    letters = normalize("NFKC", name).casefold()
-    kept = "".join(c for c in letters if category(c) != "Cf" and c not in BLANK)
-    return kept if any(category(c)[0] in "LNPS" for c in kept) else ""
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    kept = " ".join("".join(filter(_shows, letters)).split())
+    return kept if any(unicodedata.category(c)[0] in "LNPS" for c in kept) else ""
+
+
+def _shows(c: str) -> bool:
+    """Whether something of a character is seen, if only as a space."""
+    unseen = unicodedata.category(c) == "Cf" or "VARIATION SELECTOR" in unicodedata.name(c, "")
+    return not unseen and c not in BLANK
 
 
 def samples_of(generator: LatentGenerator, seeds: Sequence[int]) -> Any:

@@ -16,7 +16,7 @@ from genkit.core.evaluating import evaluating
 from genkit.core.generator import LatentGenerator
 from genkit.core.randomness import Noise, Randomness
 
-TRIED = 3
+TRIED = 4
 """Samples by which it is found out what an object gives."""
 
 

@@ -64,7 +64,7 @@ def test_names_that_cannot_be() -> None:
             found.name([name])
     for name in ("a\u00a0b", "\U0001f469\u200d\U0001f52c"):
         Directions(made(GAN), UnitColumns(2, 3).eval(), names=[name])
-    for pair in (["\u00e9", "e\u0301"], ["box", "bo\u200bx"]):
+    for pair in (["\u00e9", "e\u0301"], ["box", "bo\u200bx"], ["box", "box\ufe00"], ["a b", "a\u2003 b"], ["1\u200b"]):
         with pytest.raises(GenkitError, match="each once"):
             found.name(pair)
     for name in ("lab\u200bel", "\uff4c\uff41\uff42\uff45\uff4c"):

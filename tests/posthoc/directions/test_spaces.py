@@ -237,14 +237,14 @@ def test_two_methods_of_ones_own_are_enough() -> None:
         def generate(self, latents: Tensor, condition: object = None) -> Tensor:
             return latents
 
-    with pytest.raises(GenkitError, match=r"got \[3, 5\] and \[3, 5\]"):
+    with pytest.raises(GenkitError, match=r"got \[4, 5\] and \[4, 5\]"):
         OwnGenerator(Flat())
 
     class Five(Mine):
         def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
             return super().sample_latents(5, rng)
 
-    with pytest.raises(GenkitError, match=r"got \[5, 5\] and \[5, 1, 2, 2\] for n = 3"):
+    with pytest.raises(GenkitError, match=r"got \[5, 5\] and \[5, 1, 2, 2\] for n = 4"):
         OwnGenerator(Five())
 
     class Listed(Mine):
