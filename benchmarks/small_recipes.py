@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,17 @@ def read(name: str) -> dict[str, Any]:
     return read_recipe(name)[0]
 
 
-def few_statistics() -> None:
+def few_statistics(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Statistics of averaged weights are of two small batches, in this process: else they cost more than all else.
 
-    And bf16 is taken on any CPU."""
-    batch_statistics.SAMPLES, batch_statistics.BATCH = 16, 8
-    computing.CPUINFO = Path("/nowhere")
+    And bf16 is taken on any CPU.
+
+    Args:
+        put: sets an attribute of a module.
+    """
+    put(batch_statistics, "SAMPLES", 16)
+    put(batch_statistics, "BATCH", 8)
+    put(computing, "CPUINFO", Path("/nowhere"))
 
 
 def trainings(tree: dict[str, Any]) -> list[dict[str, Any]]:

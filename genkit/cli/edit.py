@@ -24,16 +24,20 @@ from genkit.cli.places import (
     skip_bad_option,
 )
 from genkit.cli.sample_files import GRID, SAMPLES
-from genkit.core.errors import GenkitError, shown
+from genkit.core.errors import GenkitError
 
 
 class FolderOrPicture(Place):
     """A folder, or a picture by its name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from genkit.images.decoding import SUFFIXES
+
         place = Place() if str(value).lower().endswith(".png") else SAMPLES
         if place is SAMPLES and Path(str(value)).suffix and Path(str(value)).is_file():
             self.fail(f"{value} is a file; name a folder, or a picture that ends with .png", param, ctx)
+        if place is SAMPLES and str(value).lower().endswith(SUFFIXES):
+            self.fail(f"a picture is a .png file, got {Path(str(value)).name!r}", param, ctx)
         path = place.convert(value, param, ctx)
         if path.is_file() and not _is_picture(path):
             self.fail(f"{path} is there and is no PNG; give another name, or delete it", param, ctx)
@@ -184,10 +188,6 @@ def _move(
     if out is None:
         raise GenkitError("say where the picture goes with --out FILE.png, or the new weights with --out FOLDER")
     picture = out.suffix.lower() == ".png"
-    from genkit.images.decoding import SUFFIXES
-
-    if not picture and out.suffix.lower() in SUFFIXES:
-        raise GenkitError(f"--out: a picture is a .png file, got {shown(out.name)}")
     if picture and not moves:
         raise GenkitError(
             "--directions: say which direction a picture is of with --direction NAME=STRENGTH; --out FOLDER "

@@ -92,13 +92,13 @@ def check_conditions(generator: Generator, data: Any, role: str) -> None:
     another, or with classes of other names: samples of some classes would be held against images of others."""
     if misfit := generator.conditions.misfit(data.conditions, generator.made):
         raise GenkitError(f"{role}: {data.name}: the generator {misfit}")
-    mine, theirs = generator.conditions.class_names, data.conditions.class_names
-    other = [k for k, names in enumerate(zip(mine, theirs, strict=False)) if len({*map(plain, names)}) > 1]
-    if other:
-        raise GenkitError(
-            f"{role}: {data.name}: class {other[0]} is called {shown(theirs[other[0]])}, and the generator's "
-            f"{shown(mine[other[0]])}; give data of its classes in their order, or rename them, such as their folders"
-        )
+    names = zip(generator.conditions.class_names, data.conditions.class_names, strict=False)
+    for k, (mine, theirs) in enumerate(names):
+        if plain(mine) != plain(theirs):
+            raise GenkitError(
+                f"{role}: {data.name}: class {k} is called {shown(theirs)}, and the generator's {shown(mine)}; give "
+                "data of its classes in their order, or rename them, such as their folders"
+            )
 
 
 def _check_classes(generator: Generator, ratio: DensityRatio) -> None:

@@ -51,8 +51,10 @@ def check_recipe(old: Mapping[str, Any], new: Mapping[str, Any], done: int, run:
         )
     steps = int(new["train"]["steps"])
     if steps < done:
-        fewer = f"{done:,} iterations already; {LONGER} must be at least that, got {steps:,}"
-        raise OtherRun(f"{run} has done {fewer}", fewer)
+        raise OtherRun(
+            f"{run} has done {done:,} iterations already; {LONGER} must be at least that, got {steps:,}",
+            f"{steps:,} iterations, and {done:,} are done",
+        )
     return list(differences(old, new))
 
 

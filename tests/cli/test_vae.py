@@ -121,6 +121,9 @@ def test_refusals(capsys: Capture, vae: Path, pictures: list[Path], finished: Pa
         capsys, "exemplars", finished
     )
     assert "-n, --grid and --json are of an IMAGE" in refusal(capsys, "explain", vae, "-n", 8)
+    for given in (pictures[:1], ["--replace", "digits"], ["--sweep", "label"]):
+        said = refusal(capsys, "edit", vae, *given, "--out", tmp_path / "p.webp")
+        assert "a picture is a .png file, got 'p.webp'" in said
     replaced = ("edit", vae, "--replace", "digits", *out)
     for option in (["-n", 16], ["--seed", 0], ["--grid"], ["--batch-size", 2]):
         assert f"{option[0]} is of new images" in refusal(capsys, *replaced, *option)

@@ -12,6 +12,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from benchmarks.small_recipes import few_statistics
 from genkit.cli.main import main
 from genkit.core.errors import GenkitError
 from genkit.core.generator import Generator, LatentGenerator
@@ -24,7 +25,6 @@ from genkit.posthoc.directions.spaces import space_of
 from genkit.posthoc.rejection.latent_samplers import LatentLangevin, LatentTransport
 from genkit.posthoc.rejection.metropolis_hastings import MetropolisHastings
 from genkit.posthoc.rejection.rejection import Rejection
-from genkit.training import batch_statistics
 from tests.contracts.short_loops import shorten
 from tests.contracts.specs import GENERATORS, SYSTEMS, SystemCase, seeded
 
@@ -64,8 +64,7 @@ def test_every_system_trains_resumes_samples_and_is_scored_by_the_same_commands(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(batch_statistics, "SAMPLES", 16)
-    monkeypatch.setattr(batch_statistics, "BATCH", 8)
+    few_statistics(monkeypatch.setattr)
     case = SYSTEMS[name][0]
     recipe = write(case, tmp_path / "tiny.yaml")
     assert main(["train", str(recipe), "--out", "straight"]) == 0

@@ -212,8 +212,6 @@ class Directions(FromItsLatents):
 
 BREAKS, TURNS = ("Cc", "Zl", "Zp"), ("LRE", "LRO", "RLE", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 """Kinds of characters that end a line or control a terminal, and that turn the direction of writing."""
-
-
 BLANK = "\u034f\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that are not seen, beside the selectors of variants."""
 

@@ -73,7 +73,8 @@ class OwnGenerator(LatentGenerator):
                 f"{', condition' if classes else ''}), and both give tensors; it raises {kind_of(fault)}: {fault}"
             ) from fault
         if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise GenkitError(f"generate gives tensors of floating point around [-1, 1]; got {kind_of(x)} of {x.dtype}")
+            got = f"{kind_of(x)} of {x.dtype}" if isinstance(x, Tensor) else kind_of(x)
+            raise GenkitError(f"generate gives tensors of floating point around [-1, 1]; got {got}")
         if [len(shape) for shape in shapes] != [2, 4] or [n for n, *_ in shapes] != [TRIED, TRIED]:
             raise GenkitError(
                 f"sample_latents gives (n, D) and generate (n, C, H, W); got {shapes[0]} and {shapes[1]} "
