@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,6 +97,7 @@ def read_values(path: Path) -> dict[str, float]:
     """The scores in a scores.json by name; none where there is no such file or it is damaged."""
     values = read_mapping(path).get("values")
     found = values if isinstance(values, dict) else {}
+    found = {name: nan if value is None else value for name, value in found.items()}
     return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
 

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from genkit.core.crew import Crew
+from genkit.core.documents import json_of_result
 from genkit.core.errors import BadState
 from genkit.core.files import write_atomically
 from genkit.core.interruption import Interrupted, StopFlag, Stopped, stop_flag
@@ -251,7 +252,7 @@ class Run:
         """
         scores, best = self.show.scores(stop, self.best, self.recipe.train.seed)
         if scores and self.main:
-            write_atomically(self.folder.so_far, json.dumps({**scores, "iteration": self.trainer.step}).encode())
+            write_atomically(self.folder.so_far, json_of_result({**scores, "iteration": self.trainer.step}))
         if best and self.main:
             assert self.recipe.evaluate
             metric = self.recipe.evaluate.best
@@ -292,7 +293,7 @@ class Run:
             raise Stopped(stop.number, self.trainer.step) from None
         if self.main:
             if scores:
-                write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
+                write_atomically(self.folder.scores, json_of_result(scores))
             self.folder.so_far.unlink(missing_ok=True)
             renewed(lambda: write_card(self.folder, self.recipe, average), self.watcher.note, "the card")
             self._report(under_way=False)

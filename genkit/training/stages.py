@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -14,6 +13,7 @@ from accelerate import Accelerator
 
 from genkit.core.crew import Crew
 from genkit.core.display import bar
+from genkit.core.documents import json_of_result
 from genkit.core.errors import CheckpointError, RecipeError, suggest
 from genkit.core.files import write_atomically
 from genkit.core.generator import Pictured
@@ -210,4 +210,4 @@ class _Ending:
         if self.recipe.evaluate:
             scores = Scoring(self.recipe.evaluate, product, data).scores(product, seed, self.watcher, crew)
             if crew.rank == 0:
-                write_atomically(self.folder.scores, json.dumps(scores, indent=2).encode())
+                write_atomically(self.folder.scores, json_of_result(scores))

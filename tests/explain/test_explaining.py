@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from math import nan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,6 +124,18 @@ def test_an_explanation_is_saved_and_read_as_it_was(tmp_path: Path) -> None:
     mine, theirs = explanation.tensors(), again.tensors()
     assert mine.keys() == theirs.keys() and all(mine[k].equal(theirs[k]) for k in mine) and len(mine) == 9
     assert explain_image(binary(), again, images()[:1] * 0 - 0.5, 1).flipped
+
+
+def test_shares_that_are_not_known_are_saved_as_json_that_every_program_reads(tmp_path: Path) -> None:
+    unknown = dataclasses.replace(found(), only_probabilities=nan, random={0: [nan, 0.5], 1: []})
+    unknown.save(tmp_path)
+
+    def foreign(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    kept = json.loads((tmp_path / "explanation.json").read_text(), parse_constant=foreign)
+    assert kept["only_probabilities"] is None and kept["random"]["0"] == [None, 0.5]
+    assert json.dumps(Explanation.load(tmp_path).to_json()) == json.dumps(unknown.to_json())
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "json", "other", "list"])

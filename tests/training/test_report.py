@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from html.parser import HTMLParser
@@ -13,11 +14,14 @@ import pytest
 import torch
 
 from benchmarks.small_recipes import read, shrunk
+from genkit.cli.subject import read_values
+from genkit.core.documents import json_of_result, read_mapping
 from genkit.images.pixels import write_png
 from genkit.training import train
 from genkit.training.curves import COLUMNS, Curve, draw, label, nice_ticks
 from genkit.training.recipe import Recipe
 from genkit.training.report import GRIDS, renewed, sum_of_sessions, write_report
+from genkit.training.report_tables import score_tables
 from genkit.training.run_folder import RunFolder
 
 NASTY = "<script>alert('x')</script> & \"ünïcødé\""
@@ -97,6 +101,12 @@ def test_everything_is_shown(folder: RunFolder) -> None:
     assert "dcgan_generator" in text and "versions torch 2" in text
     assert report(folder).tags.count("img") == GRIDS + 2
     assert report(folder).tags.count("svg") == 3
+
+
+def test_a_score_that_is_no_number_is_shown_as_such(folder: RunFolder) -> None:
+    folder.scores.write_bytes(json_of_result({"values": {"fd": math.nan, "kd": 1.5}}))
+    assert [row[:2] for row in score_tables(read_mapping(folder.scores))["values"]] == [("fd", "nan"), ("kd", "1.5")]
+    assert str(read_values(folder.scores)) == "{'fd': nan, 'kd': 1.5}"
 
 
 def test_the_page_of_a_run_under_way_shows_its_newest_samples_and_scores(folder: RunFolder) -> None:

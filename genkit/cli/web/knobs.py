@@ -1,7 +1,7 @@
 """Knobs of a generator: everything that can be asked of it, found by asking it.
 
 Conditions come from its columns. The options are those of `genkit sample`, tried one by one: a generator has the knob
-of every option that it does not refuse.
+of every option that it does not refuse, alone or beside another sampler.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from genkit.cli.places import WEIGHTS
-from genkit.cli.sampler_options import Truncation, configured, sampler_options, slices_of
+from genkit.cli.sampler_options import SAMPLERS, Truncation, configured, sampler_options, slices_of
 from genkit.core.columns.images import Images
 from genkit.core.columns.probabilities import Probabilities
 from genkit.core.columns.values import Values
@@ -147,6 +147,12 @@ def refused(generator: Generator, options: Mapping[str, Any]) -> bool:
     return False
 
 
+def taken(generator: Generator, name: str, value: Any) -> bool:
+    """Whether it has a use for an option, alone or beside another sampler of its ratio."""
+    samplers = [{"sampler": kind} for kind in SAMPLERS if not refused(generator, {"sampler": kind})]
+    return not all(refused(generator, {**other, name: value}) for other in ({}, *samplers))
+
+
 def of_column(name: str, column: Column) -> Knob:
     """The knob of a condition called `name`."""
     if isinstance(column, Images):
@@ -184,7 +190,7 @@ def _of_option(generator: Generator, option: click.Option, weights: tuple[str, .
     whole = isinstance(kind, click.IntRange)
     if isinstance(kind, (click.IntRange, click.FloatRange)):
         low, high = float(kind.min or 0), min(float(kind.max or WIDE), WIDE)
-        taken = not refused(generator, {name: int(low) if whole else TRIED})
+        useful = taken(generator, name, int(low) if whole else TRIED)
         start = min(max(getattr(kind, "usual", 1.0), low), high)
-        return Slide(name, about.partition(". ")[0], low, high, start, whole) if taken else None
-    return None if refused(generator, {name: STEPS}) else Line(name, about)
+        return Slide(name, about.partition(". ")[0], low, high, start, whole) if useful else None
+    return Line(name, about) if taken(generator, name, STEPS) else None

@@ -38,11 +38,14 @@ GIVEN: list[tuple[str, Any]] = [
 
 
 def taken(spec: Any, name: str, value: Any) -> bool:
-    try:
-        configured(seeded(spec), {name: value})
-    except GenkitError:
-        return False
-    return True
+    """Whether genkit sample takes it, alone or beside another sampler."""
+    for other in ({}, *({"sampler": kind} for kind in SAMPLERS if name != "sampler")):
+        try:
+            configured(seeded(spec), {**other, name: value})
+        except GenkitError:
+            continue
+        return True
+    return False
 
 
 @pytest.mark.parametrize("name", GENERATOR_SPECS)
