@@ -2,6 +2,7 @@
 
     python -m benchmarks.peers quality [--minutes 2 8 30] [--seeds 0 1 2] [--only WORDS] [--photos FOLDER_OR_ZIP]
     python -m benchmarks.peers table   [--minutes 2 8 30] [--seeds 0 1 2] [--only WORDS] [--photos FOLDER_OR_ZIP]
+    python -m benchmarks.peers shelf   [--seeds 0]
     python -m benchmarks.peers speed   [--rounds 3]
 
 `quality` trains every arm of benchmarks/peers/settings.py for the same CPU minutes of this process (steps and their
@@ -10,7 +11,8 @@ fashion-mnist-classifier. With --photos it trains on these, at 32 pixels, genkit
 by their own defaults, and scores 500 samples against all of them by efficientnet-lite0. What was measured is kept in
 --out; a training that was killed goes on, or begins anew where its length was planned by timing. Settings that know
 nothing of the budget are trained once and scored on the way; others once a budget. `table` prints what there is;
-`speed` times training steps of equal networks in turns.
+`shelf` writes a bench file of 10,000 samples of each GAN and VAE after 30 minutes, for `genkit bench`, which judges
+them as it does the shipped generators; `speed` times training steps of equal networks in turns.
 
 The other packages are not among genkit's requirements. Put them beside it, in an environment of their own, since some
 ask for much that is not needed here (tensorflow and aim are left out, as they are only for scores and logs):
@@ -28,14 +30,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
 from benchmarks.peers.contestant import SIDE, Images
 from benchmarks.peers.quality import Quality
 from benchmarks.peers.settings import ARMS, FOR_PHOTOS
-from benchmarks.peers.table import tables
+from benchmarks.peers.table import shelf, tables
 from genkit.cli.memory import keep_memory
 from genkit.core.catalog import build
+from genkit.core.files import write_atomically
 from genkit.evaluation import evaluate
 
 CLOTHES, TEST = ({"type": "fashion_mnist", "split": split} for split in ("train", "test"))
@@ -66,7 +70,7 @@ class Judge:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["quality", "table", "speed"])
+    parser.add_argument("what", choices=["quality", "table", "shelf", "speed"])
     parser.add_argument("--minutes", nargs="+", type=float, default=[2, 8, 30])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=[], help="Arms whose name has one of these words.")
@@ -85,6 +89,11 @@ def main() -> None:
         from benchmarks.peers.speed import compare
 
         compare(given.rounds)
+        return
+    if given.what == "shelf":
+        path = given.out / "shelf.yaml"
+        write_atomically(path, yaml.safe_dump(shelf(given.out, arms, given.seeds[0]), sort_keys=False).encode())
+        print(f"genkit bench {path} --out {given.out / 'shelf'}")
         return
     out = given.out / "photos" / given.photos.stem if given.photos else given.out
     if given.what == "quality":

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.contestant import Arm, Contestant, Images, reseed
-from benchmarks.peers.settings import FEW
+from benchmarks.peers.settings import FEW, LONG, MANY, SHELVED
 from benchmarks.runs import kept
+from genkit.images.pixels import write_folder
 
 Score = Callable[[Tensor], dict[str, float]]
 """Of samples, uint8."""
@@ -70,8 +71,9 @@ class Quality:
             spent = self._until(contestant, 60 * budget, spent, state)
             random_state = torch.get_rng_state()
             found = kept(
-                result_file(self.out, arm, budget, seed), lambda s=spent: self._scored(arm, contestant, s, seed)
-            )  # type: ignore[misc]
+                result_file(self.out, arm, budget, seed),
+                lambda b=budget, s=spent: self._scored(arm, contestant, b, s, seed),  # type: ignore[misc]
+            )
             torch.set_rng_state(random_state)
             self.note(f"{arm.name}, {budget:g} min, seed {seed}: {line(found)}")
         state.unlink(missing_ok=True)
@@ -90,18 +92,21 @@ class Quality:
         contestant.save(state, spent)
         return spent
 
-    def _scored(self, arm: Arm, contestant: Contestant, spent: float, seed: int) -> dict[str, Any]:
+    def _scored(self, arm: Arm, contestant: Contestant, minutes: float, spent: float, seed: int) -> dict[str, Any]:
         reseed(10_000 + seed)
+        shelved = arm.n == MANY and minutes >= LONG
         start = self.clock()
-        x = contestant.sample(arm.n)
+        x = contestant.sample(SHELVED if shelved else arm.n)
         sampling = self.clock() - start
         torch.save(x[:64], self.out / f"{slug(arm, None, seed)}-{contestant.steps}.pt")
+        if shelved:
+            write_folder(x, sample_folder(self.out, arm, minutes, seed))
         return {
             "about": contestant.about,
             "parameters": contestant.parameters,
             "steps": contestant.steps,
             "cpu_seconds": spent,
-            "sampling_cpu_seconds": sampling,
+            "sampling_cpu_seconds": sampling * arm.n / len(x),
             "scores": {str(n): self.score(x[:n]) for n in sorted({FEW, arm.n})},
         }
 
@@ -114,6 +119,10 @@ def line(found: dict[str, Any]) -> str:
 def slug(arm: Arm, minutes: float | None, seed: int) -> str:
     name = "".join(c if c.isalnum() else "-" for c in arm.name.replace(", ", " ").replace("'", ""))
     return f"{name}{'' if minutes is None else f'-{minutes:g}min'}-seed{seed}"
+
+
+def sample_folder(out: Path, arm: Arm, minutes: float, seed: int) -> Path:
+    return out / "samples" / slug(arm, minutes, seed)
 
 
 def result_file(out: Path, arm: Arm, minutes: float, seed: int) -> Path:

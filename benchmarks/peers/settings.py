@@ -10,6 +10,8 @@ EVALUATIONS = 15
 """Passes through a network for a sample of any diffusion model."""
 FEW, MANY = 500, 2000
 """Samples that every arm is scored by, and those of arms whose samples do not cost hours."""
+SHELVED, LONG = 10_000, 30
+"""As many are kept of each of these arms, from so many CPU-minutes on, for the table of clothes."""
 
 GENKIT = "benchmarks.peers.genkit_arms"
 DIFFUSION, GAN, VAE = "diffusion", "GAN", "VAE"

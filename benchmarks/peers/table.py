@@ -1,15 +1,18 @@
-"""Markdown of what was measured: a table a family, and what each arm was."""
+"""Of what was measured: Markdown with a table a family and what each arm was, and a bench file of samples."""
 
 from __future__ import annotations
 
 import json
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.contestant import Arm
-from benchmarks.peers.quality import result_file
+from benchmarks.peers.quality import result_file, sample_folder
+from benchmarks.peers.settings import LONG
+from genkit.evaluation.bench.spec import Bench, BenchEntry
 
 Found = dict[tuple[str, float], list[dict[str, Any]]]
 """Name of an arm, minutes -> its results, one a seed."""
@@ -23,6 +26,18 @@ def tables(out: Path, arms: Sequence[Arm], minutes: Sequence[float], seeds: Sequ
     yield "| | settings | parameters that sample | steps, by minutes | CPU s for 1,000 samples |\n|---|---|---|---|---|"
     for arm in arms:
         yield from _about(arm, minutes, found)
+
+
+def shelf(out: Path, arms: Sequence[Arm], seed: int) -> dict[str, Any]:
+    """A bench of the samples that were kept, judged as the shipped generators of clothes are."""
+    entries = []
+    for arm in arms:
+        folder = sample_folder(out, arm, LONG, seed)
+        for found in _results(out, arm, LONG, [seed]) if folder.is_dir() else ():
+            cost = 1000 / arm.n * found["sampling_cpu_seconds"]
+            training = f"{LONG} CPU-minutes"
+            entries.append(BenchEntry(arm.name, str(folder), cost=round(cost, 3), training=training))
+    return asdict(replace(Bench.load("fashion_mnist"), name="Fashion-MNIST, other packages", entries=entries))
 
 
 def _results(out: Path, arm: Arm, minutes: float, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:

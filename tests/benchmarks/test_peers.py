@@ -13,7 +13,8 @@ from torch import Tensor
 
 from benchmarks.peers.contestant import Arm, Batches, Contestant, Images
 from benchmarks.peers.quality import Quality, result_file
-from benchmarks.peers.table import tables
+from benchmarks.peers.table import shelf, tables
+from genkit.evaluation.bench.spec import Bench
 
 IMAGES = Images(torch.arange(8 * 784).view(8, 1, 28, 28).to(torch.uint8), {})
 COLOUR = Images(torch.arange(8 * 3 * 784).view(8, 3, 28, 28).to(torch.uint8), {})
@@ -128,6 +129,16 @@ def test_a_missing_package_is_one_line_and_the_rest_goes_on(tmp_path, bench):
     made.run([MISSING, THEIRS], [1], [0])
     assert made.notes[0] == "missing: skipped, their_package is not installed"
     assert result_file(tmp_path, THEIRS, 1, 0).is_file()
+
+
+def test_samples_of_long_trainings_are_kept_for_a_bench(tmp_path, bench, monkeypatch):
+    monkeypatch.setattr("benchmarks.peers.quality.SHELVED", 2_003)
+    many = replace(THEIRS, name="many", n=2_000)
+    bench(tmp_path).run([THEIRS, many], [1, 30], [0])
+    made = Bench.from_dict(shelf(tmp_path, [THEIRS, many, MISSING], 0))
+    (entry,) = made.entries
+    assert (entry.name, entry.training, entry.cost) == ("many", "30 CPU-minutes", round(15 * 2_000 / 2_003, 3))
+    assert len(list(Path(str(entry.source)).iterdir())) == 2_003 and made.n == 10_000
 
 
 def test_the_table_has_means_deviations_ratios_and_what_was_not_run(tmp_path):
