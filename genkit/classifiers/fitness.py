@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +122,15 @@ def refuse_probabilities(logits: Tensor) -> None:
     if (logits >= 0).all() and bool(((logits.sum(1) - 1).abs() < 1e-4).all()):
         raise WeightsError(
             "the classifier gives probabilities, which sum to 1; logits are needed: leave its last softmax out"
+        )
+
+
+def like_probabilities(logits: Tensor) -> Iterator[str]:
+    """A line on (B, K) logits that may be the probabilities of a sigmoid for each class."""
+    if bool(((logits >= 0) & (logits <= 1)).all()):
+        yield (
+            "all numbers of the classifier lie between 0 and 1, as probabilities do: where it ends in a sigmoid leave "
+            "that out, or it can never be sure of a class"
         )
 
 

@@ -179,13 +179,14 @@ def _tried_on(classifier: Any, data: Any, balanced: bool) -> int:
     """
     import torch
 
-    from genkit.classifiers.fitness import check_explicable, refuse_probabilities, temperature_for
+    from genkit.classifiers.fitness import check_explicable, like_probabilities, refuse_probabilities, temperature_for
     from genkit.cli.explaining.page import LOOKED_AT
 
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:MEASURED]
     logits = decisions(classifier, data, rows)
     check_explicable(classifier, data.rows(rows[:LOOKED_AT]).to(classifier.device))
     refuse_probabilities(logits)
+    warn([*like_probabilities(logits)])
     if right := right_on(logits, classifier.class_names, data, rows):
         if right.remark:
             warn([right.remark])

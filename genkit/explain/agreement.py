@@ -32,8 +32,11 @@ def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int
     """For each class that both explain, by the mean of what its top attributes move.
 
     Raises:
-        EvaluationError: other classes, nothing in common, or attributes of which nothing was measured.
+        EvaluationError: none to compare, other classes, nothing in common, or attributes of which nothing was
+            measured.
     """
+    if top < 1:
+        raise EvaluationError(f"at least one attribute of each class is compared, got top={top}")
     if first.classes != second.classes:
         raise EvaluationError(f"one explains {', '.join(first.classes)}, the other {', '.join(second.classes)}")
     found = {

@@ -14,6 +14,8 @@ from genkit.images.svg import canvas, inline, label_ends
 BINS = 31
 """Of a histogram, with the zero in the middle of one."""
 SIGNS = ("against", "none", "for")
+ROOM = 6
+"""Pixels from which on an arrow can be seen."""
 CURVES = ("rule", "alone", "random", "random dots", "chosen", "chosen dots")
 """CSS classes of the page's style, the lowest layer first."""
 
@@ -35,11 +37,14 @@ def histogram(effects: Tensor) -> str:
 
 
 def track(before: float, after: float) -> str:
-    """A probability before and after, as an arrow on a line from 0 to 1: of the page's text, not a chart."""
+    """A probability before and after, as an arrow on a line from 0 to 1, or a stroke where that has no room: of the
+    page's text, not a chart."""
     a, b = 4 + 112 * before, 4 + 112 * after
     tip = 5 if b >= a else -5
-    arrow = f'<line class="move" x1="{a:.1f}" x2="{b - tip:.1f}" y1="7" y2="7"/>' if abs(b - a) > 6 else ""
-    head = f'<path class="tip" d="M{b:.1f} 7 l{-tip} -4 v8 z"/>' if abs(b - a) > 6 else ""
+    arrow = f'<line class="move" x1="{a:.1f}" x2="{b - tip:.1f}" y1="7" y2="7"/>' if abs(b - a) > ROOM else ""
+    head = f'<path class="tip" d="M{b:.1f} 7 l{-tip} -4 v8 z"/>' if arrow else ""
+    if not arrow and abs(b - a) >= 1:
+        head = f'<path class="tip" d="M{b - 1:.1f} 1 h2 v12 h-2 z"/>'
     return (
         f'<svg class="track" viewBox="0 0 120 14" role="img" aria-label="from {percent(before)} to {percent(after)}">'
         f'<line class="rule" x1="4" x2="116" y1="7" y2="7"/><circle class="from" cx="{a:.1f}" cy="7" r="3"/>'
@@ -47,12 +52,12 @@ def track(before: float, after: float) -> str:
     )
 
 
-def curves(chosen: Sequence[float], random: Sequence[float], only_probabilities: float) -> str:
+def curves(chosen: Sequence[float], random: Sequence[float], alone: float) -> str:
     """The share of images flipped by the top 1, 2, ... together, beside random ones and the probabilities alone."""
     n = max(len(chosen), len(random), 2)
     figure, axes = canvas((410, 204), (52, 10, 12, 28))
-    if not isnan(only_probabilities):
-        axes.axhline(only_probabilities, gid="alone", clip_on=False)
+    if not isnan(alone):
+        axes.axhline(alone, gid="alone", clip_on=False)
     for name, shares in (("random", random), ("chosen", chosen)):
         known = {i + 1: share for i, share in enumerate(shares) if not isnan(share)}
         axes.plot([*known], [*known.values()], gid=name, clip_on=False)

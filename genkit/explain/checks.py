@@ -38,6 +38,8 @@ def check_given(generator: Explainable, images: Tensor) -> None:
     if not isinstance(generator, Explainable):
         raise EvaluationError(f"{kind_of(generator)} explains no classifier; a StyleEx does")
     check_images(images, generator.sample_shape)
+    if images.dtype != torch.float32:
+        raise DataError(f"images must be float32, got {images.dtype}")
     check_number(len(images))
 
 

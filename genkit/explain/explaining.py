@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, shown
 from genkit.core.evaluating import evaluating
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
 from genkit.core.progress import Progress
@@ -20,7 +20,7 @@ from genkit.explain.effects import ROWS, Effects, find_effects
 from genkit.explain.encoded import BATCH, Encoded, Step
 from genkit.explain.explainable import Explainable, class_names
 from genkit.explain.explanation import Attribute, Checks, ExampleImages, Explanation
-from genkit.explain.flips import on_originals, only_probabilities, random_sufficiency, sufficiency
+from genkit.explain.flips import on_originals, probabilities_alone, random_sufficiency, sufficiency
 from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
 from genkit.images.pixels import to_uint8
@@ -56,9 +56,13 @@ class SearchSettings:
     rows: int = ROWS
 
     def __post_init__(self) -> None:
-        for name, least in (("searched", LEAST), ("most", 1), ("examples", 0), ("draws", 1), ("batch", 1), ("rows", 1)):
-            if getattr(self, name) < least:
-                raise EvaluationError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        least = {"searched": LEAST, "most": 1, "examples": 0, "draws": 1, "seed": 0, "batch": 1, "rows": 1}
+        for name, number in least.items():
+            given = getattr(self, name)
+            if not isinstance(given, int):
+                raise EvaluationError(f"{name} must be a whole number, got {shown(given)}")
+            if given < number:
+                raise EvaluationError(f"{name} must be at least {number}, got {given}")
         if not (isfinite(self.shift) and self.shift > 0):
             raise EvaluationError(f"shift must be finite and above 0, got {self.shift}")
 
@@ -134,6 +138,7 @@ class _Explaining:
             for y in targets
         }
         put = {y: on_originals(others, effects.range, steps[y], y, settings.shift) for y in targets if steps[y]}
+        alone = probabilities_alone(others)
         transferred = {y: share for y, share in put.items() if share is not None}
         examples = {y: [self.examples(effects, step, y) for step in steps[y]] for y in targets}
         of_images = {"fingerprint": fingerprint(self.images), "n": len(self.images)}
@@ -146,13 +151,14 @@ class _Explaining:
             examples,
             shares,
             chance,
-            only_probabilities(others),
+            torch.cat([*alone.values()]).double().mean().item(),
             self.checked({y: names[y] for y in targets}, shares, chance, transferred, examples),
             settings.to_json() | {"realistic": self.critic is not None},
             {**data, **of_images, **counts, **rows},
             effects.range,
             weights_fingerprint(self.generator),
             transferred,
+            {y: turned.double().mean().item() for y, turned in alone.items()},
         )
 
     def selected(self, effects: Effects, y: int) -> list[Step]:

@@ -103,7 +103,7 @@ class Explanation:
         random: the same of as many random coordinates.
         on_originals: target class -> share of the originals that turn when what all of its attributes change in the
             redrawn images is added to them; without a class of which this cannot be said.
-        only_probabilities: share flipped by changing the appended probabilities alone.
+        only_probabilities: share flipped by changing the appended probabilities alone, over all classes.
         checks: whether it is to be trusted.
         settings: of the search.
         data: the images: name, fingerprint, n; searched, others; outside, searched_outside: those of the others, and of
@@ -111,6 +111,7 @@ class Explanation:
             label, and the number of those that have one.
         range: of each coordinate over the images searched; None in an explanation that is only to be shown.
         generator: fingerprint of its weights.
+        alone: class -> the share of `only_probabilities` of those that are turned into it.
     """
 
     classes: tuple[str, ...]
@@ -125,11 +126,21 @@ class Explanation:
     range: Range | None = None
     generator: str = ""
     on_originals: dict[int, float] = field(default_factory=dict)
+    alone: dict[int, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the tensors."""
         found = {y: [_plain(a) for a in attributes] for y, attributes in self.attributes.items()}
-        names = ("sufficiency", "random", "on_originals", "only_probabilities", "settings", "data", "generator")
+        names = (
+            "sufficiency",
+            "random",
+            "on_originals",
+            "only_probabilities",
+            "alone",
+            "settings",
+            "data",
+            "generator",
+        )
         rest = {name: getattr(self, name) for name in names}
         return {"classes": list(self.classes), "attributes": found, **rest, "checks": asdict(self.checks)}
 
@@ -162,14 +173,15 @@ class Explanation:
         try:
             return cls._read(read_json(Path(folder) / JSON), load_file(Path(folder) / TENSORS))
         except (Unreadable, SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError) as damage:
-            raise DataError(f"{folder} holds no explanation that can be read: {first_line(damage)}") from damage
+            why = f"{folder} holds no explanation that can be read: {first_line(damage)}; search again"
+            raise DataError(why) from damage
 
     @classmethod
     def _read(cls, tree: Any, tensors: Mapping[str, Tensor]) -> Explanation:
-        tree.setdefault("on_originals", {})  # of files before it was looked at
+        tree = {"on_originals": {}, "alone": {}, **tree}  # of files before they were looked at
         numbered: dict[str, Any] = {
             name: {int(y): _unknown(value) for y, value in tree.pop(name).items()}
-            for name in ("attributes", "sufficiency", "random", "on_originals")
+            for name in ("attributes", "sufficiency", "random", "on_originals", "alone")
         }
         tree["only_probabilities"] = _unknown(tree["only_probabilities"])
         numbered["attributes"] = {

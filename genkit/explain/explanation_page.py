@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,14 @@ class About:
         facts: (what, value) rows about classifier, generator and search, for those who want to repeat it.
         note: a remark at the top, such as where the images may be shown.
         categories: properties that are one of several classes, such as a shape.
+        goes_on: options of genkit explain train with which the training of the StyleEx goes on; empty where it cannot.
     """
 
     classifier: str
     facts: tuple[tuple[str, str], ...] = ()
     note: str = ""
     categories: frozenset[str] = frozenset()
+    goes_on: str = ""
 
 
 def write_page(path: Path, explanation: Explanation, about: About) -> None:
@@ -71,6 +74,7 @@ def page(explanation: Explanation, about: About) -> str:
         measured=bool(moves),
         centred=any(name in CENTRES for name in moves),
         only_probabilities=percent(explanation.only_probabilities),
+        dotted=bool(explanation.alone),
         facts=[*about.facts, *facts(explanation)],
         version=__version__,
     )
@@ -98,7 +102,7 @@ def _named(about: About) -> dict[str, str]:
     facts = dict(about.facts)
     classifier, run = facts.get("classifier"), facts.get("generator")
     known = {"classifier": classifier if classifier != run else None, "run": run}
-    return {what: shlex.quote(name) for what, name in known.items() if name}
+    return {what: shlex.quote(name) for what, name in known.items() if name} | {"goes_on": about.goes_on}
 
 
 def _target(explanation: Explanation, target: int, about: About) -> Told:
@@ -111,7 +115,7 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
         "name": name,
         "outside": "other" if others is None else f"{others:,} other",
         "enough": enough(shares, random, name, others, explanation.on_originals.get(target)),
-        "curves": curves(shares, random, explanation.only_probabilities) if len(shares) > 1 else "",
+        "curves": curves(shares, random, explanation.alone.get(target, nan)) if len(shares) > 1 else "",
         "attributes": [
             _attribute(i, attribute, name, about) | _shown(explanation, target, examples[i : i + 1])
             for i, attribute in enumerate(found)

@@ -84,11 +84,12 @@ def random_coordinates(n: int, count: int, most: int, seed: int, draw: int) -> t
 
 
 @torch.no_grad()
-def only_probabilities(others: Encoded) -> float:
-    """Share of (image, other class) whose decision becomes that class when its probability and that of the image's own
-    class change places among those appended to w, and nothing else."""
-    turned, generator = list[Tensor](), others.generator
+def probabilities_alone(others: Encoded) -> dict[int, Tensor]:
+    """For each class, (n,) of images that are not of it: whether their decision becomes that class when its probability
+    and that of the image's own class change places among those appended to w, and nothing else."""
+    found, generator = dict[int, Tensor](), others.generator
     for y in range(others.logits.shape[1]):
+        turned = list[Tensor]()
         for index in others.outside(y).split(others.batch):
             p, own = others.seen[index].softmax(1), others.logits[index].argmax(1)
             swapped, rows = p.clone(), torch.arange(len(p))
@@ -96,4 +97,6 @@ def only_probabilities(others: Encoded) -> float:
             w = generator.encode(others.x[index].to(others.device))
             images = generator.pictured_styles(generator.styles_of(generator.joined(w, swapped.to(others.device))))
             turned.append(generator.logits(images).argmax(1).cpu() == y)
-    return torch.cat(turned).double().mean().item()
+        if turned:
+            found[y] = torch.cat(turned)
+    return found

@@ -23,7 +23,9 @@ class Remedy:
     known: str
 
 
-def remedies(explanation: Explanation, searched: int, classifier: str = "CLASSIFIER", run: str = "RUN") -> list[Remedy]:
+def remedies(
+    explanation: Explanation, searched: int, classifier: str = "CLASSIFIER", run: str = "RUN", goes_on: str = ""
+) -> list[Remedy]:
     """Training for reasons that the generator may be the cause of, images where too few were searched.
 
     Of other reasons, such as images that the generator was trained on, each says itself what to do.
@@ -31,6 +33,7 @@ def remedies(explanation: Explanation, searched: int, classifier: str = "CLASSIF
     Args:
         searched: the number of images searched.
         classifier, run: how a command names the classifier, and the run of the StyleEx.
+        goes_on: options with which its training goes on; empty where it cannot.
     """
     names = dict(enumerate(explanation.classes))
     shares = explanation.sufficiency
@@ -40,12 +43,12 @@ def remedies(explanation: Explanation, searched: int, classifier: str = "CLASSIF
     drawn = [not each.well for each in readings(explanation.checks)]
     found = list[Remedy]()
     if any(drawn) or flips or [*unseen(names, shown), *redrawing(names, shares, put)]:
+        begins = f"It goes on with the generator of {run}." if goes_on else f"It begins anew: {run} cannot go on."
         found.append(
             Remedy(
                 "Train the generator longer, then search again:",
-                f"genkit explain train {classifier} DATA --out {run} --resume --steps N",
-                f"It goes on with the generator of {run}. N is the number of iterations in all, more than it has had: "
-                "twice as many is a beginning.",
+                f"genkit explain train {classifier} DATA {goes_on or '--out NEW'} --steps N",
+                f"{begins} N is the number of iterations in all, more than it has had: twice as many is a beginning.",
             )
         )
     if flips and (searched < MANY or not all(shares.values())):

@@ -29,16 +29,20 @@ CENTRES = {
 
 PERCENT = "\N{NO-BREAK SPACE}%"
 """Behind the number of a percentage, on the same line."""
+FEW = 20
+"""Images of which a share says little: half of them is 30 to 70 % of all others."""
 NAMED = 6
 """Classes that a sentence names at most."""
 
 
 def percent(share: float) -> str:
-    """42 %, with a decimal below 10 % and near 100 %, where it says more."""
+    """42 %, with a decimal below 10 % and near 100 %, where it says more; neither none nor all that is not."""
     if isnan(share):
         return "an unknown share"
     number = 100 * share
-    text = f"{number:.1f}" if 0 < number < 10 or 99 < number < 100 else f"{number:.0f}"
+    fine = 0 < number < 9.95 or 99 < number < 100
+    text = f"{number:.1f}" if fine else f"{number:.0f}"
+    text = {"0.0": "<0.1", "100.0": ">99.9"}.get(text, text) if fine else text
     return f"{text}{PERCENT}"
 
 
@@ -118,14 +122,15 @@ def enough(
     """A sentence or three: the share of `count` images that the first attributes turn, and of the originals."""
     if not shares:
         return f"No attribute was found that turns images into {quoted(name)}."
-    images = f"{count:,} images" if count is not None else "the images"
+    images = f"{count:,} image{'s' * (count != 1)}" if count is not None else "the images"
+    few = " So few images say little." if count is not None and count < FEW else ""
     seen = "that the search has not seen, and that the classifier calls something else, into"
     first = f"The first change alone turns {percent(shares[0])} of {images} {seen}"
     more = [f"the first {i} together {percent(shares[i - 1])}" for i in (3, 10) if i <= len(shares)]
     against = f" As many changes picked at random turn {percent(max(random))} at most." if random else ""
     put = "Put on the originals in place of the redrawn images, the same differences together turn"
     originals = "" if transferred is None else f" {put} {percent(transferred)}."
-    return f"{first} {quoted(name)}{''.join(f'; {part}' for part in more)}.{against}{originals}"
+    return f"{first} {quoted(name)}{''.join(f'; {part}' for part in more)}.{against}{originals}{few}"
 
 
 def towards(shares: Mapping[str, float]) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from genkit.classifiers.fitness import check_explicable, refuse_probabilities, temperature_for
+from genkit.classifiers.fitness import check_explicable, like_probabilities, refuse_probabilities, temperature_for
 from genkit.classifiers.foreign_classifier import logits_of
 from genkit.core.errors import WeightsError
 
@@ -75,6 +75,9 @@ def test_probabilities_are_told_from_logits() -> None:
         refuse_probabilities(torch.cat([z, -z], 1).softmax(1))
     for logits in (logits_of(z), logits_of(0.1 * z), torch.cat([z, -z], 1).log_softmax(1)):
         refuse_probabilities(logits)
+        assert not [*like_probabilities(logits)]
+    (said,) = like_probabilities(torch.cat([z, -z, z + 1], 1).sigmoid())
+    assert "lie between 0 and 1" in said
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,18 @@ def test_a_fifth_of_many_images_is_kept_for_the_page(steps: list[Any], capsys: C
 
 
 @TRAINS
+def test_the_page_says_how_its_run_goes_on(steps: list[Any], capsys: Capture) -> None:
+    write_folder([levels(100)], Path("many"))
+    for out, more in (("run", []), ("with others", ["--against", "pics"])):
+        line = ["explain", "train", "mean_net:Net", "many", "--out", out, "--size", "16", *more]
+        assert run(capsys, *line).code == 0
+        Path(out, "recipe.yaml").write_text(steps[-2][0].to_yaml())
+    assert page.goes_on("run") == "--out run --resume"
+    assert page.goes_on("with others") == "--out 'with others' --resume --against IMAGES"
+    assert page.goes_on("mnist-styleex") == page.goes_on("run/weights") == ""
+
+
+@TRAINS
 @pytest.mark.parametrize("count", [100, 154, 303, 319, 1000])
 def test_as_many_are_kept_as_was_said(count: int, steps: list[Any], capsys: Capture) -> None:
     from genkit.core.catalog import build

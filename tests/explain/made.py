@@ -53,7 +53,8 @@ def explanation(
     checks = Checks(0.15, 0.42, 0.975, list(reasons))
     settings = {"shift": 1.0, "coordinates": 272, "selection": "algorithm1", "threshold": 1.0}
     data = {"name": "shapes/test", "fingerprint": "0123456789abcdef" * 4, "n": 250}
-    return Explanation(classes, attributes, examples, curve, chance, 0.91, checks, settings, data)
+    told = {SMALL: 0.93, LARGE: 0.89}
+    return Explanation(classes, attributes, examples, curve, chance, 0.91, checks, settings, data, alone=told)
 
 
 def _attribute(

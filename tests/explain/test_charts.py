@@ -43,4 +43,4 @@ def test_the_same_numbers_are_the_same_bytes_and_few_of_them() -> None:
 
 def test_a_track_goes_from_before_to_after() -> None:
     assert 'x1="4.0" x2="111.0"' in track(0.0, 1.0) and 'x1="116.0" x2="9.0"' in track(1.0, 0.0)
-    assert 'class="tip"' not in track(0.5, 0.5)
+    assert 'class="tip"' not in track(0.5, 0.5) and 'd="M19.8 1 h2' in track(0.1, 0.15)

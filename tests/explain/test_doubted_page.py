@@ -72,7 +72,7 @@ def test_classes_with_one_doubt_share_its_sentence() -> None:
     ],
 )
 def test_remedies_fit_the_reasons(made: Explanation, searched: int, train: bool, images: bool) -> None:
-    commands = [remedy.command for remedy in remedies(made, searched)]
+    commands = [remedy.command for remedy in remedies(made, searched, goes_on="--out RUN --resume")]
     assert any("genkit explain train" in line and "--resume --steps N" in line for line in commands) is train
     assert any("-n N" in line for line in commands) is images
 
@@ -86,10 +86,20 @@ def test_the_page_says_what_to_do_next() -> None:
 
 def test_its_commands_name_what_is_known() -> None:
     made = checked(agreement=0.7)
-    about = About("my net", facts=(("classifier", "my.net:make"), ("generator", "runs/my photos")))
+    goes_on = "--out 'runs/my photos' --resume"
+    about = About("my net", facts=(("classifier", "my.net:make"), ("generator", "runs/my photos")), goes_on=goes_on)
     assert "genkit explain train my.net:make DATA --out &#39;runs/my photos&#39; --resume" in page(made, about)
-    itself = replace(about, facts=(("classifier", "runs/cats"), ("generator", "runs/cats")))
+    itself = replace(
+        about, facts=(("classifier", "runs/cats"), ("generator", "runs/cats")), goes_on="--out runs/cats --resume"
+    )
     assert "genkit explain train CLASSIFIER DATA --out runs/cats --resume" in page(made, itself)
+
+
+def test_what_cannot_go_on_is_trained_anew() -> None:
+    about = About("my net", facts=(("classifier", "my.net:make"), ("generator", "mnist-styleex")))
+    said = page(checked(agreement=0.7), about)
+    assert "genkit explain train my.net:make DATA --out NEW --steps N" in said and "--resume" not in said
+    assert "It begins anew: mnist-styleex cannot go on." in said
 
 
 def test_doubted_changes_are_folded_away_and_say_why() -> None:

@@ -176,6 +176,14 @@ def test_what_is_selected_and_left_out_follows_the_settings() -> None:
     assert explain(binary(), images(), SETTINGS, critic=critic).attributes == {0: [], 1: []}
     with pytest.raises(EvaluationError, match="most must be at least 1, got 0"):
         SearchSettings(most=0)
+    with pytest.raises(EvaluationError, match="searched must be a whole number, got 'a'"):
+        SearchSettings(searched="a")  # type: ignore[arg-type]
+    with pytest.raises(EvaluationError, match="seed must be at least 0, got -1"):
+        SearchSettings(seed=-1)
+    with pytest.raises(DataError, match="images must be float32"):
+        explain(binary(), images().double(), SETTINGS)
+    with pytest.raises(EvaluationError, match="top=0"):
+        agreement(found(), found(), top=0)
     for shift in (0.0, float("nan"), float("inf")):
         with pytest.raises(EvaluationError, match="shift must be finite and above 0"):
             SearchSettings(shift=shift)

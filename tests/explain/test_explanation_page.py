@@ -87,6 +87,19 @@ def test_only_the_first_attributes_have_pictures() -> None:
     assert html.count("<article>") == 2 * SHOWN and f"{12 - SHOWN} weaker ones are in explanation.json" in html
 
 
+def test_each_class_has_its_own_line_of_what_it_is_told() -> None:
+    lines = [re.findall('class="alone" d="([^"]*)"', part) for part in page(explanation(), ABOUT).split("<figure")]
+    assert [len(found) for found in lines if found] == [1, 1] and len({found[0] for found in lines if found}) == 2
+    before = replace(explanation(), alone={})
+    assert 'class="alone" d' not in page(before, ABOUT) and "dotted line" not in words(before)
+
+
+def test_shares_of_few_images_say_so() -> None:
+    assert enough([0.5], [0.0], "4", 1).startswith("The first change alone turns 50\xa0% of 1 image that")
+    assert enough([0.5], [0.0], "4", 19).endswith(" So few images say little.")
+    assert "say little" not in enough([0.5], [0.0], "4", 20)
+
+
 def test_many_classes_are_counted_and_what_is_unknown_is_said() -> None:
     made = explanation(classes=tuple(f"kind {i}" for i in range(1000)))
     unknown = replace(made, only_probabilities=float("nan"), random={t: [float("nan")] for t in made.random})
@@ -196,6 +209,7 @@ def test_words() -> None:
     assert [percent(s).replace("\xa0", " ") for s in (0, 0.004, 0.0725, 0.725, 0.999, 1)] == [
         *("0 %", "0.4 %", "7.2 %", "72 %", "99.9 %", "100 %")
     ]
+    assert [percent(s).replace("\xa0", " ") for s in (0.00004, 0.09996, 0.9999)] == ["<0.1 %", "10 %", ">99.9 %"]
     assert moved({"hue": 0.02, "size": -1.2, "x": 0.6}) == [
         ("size", "falls strongly, by 1.2 times the usual spread"),
         ("x", "rises clearly, by 0.6 times the usual spread"),

@@ -8,7 +8,7 @@ from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.flips import (
     flipped,
     on_originals,
-    only_probabilities,
+    probabilities_alone,
     random_coordinates,
     random_sufficiency,
     sufficiency,
@@ -62,8 +62,10 @@ def test_random_coordinates_tell_the_same_share_by_any_draws() -> None:
 
 
 def test_the_probabilities_alone() -> None:
-    assert only_probabilities(Encoded(binary(), images(20))) == 0
-    assert only_probabilities(Encoded(binary(leak=2.0), images(20))) == 1
+    for leak, turned in ((0.0, False), (2.0, True)):
+        found = probabilities_alone(others := Encoded(binary(leak=leak), images(20)))
+        assert {y: len(one) for y, one in found.items()} == {y: len(others.outside(y)) for y in (0, 1)}
+        assert all(bool((one == turned).all()) for one in found.values())
 
 
 def test_the_probabilities_of_two_of_three_classes_change_places() -> None:
@@ -76,7 +78,7 @@ def test_the_probabilities_of_two_of_three_classes_change_places() -> None:
 
     others = Encoded(Told(3 * torch.eye(3, 5)), images(12))
     given.clear()
-    assert only_probabilities(others) == 0
+    assert not torch.cat([*probabilities_alone(others).values()]).any()
     for y, swapped in enumerate(given):
         p, own = others.seen.softmax(1)[others.outside(y)], others.logits.argmax(1)[others.outside(y)]
         rows, third = torch.arange(len(p)), 3 - own - y

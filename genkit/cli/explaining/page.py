@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -136,7 +137,7 @@ def chosen(count: int, n: int, seed: int) -> Tensor:
 
 def search(generator: Any, images: Any, out: Path, subject: str, by: str, given: Mapping[str, Any]) -> None:
     """Searches attributes and writes page, sheets and explanation.json into `out`."""
-    from genkit.classifiers.fitness import check_explicable, refuse_probabilities
+    from genkit.classifiers.fitness import check_explicable, like_probabilities, refuse_probabilities
     from genkit.cli.explaining.choice import chosen_by, critic_beside
     from genkit.cli.explaining.labelled import decisions, right_on
     from genkit.evaluation.real_data import open_data
@@ -174,7 +175,8 @@ def search(generator: Any, images: Any, out: Path, subject: str, by: str, given:
         )
     if not is_first_process():
         return
-    reasons = [*explanation.checks.reasons, *beyond(generator, data.classes), *_taught(by, data.taken(data.name, rows))]
+    reasons = [*explanation.checks.reasons, *beyond(generator, data.classes), *like_probabilities(said)]
+    reasons += _taught(by, data.taken(data.name, rows))
     explanation = replace(explanation, checks=replace(explanation.checks, reasons=reasons))
     for line in data.remarks():
         click.echo(line)
@@ -211,11 +213,24 @@ def write_explanation(
         (("classifier", subject), ("generator", by), ("temperature", f"{temperature:g}")),
         softened(temperature),
         categories=frozenset(name for name, column in columns if isinstance(column, Labels)),
+        goes_on=goes_on(by),
     )
     write_page(out / PAGE, explanation, about)
     click.echo(heading(f"{subject}: look at"))
     rows = [("page", str(out / PAGE)), *(("sheet", str(path)) for path in sheets)]
     click.echo(table([*rows, ("numbers", str(out / "explanation.json"))], indent="  "))
+
+
+def goes_on(by: str) -> str:
+    """Options of `genkit explain train` with which the run `by` goes on; empty where there is none that can."""
+    from genkit.cli.explaining.begun import recipe_in
+
+    try:
+        data = recipe_in(Path(by))["data"]
+    except GenkitError:
+        return ""
+    kept_back = data["type"] == "random_part"
+    return f"--out {shlex.quote(by)} --resume{'' if kept_back else ' --against IMAGES'}"
 
 
 def softened(temperature: float) -> str:
