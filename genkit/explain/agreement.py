@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from genkit.core.errors import EvaluationError
+from genkit.core.errors import EvaluationError, shown
 from genkit.explain.explanation import Attribute, Explanation
 
 
@@ -35,8 +35,8 @@ def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int
         EvaluationError: none to compare, other classes, nothing in common, or attributes of which nothing was
             measured.
     """
-    if top < 1:
-        raise EvaluationError(f"at least one attribute of each class is compared, got top={top}")
+    if not isinstance(top, int) or top < 1:
+        raise EvaluationError(f"a whole number of attributes is compared, one at least, got top={shown(top)}")
     if first.classes != second.classes:
         raise EvaluationError(f"one explains {', '.join(first.classes)}, the other {', '.join(second.classes)}")
     found = {

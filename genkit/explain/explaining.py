@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import isfinite
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,12 @@ class SearchSettings:
         least = {"searched": LEAST, "most": 1, "examples": 0, "draws": 1, "seed": 0, "batch": 1, "rows": 1}
         for name, number in least.items():
             given = getattr(self, name)
-            if not isinstance(given, int):
+            if not isinstance(given, Integral):
                 raise EvaluationError(f"{name} must be a whole number, got {shown(given)}")
             if given < number:
                 raise EvaluationError(f"{name} must be at least {number}, got {given}")
-        if not (isfinite(self.shift) and self.shift > 0):
-            raise EvaluationError(f"shift must be finite and above 0, got {self.shift}")
+        if not (isinstance(self.shift, Real) and isfinite(self.shift) and self.shift > 0):
+            raise EvaluationError(f"shift must be finite and above 0, got {shown(self.shift)}")
 
     def to_json(self) -> dict[str, Any]:
         rest = {k: v for k, v in asdict(self).items() if k not in ("selection", "batch", "rows")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,12 @@ def page(explanation: Explanation, about: About) -> str:
     checks = readings(explanation.checks)
     reasons = [*explanation.checks.reasons, *(each.reason for each in checks if not each.well)]
     doubts = list(dict.fromkeys(reason[:1].upper() + reason[1:] for reason in reasons))
+    targets = [_target(explanation, target, about) for target in sorted(explanation.attributes)]
     moves = [name for found in explanation.attributes.values() for a in found for name in a.moves]
     return pages.get_template("explanation.html.j2").render(
         about=about,
         classes=sorts(explanation.classes),
-        targets=[_target(explanation, target, about) for target in sorted(explanation.attributes)],
+        targets=targets,
         checks=[each for each in checks if each.well],
         right=_right(explanation),
         doubts=doubts,
@@ -74,7 +75,7 @@ def page(explanation: Explanation, about: About) -> str:
         measured=bool(moves),
         centred=any(name in CENTRES for name in moves),
         only_probabilities=percent(explanation.only_probabilities),
-        dotted=bool(explanation.alone),
+        dotted=any(target["dotted"] for target in targets),
         facts=[*about.facts, *facts(explanation)],
         version=__version__,
     )
@@ -109,13 +110,15 @@ def _target(explanation: Explanation, target: int, about: About) -> Told:
     name = explanation.classes[target]
     found, examples = explanation.attributes[target][:SHOWN], explanation.examples.get(target, [])
     shares, random = explanation.sufficiency.get(target, []), explanation.random.get(target, [])
+    alone = explanation.alone.get(target, nan)
     others = explanation.data.get("outside", {}).get(str(target))
     return {
         "number": target,
         "name": name,
         "outside": "other" if others is None else f"{others:,} other",
         "enough": enough(shares, random, name, others, explanation.on_originals.get(target)),
-        "curves": curves(shares, random, explanation.alone.get(target, nan)) if len(shares) > 1 else "",
+        "curves": curves(shares, random, alone) if len(shares) > 1 else "",
+        "dotted": len(shares) > 1 and not isnan(alone),
         "attributes": [
             _attribute(i, attribute, name, about) | _shown(explanation, target, examples[i : i + 1])
             for i, attribute in enumerate(found)

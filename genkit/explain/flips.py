@@ -89,14 +89,15 @@ def probabilities_alone(others: Encoded) -> dict[int, Tensor]:
     and that of the image's own class change places among those appended to w, and nothing else."""
     found, generator = dict[int, Tensor](), others.generator
     for y in range(others.logits.shape[1]):
+        if not len(outside := others.outside(y)):
+            continue
         turned = list[Tensor]()
-        for index in others.outside(y).split(others.batch):
+        for index in outside.split(others.batch):
             p, own = others.seen[index].softmax(1), others.logits[index].argmax(1)
             swapped, rows = p.clone(), torch.arange(len(p))
             swapped[rows, own], swapped[:, y] = p[:, y], p[rows, own]
             w = generator.encode(others.x[index].to(others.device))
             images = generator.pictured_styles(generator.styles_of(generator.joined(w, swapped.to(others.device))))
             turned.append(generator.logits(images).argmax(1).cpu() == y)
-        if turned:
-            found[y] = torch.cat(turned)
+        found[y] = torch.cat(turned)
     return found

@@ -43,7 +43,8 @@ def remedies(
     drawn = [not each.well for each in readings(explanation.checks)]
     found = list[Remedy]()
     if any(drawn) or flips or [*unseen(names, shown), *redrawing(names, shares, put)]:
-        begins = f"It goes on with the generator of {run}." if goes_on else f"It begins anew: {run} cannot go on."
+        anew = "It begins a new one: give the other options of the training before, such as --size, as well."
+        begins = f"It goes on with the generator of {run}." if goes_on else anew
         found.append(
             Remedy(
                 "Train the generator longer, then search again:",

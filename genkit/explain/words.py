@@ -40,7 +40,7 @@ def percent(share: float) -> str:
     if isnan(share):
         return "an unknown share"
     number = 100 * share
-    fine = 0 < number < 9.95 or 99 < number < 100
+    fine = 0 < number < 9.95 or 99.05 <= number < 100
     text = f"{number:.1f}" if fine else f"{number:.0f}"
     text = {"0.0": "<0.1", "100.0": ">99.9"}.get(text, text) if fine else text
     return f"{text}{PERCENT}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -200,7 +201,10 @@ def test_the_page_says_how_its_run_goes_on(steps: list[Any], capsys: Capture) ->
         Path(out, "recipe.yaml").write_text(steps[-2][0].to_yaml())
     assert page.goes_on("run") == "--out run --resume"
     assert page.goes_on("with others") == "--out 'with others' --resume --against IMAGES"
-    assert page.goes_on("mnist-styleex") == page.goes_on("run/weights") == ""
+    assert page.goes_on("run/weights") == "--out run --resume" and page.goes_on("mnist-styleex") == ""
+    half = {"type": "random_part", "data": steps[-2][0].data, "low": 0.0, "high": 0.5}
+    Path("run/recipe.yaml").write_text(dataclasses.replace(steps[-2][0], data=half).to_yaml())
+    assert page.goes_on("run") == "--out run --resume --against IMAGES"
 
 
 @TRAINS

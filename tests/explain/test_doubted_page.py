@@ -99,7 +99,7 @@ def test_what_cannot_go_on_is_trained_anew() -> None:
     about = About("my net", facts=(("classifier", "my.net:make"), ("generator", "mnist-styleex")))
     said = page(checked(agreement=0.7), about)
     assert "genkit explain train my.net:make DATA --out NEW --steps N" in said and "--resume" not in said
-    assert "It begins anew: mnist-styleex cannot go on." in said
+    assert "It begins a new one: give the other options of the training before" in said
 
 
 def test_doubted_changes_are_folded_away_and_say_why() -> None:

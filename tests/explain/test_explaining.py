@@ -184,9 +184,9 @@ def test_what_is_selected_and_left_out_follows_the_settings() -> None:
         explain(binary(), images().double(), SETTINGS)
     with pytest.raises(EvaluationError, match="top=0"):
         agreement(found(), found(), top=0)
-    for shift in (0.0, float("nan"), float("inf")):
+    for shift in (0.0, float("nan"), float("inf"), "a"):
         with pytest.raises(EvaluationError, match="shift must be finite and above 0"):
-            SearchSettings(shift=shift)
+            SearchSettings(shift=shift)  # type: ignore[arg-type]
 
 
 # --- one image ---

@@ -91,7 +91,12 @@ def test_each_class_has_its_own_line_of_what_it_is_told() -> None:
     lines = [re.findall('class="alone" d="([^"]*)"', part) for part in page(explanation(), ABOUT).split("<figure")]
     assert [len(found) for found in lines if found] == [1, 1] and len({found[0] for found in lines if found}) == 2
     before = replace(explanation(), alone={})
-    assert 'class="alone" d' not in page(before, ABOUT) and "dotted line" not in words(before)
+    single = replace(explanation(), sufficiency={y: [0.5] for y in explanation().sufficiency})
+    unknown = replace(explanation(), alone=dict.fromkeys(explanation().alone, float("nan")))
+    assert all('class="alone" d' not in page(one, ABOUT) for one in (before, single, unknown))
+    assert not any("dotted line" in words(one) for one in (before, single, unknown)) and "dotted line" in words(
+        explanation()
+    )
 
 
 def test_shares_of_few_images_say_so() -> None:

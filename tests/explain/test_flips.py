@@ -66,6 +66,9 @@ def test_the_probabilities_alone() -> None:
         found = probabilities_alone(others := Encoded(binary(leak=leak), images(20)))
         assert {y: len(one) for y, one in found.items()} == {y: len(others.outside(y)) for y in (0, 1)}
         assert all(bool((one == turned).all()) for one in found.values())
+    x = images(60)
+    above = Encoded(binary(), x[x[:, 0, 0, DRIVER] > 0.1])
+    assert list(probabilities_alone(above)) == [0], "there is none that is not of class 1"
 
 
 def test_the_probabilities_of_two_of_three_classes_change_places() -> None:
