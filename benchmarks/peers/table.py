@@ -32,11 +32,10 @@ def shelf(out: Path, arms: Sequence[Arm], seed: int) -> dict[str, Any]:
     """A bench of the samples that were kept, judged as the shipped generators of clothes are."""
     entries = []
     for arm in arms:
-        folder = sample_folder(out, arm, LONG, seed)
-        for found in _results(out, arm, LONG, [seed]) if folder.is_dir() else ():
-            cost = 1000 / arm.n * found["sampling_cpu_seconds"]
-            training = f"{LONG} CPU-minutes"
-            entries.append(BenchEntry(arm.name, str(folder), cost=round(cost, 3), training=training))
+        folder, found = sample_folder(out, arm, LONG, seed), list(_results(out, arm, LONG, [seed]))
+        if found and folder.is_dir():
+            cost, training = round(_cost(arm, found[0]), 3), f"{LONG} CPU-minutes"
+            entries.append(BenchEntry(arm.name, str(folder), cost=cost, training=training))
     return asdict(replace(Bench.load("fashion_mnist"), name="Fashion-MNIST, other packages", entries=entries))
 
 
@@ -70,6 +69,11 @@ def _cell(results: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]], n:
     return text
 
 
+def _cost(arm: Arm, found: dict[str, Any]) -> float:
+    """CPU seconds for 1,000 samples."""
+    return 1000 / arm.n * float(found["sampling_cpu_seconds"])
+
+
 def _about(arm: Arm, minutes: Sequence[float], found: Found) -> Iterator[str]:
     measured = [(m, found[arm.name, m]) for m in minutes if found[arm.name, m]]
     if not measured:
@@ -77,5 +81,4 @@ def _about(arm: Arm, minutes: Sequence[float], found: Found) -> Iterator[str]:
     every = dict.fromkeys(r["about"] for _, results in measured for r in results)
     steps = ", ".join(f"{m:g}: {statistics.fmean(r['steps'] for r in results):,.0f}" for m, results in measured)
     last = measured[-1][1][0]
-    cost = 1000 / arm.n * last["sampling_cpu_seconds"]
-    yield f"| {arm.name} | {'; '.join(every)} | {last['parameters']:,} | {steps} | {cost:.3g} |"
+    yield f"| {arm.name} | {'; '.join(every)} | {last['parameters']:,} | {steps} | {_cost(arm, last):.3g} |"

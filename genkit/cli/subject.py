@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genkit.cli.list_ import kinds
 from genkit.core import catalog
 from genkit.core.card_header import card_of
-from genkit.core.documents import Unreadable, read_json, read_mapping
+from genkit.core.documents import Unreadable, read_json, read_mapping, unknown_as_nan
 from genkit.core.errors import GenkitError, shown, suggest
 from genkit.core.papers import mentioned, papers_of
 from genkit.core.table import lookup
@@ -96,8 +95,7 @@ _ATTEMPTS: tuple[Callable[[str], Subject | None], ...] = (_run, _weights, _recip
 def read_values(path: Path) -> dict[str, float]:
     """The scores in a scores.json by name; none where there is no such file or it is damaged."""
     values = read_mapping(path).get("values")
-    found = values if isinstance(values, dict) else {}
-    found = {name: nan if value is None else value for name, value in found.items()}
+    found = unknown_as_nan(values) if isinstance(values, dict) else {}
     return {name: float(value) for name, value in found.items() if isinstance(value, (int, float))}
 
 

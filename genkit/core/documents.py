@@ -78,6 +78,15 @@ def json_of_result(tree: Mapping[str, Any]) -> bytes:
     return (json.dumps(_finite(tree), indent=2, allow_nan=False) + "\n").encode()
 
 
+def unknown_as_nan(part: Any) -> Any:
+    """A part of a result that was read again, with NaN for the null that `json_of_result` wrote."""
+    if isinstance(part, Mapping):
+        return {key: unknown_as_nan(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [unknown_as_nan(value) for value in part]
+    return math.nan if part is None else part
+
+
 def _finite(part: Any) -> Any:
     if isinstance(part, Mapping):
         return {key: _finite(value) for key, value in part.items()}

@@ -37,10 +37,15 @@ def check_given(generator: Explainable, images: Tensor) -> None:
     """Raises DataError for images that the generator does not take, EvaluationError for a generator of another kind."""
     if not isinstance(generator, Explainable):
         raise EvaluationError(f"{kind_of(generator)} explains no classifier; a StyleEx does")
-    check_images(images, generator.sample_shape)
+    check_float_images(images, generator.sample_shape)
+    check_number(len(images))
+
+
+def check_float_images(images: Tensor, shape: Sequence[int]) -> None:
+    """Raises DataError for images (B, *shape) that are none, or of another type than networks take."""
+    check_images(images, shape)
     if images.dtype != torch.float32:
         raise DataError(f"images must be float32, got {images.dtype}")
-    check_number(len(images))
 
 
 def check_number(images: int) -> None:

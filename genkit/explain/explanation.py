@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from genkit.core.documents import Unreadable, json_of_result, read_json
+from genkit.core.documents import Unreadable, json_of_result, read_json, unknown_as_nan
 from genkit.core.errors import DataError, EvaluationError, GenkitError, first_line
 from genkit.core.files import write_atomically
 from genkit.core.fingerprint import weights_fingerprint
@@ -180,10 +179,10 @@ class Explanation:
     def _read(cls, tree: Any, tensors: Mapping[str, Tensor]) -> Explanation:
         tree = {"on_originals": {}, "alone": {}, **tree}  # of files before they were looked at
         numbered: dict[str, Any] = {
-            name: {int(y): _unknown(value) for y, value in tree.pop(name).items()}
+            name: {int(y): unknown_as_nan(value) for y, value in tree.pop(name).items()}
             for name in ("attributes", "sufficiency", "random", "on_originals", "alone")
         }
-        tree["only_probabilities"] = _unknown(tree["only_probabilities"])
+        tree["only_probabilities"] = unknown_as_nan(tree["only_probabilities"])
         numbered["attributes"] = {
             y: [Attribute(**one, effects=tensors[f"{y}.{i}.effects"]) for i, one in enumerate(found)]
             for y, found in numbered["attributes"].items()
@@ -230,15 +229,6 @@ class Explanation:
             known = ", ".join(self.classes[k] for k in self.attributes)
             raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {known}")
         return y
-
-
-def _unknown(tree: Any) -> Any:
-    """NaN again for what JSON has no number for."""
-    if isinstance(tree, dict):
-        return {name: _unknown(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [_unknown(value) for value in tree]
-    return nan if tree is None else tree
 
 
 def _plain(attribute: Attribute) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def page(explanation: Explanation, about: About) -> str:
         right=_right(explanation),
         doubts=doubts,
         finding=doubts[0].split(": ")[0].rstrip(".") if doubts else "",
-        remedies=remedies(explanation, searched(explanation), **_named(about)) if doubts else [],
+        remedies=remedies(explanation, searched(explanation), **_named(about), goes_on=about.goes_on) if doubts else [],
         n=searched(explanation),
         temperature=_temperature(about),
         least_full=percent(LEAST_FULL),
@@ -103,7 +103,7 @@ def _named(about: About) -> dict[str, str]:
     facts = dict(about.facts)
     classifier, run = facts.get("classifier"), facts.get("generator")
     known = {"classifier": classifier if classifier != run else None, "run": run}
-    return {what: shlex.quote(name) for what, name in known.items() if name} | {"goes_on": about.goes_on}
+    return {what: shlex.quote(name) for what, name in known.items() if name}
 
 
 def _target(explanation: Explanation, target: int, about: About) -> Told:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
 from genkit.core.evaluating import evaluating
+from genkit.explain.checks import check_float_images
 from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
@@ -23,7 +24,7 @@ from genkit.explain.flips import put_on
 from genkit.explain.readings import FAINT
 from genkit.explain.sheet_layout import INK, SOFT, SheetRow, laid_out
 from genkit.explain.words import percent, quoted
-from genkit.images.pixels import check_images, to_channels, to_uint8
+from genkit.images.pixels import to_channels, to_uint8
 
 ODD = 2
 """Distance of an image's reconstruction, of that of the page's images, up to which it is one like them."""
@@ -95,7 +96,7 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
         DataError, GenkitError: an image of another shape, a class without attributes.
     """
     y = explanation.target(target)
-    check_images(x, generator.sample_shape)
+    check_float_images(x, generator.sample_shape)
     if len(x) != 1:
         raise EvaluationError(f"one image at a time is explained, got {len(x)}")
     assert isinstance(generator, nn.Module)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
 from typing import Any
 
+from genkit.core.documents import unknown_as_nan
 from genkit.evaluation.verdicts import verdict
 
 MANY = 5
@@ -24,7 +24,7 @@ def score_tables(found: Mapping[str, Any]) -> dict[str, Any]:
     values, errors, labels, better, floor = (
         _mapping(left.pop(k, {})) for k in ("values", "standard_errors", "labels", "better", "floor")
     )
-    values = {name: nan if value is None else value for name, value in values.items()}
+    values = unknown_as_nan(values)
     real, warnings = _mapping(floor.get("values")), left.pop("warnings", [])
     sizes = [_mapping(found.get(side)).get("n") for side in ("a", "against")]
     n = min((size for size in sizes if isinstance(size, int)), default=None)

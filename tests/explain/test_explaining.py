@@ -182,6 +182,8 @@ def test_what_is_selected_and_left_out_follows_the_settings() -> None:
         SearchSettings(seed=-1)
     with pytest.raises(DataError, match="images must be float32"):
         explain(binary(), images().double(), SETTINGS)
+    with pytest.raises(DataError, match="images must be float32"):
+        explain_image(binary(), found(), images()[:1].double(), 1)
     with pytest.raises(EvaluationError, match="top=0"):
         agreement(found(), found(), top=0)
     for shift in (0.0, float("nan"), float("inf"), "a"):

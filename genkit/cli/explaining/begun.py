@@ -37,6 +37,11 @@ def recipe_in(out: Path) -> dict[str, Any]:
     return dict(tree)
 
 
+def kept_back(data: Mapping[str, Any]) -> bool:
+    """Whether the spec of what a run learns from is a part of DATA, the rest of which is for the page."""
+    return data.get("type") == "random_part" and data.get("high") == 1.0
+
+
 def _check_read(generator: Any, data: Any) -> None:
     """Raises LookupError, TypeError or ValueError where what is read of a recipe is not there."""
     float(generator.get("temperature", 1))

@@ -223,15 +223,14 @@ def write_explanation(
 
 def goes_on(by: str) -> str:
     """Options of `genkit explain train` with which the run `by` goes on; empty where there is none that can."""
-    from genkit.cli.explaining.begun import recipe_in
+    from genkit.cli.explaining.begun import kept_back, recipe_in
 
     run = Path(by).parent if Path(by).name == "weights" else Path(by)
     try:
         data = recipe_in(run)["data"]
     except GenkitError:
         return ""
-    kept_back = data["type"] == "random_part" and data.get("high") == 1.0
-    return f"--out {shlex.quote(str(run))} --resume{'' if kept_back else ' --against IMAGES'}"
+    return f"--out {shlex.quote(str(run))} --resume{'' if kept_back(data) else ' --against IMAGES'}"
 
 
 def softened(temperature: float) -> str:

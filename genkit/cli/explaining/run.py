@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genkit.cli.explaining.begun import CLASSIFIER, EXPLAINED, classifier_in, others_in, recipe_in
+from genkit.cli.explaining.begun import CLASSIFIER, EXPLAINED, classifier_in, kept_back, others_in, recipe_in
 from genkit.cli.given_classifier import KEYS, GivenClassifier
 from genkit.cli.own_recipe import lasting
 from genkit.core.display import is_first_process
@@ -243,7 +243,7 @@ class ExplainRun:
 
         share = _share(len(images), n)
         began = self.recipe.get("data", spec if against else part(spec, share, 1.0, seed) if share else spec)
-        if began != spec and began.get("type") == "random_part" and began.get("high") == 1.0:
+        if began != spec and kept_back(began):
             low, seed = began["low"], began["seed"]
             taught, kept = part(spec, low, 1.0, seed), part(spec, 0.0, low, seed)
             self.check_images(taught, images)

@@ -149,8 +149,8 @@ def refused(generator: Generator, options: Mapping[str, Any]) -> bool:
 
 def taken(generator: Generator, name: str, value: Any) -> bool:
     """Whether it has a use for an option, alone or beside another sampler of its ratio."""
-    samplers = [{"sampler": kind} for kind in SAMPLERS if not refused(generator, {"sampler": kind})]
-    return not all(refused(generator, {**other, name: value}) for other in ({}, *samplers))
+    others: list[dict[str, Any]] = [{}, *({"sampler": kind} for kind in SAMPLERS)]
+    return not all(refused(generator, {**other, name: value}) for other in others)
 
 
 def of_column(name: str, column: Column) -> Knob:
