@@ -35,7 +35,6 @@ ABOUT_SUBJECT = (
     "package.module:factory, or weights of one."
 )
 STRIPS = (".gif", ".webp", ".png")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 PAGE = "explanation.html"
 SELECTIONS = ("paper", "notebook", "share")
 PAGES_OWN = ("explanation.json", "search/*/search.json")
@@ -140,6 +139,8 @@ NEEDLESS = {
 
 def check(images: str | None, given: Mapping[str, Any]) -> None:
     """Raises GenkitError for options that do not go together."""
+    from genkit.images.decoding import SUFFIXES
+
     out = given.get("out")
     is_strip = out is not None and out.suffix.lower() in STRIPS
     if "attribute" in given:
@@ -156,7 +157,7 @@ def check(images: str | None, given: Mapping[str, Any]) -> None:
             raise GenkitError(f"--to explains one image, and {images} is no file")
         if out is not None:
             raise GenkitError("--out is of the page; one image is shown by --grid FILE.png and --json FILE")
-    elif Path(images).is_file() and Path(images).suffix.lower() in PICTURES:
+    elif Path(images).is_file() and Path(images).suffix.lower() in SUFFIXES:
         raise GenkitError(f"{images} is one image: say what it should become with --to CLASS; a page is of many images")
     elif out is None or is_strip:
         raise GenkitError("say where the page goes with --out FOLDER")

@@ -36,6 +36,10 @@ class Input(click.ParamType):
         return at_home(value) if isinstance(value, str) else value
 
 
+OF_FILES = (".html", ".pdf", ".svg", ".json", ".csv", ".yaml", ".zip", ".safetensors", ".png", ".jpg", ".gif")
+"""Endings that no new folder has: who types one expects a file."""
+
+
 class Place(click.Path):
     """A file or folder that can be written; its missing parents will be made.
 
@@ -61,6 +65,8 @@ class Place(click.Path):
         path = Path(str(super().convert(at_home(os.fspath(value)), param, ctx)))
         if self.suffixes and path.suffix.lower() not in self.suffixes:
             self.fail(f"{path.name!r} should end with {' or '.join(self.suffixes)}", param, ctx)
+        if self.folder and path.suffix.lower() in OF_FILES and not path.is_dir():
+            self.fail(f"{path.name!r} names a file, and a folder is written; leave out {path.suffix}", param, ctx)
         check_place(path, folder=self.folder)
         return path
 

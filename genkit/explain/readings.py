@@ -48,7 +48,7 @@ def readings(checks: Checks) -> list[Reading]:
         Reading(
             "Does the classifier see the same in redrawn images?",
             checks.agreement >= DISAGREES,
-            f"It decides the same about {percent(checks.agreement)} of the images when they are redrawn.",
+            f"Its decision stays the same for {percent(checks.agreement)} of the images when they are redrawn.",
             f"the classifier sees redrawn images differently: it decides otherwise of {percent(1 - checks.agreement)} "
             "of them than of the originals, and what sways it on the ones may not sway it on the others",
         ),

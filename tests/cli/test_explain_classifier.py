@@ -62,6 +62,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("broken_net.py").write_text("import nothing_like_it\n")
     levels = torch.linspace(-1, 1, 40)[:, None, None, None].expand(40, 3, SIZE, SIZE)
     write_folder([levels], tmp_path / "pics")
+    (tmp_path / "scan.ppm").write_bytes(b"P6 1 1 255 abc")
     for name in ("own_net", "broken_net"):
         sys.modules.pop(name, None)
     return tmp_path
@@ -145,6 +146,8 @@ def test_code_that_gives_no_module(here: Path, capsys: Capture, source: str, rea
         ("explain run --to dark --attribute 1", "--out FILE.gif, .webp or .png"),
         ("explain run --to dark --attribute 1 --out page", "--out FILE.gif, .webp or .png"),
         ("explain run pics --to dark --strength 2", "--strength is of an --attribute"),
+        ("explain run pics --out page.html", "'page.html' names a file, and a folder is written"),
+        ("explain shapes-styleex scan.ppm --out page", "is one image: say what it should become"),
         ("explain run pics --by run --out page --grid g.png", "--grid and --json are of one image"),
         ("explain run --to dark --attribute 1 --out a.mp4", "--out FILE.gif, .webp or .png"),
         ("explain run --to dark --attribute 1 --out a.gif --json a.json", "--json is not read where an --attribute is"),

@@ -102,6 +102,8 @@ REFUSED = [
     ("train digits/wgan_ratio_clipping {data:PATH} --out pics/run", "lies in pics, which is read (data)"),
     ("train digits/wgan_ratio_clipping --from run --out run", "is an input (--from)"),
     ("import diffusers/pipeline run/samples --out run/samples/new", "(CHECKPOINT)"),
+    ("train digits/wgan_ratio_clipping --out new.html", "names a file, and a folder is written; leave out .html"),
+    ("edit run --direction 1=2 --out strip.pdf", "names a file, and a folder is written; leave out .pdf"),
 ]
 SPECS = {
     "{type:PATH}": "{type: folder, path: pics, size: 28, channels: 1}",

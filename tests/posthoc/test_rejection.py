@@ -641,6 +641,8 @@ def test_wrong_samples_of_one_pass_are_refused(logits: int, uniforms: int, eps: 
 def test_batches_of_none_are_refused() -> None:
     with pytest.raises(GenkitError, match="batch_size is at least 1, got -1"):
         accept(torch.zeros(3), torch.ones(3), batch_size=-1)
+    with pytest.raises(GenkitError, match=r"got 2\.5; it is a whole number"):
+        accept(torch.zeros(3), torch.ones(3), batch_size=2.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

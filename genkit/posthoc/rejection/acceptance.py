@@ -139,8 +139,8 @@ def accept(
         )
     if not eps >= 0:
         raise GenkitError(f"eps is not negative, got {eps:g}")
-    if batch_size is not None and batch_size < 1:
-        raise GenkitError(f"batch_size is at least 1, got {batch_size}")
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise GenkitError(f"batch_size is at least 1, got {shown(batch_size)}; it is a whole number")
     if math.isnan(log_m) or log_m == math.inf:
         raise GenkitError(f"log M must be finite, got {log_m}; a burn-in whose logits are nan or inf cannot be used")
     parts: list[tuple[Tensor, Tensor]] = []
