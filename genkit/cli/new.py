@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from genkit.cli.console import display, heading, progress, table, warn
 from genkit.cli.places import ABOUT_DATA, COUNT, DATA, SEED, WEIGHTS, Place, Writing
-from genkit.core.errors import GenkitError
+from genkit.core.errors import GenkitError, some
 from genkit.training.starters.plans import PLANS
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def _rows(found: Survey) -> Iterator[list[object]]:
     yield ["shorter side", f"{least} pixels" if least == most else f"{least} to {most} pixels"]
     yield ["colours", "yes" if found.colour else "none"]
     if found.classes:
-        some = ", ".join(f"{name} {n:,}" for name, n in list(found.classes.items())[:SHOWN])
-        yield ["classes", f"{len(found.classes)}: {some}{', ...' if len(found.classes) > SHOWN else ''}"]
+        counts = [f"{name} {n:,}" for name, n in found.classes.items()]
+        yield ["classes", f"{len(found.classes)}: {some(counts, SHOWN)}"]
     if found.duplicates:
         yield ["duplicates", f"{found.duplicates:,}"]
     device = this_device()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 LINE, WORD, VALUE = 1200, 300, 60
@@ -138,6 +138,11 @@ BEGUN = 3
 """Letters from which on a name that begins with them may be meant."""
 LISTED = 60
 """Names that a message lists; nobody reads more."""
+
+
+def some(names: Sequence[str], most: int = 8) -> str:
+    """The first `most` of some names, and a sign of those left out: 'a, b, ...'."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def suggest(got: object, accepted: Iterable[str]) -> str:

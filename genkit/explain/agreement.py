@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from statistics import fmean
 
-from genkit.core.errors import EvaluationError, shown
+from genkit.core.errors import EvaluationError, shown, some
 from genkit.explain.explanation import Attribute, Explanation
 
 
@@ -35,12 +36,12 @@ def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int
         EvaluationError: none to compare, other classes, nothing in common, or attributes of which nothing was
             measured.
     """
-    if not isinstance(top, int) or top < 1:
+    if not isinstance(top, Integral) or top < 1:
         raise EvaluationError(f"a whole number of attributes is compared, one at least, got top={shown(top)}")
     if first.classes != second.classes:
-        raise EvaluationError(f"one explains {', '.join(first.classes)}, the other {', '.join(second.classes)}")
+        raise EvaluationError(f"one explains {some(first.classes)}, the other {some(second.classes)}")
     found = {
-        y: _compared(mine[:top], second.attributes[y][:top])
+        y: _compared(mine[: int(top)], second.attributes[y][: int(top)])
         for y, mine in first.attributes.items()
         if mine and second.attributes.get(y)
     }
@@ -50,7 +51,7 @@ def agreement(first: Explanation, second: Explanation, top: int = 3) -> dict[int
 
 
 def _compared(first: Sequence[Attribute], second: Sequence[Attribute]) -> ExplanationAgreement:
-    common = [name for name in first[0].moves if name in second[0].moves]
+    common = [name for name in first[0].moves if all(name in of.moves for of in (*first, *second))]
     if not common:
         raise EvaluationError("what these attributes move was not measured by one judge; search with a judge")
     a, b = ({name: fmean(of.moves[name] for of in found) for name in common} for found in (first, second))

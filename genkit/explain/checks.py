@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from genkit.core.errors import DataError, EvaluationError, kind_of
+from genkit.core.errors import DataError, EvaluationError, kind_of, some
 from genkit.core.randomness import stable_seed
 from genkit.explain.encoded import Encoded
 from genkit.explain.explainable import Explainable, class_names
@@ -35,15 +35,15 @@ NAMED = 8
 
 def check_given(generator: Explainable, images: Tensor) -> None:
     """Raises DataError for images that the generator does not take, EvaluationError for a generator of another kind."""
-    if not isinstance(generator, Explainable):
-        raise EvaluationError(f"{kind_of(generator)} explains no classifier; a StyleEx does")
-    check_float_images(images, generator.sample_shape)
+    check_taken(generator, images)
     check_number(len(images))
 
 
-def check_float_images(images: Tensor, shape: Sequence[int]) -> None:
-    """Raises DataError for images (B, *shape) that are none, or of another type than networks take."""
-    check_images(images, shape)
+def check_taken(generator: Explainable, images: Tensor) -> None:
+    """As `check_given`, of any number of images."""
+    if not isinstance(generator, Explainable):
+        raise EvaluationError(f"{kind_of(generator)} explains no classifier; a StyleEx does")
+    check_images(images, generator.sample_shape)
     if images.dtype != torch.float32:
         raise DataError(f"images must be float32, got {images.dtype}")
 
@@ -102,7 +102,7 @@ def beyond(generator: Explainable, classes: Sequence[str]) -> Iterator[str]:
     others = [name for name in classes if name not in known]
     if known and others and set(known) <= set(classes):
         yield (
-            f"the images are also of {', '.join(others[:NAMED])}{', ...' if len(others) > NAMED else ''}, and the "
+            f"the images are also of {some(others, NAMED)}, and the "
             f"classifier knows {' and '.join(known[:NAMED])} alone: what it says of the others means nothing; give "
             f"images of its classes, as {{type: some_classes, data: ..., classes: [{', '.join(known)}]}} does"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from math import isfinite
+from math import inf
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genkit.core.documents import json_of_result
 from genkit.core.errors import EvaluationError, shown
 from genkit.core.evaluating import evaluating
 from genkit.core.fingerprint import fingerprint, weights_fingerprint
@@ -26,6 +27,9 @@ from genkit.explain.realism import CriticScore, Realism
 from genkit.explain.selection import PaperSelection, Selection, anything, unstable, without
 from genkit.images.pixels import to_uint8
 from genkit.images.property_changes import AttributeJudge, PixelJudge, Properties
+
+FAR = 100
+"""The largest shift: numbers stay finite."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,37 @@ class SearchSettings:
         least = {"searched": LEAST, "most": 1, "examples": 0, "draws": 1, "seed": 0, "batch": 1, "rows": 1}
         for name, number in least.items():
             given = getattr(self, name)
-            if not isinstance(given, Integral):
+            if not isinstance(given, Integral) or isinstance(given, bool):
                 raise EvaluationError(f"{name} must be a whole number, got {shown(given)}")
             if given < number:
                 raise EvaluationError(f"{name} must be at least {number}, got {given}")
-        if not (isinstance(self.shift, Real) and isfinite(self.shift) and self.shift > 0):
-            raise EvaluationError(f"shift must be finite and above 0, got {shown(self.shift)}")
+            object.__setattr__(self, name, int(given))
+        if not (isinstance(self.shift, Real) and not isinstance(self.shift, bool) and 0 < self.shift <= FAR):
+            raise EvaluationError(f"shift must be finite and above 0, {FAR} at most, got {shown(self.shift)}")
+        object.__setattr__(self, "shift", float(self.shift))
+        if not isinstance(self.colours, bool):
+            raise EvaluationError(f"colours must be True or False, got {shown(self.colours)}")
+        if not callable(self.selection) or isinstance(self.selection, type):
+            raise EvaluationError(
+                f"selection must choose among effects, as PaperSelection() does, got {shown(self.selection)}"
+            )
+        if self.unstable is not None:
+            object.__setattr__(self, "unstable", _limits(self.unstable))
 
     def to_json(self) -> dict[str, Any]:
         rest = {k: v for k, v in asdict(self).items() if k not in ("selection", "batch", "rows")}
         return {**rest, "selection": {"name": type(self.selection).__name__, **vars(self.selection)}}
+
+
+def _limits(unstable: Any) -> tuple[float, int]:
+    """The two numbers of `SearchSettings.unstable`."""
+    try:
+        size, count = (float(number) for number in unstable)
+    except (TypeError, ValueError, OverflowError):
+        size, count = -1.0, -1.0
+    if not (0 <= size < inf and 0 <= count < inf and count == int(count)):
+        raise EvaluationError(f"unstable must be a size and a number of effects, as (2.0, 3), got {shown(unstable)}")
+    return size, int(count)
 
 
 def explain(
@@ -81,7 +106,7 @@ def explain(
     judge: AttributeJudge | None = None,
     critic: CriticScore | None = None,
     data: Mapping[str, Any] | None = None,
-    folder: Path | None = None,
+    folder: str | Path | None = None,
 ) -> Explanation:
     """The attributes that move the generator's classifier, for each class to which it assigns an image.
 
@@ -97,11 +122,24 @@ def explain(
         DataError, EvaluationError: images, generator or classifier that cannot be explained, see genkit.explain.checks.
         CheckpointError: the folder cannot be written.
     """
-    settings = settings or SearchSettings()
+    settings = SearchSettings() if settings is None else settings
+    if not isinstance(settings, SearchSettings):
+        raise EvaluationError(f"settings must be SearchSettings, got {shown(settings)}")
     check_given(generator, images)
+    told = _checked_data(data or {})
     assert isinstance(generator, nn.Module)
     with evaluating(generator):
-        return _Explaining(generator, images, settings, judge, critic).explained(dict(data or {}), folder, progress)
+        work = _Explaining(generator, images, settings, judge, critic)
+        return work.explained(told, None if folder is None else Path(folder), progress)
+
+
+def _checked_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data`; raises EvaluationError before the search for what explanation.json cannot hold."""
+    try:
+        json_of_result(data)
+        return dict(data)
+    except (TypeError, ValueError) as fault:
+        raise EvaluationError(f"data is kept in explanation.json, as names with text or numbers: {fault}") from fault
 
 
 class _Explaining:

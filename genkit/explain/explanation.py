@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from genkit.core.documents import Unreadable, json_of_result, read_json, unknown_as_nan
-from genkit.core.errors import DataError, EvaluationError, GenkitError, first_line
+from genkit.core.errors import DataError, EvaluationError, GenkitError, first_line, shown, some
 from genkit.core.files import write_atomically
 from genkit.core.fingerprint import weights_fingerprint
 from genkit.explain.encoded import Range, Step
@@ -87,6 +87,10 @@ class Checks:
     agreement: float
     reasons: list[str]
     redrawn_decides: float | None = None
+
+
+DIGITS = 10
+"""Of the number of a class, at most."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,9 @@ class Explanation:
             ]
             for y, found in numbered["attributes"].items()
         }
-        classes, checks = tuple(tree.pop("classes")), Checks(**tree.pop("checks"))
+        measured = unknown_as_nan(tree["checks"])
+        checks = Checks(**measured | {"redrawn_decides": tree.pop("checks").get("redrawn_decides")})
+        classes = tuple(tree.pop("classes"))
         range_ = Range(*tensors["range"]) if "range" in tensors else None
         return cls(classes=classes, checks=checks, examples=examples, range=range_, **numbered, **tree)
 
@@ -222,12 +228,13 @@ class Explanation:
         Raises:
             GenkitError: none.
         """
+        asked = shown(name) if isinstance(name, int) else str(name)
         folded = {each.casefold(): k for k, each in enumerate(self.classes)}
-        of_number = int(name) if str(name).isdecimal() else folded.get(str(name).casefold(), -1)
-        y = self.classes.index(name) if name in self.classes else of_number
+        of_number = int(asked) if asked.isdecimal() and len(asked) < DIGITS else folded.get(asked.casefold(), -1)
+        y = self.classes.index(asked) if asked in self.classes else of_number
         if y not in self.attributes:
-            known = ", ".join(self.classes[k] for k in self.attributes)
-            raise GenkitError(f"no attributes lead to class {str(name)[:60]!r}; they do to: {known}")
+            known = some([self.classes[k] for k in self.attributes])
+            raise GenkitError(f"no attributes lead to class {asked[:60]!r}; they do to: {known}")
         return y
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from genkit.explain.words import CENTRES, between, classes_of, effect, enough, m
 
 SHOWN = 5
 """Attributes of a class that are shown with pictures; all are in the curve and in explanation.json."""
+
+TURNS = dict.fromkeys(map(ord, "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
+"""Characters that turn the direction of writing, beyond the name that they stand in."""
 
 Told = dict[str, Any]
 """Values of the page's template."""
@@ -54,10 +57,11 @@ def page(explanation: Explanation, about: About) -> str:
     """The HTML; everything that came from elsewhere is escaped, every picture is inside."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    explanation = replace(explanation, classes=tuple(name.translate(TURNS) for name in explanation.classes))
     pages = Environment(autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(Path(__file__).parent))
     checks = readings(explanation.checks)
     reasons = [*explanation.checks.reasons, *(each.reason for each in checks if not each.well)]
-    doubts = list(dict.fromkeys(reason[:1].upper() + reason[1:] for reason in reasons))
+    doubts = list(dict.fromkeys(reason[:1].upper() + reason[1:].translate(TURNS) for reason in reasons))
     targets = [_target(explanation, target, about) for target in sorted(explanation.attributes)]
     moves = [name for found in explanation.attributes.values() for a in found for name in a.moves]
     return pages.get_template("explanation.html.j2").render(

@@ -35,14 +35,14 @@ class Reading:
 def readings(checks: Checks) -> list[Reading]:
     """The checks of reconstructions, of agreement, and of what is lost where that is known."""
     off, of_mean = percent(checks.l1 / 2), percent(checks.l1_of_mean_image / 2)
+    worse = "as much" if off == of_mean else f"by {of_mean}"
     pixels = f"a pixel is off by {off} of the way from black to white on average"
     found = [
         Reading(
             "Are the images redrawn faithfully?",
             checks.l1 <= FAINT * checks.l1_of_mean_image,
-            f"{pixels[:1].upper()}{pixels[1:]}; it would be off by {of_mean} if the average image were shown every "
-            "time.",
-            f"images are not redrawn faithfully: {pixels}, and by {of_mean} if the average image were shown every "
+            f"{pixels[:1].upper()}{pixels[1:]}; it would be off {worse} if the average image were shown every time.",
+            f"images are not redrawn faithfully: {pixels}, and {worse} if the average image were shown every "
             "time; what the generator does not draw cannot be found",
         ),
         Reading(

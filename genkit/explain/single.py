@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genkit.core.errors import EvaluationError
 from genkit.core.evaluating import evaluating
-from genkit.explain.checks import check_float_images
+from genkit.explain.checks import check_taken
 from genkit.explain.difference import difference, on_white
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explainable import Explainable
@@ -95,8 +95,8 @@ def explain_image(generator: Explainable, explanation: Explanation, x: Tensor, t
         EvaluationError: an explanation of another generator, or an image that the reconstruction shows to be `target`.
         DataError, GenkitError: an image of another shape, a class without attributes.
     """
+    check_taken(generator, x)
     y = explanation.target(target)
-    check_float_images(x, generator.sample_shape)
     if len(x) != 1:
         raise EvaluationError(f"one image at a time is explained, got {len(x)}")
     assert isinstance(generator, nn.Module)

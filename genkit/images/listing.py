@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from genkit.core.errors import DataError
+from genkit.core.errors import DataError, some
 from genkit.images.decoding import SUFFIXES, printable, refusal
 
 WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
@@ -57,10 +57,10 @@ def _stray(beside: Sequence[str], rest: ClassFolders) -> str:
     if not rest.names:
         return rest.stray
     more = f" and {len(beside) - 1} more images lie" if len(beside) > 1 else " lies"
-    some = ", ".join(map(printable, rest.names[:3])) + (", ..." if len(rest.names) > 3 else "")
+    folders = some([printable(name) for name in rest.names[:4]], 3)
     return (
-        f"{printable(beside[0])}{more} beside the folders {some}, so these are not taken for classes; move such images "
-        "into a class folder or remove them (or say labels: false)"
+        f"{printable(beside[0])}{more} beside the folders {folders}, so these are not taken for classes; move such "
+        "images into a class folder or remove them (or say labels: false)"
     )
 
 

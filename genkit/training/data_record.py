@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genkit.core.errors import shown
+from genkit.core.errors import shown, some
 
 DIGEST = 8
 """Bytes of the hash of a row."""
@@ -132,7 +132,7 @@ def _row_changes(before: Mapping[str, str], now: Mapping[str, str], named: bool)
     }
     for what, names in changed.items():
         if names:
-            listed = f" ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})" if named else ""
+            listed = f" ({some(names, NAMED)})" if named else ""
             yield f"{len(names):,} {what}{listed}"
 
 

@@ -208,6 +208,50 @@ def test_the_page_says_how_its_run_goes_on(steps: list[Any], capsys: Capture) ->
 
 
 @TRAINS
+def test_a_run_goes_on_wherever_it_lies_and_however_its_weights_are_named(
+    steps: list[Any], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(steps, capsys)
+    Path("run").rename("weights")
+    Path("weights/weights").mkdir()
+    Path("link").symlink_to(Path("weights/weights"))
+    assert page.goes_on("weights") == page.goes_on("weights/weights") == "--out weights --resume"
+    lies = f"--out {Path('weights').resolve()} --resume"
+    assert page.goes_on("link") == lies
+    shutil.copytree("weights", "by genkit train", ignore=lambda *_: ["classifier"])
+    assert page.goes_on("by genkit train") == "", "its recipe is no other, but it holds no classifier"
+    monkeypatch.chdir("weights/weights")
+    assert page.goes_on(".") == lies
+
+
+OWN_PARTS = [{"high": 0.7}, {"low": 0.3}, {"low": 0.3, "high": 1.0}, {"low": 0.3, "high": 1.0, "seed": 4}]
+"""Of a random_part that a person wrote, with and without what may be left out."""
+
+
+@TRAINS
+@pytest.mark.parametrize("own", OWN_PARTS)
+def test_a_part_that_somebody_chose_is_not_taken_for_that_of_a_page(
+    own: dict[str, float], steps: list[Any], capsys: Capture
+) -> None:
+    from genkit.training.data_record import data_record
+    from genkit.training.run_folder import RunFolder
+
+    write_folder([levels(200)], Path("many"))
+    folder = {"type": "folder", "path": "many", "size": 16, "channels": 3}
+    part = json.dumps({"type": "random_part", "data": folder, **own})
+    line = ["explain", "train", "mean_net:Net", part, "--out", "run", "--size", 16]
+    assert run(capsys, *line, "--against", "pics", "--steps", 7).code == 0
+    Path("run/recipe.yaml").write_text(steps[0][0].to_yaml())
+    assert page.goes_on("run") == "--out run --resume --against IMAGES"
+    assert "give it again" in refusal(capsys, *line, "--resume")
+    assert run(capsys, *line, "--against", "pics", "--resume").code == 0
+    RunFolder("run").data.write_text(json.dumps(data_record(steps[0][0].build_data())))
+    line[3] = "many"
+    for more in ([], ["--against", "pics"]):
+        assert "the images have changed since run was begun (" in refusal(capsys, *line, *more, "--resume")
+
+
+@TRAINS
 @pytest.mark.parametrize("count", [100, 154, 303, 319, 1000])
 def test_as_many_are_kept_as_was_said(count: int, steps: list[Any], capsys: Capture) -> None:
     from genkit.core.catalog import build

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from genkit.explain.checks import redrawn_decides
 from genkit.explain.encoded import Encoded, Range, Step
 from genkit.explain.explaining import SearchSettings, explain
 from genkit.explain.explanation import Explanation
-from genkit.explain.selection import NotebookSelection
+from genkit.explain.selection import NotebookSelection, PaperSelection
 from genkit.explain.single import explain_image
 from tests.explain.toy import DRIVER, PIXELS, Judge, Pixels, binary, images
 
@@ -186,9 +187,31 @@ def test_what_is_selected_and_left_out_follows_the_settings() -> None:
         explain_image(binary(), found(), images()[:1].double(), 1)
     with pytest.raises(EvaluationError, match="top=0"):
         agreement(found(), found(), top=0)
-    for shift in (0.0, float("nan"), float("inf"), "a"):
-        with pytest.raises(EvaluationError, match="shift must be finite and above 0"):
+    for shift in (0.0, float("nan"), float("inf"), "a", True, 1e308, 10**400):
+        with pytest.raises(EvaluationError, match="shift must be finite and above 0, 100 at most"):
             SearchSettings(shift=shift)  # type: ignore[arg-type]
+    for wrong, reason in (
+        ({"most": True}, "most must be a whole number, got True"),
+        ({"colours": "no"}, "colours must be True or False, got 'no'"),
+        ({"selection": "paper"}, r"selection must choose among effects, as PaperSelection\(\) does, got 'paper'"),
+        ({"selection": PaperSelection}, "selection must choose among effects"),
+        ({"unstable": 5}, r"unstable must be a size and a number of effects, as \(2.0, 3\), got 5"),
+        ({"unstable": (float("nan"), 3)}, "unstable must be a size and a number"),
+    ):
+        with pytest.raises(EvaluationError, match=reason):
+            SearchSettings(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(EvaluationError, match="settings must be SearchSettings, got 'paper'"):
+        explain(binary(), images(), "paper")  # type: ignore[arg-type]
+    with pytest.raises(EvaluationError, match=r"data is kept in explanation\.json"):
+        explain(binary(), images(), SETTINGS, data={"name": torch.tensor(3)})
+
+
+def test_numbers_of_arrays_are_taken(tmp_path: Path) -> None:
+    asked = {"searched": np.int64(20), "shift": np.float32(1), "unstable": (np.float32(9), np.int64(3))}
+    told = explain(binary(), images(), SearchSettings(**asked), folder=str(tmp_path / "search"))  # type: ignore[arg-type]
+    told.save(tmp_path)
+    assert Explanation.load(tmp_path).settings["unstable"] == [9.0, 3] and (tmp_path / "search").is_dir()
+    assert agreement(told, told, top=np.int64(1))[1].same
 
 
 # --- one image ---
@@ -229,6 +252,9 @@ def test_attributes_that_would_not_help_are_not_added() -> None:
     ("arguments", "message"),
     [
         ({"target": "2"}, "no attributes lead to class '2'; they do to: 0, 1"),
+        ({"target": "9" * 5000}, "no attributes lead to class '999"),
+        ({"target": 10**5000}, "no attributes lead to class 'an int too large to show'"),
+        ({"generator": torch.nn.Linear(1, 1)}, "a Linear explains no classifier; a StyleEx does"),
         (
             {"x": torch.full((1, 1, 1, 5), 0.5)},
             "takes this image for 1 already; ask for another class$",
@@ -277,6 +303,8 @@ def test_agreement_is_of_what_attributes_move() -> None:
     assert agreement(unjudged, explain(binary(gain=6.0), images(seed=5), SETTINGS))[1].same
     with pytest.raises(EvaluationError, match="was not measured by one judge"):
         agreement(one, unjudged)
+    less = [two.attributes[1][0], dataclasses.replace(two.attributes[1][0], moves={"driver": 1.0})]
+    assert agreement(one, dataclasses.replace(two, attributes={1: less}))[1].moved == ("driver", "driver")
     with pytest.raises(EvaluationError, match="one explains 0, 1, the other 0, 1, 2"):
         agreement(one, explain(Pixels(3 * torch.eye(3, 5)), images(60), SETTINGS))
 

@@ -97,6 +97,33 @@ def test_each_class_has_its_own_line_of_what_it_is_told() -> None:
     assert not any("dotted line" in words(one) for one in (before, single, unknown)) and "dotted line" in words(
         explanation()
     )
+    legend = "told another class, nothing else changed"
+    assert not any(legend in words(one) for one in (before, single, unknown))
+    half = replace(explanation(), alone={SMALL: 0.4, LARGE: float("nan")})
+    assert words(half).count(legend) == 1 and words(explanation()).count(legend) == 2
+
+
+def test_names_do_not_turn_the_sentences_that_they_stand_in() -> None:
+    turned = explanation(classes=("\u202esmall", "\u2067large"), reasons=("Towards \u202esmall nothing is found.",))
+    html = page(turned, ABOUT)
+    assert not {"\u202e", "\u2067"} & set(html) and "“small”" in html and "Towards small nothing" in html
+
+
+def test_checks_that_are_unknown_are_read_again_as_such(tmp_path: Path) -> None:
+    made = explanation()
+    replace(made, checks=replace(made.checks, l1=float("nan"), redrawn_decides=None)).save(tmp_path)
+    checks = Explanation.load(tmp_path).checks
+    assert (
+        checks.l1 != checks.l1
+        and checks.redrawn_decides is None
+        and "an unknown share" in words(Explanation.load(tmp_path))
+    )
+
+
+def test_an_average_image_that_is_no_worse_is_said_in_words() -> None:
+    made = explanation()
+    html = page(replace(made, checks=replace(made.checks, l1=0.22, l1_of_mean_image=0.221)), ABOUT)
+    assert "11\xa0% of the way from black to white on average, and as much if the average image were shown" in html
 
 
 def test_shares_of_few_images_say_so() -> None:

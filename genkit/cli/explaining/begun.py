@@ -27,6 +27,7 @@ def recipe_in(out: Path) -> dict[str, Any]:
     try:
         tree = read_yaml(out / RECIPE)
         by_explain = "stages" not in tree and tree["system"]["type"] == "styleex_training"
+        by_explain = by_explain and "stage" not in tree["system"]["generator"]["classifier"]
         if by_explain:
             Recipe.from_dict(as_written_today(tree))
             _check_read(tree["system"]["generator"], tree["data"])
@@ -37,9 +38,11 @@ def recipe_in(out: Path) -> dict[str, Any]:
     return dict(tree)
 
 
-def kept_back(data: Mapping[str, Any]) -> bool:
-    """Whether the spec of what a run learns from is a part of DATA, the rest of which is for the page."""
-    return data.get("type") == "random_part" and data.get("high") == 1.0
+def kept_back(out: Path, data: Mapping[str, Any]) -> bool:
+    """Whether `data`, which the run in `out` learns from, is a part of DATA whose rest was kept for the page."""
+    made = data.get("type") == "random_part" and {"low", "seed"} <= data.keys() and data.get("high") == 1.0
+    record = out / CLASSIFIER / EXPLAINED
+    return made and not (record.is_file() and record.read_bytes().strip() == b"{}")
 
 
 def _check_read(generator: Any, data: Any) -> None:
@@ -47,7 +50,8 @@ def _check_read(generator: Any, data: Any) -> None:
     float(generator.get("temperature", 1))
     Path(generator["classifier"]["weights"])
     if data["type"] == "random_part":
-        float(data["low"])
+        float({"low": 0, **data}["low"])
+        dict(data["data"])
 
 
 def classifier_in(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Any]:

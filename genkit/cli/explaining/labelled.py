@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from genkit.core.errors import some
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -46,9 +48,9 @@ class Right(NamedTuple):
 
     @property
     def line(self) -> str:
-        left_out = f"; labels left out, which are none of {_some(self.classes)}: {_some(self.unknown)}"
+        left_out = f"; labels left out, which are none of {some(self.classes, NAMED)}: {some(self.unknown, NAMED)}"
         said = f"the classifier is right on {100 * self.right:.0f} % of {self.labelled:,} labelled images"
-        said += f", its classes taken to be {_some(self.order)} (--classes names them so)" if self.order else ""
+        said += f", its classes taken to be {some(self.order, NAMED)} (--classes names them so)" if self.order else ""
         said += f", all of which are labelled {self.classes[self.met[0]]}" if self.of_one_label else ""
         return said + (left_out if self.unknown else "")
 
@@ -57,13 +59,14 @@ class Right(NamedTuple):
         """The reason to look again where nothing is known, or where it is no better than saying one label of all."""
         if not self.labelled:
             return (
-                f"no label of the images ({_some(self.unknown)}) is a class of the classifier ({_some(self.classes)}), "
-                "so how often it is right is not known: --classes names them as the labels are"
+                f"no label of the images ({some(self.unknown, NAMED)}) is a class of the classifier "
+                f"({some(self.classes, NAMED)}), so how often it is right is not known: --classes names "
+                "them as the labels are"
             )
         if self.best > self.right + SWAPPED:
             return (
                 f"{self.line}; it would be on {100 * self.best:.0f} % if its outputs stood for "
-                f"{_some(self.best_order)} in this order: see whether --classes has the order of its outputs"
+                f"{some(self.best_order, NAMED)} in this order: see whether --classes has the order of its outputs"
             )
         if self.right > self.commonest or self.of_one_label:
             return ""
@@ -97,10 +100,6 @@ def remark_on_rare(logits: Tensor, classes: Sequence[str], labelled: Sequence[in
         f"the classifier takes {100 * count / len(logits):.2g} % of the images for {classes[k]}, so little is learned "
         "of it; --balanced trains on images of each class as often, by their labels"
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def decisions(classifier: Any, data: Any, rows: Any) -> Any:

@@ -223,14 +223,18 @@ def write_explanation(
 
 def goes_on(by: str) -> str:
     """Options of `genkit explain train` with which the run `by` goes on; empty where there is none that can."""
-    from genkit.cli.explaining.begun import kept_back, recipe_in
+    from genkit.cli.explaining.begun import CLASSIFIER, EXPLAINED, kept_back, recipe_in
 
-    run = Path(by).parent if Path(by).name == "weights" else Path(by)
+    at = Path(by)
+    runs = [at, *(weights.parent for weights in (at, at.resolve()) if weights.name == "weights")]
+    run = next((run for run in runs if (run / CLASSIFIER / EXPLAINED).is_file()), None)
+    if run is None:
+        return ""
     try:
         data = recipe_in(run)["data"]
     except GenkitError:
         return ""
-    return f"--out {shlex.quote(str(run))} --resume{'' if kept_back(data) else ' --against IMAGES'}"
+    return f"--out {shlex.quote(str(run))} --resume{'' if kept_back(run, data) else ' --against IMAGES'}"
 
 
 def softened(temperature: float) -> str:

@@ -243,7 +243,7 @@ class ExplainRun:
 
         share = _share(len(images), n)
         began = self.recipe.get("data", spec if against else part(spec, share, 1.0, seed) if share else spec)
-        if began != spec and kept_back(began):
+        if began != spec and kept_back(self.out, began):
             low, seed = began["low"], began["seed"]
             taught, kept = part(spec, low, 1.0, seed), part(spec, 0.0, low, seed)
             self.check_images(taught, images)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genkit.core.columns.column import FREE, Column, in_turn
-from genkit.core.errors import BeyondTraining, ConditionError, shown
+from genkit.core.errors import BeyondTraining, ConditionError, shown, some
 from genkit.core.known import known
 from genkit.core.precision import wide
 from genkit.core.randomness import Randomness
@@ -146,7 +146,7 @@ class Values(Column):
         found = rows[beyond].unique().tolist()
         if not self.free:
             raise ConditionError(f"condition {shown(name)} takes {self.about}; got {self.shown(found[0])}")
-        got = ", ".join(map(self.shown, found[:NAMED])) + (", ..." if len(found) > NAMED else "")
+        got = some([self.shown(value) for value in found[: NAMED + 1]], NAMED)
         are = "is" if len(found) == 1 else "are"
         message = (
             f"condition {shown(name)}: {got} {are} beyond what was learned, {self.low:g} to {self.shown(self.high)}"
