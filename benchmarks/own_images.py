@@ -1,7 +1,9 @@
-"""The GAN that `genkit new` writes for a folder of images: by the weight of its penalty, from scratch and from weights.
+"""What `genkit new` writes for a folder of images: a GAN by the weight of its penalty, from scratch and from weights.
 
 python -m benchmarks.own_images photos digits --r1 1 0.1 --seeds 0 1 2 --out runs/own
 python -m benchmarks.own_images photos --start small-photos-gan --out runs/own
+python -m benchmarks.own_images photos --system ddpm --steps 9600 --out runs/own
+python -m benchmarks.own_images photos --system ddpm --start small-photos-ddpm --steps 2400 --out runs/own
 """
 
 from __future__ import annotations
@@ -21,17 +23,23 @@ from genkit.training.starters.survey import Survey, survey
 
 LOOKS = 4
 """Scores of a training, the last one of the finished weights."""
+SECONDS = {"gan": 0.1, "ddpm": 1.0}
+"""What an iteration is said to take, so that each machine has the same plan: of diffusion models the smallest one."""
 
 
-def recipe_of(found: Survey, r1: float, start: str | None, seed: int, steps: int, width: int) -> Recipe:
-    """The recipe as it is written, but for the length, the width and the penalty; scored LOOKS times."""
-    wish = Wish("gan", Path("own.yaml"), minutes=30, seed=seed)
-    made = fine_tuned(found, wish, start, lambda recipe: 0.1) if start else starter(found, wish, lambda recipe: 0.1)
+def recipe_of(
+    found: Survey, system: str, start: str | None, seed: int, steps: int, r1: float = 0.1, width: int = 48
+) -> Recipe:
+    """The recipe as it is written, but for its length and, of a GAN, width and penalty; scored LOOKS times."""
+    wish = Wish(system, Path("own.yaml"), minutes=30, seed=seed)
+    seconds = SECONDS[system]
+    made = fine_tuned(found, wish, start, lambda _: seconds) if start else starter(found, wish, lambda _: seconds)
     tree = made.recipe.to_dict()
-    if not start:
+    if system == "gan" and not start:
         for network in (tree["system"]["generator"]["network"], tree["system"]["critic"]):
             network["width"] = width
-    tree["system"]["penalties"][0]["weight"] = r1
+    if system == "gan":
+        tree["system"]["penalties"][0]["weight"] = r1
     tree["train"] |= {"steps": steps, "threads": 1}
     look = steps // LOOKS
     tree["every"] = {"log": 50, "grid": look, "checkpoint": look, "evaluate": look}
@@ -49,6 +57,7 @@ def measured(recipe: Recipe, run: RunFolder, start: str | None) -> dict[str, Any
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", type=Path, nargs="+", help="folders or zips")
+    parser.add_argument("--system", choices=("gan", "ddpm"), default="gan", help="that of --start")
     parser.add_argument("--r1", type=float, nargs="+", default=[0.1])
     parser.add_argument("--start", help="weights that the trainings begin from")
     parser.add_argument("--steps", type=int, default=4000)
@@ -59,9 +68,10 @@ def main() -> None:
     for path in args.images:
         found = survey(path)
         for seed in args.seeds:
-            for r1 in args.r1:
-                name = f"{path.stem}-{args.start or f'width{args.width}'}-r1-{r1:g}-{args.steps}-{seed}"
-                recipe = recipe_of(found, r1, args.start, seed, args.steps, args.width)
+            for r1 in args.r1 if args.system == "gan" else [0.1]:
+                kind = f"{args.start or f'width{args.width}'}-r1-{r1:g}"
+                name = f"{path.stem}-{kind if args.system == 'gan' else args.start or args.system}-{args.steps}-{seed}"
+                recipe = recipe_of(found, args.system, args.start, seed, args.steps, r1, args.width)
                 run = RunFolder(args.out / name)
                 row = kept(args.out / f"{name}.json", partial(measured, recipe, run, args.start))
                 print(name, json.dumps(row), flush=True)
