@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,7 +86,12 @@ def command(
     seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"the {found.count:,}"
     kind = "image" if found.count == 1 else "images"
     click.echo(f"recipe in {file}, a contact sheet of {seen} {kind} in {sheet}; train it with")
-    click.echo(f"  genkit train {file}" + (f" --from {start}" if start else ""))
+    click.echo(f"  {shlex.join(['genkit', 'train', str(file), *(['--from', start] if start else [])])}")
+    if made.start:
+        other = file.with_stem(f"{file.stem}-from-others")
+        line = ["genkit", "new", data, "--from", made.start, "--minutes", str(minutes), "--out", str(other)]
+        click.echo("photographs do better from weights that know others; for that type instead")
+        click.echo(f"  {shlex.join([*line, *(['--seed', str(seed)] if seed else [])])}")
 
 
 def _rows(found: Survey) -> Iterator[list[object]]:

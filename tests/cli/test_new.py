@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from safetensors.torch import load_file
 
 from genkit.cli import dry_run
 from genkit.core import catalog
+from genkit.core.generator import Generator
 from genkit.images.pixels import write_folder
+from genkit.training.starters.plans import PLANS
 from tests.cli.console import refusal, run
 
 Capture = pytest.CaptureFixture[str]
@@ -58,6 +61,36 @@ def test_from_a_zip_to_weights(here: Path, capsys: Capture) -> None:
     told, began = ran.out.index("holidays.zip: 60 of 61 images; converted: 60 enlarged"), ran.out.index("training 2/2")
     assert told < began and "left out: 1 (notes.png: not an image" in ran.out
     assert run(capsys, "sample", "runs/holidays", "-n", 2, "--out", "s").code == 0
+
+
+def test_a_better_start_is_named_and_works_as_typed(here: Path, capsys: Capture) -> None:
+    ran = run(capsys, "new", "holidays.zip", "--minutes", 2, "--out", "my own.yaml", "--seed", 4)
+    said = ran.out.partition("from weights that know others; for that type instead\n  genkit ")[2]
+    assert said.startswith("new holidays.zip --from small-photos-gan --minutes 2 --out 'my own-from-others.yaml'"), ran
+    ran = run(capsys, *shlex.split(said))
+    assert ran.code == 0 and "know others" not in ran.out, ran
+    line = "genkit train 'my own-from-others.yaml' --from small-photos-gan\n"
+    assert f"  {line}" in ran.out and f"#   {line}" in Path("my own-from-others.yaml").read_text()
+    assert "#   genkit train 'my own.yaml'\n" in Path("my own.yaml").read_text()
+    for more in (["--size", 28], ["--system", "vae"]):
+        ran = run(capsys, "new", "holidays.zip", *more, "--out", f"{more[-1]}.yaml")
+        assert ran.code == 0 and "know others" not in ran.out, ran
+
+
+@pytest.mark.parametrize("name", ["2024", "no", "null", "1e5", "0x1f", "2024-07-01", "_", "été"])
+def test_images_may_have_any_name(here: Path, capsys: Capture, name: str) -> None:
+    Path("holidays.zip").rename(f"{name}.zip")
+    ran = run(capsys, "new", f"{name}.zip", "--minutes", 1)
+    assert ran.code == 0, ran
+    smaller = ("train.batch_size=8", "every.grid=0", "evaluate=null", "train.steps=1", "--dry-run")
+    assert run(capsys, "train", f"{name}.yaml", *smaller).code == 0
+    assert isinstance(yaml.safe_load(Path(f"{name}.yaml").read_text())["name"], str)
+
+
+def test_every_start_is_shipped_and_makes_such_images() -> None:
+    for plan in PLANS.values():
+        for (channels, side), name in plan.starts.items():
+            assert Generator.from_pretrained(name).sample_shape == (channels, side, side)
 
 
 def test_from_shipped_weights_and_on_from_that_run(here: Path, capsys: Capture) -> None:

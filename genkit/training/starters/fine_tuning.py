@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
     tree["train"] = {**tree["train"], "steps": steps, "seed": asked.seed}
     recipe = Recipe.from_dict(tree)
     head = f"# {found.name}: {found.count:,} images. Written by genkit new; change what you like, and train it:\n"
-    head += f"#   genkit train {asked.file} --from {start}\n"
+    head += f"#   {shlex.join(['genkit', 'train', str(asked.file), '--from', start])}\n"
     return Starter(head + recipe.to_yaml(), recipe, steps, None)
 
 

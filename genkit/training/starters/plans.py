@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from genkit.core.catalog import parameters
@@ -34,6 +34,7 @@ class SystemPlan:
         enough: iterations that show what the data are; fewer of a larger network do not.
         most: iterations beyond which there is little to gain.
         sides: side lengths that it makes; none for all.
+        starts: (channels, side length) of few images -> shipped weights that were a better start than none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SystemPlan:
     enough: int
     most: int
     sides: tuple[int, ...] = ()
+    starts: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 PLANS: Mapping[str, SystemPlan] = {
@@ -56,6 +58,7 @@ PLANS: Mapping[str, SystemPlan] = {
         ),
         6_000,
         60_000,
+        starts={(3, 32): "small-photos-gan"},
     ),
     "stylegan2": SystemPlan(
         "StyleGAN2",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,12 +59,14 @@ class Starter:
         recipe: the same, checked.
         steps: of the training.
         enough: the wish that would show what the data are, where these minutes do not; else None.
+        start: shipped weights that may be a better start than none; empty where none are known.
     """
 
     text: str
     recipe: Recipe
     steps: int
     enough: Wish | None
+    start: str = ""
 
 
 def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
@@ -82,7 +85,8 @@ def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
             break
     text = _text(asked.system, values | {"minutes": max(1, round(steps * seconds / 60 / SHARE))}, steps)
     longer = replace(asked, minutes=math.ceil(plan.enough * seconds / 60 / SHARE), size=shape.size)
-    return Starter(text, _recipe(text), steps, longer if steps < plan.enough else None)
+    start = plan.starts.get((shape.channels, shape.size), "") if found.count < FEW else ""
+    return Starter(text, _recipe(text), steps, longer if steps < plan.enough else None, start)
 
 
 def _recipe(text: str) -> Recipe:
@@ -112,8 +116,9 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
     return {
         **shape.__dict__,
         **rung,
-        "name": name_of(asked.file),
-        "file": asked.file,
+        "name": (name := name_of(asked.file)),
+        "name_line": yaml.safe_dump({"name": name}).strip(),
+        "file": shlex.quote(str(asked.file)),
         "title": f"{found.name}: {found.count:,} images",
         "description": json.dumps(f"{PLANS[asked.system].name} of {found.name}, {found.count:,} images."),
         "remarks": list(_remarks(found, shape, labelled)),
