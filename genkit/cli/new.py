@@ -50,19 +50,17 @@ def command(
     """
     from genkit.cli.dry_run import seconds_per_iteration
     from genkit.core.files import write_atomically
-    from genkit.core.location import locate
-    from genkit.core.pretrained import configuration
     from genkit.evaluation.real_data import read_name
     from genkit.images.grid import grid
     from genkit.images.pixels import png_bytes
-    from genkit.training.starters.fine_tuning import fine_tuned
+    from genkit.training.starters.fine_tuning import fine_tuned, started_from
     from genkit.training.starters.starter import Wish, starter
     from genkit.training.starters.survey import survey
 
     if start and ctx.get_parameter_source("system") is ParameterSource.COMMANDLINE:
         raise GenkitError("--system is that of the weights --from which the training goes on; leave it out")
     if start:
-        configuration(locate(start))
+        started_from(start, size)
     named = read_name(data, "DATA")
     name = named.stem if isinstance(named, Path) else str(named["type"])
     file = out or Path(f"{name}.yaml")
@@ -79,6 +77,7 @@ def command(
     made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
     write_atomically(sheet, png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())
+    warn(made.lost)
     if made.enough:
         enough = f"--minutes {made.enough.minutes} --size {made.enough.size}"
         smaller = "" if made.enough.size == (PLANS[system].sides or [LEAST])[0] else "a smaller size or "
@@ -102,6 +101,8 @@ def _rows(found: Survey) -> Iterator[list[object]]:
     if found.rejected:
         names = "; ".join(f"{name}: {reason}" for name, reason in found.rejected[:SHOWN])
         yield ["left out", f"{len(found.rejected)} ({names}{', ...' if len(found.rejected) > SHOWN else ''})"]
+    if found.unread:
+        yield [*found.unread.split(": ", 1)]
     if found.converted:
         yield ["converted", ", ".join(f"{n} {kind}" for kind, n in sorted(found.converted.items()))]
     least, most = int(found.sides[0]), int(found.sides[-1])

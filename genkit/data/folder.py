@@ -18,6 +18,7 @@ from genkit.data.attributes_file import Attributes, read_attributes
 from genkit.data.dataset import DataSet
 from genkit.data.storage import decode_files
 from genkit.images.image_files import Crop, ImageFiles
+from genkit.images.listing import kinds_unread
 
 LABEL = "label"
 """The attribute that is the class of an image."""
@@ -65,6 +66,9 @@ def folder(
     name, rows = files.path.resolve().name, tuple(files.names[i] for i in pixels.kept.tolist())
     if files.zips:
         pixels.report.remarks.append(f"{files.zips[0]} is not looked into: give a zip by itself, or unpack it")
+    if files.unread:
+        pixels.report.remarks.append(kinds_unread(files.unread))
+    pixels.report.unread = files.unread
     if known.unused:
         pixels.report.remarks.append(f"{attributes}: {known.unused:,} lines are of no image")
     y, classes, stray = _labels(files, known) if labels else (None, (), "")

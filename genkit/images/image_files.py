@@ -22,7 +22,7 @@ from genkit.images.ahead import Claim, in_order
 from genkit.images.decoding import SUFFIXES, check_content, printable, refusal
 from genkit.images.grouping import Prepared
 from genkit.images.intake import FITTED, Intake
-from genkit.images.listing import ClassFolders, class_folders, is_image, open_zip, walk
+from genkit.images.listing import ClassFolders, class_folders, is_image, is_unread, kinds_unread, open_zip, walk
 from genkit.images.pixels import centre_square, decode, resize
 
 MAX_FILE_BYTES = 2**28
@@ -66,6 +66,7 @@ class ImageFiles:
         path: the folder or zip.
         names: paths inside it, with '/'.
         zips: names of zips in a folder, which are not read.
+        unread: names of pictures and videos of kinds that are not read.
         folders: the classes by folder; see `genkit.images.listing.class_folders`.
 
     Raises:
@@ -85,11 +86,13 @@ class ImageFiles:
             raise DataError(f"{printable(str(self.path))} {there}; give a folder or a zip of images")
         self.names = sorted(name for name in found if is_image(name))
         self.zips = sorted(name for name in found if name.lower().endswith(".zip"))
+        self.unread = sorted(filter(is_unread, found))
         if {"grid.png", "000000.png"} <= set(self.names):
             self.names.remove("grid.png")
         if not self.names:
             kinds = ", ".join(s[1:] for s in SUFFIXES)
             inside = f"; {self.zips[0]} is not looked into, give it by itself" if self.zips else ""
+            inside += f"; {kinds_unread(self.unread)}" if self.unread else ""
             raise DataError(f"{self.path} holds no images ({len(found)} other files); accepted: {kinds}{inside}")
 
     def __len__(self) -> int:

@@ -24,6 +24,7 @@ class Intake:
         remarks: other remarks, a line each.
         notes: the conversions of each accepted file that had any, by its name.
         fitted: number of accepted files that were reduced, or cut to their middle square.
+        unread: names of pictures of kinds that are not read.
     """
 
     accepted: int = 0
@@ -32,6 +33,7 @@ class Intake:
     remarks: list[str] = field(default_factory=list)
     notes: dict[str, list[str]] = field(default_factory=dict)
     fitted: int = 0
+    unread: Sequence[str] = ()
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Intake:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -80,11 +81,28 @@ def _cannot_list(failure: OSError) -> None:
     raise DataError(f"{failure.filename} cannot be listed ({failure.strerror})") from failure
 
 
-def is_image(name: str) -> bool:
+def is_image(name: str, suffixes: tuple[str, ...] = SUFFIXES) -> bool:
     """Whether `name`, with '/', is an image by its suffix and neither hidden nor a resource fork of macOS."""
     parts = name.split("/")
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and parts[-1].lower().endswith(SUFFIXES)
+    return not hidden and parts[-1].lower().endswith(suffixes)
+
+
+PHONES, CAMERAS = (".heic", ".heif", ".avif", ".mp4", ".mov"), (".dng", ".cr2", ".cr3", ".nef", ".arw", ".avi")
+DESKS = (".jxl", ".jp2", ".svg", ".psd", ".tga", ".exr", ".mkv", ".webm")
+"""Pictures and videos that people have among their images, and that are not read."""
+
+
+def is_unread(name: str) -> bool:
+    """Whether `name` is a picture or video of a kind that is not read."""
+    return is_image(name, (*PHONES, *CAMERAS, *DESKS))
+
+
+def kinds_unread(names: Sequence[str]) -> str:
+    """A line on files of kinds that are not read."""
+    kinds = Counter(f".{name.rpartition('.')[2].lower()}" for name in names)
+    counts = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
+    return f"not read: {counts} ({some([printable(name) for name in names[:2]], 1)}); save pictures as JPEG or PNG"
 
 
 def open_zip(path: Path, most: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:

@@ -29,6 +29,7 @@ def write_files_table(path: Path, data: Any) -> bool:
 
 def _rows(data: Any) -> Iterator[tuple[str, str, str]]:
     yield from ((name, LEFT_OUT, reason) for name, reason in data.report.rejected)
+    yield from ((name, LEFT_OUT, "a kind of file that is not read") for name in data.report.unread)
     for name in data.files:
         notes = data.report.notes.get(name, [])
         yield name, CONVERTED if notes else TAKEN, ", ".join(notes)

@@ -107,6 +107,47 @@ def test_from_shipped_weights_and_on_from_that_run(here: Path, capsys: Capture) 
     assert run(capsys, "train", "more.yaml", "--from", "runs/holidays", "train.steps=1").code == 0
 
 
+@pytest.mark.parametrize("start", ["small-photos-gan", "fashion-mnist-exemplar-vae", "run"])
+def test_a_training_from_weights_is_looked_at_as_often_as_one_from_nothing(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    if start == "run":
+        assert run(capsys, "new", "holidays.zip", "--minutes", 1).code == 0
+        assert run(capsys, "train", "holidays.yaml", "train.steps=1", "evaluate=null", "--out", "run").code == 0
+    monkeypatch.setattr(dry_run, "seconds_per_iteration", lambda recipe: 0.1)
+    ran = run(capsys, "new", "holidays.zip", "--from", start, "--minutes", 4, "--out", "on.yaml")
+    assert ran.code == 0, ran
+    recipe = yaml.safe_load(Path("on.yaml").read_text())
+    assert recipe["train"]["steps"] == 2040
+    assert (recipe["every"]["grid"], recipe["every"]["checkpoint"], recipe["every"]["log"]) == (100, 100, 50)
+    assert "# The shorter sides are of 26 pixels." in Path("on.yaml").read_text()
+    grey = "exemplar" in start
+    assert (f"warning: {start} makes grey images, so the colours of these are left out" in ran.out) == grey
+
+
+def test_classes_that_the_weights_do_not_know_are_told(here: Path, capsys: Capture) -> None:
+    images("two", ("a", "b"), size=28)
+    ran = run(capsys, "new", "two", "--from", "digits-wgan-ratio-clipping", "--out", "digits.yaml")
+    assert ran.code == 0 and yaml.safe_load(Path("digits.yaml").read_text())["system"]["critic"]["channels"] == 1, ran
+    ran = run(capsys, "new", "two", "--from", "fashion-mnist-gan")
+    assert "warning: fashion-mnist-gan knows of no classes, so those of these images are left out" in ran.out
+    assert ran.code == 0 and "grey images" in ran.out
+
+
+def test_what_a_training_cannot_go_on_from_is_told_before_the_images_are_looked_at(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genkit.training.starters.survey.survey", lambda *_: pytest.fail("too late"))
+    for start in (
+        "small-photos-gan",
+        "fashion-mnist-upsampler",
+        "mnist-classifier",
+        "mnist-styleex",
+        "mnist-directions",
+    ):
+        refusal(capsys, "new", "holidays.zip", "--from", start, *(["--size", 64] if "photos" in start else []))
+
+
 @pytest.mark.parametrize("kinds", [(), ("deer", "frog")])
 def test_from_weights_of_other_classes(here: Path, capsys: Capture, kinds: tuple[str, ...]) -> None:
     """And on from that run, to the three classes of the first weights again."""

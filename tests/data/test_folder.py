@@ -10,6 +10,7 @@ from genkit.core.catalog import build
 from genkit.core.errors import DataError, RecipeError
 from genkit.data.folder import folder
 from genkit.images.pixels import write_png
+from genkit.training.files_table import write_files_table
 from tests.shared import shared
 
 
@@ -86,6 +87,28 @@ def test_a_zip_in_a_folder_is_not_passed_over_in_silence(pets: Path, tmp_path_fa
     shutil.copy(tmp_path / "more.zip", tmp_path / "alone/more.zip")
     with pytest.raises(DataError, match=r"holds no images .*; more\.zip is not looked into, give it by itself"):
         folder(tmp_path / "alone", 4)
+
+
+def test_pictures_of_other_kinds_are_not_passed_over_in_silence(
+    pets: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for name in ("b.HEIC", "a.heic", "film.mov", "notes.txt", ".hidden.heic"):
+        (pets / name).write_bytes(b"")
+    line = "not read: 2 .heic, 1 .mov (a.heic, ...); save pictures as JPEG or PNG"
+    data = folder(pets, 4)
+    assert f"{pets.name}: {line}" in data.remarks()
+    write_files_table(pets / "files.csv", data)
+    written = (pets / "files.csv").read_text()
+    assert "b.HEIC,left out,a kind of file that is not read" in written and "notes" not in written
+    only = tmp_path_factory.mktemp("only")
+    (only / "a.avif").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds no images .*; not read: 1 \.avif \(a\.avif\); save pictures as"):
+        folder(only, 4)
+
+
+def test_jpegs_of_browsers_are_read(pets: Path) -> None:
+    (pets / "cat/0.png").rename(pets / "cat/0.jfif")
+    assert len(folder(pets, 4)) == 3
 
 
 def test_too_small_images_are_named_with_what_to_do(pets: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ class Starter:
         steps: of the training.
         enough: the wish that would show what the data are, where these minutes do not; else None.
         start: shipped weights that may be a better start than none; empty where none are known.
+        lost: what of the images the weights that it goes on from do not take, a line each.
     """
 
     text: str
@@ -67,6 +68,7 @@ class Starter:
     steps: int
     enough: Wish | None
     start: str = ""
+    lost: Sequence[str] = ()
 
 
 def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
@@ -103,8 +105,7 @@ def _text(system: str, values: Mapping[str, Any], steps: int) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    often = max(1, steps // LOOKS)
-    often = often // 50 * 50 if often >= 100 else often
+    often = between_looks(steps)
     return pages.get_template(f"{system}.yaml.j2").render({"minutes": 0, **values, "steps": steps, "often": often})
 
 
@@ -121,7 +122,7 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         "file": shlex.quote(str(asked.file)),
         "title": f"{found.name}: {found.count:,} images",
         "description": json.dumps(f"{PLANS[asked.system].name} of {found.name}, {found.count:,} images."),
-        "remarks": list(_remarks(found, shape, labelled)),
+        "remarks": list(remarks(found, shape, labelled)),
         "data": yaml.safe_dump(data_of(found, shape), default_flow_style=True, width=10**6, sort_keys=False).strip(),
         "count": found.count,
         "few": found.count < FEW,
@@ -137,6 +138,12 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         "seed": asked.seed,
         "scored": scored(found.count, asked.minutes),
     }
+
+
+def between_looks(steps: int) -> int:
+    """Iterations from one grid and checkpoint to the next."""
+    often = max(1, steps // LOOKS)
+    return often // 50 * 50 if often >= 100 else often
 
 
 def scored(count: int, minutes: int) -> int:
@@ -165,7 +172,7 @@ def data_of(found: Survey, shape: Shape) -> dict[str, Any]:
     return spec | ({} if enough_of_each(found) or not found.classes else {"labels": False})
 
 
-def _remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
+def remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
     if found.fixed is None:
         least, most = int(found.sides[0]), int(found.sides[-1])
         sides = f"{least}" if least == most else f"{least} to {most}"

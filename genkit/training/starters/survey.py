@@ -18,6 +18,7 @@ from genkit.core.errors import DataError
 from genkit.core.progress import Progress
 from genkit.images.image_files import ImageFiles
 from genkit.images.intake import Intake
+from genkit.images.listing import kinds_unread
 from genkit.images.pixels import centre_square, resize, to_channels
 
 THUMB, SHEET = 64, 48
@@ -39,6 +40,7 @@ class Survey:
         classes: name -> number of images; empty without labels.
         duplicates: images that are another one again.
         rejected: files that cannot be used, with the reason.
+        unread: a line on files of kinds that are not read; empty without any.
         converted: kinds of conversion with their numbers.
         sheet: some of the images, (n, 3, THUMB, THUMB) uint8.
         fixed: shape (C, H, W) of a set that comes in one; None for files, which are brought to any.
@@ -55,6 +57,7 @@ class Survey:
     converted: Mapping[str, int]
     sheet: Tensor
     fixed: tuple[int, ...] | None = None
+    unread: str = ""
 
 
 def survey(named: Mapping[str, Any] | Path, progress: Progress | None = None) -> Survey:
@@ -114,6 +117,7 @@ def _of_files(path: Path, progress: Progress | None) -> Survey:
         report.rejected,
         dict(report.converted),
         torch.stack(seen.kept),
+        unread=kinds_unread(files.unread) if files.unread else "",
     )
 
 
