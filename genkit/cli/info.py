@@ -100,7 +100,7 @@ def _run(found: Subject) -> list[Section]:
         return _run_of_stages(found, folder, recipe)
     done = read_metrics(folder.metrics)
     state = "finished" if folder.finished(recipe) else "not finished: go on with --resume"
-    step = int(done[-1]["step"]) if done else 0
+    step = max(int(done[-1]["step"]) if done else 0, folder.step)
     rows = [("state", state), ("iteration", f"{step:,} of {recipe.train.steps:,}")]
     weights = (
         _weights(Subject("weights", found.name, {}, folder.weights)) if folder.weights.is_dir() else _so_far(found)

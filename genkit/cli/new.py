@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SYSTEMS = tuple(PLANS)
 MINUTES, SHOWN, LEAST = 30, 5, 8
 """Of a training; files and classes that are named; pixels of the smallest images that are made."""
+HANDFUL = 50
+"""Images below which nothing but these can be learned."""
 
 
 @click.command("new", cls=Writing, epilog=ABOUT_DATA)
@@ -77,13 +79,15 @@ def command(
     made = fine_tuned(found, asked, start, timing) if start else starter(found, asked, timing)
     write_atomically(sheet, png_bytes(grid(found.sheet)))
     write_atomically(file, made.text.encode())
+    kind = "image" if found.count == 1 else "images"
     warn(made.lost)
+    if found.count < HANDFUL:
+        warn([f"of {found.count} {kind} little can be learned but to repeat them; some hundreds are a start"])
     if made.enough:
         enough = f"--minutes {made.enough.minutes} --size {made.enough.size}"
         smaller = "" if made.enough.size == (PLANS[system].sides or [LEAST])[0] else "a smaller size or "
         warn([f"{made.steps:,} iterations are few for this; {enough} would do, or {smaller}another --system"])
     seen = f"{len(found.sheet):,} of the {found.count:,}" if len(found.sheet) < found.count else f"the {found.count:,}"
-    kind = "image" if found.count == 1 else "images"
     click.echo(f"recipe in {file}, a contact sheet of {seen} {kind} in {sheet}; train it with")
     click.echo(f"  {shlex.join(['genkit', 'train', str(file), *(['--from', start] if start else [])])}")
     if made.start:

@@ -66,7 +66,10 @@ def ranked(
         if not made.doubt:
             return made
         if steps < rounds[-1]:
-            shown.note(f"noise that was planted comes as number {place:,} of {len(items):,} yet: training on")
+            shown.note(
+                f"noise that was planted comes as number {place:,} of {len(items):,} yet: training on, from {steps:,} "
+                f"to {rounds[-1]:,} iterations at most"
+            )
     assert best is not None
     return best
 

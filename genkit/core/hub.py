@@ -88,7 +88,7 @@ def push(folder: Path, card: str, target: str, *, private: bool = False) -> str:
     """
     check_id(target)
     name, _, branch = target.partition("@")
-    with _explaining(target), TemporaryDirectory() as temporary:
+    with _explaining(target, sent=True), TemporaryDirectory() as temporary:
         from huggingface_hub import HfApi, get_token
 
         if not get_token():
@@ -145,26 +145,32 @@ def _check_ours(folder: Path, source: str) -> None:
 
 
 @contextmanager
-def _explaining(source: str) -> Iterator[None]:
+def _explaining(source: str, sent: bool = False) -> Iterator[None]:
+    """A block whose failures are told in one line; without the hub's own lines about each of its attempts."""
     try:
+        from huggingface_hub.utils import logging
+
+        logging.set_verbosity_error()
         yield
     except GenkitError:
         raise
     except Exception as failure:  # the hub's client raises a dozen unrelated types
-        raise WeightsError(_explained(failure, source)) from failure
+        raise WeightsError(_explained(failure, source, sent)) from failure
 
 
-def _explained(failure: Exception, source: str) -> str:
+def _explained(failure: Exception, source: str, sent: bool) -> str:
     from huggingface_hub import errors
+
+    missing = f"nothing is sent to {source}, and " if sent else f"no local folder {source}, and "
 
     status = getattr(getattr(failure, "response", None), "status_code", 0)
     unreachable: Sequence[type] = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, ConnectionError)
     if isinstance(failure, errors.RevisionNotFoundError):
         return f"the hub has no revision {source.partition('@')[2]!r} of {source.partition('@')[0]}"
     if isinstance(failure, errors.RepositoryNotFoundError):
-        return f"no local folder {source}, and the hub has no such repository, or a private one that no token opens"
+        return f"{missing}the hub has no such repository, or a private one that no token opens"
     if isinstance(failure, tuple(unreachable)) or type(failure).__module__.startswith("httpx"):
-        return f"no local folder {source}, and the hub cannot be reached"
+        return f"{missing}the hub cannot be reached"
     if isinstance(failure, errors.HFValidationError):
         return f"{shown(source)} is no repository of the hub; write owner/name, or owner/name@revision"
     if status in (401, 403):

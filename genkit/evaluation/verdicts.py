@@ -71,7 +71,8 @@ def _distance(value: float, floor: float | None, error: float) -> str:
     least = max(floor, 0.0)
     if 0 < value < least / FAR:
         return f"nearer to the reference than the training data, which hold something else ({floor:.3g})"
-    if value <= NEAR * least:
+    surely_further = bool(error) and value - floor > CERTAIN * error
+    if value <= NEAR * least and not surely_further:
         return f"as near to the data as real samples are to each other ({floor:.3g})"
     if not least:
         return f"further from the data than real samples, which get {floor:.3g}"

@@ -77,6 +77,13 @@ def walk(root: Path) -> Iterator[str]:
         yield from (Path(folder, name).relative_to(root).as_posix() for name in files)
 
 
+def first_image(root: Path) -> str:
+    """An image in a folder, or in a folder of it, as those of classes lie; "" without, and where there is no folder."""
+    inside = (root, *sorted(path for path in root.iterdir() if path.is_dir())) if root.is_dir() else ()
+    paths = (path for folder in inside for path in folder.iterdir())
+    return next((path.relative_to(root).as_posix() for path in paths if is_image(path.name)), "")
+
+
 def _cannot_list(failure: OSError) -> None:
     raise DataError(f"{failure.filename} cannot be listed ({failure.strerror})") from failure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from genkit.core import catalog
 from genkit.core.documents import Unreadable, parse_yaml, read_yaml
 from genkit.core.errors import RecipeError, shown, suggest
 from genkit.core.files import at_home
+from genkit.core.location import RECIPE
 from genkit.core.reference import below, changed, is_reference
 
 BASE, STAGES = "base", "stages"
@@ -41,7 +43,11 @@ class RecipeFile:
 
 def find_recipe(source: str | Path) -> Path:
     """The file of a path, or of a shipped name such as `digits/wgan_ratio_clipping`."""
+    from genkit.images.decoding import SUFFIXES
+
     path, recipes = Path(at_home(str(source))), catalog.shipped("recipes")
+    if path.is_file() and path.suffix.lower() in (".zip", *SUFFIXES):
+        raise RecipeError(f"{path} is no recipe; of images 'genkit new {shlex.quote(str(path))}' writes one")
     for candidate in (path, recipes / f"{source}.yaml", recipes / str(source)):
         if candidate.is_file():
             return candidate
@@ -49,6 +55,10 @@ def find_recipe(source: str | Path) -> Path:
         near = suggest(path.name, [p.name for p in path.parent.glob("*.y*ml")])
         near = near if "did you mean" in near else "; 'genkit list recipes' names those that are shipped"
         raise RecipeError(f"{shown(str(source))} does not exist{near}")
+    if path.is_dir() and not (recipes / str(source)).is_dir():
+        own = path / RECIPE
+        of_images = f"{path} is a folder; of images 'genkit new {shlex.quote(str(path))}' writes a recipe"
+        raise RecipeError(f"{path} is a run; its recipe is {own}" if own.is_file() else of_images)
     near = suggest(str(source), shipped_recipes()).removesuffix("?")
     raise RecipeError(f"no recipe {shown(str(source))}{near}, or a YAML file? See 'genkit list recipes'")
 

@@ -13,6 +13,7 @@ from genkit.core.documents import Unreadable, parse_yaml, read_mapping, read_yam
 from genkit.core.errors import CheckpointError
 from genkit.core.files import only_writer, remove_leftovers, write_atomically
 from genkit.core.location import CONFIG, RECIPE, among_files_of, sha256_of_weights
+from genkit.images.listing import first_image
 from genkit.training.checkpoint import complete, newest_good, step_of, tidy
 from genkit.training.continuing import OtherRun, check_recipe, environment_changes, in_a_line, with_todays_defaults
 from genkit.training.data_record import changes_since
@@ -100,6 +101,8 @@ class RunFolder:
                 f"{self.path} holds {other.name} and no {self.recipe.name}, so it is of no run, which would overwrite "
                 "it; choose another --out"
             )
+        if not self.recipe.is_file() and (image := first_image(self.path)):
+            raise CheckpointError(f"{self.path} holds images, such as {image}, and no run; choose another --out")
         if not self.recipe.is_file() and (host := among_files_of(self.path)):
             raise CheckpointError(f"{self.path} lies in the run {host}, which may replace it; choose another --out")
         return self.recipe.is_file()

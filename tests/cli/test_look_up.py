@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +95,19 @@ def test_info_of_a_recipe_a_run_and_weights(capsys: Capture, recipe: Path, finis
     assert "state finished" in text and "iteration 4 of 4" in text and "Wu et al. 2020" in text
     text = " ".join(run(capsys, "info", finished / "weights").out.split())
     assert "samples 1 x 28 x 28" in text and "label: 10 classes" in text
+
+
+def test_info_of_a_stopped_run_names_one_iteration(
+    capsys: Capture, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has a line for every fifty iterations or so; a run may stop between two."""
+    run_ = tmp_path / "run"
+    shutil.copytree(finished, run_)
+    shutil.rmtree(run_ / "weights")
+    lines = (run_ / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run_ / "metrics.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"] < 4))
+    text = " ".join(run(capsys, "info", run_).out.split())
+    assert "iteration 4 of 4" in text and "averaged weights of iteration 4" in text
 
 
 def test_cite(capsys: Capture, finished: Path) -> None:

@@ -87,6 +87,14 @@ def test_images_may_have_any_name(here: Path, capsys: Capture, name: str) -> Non
     assert isinstance(yaml.safe_load(Path(f"{name}.yaml").read_text())["name"], str)
 
 
+@pytest.mark.parametrize("count", [1, 3, 49, 50])
+def test_a_handful_of_images_is_told(here: Path, capsys: Capture, count: int) -> None:
+    images("mine", (), count=count)
+    ran = run(capsys, "new", "mine", "--minutes", 1)
+    said = f"warning: of {count} image{'s' * (count > 1)} little can be learned but to repeat them"
+    assert ran.code == 0 and (said in ran.out) == (count < 50), ran
+
+
 def test_every_start_is_shipped_and_makes_such_images() -> None:
     for plan in PLANS.values():
         for (channels, side), name in plan.starts.items():

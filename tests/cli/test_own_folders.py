@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_samples_do_not_go_among_photographs(held: str, tmp_path: Path, capsys: 
     assert [p.name for p in (tmp_path / "photos").rglob("*") if p.is_file()] == [file.name]
 
 
+@pytest.mark.parametrize("held", ["Katze/1.jpg", "1.jpg", "b.png", "c.WEBP"])
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_nor_does_a_run(held: str, more: list[str], tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "photos" / held
+    file.parent.mkdir(parents=True)
+    write_png(file, torch.zeros(3, 8, 8))
+    said = refusal(capsys, "train", "digits/wgan_ratio_clipping", *more, "--out", tmp_path / "photos")
+    assert said.endswith(f"photos holds images, such as {held}, and no run; choose another --out")
+    assert [p.name for p in (tmp_path / "photos").rglob("*") if p.is_file()] == [file.name]
+
+
 @pytest.mark.parametrize("text", ["names: {0: darker}\n", "names: [darker]\n", "names: {0: dark"])
 def test_names_that_were_given_to_directions_are_not_replaced(text: str, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "out").mkdir()
@@ -82,3 +94,17 @@ def test_names_that_were_given_to_directions_are_not_replaced(text: str, tmp_pat
         said = refusal(capsys, *COMMANDS[name], "--out", tmp_path / "out")
         assert said.endswith("directions.yaml holds names that were given, and would be replaced; choose another --out")
     assert (tmp_path / "out/directions.yaml").read_text() == text
+
+
+def test_images_in_place_of_a_recipe_are_told_how_to_get_one(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_png(Path("my photos/a.png"), torch.zeros(3, 8, 8))
+    shutil.make_archive("photos", "zip", "my photos")
+    for given, typed in (("photos.zip", "photos.zip"), ("my photos/a.png", "'my photos/a.png'")):
+        said = f"{given} is no recipe; of images 'genkit new {typed}' writes one"
+        assert refusal(capsys, "train", given) == f"{said}"
+    assert "of images 'genkit new 'my photos'' writes a recipe" in refusal(capsys, "train", "my photos")
+    Path("my photos/recipe.yaml").write_text("name: x")
+    assert "my photos is a run; its recipe is my photos/recipe.yaml" in refusal(capsys, "train", "my photos")

@@ -62,6 +62,11 @@ def test_a_distance_of_more_samples_is_not_divided_by_one_of_fewer() -> None:
     assert "2 times what real samples get" in verdict("kd", 0.002, 0.001, "lower", 300, 150)
 
 
+def test_a_difference_that_scatter_cannot_have_made_is_one() -> None:
+    assert verdict("fd", 145.9, 112.0, "lower", 500, 500, 4.3) == "1.3 times what real samples get (112)"
+    assert verdict("fd", 145.9, 112.0, "lower", 500, 500).startswith("as near to the data as real samples")
+
+
 def test_what_scatter_may_have_made_is_not_called_a_difference() -> None:
     for value in (0.003, -0.001):
         told = verdict("kd", value, 0.0005, "lower", 500, 500, error=0.002)

@@ -7,6 +7,7 @@ of every option that it does not refuse, alone or beside another sampler.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -29,6 +30,8 @@ TRIED, STEPS = 0.5, "2"
 
 WIDE = 20.0
 """A slider's end, where the option's own is beyond."""
+SENTENCE = re.compile(r"\. (?=[A-Z])")
+"""The end of one in a help, unlike that of "e.g. 2"."""
 
 
 @dataclass(frozen=True)
@@ -192,5 +195,5 @@ def _of_option(generator: Generator, option: click.Option, weights: tuple[str, .
         low, high = float(kind.min or 0), min(float(kind.max or WIDE), WIDE)
         useful = taken(generator, name, int(low) if whole else TRIED)
         start = min(max(getattr(kind, "usual", 1.0), low), high)
-        return Slide(name, about.partition(". ")[0], low, high, start, whole) if useful else None
+        return Slide(name, SENTENCE.split(about)[0], low, high, start, whole) if useful else None
     return Line(name, about) if taken(generator, name, STEPS) else None

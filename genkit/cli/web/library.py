@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,8 +100,14 @@ def chosen(listed: dict[str, Any], name: Any) -> Any:
 
 def _may_generate(place: str) -> bool:
     """By its configuration; of a run that has not finished nobody knows before it is opened."""
+    from genkit.core.generator import Generator
+
     config = _configuration(place)
-    return not config or lookup(config.get("type"), ["generators"]) is not None
+    if not config or lookup(config.get("type"), ["generators"]):
+        return True
+    with suppress(GenkitError):
+        return catalog.may_make(catalog.find(config.get("type")), Generator)
+    return False
 
 
 def _configuration(place: str) -> Mapping[str, Any]:

@@ -43,6 +43,7 @@ def test_lists(here: Path) -> None:
     assert {"digits-wgan-ratio-clipping", "fashion-mnist-ddpm"} < library.generators().keys()
     assert "judge" in library.others() and "mnist-classifier" in library.others()
     assert not library.others().keys() & library.generators().keys()
+    assert "mnist-directions" in library.generators()
     assert list(library.runs()) == ["runs/one"]
     assert list(library.directions()) == ["found"]
     assert list(library.pages()) == ["runs/one/report.html"]
