@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -148,9 +149,7 @@ def _check_ours(folder: Path, source: str) -> None:
 def _explaining(source: str, sent: bool = False) -> Iterator[None]:
     """A block whose failures are told in one line; without the hub's own lines about each of its attempts."""
     try:
-        from huggingface_hub.utils import logging
-
-        logging.set_verbosity_error()
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         yield
     except GenkitError:
         raise
