@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,7 +148,9 @@ def _check_ours(folder: Path, source: str) -> None:
 def _explaining(source: str, sent: bool = False) -> Iterator[None]:
     """A block whose failures are told in one line; without the hub's own lines about each of its attempts."""
     try:
-        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+        from huggingface_hub import logging
+
+        logging.set_verbosity_error()
         yield
     except GenkitError:
         raise

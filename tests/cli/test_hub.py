@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -186,3 +187,9 @@ def test_a_card_keeps_what_its_header_says() -> None:
     for broken in ("---\na: [\n---\n", "---\njust words\n---\n"):
         with pytest.raises(WeightsError, match="its header is no"):
             hub_card(broken, {"type": "vae"}, NAME)
+
+
+def test_attempts_of_the_client_are_not_told_line_by_line(hub: StandIn, capsys: Capture) -> None:
+    hub.failure = ConnectionError("no route")
+    refusal(capsys, "push", "gan", NAME)
+    assert logging.getLogger("huggingface_hub.utils._http").getEffectiveLevel() == logging.ERROR
