@@ -36,7 +36,7 @@ class Input(click.ParamType):
         return at_home(value) if isinstance(value, str) else value
 
 
-OF_FILES = (".html", ".pdf", ".svg", ".json", ".csv", ".yaml", ".zip", ".safetensors", ".png", ".jpg", ".gif")
+OF_FILES = (".html", ".pdf", ".svg", ".json", ".csv", ".yaml", ".safetensors", ".png", ".jpg", ".gif")
 """Endings that no new folder has: who types one expects a file."""
 
 
