@@ -60,9 +60,7 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
     steps = max(1, int(SHARE * 60 * asked.minutes / seconds))
     often = between_looks(steps)
     tree["train"] = {**tree["train"], "steps": steps, "seed": asked.seed}
-    looks = {
-        name: often for name in ("grid", "checkpoint", "evaluate") if name != "evaluate" or tree["every"].get(name)
-    }
+    looks = {name: often for name in ("grid", "checkpoint", "evaluate") if tree["every"].get(name)}
     tree["every"] = {**tree["every"], "log": min(50, often), **looks}
     recipe = Recipe.from_dict(tree)
     lost = list(_lost(found, generator, start))
