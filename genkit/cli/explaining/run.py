@@ -47,9 +47,11 @@ class ExplainRun:
         from genkit.training.run_folder import RunFolder
 
         self.out = out
-        self.recipe = recipe_in(out) if RunFolder(out).holds_run(resume) else {}
-        if not self.recipe and (other := others_in(out)):
+        folder = RunFolder(out)
+        recipe_lost = resume and folder.step > 0
+        if not folder.recipe.is_file() and not recipe_lost and (other := others_in(out)):
             raise CheckpointError(f"{out} holds {other} and no run; choose another --out, a new folder")
+        self.recipe = recipe_in(out) if folder.holds_run(resume) else {}
         self.classifier: dict[str, Any] = classifier_in(out / CLASSIFIER, self.recipe) if self.recipe else {}
 
     @property
