@@ -12,7 +12,7 @@ import click
 
 from genkit.cli.given_images import content
 from genkit.core.columns.column import FREE
-from genkit.core.errors import ConditionError, DataError, GenkitError
+from genkit.core.errors import ConditionError, DataError, GenkitError, suggest_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,7 +151,8 @@ def _read(path: Path, most: int) -> Iterator[tuple[Tensor, str]]:
             yield decode(files.read(index), name)[0], name
         return
     if not path.exists():
-        raise DataError(f"{path} does not exist; give an image file, or a folder or zip of images")
+        near = suggest_file(path) or "; give an image file, or a folder or zip of images"
+        raise DataError(f"{path} does not exist{near}")
     image, notes = decode(content(path), str(path))
     if notes:
         click.echo(f"{path}: converted: {', '.join(notes)}")

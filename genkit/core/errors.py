@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
 
 LINE, WORD, VALUE = 1200, 300, 60
 """Characters that a message, a word of one, and a value in one have at most."""
@@ -138,6 +141,8 @@ BEGUN = 3
 """Letters from which on a name that begins with them may be meant."""
 LISTED = 60
 """Names that a message lists; nobody reads more."""
+LOOKED_THROUGH = 5000
+"""Names in a folder among which a misspelt one is looked for: some tenths of a second."""
 
 
 def some(names: Sequence[str], most: int = 8) -> str:
@@ -156,3 +161,20 @@ def suggest(got: object, accepted: Iterable[str]) -> str:
     if len(names) > LISTED:
         return f"; none of the {len(names)} accepted names is like it"
     return f"; accepted: {', '.join(names) if names else 'none'}"
+
+
+def suggest_file(path: str | Path) -> str:
+    """'; did you mean 'Photos.zip'?' for the nearest name beside a path that does not exist; else ''.
+
+    In any case, and with or without its suffix.
+    """
+    path = Path(path)
+    try:
+        with os.scandir(path.parent) as entries:
+            names = sorted(entry.name for entry in islice(entries, LOOKED_THROUGH))
+    except (OSError, ValueError):
+        return ""
+    seen = [name for name in names if not name.startswith(".")]
+    beside = {Path(name).stem.lower(): name for name in seen} | {name.lower(): name for name in seen}
+    near = get_close_matches(path.name.lower(), beside, n=1, cutoff=0.8)
+    return f"; did you mean {shown(str(path.with_name(beside[near[0]])))}?" if near else ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genkit.core import catalog
-from genkit.core.errors import DataError
+from genkit.core.errors import DataError, suggest_file
 from genkit.core.files import at_home
 from genkit.core.table import CATALOG
 
@@ -22,7 +22,7 @@ def check_paths(spec: Mapping[str, Any], where: str) -> None:
         if isinstance(value, Mapping):
             check_paths(value, f"{where}.{key}")
         elif key in files and value is not None and not os.path.exists(at_home(str(value))):
-            raise DataError(f"{where}.{key}: {value} does not exist")
+            raise DataError(f"{where}.{key}: {value} does not exist{suggest_file(at_home(str(value)))}")
 
 
 def promised_shape(spec: Mapping[str, Any]) -> tuple[int, int, int] | None:

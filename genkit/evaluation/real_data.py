@@ -9,7 +9,7 @@ from typing import Any
 
 from genkit.core.catalog import build, check
 from genkit.core.documents import Unreadable, is_spec, parse_yaml
-from genkit.core.errors import DataError, kind_of, shown, suggest
+from genkit.core.errors import DataError, kind_of, shown, suggest, suggest_file
 from genkit.core.files import at_home
 from genkit.core.foresight import promised_shape
 from genkit.core.location import CONFIG, has_begun
@@ -29,7 +29,9 @@ def read_name(text: str, role: str) -> dict[str, Any] | Path:
     """
     named = find_name(text, role)
     if named is None:
-        raise DataError(f"{role}: no file, folder or data set {shown(text)}{suggest(text, CATALOG['data'])}")
+        raise DataError(
+            f"{role}: no file, folder or data set {shown(text)}{suggest_file(text) or suggest(text, CATALOG['data'])}"
+        )
     return named
 
 
@@ -46,7 +48,7 @@ def find_name(text: str, role: str) -> dict[str, Any] | Path | None:
     if has("data", name):
         return {"type": name} | ({"split": split} if split else {})
     if Path(text).suffix or Path(text).is_absolute():
-        raise DataError(f"{role}: {text} does not exist")
+        raise DataError(f"{role}: {text} does not exist{suggest_file(text)}")
     return None
 
 

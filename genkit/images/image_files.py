@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from genkit.core.crew import ALONE, Crew
-from genkit.core.errors import DataError
+from genkit.core.errors import DataError, suggest_file
 from genkit.core.files import read_regular
 from genkit.core.progress import Progress
 from genkit.core.usable_memory import usable_memory
@@ -82,8 +82,9 @@ class ImageFiles:
             self._zip, self._members = open_zip(self.path, MAX_FILE_BYTES)
             found = list(self._members)
         else:
-            there = "is no regular file" if os.path.exists(self.path) else "does not exist"
-            raise DataError(f"{printable(str(self.path))} {there}; give a folder or a zip of images")
+            near = suggest_file(self.path) or "; give a folder or a zip of images"
+            there = "is no regular file" if os.path.exists(self.path) else f"does not exist{near}"
+            raise DataError(f"{printable(str(self.path))} {there}")
         self.names = sorted(name for name in found if is_image(name))
         self.zips = sorted(name for name in found if name.lower().endswith(".zip"))
         self.unread = sorted(filter(is_unread, found))

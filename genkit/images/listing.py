@@ -8,6 +8,7 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -124,9 +125,17 @@ def open_zip(path: Path, most: int) -> tuple[zipfile.ZipFile, dict[str, zipfile.
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as damage:
-        raise DataError(f"{path} is not a folder and not a readable zip ({damage})") from damage
+        raise DataError(f"{path} is not a folder and not a readable zip ({_why(path, damage)})") from damage
     names = {_checked(info, path, most): info for info in archive.infolist()}
     return archive, {name: info for name, info in names.items() if not name.endswith("/")}
+
+
+def _why(path: Path, damage: Exception) -> str:
+    """The fault of a file that does not open as a zip, whose list of members is at its end."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            return "its end is missing, as after a download that broke off; fetch it again"
+    return str(damage)
 
 
 def _checked(info: zipfile.ZipInfo, path: Path, most: int) -> str:

@@ -84,7 +84,9 @@ def test_images_may_have_any_name(here: Path, capsys: Capture, name: str) -> Non
     assert ran.code == 0, ran
     smaller = ("train.batch_size=8", "every.grid=0", "evaluate=null", "train.steps=1", "--dry-run")
     assert run(capsys, "train", f"{name}.yaml", *smaller).code == 0
-    assert isinstance(yaml.safe_load(Path(f"{name}.yaml").read_text())["name"], str)
+    written = Path(f"{name}.yaml").read_text()
+    assert isinstance(yaml.safe_load(written)["name"], str)
+    assert f"path: {here / name}.zip" in written and f" of {name}, " in written
 
 
 @pytest.mark.parametrize("count", [1, 3, 49, 50])
@@ -218,6 +220,8 @@ def test_nor_is_a_picture_where_the_contact_sheet_would_go(here: Path, capsys: C
     ("given", "reason"),
     [
         (("nowhere.zip",), "nowhere.zip does not exist"),
+        (("Holiday.zip",), "Holiday.zip does not exist; did you mean 'holidays.zip'?"),
+        (("Holiday",), "no file, folder or data set 'Holiday'; did you mean 'holidays.zip'?"),
         (("fashion_mnits",), "no file, folder or data set 'fashion_mnits'; did you mean 'fashion_mnist'"),
         (("gaussians8",), "holds points"),
         (("holidays.zip", "--system", "stylegan2", "--size", 30), "--size 30: this system makes images of 32, 64"),

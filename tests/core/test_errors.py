@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from genkit.core.errors import LINE, DataError, GenkitError, first_line, kind_of, one_line, shown, suggest, with_article
+from genkit.core.errors import (
+    LINE,
+    DataError,
+    GenkitError,
+    first_line,
+    kind_of,
+    one_line,
+    shown,
+    suggest,
+    suggest_file,
+    with_article,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +75,11 @@ def test_a_kind_has_its_article() -> None:
 
 def test_nothing_is_like_no_name() -> None:
     assert suggest(None, ["cosine"]) == "; accepted: cosine"
+
+
+def test_a_file_is_suggested_of_those_beside_one_that_does_not_exist(tmp_path: Path) -> None:
+    for name in ("Photos.zip", ".photo.zip", "other.zip"):
+        (tmp_path / name).touch()
+    assert suggest_file(tmp_path / "photos.zip") == f"; did you mean {shown(str(tmp_path / 'Photos.zip'))}?"
+    for none in ("music.mp3", "no/photos.zip", "a\0b", "photos.zip/x"):
+        assert suggest_file(tmp_path / none) == ""

@@ -33,6 +33,18 @@ def test_backslashes_in_a_zip_separate_folders(tmp_path: Path) -> None:
     assert len(list(files.decode_all())) == 3
 
 
+def test_a_zip_without_its_end_is_told_from_what_is_no_zip(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "whole.zip", "a.png", "b.png").read_bytes()
+    (tmp_path / "half.zip").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.zip").write_text("not one at all")
+    for name, reason in (
+        ("half", "its end is missing, as after a download that broke off"),
+        ("text", "not a zip file"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            ImageFiles(tmp_path / f"{name}.zip")
+
+
 def test_parts_of_a_zip_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
     """As `zip -r x.zip ./cats` of some tools writes them."""
     names = ["./cats/0.png", ".//dogs/./0.png", "dogs//1.png", ".\\dogs\\2.png", "./.hidden/0.png"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import shlex
@@ -118,12 +117,12 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         **shape.__dict__,
         **rung,
         "name": (name := name_of(asked.file)),
-        "name_line": yaml.safe_dump({"name": name}).strip(),
+        "name_line": _line({"name": name}),
         "file": shlex.quote(str(asked.file)),
         "title": f"{found.name}: {found.count:,} images",
-        "description": json.dumps(f"{PLANS[asked.system].name} of {found.name}, {found.count:,} images."),
+        "description": _line(f"{PLANS[asked.system].name} of {found.name}, {found.count:,} images.", default_style='"'),
         "remarks": list(remarks(found, shape, labelled)),
-        "data": yaml.safe_dump(data_of(found, shape), default_flow_style=True, width=10**6, sort_keys=False).strip(),
+        "data": _line(data_of(found, shape), default_flow_style=True),
         "count": found.count,
         "few": found.count < FEW,
         "labelled": labelled,
@@ -138,6 +137,11 @@ def _values(found: Survey, asked: Wish, shape: Shape, rung: Mapping[str, Any]) -
         "seed": asked.seed,
         "scored": scored(found.count, asked.minutes),
     }
+
+
+def _line(value: Any, **style: Any) -> str:
+    """YAML as a person would type it: letters of any language as they are."""
+    return str(yaml.safe_dump(value, allow_unicode=True, width=10**6, sort_keys=False, **style)).strip()
 
 
 def between_looks(steps: int) -> int:
