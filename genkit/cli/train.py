@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genkit.cli.computing_options import on_device
-from genkit.cli.console import display, heading, say, table
+from genkit.cli.console import display, heading, say, table, warn
 from genkit.cli.launch import join_launch
 from genkit.cli.places import FOLDER, WEIGHTS, Input, Output, Writing, check_apart, skip_bad_option
 from genkit.core.display import is_first_process
+from genkit.core.errors import CheckpointError
 from genkit.training.watcher import TrainingWatcher
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ def command(
         from genkit.cli.dry_run import describe_run
 
         say(describe_run(checked, start, _done(folder, checked, start) if resume else {}))
+        try:
+            folder.holds_run(resume)
+        except CheckpointError as taken:
+            warn([str(taken)])
         return
     join_launch()
     check_apart([Output("--out", folder.path, FOLDER)], read_by(checked))

@@ -124,6 +124,14 @@ def two_stages(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_dry_run_says_that_the_folder_is_taken(capsys: Capture, recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/1.jpg").touch()
+    for folder, line in (("mine", "holds images, such as 1.jpg, and no run; choose another --out"), ("new", "")):
+        ran = run(capsys, "train", recipe, "--dry-run", "--out", tmp_path / folder)
+        assert ran.code == 0 and (f"warning: {tmp_path / folder} {line}" in ran.out) == bool(line), ran
+
+
 def test_a_dry_run_of_stages_over_finished_weights_leaves_them_their_values(capsys: Capture, two_stages: Path) -> None:
     """The rehearsal of a stage must not empty what the next one is timed with."""
     ran = run(capsys, "train", two_stages, "--dry-run")
