@@ -15,7 +15,7 @@ from torch import Tensor
 from genkit.core.catalog import build, check, shipped
 from genkit.core.computing import computing
 from genkit.core.documents import is_spec
-from genkit.core.errors import EvaluationError, kind_of, shown, suggest
+from genkit.core.errors import EvaluationError, kind_of, shown, suggest, suggest_file
 from genkit.core.files import at_home
 from genkit.core.generator import Generator
 from genkit.core.location import CONFIG, RECIPE
@@ -134,7 +134,8 @@ def _opening(text: str, role: str, skip_bad: bool) -> Opening:
 def _named(text: str, role: str, skip_bad: bool) -> Opening:
     name = find_name(text, role)
     if name is None:
-        near = suggest(text, [*CATALOG["data"], *(path.parent.name for path in shipped("weights").glob(f"*/{CONFIG}"))])
+        weights = (path.parent.name for path in shipped("weights").glob(f"*/{CONFIG}"))
+        near = suggest_file(text) or suggest(text, [*CATALOG["data"], *weights])
         raise EvaluationError(f"{role}: no file, folder, weights or data set {shown(text)}{near}")
     return _of_spec(name, role) if isinstance(name, dict) else Opening(0, lambda: of_files(ImageFiles(name), skip_bad))
 

@@ -23,6 +23,7 @@ from genkit.evaluation.statistics_file import Statistics
 from genkit.images.grouping import Prepared, grouped
 from genkit.images.image_files import ImageFiles
 from genkit.images.intake import Intake
+from genkit.images.listing import kinds_unread
 
 Batches = Iterator[Tensor]
 Prepare = Callable[[Tensor], Tensor]
@@ -154,6 +155,8 @@ def of_files(files: ImageFiles, skip_bad: bool = False) -> Source:
 
     source = Source(str(files.path), "files", batches, len(files), prepared=prepared, check=check)
     source.fingerprint = lambda: f"{files.fingerprint}/{skip_bad}"
+    if files.unread:
+        source.warnings.append(f"{source.name}: {kinds_unread(files.unread)}")
     return source
 
 

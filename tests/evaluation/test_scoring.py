@@ -589,6 +589,13 @@ class TestFiles:
             assert any("6 of 6 images are 16-bit files that use 12 bits" in line for line in warnings)
 
 
+def test_pictures_that_are_not_read_are_told_beside_the_score(tmp_path):
+    write_folder([pictures(6)], tmp_path / "images")
+    (tmp_path / "images/a.heic").touch()
+    found = evaluate(tmp_path / "images", DataSet("r", pictures(6)), ("fd",), n=6, extractor=saved_classifier(tmp_path))
+    assert f"{tmp_path / 'images'}: not read: 1 .heic (a.heic); save pictures as JPEG or PNG" in found.warnings
+
+
 class TestLargePictures:
     def test_each_is_made_small_before_it_waits_for_its_batch(self, tmp_path, monkeypatch):
         write_folder([pictures(6, channels=3, size=40)], tmp_path / "images")
