@@ -115,6 +115,8 @@ def _rows(found: Survey) -> Iterator[list[object]]:
     if found.classes:
         counts = [f"{name} {n:,}" for name, n in found.classes.items()]
         yield ["classes", f"{len(found.classes)}: {some(counts, SHOWN)}"]
+    if found.stray:
+        yield ["classes", f"none: {found.stray}"]
     if found.duplicates:
         yield ["duplicates", f"{found.duplicates:,}"]
     device = this_device()

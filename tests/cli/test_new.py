@@ -89,6 +89,17 @@ def test_images_may_have_any_name(here: Path, capsys: Capture, name: str) -> Non
     assert f"path: {here / name}.zip" in written and f" of {name}.zip, 60 images" in written
 
 
+def test_why_folders_are_no_classes_is_told(here: Path, capsys: Capture) -> None:
+    images("mine", ("cat", "dog"), count=60)
+    for stray in (False, True):
+        if stray:
+            next(Path("mine/cat").iterdir()).rename("mine/one.png")
+        ran = run(capsys, "new", "mine", "--minutes", 1, "--out", f"{stray}.yaml")
+        line = "one.png lies beside the folders cat, dog, so these are not taken for classes"
+        assert ran.code == 0 and (f"classes       none: {line}" in ran.out) == stray, ran
+        assert (f"# No classes: {line}" in Path(f"{stray}.yaml").read_text()) == stray
+
+
 @pytest.mark.parametrize("count", [1, 3, 49, 50])
 def test_a_handful_of_images_is_told(here: Path, capsys: Capture, count: int) -> None:
     images("mine", (), count=count)

@@ -192,6 +192,8 @@ def remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
         yield f"{len(found.classes)} classes, of which this system is told none: its samples are of all."
     elif found.classes:
         yield f"{len(found.classes)} classes, some of fewer than {A_CLASS} images, which is few: labels are not used."
+    if found.stray:
+        yield f"No classes: {found.stray}."
     if found.duplicates:
         yield f"Copies of other images: {found.duplicates:,}."
 

@@ -41,6 +41,7 @@ class Survey:
         duplicates: images that are another one again.
         rejected: files that cannot be used, with the reason.
         unread: a line on files of kinds that are not read; empty without any.
+        stray: why folders are no classes, in a line; empty unless images lie beside them.
         converted: kinds of conversion with their numbers.
         sheet: some of the images, (n, 3, THUMB, THUMB) uint8.
         fixed: shape (C, H, W) of a set that comes in one; None for files, which are brought to any.
@@ -58,6 +59,7 @@ class Survey:
     sheet: Tensor
     fixed: tuple[int, ...] | None = None
     unread: str = ""
+    stray: str = ""
 
 
 def survey(named: Mapping[str, Any] | Path, progress: Progress | None = None) -> Survey:
@@ -118,6 +120,7 @@ def _of_files(path: Path, progress: Progress | None) -> Survey:
         dict(report.converted),
         torch.stack(seen.kept),
         unread=kinds_unread(files.unread) if files.unread else "",
+        stray=files.folders.stray,
     )
 
 
