@@ -19,7 +19,7 @@ from genkit.training.recipe import Recipe
 from genkit.training.rehearsal import rehearsals
 from genkit.training.remarks import remarks
 from genkit.training.staged import StagedRecipe, in_turn
-from genkit.training.start import check_start, start_from
+from genkit.training.start import check_start, start_from, start_of
 
 if TYPE_CHECKING:
     from genkit.core.system import Update
@@ -69,6 +69,7 @@ def _stages(recipe: StagedRecipe, reports: Mapping[str, str], made: Mapping[str,
 
 def _prepared(recipe: Recipe, start: str | None) -> tuple[Any, Trainer, list[str]]:
     """The data, a trainer, and notes on where it starts from."""
+    start = start_of(recipe, start)
     if start:
         check_start(start)
     data, trainer = prepare(recipe, accelerator_of(recipe))

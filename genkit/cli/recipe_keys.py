@@ -28,6 +28,7 @@ TOP: Mapping[str, str] = {
     "train": "length, batch, seed and precision",
     "every": "intervals of log, pictures, checkpoints and scores",
     "evaluate": "scores; none without",
+    "start": "weights, or a run, that a new run begins from; from nothing without",
     "rollback": "going back from a useless state; a run ends there without",
     "stages": "several trainings one after the other, each with the keys above: {NAME: {...}}; later ones name what "
     "earlier ones made as {stage: NAME}",

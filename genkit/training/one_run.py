@@ -10,7 +10,7 @@ from genkit.training.peers import among_peers
 from genkit.training.recipe import Recipe
 from genkit.training.run import Run
 from genkit.training.run_folder import RunFolder
-from genkit.training.start import check_start, start_from
+from genkit.training.start import check_start, start_from, start_of
 from genkit.training.watcher import Silence, Watcher
 
 
@@ -29,6 +29,7 @@ def train_one(
     Args:
         last: whether the processes end their communication after it.
     """
+    start = start_of(recipe, start)
     if accelerator.is_main_process:
         folder.check(recipe, resume, start)
     if start:

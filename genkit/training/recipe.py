@@ -139,6 +139,7 @@ class Recipe:
     """A checked recipe of one training; `data`, `system`, each of `optimizers` are specs `{type: name, **arguments}`.
 
     Attributes:
+        start: weights, or a run, that a new run begins from; see genkit.training.start.
         place: the files it was read from and, for a stage, the products of earlier stages.
     """
 
@@ -151,6 +152,7 @@ class Recipe:
     evaluate: Evaluate | None = None
     rollback: Rollback | None = None
     description: str = ""
+    start: str | None = None
     place: RecipePlace = field(default=NOWHERE, init=False, compare=False, repr=False)
 
     @classmethod

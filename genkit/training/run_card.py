@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -34,6 +35,7 @@ def write_card(folder: RunFolder, recipe: Recipe | StagedRecipe, product: nn.Mod
     versions = ", ".join(f"{name} {version}" for name, version in installed("genkit", "torch").items())
     data = data_tables(read_mapping(folder.data))["facts"]
     rows = [*data, ("parameters", size), *_trained(recipe), ("batch", f"{last.train.batch_size}")]
+    rows += [("begun from", Path(folder.started_from).name)] if folder.started_from else []
     rows += [("seed", f"{last.train.seed}"), ("by", versions)]
     spec = [recipe.to_dict().get(key) for key in ("data", "system", "stages", "product")]
     values = [(name, f"{value} {error}".strip(), says) for name, value, error, says in scores["values"]]

@@ -67,10 +67,11 @@ class RunFolder:
         """
         if not self.holds_run(resume):
             return []
+        changes = check_recipe(self._kept(), parse_yaml(recipe.to_yaml()), self.step, self.path)
         if start and start != self.started_from:
             began = f"from {self.started_from}" if self.started_from else "without --from"
             raise CheckpointError(f"{self.path} was started {began}; leave --from out, or choose another --out")
-        return check_recipe(self._kept(), parse_yaml(recipe.to_yaml()), self.step, self.path)
+        return changes
 
     @property
     def step(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from genkit.core.errors import CheckpointError, WeightsError, kind_of
+from genkit.core.errors import CheckpointError, RecipeError, WeightsError, kind_of
 from genkit.core.generator import Generator
 from genkit.core.location import locate, products_of
 from genkit.core.pretrained import Pretrained, described, loaded
@@ -28,6 +28,18 @@ def check_start(source: str | Path) -> None:
     """Raises WeightsError unless there is something at `source` to start from."""
     if not RunFolder(source).recipe.is_file() or not complete(RunFolder(source).checkpoints):
         locate(source)
+
+
+def start_of(recipe: Recipe, given: str | None) -> str | None:
+    """The weights or the run that a new run begins from: those `given` with --from, or the recipe's.
+
+    Raises:
+        RecipeError: these are two.
+    """
+    if given and recipe.start and given != recipe.start:
+        advice = f"leave --from out, or say start={given} in its place"
+        raise RecipeError(f"start: the recipe begins from {recipe.start}, and --from is {given}; {advice}")
+    return given or recipe.start
 
 
 def start_from(source: str | Path, trainer: Trainer, warn: Callable[[str], None]) -> str:

@@ -126,6 +126,11 @@ def test_from_shipped_weights_and_on_from_that_run(here: Path, capsys: Capture) 
     assert ran.code == 0, ran
     assert yaml.safe_load(Path("more.yaml").read_text())["train"]["batch_size"] == 8
     assert run(capsys, "train", "more.yaml", "--from", "runs/holidays", "train.steps=1").code == 0
+    for more in ([], ["--dry-run"]):
+        ran = run(capsys, "train", "more.yaml", "train.steps=1", "--out", "runs/forgot", *more)
+        assert ran.code == 0 and "starts from runs/holidays, iteration 2: all its networks" in ran.out, ran
+    said = refusal(capsys, "train", "more.yaml", "--from", "fashion-mnist-gan", "--dry-run")
+    assert said.endswith("leave --from out, or say start=fashion-mnist-gan in its place")
 
 
 @pytest.mark.parametrize("start", ["small-photos-gan", "fashion-mnist-exemplar-vae", "run"])

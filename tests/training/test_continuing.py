@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from benchmarks.run_contents import contents
 from genkit.core.columns.values import Values
-from genkit.core.errors import CheckpointError, TrainingError, UnfinishedRun, WeightsError
+from genkit.core.errors import CheckpointError, RecipeError, TrainingError, UnfinishedRun, WeightsError
 from genkit.core.location import sha256_of_weights
 from genkit.core.pretrained import Pretrained
 from genkit.data.shapes import shapes
@@ -156,6 +156,30 @@ def test_a_run_that_starts_from_weights_has_the_products_that_lie_there(tmp_path
     for name, tensor in load_file(tmp_path / "first/weights/critic/model.safetensors").items():
         assert state[f"critic.{name}"].equal(tensor)
     assert f"starts from the weights of {tmp_path / 'first/weights'}; new are classifier" in watcher.lines
+
+
+def test_a_recipe_may_say_what_it_begins_from(tmp_path: Path) -> None:
+    first, second, other = (tmp_path / name for name in ("first", "second", "other"))
+    train(points(6), first)
+    tree = points(4).to_dict() | {"start": str(first)}
+    for out in (second, tmp_path / "again"):
+        train(Recipe.from_dict(tree), out)
+    train(points(4), other, start=first)
+    assert equal(weights(second), weights(other)) and equal(weights(second), weights(tmp_path / "again"))
+    assert (second / "start.json").read_bytes() == (other / "start.json").read_bytes()
+    assert "| begun from | first |" in (second / "weights/README.md").read_text()
+    tree["train"]["steps"] = 6
+    longer = Recipe.from_dict(tree)
+    for run, start in ((second, None), (other, first)):
+        train(longer if start is None else points(6), run, resume=True, start=start)
+    assert equal(newest(second), newest(other)) and newest(second)
+    with pytest.raises(CheckpointError, match=r"started with another recipe \(start: "):
+        train(Recipe.from_dict(tree | {"start": str(other)}), second, resume=True)
+    with pytest.raises(RecipeError, match=r"start: the recipe begins from .*first, and --from is .*other; leave"):
+        train(longer, tmp_path / "new", start=other)
+    with pytest.raises(WeightsError, match="no weights at nowhere"):
+        train(Recipe.from_dict(tree | {"start": "nowhere"}), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_critic_of_another_shape_begins_anew(tmp_path: Path) -> None:

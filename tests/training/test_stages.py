@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from benchmarks.run_contents import contents
 from genkit.core.catalog import CATALOG
@@ -260,6 +262,14 @@ def test_a_stage_may_be_given_as_weights(finished: dict[str, Path], tmp_path: Pa
     tree["stages"]["ddpm"] = tree["stages"]["classifier"]
     with pytest.raises(RecipeError, match="nothing to train"):
         staged(tree)
+
+
+def test_a_stage_may_begin_from_weights(finished: dict[str, Path], tmp_path: Path) -> None:
+    vae = finished["augmented"] / "vae"
+    out = train(changed(AUGMENTED, "vae", start=str(vae)), tmp_path / "run")
+    assert json.loads((out / "vae/start.json").read_text())["from"] == str(vae)
+    began, behind = (load_file(run / "weights/model.safetensors") for run in (out / "vae", vae))
+    assert any(not began[name].equal(behind[name]) for name in behind)
 
 
 def test_a_changed_stage_is_refused_where_a_later_one_has_learned_of_it(

@@ -52,6 +52,7 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
     tree = _tree(replace(found, colour=channels == 3), replace(asked, size=size), start)
     tree |= {"name": name_of(asked.file), "data": data_of(found, shape)}
     tree["description"] = f"{found.name}, from {start}."
+    tree["start"] = start
     if not classes:
         tree["data"] |= {"labels": False} if found.classes and found.fixed is None else {}
     if classes != generator.conditions.classes:
