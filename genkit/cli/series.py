@@ -121,6 +121,8 @@ def _missing(series: SampleSeries, out: Path) -> list[int]:
         missing = [k for k in range(series.n) if f"{k:0{digits(series.n)}d}" not in there]
         click.echo(f"{series.n - len(missing):,} images are there already" + ("; going on" if missing else ""))
         return missing
+    if others := sum(path.stem.isdecimal() for path in out.glob("*.png")):
+        click.echo(f"in place of {others:,} images of another series in {out}")
     begin_anew(out, key)
     return list(range(series.n))
 

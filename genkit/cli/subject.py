@@ -11,7 +11,7 @@ from genkit.cli.list_ import kinds
 from genkit.core import catalog
 from genkit.core.card_header import card_of
 from genkit.core.documents import Unreadable, read_json, read_mapping, unknown_as_nan
-from genkit.core.errors import GenkitError, shown, suggest
+from genkit.core.errors import GenkitError, shown, suggest, suggest_file
 from genkit.core.papers import mentioned, papers_of
 from genkit.core.table import lookup
 
@@ -53,7 +53,7 @@ def find_subject(text: str) -> Subject:
     for attempt in _ATTEMPTS:
         if found := attempt(text):
             return found
-    near = suggest(text, (name for rows in kinds().values() for name, *_ in rows()))
+    near = suggest_file(text) or suggest(text, (name for rows in kinds().values() for name, *_ in rows()))
     hint = near if "did you mean" in near else ""
     raise GenkitError(f"{shown(text)} is no run folder, weights folder, recipe or name from genkit list{hint}")
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from genkit.core import catalog
 from genkit.core.documents import Unreadable, read_json
-from genkit.core.errors import WeightsError, suggest
+from genkit.core.errors import WeightsError, suggest, suggest_file
 from genkit.core.files import at_home, sha256_of_file
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -119,7 +119,7 @@ def _locate(source: str | Path) -> Path | Unfinished:
     if is_id(str(source)):
         return fetch(str(source))
     known = sorted(p.parent.name for p in catalog.shipped("weights").glob(f"*/{CONFIG}"))
-    near = suggest(str(source), known)
+    near = suggest_file(path) or suggest(str(source), known)
     hint = near if "did you mean" in near else ", see 'genkit list weights'"
     raise WeightsError(f"no weights at {source}; give a folder or one of the shipped{hint}")
 

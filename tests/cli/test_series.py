@@ -64,7 +64,8 @@ def test_another_series_starts_anew(
     if changed == ["--truncated"]:
         (tmp_path / "out" / ".series.json").write_text('{"key": ')
         changed = []
-    assert "going on" not in run(capsys, *line, *changed).out
+    said = run(capsys, *line, *changed).out
+    assert "going on" not in said and f"in place of 3 images of another series in {tmp_path / 'out'}" in said
     assert run(capsys, *line, *changed, "--out", tmp_path / "again").code == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "again")
 

@@ -146,9 +146,13 @@ def test_a_pickle_is_refused_and_not_run(
     assert not (tmp_path / "executed").exists()
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match="no weights at nowhere; give a folder or one of the shipped"):
         locate("nowhere")
+    monkeypatch.chdir(tmp_path)
+    Path("Mine").mkdir()
+    with pytest.raises(WeightsError, match=r"no weights at mine; give .* shipped; did you mean 'Mine'\?"):
+        locate("mine")
     with pytest.raises(WeightsError, match=r"has no config\.json; it is neither a weights folder nor a run"):
         locate(tmp_path)
 
