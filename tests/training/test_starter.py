@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,16 @@ def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: 
         assert made.recipe.system["view"]["type"] == view and "60 images are few" in made.text
     monkeypatch.setattr("genkit.training.starters.starter.FEW", 10)
     assert "view" not in starter(found, Wish("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
+
+
+@pytest.mark.parametrize(("few", "colour", "weight"), [(1, 1, 0.1), (1, 0, 0.1), (0, 1, 0.1), (0, 0, 1)])
+def test_the_penalty_is_the_one_that_was_best_in_measurements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int, colour: int, weight: float
+) -> None:
+    monkeypatch.setattr("genkit.training.starters.starter.FEW", 1000 if few else 10)
+    found = replace(survey(photos(tmp_path)), colour=bool(colour))
+    made = starter(found, Wish("gan", Path("x.yaml"), 30), lambda recipe: 0.1)
+    assert made.recipe.system["penalties"] == [{"type": "r1", "weight": weight, "every": 4}]
 
 
 @pytest.mark.parametrize(
