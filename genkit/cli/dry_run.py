@@ -44,11 +44,12 @@ def describe_run(
     made, data, reports = dict[str, Any](), dict[str, Any](), dict[str, str]()
     rehearsed = rehearsals(recipe, lambda stage, *_: data[stage])
     for name, training in in_turn(recipe, made):
-        data[name], trainer, notes = _prepared(training, start)
+        behind = done.get(name, 0)
+        data[name], trainer, notes = _prepared(training, start if behind else start_of(training, start))
         order, seconds = _order(trainer), _timed(trainer)
         cost = _cost_of_next(rehearsed)
         trainer.check()
-        if behind := done.get(name, 0):
+        if behind:
             notes.append(_what_remains(training, behind, seconds))
         reports[name] = _report(training, trainer, data[name], notes, order, seconds, cost)
         made[name] = dict(trainer.system.products)
@@ -69,7 +70,6 @@ def _stages(recipe: StagedRecipe, reports: Mapping[str, str], made: Mapping[str,
 
 def _prepared(recipe: Recipe, start: str | None) -> tuple[Any, Trainer, list[str]]:
     """The data, a trainer, and notes on where it starts from."""
-    start = start_of(recipe, start)
     if start:
         check_start(start)
     data, trainer = prepare(recipe, accelerator_of(recipe))

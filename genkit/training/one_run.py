@@ -29,7 +29,7 @@ def train_one(
     Args:
         last: whether the processes end their communication after it.
     """
-    start = start_of(recipe, start)
+    start = start if resume and folder.recipe.is_file() else start_of(recipe, start)
     if accelerator.is_main_process:
         folder.check(recipe, resume, start)
     if start:
