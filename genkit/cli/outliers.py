@@ -153,6 +153,10 @@ def _items(spec: dict[str, Any]) -> Any:
 def _tell(ranking: Ranking, items: Any, run: str | None, steps: int | None) -> None:
     if items.report:
         click.echo(f"{items.name}: {items.report.summary()}")
+    longer = "give more --steps, or none; " if steps else ""
+    if ranking.doubt:
+        other = "give another run" if run else f"{longer}try another --seed or --size, or give a run"
+        warn([f"{ranking.doubt}; {other} --against"])
     junk = int(ranking.junk.sum())
     click.echo(
         f"of {len(items)} images {junk} ({100 * junk / len(items):.1f} %) look like junk: less than half of their "
@@ -162,10 +166,6 @@ def _tell(ranking: Ranking, items: Any, run: str | None, steps: int | None) -> N
         f"weights may leave out up to {100 * ranking.share:.3g} % (--share), and do so of images without junk too: "
         "it is an order in which to look, not a verdict"
     )
-    longer = "give more --steps, or none; " if steps else ""
-    if ranking.doubt:
-        other = "give another run" if run else f"{longer}try another --seed or --size, or give a run"
-        warn([f"{ranking.doubt}; {other} --against"])
 
 
 def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None, worst: int) -> None:
@@ -183,6 +183,5 @@ def _write(ranking: Ranking, items: Any, out: Path | None, picture: Path | None,
         )
         click.echo(f"{shown} in {picture}")
     if not (out or picture):
-        click.echo(
-            "first rows: " + ", ".join(map(str, ranking.order[:10].tolist())) + "; all of them with --out FILE.csv"
-        )
+        first = [str(items.files[row] if items.files else row) for row in ranking.order[:10].tolist()]
+        click.echo(f"first rows: {', '.join(first)}; all of them with --out FILE.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,11 @@ def find_subject(text: str) -> Subject:
     for attempt in _ATTEMPTS:
         if found := attempt(text):
             return found
+    if text in kinds():
+        raise GenkitError(f"{shown(text)} is a kind of names, which 'genkit list {text}' shows")
+    if Path(text).is_dir():
+        of_images = f"of images 'genkit new {shlex.quote(text)}' writes a recipe"
+        raise GenkitError(f"{shown(text)} is a folder, and neither a run nor weights; {of_images}")
     near = suggest_file(text) or suggest(text, (name for rows in kinds().values() for name, *_ in rows()))
     hint = near if "did you mean" in near else ""
     raise GenkitError(f"{shown(text)} is no run folder, weights folder, recipe or name from genkit list{hint}")

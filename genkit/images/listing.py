@@ -32,6 +32,10 @@ class ClassFolders(NamedTuple):
     stray: str = ""
 
 
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+"""Names of folders that part a data set, and are no classes where all are such."""
+
+
 def class_folders(names: Sequence[str]) -> ClassFolders:
     """The classes of images by their paths, with '/'.
 
@@ -46,6 +50,12 @@ def class_folders(names: Sequence[str]) -> ClassFolders:
         rest = sorted(set(names) - set(beside))
         return ClassFolders(stray=_stray(beside, class_folders(rest)) if rest else "")
     folders = [parent[shared] for parent in parents]
+    if len(set(folders)) > 1 and {name.lower() for name in folders} <= PARTS:
+        parts = some(sorted(set(folders)), 3)
+        return ClassFolders(
+            stray=f"the folders {parts} are named like parts of a data set, so they are not taken for classes; give "
+            "one of them, whose folders are classes then (or say labels: false)"
+        )
     classes = sorted(set(folders), key=_by_value if all(map(WHOLE_NUMBER.fullmatch, folders)) else None)
     position = {name: label for label, name in enumerate(classes)}
     return ClassFolders(tuple(classes), [position[name] for name in folders])

@@ -159,3 +159,10 @@ def test_only_the_last_column_is_cut_on_a_terminal(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((20, 9)))
     assert table([("name", "x" * 50), ("long name", "y")]) == f"name       {'x' * 9}\nlong name  y"
+
+
+def test_a_kind_of_names_and_a_folder_of_images_are_told(tmp_path: Path, capsys: Capture) -> None:
+    assert "is a kind of names, which 'genkit list data' shows" in refusal(capsys, "info", "data")
+    (tmp_path / "photos").mkdir()
+    said = refusal(capsys, "info", tmp_path / "photos")
+    assert "is a folder, and neither a run nor weights; of images 'genkit new" in said

@@ -33,6 +33,14 @@ def test_backslashes_in_a_zip_separate_folders(tmp_path: Path) -> None:
     assert len(list(files.decode_all())) == 3
 
 
+@pytest.mark.parametrize(("parts", "taken"), [(("train", "val"), 0), (("Train", "TEST"), 0), (("train", "car"), 2)])
+def test_parts_of_a_data_set_are_no_classes(parts: tuple[str, ...], taken: int) -> None:
+    found = class_folders([f"{part}/{kind}/{k}.png" for part in parts for kind in ("cat", "dog") for k in range(2)])
+    assert len(found.names) == taken and (found.labels is None) == (not taken)
+    assert ("named like parts of a data set" in found.stray) == (not taken)
+    assert class_folders(["train/cat/0.png", "train/dog/0.png"]).names == ("cat", "dog")
+
+
 def test_a_zip_without_its_end_is_told_from_what_is_no_zip(tmp_path: Path) -> None:
     whole = zipped(tmp_path / "whole.zip", "a.png", "b.png").read_bytes()
     (tmp_path / "half.zip").write_bytes(whole[: len(whole) // 2])

@@ -14,7 +14,7 @@ from genkit.images.pixels import write_folder
 from genkit.training import train
 from genkit.training.starters import survey as module
 from genkit.training.starters.plans import PLANS
-from genkit.training.starters.starter import Wish, scored, starter
+from genkit.training.starters.starter import Wish, name_of, scored, starter
 from genkit.training.starters.survey import survey
 
 DIGITS = {"type": "digits", "split": "test"}
@@ -109,6 +109,13 @@ def test_few_images_are_augmented_and_many_are_not(tmp_path: Path, monkeypatch: 
         assert made.recipe.system["view"]["type"] == view and "60 images are few" in made.text
     monkeypatch.setattr("genkit.training.starters.starter.FEW", 10)
     assert "view" not in starter(found, Wish("gan", Path("x.yaml"), 30), lambda recipe: 0.1).recipe.system
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("Übung mit Räumen", "ubung-mit-raumen"), ("照片 1", "照片-1"), ("_", "mine"), ("A.b", "a-b")]
+)
+def test_names_keep_their_letters(file: str, name: str) -> None:
+    assert name_of(Path(f"{file}.yaml")) == name
 
 
 @pytest.mark.parametrize(("few", "colour", "weight"), [(1, 1, 0.1), (1, 0, 0.1), (0, 1, 0.1), (0, 0, 1)])

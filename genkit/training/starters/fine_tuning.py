@@ -21,6 +21,7 @@ from genkit.training.starters.starter import (
     Wish,
     between_looks,
     data_of,
+    enlarged,
     enough_of_each,
     name_of,
     remarks,
@@ -64,13 +65,13 @@ def fine_tuned(found: Survey, asked: Wish, start: str, timing: Timing) -> Starte
     looks = {name: often for name in ("grid", "checkpoint", "evaluate") if tree["every"].get(name)}
     tree["every"] = {**tree["every"], "log": min(50, often), **looks}
     recipe = Recipe.from_dict(tree)
-    lost = list(_lost(found, generator, start))
+    lost = [*_lost(found, generator, start), *enlarged(found, shape)]
     head = [
         f"{found.name}: {found.count:,} images",
         "Written by genkit new; change what you like. Train it, then sample it:",
         f"  {shlex.join(['genkit', 'train', str(asked.file), '--from', start])}",
         f"  genkit sample runs/{tree['name']} -n 64 --grid --out samples",
-        *lost,
+        *_lost(found, generator, start),
         *remarks(found, shape, bool(classes)),
     ]
     text = "".join(f"# {line}\n" for line in head) + recipe.to_yaml()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +60,7 @@ class Starter:
         steps: of the training.
         enough: the wish that would show what the data are, where these minutes do not; else None.
         start: shipped weights that may be a better start than none; empty where none are known.
-        lost: what of the images the weights that it goes on from do not take, a line each.
+        lost: what is not as in the images, such as their size or classes, a line each.
     """
 
     text: str
@@ -87,7 +88,8 @@ def starter(found: Survey, asked: Wish, timing: Timing) -> Starter:
     text = _text(asked.system, values | {"minutes": max(1, round(steps * seconds / 60 / SHARE))}, steps)
     longer = replace(asked, minutes=math.ceil(plan.enough * seconds / 60 / SHARE), size=shape.size)
     start = plan.starts.get((shape.channels, shape.size), "") if found.count < FEW else ""
-    return Starter(text, _recipe(text), steps, longer if steps < plan.enough else None, start)
+    lost = [*enlarged(found, shape), *(() if values["labelled"] else _unlabelled(found))]
+    return Starter(text, _recipe(text), steps, longer if steps < plan.enough else None, start, lost)
 
 
 def _recipe(text: str) -> Recipe:
@@ -162,7 +164,8 @@ def enough_of_each(found: Survey) -> bool:
 
 def name_of(file: Path) -> str:
     """Of the recipe in a file."""
-    return re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "mine"
+    plain = "".join(c for c in unicodedata.normalize("NFKD", file.stem.lower()) if not unicodedata.combining(c))
+    return re.sub(r"[\W_]+", "-", plain).strip("-") or "mine"
 
 
 def data_of(found: Survey, shape: Shape) -> dict[str, Any]:
@@ -181,21 +184,31 @@ def remarks(found: Survey, shape: Shape, labelled: bool) -> Iterator[str]:
         least, most = int(found.sides[0]), int(found.sides[-1])
         sides = f"{least}" if least == most else f"{least} to {most}"
         yield f"The shorter sides are of {sides} pixels. Each image is cut to its middle square and brought to `size`."
-    if shape.enlarge:
-        small = int((found.sides < shape.size).sum())
-        yield f"Smaller than {shape.size} pixels, and enlarged: {small:,} of {found.count:,}."
+    yield from (f"{line[0].upper()}{line[1:]}." for line in enlarged(found, shape))
     if found.rejected:
         yield f"Files that cannot be used are left out (skip_bad: true): {len(found.rejected):,} now."
     if labelled:
         yield f"{len(found.classes)} classes; samples of one are made by `genkit sample ... --label NAME`."
-    elif enough_of_each(found):
-        yield f"{len(found.classes)} classes, of which this system is told none: its samples are of all."
-    elif found.classes:
-        yield f"{len(found.classes)} classes, some of fewer than {A_CLASS} images, which is few: labels are not used."
+    else:
+        yield from (f"{line}." for line in _unlabelled(found))
     if found.stray:
         yield f"No classes: {found.stray}."
     if found.duplicates:
         yield f"Copies of other images: {found.duplicates:,}."
+
+
+def enlarged(found: Survey, shape: Shape) -> Iterator[str]:
+    if shape.enlarge:
+        small = int((found.sides < shape.size).sum())
+        yield f"smaller than {shape.size} pixels, and enlarged: {small:,} of {found.count:,}"
+
+
+def _unlabelled(found: Survey) -> Iterator[str]:
+    """A line on classes that are not used."""
+    if enough_of_each(found):
+        yield f"{len(found.classes)} classes, of which this system is told none: its samples are of all"
+    elif found.classes:
+        yield f"{len(found.classes)} classes, some of fewer than {A_CLASS} images, which is few: labels are not used"
 
 
 def _widths(size: int, rung: Mapping[str, Any]) -> list[int]:
